@@ -1,0 +1,52 @@
+# make run and make test need only Python 3.11+ and make; they set up .venv by themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PACKAGES := eml_models tune_jobs
+
+export RAY_USAGE_STATS_ENABLED := 0
+
+.PHONY: help setup run test test-slow check fast bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run     search training recipes on the embedded digits (sets up .venv first)"
+	@echo "make test    all tests except those marked slow or gpu"
+	@echo "make check   format, lint, types, layers, fast tests"
+	@echo "make bench   the benchmarks; make clean removes .venv and caches, never a store"
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	  || { echo "Python 3.11, 3.12 or 3.13 is needed, $$($(PYTHON) --version) was found; name another with make PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+run: $(READY)
+	$(BIN)/python -m tune_jobs run digits-recipes --workers 2
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow --timeout 3600
+
+fast: $(READY)
+	$(BIN)/python -m pytest -m "not ray and not slow and not gpu" -q
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) fast
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.digits
+
+clean:
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,61 @@
+"""Efficient image models in plain PyTorch: networks drawn from plans, data sets, and training.
+
+The names below come from its modules and are imported when they are first used, so that ``import eml_models``
+takes milliseconds and loads no torch. `__init__.pyi` tells type checkers the same; a test holds the two
+together.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+_HOMES = {
+    "eml_models.errors": (
+        "DatasetMissingError",
+        "DivergedError",
+        "EmlError",
+        "InvalidValueError",
+        "UnknownNameError",
+    ),
+    "eml_models.plan": ("LayerSpec", "Plan"),
+    "eml_models.registry": (
+        "ModelFamily",
+        "Option",
+        "OptionKind",
+        "PlanBuilder",
+        "build_model",
+        "build_plan",
+        "known_models",
+        "register_model",
+    ),
+    "eml_models.macs": ("count_macs",),
+    "eml_models.datasets": (
+        "DatasetSpec",
+        "RawDataset",
+        "data_fingerprint",
+        "known_datasets",
+        "register_dataset",
+    ),
+    "eml_models.loading": ("Dataset", "load_dataset"),
+    "eml_models.recipe": ("Recipe",),
+    "eml_models.snapshot": ("Snapshot", "load_snapshot", "save_snapshot"),
+    "eml_models.evaluation": ("Evaluation",),
+    "eml_models.train": ("EpochReport", "Fit", "evaluate_test", "fit"),
+}
+"""Which module each public name is from."""
+
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(_HOME_OF[name]), name)
+    globals()[name] = value  # the next use costs nothing
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

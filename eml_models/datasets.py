@@ -1,0 +1,267 @@
+"""The data sets by name: shapes, where the files lie, and how to register one's own. Imports no torch.
+
+Everybody who turns a name into shapes or arrays comes here; `eml_models.loading` turns the arrays into
+tensors on a device. A data set of one's own is a function that returns arrays, and one line::
+
+    from eml_models.datasets import DatasetSpec, RawDataset, register_dataset
+
+    def read_mine(folder: Path, download: bool) -> RawDataset:
+        arrays = np.load(folder / "mine.npz")
+        return RawDataset(train_images=arrays["x"], train_labels=arrays["y"], test_images=...)
+
+    register_dataset(DatasetSpec(name="mine", input_shape=(3, 32, 32), num_classes=4, read=read_mine))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from eml_models.dataset_readers import read_cifar10, read_digits, read_fashion_mnist, read_mnist
+from eml_models.errors import (
+    DatasetMissingError,
+    EmlError,
+    InvalidValueError,
+    UnknownNameError,
+    raise_if_any,
+)
+from eml_models.raw_data import RawDataset, as_arrays, find_problems, fingerprint
+
+__all__ = [
+    "DEFAULT_DATA_DIR",
+    "SHIPPED",
+    "DatasetSpec",
+    "RawDataset",
+    "custom_datasets",
+    "data_fingerprint",
+    "get_dataset_spec",
+    "known_datasets",
+    "read_dataset",
+    "register_dataset",
+    "require_dataset",
+    "unregister_dataset",
+]
+
+DEFAULT_DATA_DIR = "data"
+"""Where data sets are looked for if nobody names a folder."""
+
+WAY_OUT = "name its folder with --data-dir (data_dir=...), or fetch it with --download (download=True)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSpec:
+    """One data set.
+
+    Attributes:
+        name: how recipes and the command line call it.
+        input_shape: (channels, height, width) of an image.
+        read: ``read(folder, download)`` returns the arrays; whatever it raises becomes a clear error.
+        files: what must lie in the folder, relative to it; empty if the reader looks for itself.
+        num_train, num_test: how many images it should have, for information; None if that is open.
+        source: where it comes from.
+    """
+
+    name: str
+    input_shape: tuple[int, int, int]
+    num_classes: int
+    read: Callable[[Path, bool], RawDataset]
+    files: tuple[str, ...] = ()
+    num_train: int | None = None
+    num_test: int | None = None
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "input_shape", tuple(self.input_shape))
+        problems = [] if self.name.isidentifier() else [f"name must be an identifier, got {self.name!r}"]
+        if len(self.input_shape) != 3 or min(self.input_shape) < 1:
+            problems.append(f"input_shape must be (channels, height, width), got {self.input_shape}")
+        if self.num_classes < 2:
+            problems.append(f"num_classes must be at least 2, got {self.num_classes}")
+        raise_if_any("data set", problems)
+
+
+def _idx_files(folder: str) -> tuple[str, ...]:
+    parts = ("images-idx3-ubyte", "labels-idx1-ubyte")
+    return tuple(f"{folder}/raw/{half}-{part}" for half in ("train", "t10k") for part in parts)
+
+
+CIFAR10_FILES = tuple(
+    f"cifar-10-batches-py/{name}"
+    for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
+)
+
+SHIPPED = {
+    spec.name: spec
+    for spec in (
+        DatasetSpec(
+            name="digits",
+            input_shape=(1, 8, 8),
+            num_classes=10,
+            read=read_digits,
+            num_train=1_438,
+            num_test=359,
+            source="UCI optical recognition of handwritten digits, as bundled with scikit-learn",
+        ),
+        DatasetSpec(
+            name="mnist",
+            input_shape=(1, 28, 28),
+            num_classes=10,
+            read=read_mnist,
+            files=_idx_files("MNIST"),
+            num_train=60_000,
+            num_test=10_000,
+            source="LeCun et al. 1998, Proceedings of the IEEE 86(11)",
+        ),
+        DatasetSpec(
+            name="fashion_mnist",
+            input_shape=(1, 28, 28),
+            num_classes=10,
+            read=read_fashion_mnist,
+            files=_idx_files("FashionMNIST"),
+            num_train=60_000,
+            num_test=10_000,
+            source="arXiv 1708.07747",
+        ),
+        DatasetSpec(
+            name="cifar10",
+            input_shape=(3, 32, 32),
+            num_classes=10,
+            read=read_cifar10,
+            files=CIFAR10_FILES,
+            num_train=50_000,
+            num_test=10_000,
+            source="Krizhevsky 2009, Learning multiple layers of features from tiny images",
+        ),
+    )
+}
+"""The data sets that come with the package."""
+
+_custom: dict[str, DatasetSpec] = {}
+"""What `register_dataset` added in this process. A driver ships it to its workers."""
+
+_fingerprints: dict[tuple[DatasetSpec, Path], str] = {}
+"""Of what was read in this process: a few bytes each, so that nothing is read twice to be named."""
+
+
+def register_dataset(spec: DatasetSpec) -> DatasetSpec:
+    """Make a data set known in this process; the same name again replaces the earlier one (a cell run twice).
+
+    Raises:
+        InvalidValueError: the name is that of a shipped data set.
+    """
+    if spec.name in SHIPPED:
+        raise InvalidValueError(
+            f"data set {spec.name!r} is shipped and cannot be replaced; choose another name"
+        )
+    _custom[spec.name] = spec
+    return spec
+
+
+def unregister_dataset(name: str) -> None:
+    """Forget a data set that `register_dataset` added, for instance at the end of a test.
+
+    Raises:
+        UnknownNameError: no such data set was registered.
+    """
+    if name not in _custom:
+        raise UnknownNameError("registered data set", name, _custom)
+    del _custom[name]
+
+
+def known_datasets() -> tuple[str, ...]:
+    """The names of all data sets, the shipped ones first."""
+    return (*SHIPPED, *_custom)
+
+
+def custom_datasets() -> tuple[DatasetSpec, ...]:
+    """The data sets registered beyond the shipped ones."""
+    return tuple(_custom.values())
+
+
+def get_dataset_spec(name: str) -> DatasetSpec:
+    """The data set of that name.
+
+    Raises:
+        UnknownNameError: there is none; lists those that there are.
+    """
+    spec = SHIPPED.get(name) or _custom.get(name)
+    if spec is None:
+        raise UnknownNameError("data set", name, known_datasets())
+    return spec
+
+
+def data_folder(data_dir: str | Path | None) -> Path:
+    """The absolute folder in which data sets are looked for."""
+    return Path(DEFAULT_DATA_DIR if data_dir is None else data_dir).expanduser().absolute()
+
+
+def require_dataset(name: str, *, data_dir: str | Path | None = None, download: bool = False) -> None:
+    """Make sure that a data set's files are there, downloading them if asked to. Does not read them.
+
+    Raises:
+        DatasetMissingError: they are not; names the folder and the options that help.
+    """
+    spec, folder = get_dataset_spec(name), data_folder(data_dir)
+    if not _missing_files(spec, folder):
+        return
+    if download:
+        _read(spec, folder, download=True)
+    missing = _missing_files(spec, folder)
+    if missing:
+        shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+        raise DatasetMissingError(f"data set {name!r} is not in {folder}: no {shown}; {WAY_OUT}")
+
+
+def read_dataset(name: str, *, data_dir: str | Path | None = None, download: bool = False) -> RawDataset:
+    """The arrays of a data set, checked: images NCHW as uint8 or float32, labels int64.
+
+    Raises:
+        DatasetMissingError: its files are missing, damaged, or cannot be downloaded.
+        InvalidValueError: a user's reader returned what does not fit its `DatasetSpec`.
+    """
+    require_dataset(name, data_dir=data_dir, download=download)
+    spec, folder = get_dataset_spec(name), data_folder(data_dir)
+    raw = as_arrays(_read(spec, folder, download=download and not spec.files))
+    raise_if_any(f"data set {name!r}", find_problems(raw, spec.input_shape, spec.num_classes))
+    _fingerprints[spec, folder] = fingerprint(raw)
+    return raw
+
+
+def data_fingerprint(
+    name: str, *, data_dir: str | Path | None = None, only_if_loaded: bool = False
+) -> str | None:
+    """A BLAKE2b hash of all images and labels, 32 hex digits: equal for equal data on every machine.
+
+    Args:
+        only_if_loaded: return None rather than read a data set that nobody has read in this process.
+    """
+    key = get_dataset_spec(name), data_folder(data_dir)
+    if key not in _fingerprints and not only_if_loaded:
+        read_dataset(name, data_dir=data_dir)
+    return _fingerprints.get(key)
+
+
+def _missing_files(spec: DatasetSpec, folder: Path) -> list[str]:
+    return [file for file in spec.files if not (folder / file).is_file()]
+
+
+def _read(spec: DatasetSpec, folder: Path, *, download: bool) -> RawDataset:
+    try:
+        return spec.read(folder, download)
+    except EmlError:
+        raise
+    except (
+        Exception
+    ) as error:  # a reader may raise anything about files that are damaged or a failed download
+        cause = f"{type(error).__name__}: {error}"
+        if download:
+            message = f"could not download data set {spec.name!r} to {folder}: {cause}; {WAY_OUT}"
+        elif spec.files:
+            where = folder / Path(spec.files[0]).parent
+            message = (
+                f"data set {spec.name!r} is damaged: {cause}; remove {where} and fetch it again (--download)"
+            )
+        else:
+            message = f"could not read data set {spec.name!r} from {folder}: {cause}"
+        raise DatasetMissingError(message) from error

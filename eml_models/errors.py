@@ -1,0 +1,75 @@
+"""The errors of eml_models, and the root of every error that this project raises on purpose.
+
+::
+
+    EmlError                      anything below; catch it to catch them all
+    ├── InvalidValueError         a value breaks a rule (also a ValueError)
+    │   └── UnknownNameError      a name that is in no table; lists the known ones, nearest first
+    ├── DatasetMissingError       a data set is not in the data folder
+    └── DivergedError             training produced a loss that is not finite, or that blew up
+
+Messages say what was got, the rule, and the way out. `tune_jobs.errors` continues this tree.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class EmlError(Exception):
+    """Root of the errors that a user can act on."""
+
+
+class InvalidValueError(EmlError, ValueError):
+    """A value breaks a rule; the message names the value, the rule and the way out."""
+
+
+class UnknownNameError(InvalidValueError):
+    """A name is in no table.
+
+    Args:
+        kind: what the name stands for, for instance ``"optimizer"``.
+        name: what was got.
+        known: the names that exist; the message lists them, nearest first.
+    """
+
+    def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
+        self.kind, self.name, self.known = kind, name, tuple(known)
+        ordered = sort_by_nearness(str(name), self.known)
+        super().__init__(f"unknown {kind} {name!r}; known: {', '.join(ordered) or '(none)'}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.kind, self.name, self.known))
+
+
+class DatasetMissingError(EmlError):
+    """A data set is not in the data folder and nobody asked to download it."""
+
+
+class DivergedError(EmlError):
+    """Training diverged.
+
+    Attributes:
+        epoch: the epoch (from 1) in which it was noticed.
+    """
+
+    def __init__(self, message: str, epoch: int) -> None:
+        super().__init__(message)
+        self.message, self.epoch = message, epoch
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.message, self.epoch))
+
+
+def raise_if_any(subject: str, problems: Sequence[str]) -> None:
+    """Raise one `InvalidValueError` that shows all problems together; do nothing if there are none."""
+    if len(problems) == 1:
+        raise InvalidValueError(f"{subject}: {problems[0]}")
+    if problems:
+        raise InvalidValueError(f"{subject}: {len(problems)} problems\n  - " + "\n  - ".join(problems))
+
+
+def sort_by_nearness(name: str, known: Iterable[str]) -> list[str]:
+    """The known names, the one most like `name` first; ties keep their order."""
+    return sorted(known, key=lambda k: -difflib.SequenceMatcher(None, name.lower(), k.lower()).ratio())

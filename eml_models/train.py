@@ -1,0 +1,306 @@
+"""Trains one recipe: `fit` is an iterator that yields one `EpochReport` an epoch.
+
+Knows nothing of searches; a notebook, a test and Ray's trainable all loop over it::
+
+    for report in fit(Recipe(learning_rate=0.05, epochs=5)):
+        print(report.epoch, report.val_accuracy)
+
+On a CPU a run is the same to the bit each time, whatever the process did before: all chance comes from the
+recipe's seed and the epoch, and torch's global generator is left as it was found. The number of threads is
+the caller's (``torch.set_num_threads``). The test set is touched by `evaluate_test` only.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from eml_models import seeds
+from eml_models.batches import Batch, ImagePreparation, batch_bounds, iter_blocks
+from eml_models.device_state import cudnn_benchmark, peak_memory_bytes, seeded
+from eml_models.divergence import check_finite, check_train_loss
+from eml_models.evaluation import Evaluation, autocast, compute_dtype, evaluate
+from eml_models.loading import Dataset, load_dataset, resolve_device, split
+from eml_models.optimizers import build_optimizer
+from eml_models.recipe import Recipe
+from eml_models.registry import build_model
+from eml_models.snapshot import Snapshot, copy_to_cpu, load_snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochReport:
+    """What one epoch of training came to.
+
+    Attributes:
+        epoch: from 1.
+        train_loss, train_accuracy: means over the epoch's images as they were trained on: augmented, with
+            label smoothing, by the weights of the moment.
+        val_loss, val_accuracy: of the held-out images after the epoch, in nats and as a share in [0, 1]; None
+            if the recipe trains on them.
+        learning_rate: of the last step.
+        epoch_s: seconds of the epoch with its validation; `elapsed_s` is their sum over this and all earlier
+            epochs, those before a resume too.
+        samples_per_s: training images a second, validation left out.
+        peak_memory_bytes: on CUDA the most that this training has allocated; on the CPU the most that the
+            process ever held, which includes what ran before in it.
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float | None
+    val_accuracy: float | None
+    learning_rate: float
+    epoch_s: float
+    elapsed_s: float
+    samples_per_s: float
+    peak_memory_bytes: int
+
+
+def fit(
+    recipe: Recipe,
+    *,
+    device: str | torch.device = "cpu",
+    data_dir: str | Path | None = None,
+    download: bool = False,
+    resume_from: Snapshot | str | os.PathLike[str] | None = None,
+) -> Fit:
+    """Begin to train a recipe; iterate over the result to train, one epoch a report.
+
+    Args:
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        data_dir: folder of the data sets that are not embedded.
+        download: fetch the data set if it is not there.
+        resume_from: a snapshot, or its file, to go on from.
+
+    Raises:
+        DatasetMissingError: the data set is not there or damaged.
+        InvalidValueError: a device that does not exist, a network that cannot take the images, or a snapshot
+            of another training.
+    """
+    dataset = load_dataset(
+        recipe.dataset, data_dir=data_dir, download=download, device=resolve_device(device)
+    )
+    training = Fit(recipe, dataset)
+    if resume_from is not None:
+        training.restore(resume_from if isinstance(resume_from, Snapshot) else load_snapshot(resume_from))
+    return training
+
+
+class Fit(Iterator[EpochReport]):
+    """A training under way: an iterator over its epochs, ended when the recipe's epochs are.
+
+    Attributes:
+        module: the network, in eval mode between epochs.
+        epoch: epochs done.
+        elapsed_s: training time so far.
+    """
+
+    def __init__(self, recipe: Recipe, dataset: Dataset) -> None:
+        self.recipe, self.dataset, self.device = recipe, dataset, dataset.device
+        self.epoch, self.elapsed_s = 0, 0.0
+        self._train, self._validation = _choose_images(recipe, dataset)
+        self._bounds = batch_bounds(len(self._train), recipe.batch_size)
+        self._prepare = build_preparation(recipe, dataset)
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        with seeded(self._seed("init"), self.device):
+            module = build_model(
+                recipe.model,
+                input_shape=dataset.spec.input_shape,
+                num_classes=dataset.spec.num_classes,
+                **recipe.model_options,
+            )
+        self.module: nn.Module = module.to(self.device, memory_format=self._prepare.memory_format)
+        self._parameters = [p for p in self.module.parameters() if p.requires_grad]
+        self._optimizer: torch.optim.Optimizer = build_optimizer(
+            recipe.optimizer,
+            self.module,
+            learning_rate=recipe.learning_rate,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+        )
+        # bf16 has fp32's range and needs no scaling; fp16's small gradients vanish without it, on any device
+        self._scaler = torch.amp.GradScaler(self.device.type) if recipe.precision == "fp16" else None
+
+    def __next__(self) -> EpochReport:
+        """Train and validate one epoch.
+
+        Raises:
+            DivergedError: a loss is not finite, or the training loss blew up (`eml_models.divergence`).
+        """
+        if self.epoch >= self.recipe.epochs:
+            raise StopIteration
+        began = time.perf_counter()
+        with seeded(self._seed(f"noise/{self.epoch}"), self.device), cudnn_benchmark(self.device):
+            trained, rate = self._train_epoch()
+            train_s = time.perf_counter() - began
+            validated = self._validate()
+        epoch_s = time.perf_counter() - began
+        self.epoch += 1
+        self.elapsed_s += epoch_s
+        return EpochReport(
+            epoch=self.epoch,
+            train_loss=trained.loss,
+            train_accuracy=trained.accuracy,
+            val_loss=validated.loss if validated else None,
+            val_accuracy=validated.accuracy if validated else None,
+            learning_rate=rate,
+            epoch_s=epoch_s,
+            elapsed_s=self.elapsed_s,
+            samples_per_s=len(self._train) / train_s,
+            peak_memory_bytes=peak_memory_bytes(self.device),
+        )
+
+    def snapshot(self) -> Snapshot:
+        """The state after the epochs done, a copy that further training does not change."""
+        return Snapshot(
+            recipe=self.recipe,
+            epoch=self.epoch,
+            elapsed_s=self.elapsed_s,
+            module=copy_to_cpu(self.module.state_dict()),
+            optimizer=copy_to_cpu(self._optimizer.state_dict()),
+            scaler=copy_to_cpu(self._scaler.state_dict()) if self._scaler else {},
+            data_fingerprint=self.dataset.fingerprint,
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot of the same recipe and data, to the bit.
+
+        Raises:
+            InvalidValueError: it is of another training.
+        """
+        snapshot.check_fits(self.recipe, self.dataset.fingerprint)
+        self.module.load_state_dict(snapshot.module)
+        self._optimizer.load_state_dict(copy_to_cpu(snapshot.optimizer))
+        if self._scaler:
+            self._scaler.load_state_dict(dict(snapshot.scaler))
+        self.epoch, self.elapsed_s = snapshot.epoch, snapshot.elapsed_s
+
+    def _seed(self, role: str) -> int:
+        return seeds.derive(self.recipe.seed, 0, role)
+
+    def _train_epoch(self) -> tuple[Evaluation, float]:
+        """Train on every image once; the means over the epoch and the last learning rate."""
+        self.module.train()
+        num_batches = len(self._bounds) - 1
+        step, num_steps = self.epoch * num_batches, self.recipe.epochs * num_batches
+        losses: list[torch.Tensor] = []
+        correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        rate = 0.0
+        for block in self._iter_blocks():
+            logits = []
+            for images, labels in block:
+                # the middle of the step: neither a warm-up's first nor a cosine's last step is one of rate 0
+                rate = self._set_learning_rate((step + 0.5) / num_steps)
+                step += 1
+                output, loss = self._step(images, labels)
+                logits.append(output)
+                losses.append(loss)
+            # counted per block: a step of a small network costs only as much as some dozens of operations
+            correct += (torch.cat(logits).argmax(1) == torch.cat([labels for _, labels in block])).sum()
+        sizes = (stop - start for start, stop in pairwise(self._bounds))
+        loss = sum(size * value for size, value in zip(sizes, torch.stack(losses).tolist(), strict=True))
+        trained = Evaluation(loss=loss / len(self._train), accuracy=correct.item() / len(self._train))
+        check_train_loss(trained.loss, self.recipe, self.epoch + 1, self.dataset.spec.num_classes)
+        return trained, rate
+
+    def _iter_blocks(self) -> Iterator[list[Batch]]:
+        shuffle, chance = (
+            torch.Generator(self.device).manual_seed(
+                seeds.derive(self.recipe.seed, 0, f"{role}/{self.epoch}")
+            )
+            for role in ("order", "augmentation")
+        )
+        order = torch.randperm(len(self._train), generator=shuffle, device=self.device)
+        return iter_blocks(
+            self._prepare,
+            self._train[order],
+            self._bounds,
+            augmentation=self.recipe.augmentation,
+            generator=chance,
+        )
+
+    def _set_learning_rate(self, progress: float) -> float:
+        rate = self.recipe.learning_rate_at(progress)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def _step(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with autocast(self.device, self.recipe.precision):
+            logits = self.module(images)
+            loss = cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        if self._scaler:
+            torch.autograd.backward(self._scaler.scale(loss))
+            if self.recipe.max_grad_norm is not None:
+                self._scaler.unscale_(self._optimizer)
+            self._clip_gradients()
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+        else:
+            torch.autograd.backward(loss)
+            self._clip_gradients()
+            self._optimizer.step()
+        self._optimizer.zero_grad()
+        return logits.detach(), loss.detach()
+
+    def _clip_gradients(self) -> None:
+        if self.recipe.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self._parameters, self.recipe.max_grad_norm)
+
+    def _validate(self) -> Evaluation | None:
+        if self._validation is None:
+            self.module.eval()
+            return None
+        images, labels = self._validation
+        validated = evaluate(self.module, self._prepare, images, labels, precision=self.recipe.precision)
+        check_finite("val_loss", validated.loss, self.recipe, self.epoch + 1)
+        return validated
+
+
+def evaluate_test(module: nn.Module, recipe: Recipe, *, data_dir: str | Path | None = None) -> Evaluation:
+    """Loss and accuracy on the test set, once, for a trained network that has been chosen without it.
+
+    Args:
+        module: trained by `recipe`, for instance ``fit(recipe).module`` at its end; left in eval mode.
+
+    Raises:
+        DivergedError: the loss is not finite.
+    """
+    device = next(module.parameters()).device
+    dataset = load_dataset(recipe.dataset, data_dir=data_dir, device=device)
+    tested = evaluate(
+        module,
+        build_preparation(recipe, dataset),
+        dataset.test_images_NCHW,
+        dataset.test_labels,
+        precision=recipe.precision,
+    )
+    check_finite("test_loss", tested.loss, recipe, recipe.epochs)
+    return tested
+
+
+def build_preparation(recipe: Recipe, dataset: Dataset) -> ImagePreparation:
+    """What a recipe's network takes for images of the data set."""
+    memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
+    return ImagePreparation(
+        dataset=dataset, dtype=compute_dtype(recipe.precision), memory_format=memory_format
+    )
+
+
+def _choose_images(recipe: Recipe, dataset: Dataset) -> tuple[torch.Tensor, Batch | None]:
+    """Positions of the images to train on, and the images and labels to validate on."""
+    parts = split(dataset, recipe.validation_fraction)
+    if recipe.train_on == "train_and_validation":
+        return torch.cat([parts.train, parts.validation])[: recipe.max_train_samples], None
+    held_out = dataset.train_images_NCHW[parts.validation], dataset.train_labels[parts.validation]
+    return parts.train[: recipe.max_train_samples], held_out

@@ -1,0 +1,394 @@
+"""Data sets: the embedded one, archives in the official formats, one's own, and the fixed split.
+
+The official archives of MNIST and CIFAR-10 are not at hand in tests. Small ones of the same format are made
+here and read by torchvision's own classes; for CIFAR-10 the MD5 sums that its class expects are replaced by
+those of the files made here, so that its check runs. CIFAR-10's true sums are therefore not tested.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torchvision import datasets as torchvision_datasets
+
+from eml_models import loading
+from eml_models.datasets import (
+    SHIPPED,
+    DatasetSpec,
+    RawDataset,
+    custom_datasets,
+    data_fingerprint,
+    get_dataset_spec,
+    known_datasets,
+    read_dataset,
+    register_dataset,
+    require_dataset,
+    unregister_dataset,
+)
+from eml_models.errors import DatasetMissingError, InvalidValueError, UnknownNameError
+from eml_models.loading import Dataset, load_dataset, split
+
+Bytes = npt.NDArray[np.uint8]
+DIGITS_FINGERPRINT = "c911f9ec02380ec2c329e9b445c2dab1"
+VALIDATION_START = [3, 12, 23, 27, 29, 31]
+TRAIN_START = [411, 998, 1313, 887, 1216, 548]
+
+
+def random_bytes(seed: int, *shape: int) -> Bytes:
+    return np.random.RandomState(seed).randint(0, 256, shape).astype(np.uint8)
+
+
+def write_idx(path: Path, array: Bytes) -> None:
+    """MNIST's official format: two zeros, the type (8 is bytes), the rank, the sizes, the values."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes())
+
+
+def write_mnist(folder: Path, name: str, num_train: int = 30, num_test: int = 10) -> dict[str, Bytes]:
+    arrays = {}
+    for part, count in (("train", num_train), ("t10k", num_test)):
+        arrays[f"{part}-images-idx3-ubyte"] = random_bytes(count, count, 28, 28)
+        arrays[f"{part}-labels-idx1-ubyte"] = (np.arange(count) % 10).astype(np.uint8)
+    for file, array in arrays.items():
+        write_idx(folder / name / "raw" / file, array)
+    return arrays
+
+
+def write_cifar10(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Bytes]:
+    """Seven pickles as Python 2 and old NumPy wrote them, with the sums that torchvision's class expects."""
+    base = folder / "cifar-10-batches-py"
+    base.mkdir(parents=True)
+    arrays = {f"data_batch_{i}": random_bytes(i, 20, 3 * 32 * 32) for i in range(1, 6)}
+    arrays["test_batch"] = random_bytes(6, 20, 3 * 32 * 32)
+    sums = {}
+    for name, data in arrays.items():
+        sums[name] = write_pickle(base / name, {"data": data, "labels": [i % 10 for i in range(20)]})
+    meta_sum = write_pickle(base / "batches.meta", {"label_names": list("abcdefghij")})
+    cifar10 = torchvision_datasets.CIFAR10
+    monkeypatch.setattr(cifar10, "train_list", [[name, sums[name]] for name, _ in cifar10.train_list])
+    monkeypatch.setattr(cifar10, "test_list", [[name, sums[name]] for name, _ in cifar10.test_list])
+    monkeypatch.setattr(cifar10, "meta", {**cifar10.meta, "md5": meta_sum})
+    return arrays
+
+
+def write_pickle(path: Path, content: dict[str, object]) -> str:
+    text = pickle.dumps(content, protocol=2).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+    path.write_bytes(text.replace(b"\x89\x88\x87", b"K\x00K\x01\x87"))  # dtype(..., 0, 1), not (False, True)
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+
+
+def tiny(num_train: int = 40, *, classes: int = 2) -> RawDataset:
+    return RawDataset(
+        train_images=random_bytes(1, num_train, 8, 8),
+        train_labels=np.arange(num_train) % classes,
+        test_images=random_bytes(2, 10, 8, 8),
+        test_labels=np.arange(10) % classes,
+    )
+
+
+def read_tiny(folder: Path, download: bool) -> RawDataset:
+    return tiny()
+
+
+TINY = DatasetSpec(name="tiny", input_shape=(1, 8, 8), num_classes=2, read=read_tiny)
+
+
+@pytest.fixture(autouse=True)
+def _leave_no_data_set_behind() -> Iterator[None]:
+    yield
+    for spec in custom_datasets():
+        unregister_dataset(spec.name)
+
+
+class TestDigits:
+    def test_images_are_those_of_scikit_learn(self) -> None:
+        from sklearn.datasets import load_digits
+
+        bunch = load_digits()
+        raw = read_dataset("digits")
+        ours = np.concatenate([raw.train_images, raw.test_images])[:, 0]
+        labels = np.concatenate([raw.train_labels, raw.test_labels])
+        expected = {(image.tobytes(), label) for image, label in zip(bunch.images, bunch.target, strict=True)}
+        assert {(i.astype(float).tobytes(), n) for i, n in zip(ours, labels, strict=True)} == expected
+        assert (len(raw.train_images), len(raw.test_images)) == (1438, 359)
+        assert (get_dataset_spec("digits").num_train, get_dataset_spec("digits").num_test) == (1438, 359)
+
+    def test_split_and_values_are_the_same_on_every_machine(self) -> None:
+        assert data_fingerprint("digits") == DIGITS_FINGERPRINT
+
+    def test_test_set_has_its_share_of_each_class(self) -> None:
+        raw = read_dataset("digits")
+        all_of_class = np.bincount(np.concatenate([raw.train_labels, raw.test_labels]))
+        assert np.abs(np.bincount(raw.test_labels) - 0.2 * all_of_class).max() < 1.01
+
+    def test_statistics_are_those_of_the_training_images(self) -> None:
+        digits = load_dataset("digits")
+        images = digits.train_images_NCHW.double()
+        torch.testing.assert_close(digits.mean, images.mean((0, 2, 3)).float())
+        torch.testing.assert_close(digits.std, images.std((0, 2, 3), correction=0).float())
+
+
+@pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
+class TestMnistFormat:
+    def test_archive_is_read(self, tmp_path: Path, name: str, folder: str) -> None:
+        arrays = write_mnist(tmp_path, folder)
+        loaded = load_dataset(name, data_dir=tmp_path)
+        assert loaded.train_images_NCHW.dtype == torch.uint8
+        np.testing.assert_array_equal(loaded.train_images_NCHW[:, 0], arrays["train-images-idx3-ubyte"])
+        np.testing.assert_array_equal(loaded.test_images_NCHW[:, 0], arrays["t10k-images-idx3-ubyte"])
+        np.testing.assert_array_equal(loaded.train_labels, arrays["train-labels-idx1-ubyte"])
+        np.testing.assert_array_equal(loaded.test_labels, arrays["t10k-labels-idx1-ubyte"])
+
+    def test_missing_archive_names_folder_and_option(self, tmp_path: Path, name: str, folder: str) -> None:
+        message = f"data set '{name}' is not in {tmp_path}: no {folder}/raw/train-images-idx3-ubyte"
+        for use in (load_dataset, require_dataset):
+            with pytest.raises(DatasetMissingError) as caught:
+                use(name, data_dir=tmp_path)  # type: ignore[operator]
+            assert str(caught.value).startswith(message)
+            assert "--download (download=True)" in str(caught.value)
+            assert "--data-dir" in str(caught.value)
+
+    def test_torn_file_is_an_error(self, tmp_path: Path, name: str, folder: str) -> None:
+        write_mnist(tmp_path, folder)
+        path = tmp_path / folder / "raw" / "train-images-idx3-ubyte"
+        path.write_bytes(path.read_bytes()[:-100])
+        with pytest.raises(
+            DatasetMissingError, match=f"data set '{name}' is damaged: .*remove .*raw and fetch"
+        ):
+            load_dataset(name, data_dir=tmp_path)
+
+    def test_archive_of_other_images_is_an_error(self, tmp_path: Path, name: str, folder: str) -> None:
+        write_mnist(tmp_path, folder)
+        write_idx(tmp_path / folder / "raw" / "t10k-images-idx3-ubyte", random_bytes(0, 10, 27, 28))
+        write_idx(tmp_path / folder / "raw" / "train-labels-idx1-ubyte", np.full(30, 10, dtype=np.uint8))
+        with pytest.raises(InvalidValueError) as caught:
+            load_dataset(name, data_dir=tmp_path)
+        assert "train_labels must be in [0, 10), got 10 to 10" in str(caught.value)
+        assert "test_images must have shape (N, 1, 28, 28) with N at least 1, got (10, 1, 27, 28)" in str(
+            caught.value
+        )
+
+
+class TestCifar10:
+    def test_archive_is_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        arrays = write_cifar10(tmp_path, monkeypatch)
+        loaded = load_dataset("cifar10", data_dir=tmp_path)
+        assert loaded.train_images_NCHW.shape == (100, 3, 32, 32)
+        expected = arrays["data_batch_2"][3].reshape(3, 32, 32)
+        np.testing.assert_array_equal(loaded.train_images_NCHW[23], expected)
+        np.testing.assert_array_equal(loaded.test_images_NCHW.flatten(1), arrays["test_batch"])
+        assert loaded.train_labels.tolist() == [i % 10 for i in range(20)] * 5
+        torch.testing.assert_close(
+            loaded.mean, loaded.train_images_NCHW.double().mean((0, 2, 3)).float(), rtol=0, atol=1e-4
+        )
+
+    def test_damaged_file_is_an_error(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write_cifar10(tmp_path, monkeypatch)
+        path = tmp_path / "cifar-10-batches-py" / "data_batch_3"
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+        with pytest.raises(DatasetMissingError, match=r"data set 'cifar10' is damaged: .*corrupted"):
+            load_dataset("cifar10", data_dir=tmp_path)
+
+    def test_missing_file_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write_cifar10(tmp_path, monkeypatch)
+        (tmp_path / "cifar-10-batches-py" / "data_batch_3").unlink()
+        with pytest.raises(DatasetMissingError, match="no cifar-10-batches-py/data_batch_3;"):
+            load_dataset("cifar10", data_dir=tmp_path)
+
+
+class TestDownload:
+    def test_is_not_tried_unless_asked_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(self: object) -> None:
+            raise AssertionError("nobody asked to download")
+
+        monkeypatch.setattr(torchvision_datasets.FashionMNIST, "download", refuse)
+        write_mnist(tmp_path, "FashionMNIST")
+        load_dataset("fashion_mnist", data_dir=tmp_path)
+        load_dataset("fashion_mnist", data_dir=tmp_path, download=True)  # all is there already
+
+    def test_is_done_by_torchvision(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def download(self: torchvision_datasets.MNIST) -> None:
+            print("downloading")
+            write_mnist(tmp_path, "MNIST")
+
+        monkeypatch.setattr(torchvision_datasets.MNIST, "download", download)
+        require_dataset("mnist", data_dir=tmp_path, download=True)
+        assert len(load_dataset("mnist", data_dir=tmp_path).train_labels) == 30
+        assert capsys.readouterr().out == ""
+
+    def test_that_fails_is_a_clear_error(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(self: object) -> None:
+            raise OSError("no route to host")
+
+        monkeypatch.setattr(torchvision_datasets.MNIST, "download", fail)
+        message = f"could not download data set 'mnist' to {tmp_path}: OSError: no route to host"
+        with pytest.raises(DatasetMissingError, match=message):
+            require_dataset("mnist", data_dir=tmp_path, download=True)
+
+
+class TestOnesOwn:
+    def test_is_registered_in_one_line(self) -> None:
+        register_dataset(TINY)
+        assert known_datasets() == (*SHIPPED, "tiny")
+        assert custom_datasets() == (TINY,)
+        loaded = load_dataset("tiny")
+        assert loaded.train_images_NCHW.shape == (40, 1, 8, 8)
+        assert loaded.train_labels.dtype == torch.int64
+
+    def test_may_be_floats_and_tensors(self) -> None:
+        images = torch.randn(40, 3, 9, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        images[:, 1] = 2.0
+
+        def read(folder: Path, download: bool) -> RawDataset:
+            labels = torch.arange(40) % 2
+            return RawDataset(
+                train_images=images, train_labels=labels, test_images=images, test_labels=labels
+            )
+
+        register_dataset(DatasetSpec(name="floats", input_shape=(3, 9, 7), num_classes=2, read=read))
+        loaded = load_dataset("floats")
+        assert loaded.train_images_NCHW.dtype == torch.float32
+        torch.testing.assert_close(loaded.mean, images.mean((0, 2, 3)).float())
+        assert loaded.std[1] == 1.0, "a constant channel is not divided by zero"
+
+    def test_gets_the_folder_and_the_wish_to_download(self, tmp_path: Path) -> None:
+        calls = []
+
+        def read(folder: Path, download: bool) -> RawDataset:
+            calls.append((folder, download))
+            return tiny()
+
+        register_dataset(DatasetSpec(name="tiny", input_shape=(1, 8, 8), num_classes=2, read=read))
+        load_dataset("tiny", data_dir=tmp_path, download=True)
+        assert calls == [(tmp_path, True)]
+
+    def test_that_raises_is_a_clear_error(self) -> None:
+        def read(folder: Path, download: bool) -> RawDataset:
+            raise KeyError("images")
+
+        register_dataset(DatasetSpec(name="tiny", input_shape=(1, 8, 8), num_classes=2, read=read))
+        with pytest.raises(
+            DatasetMissingError, match=r"could not read data set 'tiny' from .*: KeyError: 'images'"
+        ):
+            load_dataset("tiny")
+
+    def test_that_does_not_fit_its_spec_is_an_error(self) -> None:
+        def read(folder: Path, download: bool) -> RawDataset:
+            nan = np.full((3, 1, 8, 8), np.nan)
+            none = np.zeros((0, 1, 8, 8))
+            return RawDataset(train_images=nan, train_labels=[0.5] * 3, test_images=none, test_labels=[0])
+
+        register_dataset(DatasetSpec(name="tiny", input_shape=(1, 8, 8), num_classes=2, read=read))
+        with pytest.raises(InvalidValueError) as caught:
+            load_dataset("tiny")
+        assert str(caught.value).splitlines() == [
+            "data set 'tiny': 4 problems",
+            "  - train_images must be finite, got NaN or infinity",
+            "  - train_labels must be 3 whole numbers, got float64 of shape (3,)",
+            "  - test_images must have shape (N, 1, 8, 8) with N at least 1, got (0, 1, 8, 8)",
+            "  - test_labels must be 0 whole numbers, got int64 of shape (1,)",
+        ]
+
+    def test_cannot_take_a_shipped_name(self) -> None:
+        with pytest.raises(InvalidValueError, match="data set 'digits' is shipped"):
+            register_dataset(DatasetSpec(name="digits", input_shape=(1, 8, 8), num_classes=2, read=read_tiny))
+
+    def test_with_a_broken_spec_is_an_error(self) -> None:
+        with pytest.raises(InvalidValueError, match="3 problems"):
+            DatasetSpec(name="a b", input_shape=(8, 8), num_classes=1, read=read_tiny)  # type: ignore[arg-type]
+
+    def test_unknown_name_is_an_error(self) -> None:
+        with pytest.raises(UnknownNameError, match="unknown data set 'minst'; known: mnist"):
+            load_dataset("minst")
+        with pytest.raises(UnknownNameError, match="unknown registered data set 'digits'"):
+            unregister_dataset("digits")
+
+
+class TestCache:
+    def test_same_data_is_loaded_once_per_process(self) -> None:
+        assert load_dataset("digits") is load_dataset("digits", device=torch.device("cpu"))
+
+    def test_holds_only_the_last_few(self) -> None:
+        first = load_dataset("digits")
+        for number in range(loading.MAX_CACHED):
+            name = f"tiny{number}"
+            register_dataset(DatasetSpec(name=name, input_shape=(1, 8, 8), num_classes=2, read=read_tiny))
+            load_dataset(name)
+        assert load_dataset("digits") is not first
+
+    def test_fingerprint_of_what_was_not_loaded_is_not_computed(self, tmp_path: Path) -> None:
+        register_dataset(TINY)
+        assert data_fingerprint("tiny", data_dir=tmp_path, only_if_loaded=True) is None
+        loaded = load_dataset("tiny", data_dir=tmp_path)
+        assert data_fingerprint("tiny", data_dir=tmp_path, only_if_loaded=True) == loaded.fingerprint
+
+    def test_fingerprint_tells_data_apart(self) -> None:
+        def read(folder: Path, download: bool) -> RawDataset:
+            raw = tiny()
+            raw.test_labels[3] ^= 1
+            return raw
+
+        register_dataset(TINY)
+        register_dataset(DatasetSpec(name="other", input_shape=(1, 8, 8), num_classes=2, read=read))
+        assert data_fingerprint("tiny") != data_fingerprint("other")
+
+
+class TestSplit:
+    @pytest.fixture
+    def digits(self) -> Dataset:
+        return load_dataset("digits")
+
+    @pytest.mark.parametrize("fraction", [0.001, 0.1, 0.2, 0.5, 0.99])
+    def test_parts_are_disjoint_complete_and_stratified(self, digits: Dataset, fraction: float) -> None:
+        parts = split(digits, fraction)
+        both = torch.cat([parts.train, parts.validation])
+        assert sorted(both.tolist()) == list(range(1438))
+        assert len(parts.validation) == int(1438 * fraction)
+        held_out = torch.bincount(digits.train_labels[parts.validation], minlength=10)
+        assert (held_out - fraction * torch.bincount(digits.train_labels)).abs().max() < 1.01
+
+    def test_is_the_same_each_time_and_another_for_another_seed(self, digits: Dataset) -> None:
+        assert torch.equal(split(digits, 0.2).validation, split(digits, 0.2).validation)
+        assert not torch.equal(split(digits, 0.2).validation, split(digits, 0.2, seed=1).validation)
+
+    def test_is_the_same_on_every_machine(self, digits: Dataset) -> None:
+        parts = split(digits, 0.2)
+        assert parts.validation[:6].tolist() == VALIDATION_START
+        assert parts.train[:6].tolist() == TRAIN_START
+
+    def test_that_leaves_nothing_is_an_error(self) -> None:
+        register_dataset(TINY)
+        with pytest.raises(InvalidValueError, match="both need at least one"):
+            split(load_dataset("tiny"), 0.0001)
+
+
+@pytest.mark.parametrize("device", ["gpu", "meta", "cuda:99"])
+def test_device_that_is_not_here_is_an_error(device: str) -> None:
+    with pytest.raises(InvalidValueError, match=device):
+        load_dataset("digits", device=device)
+
+
+@pytest.mark.slow
+def test_genuine_fashion_mnist() -> None:
+    """Reads the 70,000 images if TUNE_JOBS_DATA_DIR names a folder that has them."""
+    folder = os.environ.get("TUNE_JOBS_DATA_DIR", "data")
+    try:
+        require_dataset("fashion_mnist", data_dir=folder)
+    except DatasetMissingError as error:
+        pytest.skip(str(error))
+    loaded = load_dataset("fashion_mnist", data_dir=folder)
+    assert (len(loaded.train_labels), len(loaded.test_labels)) == (60_000, 10_000)
+    assert torch.bincount(loaded.train_labels).tolist() == [6_000] * 10
+    assert (loaded.mean / 255).item() == pytest.approx(0.2860, abs=1e-4)
+    assert (loaded.std / 255).item() == pytest.approx(0.3530, abs=1e-4)

@@ -1,0 +1,239 @@
+"""The rule at a rung: by hand, against a second implementation, and on made-up learning curves."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from search_testing import history_of, make_study, report, simulate, start
+
+from eml_models.errors import InvalidValueError
+from tune_jobs.search.asha import Verdict, decide, rank
+from tune_jobs.search.history import History
+from tune_jobs.space import Float, Params
+from tune_jobs.study import Asha, Direction, Objective, Study
+from tune_jobs.trial import Decision, ReportRow, Row, State
+
+STUDY = make_study(epochs=10, asha=Asha(min_epochs=4, reduction_factor=3))
+
+
+def reported(*values: float | None, epoch: int = 4) -> list[Row]:
+    """Trials 0, 1, ... that reported these values at a rung, and whose rung decided."""
+    rows: list[Row] = []
+    for number, value in enumerate(values):
+        rows += [
+            start(number),
+            report(number, epoch, value, decision=Decision.CONTINUE, decision_reason="as recorded"),
+        ]
+    return rows
+
+
+def verdict(study: Study, rows: list[Row], epoch: int, value: float | None) -> Verdict | None:
+    """Of a new trial that reports `value`."""
+    number = 1000
+    return decide(study, history_of(study, *rows, start(number)), number, epoch, value)
+
+
+def test_no_rung_no_verdict() -> None:
+    assert verdict(STUDY, [], 3, 0.5) is None
+    earlier = history_of(STUDY, start(0), report(0, 4, 0.5))
+    assert decide(STUDY, earlier, 0, 5, 0.5) is None
+    assert decide(STUDY, earlier, 0, 10, 0.5) is None
+    without = make_study(epochs=10, asha=None)
+    assert decide(without, history_of(without, start(0)), 0, 4, 0.5) is None
+
+
+def test_the_first_at_a_rung_goes_on() -> None:
+    assert verdict(STUDY, [], 4, 0.1) == Verdict(
+        Decision.CONTINUE, "rung 4: val_accuracy 0.1 is 1st of 1; the best one goes on (>= 0.1)"
+    )
+
+
+def test_reasons_say_rank_count_and_cutoff() -> None:
+    values = [0.99, 0.95, 0.93, 0.9012, 0.88, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4]
+    assert verdict(STUDY, reported(*values), 4, 0.8123) == Verdict(
+        Decision.STOP, "rung 4: val_accuracy 0.8123 is 7th of 12; the best 4 go on (>= 0.9012)"
+    )
+    assert verdict(STUDY, reported(*values), 4, 0.97) == Verdict(
+        Decision.CONTINUE, "rung 4: val_accuracy 0.97 is 2nd of 12; the best 4 go on (>= 0.93)"
+    )
+
+
+def test_a_lower_loss_is_better_when_minimizing() -> None:
+    study = STUDY.with_changes(objectives=(Objective(metric="val_loss"),))
+    rows: list[Row] = [start(0), report(0, 4, 0.9, val_loss=2.0), start(1), report(1, 4, 0.1, val_loss=1.0)]
+    assert verdict(study, rows, 4, 0.5) == Verdict(
+        Decision.CONTINUE, "rung 4: val_loss 0.5 is 1st of 3; the best one goes on (<= 0.5)"
+    )
+    assert verdict(study, rows, 4, 1.5) == Verdict(
+        Decision.STOP, "rung 4: val_loss 1.5 is 2nd of 3; the best one goes on (<= 1)"
+    )
+
+
+def test_equal_values_go_on_together() -> None:
+    assert verdict(STUDY, reported(0.5, 0.5, 0.5, 0.5, 0.5), 4, 0.5) == Verdict(
+        Decision.CONTINUE, "rung 4: val_accuracy 0.5 is 1st of 6; the best 2 go on (>= 0.5)"
+    )
+    stopped = verdict(STUDY, reported(0.5, 0.6, 0.6, 0.5, 0.5), 4, 0.5)
+    assert stopped is not None
+    assert stopped.decision is Decision.STOP
+
+
+def test_a_rung_that_has_decided_decides_the_same_again() -> None:
+    rows = [*reported(0.1), *(r for n in (1, 2, 3) for r in (start(n), report(n, 4, 0.9)))]
+    history = history_of(STUDY, *rows, start(0, attempt=2))
+    assert decide(STUDY, history, 0, 4, 0.1) == Verdict(Decision.CONTINUE, "as recorded")
+    assert decide(STUDY, history, 0, 4, 0.05) == Verdict(Decision.CONTINUE, "as recorded")
+
+
+def test_a_value_that_was_reported_without_a_decision_counts_as_first_reported() -> None:
+    rows = [r for n, value in enumerate((0.1, 0.5, 0.5)) for r in (start(n), report(n, 4, value))]
+    again = decide(STUDY, history_of(STUDY, *rows), 0, 4, 0.9)
+    assert again is not None
+    assert again.reason == "rung 4: val_accuracy 0.1 is 3rd of 3; the best one goes on (>= 0.5)"
+
+
+@pytest.mark.parametrize(
+    ("value", "got"),
+    [(None, "is missing"), (math.nan, "is nan"), (math.inf, "is inf"), (-math.inf, "is -inf")],
+)
+def test_a_missing_value_never_goes_on_silently(value: float | None, got: str) -> None:
+    assert verdict(STUDY, [], 4, value) == Verdict(
+        Decision.STOP, f"rung 4: val_accuracy {got}, which lets no trial go on"
+    )
+
+
+def test_missing_values_of_others_do_not_count() -> None:
+    stands = verdict(STUDY, reported(None, 0.5), 4, 0.4)
+    assert stands is not None
+    assert "2nd of 2" in stands.reason
+
+
+def test_a_rung_that_was_jumped_over_decides_at_the_next_report() -> None:
+    late = verdict(STUDY, reported(0.9, 0.8), 6, 0.5)
+    assert late == Verdict(
+        Decision.STOP,
+        "rung 4, reached with epoch 6: val_accuracy 0.5 is 3rd of 3; the best one goes on (>= 0.9)",
+    )
+
+
+def test_a_verdict_needs_a_reason() -> None:
+    with pytest.raises(InvalidValueError, match="a decision needs a reason"):
+        Verdict(Decision.STOP, "")
+
+
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (13, "13th"), (21, "21st")],
+)
+def test_ranks_read_as_words(number: int, word: str) -> None:
+    said = verdict(STUDY, reported(*[1.0] * (number - 1)), 4, 0.5)
+    assert said is not None
+    assert f"is {word} of {number};" in said.reason
+
+
+@given(
+    others=st.lists(st.integers(0, 9), max_size=30),
+    value=st.integers(0, 9),
+    factor=st.integers(2, 5),
+    direction=st.sampled_from(Direction),
+)
+def test_rank_agrees_with_the_definition(
+    others: list[int], value: int, factor: int, direction: Direction
+) -> None:
+    """Among the best max(1, n // factor) of n, a tie with the last of them included."""
+    values = [*others, value]
+    best_first = sorted(values, reverse=direction is Direction.MAXIMIZE)
+    kept = best_first[: max(1, len(values) // factor)]
+    standing = rank(value, values, direction=direction, reduction_factor=factor)
+    assert standing.goes_on == (value in kept)
+    assert standing.cutoff == kept[-1]
+    assert standing.rank == best_first.index(value) + 1
+    assert (standing.count, standing.num_kept) == (len(values), len(kept))
+
+
+def curve(params: Params, number: int, epoch: int) -> float:
+    """Saturating accuracies that cross early on; `quality` is what they tend to."""
+    quality = params["quality"]
+    assert isinstance(quality, float)
+    rng = random.Random(number)
+    speed, noise = rng.uniform(0.6, 1.5), rng.gauss(0, 0.02)
+    return quality * (1 - math.exp(-speed * epoch)) + noise / epoch
+
+
+def run(study: Study, workers: int = 4) -> tuple[History, list[Row]]:
+    log = simulate(
+        study, curve, workers=workers, seconds=lambda params, number: random.Random(-number).uniform(0.5, 2)
+    )
+    return log.history, log.rows
+
+
+def brute_force(study: Study, rows: list[Row], upto: ReportRow) -> Decision | None:
+    """ASHA once more, from the plain rows and without any of the code under test."""
+    assert study.asha is not None
+    rungs = [study.asha.min_epochs * study.asha.reduction_factor**k for k in range(20)]
+    if upto.epoch not in rungs or upto.epoch >= study.recipe.epochs:
+        return None
+    values = [
+        row.val_accuracy or 0.0
+        for row in rows
+        if isinstance(row, ReportRow) and row.epoch == upto.epoch and row.seq <= upto.seq
+    ]
+    better = sum(value > (upto.val_accuracy or 0.0) for value in values)
+    return Decision.CONTINUE if better < max(1, len(values) // study.asha.reduction_factor) else Decision.STOP
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    seed=st.integers(0, 1000), workers=st.integers(1, 5), factor=st.integers(2, 4), first=st.integers(1, 3)
+)
+def test_every_decision_of_a_run_agrees_with_brute_force(
+    seed: int, workers: int, factor: int, first: int
+) -> None:
+    study = make_study(
+        Float("quality", 0.1, 0.95),
+        epochs=12,
+        trials=20,
+        seed=seed,
+        sampler="random",
+        asha=Asha(min_epochs=first, reduction_factor=factor),
+    )
+    history, rows = run(study, workers)
+    reports = [row for row in rows if isinstance(row, ReportRow)]
+    assert reports
+    for row in reports:
+        assert row.decision == brute_force(study, rows, row)
+    for record in history.trials.values():
+        stopped = [r.decision is Decision.STOP for r in record.reports]
+        assert any(stopped[:-1]) is False
+        assert (record.state is State.STOPPED) == stopped[-1]
+
+
+def test_decisions_can_be_audited_from_the_rows() -> None:
+    study = make_study(Float("quality", 0.1, 0.95), epochs=10, trials=20, sampler="random")
+    _, rows = run(study)
+    for row in rows:
+        if isinstance(row, ReportRow):
+            known = History.at(study, rows, row.seq - 1)
+            again = decide(study, known, row.number, row.epoch, row.val_accuracy)
+            assert (
+                (again.decision, again.reason) == (row.decision, row.decision_reason)
+                if again
+                else (row.decision is None)
+            )
+
+
+def test_asha_finds_a_near_best_trial_in_a_fraction_of_the_epochs() -> None:
+    study = make_study(Float("quality", 0.1, 0.95), epochs=27, trials=81, sampler="random")
+    history, rows = run(study)
+    epochs = sum(isinstance(row, ReportRow) for row in rows)
+    assert epochs < 81 * 27 / 5
+    best = history.best
+    assert best is not None
+    finals = sorted((curve(r.params, r.number, 27) for r in history.trials.values()), reverse=True)
+    assert best.objective is not None
+    assert finals.index(best.objective) < 3
+    assert history.counts[State.STOPPED] > 60

@@ -1,0 +1,242 @@
+"""Rows, studies and hostile file systems that the store's tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from eml_models.recipe import Recipe
+from tune_jobs.space import Choice, Constant, Float, Integer, Parameter, Space
+from tune_jobs.store.batches import PublishPolicy
+from tune_jobs.store.files import AppendFile
+from tune_jobs.store.local import LocalFiles, LocalLock
+from tune_jobs.store.writer import StudyWriter
+from tune_jobs.study import Study
+from tune_jobs.trial import (
+    EventKind,
+    EventRow,
+    ReportRow,
+    Row,
+    StartRow,
+    State,
+    TrialRow,
+    as_json_text,
+    trial_id,
+)
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+NEVER = PublishPolicy(trials=10**9, reports=10**9, seconds=1e9)
+ODD_NAMES = (
+    "plain",
+    "with space",
+    "ünï-漢字",
+    "100%25 #1",
+    'it\'s "quoted"',
+    "a*b?[c]",
+    "new\nline",
+    "-dash",
+    "s3:x",
+)
+
+
+def make_study(name: str = "s", *parameters: Parameter, **changes: Any) -> Study:
+    space = Space(
+        *(parameters or (Choice("optimizer", ("sgd", "adam")), Float("learning_rate", 1e-4, 1.0, log=True))),
+        *((Float("my_own", 0.0, 1.0), Constant("my_list", (1, 2))) if not parameters else ()),
+    )
+    recipe = Recipe(model="small_cnn", dataset="digits", learning_rate=1e-2, epochs=3)
+    return Study(name=name, space=space, recipe=recipe, **changes)
+
+
+def open_writer(store: Any, study: Study | None = None, **options: Any) -> StudyWriter:
+    return StudyWriter.open(store, study or make_study(), versions={"tune-jobs": "0"}, **options)
+
+
+def start(number: int, study: str = "s", *, at: datetime = NOON, **params: Any) -> StartRow:
+    return StartRow(
+        study=study,
+        trial_id=trial_id(study, number),
+        number=number,
+        attempt=1,
+        history_seq=0,
+        params=as_json_text(params or PARAMS),
+        recipe="{}",
+        seed=number,
+        started_at=at,
+    )
+
+
+def report(number: int, epoch: int, study: str = "s", *, at: datetime = NOON, **values: Any) -> ReportRow:
+    return ReportRow(
+        study=study,
+        trial_id=trial_id(study, number),
+        number=number,
+        attempt=1,
+        epoch=epoch,
+        val_accuracy=epoch / 10,
+        reported_at=at,
+        **values,
+    )
+
+
+def trial(
+    number: int, study: str = "s", *, params: Mapping[str, Any] | None = None, **values: Any
+) -> TrialRow:
+    known: dict[str, Any] = {
+        "state": State.COMPLETED,
+        "reason": "ran all 3 epochs",
+        "objective": number / 100,
+    }
+    return TrialRow(
+        study=study,
+        trial_id=trial_id(study, number),
+        number=number,
+        attempt=1,
+        params=as_json_text(params or PARAMS),
+        seed=number,
+        ended_at=NOON,
+        **{**known, **values},
+    )
+
+
+def event(kind: EventKind = EventKind.HEARTBEAT, study: str = "s") -> EventRow:
+    return EventRow(study=study, kind=kind, session="session", happened_at=NOON)
+
+
+def whole_trial(number: int, study: str = "s") -> list[Row]:
+    return [
+        start(number, study),
+        *(report(number, epoch, study) for epoch in (1, 2, 3)),
+        trial(number, study),
+    ]
+
+
+PARAMS = {"optimizer": "adam", "learning_rate": 0.01, "my_own": 0.25, "my_list": [1, 2]}
+
+
+def snapshot_of_tree(root: Path) -> dict[str, tuple[int, int]]:
+    """Every file with its size and time of change."""
+    return {
+        str(p.relative_to(root)): (p.stat().st_size, p.stat().st_mtime_ns)
+        for p in root.rglob("*")
+        if p.is_file()
+    }
+
+
+class Crash(BaseException):
+    """Stands for the death of the process: nothing may handle it."""
+
+
+class MortalFiles(LocalFiles):
+    """A local folder whose locks end as if the process had died."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.locks: list[LocalLock] = []
+
+    def lock(self, key: str, **options: Any) -> LocalLock:
+        self.locks.append(super().lock(key, **options))
+        return self.locks[-1]
+
+    def die(self) -> None:
+        for lock in self.locks:
+            lock.release()
+
+
+def leave_dead(store: Path, rows: list[Row], study: Study | None = None) -> None:
+    """A writer that acknowledged rows, one by one, and then died."""
+    files = MortalFiles(store)
+    writer = open_writer(files, study, policy=NEVER)
+    for row in rows:
+        writer.append(row)
+    files.die()
+
+
+class CrashingFiles(LocalFiles):
+    """A local folder on which the process dies at the n-th change: before it, or half-way in an append."""
+
+    def __init__(self, root: Path, *, crash_at: int) -> None:
+        super().__init__(root)
+        self.left = crash_at
+        self.dead = False
+
+    def step(self) -> None:
+        if self.dead:
+            raise Crash
+        self.left -= 1
+        if self.left == 0:
+            self.dead = True
+            raise Crash
+
+    def make_folder(self, key: str) -> None:
+        self.step()
+        super().make_folder(key)
+
+    def put(self, key: str, data: bytes, *, scratch: str) -> None:
+        self.step()
+        super().put(key, data, scratch=scratch)
+        self.step()
+
+    def remove(self, key: str) -> None:
+        self.step()
+        super().remove(key)
+
+    def move(self, key: str, target: str) -> None:
+        self.step()
+        super().move(key, target)
+
+    def open_append(self, key: str) -> AppendFile:
+        self.step()
+        return CrashingAppend(self, Path(self.describe(key)))
+
+
+class CrashingAppend:
+    """Appends without the cleaning up that a dead process could not do."""
+
+    def __init__(self, files: CrashingFiles, path: Path) -> None:
+        self._files, self._path = files, path
+        path.touch(exist_ok=False)
+
+    def append(self, data: bytes) -> None:
+        try:
+            self._files.step()
+        except Crash:
+            with self._path.open("ab") as handle:
+                handle.write(data[: len(data) // 2])
+            raise
+        with self._path.open("ab") as handle:
+            handle.write(data)
+
+    def close(self) -> None:
+        pass
+
+
+@contextmanager
+def forbidden_changes(monkeypatch: Any) -> Iterator[None]:
+    """While this holds, `LocalFiles` cannot change anything: a read-only store, also for root."""
+
+    def refuse(self: LocalFiles, *args: Any, **options: Any) -> None:
+        raise AssertionError(f"a reader tried to change the store: {args}")
+
+    with monkeypatch.context() as patch:
+        for name in ("make_folder", "put", "remove", "move", "open_append", "lock"):
+            patch.setattr(LocalFiles, name, refuse)
+        yield
+
+
+class SteppingClock:
+    """A clock that an administrator keeps setting back."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> datetime:
+        self.now -= timedelta(hours=1)
+        return self.now
+
+
+def integer(name: str) -> Integer:
+    return Integer(name, 1, 8)

@@ -1,0 +1,101 @@
+"""The values that a session, its rows and its workers share: an attempt, who runs it, how it can fail.
+
+Frozen values only; `LiveAttempt` is the one exception: the session's note of what a worker holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from eml_models.recipe import Recipe
+
+from tune_jobs.feasible import NetworkCost
+
+
+class Failure(StrEnum):
+    """Why an attempt failed; only a crash of its worker is tried again."""
+
+    DIVERGED = "diverged"
+    RAISED = "raised"
+    OUT_OF_MEMORY = "out of memory"
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One start of a trial, to be trained by a worker."""
+
+    trial_id: str
+    number: int
+    attempt: int
+    recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerInfo:
+    """Where an attempt runs and with what."""
+
+    node: str | None = None
+    hostname: str | None = None
+    pid: int | None = None
+    device: str | None = None
+    torch_version: str | None = None
+    data_fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What the driver knows of where results come from."""
+
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    ray_version: str | None = None
+    optuna_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSettings:
+    """How a run goes; not part of the study's definition.
+
+    Attributes:
+        max_attempts: starts of one trial before a crash of its worker fails it.
+        max_failed_in_a_row: trials that fail one after the other before the run ends.
+        detail: what else the session's event should show (workers, resources).
+    """
+
+    max_attempts: int = 3
+    max_failed_in_a_row: int = 5
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a study is: counts of trials, the best one, and the seconds since the session began."""
+
+    target: int
+    trained: int
+    trained_before: int
+    completed: int
+    stopped: int
+    failed: int
+    infeasible: int
+    running: int
+    best: float | None
+    best_number: int | None
+    elapsed_s: float
+
+
+@dataclass(slots=True, kw_only=True)
+class LiveAttempt:
+    """An attempt that a worker holds, as far as the session has heard of it."""
+
+    attempt: Attempt
+    cost: NetworkCost
+    handed_out_at: datetime
+    began: bool = False
+    worker: WorkerInfo = field(default_factory=WorkerInfo)
+    last_epoch: int = 0
+    elapsed_s: float = 0.0

@@ -1,0 +1,156 @@
+"""The command line. Parses, calls, prints; every decision is made elsewhere.
+
+stdout is data, stderr is talk. Heavy imports stand inside the commands, so that ``--help`` answers at once.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+from eml_models.errors import EmlError, InvalidValueError
+
+from tune_jobs.errors import EXIT_INTERRUPTED, EXIT_USAGE, exit_code
+
+FORMAT = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+    help="How data on stdout is written.",
+)
+STORE = click.option(
+    "--store",
+    default="trials",
+    envvar="TUNE_JOBS_STORE",
+    show_default=True,
+    help="Folder of the trial store (also TUNE_JOBS_STORE).",
+)
+
+
+def main() -> int:
+    """Run the command line; returns the exit code. A user's error is shown without a traceback."""
+    try:
+        result = cli.main(standalone_mode=False, prog_name="tune-jobs")
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except click.Abort:
+        return EXIT_INTERRUPTED
+    except EmlError as error:
+        click.echo(f"error: {error}", err=True)
+        return exit_code(error)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes stdout at exit; the reader has gone
+        return 0
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tune-jobs")
+def cli() -> None:
+    """Hyperparameter and architecture search: Ray Tune schedules, Optuna proposes, ASHA stops early, Parquet keeps.
+
+    STUDY is a shipped name (see `tune-jobs run --help`), package.module:function or file.py:function.
+    """
+
+
+@cli.command()
+@click.argument("study")
+@STORE
+@FORMAT
+@click.option("--name", help="Name of the study in the store; the default is the study's own.")
+@click.option("--trials", type=int, help="Trials to train, those of earlier runs included.")
+@click.option("--epochs", type=int, help="Epochs of a full trial.")
+@click.option("--seed", type=int, help="Root of all seeds of the study.")
+@click.option("--dataset", help="digits, mnist, fashion_mnist, cifar10 or a registered one.")
+@click.option("--data-dir", help="Folder of the data sets that are not embedded.", envvar="TUNE_JOBS_DATA_DIR")
+@click.option("--download", is_flag=True, help="Download a missing data set into --data-dir.")
+@click.option("--sampler", help="tpe, random or grid.")
+@click.option("--no-asha", is_flag=True, help="Train every trial to its last epoch.")
+@click.option("--precision", help="fp32, bf16 or fp16.")
+@click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Hold a parameter at a value (repeatable).")
+@click.option("--max-macs", metavar="N", help="Refuse networks above N MACs: 30M, 1.3e8, 0.5*resnet18.")
+@click.option("--min-macs", metavar="N", help="Refuse networks below N MACs.")
+@click.option("--max-parameters", metavar="N", help="Refuse networks above N parameters.")
+@click.option("--workers", type=int, help="Trials at a time; the default is what the resources allow.")
+@click.option("--cpus-per-trial", type=int, default=1, show_default=True, help="CPU cores and threads of a trial.")
+@click.option("--gpus-per-trial", type=float, help="GPUs of a trial, fractions allowed; the default is 1 if any.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option("--address", envvar="RAY_ADDRESS", help="A running Ray cluster (also RAY_ADDRESS); default: local.")
+@click.option("--max-failures", type=int, default=2, show_default=True, help="Worker crashes a trial survives.")
+@click.option("--max-failed-in-a-row", type=int, default=5, show_default=True, help="Failed trials that end the run.")
+@click.option("--dry-run", is_flag=True, help="Print the resolved study and stop.")
+def run(study: str, form: str, dry_run: bool, **options: Any) -> int:
+    """Run STUDY, or continue it if the store holds it.
+
+    Shipped studies: digits-recipes, digits-grid, mnist-recipes, fashion-mnist-recipes, cifar10-recipes.
+    """
+    from tune_jobs.commands import print_dry_run, print_outcome, resolve
+    from tune_jobs.report.progress import progress_line
+
+    resolved, settings, code = resolve(study, options)
+    if dry_run:
+        print_dry_run(resolved, settings)
+        return 0
+    from tune_jobs.on_ray.runner import run_study
+
+    with progress_line() as on_progress:
+        outcome = run_study(resolved, settings, code=code, on_progress=on_progress)
+    print_outcome(outcome, form, again=_again())
+    return EXIT_INTERRUPTED if outcome.interrupted else 0
+
+
+@cli.command("list")
+@STORE
+@FORMAT
+def list_studies(store: str, form: str) -> None:
+    """List the studies of the store."""
+    from tune_jobs.report.leaderboard import studies
+    from tune_jobs.report.tables import render
+    from tune_jobs.store.reader import TrialStore
+
+    opened = TrialStore(store)
+    click.echo(render(studies(opened.studies(), opened.trials()), form), nl=False)
+
+
+@cli.command()
+@click.argument("study")
+@STORE
+@FORMAT
+@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Trials to show.")
+def show(study: str, store: str, form: str, top: int) -> None:
+    """Show STUDY: its best trials, how trials ended, what the rungs decided."""
+    from tune_jobs.commands import print_study
+
+    print_study(store, study, form, top=top)
+
+
+@cli.command()
+@click.argument("sql")
+@STORE
+@FORMAT
+def query(sql: str, store: str, form: str) -> None:
+    """Answer a SQL query over the views trials, reports, starts, events and studies. Read-only.
+
+    Example: tune-jobs query "select number, objective, param_optimizer from trials order by objective desc limit 5"
+    """
+    from tune_jobs.report.tables import Table, render
+    from tune_jobs.store.reader import TrialStore
+
+    frame = TrialStore(store).sql(sql)
+    rows = tuple(frame.astype(object).itertuples(index=False, name=None))
+    click.echo(render(Table(columns=tuple(map(str, frame.columns)), rows=rows), form), nl=False)
+
+
+def _again() -> str:
+    """The command that was typed, to be shown as the way to go on."""
+    import shlex
+
+    return "python -m tune_jobs " + shlex.join(sys.argv[1:])

@@ -1,0 +1,136 @@
+"""What the commands do between parsing and printing: options become a study and settings, rows become text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import click
+from eml_models.errors import InvalidValueError
+
+from tune_jobs.feasible import parse_macs, parse_count
+from tune_jobs.on_ray.settings import RunSettings
+from tune_jobs.report import leaderboard
+from tune_jobs.report.tables import render
+from tune_jobs.store.reader import TrialStore
+from tune_jobs.study import Study
+from tune_jobs.user_code import UserCode, load_study
+
+SETTING_OPTIONS = (
+    "store",
+    "workers",
+    "cpus_per_trial",
+    "gpus_per_trial",
+    "device",
+    "data_dir",
+    "download",
+    "address",
+    "max_failures",
+    "max_failed_in_a_row",
+)
+
+
+def resolve(target: str, options: Mapping[str, Any]) -> tuple[Study, RunSettings, UserCode | None]:
+    """The study that `target` names, changed by the command line's options, and how to run it."""
+    study, code = load_study(target)
+    settings = RunSettings(**{name: options[name] for name in SETTING_OPTIONS})
+    return apply_options(study, options), settings, code
+
+
+def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
+    """A study changed by options; those that are None or empty change nothing.
+
+    Raises:
+        InvalidValueError: a value breaks a rule of the study, the recipe or the space.
+    """
+    recipe_names = ("epochs", "dataset", "precision")
+    recipe = study.recipe.with_changes(**{n: options[n] for n in recipe_names if options[n] is not None})
+    changes = {n: options[n] for n in ("name", "trials", "seed", "sampler") if options[n] is not None}
+    if options["no_asha"]:
+        changes["asha"] = None
+    limits = {
+        "max_macs": _macs(options["max_macs"], recipe.dataset),
+        "min_macs": _macs(options["min_macs"], recipe.dataset),
+        "max_parameters": None if options["max_parameters"] is None else parse_count(options["max_parameters"]),
+    }
+    given = {name: value for name, value in limits.items() if value is not None}
+    if given:
+        changes["limits"] = type(study.limits)(**{**asdict(study.limits), **given})
+    if options["fix"]:
+        changes["space"] = study.space.fixed(dict(map(_parse_assignment, options["fix"])))
+    return study.with_changes(recipe=recipe, **changes)
+
+
+def print_dry_run(study: Study, settings: RunSettings) -> None:
+    """The resolved study and settings as JSON on stdout."""
+    resolved = {
+        "name": study.name,
+        "description": study.description,
+        "trials": study.trials,
+        "fingerprint": study.fingerprint(),
+        "definition": study.definition(),
+        "settings": asdict(settings),
+    }
+    click.echo(json.dumps(resolved, indent=2, ensure_ascii=False))
+
+
+def print_outcome(outcome: Any, form: str, *, again: str) -> None:
+    """The leaderboard on stdout; around it, on stderr, what happened, where the store is and what to type next."""
+    study, progress = outcome.study, outcome.progress
+    if outcome.already_complete:
+        click.echo(
+            f"study {study.name!r} is complete: {progress.trained} of {progress.target} trials."
+            f" Add some with --trials {progress.trained + progress.target}.",
+            err=True,
+        )
+    print_study(outcome.store, study.name, form, top=10)
+    store = TrialStore(outcome.store)
+    click.echo(f"\nstore: {store.path}", err=True)
+    click.echo("ask it, for instance:", err=True)
+    click.echo(f"  {_example_query(outcome.store, study.name)}", err=True)
+    if outcome.interrupted:
+        click.echo(
+            f"interrupted after {progress.trained} of {progress.target} trials; every finished one is in the"
+            f" store. Go on with:\n  {again}",
+            err=True,
+        )
+
+
+def print_study(store: str, name: str, form: str, *, top: int) -> None:
+    """The tables of one study; JSON and CSV hold the leaderboard alone, so that they stay one table."""
+    opened = TrialStore(store)
+    metric = opened.definition(name)["objectives"][0]["metric"]
+    trials, reports = opened.trials(name), opened.reports(name)
+    click.echo(render(leaderboard.leaderboard(trials, metric=metric, top=top), form), nl=False)
+    if form == "table":
+        click.echo(render(leaderboard.states(trials), form), nl=False)
+        rungs = leaderboard.rungs(reports, metric=metric)
+        if rungs.rows:
+            click.echo(render(rungs, form), nl=False)
+
+
+def _example_query(store: str, name: str) -> str:
+    import shlex
+
+    sql = (
+        "select param_optimizer, count(*) as trials, max(objective) as best from trials"
+        f" where study = '{name}' group by all order by best desc"
+    )
+    option = "" if store == "trials" else f" --store {shlex.quote(store)}"
+    return f'python -m tune_jobs query "{sql}"{option}'
+
+
+def _macs(text: str | None, dataset: str) -> int | None:
+    return None if text is None else parse_macs(text, dataset)
+
+
+def _parse_assignment(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InvalidValueError(f"--fix takes NAME=VALUE, got {text!r}")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value

@@ -1,0 +1,58 @@
+"""The errors of tune_jobs: they continue the tree of `eml_models.errors`.
+
+::
+
+    EmlError
+    ├── InvalidValueError (eml_models)    usage: exit code 2
+    │   ├── UnknownNameError (eml_models)
+    │   ├── StudyChangedError             a study of this name has another definition
+    │   └── QueryError                    SQL that is wrong, or that may not run here
+    └── TuneJobsError                     failure: exit code 1
+        ├── StoreError                    the store cannot be read or written
+        │   ├── StoreLockedError          another living writer holds the study
+        │   └── StoreCorruptError         a file of the store is damaged; names it
+        └── RunFailedError                the search could not go on
+
+The command line shows the message without a traceback and exits with `exit_code(error)`.
+"""
+
+from __future__ import annotations
+
+from eml_models.errors import EmlError, InvalidValueError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+class TuneJobsError(EmlError):
+    """Something failed although what was asked for was valid."""
+
+
+class StudyChangedError(InvalidValueError):
+    """The store holds a study of this name with another definition."""
+
+
+class QueryError(InvalidValueError):
+    """A query that DuckDB refuses: wrong SQL, or one that would leave the read-only views."""
+
+
+class StoreError(TuneJobsError):
+    """The store cannot be read or written (missing, a file, read-only, full)."""
+
+
+class StoreLockedError(StoreError):
+    """Another living writer holds this study; the message names it."""
+
+
+class StoreCorruptError(StoreError):
+    """A file of the store is damaged; the message names the file and what is still readable."""
+
+
+class RunFailedError(TuneJobsError):
+    """The search ended before its trials did (for instance too many failures in a row)."""
+
+
+def exit_code(error: EmlError) -> int:
+    """What the process returns for an error: 2 for wrong usage, 1 for everything else."""
+    return EXIT_USAGE if isinstance(error, InvalidValueError) else EXIT_FAILED

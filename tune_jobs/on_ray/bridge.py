@@ -1,0 +1,154 @@
+"""Ray Tune's hooks, answered by a session: the searcher hands out attempts, the scheduler takes reports.
+
+The only state here is which Tune trial carries which attempt. A Tune trial is one attempt; a trial that is tried
+again is a new Tune trial. Tune calls everything from the driver's main thread. An error in a hook is kept and ends
+the run in order; raised into Tune it would come back as text inside another error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from ray.tune import Stopper
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from tune_jobs.attempt import Failure, WorkerInfo
+from tune_jobs.errors import RunFailedError
+from tune_jobs.on_ray.trainable import ENDED, FAILURE, REPORT, UNUSABLE
+from tune_jobs.session import Session
+from tune_jobs.trial import Decision
+
+T = TypeVar("T")
+
+
+class Bridge:
+    """What the three hooks share.
+
+    Attributes:
+        error: the first error of the session; the runner raises it after Tune has ended.
+        interrupted: set by a signal handler; the run ends in order.
+    """
+
+    def __init__(self, session: Session, *, workers: int) -> None:
+        self.session, self.workers = session, workers
+        self.error: Exception | None = None
+        self.interrupted = False
+        self._numbers: dict[str, int] = {}
+
+    @property
+    def ending(self) -> bool:
+        return self.interrupted or self.error is not None
+
+    def suggest(self, tune_id: str) -> dict[str, Any] | str | None:
+        """The config of the next attempt, `Searcher.FINISHED`, or None for not now."""
+        if self.ending or self.session.finished:
+            return Searcher.FINISHED
+        if len(self.session.live_numbers) >= self.workers:
+            return None
+        attempt = self._guarded(self.session.next_attempt)
+        if attempt is None:
+            return Searcher.FINISHED if self.ending or self.session.finished else None
+        self._numbers[tune_id] = attempt.number
+        return {
+            "trial_id": attempt.trial_id,
+            "number": attempt.number,
+            "attempt": attempt.attempt,
+            "recipe": attempt.recipe.to_json(),
+        }
+
+    def take_message(self, tune_id: str, result: Mapping[str, Any]) -> Decision:
+        """Pass a worker's message to the session; STOP where the trial has ended."""
+        number = self._numbers[tune_id]
+        decision = self._guarded(lambda: self._dispatch(number, result))
+        return Decision.STOP if decision is None else decision
+
+    def take_crash(self, tune_id: str, error: str) -> None:
+        """The attempt's worker process or node died."""
+        number = self._numbers.get(tune_id)
+        if number is not None and number in self.session.live_numbers:
+            self._guarded(
+                lambda: self.session.record_failure(number, Failure.CRASHED, error, worker=WorkerInfo())
+            )
+
+    def _dispatch(self, number: int, result: Mapping[str, Any]) -> Decision:
+        worker, kind = _worker_of(result), result.get("kind")
+        if kind == REPORT:
+            return self.session.record_report(number, _nested(result, "metrics"), worker)
+        if kind == FAILURE:
+            self.session.record_failure(number, Failure(result["failure"]), result["error"], worker=worker)
+        elif kind == ENDED:
+            self.session.record_end(number, worker)
+        elif kind == UNUSABLE:
+            raise RunFailedError(f"workers cannot train this study: {result['error']}")
+        return Decision.STOP
+
+    def _guarded(self, action: Callable[[], T]) -> T | None:
+        try:
+            return action()
+        except Exception as error:  # kept whole and raised later, because Tune would reduce it to text
+            self.error = self.error or error
+            return None
+
+
+class StudySearcher(Searcher):
+    """Tune's searcher: asks the session for attempts."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self._bridge = bridge
+
+    def suggest(self, trial_id: str) -> Any:
+        return self._bridge.suggest(trial_id)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing: the scheduler hears of every end first."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the store is the study."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the store is the study."""
+
+
+class StudyScheduler(FIFOScheduler):
+    """Tune's scheduler: every report goes to the session, whose decision it returns."""
+
+    _supports_buffered_results = False
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self._bridge = bridge
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        decision = self._bridge.take_message(trial.trial_id, result)
+        return TrialScheduler.STOP if decision is Decision.STOP else TrialScheduler.CONTINUE
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        self._bridge.take_crash(trial.trial_id, str(trial.get_error() or "the worker died"))
+
+
+class StudyStopper(Stopper):
+    """Ends the whole Tune run when the session failed or the user interrupted."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._bridge = bridge
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self._bridge.ending
+
+
+def _worker_of(result: Mapping[str, Any]) -> WorkerInfo:
+    worker = _nested(result, "worker")
+    known = {name: worker.get(name) for name in ("node", "hostname", "device", "torch_version", "data_fingerprint")}
+    return WorkerInfo(pid=result.get("pid"), **known)
+
+
+def _nested(result: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Undo Tune's flattening of one nested dict (``metrics/epoch``)."""
+    start = f"{prefix}/"
+    return {key[len(start) :]: value for key, value in result.items() if key.startswith(start)}

@@ -1,0 +1,229 @@
+"""Runs a study on Ray: opens the store, starts or joins Ray, lets Tune schedule, ends in order.
+
+`run_study` is the whole service in one call; the command line and notebooks use it. The store is opened, and
+what can be checked is checked, before Ray starts. Tune's own files go to a temporary folder that is removed: the
+store is the only memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from eml_models.datasets import require_dataset
+
+from tune_jobs.attempt import Progress, Provenance, SessionSettings
+from tune_jobs.errors import TuneJobsError
+from tune_jobs.on_ray.settings import ProgressListener, RunSettings
+from tune_jobs.session import Session
+from tune_jobs.store.writer import StudyWriter
+from tune_jobs.study import Study
+from tune_jobs.user_code import UserCode
+
+OBJECT_STORE_BYTES = 128 << 20
+"""Ray's object store of a local run: trials report small dictionaries and no objects."""
+
+TUNE_ENVIRONMENT = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_AUTO_INIT": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_MAX_PENDING_TRIALS_PG": "1",
+    "TUNE_RESULT_BUFFER_LENGTH": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+"""Tune without its own files, output and signal handling; the store, the progress line and the runner do these."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """How a run ended: its last progress, whether a signal ended it, and whether there was nothing to do."""
+
+    study: Study
+    store: str
+    progress: Progress
+    interrupted: bool = False
+    already_complete: bool = False
+
+
+def run_study(
+    study: Study,
+    settings: RunSettings | None = None,
+    *,
+    code: UserCode | None = None,
+    on_progress: ProgressListener = lambda progress: None,
+) -> RunOutcome:
+    """Run or continue a study until it has its trials; every row is in the store when this returns.
+
+    Args:
+        on_progress: called a few times a second from this thread.
+
+    Raises:
+        StudyChangedError: the store holds another definition under this name.
+        StoreError: the store cannot be written, or another writer holds the study.
+        RunFailedError: the search could not go on.
+    """
+    settings = settings or RunSettings()
+    with StudyWriter.open(settings.store, study, versions=_versions()) as writer, _ending_signals() as signals:
+        session = Session(
+            study,
+            writer,
+            writer.rows,
+            settings=SessionSettings(
+                max_attempts=settings.max_failures + 1,
+                max_failed_in_a_row=settings.max_failed_in_a_row,
+                detail={
+                    "workers": settings.workers,
+                    "cpus_per_trial": settings.cpus_per_trial,
+                    "gpus_per_trial": settings.gpus_per_trial,
+                },
+            ),
+            provenance=_provenance(),
+        )
+        if session.finished:
+            return RunOutcome(
+                study=study, store=settings.store, progress=session.progress(), already_complete=True
+            )
+        if settings.address is None and not _is_users_own(study):
+            require_dataset(study.recipe.dataset, data_dir=settings.data_dir, download=settings.download)
+        interrupted = _run_session(session, settings, code, signals, on_progress)
+        return RunOutcome(
+            study=study, store=settings.store, progress=session.progress(), interrupted=interrupted
+        )
+
+
+def _is_users_own(study: Study) -> bool:
+    """Whether the study trains by a function of its own, which may not use the data set at all."""
+    return study.fit.__module__ != Study.__module__
+
+
+class _Signals:
+    """Whether SIGINT or SIGTERM arrived."""
+
+    def __init__(self) -> None:
+        self.arrived = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.arrived = True
+
+
+@contextmanager
+def _ending_signals() -> Iterator[_Signals]:
+    """Note SIGINT and SIGTERM instead of dying of them; a second one has the usual effect."""
+    signals = _Signals()
+    if threading.current_thread() is not threading.main_thread():
+        yield signals
+        return
+    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        signals(number, frame)
+        signal.signal(number, usual[signal.Signals(number)])
+
+    for number in usual:
+        signal.signal(number, note)
+    try:
+        yield signals
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+
+def _run_session(
+    session: Session,
+    settings: RunSettings,
+    code: UserCode | None,
+    signals: _Signals,
+    on_progress: ProgressListener,
+) -> bool:
+    """Let Tune work until the session has finished; True if a signal ended it."""
+    os.environ.update(TUNE_ENVIRONMENT)  # read by ray.tune when it is imported and by its workers
+    from tune_jobs.on_ray.tuning import fit_session
+
+    on_progress(session.progress())
+    how = "failed"
+    scratch = Path(tempfile.mkdtemp(prefix="tune-jobs-"))
+    try:
+        with _ray(settings):
+            interrupted = fit_session(session, settings, code, scratch, signals, on_progress)
+        how = "interrupted" if interrupted else "finished"
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        session.close(how)
+    return interrupted
+
+
+@contextmanager
+def _ray(settings: RunSettings) -> Iterator[None]:
+    """A Ray of our own on this machine, or the cluster at the address; one that already runs here is used."""
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if settings.address is None:
+        workers = settings.workers or max(1, (os.cpu_count() or 1) // settings.cpus_per_trial)
+        options |= {
+            "address": "local",
+            "num_cpus": workers * settings.cpus_per_trial,
+            "object_store_memory": OBJECT_STORE_BYTES,
+            "include_dashboard": False,
+        }
+    else:
+        options["address"] = settings.address
+    try:
+        ray.init(**options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        where = settings.address or "this machine"
+        raise TuneJobsError(f"Ray on {where} did not start or answer: {error}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("tune-jobs", "ray", "optuna", "torch", "pyarrow")}
+
+
+def _provenance() -> Provenance:
+    commit, dirty = _git_state(Path.cwd())
+    return Provenance(
+        git_commit=commit, git_dirty=dirty, ray_version=version("ray"), optuna_version=version("optuna")
+    )
+
+
+def _git_state(folder: Path) -> tuple[str | None, bool | None]:
+    """The commit of the folder that the run was started in and whether tracked files differ; None without git."""
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10, check=True
+        )
+        status = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+    return commit.stdout.strip(), bool(status.stdout.strip())

@@ -1,0 +1,57 @@
+"""How a study is run: workers, resources, device, store. Plain values; imports no Ray, so that `--help` stays quick."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from eml_models.errors import raise_if_any
+
+from tune_jobs.attempt import Progress
+
+ProgressListener = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """How a study is run; none of it is part of the study's definition.
+
+    Attributes:
+        workers: trials at a time; None for as many as the resources allow.
+        cpus_per_trial: CPU cores of a trial, a whole number; also its number of threads.
+        gpus_per_trial: GPUs of a trial: a fraction up to 1, or a whole number; None for 1 where there is a GPU.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        address: a running cluster's address; None for a Ray of its own on this machine.
+        max_failures: crashes of its worker that a trial survives.
+        max_failed_in_a_row: trials that fail one after the other before the run ends.
+    """
+
+    store: str = "trials"
+    workers: int | None = None
+    cpus_per_trial: int = 1
+    gpus_per_trial: float | None = None
+    device: str = "auto"
+    data_dir: str | None = None
+    download: bool = False
+    address: str | None = None
+    max_failures: int = 2
+    max_failed_in_a_row: int = 5
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.workers is not None and self.workers < 1:
+            problems.append(f"workers must be at least 1, got {self.workers}")
+        if self.cpus_per_trial < 1:
+            problems.append(f"cpus_per_trial must be at least 1, got {self.cpus_per_trial}")
+        gpus = self.gpus_per_trial
+        if gpus is not None and (gpus < 0 or (gpus > 1 and gpus != int(gpus))):
+            problems.append(f"gpus_per_trial must be a fraction up to 1 or a whole number, got {gpus:g}")
+        if self.device not in ("auto", "cpu", "cuda"):
+            problems.append(f"device must be auto, cpu or cuda, got {self.device!r}")
+        if self.device == "cpu" and gpus:
+            problems.append(f"device cpu takes no GPUs, got gpus_per_trial={gpus:g}")
+        if self.max_failures < 0:
+            problems.append(f"max_failures must be at least 0, got {self.max_failures}")
+        if self.max_failed_in_a_row < 1:
+            problems.append(f"max_failed_in_a_row must be at least 1, got {self.max_failed_in_a_row}")
+        raise_if_any("run settings", problems)

@@ -1,0 +1,153 @@
+"""What runs on a worker: one attempt of a trial as a Ray Tune function trainable.
+
+A loop around `Study.fit`. It reports every epoch and also how it ended, as data, so that an exception in a
+user's training code neither kills the worker (which is reused) nor gets lost. Module state of a reused worker
+survives from trial to trial; whatever a trial needs is set anew here.
+"""
+
+from __future__ import annotations
+
+import platform
+import socket
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from eml_models.datasets import DatasetSpec, custom_datasets, data_fingerprint, register_dataset
+from eml_models.errors import DatasetMissingError, DivergedError
+from eml_models.recipe import Recipe
+from eml_models.registry import ModelFamily, custom_models, register_model
+from ray import cloudpickle, tune
+
+from tune_jobs.attempt import Failure
+from tune_jobs.rows import REPORT_COLUMNS
+from tune_jobs.study import METRICS, Study
+from tune_jobs.user_code import UserCode
+
+TRACEBACK_LINES = 12
+REPORT, FAILURE, ENDED, UNUSABLE = "report", "failure", "ended", "unusable"
+"""The kinds of message that a worker sends: an epoch, a failed attempt, an early return, no data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """Everything a worker needs to train any trial of a study; sent once a process.
+
+    Attributes:
+        fit: the study's training function, pickled (by value if it lives in ``__main__``).
+        registered: model families and data sets that the driver's program registered, pickled.
+        threads: CPU threads a trial may use.
+    """
+
+    code: UserCode | None
+    fit: bytes
+    registered: bytes
+    threads: int
+    device: str
+    data_dir: str | None
+    download: bool
+
+
+def build_payload(study: Study, code: UserCode | None, **settings: Any) -> Payload:
+    """The payload of a study; `settings` are the fields that the run decides."""
+    registered = ([] if code else list(custom_models())), ([] if code else list(custom_datasets()))
+    return Payload(
+        code=code, fit=cloudpickle.dumps(study.fit), registered=cloudpickle.dumps(registered), **settings
+    )
+
+
+def build_trainable(payload: Payload) -> Callable[[dict[str, Any]], None]:
+    """A function trainable for `ray.tune`; its config holds ``recipe`` (JSON) and the attempt's names."""
+
+    def train_trial(config: dict[str, Any]) -> None:
+        for message in iter_messages(payload, config):
+            tune.report(message)
+
+    return train_trial
+
+
+def iter_messages(payload: Payload, config: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    """What one attempt says, epoch after epoch, and how it ended if not by its last epoch."""
+    try:
+        worker = _prepare(payload)
+        fit: Callable[..., Iterable[Any]] = cloudpickle.loads(payload.fit)
+        recipe = Recipe.from_json(config["recipe"])
+        device = _device(payload.device)
+        for report in fit(recipe, device=device, data_dir=payload.data_dir, resume_from=None):
+            if "data_fingerprint" not in worker:
+                worker["data_fingerprint"] = _fingerprint(recipe, payload)
+            yield {"kind": REPORT, "metrics": _metrics(report), "worker": worker}
+        yield {"kind": ENDED, "worker": worker}
+    except Exception as error:  # whatever training raises is that trial's failure, not the worker's
+        yield _describe_failure(error)
+
+
+def _prepare(payload: Payload) -> dict[str, Any]:
+    import torch
+
+    torch.set_num_threads(payload.threads)  # a thread's own setting, so it is set in this one, each time
+    if payload.code is not None:
+        payload.code.load()
+    models, datasets = cloudpickle.loads(payload.registered)
+    _register(models, datasets)
+    return {
+        "node": ray.util.get_node_ip_address(),
+        "hostname": socket.gethostname(),
+        "device": _describe_device(payload.device),
+        "torch_version": torch.__version__,
+    }
+
+
+def _register(models: Iterable[ModelFamily], datasets: Iterable[DatasetSpec]) -> None:
+    known_models = {family.name for family in custom_models()}
+    known_datasets = {spec.name for spec in custom_datasets()}
+    for family in models:
+        if family.name not in known_models:
+            register_model(family)
+    for spec in datasets:
+        if spec.name not in known_datasets:
+            register_dataset(spec)
+
+
+def _device(name: str) -> str:
+    if name != "auto":
+        return name
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _describe_device(name: str) -> str:
+    import torch
+
+    if _device(name).startswith("cuda"):
+        return f"cuda: {torch.cuda.get_device_name()}"
+    return f"cpu: {platform.machine()}"
+
+
+def _fingerprint(recipe: Recipe, payload: Payload) -> str | None:
+    """The data's fingerprint, if the training function used the data set at all."""
+    return data_fingerprint(recipe.dataset, data_dir=payload.data_dir, only_if_loaded=True)
+
+
+def _metrics(report: Any) -> dict[str, Any]:
+    names = {"epoch", *REPORT_COLUMNS, *METRICS}
+    return {name: getattr(report, name) for name in names if hasattr(report, name)}
+
+
+def _describe_failure(error: Exception) -> dict[str, Any]:
+    if isinstance(error, DatasetMissingError):
+        return {"kind": UNUSABLE, "error": str(error)}
+    lines = "".join(traceback.format_exception(error)).strip().splitlines()
+    text = "\n".join([f"{type(error).__name__}: {error}", *lines[-TRACEBACK_LINES:]])
+    return {"kind": FAILURE, "failure": str(_failure_kind(error)), "error": text}
+
+
+def _failure_kind(error: Exception) -> Failure:
+    if isinstance(error, DivergedError):
+        return Failure.DIVERGED
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return Failure.OUT_OF_MEMORY
+    return Failure.RAISED

@@ -1,0 +1,95 @@
+"""Rows of a study as the tables that people look at: the best trials, the rungs, the studies of a store.
+
+Everything here is computed from the store's frames; nothing is remembered from the run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import pandas as pd
+
+from tune_jobs.report.tables import Table, format_value
+from tune_jobs.study import METRICS, Direction
+from tune_jobs.trial import Decision, State
+
+
+def leaderboard(trials: pd.DataFrame, *, metric: str, top: int = 10) -> Table:
+    """The best trials that ran to their end; where none did, the best of those that were stopped."""
+    scored = trials[trials["objective"].notna()]
+    completed = scored[scored["state"] == State.COMPLETED]
+    shown = completed if len(completed) else scored
+    ascending = METRICS[metric] is Direction.MINIMIZE
+    best = shown.sort_values(["objective", "number"], ascending=[ascending, True]).head(top)
+    rows = [
+        (rank, row.number, row.objective, row.epochs, row.train_s, row.macs, short_params(row.params))
+        for rank, row in enumerate(best.itertuples(), start=1)
+    ]
+    kind = "completed" if len(completed) or not len(scored) else "stopped"
+    return Table(
+        title=f"best {len(rows)} of {len(shown)} {kind} trials",
+        columns=("rank", "trial", metric, "epochs", "train_s", "macs", "params"),
+        rows=tuple(rows),
+    )
+
+
+def states(trials: pd.DataFrame) -> Table:
+    """How the trials ended: counts, epochs and training seconds by state, and the last reason of each."""
+    rows = []
+    for state in State:
+        group = trials[trials["state"] == state]
+        if len(group):
+            last = group.sort_values("seq").iloc[-1]
+            rows.append((str(state), len(group), group["epochs"].sum(), group["train_s"].sum(), last["reason"]))
+    return Table(
+        title="how trials ended", columns=("state", "trials", "epochs", "train_s", "the last one's reason"), rows=tuple(rows)
+    )
+
+
+def rungs(reports: pd.DataFrame, *, metric: str) -> Table:
+    """What each rung decided: how many came, how many were stopped, and the range of those that went on."""
+    decided = reports[reports["decision"].notna()]
+    rows = []
+    for epoch, group in decided.groupby("epoch"):
+        went_on = group[group["decision"] == Decision.CONTINUE][metric]
+        stopped = group[group["decision"] == Decision.STOP][metric]
+        rows.append((epoch, len(group), len(stopped), _range(stopped), _range(went_on)))
+    return Table(
+        title="what the rungs decided",
+        columns=("rung_epoch", "trials", "stopped", f"{metric}_of_stopped", f"{metric}_of_those_that_went_on"),
+        rows=tuple(rows),
+    )
+
+
+def studies(studies_frame: pd.DataFrame, trials: pd.DataFrame) -> Table:
+    """The studies of a store: trials by state and the best objective of each."""
+    rows = []
+    for row in studies_frame.sort_values("study").itertuples():
+        own = trials[trials["study"] == row.study]
+        objective = json.loads(row.definition)["objectives"][0]
+        scored = own[(own["state"] == State.COMPLETED) & own["objective"].notna()]["objective"]
+        best = None
+        if len(scored):
+            best = scored.min() if objective["direction"] == Direction.MINIMIZE else scored.max()
+        counts = [int((own["state"] == state).sum()) for state in State]
+        rows.append((row.study, objective["metric"], best, *counts, row.created_at))
+    return Table(
+        columns=("study", "objective", "best", *(str(state) for state in State), "created_at"), rows=tuple(rows)
+    )
+
+
+def short_params(text: str) -> str:
+    """Params in one line: ``learning_rate=0.0123 optimizer=adam``."""
+    params: Mapping[str, object] = json.loads(text)
+    return " ".join(f"{name}={_short(value)}" for name, value in params.items())
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _range(values: pd.Series[float]) -> str | None:
+    if not len(values):
+        return None
+    return f"{format_value(float(values.min()))} .. {format_value(float(values.max()))}"

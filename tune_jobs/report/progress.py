@@ -1,0 +1,59 @@
+"""The live line of a run on a terminal. On anything else it is silent."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tune_jobs.on_ray.settings import ProgressListener
+from tune_jobs.report.tables import format_value
+from tune_jobs.attempt import Progress
+
+
+@contextmanager
+def progress_line() -> Iterator[ProgressListener]:
+    """A listener that keeps one line on stderr up to date while the block runs; it leaves the line's last state."""
+    if not sys.stderr.isatty():
+        yield lambda progress: None
+        return
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(Text("starting Ray ..."), console=Console(stderr=True), auto_refresh=False) as live:
+        yield lambda progress: live.update(Text(describe(progress)), refresh=True)
+
+
+def describe(progress: Progress) -> str:
+    """Trials done, how they ended, the best so far and the time left, in one line."""
+    parts = [
+        f"{progress.trained}/{progress.target} trials",
+        f"{progress.running} running",
+        f"{progress.completed} completed",
+        f"{progress.stopped} stopped",
+        f"{progress.failed} failed",
+    ]
+    if progress.infeasible:
+        parts.append(f"{progress.infeasible} infeasible")
+    if progress.best is not None:
+        parts.append(f"best {format_value(progress.best)} (trial {progress.best_number})")
+    parts.append(f"{_clock(progress.elapsed_s)} elapsed")
+    left = remaining_s(progress)
+    if left is not None:
+        parts.append(f"about {_clock(left)} left")
+    return " | ".join(parts)
+
+
+def remaining_s(progress: Progress) -> float | None:
+    """Seconds left at this session's pace; None before its first trial ended."""
+    ended = progress.trained - progress.trained_before
+    if ended < 1:
+        return None
+    return progress.elapsed_s / ended * (progress.target - progress.trained)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

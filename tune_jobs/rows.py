@@ -1,0 +1,240 @@
+"""Builds the rows that a session writes. Says what happened; decides nothing.
+
+Every row gets its instant from the session's clock and its identity from the attempt. Metrics come from workers as
+plain dictionaries and are checked here, at the edge.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from tune_jobs.attempt import Failure, LiveAttempt, Provenance
+from tune_jobs.feasible import NetworkCost
+from tune_jobs.search.asha import Verdict
+from tune_jobs.search.history import TrialRecord
+from tune_jobs.study import Study
+from tune_jobs.trial import (
+    EventKind,
+    EventRow,
+    ReportRow,
+    Row,
+    StartRow,
+    State,
+    TrialRow,
+    as_json_text,
+    trial_id,
+)
+
+REPORT_FLOATS = (
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "learning_rate",
+    "epoch_s",
+    "elapsed_s",
+    "samples_per_s",
+)
+REPORT_COLUMNS = (*REPORT_FLOATS, "peak_memory_bytes")
+"""What a report's metrics may hold beside its epoch."""
+
+
+class RowBuilder:
+    """Rows of one session of one study."""
+
+    def __init__(self, study: Study, provenance: Provenance, clock: Callable[[], datetime]) -> None:
+        self._study, self._provenance, self._clock = study, provenance, clock
+        self._session = uuid.uuid4().hex[:12]
+
+    def start(self, live: LiveAttempt, params: str, *, history_seq: int) -> StartRow:
+        """An attempt is handed out."""
+        attempt = live.attempt
+        return StartRow(
+            study=self._study.name,
+            trial_id=attempt.trial_id,
+            number=attempt.number,
+            attempt=attempt.attempt,
+            history_seq=history_seq,
+            params=params,
+            recipe=attempt.recipe.to_json(),
+            seed=attempt.recipe.seed,
+            started_at=live.handed_out_at,
+        )
+
+    def refused(
+        self, number: int, params: str, *, seed: int, cost: NetworkCost, reason: str, history_seq: int
+    ) -> TrialRow:
+        """A proposal beyond a limit: never trained, zero seconds."""
+        return TrialRow(
+            study=self._study.name,
+            trial_id=trial_id(self._study.name, number),
+            number=number,
+            attempt=0,
+            history_seq=history_seq,
+            state=State.INFEASIBLE,
+            reason=reason,
+            macs=cost.macs,
+            parameters=cost.parameters,
+            activations=cost.activations,
+            traffic_bytes=cost.traffic_bytes,
+            params=params,
+            seed=seed,
+            git_commit=self._provenance.git_commit,
+            git_dirty=self._provenance.git_dirty,
+            ray_version=self._provenance.ray_version,
+            optuna_version=self._provenance.optuna_version,
+            ended_at=self._clock(),
+        )
+
+    def report(
+        self, live: LiveAttempt, metrics: Mapping[str, object], verdict: Verdict | None, *, history_seq: int
+    ) -> ReportRow:
+        """What an attempt said after an epoch, with what its rung decided."""
+        peak = number_of(metrics.get("peak_memory_bytes"))
+        return ReportRow(
+            study=self._study.name,
+            trial_id=live.attempt.trial_id,
+            number=live.attempt.number,
+            attempt=live.attempt.attempt,
+            epoch=live.last_epoch,
+            **{name: number_of(metrics.get(name)) for name in REPORT_FLOATS},
+            peak_memory_bytes=None if peak is None else int(peak),
+            decision=verdict.decision if verdict else None,
+            decision_reason=verdict.reason if verdict else None,
+            history_seq=history_seq if verdict else None,
+            reported_at=self._clock(),
+        )
+
+    def attempt_started(self, live: LiveAttempt) -> EventRow:
+        """A worker's first message; `duration_s` is how long it took from handing out."""
+        return self._of_attempt(live, EventKind.ATTEMPT_STARTED)
+
+    def attempt_ended(self, live: LiveAttempt, how: str) -> EventRow:
+        """An attempt is over; `duration_s` is how long it held its resources."""
+        detail = {"how": how, "train_s": live.elapsed_s, "epochs": live.last_epoch}
+        return self._of_attempt(live, EventKind.ATTEMPT_ENDED, detail)
+
+    def session_event(
+        self, kind: EventKind, detail: Mapping[str, object], *, duration_s: float | None = None
+    ) -> EventRow:
+        """Something of the whole session."""
+        return EventRow(
+            study=self._study.name,
+            kind=kind,
+            session=self._session,
+            duration_s=duration_s,
+            detail=as_json_text(detail),
+            happened_at=self._clock(),
+        )
+
+    def trial(
+        self,
+        live: LiveAttempt,
+        record: TrialRecord,
+        reports: Sequence[ReportRow],
+        *,
+        state: State,
+        reason: str,
+        history_seq: int,
+        error: str | None = None,
+    ) -> TrialRow:
+        """A trial has ended; `reports` are its first-acknowledged reports in order of epoch."""
+        last = reports[-1] if reports else None
+        metric, now = self._study.objective.metric, self._clock()
+        objective = getattr(last, metric) if last is not None and state is not State.FAILED else None
+        return TrialRow(
+            study=self._study.name,
+            trial_id=record.trial_id,
+            number=record.number,
+            attempt=live.attempt.attempt,
+            history_seq=history_seq,
+            state=state,
+            reason=reason,
+            objective=objective,
+            objectives=as_json_text({} if objective is None else {metric: objective}),
+            epochs=last.epoch if last else 0,
+            best_epoch=best_epoch(self._study, reports),
+            val_accuracy=last.val_accuracy if last else None,
+            macs=live.cost.macs,
+            parameters=live.cost.parameters,
+            activations=live.cost.activations,
+            traffic_bytes=live.cost.traffic_bytes,
+            peak_memory_bytes=max((r.peak_memory_bytes for r in reports if r.peak_memory_bytes), default=None),
+            train_s=(last.elapsed_s or 0.0) if last else 0.0,
+            wall_s=(now - record.first_started_at).total_seconds(),
+            device_s=record.held_s + (now - live.handed_out_at).total_seconds(),
+            error=error,
+            params=as_json_text(record.params),
+            seed=live.attempt.recipe.seed,
+            device=live.worker.device,
+            hostname=live.worker.hostname,
+            torch_version=live.worker.torch_version,
+            data_fingerprint=live.worker.data_fingerprint,
+            git_commit=self._provenance.git_commit,
+            git_dirty=self._provenance.git_dirty,
+            ray_version=self._provenance.ray_version,
+            optuna_version=self._provenance.optuna_version,
+            ended_at=now,
+        )
+
+    def _of_attempt(
+        self, live: LiveAttempt, kind: EventKind, detail: Mapping[str, object] | None = None
+    ) -> EventRow:
+        held_s = (self._clock() - live.handed_out_at).total_seconds()
+        return replace(
+            self.session_event(kind, detail or {}, duration_s=held_s),
+            trial_id=live.attempt.trial_id,
+            number=live.attempt.number,
+            attempt=live.attempt.attempt,
+            node=live.worker.node,
+            device=live.worker.device,
+            pid=live.worker.pid,
+        )
+
+
+def best_epoch(study: Study, reports: Sequence[ReportRow]) -> int | None:
+    """The epoch with the best objective, the earlier one on ties; None without reports."""
+    best: ReportRow | None = None
+    metric = study.objective.metric
+    for report in reports:
+        value = getattr(report, metric)
+        if value is not None and (
+            best is None or study.objective.is_better(value, getattr(best, metric))
+        ):
+            best = report
+    return best.epoch if best else None
+
+
+def metrics_problem(
+    study: Study, live: LiveAttempt, metrics: Mapping[str, object]
+) -> tuple[Failure, str] | None:
+    """Why a report cannot be used, and what kind of failure that is; None if it can."""
+    metric, epochs = study.objective.metric, live.attempt.recipe.epochs
+    missing = [name for name in ("epoch", metric) if metrics.get(name) is None]
+    if missing:
+        return Failure.RAISED, f"the report lacks {', '.join(missing)}; it has {', '.join(sorted(metrics))}"
+    epoch = metrics["epoch"]
+    if not isinstance(epoch, int) or isinstance(epoch, bool) or not live.last_epoch < epoch <= epochs:
+        rule = f"a whole number above {live.last_epoch} and at most {epochs}"
+        return Failure.RAISED, f"a report's epoch must be {rule}, got {epoch!r}"
+    for name in REPORT_COLUMNS:
+        value = metrics.get(name)
+        if isinstance(value, float) and not math.isfinite(value):
+            return Failure.DIVERGED, f"{name} is {value} at epoch {epoch}"
+    if number_of(metrics[metric]) is None:
+        return Failure.RAISED, f"{metric} must be a number, got {metrics[metric]!r}"
+    return None
+
+
+def number_of(value: object) -> float | None:
+    """A metric as a float; None for what is no number."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def first_line(text: str) -> str:
+    """The first line of an error, for a reason."""
+    return text.strip().splitlines()[0] if text.strip() else "(no message)"

@@ -1,0 +1,223 @@
+"""The history as Optuna sees it: a study that reads the rows and can be asked, plotted and copied, but not
+written.
+
+`as_optuna_study` gives the very study that the sampler asks. It is a view: Optuna's storage interface over
+trials that are made from `TrialRecord` values, so there is no second truth to keep in step with the store,
+and a proposal that was asked for and then refused leaves no trace. To go on with Optuna itself, copy it
+with ``study.add_trials`` or `optuna.copy_study`.
+
+What Optuna is told of a trial:
+
+==================  ==========================================================================================
+completed           COMPLETE with its objective and all its reports
+stopped             PRUNED with all its reports, the one that stopped it too
+infeasible          PRUNED without reports, with its excess over the limits as constraints (feasible is <= 0)
+failed: diverged    PRUNED without reports. TPE orders pruned trials by their last epoch first, so that with
+                    its reports a late divergence would look better than an early stop; without, it is the
+                    worst
+failed, cancelled   FAIL: says nothing about the params; samplers ignore it
+unfinished          RUNNING with its reports so far; TPE keeps away from it (constant liar)
+==================  ==========================================================================================
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Container, Sequence
+from datetime import datetime
+from typing import Any, NoReturn
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.pruners import NopPruner
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from eml_models.errors import InvalidValueError
+from tune_jobs.search.distributions import distributions_of, told_params
+from tune_jobs.search.history import History, TrialRecord
+from tune_jobs.study import Direction, Limits, Study
+from tune_jobs.trial import State, TrialRow
+
+STUDY_ID = 0
+PROPOSAL_ID = -1
+"""The trial id that `optuna.trial.create_trial` gives: of a proposal that is being drawn, which is no trial
+yet."""
+
+TOLD_STATES = {
+    State.COMPLETED: TrialState.COMPLETE,
+    State.STOPPED: TrialState.PRUNED,
+    State.INFEASIBLE: TrialState.PRUNED,
+    State.FAILED: TrialState.FAIL,
+    State.CANCELLED: TrialState.FAIL,
+    None: TrialState.RUNNING,
+}
+
+
+def as_optuna_study(study: Study, history: History, sampler: BaseSampler | None = None) -> optuna.Study:
+    """The study that the sampler asks, to plot, to analyse or to copy; it cannot be written."""
+    return OptunaView(study).study_of(history, sampler)
+
+
+class OptunaView:
+    """Makes Optuna studies of a history, and converts again only those trials that have changed since.
+
+    The memory holds no state of the search: a trial is converted by a pure function, and is looked up
+    by the identity of its frozen record.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._distributions = distributions_of(study.space)
+        self._told: dict[int, tuple[TrialRecord, FrozenTrial]] = {}
+
+    def study_of(self, history: History, sampler: BaseSampler | None = None) -> optuna.Study:
+        """The view of `history` as it is now; a later change of the history does not reach it."""
+        storage = HistoryStorage(self._study, self._trials(history))
+        return optuna.load_study(
+            study_name=self._study.name, storage=storage, sampler=sampler, pruner=NopPruner()
+        )
+
+    def _trials(self, history: History) -> list[FrozenTrial]:
+        told = {}
+        for number in sorted(history.trials):
+            record = history.trials[number]
+            known = self._told.get(number)
+            if known is None or known[0] is not record:
+                known = (record, told_trial(self._study, record, self._distributions))
+            told[number] = known
+        self._told = told
+        return [trial for _, trial in told.values()]
+
+
+def told_trial(study: Study, record: TrialRecord, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
+    """One trial in Optuna's words."""
+    params = told_params(distributions, record.params)
+    state = TrialState.PRUNED if record.diverged else TOLD_STATES[record.state]
+    if state is TrialState.COMPLETE and record.objective is None:
+        state = TrialState.FAIL
+    trial = FrozenTrial(
+        number=record.number,
+        trial_id=record.number,
+        state=state,
+        value=record.objective if state is TrialState.COMPLETE else None,
+        datetime_start=_local(record.first_started_at),
+        datetime_complete=_local(record.end.ended_at) if record.end else None,
+        params=params,
+        distributions={name: distributions[name] for name in params},
+        user_attrs={"state": str(record.state), "reason": record.reason} if record.end else {},
+        system_attrs={},
+        intermediate_values={} if record.diverged else dict(record.values(study.objective.metric)),
+    )
+    for name, value in constraints_of(study.limits, record.end).items():
+        trial.set_constraint(name, value)
+    return trial
+
+
+def constraints_of(limits: Limits, row: TrialRow | None) -> dict[str, float]:
+    """By how much a network is over each limit, as a share of the limit; 0 or less is within it.
+
+    A proposal that was refused although no number here shows why counts as twice the limit.
+    """
+    if row is None:
+        return {}
+    excess = {}
+    if row.macs is not None and limits.max_macs is not None:
+        excess["max_macs"] = row.macs / limits.max_macs - 1
+    if row.macs is not None and limits.min_macs is not None:
+        excess["min_macs"] = 1 - row.macs / limits.min_macs
+    if row.parameters is not None and limits.max_parameters is not None:
+        excess["max_parameters"] = row.parameters / limits.max_parameters - 1
+    if row.state is State.INFEASIBLE and not any(value > 0 for value in excess.values()):
+        excess["refused"] = 1.0
+    return excess
+
+
+class HistoryStorage(BaseStorage):
+    """Optuna's storage interface over one study's converted trials; the rows of the store are its only
+    source.
+
+    Safe to read from several threads, since nothing changes.
+    """
+
+    def __init__(self, study: Study, trials: Sequence[FrozenTrial]) -> None:
+        self._name = study.name
+        maximize = study.objective.direction is Direction.MAXIMIZE
+        self._direction = StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE
+        self._trials = list(trials)
+        self._by_id = {trial.number: trial for trial in trials}
+
+    def get_study_id_from_name(self, study_name: str) -> int:
+        if study_name != self._name:
+            raise KeyError(f"this view holds study {self._name!r}, not {study_name!r}")
+        return STUDY_ID
+
+    def get_study_name_from_id(self, study_id: int) -> str:
+        return self._name
+
+    def get_study_directions(self, study_id: int) -> list[StudyDirection]:
+        return [self._direction]
+
+    def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
+        return {}
+
+    def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
+        return {}
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        return self._by_id[trial_id]
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        trials = [trial for trial in self._trials if states is None or trial.state in states]
+        return copy.deepcopy(trials) if deepcopy else trials
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """TPE notes a joint draw at the trial being drawn, for other processes to see; here a row says it."""
+        if trial_id != PROPOSAL_ID:
+            _refuse()
+
+    def get_all_studies(self) -> NoReturn:
+        raise InvalidValueError(f"this view holds one study: load it by its name, {self._name!r}")
+
+    def create_new_study(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _refuse()
+
+    def delete_study(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _refuse()
+
+    def set_study_user_attr(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _refuse()
+
+    def set_study_system_attr(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _refuse()
+
+    def create_new_trial(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _refuse()
+
+    def set_trial_param(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _refuse()
+
+    def set_trial_state_values(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _refuse()
+
+    def set_trial_intermediate_value(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _refuse()
+
+    def set_trial_user_attr(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _refuse()
+
+
+def _refuse() -> NoReturn:
+    raise InvalidValueError(
+        "this Optuna study is a view of a store's rows and cannot be written;"
+        " copy it into a study of your own with other.add_trials(study.trials)"
+    )
+
+
+def _local(at: datetime) -> datetime:
+    """Optuna's instants are local and without a zone."""
+    return at.astimezone().replace(tzinfo=None)

@@ -1,0 +1,178 @@
+"""What to try next: proposals as a pure function of the study, its history and the trial's number.
+
+Equal (study, rows up to ``history.seq``, number) give equal params, on every machine with the same versions
+of Optuna and NumPy: each proposal has a sampler and a seed of its own, ``seeds.derive(study.seed, number,
+"sampler")``, and nothing is written to Optuna. The session asks here and writes the answer into a row;
+limits are not looked at here (a refused proposal comes back as part of the history, and TPE learns from
+it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from eml_models import seeds
+from eml_models.errors import InvalidValueError
+from tune_jobs.search.distributions import distribution_of, joint_groups, only_value, value_of
+from tune_jobs.search.history import History
+from tune_jobs.search.optuna_view import OptunaView
+from tune_jobs.space import Constant, Params
+from tune_jobs.study import SamplerName, Study
+
+NUM_STARTUP_TRIALS = 10
+"""Ended trials before TPE takes over from random search; Optuna's default."""
+
+
+class Sampler(Protocol):
+    """What proposes; every implementation passes `tests/contracts/test_sampler_contract.py`."""
+
+    def propose(self, history: History, number: int) -> Params | None:
+        """Valid params for trial `number`, or None if the space is exhausted."""
+        ...
+
+    def end_reason(self, number: int) -> str | None:
+        """Why there is no proposal for trial `number`; None if there is one."""
+        ...
+
+
+def build_sampler(study: Study) -> Sampler:
+    """The study's sampler.
+
+    Raises:
+        InvalidValueError: a grid is asked of a space with a continuous parameter.
+    """
+    samplers: dict[SamplerName, Callable[[Study], Sampler]] = {
+        SamplerName.TPE: Tpe,
+        SamplerName.RANDOM: Random,
+        SamplerName.GRID: Grid,
+    }
+    return samplers[study.sampler](study)
+
+
+class Tpe:
+    """Optuna's TPE: multivariate, constant liar, with pruned and infeasible trials taken into account.
+
+    Parameters that apply under the same condition are drawn jointly; conditional ones after those that they
+    depend on. Source: Bergstra et al. 2011; Watanabe 2023, arXiv 2304.11127.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._draw = Draw(study)
+        self._seed = study.seed
+
+    def propose(self, history: History, number: int) -> Params:
+        sampler = TPESampler(
+            seed=seeds.derive(self._seed, number, "sampler"),
+            n_startup_trials=NUM_STARTUP_TRIALS,
+            multivariate=True,
+            constant_liar=True,
+        )
+        return self._draw.params(sampler, history)
+
+    def end_reason(self, number: int) -> str | None:
+        return None
+
+
+class Random:
+    """Independent draws, uniform on each parameter's scale; they depend on (study.seed, number) alone."""
+
+    def __init__(self, study: Study) -> None:
+        self._draw = Draw(study)
+        self._seed = study.seed
+        self._nothing = History(study)
+
+    def propose(self, history: History, number: int) -> Params:
+        return self._draw.params(
+            RandomSampler(seed=seeds.derive(self._seed, number, "sampler")), self._nothing
+        )
+
+    def end_reason(self, number: int) -> str | None:
+        return None
+
+
+class Grid:
+    """Every point of the space once, in declared order with the last parameter fastest, like nested loops.
+
+    Trial `number` is the number-th point, whatever the history: no point is proposed twice, also after a
+    resume. Points are remembered as far as they were asked for, so that a huge grid costs only what is used
+    of it.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._trials = study.trials
+        self._rest: Iterator[Params] = study.space.iter_grid()
+        self._points: list[Params] = []
+        for parameter in study.space.parameters:
+            if parameter.grid() is None:
+                raise InvalidValueError(
+                    f"sampler 'grid' needs finitely many points, but {parameter.name!r} is continuous;"
+                    " give it a step or make it a Choice, or choose another sampler"
+                )
+
+    def propose(self, history: History, number: int) -> Params | None:
+        return self._point(number)
+
+    def end_reason(self, number: int) -> str | None:
+        if self._point(number) is not None:
+            return None
+        return (
+            f"the grid has {len(self._points)} points and all were proposed (trials={self._trials});"
+            " add values to the space, or search it with another sampler"
+        )
+
+    def _point(self, number: int) -> Params | None:
+        while len(self._points) <= number:
+            point = next(self._rest, None)
+            if point is None:
+                return None
+            self._points.append(point)
+        return dict(self._points[number])
+
+
+class Draw:
+    """Draws the params of one proposal with an Optuna sampler, one group of the space after the other."""
+
+    def __init__(self, study: Study) -> None:
+        self._space = study.space
+        self._view = OptunaView(study)
+        self._group_of = {
+            parameter.name: {member.name: distribution_of(member) for member in group}
+            for group in joint_groups(study.space)
+            for parameter in group
+        }
+
+    def params(self, sampler: BaseSampler, history: History) -> Params:
+        """One point of the space, valid and in its order."""
+        asked = self._view.study_of(history, sampler)
+        trial = create_trial(state=TrialState.RUNNING)
+        drawn: dict[str, object] = {}
+        params: Params = {}
+        for parameter in self._space.parameters:
+            if parameter.when is not None and not parameter.when.holds(params):
+                continue
+            name = parameter.name
+            group = self._group_of.get(name)
+            if isinstance(parameter, Constant) or group is None:
+                params[name] = only_value(parameter)
+                continue
+            if name not in drawn:
+                drawn |= draw_group(sampler, asked, trial, group)
+            params[name] = value_of(parameter, drawn[name])
+        return self._space.validated(params)
+
+
+def draw_group(
+    sampler: BaseSampler, asked: optuna.Study, trial: FrozenTrial, group: dict[str, BaseDistribution]
+) -> dict[str, object]:
+    """A value for each parameter of a group: jointly where the sampler can, else one by one."""
+    drawn = sampler.sample_relative(asked, trial, group)
+    for name, distribution in group.items():
+        if name not in drawn:
+            drawn[name] = sampler.sample_independent(asked, trial, name, distribution)
+    return drawn

@@ -1,0 +1,315 @@
+"""One driver's run over a study: hands out attempts, records what they say, decides. Knows no Ray.
+
+Everything that it decides follows from the rows of the store, and is in the store before it is acted on. The
+Ray side (`tune_jobs.on_ray`) asks for attempts and passes reports on; tests do the same in one process. A session is
+used from one thread.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+from tune_jobs.attempt import (
+    Attempt,
+    Failure,
+    LiveAttempt,
+    Progress,
+    Provenance,
+    SessionSettings,
+    WorkerInfo,
+)
+from tune_jobs.errors import RunFailedError
+from tune_jobs.feasible import count_cost, refusal
+from tune_jobs.rows import RowBuilder, first_line, metrics_problem, number_of
+from tune_jobs.search.asha import Verdict, decide
+from tune_jobs.search.history import History, TrialRecord
+from tune_jobs.search.sampler import build_sampler
+from tune_jobs.study import Study
+from tune_jobs.trial import Decision, EventKind, ReportRow, Row, State, as_json_text, trial_id
+
+MAX_REFUSED_IN_A_ROW = 1000
+"""Proposals beyond a limit, one after the other, after which the search gives up."""
+
+
+class RowLog(Protocol):
+    """What a session needs of a store's writer: rows are durable when it returns, and carry their `seq`."""
+
+    def append_many(self, rows: Sequence[Row]) -> list[Row]: ...
+
+
+def utc_now() -> datetime:
+    """The current instant, aware, UTC."""
+    return datetime.now(UTC)
+
+
+class Session:
+    """A study under way.
+
+    Args:
+        study: what is searched.
+        log: where rows go.
+        rows: every row that the store already holds of this study, in `seq` order.
+        settings: how this run goes.
+        provenance: what the driver knows of commit and versions.
+        clock: the current UTC instant.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        log: RowLog,
+        rows: Sequence[Row] = (),
+        *,
+        settings: SessionSettings | None = None,
+        provenance: Provenance | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.study = study
+        self.settings = settings or SessionSettings()
+        self.history = History.from_rows(study, rows)
+        self._log, self._clock, self._began_at = log, clock, clock()
+        self._build = RowBuilder(study, provenance or Provenance(), clock)
+        self._sampler = build_sampler(study)
+        self._live: dict[int, LiveAttempt] = {}
+        self._exhausted = False
+        self._failed_in_a_row = 0
+        self._end_decided_trials()
+        self._trained_before = self.history.num_trained
+        self._waiting = deque(record.number for record in self.history.unfinished())
+        if not self.finished:
+            self._record(self._build.session_event(EventKind.SESSION_STARTED, self.settings.detail))
+
+    # What to do next.
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to hand out and nothing is out."""
+        return not self._live and not self._waiting and not self._wants_proposal()
+
+    @property
+    def live_numbers(self) -> tuple[int, ...]:
+        """The trials that workers hold."""
+        return tuple(self._live)
+
+    def next_attempt(self) -> Attempt | None:
+        """The next attempt to train, already in the store; None if there is none to hand out now.
+
+        Interrupted trials go before new proposals.
+
+        Raises:
+            RunFailedError: no proposal within the limits could be found.
+        """
+        if self._waiting:
+            return self._restart(self.history.trials[self._waiting.popleft()])
+        return self._propose() if self._wants_proposal() else None
+
+    def _wants_proposal(self) -> bool:
+        taken = self.history.num_trained + len(self._live) + len(self._waiting)
+        return not self._exhausted and taken < self.study.trials
+
+    def _propose(self) -> Attempt | None:
+        reason: str | None = ""
+        for _ in range(MAX_REFUSED_IN_A_ROW):
+            number, known = self.history.next_number, self.history.seq
+            params = self._sampler.propose(self.history, number)
+            if params is None:
+                self._exhausted = True
+                return None
+            recipe, text = self.study.recipe_for(params, number), as_json_text(params)
+            cost = count_cost(recipe)
+            reason = refusal(self.study, cost)
+            if reason is None:
+                name = trial_id(self.study.name, number)
+                attempt = Attempt(trial_id=name, number=number, attempt=1, recipe=recipe)
+                return self._hand_out(
+                    LiveAttempt(attempt=attempt, cost=cost, handed_out_at=self._clock()), text, known
+                )
+            self._record(
+                self._build.refused(
+                    number, text, seed=recipe.seed, cost=cost, reason=reason, history_seq=known
+                )
+            )
+        raise RunFailedError(
+            f"{MAX_REFUSED_IN_A_ROW} proposals in a row were refused, the last because {reason};"
+            " widen the limits or the space"
+        )
+
+    def _restart(self, record: TrialRecord) -> Attempt:
+        """Another attempt of a trial that was interrupted or whose worker crashed."""
+        live = self._as_live(record, attempt=record.attempts + 1)
+        return self._hand_out(live, as_json_text(record.params), self.history.seq)
+
+    def _hand_out(self, live: LiveAttempt, params: str, history_seq: int) -> Attempt:
+        self._record(self._build.start(live, params, history_seq=history_seq))
+        self._live[live.attempt.number] = live
+        return live.attempt
+
+    def _as_live(self, record: TrialRecord, *, attempt: int) -> LiveAttempt:
+        recipe = self.study.recipe_for(record.params, record.number)
+        return LiveAttempt(
+            attempt=Attempt(
+                trial_id=record.trial_id, number=record.number, attempt=attempt, recipe=recipe
+            ),
+            cost=count_cost(recipe),
+            handed_out_at=self._clock(),
+        )
+
+    def _end_decided_trials(self) -> None:
+        """End the trials whose last report was decided, but whose own row a kill prevented."""
+        for record in list(self.history.unfinished()):
+            if not record.reports:
+                continue
+            live = self._as_live(record, attempt=record.attempts)
+            last = record.reports[-1]
+            live.last_epoch, live.elapsed_s = last.epoch, last.elapsed_s or 0.0
+            verdict = Verdict(last.decision, last.decision_reason or "") if last.decision else None
+            state, reason = _ending(live, verdict)
+            if state is not None:
+                self._record(*self._end_rows(live, record.reports, state, reason))
+
+    # What attempts say.
+
+    def record_report(self, number: int, metrics: Mapping[str, object], worker: WorkerInfo) -> Decision:
+        """Record the report of an epoch and decide whether the trial goes on.
+
+        STOP means that the trial has ended (stopped at a rung, completed, or failed) and is in the store.
+
+        Raises:
+            RunFailedError: the report failed the trial, and too many failed one after the other.
+        """
+        live = self._live[number]
+        problem = metrics_problem(self.study, live, metrics)
+        if problem is not None:
+            self.record_failure(number, *problem, worker=worker)
+            return Decision.STOP
+        live.last_epoch = int(number_of(metrics["epoch"]) or 0)
+        live.elapsed_s = number_of(metrics.get("elapsed_s")) or 0.0
+        value = number_of(metrics[self.study.objective.metric])
+        verdict = decide(self.study, self.history, number, live.last_epoch, value)
+        report = self._build.report(live, metrics, verdict, history_seq=self.history.seq)
+        rows: list[Row] = [*self._began(live, worker), report]
+        state, reason = _ending(live, verdict)
+        if state is not None:
+            rows += self._end_rows(live, self._with(report), state, reason)
+        self._record(*rows)
+        if state is None:
+            return Decision.CONTINUE
+        del self._live[number]
+        self._failed_in_a_row = 0
+        return Decision.STOP
+
+    def record_end(self, number: int, worker: WorkerInfo) -> None:
+        """The training function returned before the recipe's last epoch."""
+        live = self._live[number]
+        if not live.last_epoch:
+            error = "the training function returned without a report"
+            self.record_failure(number, Failure.RAISED, error, worker=worker)
+            return
+        reason = f"the training function returned after epoch {live.last_epoch} of {live.attempt.recipe.epochs}"
+        reports = self.history.trials[number].reports
+        self._record(*self._end_rows(live, reports, State.COMPLETED, reason))
+        del self._live[number]
+        self._failed_in_a_row = 0
+
+    def record_failure(self, number: int, failure: Failure, error: str, *, worker: WorkerInfo) -> None:
+        """An attempt failed. A crash is tried again while the trial has attempts left.
+
+        Args:
+            failure: what kind.
+            error: type, message and the last lines of the traceback.
+
+        Raises:
+            RunFailedError: too many trials failed one after the other; divergence does not count.
+        """
+        live = self._live[number]
+        rows: list[Row] = self._began(live, worker)
+        reason = f"{failure} in attempt {live.attempt.attempt}: {first_line(error)}"
+        again = failure is Failure.CRASHED and live.attempt.attempt < self.settings.max_attempts
+        if again:
+            rows.append(self._build.attempt_ended(live, reason))
+        else:
+            reports = self.history.trials[number].reports
+            rows += self._end_rows(live, reports, State.FAILED, reason, error=error)
+        self._record(*rows)
+        del self._live[number]
+        if again:
+            self._waiting.append(number)
+        elif failure is not Failure.DIVERGED:
+            self._count_failure(error)
+
+    def _count_failure(self, error: str) -> None:
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row >= self.settings.max_failed_in_a_row:
+            raise RunFailedError(
+                f"{self._failed_in_a_row} trials in a row failed, the last with: {first_line(error)}. Look at column"
+                " error of the view trials, mend the cause and run the same command again (more trials), or allow"
+                " more failures with --max-failed-in-a-row"
+            )
+
+    def close(self, how: str) -> None:
+        """Write that the session ended; `how` says why (finished, interrupted, failed)."""
+        seconds = (self._clock() - self._began_at).total_seconds()
+        self._record(self._build.session_event(EventKind.SESSION_ENDED, {"how": how}, duration_s=seconds))
+
+    def progress(self) -> Progress:
+        """Counts for the progress line and the log."""
+        counts, best = self.history.counts, self.history.best
+        return Progress(
+            target=self.study.trials,
+            trained=self.history.num_trained,
+            trained_before=self._trained_before,
+            completed=counts[State.COMPLETED],
+            stopped=counts[State.STOPPED],
+            failed=counts[State.FAILED],
+            infeasible=counts[State.INFEASIBLE],
+            running=len(self._live),
+            best=best.objective if best else None,
+            best_number=best.number if best else None,
+            elapsed_s=(self._clock() - self._began_at).total_seconds(),
+        )
+
+    # Rows.
+
+    def _record(self, *rows: Row) -> None:
+        for row in self._log.append_many(rows):
+            self.history.apply(row)
+
+    def _began(self, live: LiveAttempt, worker: WorkerInfo) -> list[Row]:
+        """The event that an attempt began, with its first message; nothing afterwards."""
+        if live.began:
+            return []
+        live.began, live.worker = True, worker
+        return [self._build.attempt_started(live)]
+
+    def _with(self, report: ReportRow) -> list[ReportRow]:
+        """The trial's reports with one that is about to be recorded; an earlier one of its epoch stands."""
+        earlier = self.history.trials[report.number].reports
+        return list(earlier) if any(r.epoch == report.epoch for r in earlier) else [*earlier, report]
+
+    def _end_rows(
+        self,
+        live: LiveAttempt,
+        reports: Sequence[ReportRow],
+        state: State,
+        reason: str,
+        *,
+        error: str | None = None,
+    ) -> list[Row]:
+        record = self.history.trials[live.attempt.number]
+        seq = self.history.seq
+        row = self._build.trial(
+            live, record, reports, state=state, reason=reason, history_seq=seq, error=error
+        )
+        return [row, self._build.attempt_ended(live, str(state))]
+
+
+def _ending(live: LiveAttempt, verdict: Verdict | None) -> tuple[State | None, str]:
+    """The state in which a trial ends with its latest report, and why; None if it goes on."""
+    if verdict is not None and verdict.decision is Decision.STOP:
+        return State.STOPPED, verdict.reason
+    if live.last_epoch >= live.attempt.recipe.epochs:
+        return State.COMPLETED, f"ran all {live.last_epoch} epochs"
+    return None, ""

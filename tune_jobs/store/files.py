@@ -1,0 +1,95 @@
+"""What the store asks of a file system, so that a bucket can take the local disk's place.
+
+An interface and the choice of its implementation; `local` implements it for a folder. Keys are paths relative
+to the store with ``/`` between their parts. Every method that fails for a reason of the disk raises
+`StoreError`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Protocol
+
+import pyarrow.fs as pafs
+
+from tune_jobs.errors import StoreError
+
+
+class AppendFile(Protocol):
+    """A file that only grows."""
+
+    def append(self, data: bytes) -> None:
+        """Add `data`; it is on disk when this returns.
+
+        Raises:
+            StoreError: it is not; what was written of it has been taken back where the disk allows that.
+        """
+
+    def close(self) -> None: ...
+
+
+class Lock(Protocol):
+    """A lock that ends with the process that holds it."""
+
+    def release(self) -> None: ...
+
+
+class Files(Protocol):
+    """The files of one store."""
+
+    def describe(self, key: str) -> str:
+        """The full path of a key, for messages."""
+
+    def make_folder(self, key: str) -> None:
+        """Make a folder and its parents; one that exists stays."""
+
+    def list_names(self, folder: str) -> list[str]:
+        """The names in a folder, sorted; none if there is no such folder."""
+
+    def exists(self, key: str) -> bool: ...
+
+    def read(self, key: str) -> bytes | None:
+        """All bytes of a file; None if there is none (it may have gone since it was listed)."""
+
+    def put(self, key: str, data: bytes, *, scratch: str) -> None:
+        """Make a file appear whole, on disk, or not at all; `scratch` is the folder where it stands until
+        then."""
+
+    def remove(self, key: str) -> None:
+        """Remove a file; one that is gone already is fine."""
+
+    def move(self, key: str, target: str) -> None:
+        """Move a file, over one of the same name."""
+
+    def open_append(self, key: str) -> AppendFile:
+        """A new file to append to; its name is on disk when this returns."""
+
+    def lock(self, key: str, *, subject: str, holder: Mapping[str, object], wait_s: float = 0.0) -> Lock:
+        """Lock a file and write `holder` into it.
+
+        Raises:
+            StoreLockedError: somebody else holds it after `wait_s`; the message names `subject` and the
+                holder.
+        """
+
+    def arrow(self) -> pafs.FileSystem:
+        """The same files for pyarrow, read-only by use."""
+
+
+def open_files(store: str | os.PathLike[str] | Files) -> Files:
+    """The files of a store at a path; files are returned as they are.
+
+    Raises:
+        StoreError: the path names a kind of store that is not supported.
+    """
+    from tune_jobs.store.local import LocalFiles
+
+    if not isinstance(store, str | os.PathLike):
+        return store
+    text = os.fspath(store)
+    if "://" in text:
+        raise StoreError(f"a store is a folder of the local file system, got {text!r}; give a path")
+    if not text:
+        raise StoreError("a store is a folder, got an empty path; give one with --store")
+    return LocalFiles(text)

@@ -1,0 +1,82 @@
+"""What lies where in a store: keys of its files, relative to the store. Pure names; touches no disk.
+
+::
+
+    studies/study_slug=s-NAME/definition-1.parquet
+    {starts,reports,trials,events}/study_slug=s-NAME/<writer>-<batch>.parquet   published, never changed
+    _wal/s-NAME/<writer>-<batch>.jsonl       acknowledged, not yet published
+    _wal/s-NAME/lock                         held by the study's living writer
+    _wal/damaged/...                         journals that were set aside
+    _tmp/s-NAME/...                          files on their way
+
+`<writer>` begins with the first `seq` that the writer may give, so files sort in the order of their rows.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+STUDIES = "studies"
+WAL = "_wal"
+SCRATCH = "_tmp"
+CREATION_LOCK = f"{WAL}/creation.lock"
+SLUG = "study_slug=s-"
+SEGMENT_SUFFIX = ".parquet"
+JOURNAL_SUFFIX = ".jsonl"
+NO_ROWS = "0000000000-no-rows"
+"""The segment without rows that each table of a new study gets: polars and DuckDB fail on an empty folder."""
+
+
+def table_folder(table: str, study: str) -> str:
+    """Where a table's published files of one study lie."""
+    return f"{table}/{SLUG}{study}"
+
+
+def study_of_folder(name: str) -> str | None:
+    """The study that a folder under a table belongs to; None for a foreign folder."""
+    return name.removeprefix(SLUG) if name.startswith(SLUG) else None
+
+
+def segment_key(table: str, study: str, batch: str) -> str:
+    """The file of one batch in one table."""
+    return f"{table_folder(table, study)}/{batch}{SEGMENT_SUFFIX}"
+
+
+def definition_key(study: str, version: int = 1) -> str:
+    """The file that defines a study."""
+    return segment_key(STUDIES, study, f"definition-{version}")
+
+
+def journal_folder(study: str) -> str:
+    """Where the journals and the lock of one study lie."""
+    return f"{WAL}/s-{study}"
+
+
+def journal_key(study: str, batch: str) -> str:
+    """The journal of one batch."""
+    return f"{journal_folder(study)}/{batch}{JOURNAL_SUFFIX}"
+
+
+def lock_key(study: str) -> str:
+    """The file that a study's living writer holds."""
+    return f"{journal_folder(study)}/lock"
+
+
+def scratch_folder(study: str) -> str:
+    """Where files of a study stand until they are whole."""
+    return f"{SCRATCH}/s-{study}"
+
+
+def damaged_key(key: str) -> str:
+    """Where a damaged journal is set aside."""
+    return f"{WAL}/damaged/{key.removeprefix(WAL + '/')}"
+
+
+def new_writer(first_seq: int) -> str:
+    """A name that no other writer has."""
+    return f"{first_seq:010d}-{secrets.token_hex(4)}"
+
+
+def batch_name(writer: str, number: int) -> str:
+    """The name of a writer's batch, from 1."""
+    return f"{writer}-{number:06d}"

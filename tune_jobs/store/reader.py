@@ -1,0 +1,209 @@
+"""Reads a trial store: frames, rows, SQL. Never writes, takes no lock, works on a read-only store.
+
+It sees every acknowledged row at once, also those that a living or dead writer has not published yet. A
+damaged file is left out, named in `problems` and logged; the rest is read. Other tools read the published
+files as they are::
+
+    pandas.read_parquet("STORE/trials")
+    pyarrow.dataset.dataset("STORE/trials")
+    polars.scan_parquet("STORE/trials/*/*.parquet")
+    duckdb.sql("from 'STORE/trials/*/*.parquet'")
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from eml_models.errors import UnknownNameError
+from tune_jobs.errors import QueryError, StoreError
+from tune_jobs.store import queries
+from tune_jobs.store.convert import rows_to_arrow
+from tune_jobs.store.definitions import Definitions, read_definition, read_definitions
+from tune_jobs.store.files import Files, open_files
+from tune_jobs.store.frames import as_frame, with_own_params
+from tune_jobs.store.layout import STUDIES
+from tune_jobs.store.schema import PARAM_COLUMNS, ROW_TYPE_OF, StudyRow, columns_of
+from tune_jobs.store.snapshot import Segments, TableSnapshot, snapshot_rows, take_snapshot
+from tune_jobs.trial import Row
+
+LOG = logging.getLogger("tune_jobs.store")
+
+
+class TrialStore:
+    """A store, opened for reading.
+
+    Integers that may be missing have pandas' `Int64` type, so that they stay whole; other missing values are
+    NaN, NaT or None as pandas has them.
+
+    Args:
+        store: the folder, or its files.
+
+    Attributes:
+        path: the folder as it was given.
+        problems: the damaged files that were met so far, in words.
+
+    Raises:
+        StoreError: there is no store.
+    """
+
+    def __init__(self, store: str | os.PathLike[str] | Files) -> None:
+        self._files = open_files(store)
+        self.path = Path(store if isinstance(store, str | os.PathLike) else store.describe(""))
+        self._segments = Segments(files=self._files)
+        self._problems: dict[str, None] = {}
+        _check_is_store(self._files, self.path)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        return tuple(self._problems)
+
+    def studies(self) -> pd.DataFrame:
+        """One row a study: its definition (JSON), fingerprint, types of its parameters, when and with what
+        created."""
+        return as_frame(rows_to_arrow(STUDIES, list(self._definitions().studies.values())))
+
+    def definition(self, study: str) -> dict[str, Any]:
+        """What a study was defined as.
+
+        Raises:
+            UnknownNameError: there is no such study; lists those that there are.
+        """
+        definition: dict[str, Any] = json.loads(self._require(study).definition)
+        return definition
+
+    def trials(self, study: str | None = None) -> pd.DataFrame:
+        """One row a trial that has ended, of one study or all, with a typed `param_` column a parameter."""
+        return self._frame("trials", study)
+
+    def reports(self, study: str | None = None) -> pd.DataFrame:
+        """One row an epoch of a trial."""
+        return self._frame("reports", study)
+
+    def starts(self, study: str | None = None) -> pd.DataFrame:
+        """One row an attempt: what was proposed, and when it was handed out."""
+        return self._frame("starts", study)
+
+    def events(self, study: str | None = None) -> pd.DataFrame:
+        """One row an event of the driver's sessions."""
+        return self._frame("events", study)
+
+    def rows(self, study: str) -> list[Row]:
+        """Every acknowledged row of a study, over all tables, in `seq` order."""
+        self._require(study)
+        problems: list[str] = []
+        snapshot = take_snapshot(self._segments, tuple(ROW_TYPE_OF), study=study, problems=problems)
+        rows = snapshot_rows(snapshot, self._files, problems)
+        self._note(problems)
+        return rows
+
+    def sql(
+        self, query: str, max_rows: int | None = None, *, limits: queries.QueryLimits | None = None
+    ) -> pd.DataFrame:
+        """Answer a SQL query over the views studies, starts, reports, trials and events. Read-only.
+
+        Args:
+            max_rows: no more than this many rows are fetched.
+            limits: memory, time and threads that the query may take.
+
+        Raises:
+            QueryError: wrong SQL, several statements, one that returns no rows, or one that would leave the
+                views.
+        """
+        problems: list[str] = []
+        snapshot = take_snapshot(self._segments, tuple(ROW_TYPE_OF), problems=problems)
+        self._note(problems)
+        try:
+            answer = self._answer(query, snapshot, max_rows, limits)
+        except QueryError:
+            whole = {name: part.without_damaged(self._files, problems) for name, part in snapshot.items()}
+            if sum(map(_num_segments, whole.values())) == sum(map(_num_segments, snapshot.values())):
+                raise
+            self._note(problems)
+            answer = self._answer(query, whole, max_rows, limits)
+        return as_frame(answer)
+
+    def _answer(
+        self,
+        query: str,
+        snapshot: dict[str, TableSnapshot],
+        max_rows: int | None,
+        limits: queries.QueryLimits | None,
+    ) -> pa.Table:
+        tables: dict[str, Any] = {name: part.dataset() for name, part in snapshot.items()}
+        studies = self._definitions().studies.values()
+        return queries.run_query(
+            query,
+            {STUDIES: rows_to_arrow(STUDIES, list(studies)), **tables},
+            own_params=_own_params(studies),
+            max_rows=max_rows,
+            limits=limits or queries.QueryLimits(),
+        )
+
+    def _frame(self, table: str, study: str | None) -> pd.DataFrame:
+        studies = self._definitions().studies.values() if study is None else [self._require(study)]
+        problems: list[str] = []
+        snapshot = take_snapshot(self._segments, (table,), study=study, problems=problems)[table]
+        rows = with_own_params(snapshot.read(self._files, problems), _own_params(studies))
+        self._note(problems)
+        required = [column.name for column in columns_of(table) if not column.optional]
+        return as_frame(rows, required=required)
+
+    def _definitions(self) -> Definitions:
+        found = read_definitions(self._files)
+        self._note(found.problems)
+        return found
+
+    def _require(self, study: str) -> StudyRow:
+        row = read_definition(self._files, study)
+        if row is None:
+            raise UnknownNameError("study", study, self._definitions().studies)
+        return row
+
+    def _note(self, problems: Iterable[str]) -> None:
+        for problem in problems:
+            if problem not in self._problems:
+                self._problems[problem] = None
+                LOG.warning("left out: %s", problem)
+
+
+def read_history(store: str | os.PathLike[str], study: str) -> list[Row]:
+    """Every acknowledged row of a study, published or not, in `seq` order.
+
+    Raises:
+        StoreError: there is no store at that place.
+        UnknownNameError: it has no such study.
+    """
+    return TrialStore(store).rows(study)
+
+
+def _check_is_store(files: Files, path: Path) -> None:
+    if files.exists(STUDIES):
+        return
+    way_out = "run a study with --store to make one, or name another with --store or TUNE_JOBS_STORE"
+    if not path.exists():
+        raise StoreError(f"there is no store at {str(path)!r}: no such folder; {way_out}")
+    if not path.is_dir():
+        raise StoreError(
+            f"there is no store at {str(path)!r}: a store is a folder, this is a file; {way_out}"
+        )
+    raise StoreError(f"there is no store at {str(path)!r}: the folder has no {STUDIES}/; {way_out}")
+
+
+def _own_params(studies: Iterable[StudyRow]) -> dict[str, str]:
+    """The parameters of users' own spaces with their types, by name; they have no column in the files."""
+    found: dict[str, str] = {}
+    for row in studies:
+        found |= json.loads(row.params)
+    return {name: found[name] for name in sorted(found) if name not in PARAM_COLUMNS}
+
+
+def _num_segments(part: TableSnapshot) -> int:
+    return len(part.segments)

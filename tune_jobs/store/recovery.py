@@ -1,0 +1,53 @@
+"""What a dead writer left: its journals become the very files that it would have written.
+
+Only the holder of a study's lock recovers, so every journal of the study is a dead one. A journal is removed
+after its batch is published; killed in between, the same steps are done again and change nothing. A damaged
+journal is kept in ``_wal/damaged`` and named; its readable rows are published.
+"""
+
+from __future__ import annotations
+
+from tune_jobs.store.files import Files
+from tune_jobs.store.journal import JournalContent, read_journal
+from tune_jobs.store.layout import (
+    JOURNAL_SUFFIX,
+    damaged_key,
+    journal_folder,
+    journal_key,
+    scratch_folder,
+)
+from tune_jobs.store.segments import publish
+
+
+def recover(files: Files, study: str) -> list[str]:
+    """Publish and remove the journals of a study whose lock the caller holds; returns what went wrong, in
+    words."""
+    problems = []
+    for batch in list_batches(files, study):
+        key = journal_key(study, batch)
+        content = read_journal(files.read(key) or b"", files.describe(key))
+        publish(files, study, batch, content.rows)
+        if content.damaged_lines:
+            aside = damaged_key(key)
+            files.make_folder(aside.rpartition("/")[0])
+            files.move(key, aside)
+            problems.append(
+                f"{describe_damage(content, files.describe(key))}; it now lies at {files.describe(aside)!r}"
+            )
+        else:
+            files.remove(key)
+    for name in files.list_names(scratch_folder(study)):
+        files.remove(f"{scratch_folder(study)}/{name}")
+    return problems
+
+
+def list_batches(files: Files, study: str) -> list[str]:
+    """The batches of a study that have a journal, in order."""
+    names = files.list_names(journal_folder(study))
+    return [name.removesuffix(JOURNAL_SUFFIX) for name in names if name.endswith(JOURNAL_SUFFIX)]
+
+
+def describe_damage(content: JournalContent, path: str) -> str:
+    """Which lines of a journal are lost."""
+    lines = ", ".join(map(str, content.damaged_lines))
+    return f"journal {path!r} is damaged in line {lines}; its other {len(content.rows)} rows are kept"

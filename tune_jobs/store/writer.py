@@ -1,0 +1,260 @@
+"""Writes the rows of one study: durable when `append` returns, published for readers in batches.
+
+Guarantees. An appended row is on disk (one journal line, fdatasync) before its `seq` is returned, and rows
+that are appended together are all kept or none. `seq` counts the rows of a study over all tables, without
+gaps, whatever clocks do. A batch is published after 64 ended trials, 2,048 reports or 30 s, and on close:
+starts, reports, trials, events, so that a trial never appears before its reports. Killed at any point,
+nothing acknowledged is lost and nothing appears twice: the next writer publishes the journals under the same
+names. One living writer a study; any number of studies, processes and machines at once.
+
+When an append fails (disk full, I/O error), its line is taken back, the error is raised, and this writer
+takes no more rows: what was acknowledged is safe, and opening the study again goes on from there. When
+publishing fails, the rows stay in the journal and it is tried again; only `close` raises for it.
+
+Used from one thread. Appending costs one fdatasync; the append that fills a batch also pays for publishing
+it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from eml_models.errors import InvalidValueError
+from tune_jobs.errors import StoreError
+from tune_jobs.store.batches import Batch, PublishPolicy
+from tune_jobs.store.convert import as_plain
+from tune_jobs.store.definitions import create_or_check
+from tune_jobs.store.files import AppendFile, Files, Lock, open_files
+from tune_jobs.store.journal import encode_line
+from tune_jobs.store.layout import (
+    batch_name,
+    journal_folder,
+    journal_key,
+    lock_key,
+    new_writer,
+    scratch_folder,
+)
+from tune_jobs.store.recovery import recover
+from tune_jobs.store.segments import publish
+from tune_jobs.store.snapshot import read_published_rows
+from tune_jobs.study import Study
+from tune_jobs.trial import Row
+
+LOG = logging.getLogger("tune_jobs.store")
+
+R = TypeVar("R", bound=Row)
+
+
+def utc_now() -> datetime:
+    """The current instant, aware, UTC."""
+    return datetime.now(UTC)
+
+
+class StudyWriter:
+    """The one living writer of a study. Made by `StudyWriter.open`; a context manager.
+
+    Attributes:
+        study: what is written.
+        rows: every row that was acknowledged before this writer opened, in `seq` order.
+        problems: what was found damaged on opening, in words; also logged.
+    """
+
+    def __init__(
+        self, files: Files, study: Study, lock: Lock, *, policy: PublishPolicy, elapsed: Callable[[], float]
+    ) -> None:
+        self.study = study
+        self._files, self._lock, self._policy, self._elapsed = files, lock, policy, elapsed
+        self.problems = tuple(recover(files, study.name))
+        for problem in self.problems:
+            LOG.warning("%s", problem)
+        self.rows = tuple(read_published_rows(files, study.name))
+        self._last_seq = self.rows[-1].seq if self.rows else 0
+        self._writer, self._num_batches = new_writer(self._last_seq + 1), 0
+        self._batch: Batch | None = None
+        self._journal: AppendFile | None = None
+        self._sealed: list[Batch] = []
+        self._retry_at = 0.0
+        self._usable, self._closed = True, False
+
+    @classmethod
+    def open(
+        cls,
+        store: str | os.PathLike[str] | Files,
+        study: Study,
+        *,
+        versions: Mapping[str, str],
+        clock: Callable[[], datetime] = utc_now,
+        elapsed: Callable[[], float] = time.monotonic,
+        policy: PublishPolicy | None = None,
+    ) -> Self:
+        """Open a study for writing; the store and the study are created if they are new.
+
+        Args:
+            store: the folder, or its files.
+            versions: the software that creates the study.
+            clock: the current instant; it may step, nothing is ordered by it.
+            elapsed: seconds that never step, for the age of a batch.
+
+        Raises:
+            StudyChangedError: the store holds another definition under this name.
+            InvalidValueError: a parameter's type contradicts another study of the store.
+            StoreLockedError: another living writer holds the study.
+            StoreCorruptError: a published file of the study is damaged.
+            StoreError: the store cannot be written.
+        """
+        files = open_files(store)
+        files.make_folder(journal_folder(study.name))
+        files.make_folder(scratch_folder(study.name))
+        now = clock()
+        holder = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "since": now.isoformat(timespec="seconds"),
+        }
+        lock = files.lock(lock_key(study.name), subject=f"study {study.name!r}", holder=holder)
+        try:
+            create_or_check(files, study, versions=versions, now=now, holder=holder)
+            return cls(files, study, lock, policy=policy or PublishPolicy(), elapsed=elapsed)
+        except BaseException:
+            lock.release()
+            raise
+
+    def append(self, row: R) -> R:
+        """Acknowledge one row; returns it as it is stored, with its `seq`.
+
+        Raises:
+            InvalidValueError: the row is of another study, has a `seq` already, or does not fit its columns.
+            StoreError: it could not be written; this writer takes no more rows.
+        """
+        (stored,) = self._append([row])
+        return stored
+
+    def append_many(self, rows: Sequence[Row]) -> list[Row]:
+        """Acknowledge several rows at once, all or none; see `append`."""
+        return self._append(rows)
+
+    def publish_if_due(self) -> None:
+        """Publish the batch if it is full or old enough; a driver that waits calls this now and then."""
+        now = self._elapsed()
+        due = self._batch is not None and self._batch.is_due(self._policy, now)
+        if now >= self._retry_at if self._sealed else due:
+            self._publish_logged()
+
+    def close(self) -> None:
+        """Publish everything and free the study. Closing twice is fine.
+
+        Raises:
+            StoreError: publishing failed; the rows are safe in the journal, and the next writer publishes
+                them.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._usable:
+                self._publish()
+        finally:
+            self._close_journal()
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        except StoreError as close_error:
+            if error is None:
+                raise
+            LOG.warning("%s", close_error)  # the first error is the one to show
+
+    def _append(self, rows: Sequence[R]) -> list[R]:
+        if not rows:
+            return []
+        self._check_open()
+        stored, plain = [], []
+        for seq, row in enumerate(rows, start=self._last_seq + 1):
+            values = self._checked(row)
+            values["seq"] = seq
+            stored.append(_as_stored(row, values))
+            plain.append((row.table, values))
+        self._usable = False  # whatever interrupts the next lines leaves this writer without more rows
+        batch = self._open_batch()
+        assert self._journal is not None
+        self._journal.append(encode_line(plain))
+        self._last_seq += len(stored)
+        batch.add(stored)
+        self._usable = True
+        self.publish_if_due()
+        return stored
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError(f"the writer of study {self.study.name!r} is closed; open the study again")
+        if not self._usable:
+            raise StoreError(
+                f"an earlier write to study {self.study.name!r} failed, so this writer takes no more rows;"
+                " every acknowledged row is safe, open the study again to go on"
+            )
+
+    def _checked(self, row: Row) -> dict[str, Any]:
+        if row.study != self.study.name:
+            raise InvalidValueError(f"a row of study {row.study!r} cannot go to study {self.study.name!r}")
+        if row.seq:
+            raise InvalidValueError(
+                f"a row gets its seq from the store; this one has {row.seq}, append it without"
+            )
+        return as_plain(row)
+
+    def _open_batch(self) -> Batch:
+        if self._batch is None:
+            self._num_batches += 1
+            name = batch_name(self._writer, self._num_batches)
+            self._journal = self._files.open_append(journal_key(self.study.name, name))
+            self._batch = Batch(name=name, since=self._elapsed(), rows=[])
+        return self._batch
+
+    def _publish_logged(self) -> None:
+        try:
+            self._publish()
+        except StoreError as error:
+            self._retry_at = self._elapsed() + self._policy.seconds
+            LOG.warning("could not publish yet; the rows are safe in the journal: %s", error)
+
+    def _publish(self) -> None:
+        """Publish the batch and those that could not be published before it, in order.
+
+        A batch takes no more rows from here on, even if this fails: some of its files may be visible already.
+        """
+        if self._batch is not None:
+            self._close_journal()
+            self._sealed.append(self._batch)
+            self._batch = None
+        while self._sealed:
+            batch = self._sealed[0]
+            publish(self._files, self.study.name, batch.name, batch.rows)
+            self._files.remove(journal_key(self.study.name, batch.name))
+            del self._sealed[0]
+
+    def _close_journal(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+
+def _as_stored(row: R, values: Mapping[str, Any]) -> R:
+    """The row with its `seq`, and with the values that `as_plain` had to change."""
+    changed = {
+        name: value for name, value in values.items() if value is not None and value != getattr(row, name)
+    }
+    return replace(row, **changed)

@@ -1,0 +1,248 @@
+"""A study: a space, a base recipe, an objective, limits, a search method and a seed.
+
+A frozen value and pure functions of it. What `definition` covers identifies the study: a store refuses to
+continue a study whose definition has changed. How it is run (workers, device, store) is not part of it, nor is
+the number of trials, which may grow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from typing import Any
+
+from eml_models import seeds
+from eml_models.errors import UnknownNameError, raise_if_any
+from eml_models.recipe import Recipe
+
+from tune_jobs.space import Space, Value
+from tune_jobs.trial import as_json_text
+
+NAME_PATTERN = re.compile(r"[a-z][a-z0-9._-]*")
+MAX_NAME_LENGTH = 100
+DEFINITION_VERSION = 1
+
+
+class Direction(StrEnum):
+    MAXIMIZE = "maximize"
+    MINIMIZE = "minimize"
+
+
+class SamplerName(StrEnum):
+    """How proposals are made; `tune_jobs.search.sampler` implements them."""
+
+    TPE = "tpe"
+    RANDOM = "random"
+    GRID = "grid"
+
+
+METRICS = {
+    "val_accuracy": Direction.MAXIMIZE,
+    "val_loss": Direction.MINIMIZE,
+    "train_accuracy": Direction.MAXIMIZE,
+    "train_loss": Direction.MINIMIZE,
+}
+"""What a report holds that can be searched for, with the direction that is better."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """A metric of the reports and the direction that is better; its value is the one at the last epoch."""
+
+    metric: str = "val_accuracy"
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise UnknownNameError("metric", self.metric, METRICS)
+
+    @property
+    def direction(self) -> Direction:
+        return METRICS[self.metric]
+
+    def is_better(self, value: float, other: float) -> bool:
+        """Whether `value` is strictly better than `other`."""
+        return value > other if self.direction is Direction.MAXIMIZE else value < other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asha:
+    """Asynchronous successive halving.
+
+    Rungs lie at `min_epochs * reduction_factor**k` epochs, below the study's epochs; at each, about one in
+    `reduction_factor` goes on. Source: Li et al. 2018, arXiv 1810.05934, algorithm 2 (the stopping variant).
+    """
+
+    min_epochs: int = 1
+    reduction_factor: int = 3
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.min_epochs < 1:
+            problems.append(f"min_epochs must be at least 1, got {self.min_epochs}")
+        if self.reduction_factor < 2:
+            problems.append(f"reduction_factor must be at least 2, got {self.reduction_factor}")
+        raise_if_any("asha", problems)
+
+    def rungs(self, epochs: int) -> tuple[int, ...]:
+        """The epochs at which it decides, ascending and all below `epochs`."""
+        rungs = []
+        rung = self.min_epochs
+        while rung < epochs:
+            rungs.append(rung)
+            rung *= self.reduction_factor
+        return tuple(rungs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Hard limits on the network, inclusive; a proposal that breaks one is never trained."""
+
+    max_macs: int | None = None
+    min_macs: int | None = None
+    max_parameters: int | None = None
+
+    def __post_init__(self) -> None:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        problems = [f"{k} must be at least 1, got {v}" for k, v in values.items() if v is not None and v < 1]
+        if self.max_macs is not None and self.min_macs is not None and self.min_macs > self.max_macs:
+            problems.append(f"min_macs must not be above max_macs, got {self.min_macs:,} and {self.max_macs:,}")
+        raise_if_any("limits", problems)
+
+
+Fit = Callable[..., Iterable[Any]]
+"""``fit(recipe, *, device, data_dir, resume_from)`` yields one `EpochReport` an epoch, like `eml_models.fit`."""
+
+
+def fit_recipe(recipe: Recipe, **options: Any) -> Iterable[Any]:
+    """`eml_models.fit`, imported when it is called, so that a study can be looked at without torch."""
+    from eml_models.train import fit
+
+    return fit(recipe, **options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """A search, defined.
+
+    Attributes:
+        name: ``[a-z][a-z0-9._-]*``; the key of the study in a store.
+        space: what varies. A parameter named like a field of `Recipe` sets that field; any other is an option
+            of the model.
+        recipe: the base recipe that params change; its `epochs` are the epochs of a full trial.
+        trials: how many trials to train; not part of the definition.
+        asha: early stopping, or None to train every trial to its end.
+        fit: what trains one recipe; a module-level function.
+        seed: the root of every seed of the study.
+    """
+
+    name: str
+    space: Space
+    recipe: Recipe
+    description: str = ""
+    trials: int = 24
+    objectives: tuple[Objective, ...] = (Objective(),)
+    asha: Asha | None = field(default_factory=Asha)
+    sampler: SamplerName = SamplerName.TPE
+    limits: Limits = field(default_factory=Limits)
+    fit: Fit = fit_recipe
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.sampler not in list(SamplerName):
+            raise UnknownNameError("sampler", self.sampler, list(SamplerName))
+        object.__setattr__(self, "sampler", SamplerName(self.sampler))
+        object.__setattr__(self, "objectives", tuple(self.objectives))
+        problems = name_problems(self.name)
+        if self.trials < 1:
+            problems.append(f"trials must be at least 1, got {self.trials}")
+        if len(self.objectives) != 1:
+            problems.append(f"a study has exactly one objective, got {len(self.objectives)}")
+        raise_if_any(f"study {self.name!r}", problems)
+
+    @property
+    def objective(self) -> Objective:
+        return self.objectives[0]
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The epochs at which trials are stopped or go on; empty without early stopping."""
+        return self.asha.rungs(self.recipe.epochs) if self.asha else ()
+
+    def recipe_for(self, params: Mapping[str, Value], number: int) -> Recipe:
+        """The recipe of one trial: the base recipe, changed by `params`, with the trial's own seed.
+
+        Raises:
+            InvalidValueError: params outside the space, or a recipe that breaks a rule.
+        """
+        params = self.space.validated(params)
+        changes: dict[str, Any] = {k: v for k, v in params.items() if k in RECIPE_FIELDS}
+        options = {k: v for k, v in params.items() if k not in RECIPE_FIELDS}
+        if options:
+            changes["model_options"] = {**self.recipe.model_options, **options}
+        return replace(self.recipe, seed=seeds.derive(self.seed, number, "training"), **changes)
+
+    def definition(self) -> dict[str, object]:
+        """What identifies the study, as plain data."""
+        return {
+            "version": DEFINITION_VERSION,
+            "space": self.space.as_json(),
+            "recipe": {k: v for k, v in self.recipe.as_dict().items() if k != "seed"},
+            "objectives": [{"metric": o.metric, "direction": str(o.direction)} for o in self.objectives],
+            "asha": {f.name: getattr(self.asha, f.name) for f in fields(self.asha)} if self.asha else None,
+            "rungs": list(self.rungs),
+            "sampler": str(self.sampler),
+            "limits": {f.name: getattr(self.limits, f.name) for f in fields(self.limits)},
+            "fit": f"{self.fit.__module__}:{self.fit.__qualname__}",
+            "seed": self.seed,
+        }
+
+    def fingerprint(self) -> str:
+        """Sixteen hex digits of the definition: equal for equal studies on every machine."""
+        return hashlib.blake2b(as_json_text(self.definition()).encode(), digest_size=8).hexdigest()
+
+    def with_changes(self, **changes: Any) -> Study:
+        """A study derived from this one."""
+        return replace(self, **changes)
+
+
+RECIPE_FIELDS = frozenset(f.name for f in fields(Recipe))
+
+
+def name_problems(name: str) -> list[str]:
+    """What is wrong with a study's name; empty if nothing is."""
+    if len(name) > MAX_NAME_LENGTH:
+        return [f"a study's name has at most {MAX_NAME_LENGTH} characters, got {len(name)}"]
+    if NAME_PATTERN.fullmatch(name):
+        return []
+    return [
+        f"a study's name starts with a-z and goes on with a-z, 0-9, '.', '_' or '-', got {name!r};"
+        f" for example {suggest_name(name)!r}"
+    ]
+
+
+def suggest_name(name: str) -> str:
+    """A valid name near `name`."""
+    kept = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")
+    return kept if kept[:1].isalpha() and kept.isascii() else f"study-{kept}".rstrip("-")
+
+
+def differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    """Where two definitions differ, one readable line each; empty if they are equal."""
+    return list(_iter_differences("", old, new))
+
+
+def _iter_differences(path: str, old: object, new: object) -> Iterable[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted({*old, *new}):
+            yield from _iter_differences(f"{path}.{key}" if path else str(key), old.get(key), new.get(key))
+    elif isinstance(old, list) and isinstance(new, list) and all(_is_named(x) for x in [*old, *new]):
+        yield from _iter_differences(path, {x["name"]: x for x in old}, {x["name"]: x for x in new})
+    elif old != new:
+        yield f"{path}: was {old!r}, is now {new!r}"
+
+
+def _is_named(item: object) -> bool:
+    return isinstance(item, Mapping) and "name" in item
