@@ -48,7 +48,7 @@ class Range:
         if value is None and self.optional:
             return None
         # numbers.Integral and Real also admit NumPy's numbers
-        if isinstance(value, bool) or not isinstance(value, Real) or not self._contains(float(value)):
+        if isinstance(value, bool) or not isinstance(value, Real) or not self._contains(value):
             raise ValueError(self._rule())
         if not self.whole:
             return float(value)
@@ -56,10 +56,11 @@ class Range:
             raise ValueError(self._rule())
         return int(value)
 
-    def _contains(self, number: float) -> bool:
-        above = number > self.low if self.low_open else number >= self.low
-        below = number < self.high if self.high_open else number <= self.high
-        return math.isfinite(number) and above and below
+    def _contains(self, number: Real) -> bool:
+        value = int(number) if isinstance(number, Integral) else float(number)  # a float rounds a large int
+        above = value > self.low if self.low_open else value >= self.low
+        below = value < self.high if self.high_open else value <= self.high
+        return math.isfinite(value) and above and below
 
     def _rule(self) -> str:
         kind = "a whole number" if self.whole else "a finite number"

@@ -11,7 +11,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from eml_models.recipe import Recipe
-
 from tune_jobs.feasible import NetworkCost
 
 

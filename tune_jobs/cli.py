@@ -6,15 +6,13 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import click
-from eml_models.errors import EmlError, InvalidValueError
 
+from eml_models.errors import EmlError
 from tune_jobs.errors import EXIT_INTERRUPTED, EXIT_USAGE, exit_code
 
 FORMAT = click.option(
@@ -55,7 +53,7 @@ def main() -> int:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tune-jobs")
 def cli() -> None:
-    """Hyperparameter and architecture search: Ray Tune schedules, Optuna proposes, ASHA stops early, Parquet keeps.
+    """Search hyperparameters and architectures: Ray schedules, Optuna proposes, ASHA stops, Parquet keeps.
 
     STUDY is a shipped name (see `tune-jobs run --help`), package.module:function or file.py:function.
     """
@@ -70,7 +68,9 @@ def cli() -> None:
 @click.option("--epochs", type=int, help="Epochs of a full trial.")
 @click.option("--seed", type=int, help="Root of all seeds of the study.")
 @click.option("--dataset", help="digits, mnist, fashion_mnist, cifar10 or a registered one.")
-@click.option("--data-dir", help="Folder of the data sets that are not embedded.", envvar="TUNE_JOBS_DATA_DIR")
+@click.option(
+    "--data-dir", help="Folder of the data sets that are not embedded.", envvar="TUNE_JOBS_DATA_DIR"
+)
 @click.option("--download", is_flag=True, help="Download a missing data set into --data-dir.")
 @click.option("--sampler", help="tpe, random or grid.")
 @click.option("--no-asha", is_flag=True, help="Train every trial to its last epoch.")
@@ -80,12 +80,22 @@ def cli() -> None:
 @click.option("--min-macs", metavar="N", help="Refuse networks below N MACs.")
 @click.option("--max-parameters", metavar="N", help="Refuse networks above N parameters.")
 @click.option("--workers", type=int, help="Trials at a time; the default is what the resources allow.")
-@click.option("--cpus-per-trial", type=int, default=1, show_default=True, help="CPU cores and threads of a trial.")
-@click.option("--gpus-per-trial", type=float, help="GPUs of a trial, fractions allowed; the default is 1 if any.")
+@click.option(
+    "--cpus-per-trial", type=int, default=1, show_default=True, help="CPU cores and threads of a trial."
+)
+@click.option(
+    "--gpus-per-trial", type=float, help="GPUs of a trial, fractions allowed; the default is 1 if any."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option("--address", envvar="RAY_ADDRESS", help="A running Ray cluster (also RAY_ADDRESS); default: local.")
-@click.option("--max-failures", type=int, default=2, show_default=True, help="Worker crashes a trial survives.")
-@click.option("--max-failed-in-a-row", type=int, default=5, show_default=True, help="Failed trials that end the run.")
+@click.option(
+    "--address", envvar="RAY_ADDRESS", help="A running Ray cluster (also RAY_ADDRESS); default: local."
+)
+@click.option(
+    "--max-failures", type=int, default=2, show_default=True, help="Worker crashes a trial survives."
+)
+@click.option(
+    "--max-failed-in-a-row", type=int, default=5, show_default=True, help="Failed trials that end the run."
+)
 @click.option("--dry-run", is_flag=True, help="Print the resolved study and stop.")
 def run(study: str, form: str, dry_run: bool, **options: Any) -> int:
     """Run STUDY, or continue it if the store holds it.
@@ -139,7 +149,7 @@ def show(study: str, store: str, form: str, top: int) -> None:
 def query(sql: str, store: str, form: str) -> None:
     """Answer a SQL query over the views trials, reports, starts, events and studies. Read-only.
 
-    Example: tune-jobs query "select number, objective, param_optimizer from trials order by objective desc limit 5"
+    Example: tune-jobs query "select number, objective from trials order by objective desc limit 5"
     """
     from tune_jobs.report.tables import Table, render
     from tune_jobs.store.reader import TrialStore

@@ -1,4 +1,4 @@
-"""What the commands do between parsing and printing: options become a study and settings, rows become text."""
+"""What the commands do between parsing and printing: options become studies, rows become text."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import asdict
 from typing import Any
 
 import click
-from eml_models.errors import InvalidValueError
 
-from tune_jobs.feasible import parse_macs, parse_count
+from eml_models.errors import InvalidValueError
+from tune_jobs.feasible import parse_count, parse_macs
 from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.report import leaderboard
 from tune_jobs.report.tables import render
@@ -53,7 +53,9 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
     limits = {
         "max_macs": _macs(options["max_macs"], recipe.dataset),
         "min_macs": _macs(options["min_macs"], recipe.dataset),
-        "max_parameters": None if options["max_parameters"] is None else parse_count(options["max_parameters"]),
+        "max_parameters": None
+        if options["max_parameters"] is None
+        else parse_count(options["max_parameters"]),
     }
     given = {name: value for name, value in limits.items() if value is not None}
     if given:
@@ -77,7 +79,7 @@ def print_dry_run(study: Study, settings: RunSettings) -> None:
 
 
 def print_outcome(outcome: Any, form: str, *, again: str) -> None:
-    """The leaderboard on stdout; around it, on stderr, what happened, where the store is and what to type next."""
+    """The leaderboard on stdout; around it, on stderr, what happened and what to type next."""
     study, progress = outcome.study, outcome.progress
     if outcome.already_complete:
         click.echo(

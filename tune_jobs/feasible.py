@@ -16,7 +16,6 @@ from eml_models.datasets import get_dataset_spec
 from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe
 from eml_models.registry import build_plan
-
 from tune_jobs.study import Limits, Study
 from tune_jobs.trial import as_json_text
 
@@ -50,7 +49,9 @@ def count_cost(recipe: Recipe) -> NetworkCost:
 @lru_cache(maxsize=4096)
 def _count_cost(model: str, dataset: str, options: str) -> NetworkCost:
     spec = get_dataset_spec(dataset)
-    plan = build_plan(model, input_shape=spec.input_shape, num_classes=spec.num_classes, **json.loads(options))
+    plan = build_plan(
+        model, input_shape=spec.input_shape, num_classes=spec.num_classes, **json.loads(options)
+    )
     return NetworkCost(
         macs=plan.macs,
         parameters=plan.parameters,
@@ -75,7 +76,6 @@ def _broken_limits(limits: Limits, cost: NetworkCost) -> list[str]:
     return broken
 
 
-
 def parse_count(text: str) -> int:
     """A whole number, or a number with k, M or G (decimal, any case): ``30M`` is 30,000,000.
 
@@ -85,7 +85,9 @@ def parse_count(text: str) -> int:
     match = COUNT_PATTERN.fullmatch(text.strip().replace("_", "").replace(",", ""))
     value = float(match[1]) * SUFFIXES.get(match[2].lower(), 1) if match else 0.0
     if value < 1 or abs(value - round(value)) > 1e-6:
-        raise InvalidValueError(f"must be a positive whole number, or one with k, M or G such as 30M, got {text!r}")
+        raise InvalidValueError(
+            f"must be a positive whole number, or one with k, M or G such as 30M, got {text!r}"
+        )
     return round(value)
 
 

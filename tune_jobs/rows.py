@@ -1,7 +1,7 @@
 """Builds the rows that a session writes. Says what happened; decides nothing.
 
-Every row gets its instant from the session's clock and its identity from the attempt. Metrics come from workers as
-plain dictionaries and are checked here, at the edge.
+Every row gets its instant from the session's clock and its identity from the attempt. Metrics come from
+workers as plain dictionaries and are checked here, at the edge.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from tune_jobs.trial import (
     EventKind,
     EventRow,
     ReportRow,
-    Row,
     StartRow,
     State,
     TrialRow,
@@ -101,7 +100,14 @@ class RowBuilder:
             number=live.attempt.number,
             attempt=live.attempt.attempt,
             epoch=live.last_epoch,
-            **{name: number_of(metrics.get(name)) for name in REPORT_FLOATS},
+            train_loss=number_of(metrics.get("train_loss")),
+            train_accuracy=number_of(metrics.get("train_accuracy")),
+            val_loss=number_of(metrics.get("val_loss")),
+            val_accuracy=number_of(metrics.get("val_accuracy")),
+            learning_rate=number_of(metrics.get("learning_rate")),
+            epoch_s=number_of(metrics.get("epoch_s")),
+            elapsed_s=number_of(metrics.get("elapsed_s")),
+            samples_per_s=number_of(metrics.get("samples_per_s")),
             peak_memory_bytes=None if peak is None else int(peak),
             decision=verdict.decision if verdict else None,
             decision_reason=verdict.reason if verdict else None,
@@ -163,7 +169,9 @@ class RowBuilder:
             parameters=live.cost.parameters,
             activations=live.cost.activations,
             traffic_bytes=live.cost.traffic_bytes,
-            peak_memory_bytes=max((r.peak_memory_bytes for r in reports if r.peak_memory_bytes), default=None),
+            peak_memory_bytes=max(
+                (r.peak_memory_bytes for r in reports if r.peak_memory_bytes), default=None
+            ),
             train_s=(last.elapsed_s or 0.0) if last else 0.0,
             wall_s=(now - record.first_started_at).total_seconds(),
             device_s=record.held_s + (now - live.handed_out_at).total_seconds(),
@@ -202,9 +210,7 @@ def best_epoch(study: Study, reports: Sequence[ReportRow]) -> int | None:
     metric = study.objective.metric
     for report in reports:
         value = getattr(report, metric)
-        if value is not None and (
-            best is None or study.objective.is_better(value, getattr(best, metric))
-        ):
+        if value is not None and (best is None or study.objective.is_better(value, getattr(best, metric))):
             best = report
     return best.epoch if best else None
 

@@ -1,8 +1,8 @@
 """One driver's run over a study: hands out attempts, records what they say, decides. Knows no Ray.
 
 Everything that it decides follows from the rows of the store, and is in the store before it is acted on. The
-Ray side (`tune_jobs.on_ray`) asks for attempts and passes reports on; tests do the same in one process. A session is
-used from one thread.
+Ray side (`tune_jobs.on_ray`) asks for attempts and passes reports on; tests do the same in one process. A
+session is used from one thread.
 """
 
 from __future__ import annotations
@@ -150,9 +150,7 @@ class Session:
     def _as_live(self, record: TrialRecord, *, attempt: int) -> LiveAttempt:
         recipe = self.study.recipe_for(record.params, record.number)
         return LiveAttempt(
-            attempt=Attempt(
-                trial_id=record.trial_id, number=record.number, attempt=attempt, recipe=recipe
-            ),
+            attempt=Attempt(trial_id=record.trial_id, number=record.number, attempt=attempt, recipe=recipe),
             cost=count_cost(recipe),
             handed_out_at=self._clock(),
         )
@@ -208,7 +206,9 @@ class Session:
             error = "the training function returned without a report"
             self.record_failure(number, Failure.RAISED, error, worker=worker)
             return
-        reason = f"the training function returned after epoch {live.last_epoch} of {live.attempt.recipe.epochs}"
+        reason = (
+            f"the training function returned after epoch {live.last_epoch} of {live.attempt.recipe.epochs}"
+        )
         reports = self.history.trials[number].reports
         self._record(*self._end_rows(live, reports, State.COMPLETED, reason))
         del self._live[number]
@@ -244,8 +244,8 @@ class Session:
         self._failed_in_a_row += 1
         if self._failed_in_a_row >= self.settings.max_failed_in_a_row:
             raise RunFailedError(
-                f"{self._failed_in_a_row} trials in a row failed, the last with: {first_line(error)}. Look at column"
-                " error of the view trials, mend the cause and run the same command again (more trials), or allow"
+                f"{self._failed_in_a_row} trials in a row failed, the last with: {first_line(error)}. Look at"
+                " column error of the view trials, mend the cause and run the same command again, or allow"
                 " more failures with --max-failed-in-a-row"
             )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from eml_models.recipe import Recipe
-
 from tune_jobs.space import Choice, Float, Space, When
 from tune_jobs.study import Asha, SamplerName, Study
 

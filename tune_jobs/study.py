@@ -1,8 +1,8 @@
 """A study: a space, a base recipe, an objective, limits, a search method and a seed.
 
 A frozen value and pure functions of it. What `definition` covers identifies the study: a store refuses to
-continue a study whose definition has changed. How it is run (workers, device, store) is not part of it, nor is
-the number of trials, which may grow.
+continue a study whose definition has changed. How it is run (workers, device, store) is not part of it, nor
+is the number of trials, which may grow.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Any
 from eml_models import seeds
 from eml_models.errors import UnknownNameError, raise_if_any
 from eml_models.recipe import Recipe
-
 from tune_jobs.space import Space, Value
 from tune_jobs.trial import as_json_text
 
@@ -108,12 +107,15 @@ class Limits:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         problems = [f"{k} must be at least 1, got {v}" for k, v in values.items() if v is not None and v < 1]
         if self.max_macs is not None and self.min_macs is not None and self.min_macs > self.max_macs:
-            problems.append(f"min_macs must not be above max_macs, got {self.min_macs:,} and {self.max_macs:,}")
+            problems.append(
+                f"min_macs must not be above max_macs, got {self.min_macs:,} and {self.max_macs:,}"
+            )
         raise_if_any("limits", problems)
 
 
 Fit = Callable[..., Iterable[Any]]
-"""``fit(recipe, *, device, data_dir, resume_from)`` yields one `EpochReport` an epoch, like `eml_models.fit`."""
+"""``fit(recipe, *, device, data_dir, resume_from)`` yields one `EpochReport` an epoch, like
+`eml_models.fit`."""
 
 
 def fit_recipe(recipe: Recipe, **options: Any) -> Iterable[Any]:

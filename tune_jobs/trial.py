@@ -117,9 +117,9 @@ class TrialRow:
     """A trial that has ended, in any state.
 
     `objective` is the value at the trial's last epoch (None if it never reported); `objectives` is JSON of
-    all of them. `train_s` is training time, `wall_s` from the first start to the end, `device_s` the time that
-    the trial held its resources over all attempts. `macs`, `parameters`, `activations` and `traffic_bytes`
-    are of the network (one image; traffic is an estimate for a batch of one in fp32).
+    all of them. `train_s` is training time, `wall_s` from the first start to the end, `device_s` the time
+    that the trial held its resources over all attempts. `macs`, `parameters`, `activations` and
+    `traffic_bytes` are of the network (one image; traffic is an estimate for a batch of one in fp32).
     """
 
     table: ClassVar[str] = "trials"

@@ -1,8 +1,8 @@
 """A user's own study, and how its code reaches the workers.
 
-A study is named by a shipped name, ``package.module:function`` or ``file.py:function``. The function returns a
-`Study`; loading the file may also register model families and data sets. A worker loads the same text, so that
-nothing depends on where a file lies on its disk. Knows no Ray.
+A study is named by a shipped name, ``package.module:function`` or ``file.py:function``. The function
+returns a `Study`; loading the file may also register model families and data sets. A worker loads the same
+text, so that nothing depends on where a file lies on its disk. Knows no Ray.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eml_models.errors import InvalidValueError, UnknownNameError
-
 from tune_jobs.studies import SHIPPED
 from tune_jobs.study import Study
 

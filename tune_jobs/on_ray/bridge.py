@@ -1,8 +1,8 @@
 """Ray Tune's hooks, answered by a session: the searcher hands out attempts, the scheduler takes reports.
 
-The only state here is which Tune trial carries which attempt. A Tune trial is one attempt; a trial that is tried
-again is a new Tune trial. Tune calls everything from the driver's main thread. An error in a hook is kept and ends
-the run in order; raised into Tune it would come back as text inside another error.
+The only state here is which Tune trial carries which attempt. A Tune trial is one attempt; a trial that is
+tried again is a new Tune trial. Tune calls everything from the driver's main thread. An error in a hook is
+kept and ends the run in order; raised into Tune it would come back as text inside another error.
 """
 
 from __future__ import annotations
@@ -102,7 +102,9 @@ class StudySearcher(Searcher):
     def suggest(self, trial_id: str) -> Any:
         return self._bridge.suggest(trial_id)
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
         """Nothing: the scheduler hears of every end first."""
 
     def save(self, checkpoint_path: str) -> None:
@@ -144,7 +146,9 @@ class StudyStopper(Stopper):
 
 def _worker_of(result: Mapping[str, Any]) -> WorkerInfo:
     worker = _nested(result, "worker")
-    known = {name: worker.get(name) for name in ("node", "hostname", "device", "torch_version", "data_fingerprint")}
+    known = {
+        name: worker.get(name) for name in ("node", "hostname", "device", "torch_version", "data_fingerprint")
+    }
     return WorkerInfo(pid=result.get("pid"), **known)
 
 

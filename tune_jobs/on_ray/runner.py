@@ -1,8 +1,8 @@
 """Runs a study on Ray: opens the store, starts or joins Ray, lets Tune schedule, ends in order.
 
 `run_study` is the whole service in one call; the command line and notebooks use it. The store is opened, and
-what can be checked is checked, before Ray starts. Tune's own files go to a temporary folder that is removed: the
-store is the only memory.
+what can be checked is checked, before Ray starts. Tune's own files go to a temporary folder that is
+removed: the store is the only memory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from types import FrameType
 from typing import Any
 
 from eml_models.datasets import require_dataset
-
 from tune_jobs.attempt import Progress, Provenance, SessionSettings
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.settings import ProgressListener, RunSettings
@@ -48,7 +47,8 @@ TUNE_ENVIRONMENT = {
     "TUNE_RESULT_BUFFER_LENGTH": "1",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
-"""Tune without its own files, output and signal handling; the store, the progress line and the runner do these."""
+"""Tune without its own files, output and signal handling; the store, the progress line and the runner do
+these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,10 @@ def run_study(
         RunFailedError: the search could not go on.
     """
     settings = settings or RunSettings()
-    with StudyWriter.open(settings.store, study, versions=_versions()) as writer, _ending_signals() as signals:
+    with (
+        StudyWriter.open(settings.store, study, versions=_versions()) as writer,
+        _ending_signals() as signals,
+    ):
         session = Session(
             study,
             writer,
@@ -211,7 +214,8 @@ def _provenance() -> Provenance:
 
 
 def _git_state(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit of the folder that the run was started in and whether tracked files differ; None without git."""
+    """The commit of the folder that the run was started in and whether tracked files differ; None without
+    git."""
     try:
         commit = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10, check=True

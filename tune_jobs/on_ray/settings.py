@@ -1,4 +1,4 @@
-"""How a study is run: workers, resources, device, store. Plain values; imports no Ray, so that `--help` stays quick."""
+"""How a study is run: workers, resources, device, store. Plain values; imports no Ray (a quick `--help`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from eml_models.errors import raise_if_any
-
 from tune_jobs.attempt import Progress
 
 ProgressListener = Callable[[Progress], None]
@@ -19,7 +18,7 @@ class RunSettings:
     Attributes:
         workers: trials at a time; None for as many as the resources allow.
         cpus_per_trial: CPU cores of a trial, a whole number; also its number of threads.
-        gpus_per_trial: GPUs of a trial: a fraction up to 1, or a whole number; None for 1 where there is a GPU.
+        gpus_per_trial: GPUs of a trial: a fraction up to 1, or a whole number; None for 1 if there is one.
         device: ``auto``, ``cpu`` or ``cuda``.
         address: a running cluster's address; None for a Ray of its own on this machine.
         max_failures: crashes of its worker that a trial survives.

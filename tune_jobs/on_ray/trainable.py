@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray import cloudpickle, tune
+
 from eml_models.datasets import DatasetSpec, custom_datasets, data_fingerprint, register_dataset
 from eml_models.errors import DatasetMissingError, DivergedError
 from eml_models.recipe import Recipe
 from eml_models.registry import ModelFamily, custom_models, register_model
-from ray import cloudpickle, tune
-
 from tune_jobs.attempt import Failure
 from tune_jobs.rows import REPORT_COLUMNS
 from tune_jobs.study import METRICS, Study

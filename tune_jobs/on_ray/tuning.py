@@ -100,7 +100,9 @@ def _gpus_per_trial(settings: RunSettings) -> float:
     available = float(ray.cluster_resources().get("GPU", 0.0))
     wanted = settings.gpus_per_trial if settings.gpus_per_trial is not None else min(1.0, available)
     if settings.device == "cuda" and wanted == 0:
-        raise TuneJobsError("device cuda needs a GPU, and Ray sees none; use --device cpu or a cluster with GPUs")
+        raise TuneJobsError(
+            "device cuda needs a GPU, and Ray sees none; use --device cpu or a cluster with GPUs"
+        )
     if wanted > available:
         raise TuneJobsError(f"gpus_per_trial is {wanted:g}, and Ray sees {available:g} GPUs in all")
     return wanted

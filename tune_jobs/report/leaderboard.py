@@ -23,7 +23,7 @@ def leaderboard(trials: pd.DataFrame, *, metric: str, top: int = 10) -> Table:
     ascending = METRICS[metric] is Direction.MINIMIZE
     best = shown.sort_values(["objective", "number"], ascending=[ascending, True]).head(top)
     rows = [
-        (rank, row.number, row.objective, row.epochs, row.train_s, row.macs, short_params(row.params))
+        (rank, row.number, row.objective, row.epochs, row.train_s, row.macs, short_params(str(row.params)))
         for rank, row in enumerate(best.itertuples(), start=1)
     ]
     kind = "completed" if len(completed) or not len(scored) else "stopped"
@@ -41,9 +41,13 @@ def states(trials: pd.DataFrame) -> Table:
         group = trials[trials["state"] == state]
         if len(group):
             last = group.sort_values("seq").iloc[-1]
-            rows.append((str(state), len(group), group["epochs"].sum(), group["train_s"].sum(), last["reason"]))
+            rows.append(
+                (str(state), len(group), group["epochs"].sum(), group["train_s"].sum(), last["reason"])
+            )
     return Table(
-        title="how trials ended", columns=("state", "trials", "epochs", "train_s", "the last one's reason"), rows=tuple(rows)
+        title="how trials ended",
+        columns=("state", "trials", "epochs", "train_s", "the last one's reason"),
+        rows=tuple(rows),
     )
 
 
@@ -57,7 +61,13 @@ def rungs(reports: pd.DataFrame, *, metric: str) -> Table:
         rows.append((epoch, len(group), len(stopped), _range(stopped), _range(went_on)))
     return Table(
         title="what the rungs decided",
-        columns=("rung_epoch", "trials", "stopped", f"{metric}_of_stopped", f"{metric}_of_those_that_went_on"),
+        columns=(
+            "rung_epoch",
+            "trials",
+            "stopped",
+            f"{metric}_of_stopped",
+            f"{metric}_of_those_that_went_on",
+        ),
         rows=tuple(rows),
     )
 
@@ -67,7 +77,7 @@ def studies(studies_frame: pd.DataFrame, trials: pd.DataFrame) -> Table:
     rows = []
     for row in studies_frame.sort_values("study").itertuples():
         own = trials[trials["study"] == row.study]
-        objective = json.loads(row.definition)["objectives"][0]
+        objective = json.loads(str(row.definition))["objectives"][0]
         scored = own[(own["state"] == State.COMPLETED) & own["objective"].notna()]["objective"]
         best = None
         if len(scored):
@@ -75,7 +85,8 @@ def studies(studies_frame: pd.DataFrame, trials: pd.DataFrame) -> Table:
         counts = [int((own["state"] == state).sum()) for state in State]
         rows.append((row.study, objective["metric"], best, *counts, row.created_at))
     return Table(
-        columns=("study", "objective", "best", *(str(state) for state in State), "created_at"), rows=tuple(rows)
+        columns=("study", "objective", "best", *(str(state) for state in State), "created_at"),
+        rows=tuple(rows),
     )
 
 

@@ -6,14 +6,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tune_jobs.attempt import Progress
 from tune_jobs.on_ray.settings import ProgressListener
 from tune_jobs.report.tables import format_value
-from tune_jobs.attempt import Progress
 
 
 @contextmanager
 def progress_line() -> Iterator[ProgressListener]:
-    """A listener that keeps one line on stderr up to date while the block runs; it leaves the line's last state."""
+    """A listener that keeps one line on stderr up to date while the block runs, and leaves its last state."""
     if not sys.stderr.isatty():
         yield lambda progress: None
         return

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import pandas as pd
+
 FORMATS = ("table", "json", "csv")
 PLAIN_WIDTH = 160
 """Columns of a table that is not written to a terminal."""
@@ -78,7 +80,7 @@ def _plain(value: object) -> object:
     """A value as JSON knows it: NaN and NaT become None, NumPy scalars Python's, instants ISO text."""
     if hasattr(value, "item") and callable(value.item) and not isinstance(value, Sequence):
         value = value.item() if getattr(value, "size", 1) == 1 else list(value)  # type: ignore[call-overload]
-    if value is None or value != value:
+    if value is None or value is pd.NA or value != value:
         return None
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)

@@ -116,8 +116,7 @@ class History:
         num_trained: ended trials that count towards the study's trials.
         next_number: of the next proposal.
         failed_in_a_row: trials that failed since the last one that ran to an end; a diverged one neither
-        counts
-            nor ends the row.
+            counts nor ends the row.
     """
 
     def __init__(self, study: Study) -> None:
