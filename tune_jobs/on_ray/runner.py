@@ -105,7 +105,12 @@ def run_study(
             )
         if settings.address is None and not _is_users_own(study):
             require_dataset(study.recipe.dataset, data_dir=settings.data_dir, download=settings.download)
-        interrupted = _run_session(session, settings, code, signals, on_progress)
+
+        def tick(progress: Progress) -> None:
+            writer.publish_if_due()  # readers see rows in time while trials take long
+            on_progress(progress)
+
+        interrupted = _run_session(session, settings, code, signals, tick)
         return RunOutcome(
             study=study, store=settings.store, progress=session.progress(), interrupted=interrupted
         )

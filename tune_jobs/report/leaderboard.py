@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import TypeVar
 
 import pandas as pd
 
 from tune_jobs.report.tables import Table, format_value
 from tune_jobs.study import METRICS, Direction
 from tune_jobs.trial import Decision, State
+
+T = TypeVar("T")
+MACS = 4
+"""Where a network's MACs stand in a leaderboard's row."""
 
 
 def leaderboard(trials: pd.DataFrame, *, metric: str, top: int = 10) -> Table:
@@ -23,15 +28,22 @@ def leaderboard(trials: pd.DataFrame, *, metric: str, top: int = 10) -> Table:
     ascending = METRICS[metric] is Direction.MINIMIZE
     best = shown.sort_values(["objective", "number"], ascending=[ascending, True]).head(top)
     rows = [
-        (rank, row.number, row.objective, row.epochs, row.train_s, row.macs, short_params(str(row.params)))
-        for rank, row in enumerate(best.itertuples(), start=1)
+        (row.number, row.objective, row.epochs, row.train_s, row.macs, short_params(str(row.params)))
+        for row in best.itertuples()
     ]
+    columns = ("trial", metric, "epochs", "train_s", "macs", "params")
+    if len({row[MACS] for row in rows}) == 1:  # one network for all: it says nothing about who is better
+        columns, rows = _without(MACS, columns), [_without(MACS, row) for row in rows]
     kind = "completed" if len(completed) or not len(scored) else "stopped"
     return Table(
         title=f"best {len(rows)} of {len(shown)} {kind} trials",
-        columns=("rank", "trial", metric, "epochs", "train_s", "macs", "params"),
+        columns=columns,
         rows=tuple(rows),
     )
+
+
+def _without(index: int, items: tuple[T, ...]) -> tuple[T, ...]:
+    return items[:index] + items[index + 1 :]
 
 
 def states(trials: pd.DataFrame) -> Table:
@@ -61,13 +73,7 @@ def rungs(reports: pd.DataFrame, *, metric: str) -> Table:
         rows.append((epoch, len(group), len(stopped), _range(stopped), _range(went_on)))
     return Table(
         title="what the rungs decided",
-        columns=(
-            "rung_epoch",
-            "trials",
-            "stopped",
-            f"{metric}_of_stopped",
-            f"{metric}_of_those_that_went_on",
-        ),
+        columns=("rung", "trials", "stopped", f"{metric}: stopped", "went on"),
         rows=tuple(rows),
     )
 

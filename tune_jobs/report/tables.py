@@ -66,13 +66,16 @@ def _as_text(table: Table) -> str:
     drawn = RichTable(title=table.title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for index, name in enumerate(table.columns):
         numeric = all(isinstance(_plain(row[index]), int | float | None) for row in table.rows)
-        drawn.add_column(name, justify="right" if numeric and table.rows else "left", overflow="fold")
+        drawn.add_column(
+            name, justify="right" if numeric and table.rows else "left", overflow="fold", no_wrap=numeric
+        )
     for row in table.rows:
         drawn.add_row(*(Text(format_value(value)) for value in row))
-    console = Console()
-    width = console.width if console.is_terminal else PLAIN_WIDTH
+    on_terminal = Console()
+    width = on_terminal.width if on_terminal.is_terminal else PLAIN_WIDTH
+    console = Console(width=width, color_system=None)
     with console.capture() as capture:
-        console.print(drawn, width=width)
+        console.print(drawn)
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
