@@ -43,6 +43,7 @@ class WorkerInfo:
     device: str | None = None
     torch_version: str | None = None
     data_fingerprint: str | None = None
+    resumed_from_epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

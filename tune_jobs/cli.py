@@ -96,6 +96,18 @@ def cli() -> None:
 @click.option(
     "--max-failed-in-a-row", type=int, default=5, show_default=True, help="Failed trials that end the run."
 )
+@click.option(
+    "--checkpoint-period",
+    "checkpoint_period_s",
+    type=float,
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Training time after which a trial is saved again; 0 saves each epoch.",
+)
+@click.option(
+    "--keep-checkpoints", type=int, default=3, show_default=True, help="Best trials that keep their weights."
+)
 @click.option("--dry-run", is_flag=True, help="Print the resolved study and stop.")
 def run(study: str, form: str, dry_run: bool, **options: Any) -> int:
     """Run STUDY, or continue it if the store holds it.

@@ -29,6 +29,8 @@ SETTING_OPTIONS = (
     "address",
     "max_failures",
     "max_failed_in_a_row",
+    "checkpoint_period_s",
+    "keep_checkpoints",
 )
 
 

@@ -117,7 +117,8 @@ class RowBuilder:
 
     def attempt_started(self, live: LiveAttempt) -> EventRow:
         """A worker's first message; `duration_s` is how long it took from handing out."""
-        return self._of_attempt(live, EventKind.ATTEMPT_STARTED)
+        detail = {"resumed_from_epoch": live.worker.resumed_from_epoch}
+        return self._of_attempt(live, EventKind.ATTEMPT_STARTED, detail)
 
     def attempt_ended(self, live: LiveAttempt, how: str) -> EventRow:
         """An attempt is over; `duration_s` is how long it held its resources."""

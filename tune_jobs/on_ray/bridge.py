@@ -120,7 +120,7 @@ class StudyScheduler(FIFOScheduler):
     _supports_buffered_results = False
 
     def __init__(self, bridge: Bridge) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Ray ships no types for it
         self._bridge = bridge
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
@@ -149,7 +149,8 @@ def _worker_of(result: Mapping[str, Any]) -> WorkerInfo:
     known = {
         name: worker.get(name) for name in ("node", "hostname", "device", "torch_version", "data_fingerprint")
     }
-    return WorkerInfo(pid=result.get("pid"), **known)
+    resumed = int(worker.get("resumed_from_epoch") or 0)
+    return WorkerInfo(pid=result.get("pid"), resumed_from_epoch=resumed, **known)
 
 
 def _nested(result: Mapping[str, Any], prefix: str) -> dict[str, Any]:

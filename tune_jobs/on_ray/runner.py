@@ -24,8 +24,10 @@ from typing import Any
 
 from eml_models.datasets import require_dataset
 from tune_jobs.attempt import Progress, Provenance, SessionSettings
+from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.settings import ProgressListener, RunSettings
+from tune_jobs.retention import Retention
 from tune_jobs.session import Session
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study import Study
@@ -44,7 +46,6 @@ TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
     "TUNE_MAX_PENDING_TRIALS_PG": "1",
-    "TUNE_RESULT_BUFFER_LENGTH": "1",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 """Tune without its own files, output and signal handling; the store, the progress line and the runner do
@@ -106,11 +107,16 @@ def run_study(
         if settings.address is None and not _is_users_own(study):
             require_dataset(study.recipe.dataset, data_dir=settings.data_dir, download=settings.download)
 
+        checkpoints = Checkpoints(store=os.path.abspath(settings.store), study=study.name)
+        retention = Retention(checkpoints, keep=settings.keep_checkpoints)
+
         def tick(progress: Progress) -> None:
             writer.publish_if_due()  # readers see rows in time while trials take long
+            retention.tidy(session.history)
             on_progress(progress)
 
         interrupted = _run_session(session, settings, code, signals, tick)
+        retention.tidy(session.history)
         return RunOutcome(
             study=study, store=settings.store, progress=session.progress(), interrupted=interrupted
         )

@@ -22,7 +22,9 @@ from eml_models.errors import DatasetMissingError, DivergedError
 from eml_models.recipe import Recipe
 from eml_models.registry import ModelFamily, custom_models, register_model
 from tune_jobs.attempt import Failure
+from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.rows import REPORT_COLUMNS
+from tune_jobs.saving import Saving
 from tune_jobs.study import METRICS, Study
 from tune_jobs.user_code import UserCode
 
@@ -39,6 +41,7 @@ class Payload:
         fit: the study's training function, pickled (by value if it lives in ``__main__``).
         registered: model families and data sets that the driver's program registered, pickled.
         threads: CPU threads a trial may use.
+        checkpoint_period_s: training time after which a trial is saved again.
     """
 
     code: UserCode | None
@@ -48,6 +51,8 @@ class Payload:
     device: str
     data_dir: str | None
     download: bool
+    checkpoints: Checkpoints
+    checkpoint_period_s: float
 
 
 def build_payload(study: Study, code: UserCode | None, **settings: Any) -> Payload:
@@ -74,14 +79,28 @@ def iter_messages(payload: Payload, config: Mapping[str, Any]) -> Iterable[dict[
         worker = _prepare(payload)
         fit: Callable[..., Iterable[Any]] = cloudpickle.loads(payload.fit)
         recipe = Recipe.from_json(config["recipe"])
-        device = _device(payload.device)
-        for report in fit(recipe, device=device, data_dir=payload.data_dir, resume_from=None):
+        saving = _saving_of(payload, config, recipe)
+        training = saving.begin(fit, recipe, device=_device(payload.device), data_dir=payload.data_dir)
+        for report in training:
             if "data_fingerprint" not in worker:
+                worker["resumed_from_epoch"] = saving.resumed_from_epoch
                 worker["data_fingerprint"] = _fingerprint(recipe, payload)
+            saving.before_report(training, report)
             yield {"kind": REPORT, "metrics": _metrics(report), "worker": worker}
+            saving.after_report(training)
         yield {"kind": ENDED, "worker": worker}
     except Exception as error:  # whatever training raises is that trial's failure, not the worker's
         yield _describe_failure(error)
+
+
+def _saving_of(payload: Payload, config: Mapping[str, Any], recipe: Recipe) -> Saving:
+    return Saving(
+        checkpoints=payload.checkpoints,
+        number=config["number"],
+        attempt=config["attempt"],
+        epochs=recipe.epochs,
+        period_s=payload.checkpoint_period_s,
+    )
 
 
 def _prepare(payload: Payload) -> dict[str, Any]:

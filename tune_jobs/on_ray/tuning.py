@@ -6,6 +6,7 @@ Called by `tune_jobs.on_ray.runner` only, which sets Tune's environment before t
 from __future__ import annotations
 
 import logging
+import os
 import time
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ import ray
 from ray import tune
 from ray.tune import Callback, RunConfig, TuneConfig, Tuner
 
+from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.bridge import Bridge, StudyScheduler, StudySearcher, StudyStopper
 from tune_jobs.on_ray.settings import ProgressListener, RunSettings
@@ -45,6 +47,7 @@ def fit_session(
     """
     gpus = _gpus_per_trial(settings)
     bridge = Bridge(session, workers=_num_workers(settings, gpus))
+    checkpoints = Checkpoints(store=os.path.abspath(settings.store), study=session.study.name)
     payload = build_payload(
         session.study,
         code,
@@ -52,6 +55,8 @@ def fit_session(
         device=settings.device,
         data_dir=settings.data_dir,
         download=settings.download,
+        checkpoints=checkpoints,
+        checkpoint_period_s=settings.checkpoint_period_s,
     )
     trainable = tune.with_resources(build_trainable(payload), {"cpu": settings.cpus_per_trial, "gpu": gpus})
     tuner = Tuner(

@@ -27,11 +27,11 @@ def leaderboard(trials: pd.DataFrame, *, metric: str, top: int = 10) -> Table:
     shown = completed if len(completed) else scored
     ascending = METRICS[metric] is Direction.MINIMIZE
     best = shown.sort_values(["objective", "number"], ascending=[ascending, True]).head(top)
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (row.number, row.objective, row.epochs, row.train_s, row.macs, short_params(str(row.params)))
         for row in best.itertuples()
     ]
-    columns = ("trial", metric, "epochs", "train_s", "macs", "params")
+    columns: tuple[str, ...] = ("trial", metric, "epochs", "train_s", "macs", "params")
     if len({row[MACS] for row in rows}) == 1:  # one network for all: it says nothing about who is better
         columns, rows = _without(MACS, columns), [_without(MACS, row) for row in rows]
     kind = "completed" if len(completed) or not len(scored) else "stopped"

@@ -1,0 +1,49 @@
+"""Which checkpoints a study keeps: those of living trials and of its best ones. A function of its history.
+
+The driver calls `Retention.tidy` now and then; files that a dead driver left are removed by the next one.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.search.history import History, TrialRecord
+from tune_jobs.study import Direction
+from tune_jobs.trial import State
+
+
+def best_numbers(history: History, count: int) -> list[int]:
+    """The best completed trials, best first; the earlier one on ties."""
+    sign = -1.0 if history.study.objective.direction is Direction.MAXIMIZE else 1.0
+
+    def key(record: TrialRecord) -> tuple[float, int]:
+        assert record.objective is not None
+        return sign * record.objective, record.number
+
+    scored = (r for r in history.trials.values() if r.state is State.COMPLETED and r.objective is not None)
+    return [record.number for record in heapq.nsmallest(count, scored, key=key)]
+
+
+class Retention:
+    """Removes what a study no longer needs.
+
+    Args:
+        keep: how many of the best trials keep the weights after their last epoch.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, *, keep: int) -> None:
+        self._checkpoints, self._keep = checkpoints, keep
+        self._num_ended = -1
+
+    def tidy(self, history: History) -> None:
+        """Remove the files of trials that ended and are not among the best."""
+        num_ended = sum(history.counts.values())
+        if num_ended == self._num_ended:
+            return
+        self._num_ended = num_ended
+        best = best_numbers(history, self._keep)
+        kept = {*best, *(record.number for record in history.unfinished())}
+        self._checkpoints.remove(number for number in self._checkpoints.numbers() if number not in kept)
+        for number in best:
+            self._checkpoints.remove_living(number)
