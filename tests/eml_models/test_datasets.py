@@ -152,7 +152,7 @@ class TestMnistFormat:
         message = f"data set '{name}' is not in {tmp_path}: no {folder}/raw/train-images-idx3-ubyte"
         for use in (load_dataset, require_dataset):
             with pytest.raises(DatasetMissingError) as caught:
-                use(name, data_dir=tmp_path)  # type: ignore[operator]
+                use(name, data_dir=tmp_path)  # type: ignore[operator]  # a function of the list above
             assert str(caught.value).startswith(message)
             assert "--download (download=True)" in str(caught.value)
             assert "--data-dir" in str(caught.value)

@@ -23,6 +23,13 @@ from tune_jobs.trial import Decision
 T = TypeVar("T")
 
 
+class DriverOnly:
+    """Pickles to None: Tune saves its hooks to go on from them; here one goes on from the store."""
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()
+
+
 class Bridge:
     """What the three hooks share.
 
@@ -92,7 +99,7 @@ class Bridge:
             return None
 
 
-class StudySearcher(Searcher):
+class StudySearcher(DriverOnly, Searcher):
     """Tune's searcher: asks the session for attempts."""
 
     def __init__(self, bridge: Bridge) -> None:
@@ -114,7 +121,7 @@ class StudySearcher(Searcher):
         """Nothing: the store is the study."""
 
 
-class StudyScheduler(FIFOScheduler):
+class StudyScheduler(DriverOnly, FIFOScheduler):
     """Tune's scheduler: every report goes to the session, whose decision it returns."""
 
     _supports_buffered_results = False
@@ -131,7 +138,7 @@ class StudyScheduler(FIFOScheduler):
         self._bridge.take_crash(trial.trial_id, str(trial.get_error() or "the worker died"))
 
 
-class StudyStopper(Stopper):
+class StudyStopper(DriverOnly, Stopper):
     """Ends the whole Tune run when the session failed or the user interrupted."""
 
     def __init__(self, bridge: Bridge) -> None:

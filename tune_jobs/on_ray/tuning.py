@@ -17,7 +17,7 @@ from ray.tune import Callback, RunConfig, TuneConfig, Tuner
 
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.errors import TuneJobsError
-from tune_jobs.on_ray.bridge import Bridge, StudyScheduler, StudySearcher, StudyStopper
+from tune_jobs.on_ray.bridge import Bridge, DriverOnly, StudyScheduler, StudySearcher, StudyStopper
 from tune_jobs.on_ray.settings import ProgressListener, RunSettings
 from tune_jobs.on_ray.trainable import build_payload, build_trainable
 from tune_jobs.session import Session
@@ -59,6 +59,7 @@ def fit_session(
         checkpoint_period_s=settings.checkpoint_period_s,
     )
     trainable = tune.with_resources(build_trainable(payload), {"cpu": settings.cpus_per_trial, "gpu": gpus})
+    name = session.study.name  # Tune pickles what its options refer to
     tuner = Tuner(
         trainable,
         tune_config=TuneConfig(
@@ -66,11 +67,11 @@ def fit_session(
             scheduler=StudyScheduler(bridge),
             num_samples=-1,
             reuse_actors=True,
-            trial_name_creator=lambda trial: f"{session.study.name}-{trial.config['number']:05d}",
+            trial_name_creator=lambda trial: f"{name}-{trial.config['number']:05d}",
             trial_dirname_creator=lambda trial: str(trial.trial_id),
         ),
         run_config=RunConfig(
-            name=session.study.name,
+            name=name,
             storage_path=str(scratch),
             stop=StudyStopper(bridge),
             callbacks=[_Ticker(bridge, signals, on_progress)],
@@ -84,7 +85,7 @@ def fit_session(
     return bridge.interrupted
 
 
-class _Ticker(Callback):
+class _Ticker(DriverOnly, Callback):
     """Passes signals to the bridge and progress to its listener, between two steps of Tune."""
 
     def __init__(self, bridge: Bridge, signals: EndingSignals, on_progress: ProgressListener) -> None:

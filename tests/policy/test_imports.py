@@ -1,0 +1,56 @@
+"""Importing stays light, `--help` answers at once, and the stubs name what the packages have."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import eml_models
+import tune_jobs
+
+ROOT = Path(__file__).parents[2]
+HELP_LIMIT_S = 0.5
+
+
+def loaded_modules(code: str) -> set[str]:
+    code = f"import sys\n{code}\nprint(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(done.stderr.split())
+
+
+def test_help_answers_within_half_a_second() -> None:
+    seconds = []
+    for _ in range(5):
+        began = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "tune_jobs", "--help"], capture_output=True, check=True, cwd=ROOT
+        )
+        seconds.append(time.perf_counter() - began)
+    assert statistics.median(seconds) < HELP_LIMIT_S
+
+
+@pytest.mark.parametrize("code", ["import tune_jobs, eml_models", "import tune_jobs.cli"])
+def test_import_loads_nothing_heavy(code: str) -> None:
+    assert not loaded_modules(code) & {"torch", "ray", "optuna", "pandas", "pyarrow", "duckdb"}
+
+
+def test_dry_run_loads_neither_torch_nor_ray() -> None:
+    arguments = ["tune-jobs", "run", "digits-recipes", "--dry-run"]
+    code = f"sys.argv = {arguments}\nfrom tune_jobs.cli import main\nmain()"
+    assert not loaded_modules(code) & {"torch", "ray"}
+
+
+@pytest.mark.parametrize("package", [eml_models, tune_jobs])
+def test_stub_and_package_have_the_same_names(package: object) -> None:
+    stub = Path(str(package.__file__)).with_suffix(".pyi").read_text()  # type: ignore[attr-defined]  # a module
+    pairs = re.findall(r"^from ([\w.]+) import (\w+) as \2$", stub, re.M)
+    homes = {name: home for home, name in pairs}
+    assert homes == package._HOME_OF  # type: ignore[attr-defined]  # the table that the stub repeats
+    for name in homes:
+        assert getattr(package, name) is not None

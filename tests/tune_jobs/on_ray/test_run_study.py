@@ -1,0 +1,118 @@
+"""`run_study` on a real Ray: every end of a trial, every row, reused workers, no traces but the store."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray_studies import bad_study, curve_study
+
+from tune_jobs import RunFailedError, RunSettings, StudyChangedError, TrialStore, run_study
+from tune_jobs.space import Choice, Space
+from tune_jobs.study import SamplerName, Study
+from tune_jobs.user_code import UserCode
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_of_the_tests")]
+
+
+CODE = UserCode(module="ray_studies", search_paths=(str(Path(__file__).parent),))
+"""How the workers find the training functions of this folder."""
+
+
+def run(study: Study, folder: Path, **changes: Any) -> TrialStore:
+    settings = RunSettings(store=str(folder / "store"), workers=2, **changes)
+    run_study(study, settings, code=CODE)
+    return TrialStore(folder / "store")
+
+
+def test_search_ends_with_every_row_in_the_store(tmp_path: Path) -> None:
+    before = set(Path(tempfile.gettempdir()).glob("tune-jobs-*"))
+    store = run(curve_study(), tmp_path)
+    trials, reports = store.trials(), store.reports()
+    assert sorted(trials["number"]) == list(range(12))
+    assert set(trials["state"]) == {"completed", "stopped"}
+    for trial in trials.itertuples():
+        own = reports[reports["number"] == trial.number].sort_values("epoch")
+        assert list(own["epoch"]) == list(range(1, int(trial.epochs) + 1))
+        assert own["val_accuracy"].iloc[-1] == trial.objective
+        assert (own["decision"].iloc[-1] == "stop") == (trial.state == "stopped")
+    assert not set(Path(tempfile.gettempdir()).glob("tune-jobs-*")) - before
+
+
+def test_workers_are_reused_and_use_their_share_of_threads(tmp_path: Path) -> None:
+    store = run(curve_study(asha=None, trials=8), tmp_path)
+    began = store.events().query("kind == 'attempt_started'")
+    assert len(began) == 8
+    assert 1 <= began["pid"].nunique() <= 2
+    assert set(store.reports()["train_loss"]) == {1.0}
+
+
+def test_grid_runs_every_point_to_its_end(tmp_path: Path) -> None:
+    space = Space(Choice("learning_rate", (0.01, 0.1)), Choice("optimizer", ("sgd", "adam")))
+    store = run(curve_study(space=space, sampler=SamplerName.GRID, asha=None, trials=4), tmp_path)
+    trials = store.trials()
+    assert set(trials["state"]) == {"completed"}
+    assert trials["params"].nunique() == 4
+
+
+def test_each_way_to_fail_is_a_row_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "calls").mkdir()
+    study = bad_study(1, 2, 3, 4, 5, 6)
+    store = run(study, tmp_path, max_failures=2, max_failed_in_a_row=9, data_dir=str(tmp_path / "calls"))
+    trials = store.trials().set_index("param_batch_size")
+    ends = {int(size): (row["state"], row["reason"], row["attempt"]) for size, row in trials.iterrows()}
+    assert ends[1][:2] == ("failed", "raised in attempt 1: ValueError: a layer is missing")
+    assert "a layer is missing" in trials.loc[1, "error"]
+    assert ends[2][0] == "failed"
+    assert ends[2][1].startswith("diverged in attempt 1: val_accuracy is nan")
+    assert ends[3][1].startswith("out of memory in attempt 1: MemoryError: no room")
+    assert (ends[4][0], ends[4][2]) == ("completed", 3)
+    assert (ends[5][0], ends[5][2]) == ("failed", 3)
+    assert ends[5][1].startswith("crashed in attempt 3")
+    assert ends[6][0] == "completed"
+
+
+def test_too_many_failures_end_the_run_and_keep_their_rows(tmp_path: Path) -> None:
+    space = Space(
+        Choice("batch_size", (1,)), Choice("schedule", ("constant", "step", "cosine", "exponential"))
+    )
+    with pytest.raises(
+        RunFailedError, match="3 trials in a row failed, the last with: ValueError: a layer is"
+    ):
+        run(bad_study(1, space=space, trials=4), tmp_path, max_failed_in_a_row=3)
+    assert list(TrialStore(tmp_path / "store").trials()["state"]) == ["failed"] * 3
+
+
+def test_second_run_is_complete_and_a_larger_one_goes_on(tmp_path: Path) -> None:
+    run(curve_study(trials=4), tmp_path)
+    settings = RunSettings(store=str(tmp_path / "store"), workers=2)
+    assert run_study(curve_study(trials=4), settings).already_complete
+    run_study(curve_study(trials=6), settings, code=CODE)
+    assert sorted(TrialStore(tmp_path / "store").trials()["number"]) == list(range(6))
+
+
+def test_changed_definition_is_refused_with_the_difference(tmp_path: Path) -> None:
+    run(curve_study(trials=2), tmp_path)
+    with pytest.raises(StudyChangedError, match="seed: was 0, is now 1"):
+        run(curve_study(trials=2, seed=1), tmp_path)
+
+
+def test_real_training_keeps_the_weights_of_the_best(tmp_path: Path) -> None:
+    from eml_models.recipe import Recipe
+    from tune_jobs.study import fit_recipe
+
+    recipe = Recipe(learning_rate=0.05, epochs=2)
+    study = curve_study(recipe=recipe, fit=fit_recipe, trials=4, asha=None)
+    store = run(study, tmp_path, keep_checkpoints=2, checkpoint_period_s=0.0)
+    best = store.trials().sort_values(["objective", "number"], ascending=[False, True])["number"].head(2)
+    kept = tmp_path / "store" / "checkpoints" / "curves"
+    assert sorted(int(folder.name) for folder in kept.iterdir()) == sorted(best)
+    assert {file.name for file in kept.glob("*/*")} == {"final-1.pt"}
+    fingerprints = store.trials()["data_fingerprint"]
+    assert fingerprints.notna().all()
+    assert fingerprints.nunique() == 1
+    started = store.events().query("kind == 'session_started'")["detail"].iloc[0]
+    assert json.loads(started)["workers"] == 2

@@ -1,0 +1,108 @@
+"""Checkpoints: fenced by attempt, gone on from to the bit, and kept only where they are of use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from session_testing import MemoryLog, a_study, play
+
+from eml_models.recipe import Recipe
+from eml_models.train import fit
+from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.retention import Retention, best_numbers
+from tune_jobs.saving import Saving
+from tune_jobs.session import Session
+from tune_jobs.trial import State
+
+RECIPE = Recipe(learning_rate=0.05, epochs=3, max_train_samples=128)
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path) -> Checkpoints:
+    return Checkpoints(store=str(tmp_path), study="study")
+
+
+def saving_of(checkpoints: Checkpoints, attempt: int, **changes: float) -> Saving:
+    return Saving(
+        checkpoints=checkpoints,
+        number=4,
+        attempt=attempt,
+        epochs=RECIPE.epochs,
+        **{"period_s": 0.0, **changes},
+    )  # type: ignore[arg-type]  # only period_s changes
+
+
+def reports_of(saving: Saving, *, until: int = RECIPE.epochs) -> list[tuple[int, float]]:
+    training = saving.begin(fit, RECIPE)
+    seen = []
+    for report in training:
+        saving.before_report(training, report)
+        seen.append((report.epoch, report.train_loss))
+        if report.epoch == until:
+            break
+        saving.after_report(training)
+    return seen
+
+
+def test_interrupted_attempt_is_gone_on_with_to_the_bit(checkpoints: Checkpoints) -> None:
+    whole = [(report.epoch, report.train_loss) for report in fit(RECIPE)]
+    assert reports_of(saving_of(checkpoints, 1), until=2) == whole[:2]
+    again = saving_of(checkpoints, 2)
+    assert reports_of(again) == whole[1:]  # epoch 2 was not saved: its report may not have been recorded
+    assert again.resumed_from_epoch == 1
+
+
+def test_first_attempt_ignores_files_of_another_study(checkpoints: Checkpoints) -> None:
+    reports_of(saving_of(checkpoints, 1), until=2)
+    assert [epoch for epoch, _ in reports_of(saving_of(checkpoints, 1))] == [1, 2, 3]
+
+
+def test_long_period_saves_the_final_weights_alone(checkpoints: Checkpoints) -> None:
+    reports_of(saving_of(checkpoints, 1, period_s=1e6))
+    assert checkpoints.latest(4) is None
+    assert checkpoints.final(4) == checkpoints.folder(4) / "final-1.pt"
+
+
+def test_older_attempt_cannot_overwrite_a_newer_one(checkpoints: Checkpoints) -> None:
+    reports_of(saving_of(checkpoints, 3), until=2)
+    reports_of(saving_of(checkpoints, 1), until=3)
+    assert checkpoints.latest(4) == checkpoints.folder(4) / "attempt-3.pt"
+
+
+def test_torn_file_means_starting_again(checkpoints: Checkpoints, caplog: pytest.LogCaptureFixture) -> None:
+    reports_of(saving_of(checkpoints, 1), until=2)
+    latest = checkpoints.latest(4)
+    assert latest is not None
+    latest.write_bytes(latest.read_bytes()[:100])
+    assert [epoch for epoch, _ in reports_of(saving_of(checkpoints, 2))] == [1, 2, 3]
+    assert "starts again from its first epoch" in caplog.text
+
+
+def test_full_disk_costs_the_checkpoint_and_not_the_trial(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "checkpoints").write_text("a file where the folder should be")
+    reports = reports_of(saving_of(Checkpoints(store=str(tmp_path), study="study"), 1))
+    assert len(reports) == 3
+    assert "was not saved" in caplog.text
+
+
+def test_only_the_best_and_the_living_keep_files(checkpoints: Checkpoints) -> None:
+    log = MemoryLog()
+    session = Session(a_study(), log)
+    play(session)
+    living = Session(a_study(trials=17), log, log.rows[:])
+    attempt = living.next_attempt()
+    assert attempt is not None
+    for number in range(17):
+        checkpoints.folder(number).mkdir(parents=True)
+        (checkpoints.folder(number) / "attempt-1.pt").touch()
+        (checkpoints.folder(number) / "final-1.pt").touch()
+    Retention(checkpoints, keep=2).tidy(living.history)
+    completed = [row for row in log.trials if row.state is State.COMPLETED]
+    best = sorted(completed, key=lambda row: (-(row.objective or 0), row.number))[:2]
+    assert best_numbers(living.history, 2) == [row.number for row in best]
+    assert checkpoints.numbers() == sorted([*(row.number for row in best), 16])
+    assert (checkpoints.folder(16) / "attempt-1.pt").exists()
+    assert [path.name for path in checkpoints.folder(best[0].number).iterdir()] == ["final-1.pt"]

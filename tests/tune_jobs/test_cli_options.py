@@ -1,0 +1,25 @@
+"""The command line's options, frozen: scripts rely on them."""
+
+from __future__ import annotations
+
+from tune_jobs.cli import cli
+
+OPTIONS = {
+    "run": {
+        "--address", "--checkpoint-period", "--cpus-per-trial", "--data-dir", "--dataset", "--device",
+        "--download", "--dry-run", "--epochs", "--fix", "--format", "--gpus-per-trial", "--keep-checkpoints",
+        "--max-failed-in-a-row", "--max-failures", "--max-macs", "--max-parameters", "--min-macs", "--name",
+        "--no-asha", "--precision", "--sampler", "--seed", "--store", "--trials", "--workers",
+    },
+    "list": {"--format", "--store"},
+    "show": {"--format", "--store", "--top"},
+    "query": {"--format", "--store"},
+}  # fmt: skip
+
+
+def test_commands_have_exactly_these_options() -> None:
+    found = {
+        name: {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
+        for name, command in cli.commands.items()
+    }
+    assert found == OPTIONS
