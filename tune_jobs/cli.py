@@ -134,12 +134,14 @@ def run(study: str, form: str, dry_run: bool, **options: Any) -> int:
 @FORMAT
 def list_studies(store: str, form: str) -> None:
     """List the studies of the store."""
+    from tune_jobs.commands import print_problems
     from tune_jobs.report.leaderboard import studies
     from tune_jobs.report.tables import render
     from tune_jobs.store.reader import TrialStore
 
     opened = TrialStore(store)
     click.echo(render(studies(opened.studies(), opened.trials()), form), nl=False)
+    print_problems(opened)
 
 
 @cli.command()
@@ -163,12 +165,15 @@ def query(sql: str, store: str, form: str) -> None:
 
     Example: tune-jobs query "select number, objective from trials order by objective desc limit 5"
     """
+    from tune_jobs.commands import print_problems
     from tune_jobs.report.tables import Table, render
     from tune_jobs.store.reader import TrialStore
 
-    frame = TrialStore(store).sql(sql)
+    opened = TrialStore(store)
+    frame = opened.sql(sql)
     rows = tuple(frame.astype(object).itertuples(index=False, name=None))
     click.echo(render(Table(columns=tuple(map(str, frame.columns)), rows=rows), form), nl=False)
+    print_problems(opened)
 
 
 def _again() -> str:

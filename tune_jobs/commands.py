@@ -53,11 +53,8 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
     if options["no_asha"]:
         changes["asha"] = None
     limits = {
-        "max_macs": _macs(options["max_macs"], recipe.dataset),
-        "min_macs": _macs(options["min_macs"], recipe.dataset),
-        "max_parameters": None
-        if options["max_parameters"] is None
-        else parse_count(options["max_parameters"]),
+        name: _parse_limit(name, options[name], recipe.dataset)
+        for name in ("max_macs", "min_macs", "max_parameters")
     }
     given = {name: value for name, value in limits.items() if value is not None}
     if given:
@@ -113,6 +110,13 @@ def print_study(store: str, name: str, form: str, *, top: int) -> None:
         rungs = leaderboard.rungs(reports, metric=metric)
         if rungs.rows:
             click.echo(render(rungs, form), nl=False)
+    print_problems(opened)
+
+
+def print_problems(store: TrialStore) -> None:
+    """What could not be read, on stderr: the answer is of the rest."""
+    for problem in store.problems:
+        click.echo(f"warning: {problem}", err=True)
 
 
 def _example_query(store: str, name: str) -> str:
@@ -126,8 +130,13 @@ def _example_query(store: str, name: str) -> str:
     return f'python -m tune_jobs query "{sql}"{option}'
 
 
-def _macs(text: str | None, dataset: str) -> int | None:
-    return None if text is None else parse_macs(text, dataset)
+def _parse_limit(name: str, text: str | None, dataset: str) -> int | None:
+    if text is None:
+        return None
+    try:
+        return parse_count(text) if name == "max_parameters" else parse_macs(text, dataset)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"--{name.replace('_', '-')} {error}") from error
 
 
 def _parse_assignment(text: str) -> tuple[str, Any]:

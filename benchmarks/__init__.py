@@ -1,0 +1,1 @@
+"""Benchmarks: whole runs in fresh processes, compared as ratios within one invocation; not installed."""

@@ -1,0 +1,49 @@
+"""What the benchmarks share: fresh processes, medians, conditions, and a table. Measures nothing itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+RAY_QUIET = {"logging_level": "ERROR", "log_to_driver": False, "include_dashboard": False}
+
+
+def run_variant(module: str, *words: str) -> dict[str, Any]:
+    """Run ``python -m MODULE WORDS`` in a fresh process; the JSON object on the last line of its stdout.
+
+    Raises:
+        RuntimeError: it failed; the message ends with its last words.
+    """
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", module, *words], capture_output=True, text=True, env=environment, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{module} {' '.join(words)} failed:\n{done.stderr[-2000:]}")
+    answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return answer
+
+
+def describe_conditions() -> str:
+    """Hardware and versions in one line."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("ray", "optuna", "torch"))
+    return f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, {packages}"
+
+
+def summarise(values: list[float]) -> str:
+    """The median and the range: ``1.23 (1.10 .. 1.40, n=3)``."""
+    return f"{statistics.median(values):.3g} ({min(values):.3g} .. {max(values):.3g}, n={len(values)})"
+
+
+def write_result(path: str | None, result: dict[str, Any]) -> None:
+    """Write the figures with their conditions as JSON, if a path was asked for."""
+    if path is not None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(json.dumps(result, indent=2) + "\n")

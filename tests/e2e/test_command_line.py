@@ -1,0 +1,151 @@
+"""What a user does, as a user does it: processes, signals, and other programs that read the store."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow.dataset as ds
+import pytest
+
+from tune_jobs import TrialStore
+
+pytestmark = pytest.mark.ray
+
+ROOT = Path(__file__).parents[2]
+RUN = [sys.executable, "-m", "tune_jobs", "run"]
+SHORT = [*RUN, "digits-recipes", "--workers", "2", "--trials", "6", "--epochs", "4"]
+LONG = [
+    *RUN,
+    "digits-recipes",
+    "--workers",
+    "1",
+    "--trials",
+    "4",
+    "--epochs",
+    "60",
+    "--checkpoint-period",
+    "0",
+]
+Q_TABLE = "select number, params, state, epochs, objective, reason from trials order by number"
+
+
+def call(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=180, check=False)
+
+
+def begin(words: list[str], folder: Path, *, reports: int) -> subprocess.Popen[str]:
+    """Start a run and come back when its store holds so many reports."""
+    process = subprocess.Popen(
+        words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if (folder / "trials" / "studies").exists() and len(
+            TrialStore(folder / "trials").reports()
+        ) >= reports:
+            return process
+        time.sleep(0.2)
+    raise AssertionError(f"no {reports} reports: {process.communicate()}")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    folder = tmp_path_factory.mktemp("main job")
+    return folder, call(SHORT, folder)
+
+
+def test_main_job_ends_with_a_leaderboard_and_a_query(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, done = finished
+    assert done.returncode == 0, done.stderr
+    assert "best " in done.stdout
+    assert "how trials ended" in done.stdout
+    assert "store: " in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    assert len(done.stderr.splitlines()) < 10, done.stderr
+    query = next(line.strip() for line in done.stderr.splitlines() if " query " in line)
+    asked = subprocess.run(
+        query.replace("python ", f"{sys.executable} ", 1),
+        shell=True,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "param_optimizer" in asked.stdout
+
+
+def test_second_run_says_complete_and_adds_nothing(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, _ = finished
+    before = len(TrialStore(folder / "trials").trials())
+    again = call(SHORT, folder)
+    assert again.returncode == 0
+    assert "is complete: 6 of 6 trials" in again.stderr
+    assert len(TrialStore(folder / "trials").trials()) == before == 6
+
+
+@pytest.mark.parametrize("table", ["trials", "reports", "starts", "events"])
+def test_store_opens_without_flags_in_every_reader(
+    finished: tuple[Path, subprocess.CompletedProcess[str]], table: str
+) -> None:
+    folder, _ = finished
+    path = folder / "trials" / table
+    count = len(getattr(TrialStore(folder / "trials"), table)())
+    assert count > 0
+    assert len(pd.read_parquet(path)) == count
+    assert ds.dataset(path).count_rows() == count
+    assert pl.scan_parquet(f"{path}/*/*.parquet").collect().height == count
+    counted = duckdb.sql(f"select count(*) from read_parquet('{path}/*/*.parquet')").fetchall()
+    assert counted == [(count,)]
+
+
+def test_interrupt_keeps_what_finished_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    process = begin(LONG, tmp_path, reports=3)
+    os.kill(process.pid, signal.SIGINT)
+    began = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - began < 20
+    assert process.returncode == 130, err
+    assert "Go on with:" in err
+    assert "Traceback" not in err
+    assert call(LONG, tmp_path).returncode == 0
+    trials = TrialStore(tmp_path / "trials").trials()
+    assert sorted(trials["number"]) == [0, 1, 2, 3]
+
+
+def test_killed_run_ends_with_the_table_of_an_uninterrupted_one(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    assert call(LONG, tmp_path / "whole").returncode == 0
+    (tmp_path / "killed").mkdir()
+    process = begin(LONG, tmp_path / "killed", reports=20)
+    process.kill()
+    process.communicate()
+    assert call(LONG, tmp_path / "killed").returncode == 0
+    whole, killed = (TrialStore(tmp_path / name / "trials") for name in ("whole", "killed"))
+    pd.testing.assert_frame_equal(whole.sql(Q_TABLE), killed.sql(Q_TABLE))
+    assert killed.starts()["attempt"].max() == 2
+    resumed = killed.sql(
+        "select max(cast(detail->>'resumed_from_epoch' as int)) as n from events where attempt = 2"
+    )
+    assert resumed["n"][0] > 0
+
+
+def test_study_network_and_data_of_ones_own_reach_the_workers(tmp_path: Path) -> None:
+    target = f"{ROOT / 'examples' / 'my_study.py'}:my_study"
+    done = call([*RUN, target, "--workers", "2", "--trials", "3", "--store", "own"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    trials = TrialStore(tmp_path / "own").trials()
+    assert len(trials) == 3
+    assert set(trials["state"]) <= {"completed", "stopped"}
+    assert trials["macs"].nunique() > 1

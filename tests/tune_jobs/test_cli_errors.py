@@ -1,0 +1,191 @@
+"""Bad input on the command line: a clear message, an exit code, no traceback, nothing lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from session_testing import a_study, play
+
+from tune_jobs import TrialStore
+from tune_jobs.cli import main
+from tune_jobs.session import Session
+from tune_jobs.store.writer import StudyWriter
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
+    """Run the command line in an empty folder: its exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tune-jobs", *words])
+        code = main()
+        seen = capsys.readouterr()
+        return code, seen.out, seen.err
+
+    return call
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A store with a finished study called ``played``."""
+    study = a_study()
+    with StudyWriter.open(str(tmp_path / "trials"), study, versions={}) as writer:
+        play(Session(study, writer))
+    return tmp_path / "trials"
+
+
+def study_file(folder: Path, body: str) -> str:
+    (folder / "own.py").write_text(
+        f"from eml_models import Recipe\nfrom tune_jobs import *\ndef study():\n    return {body}\n".replace(
+            "*", "Choice, Float, Space, Study"
+        )
+    )
+    return "own.py:study"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["run", "digit-recipes"], "unknown study 'digit-recipes'; known: digits-recipes"),
+        (["run", "own.py"], "which function of 'own.py' returns the study? Write own.py:FUNCTION"),
+        (["run", "nowhere.py:study"], "cannot read 'nowhere.py'"),
+        (["run", "no.such.module:study"], "could not import 'no.such.module'"),
+        (["run", "digits-recipes", "--dataset", "digit"], "unknown data set 'digit'; known: digits"),
+        (["run", "digits-recipes", "--sampler", "tpee"], "unknown sampler 'tpee'; known: tpe"),
+        (["run", "digits-recipes", "--epochs", "-3"], "epochs must be a whole number at least 1, got -3"),
+        (["run", "digits-recipes", "--trials", "0"], "trials must be at least 1, got 0"),
+        (["run", "digits-recipes", "--trials", "many"], "'many' is not a valid integer"),
+        (["run", "digits-recipes", "--workers", "0"], "workers must be at least 1, got 0"),
+        (["run", "digits-recipes", "--epoch", "3"], "No such option '--epoch'"),
+        (["run", "digits-recipes", "--name", "my study"], "for example 'my-study'"),
+        (["run", "digits-recipes", "--name", "a/b"], "a study's name starts with a-z"),
+        (["run", "digits-recipes", "--name", "étude"], "a study's name starts with a-z"),
+        (["run", "digits-recipes", "--fix", "optimizer=sdg"], "optimizer must be one of"),
+        (["run", "digits-recipes", "--fix", "optimiser=sgd"], "unknown parameter 'optimiser'"),
+        (["run", "digits-recipes", "--fix", "optimizer"], "--fix takes NAME=VALUE, got 'optimizer'"),
+        (["run", "digits-recipes", "--max-macs", "30 MB"], "30 MB"),
+        (["run", "digits-recipes", "--max-macs", "abc"], "abc"),
+        (["run", "digits-recipes", "--max-macs", "0"], "--max-macs must be a positive whole number"),
+        (["run", "digits-recipes", "--precision", "fp8"], "precision must be one of fp32"),
+        (["run", "digits-recipes", "--device", "tpu"], "device must be auto, cpu or cuda, got 'tpu'"),
+        (["run", "digits-recipes", "--gpus-per-trial", "1.5"], "a fraction up to 1"),
+        (["run", "mnist-recipes"], "data set 'mnist' is not in"),
+        (["show", "digits-recipes"], "trials"),
+        (["list", "--store", "nowhere"], "nowhere"),
+        (["query"], "Missing argument 'SQL'"),
+    ],
+)  # fmt: skip
+def test_wrong_words_are_told_and_leave_nothing(
+    cli: Cli, tmp_path: Path, words: list[str], told: str
+) -> None:
+    code, out, err = cli(*words)
+    assert code in (1, 2)
+    assert told in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert [path.name for path in tmp_path.iterdir() if path.name != "trials"] == []
+
+
+@pytest.mark.parametrize(
+    ("space", "told"),
+    [
+        ('Float("learning_rate", 1.0, 1e-4, log=True)', "low must not be above high, got [1, 0.0001]"),
+        ('Float("learning_rate", 0.0, 1.0, log=True)', "a logarithmic range must start above 0"),
+        ('Choice("optimizer", ("sgd", "adamax"))', "unknown optimizer 'adamax'"),
+        ('Choice("width_mult", (1, 2))', "unknown option 'width_mult'"),
+    ],
+)
+def test_wrong_space_is_told_before_ray_starts(cli: Cli, tmp_path: Path, space: str, told: str) -> None:
+    target = study_file(
+        tmp_path, f'Study(name="own", space=Space({space}), recipe=Recipe(learning_rate=0.1, epochs=1))'
+    )
+    code, _, err = cli("run", target)
+    assert code == 2
+    assert told in err
+    assert "Traceback" not in err
+
+
+def test_store_that_is_a_file(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "trials").write_text("not a store")
+    code, _, err = cli("run", "digits-recipes")
+    assert code in (1, 2)
+    assert "A store is a folder, and a file is in its way" in err
+    assert (tmp_path / "trials").read_text() == "not a store"
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fdinfo"), reason="needs a folder that nobody can write to")
+def test_store_that_cannot_be_written(cli: Cli) -> None:
+    code, _, err = cli("run", "digits-recipes", "--store", "/proc/self/fdinfo/store")
+    assert code == 1
+    assert "/proc/self/fdinfo/store" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "selct 1",
+        "select nothing from trials",
+        "copy trials to 'out.csv'",
+        "create table x as select 1",
+        "attach 'other.db'",
+        "install httpfs",
+        "load httpfs",
+        "select * from read_csv('/etc/passwd')",
+        "select * from read_text('/etc/passwd')",
+        "select * from '/etc/passwd'",
+        "set enable_external_access = true",
+        "pragma database_list; copy trials to 'out.csv'",
+    ],
+)
+def test_sql_that_is_wrong_or_would_leave_the_store(cli: Cli, store: Path, tmp_path: Path, sql: str) -> None:
+    before = sorted(str(path) for path in tmp_path.rglob("*"))
+    code, out, err = cli("query", sql)
+    assert code == 2
+    assert err.startswith("error: ")
+    assert "Traceback" not in err
+    assert "root:" not in out + err
+    assert sorted(str(path) for path in tmp_path.rglob("*")) == before
+
+
+def test_damaged_parquet_is_named_and_the_rest_is_readable(cli: Cli, store: Path) -> None:
+    segment = max((store / "reports").rglob("*.parquet"), key=lambda path: path.stat().st_size)
+    segment.write_bytes(segment.read_bytes()[:200])
+    code, out, err = cli("query", "select count(*) as n from trials", "--format", "csv")
+    assert (code, out) == (0, "n\n16\n")
+    code, out, err = cli("show", "played")
+    assert segment.name in err
+    assert "Traceback" not in err
+
+
+def test_damaged_store_is_not_continued(cli: Cli, store: Path, tmp_path: Path) -> None:
+    for segment in (store / "starts").rglob("*-0*1.parquet"):
+        segment.write_bytes(b"PAR1 no more")
+    shutil.copytree(store, tmp_path / "copy")
+    code, _, err = cli("run", "digits-recipes", "--name", "played", "--store", "copy", "--trials", "20")
+    assert code in (1, 2)
+    assert "Traceback" not in err
+    assert len(TrialStore(tmp_path / "copy").trials()) == 16
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_reading_commands_put_data_alone_on_stdout(cli: Cli, store: Path, form: str) -> None:
+    for words in (["list"], ["show", "played"], ["query", "select * from trials"]):
+        code, out, err = cli(*words, "--format", form)
+        assert code == 0
+        assert out
+        assert err == ""
+
+
+def test_unknown_study_of_a_store_lists_the_known_ones(cli: Cli, store: Path) -> None:
+    code, _, err = cli("show", "playd")
+    assert code == 2
+    assert "played" in err
