@@ -7,11 +7,15 @@ survives from trial to trial; whatever a trial needs is set anew here.
 
 from __future__ import annotations
 
+import os
 import platform
 import socket
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 import ray
@@ -41,6 +45,7 @@ class Payload:
         fit: the study's training function, pickled (by value if it lives in ``__main__``).
         registered: model families and data sets that the driver's program registered, pickled.
         threads: CPU threads a trial may use.
+        device: ``cpu`` or ``cuda``.
         checkpoint_period_s: training time after which a trial is saved again.
     """
 
@@ -80,7 +85,7 @@ def iter_messages(payload: Payload, config: Mapping[str, Any]) -> Iterable[dict[
         fit: Callable[..., Iterable[Any]] = cloudpickle.loads(payload.fit)
         recipe = Recipe.from_json(config["recipe"])
         saving = _saving_of(payload, config, recipe)
-        training = saving.begin(fit, recipe, device=_device(payload.device), data_dir=payload.data_dir)
+        training = saving.begin(fit, recipe, device=payload.device, data_dir=payload.data_dir)
         for report in training:
             if "data_fingerprint" not in worker:
                 worker["resumed_from_epoch"] = saving.resumed_from_epoch
@@ -104,9 +109,7 @@ def _saving_of(payload: Payload, config: Mapping[str, Any], recipe: Recipe) -> S
 
 
 def _prepare(payload: Payload) -> dict[str, Any]:
-    import torch
-
-    torch.set_num_threads(payload.threads)  # a thread's own setting, so it is set in this one, each time
+    _set_num_threads(payload.threads)
     if payload.code is not None:
         payload.code.load()
     models, datasets = cloudpickle.loads(payload.registered)
@@ -115,8 +118,23 @@ def _prepare(payload: Payload) -> dict[str, Any]:
         "node": ray.util.get_node_ip_address(),
         "hostname": socket.gethostname(),
         "device": _describe_device(payload.device),
-        "torch_version": torch.__version__,
+        "torch_version": _version_of("torch"),
     }
+
+
+def _set_num_threads(threads: int) -> None:
+    """Hold torch to the trial's share of cores, without importing it for a function that does without.
+
+    The number is a thread's own setting and each trial has a thread of its own, so it is set each time.
+    """
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+_version_of = cache(version)
 
 
 def _register(models: Iterable[ModelFamily], datasets: Iterable[DatasetSpec]) -> None:
@@ -130,20 +148,12 @@ def _register(models: Iterable[ModelFamily], datasets: Iterable[DatasetSpec]) ->
             register_dataset(spec)
 
 
-def _device(name: str) -> str:
-    if name != "auto":
-        return name
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 def _describe_device(name: str) -> str:
+    if name == "cpu":
+        return f"cpu: {platform.machine()}"
     import torch
 
-    if _device(name).startswith("cuda"):
-        return f"cuda: {torch.cuda.get_device_name()}"
-    return f"cpu: {platform.machine()}"
+    return f"cuda: {torch.cuda.get_device_name()}"
 
 
 def _fingerprint(recipe: Recipe, payload: Payload) -> str | None:

@@ -52,7 +52,7 @@ def fit_session(
         session.study,
         code,
         threads=settings.cpus_per_trial,
-        device=settings.device,
+        device="cuda" if gpus else "cpu",
         data_dir=settings.data_dir,
         download=settings.download,
         checkpoints=checkpoints,
