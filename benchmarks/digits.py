@@ -2,9 +2,9 @@
 
     python -m benchmarks.digits [--repeats 3] [--output FILE]
 
-``example`` has a `DataLoader` over single images, a new actor for each trial and Tune's default loggers; ``ours`` is
-`run_study` over the same recipes, in the same order. Both train two at a time on one thread each, with a Ray
-that is up already. The share of core time spent in training comes from the store's rows.
+``example`` has a `DataLoader` over single images, a new actor for each trial and Tune's default loggers;
+``ours`` is `run_study` over the same recipes, in the same order. Both train two at a time on one thread
+each, with a Ray that is up already. The share of core time spent in training comes from the store's rows.
 """
 
 from __future__ import annotations

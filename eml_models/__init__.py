@@ -38,7 +38,7 @@ _HOMES = {
     ),
     "eml_models.loading": ("Dataset", "load_dataset"),
     "eml_models.recipe": ("Recipe",),
-    "eml_models.snapshot": ("Snapshot", "load_snapshot", "save_snapshot"),
+    "eml_models.snapshot": ("Snapshot", "load_snapshot", "load_trained", "save_snapshot"),
     "eml_models.evaluation": ("Evaluation",),
     "eml_models.train": ("EpochReport", "Fit", "evaluate_test", "fit"),
 }

@@ -27,6 +27,7 @@ from eml_models.registry import known_models as known_models
 from eml_models.registry import register_model as register_model
 from eml_models.snapshot import Snapshot as Snapshot
 from eml_models.snapshot import load_snapshot as load_snapshot
+from eml_models.snapshot import load_trained as load_trained
 from eml_models.snapshot import save_snapshot as save_snapshot
 from eml_models.train import EpochReport as EpochReport
 from eml_models.train import Fit as Fit

@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+from eml_models.datasets import get_dataset_spec
 from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe, describe_differences
+from eml_models.registry import build_model
 
 FORMAT = "eml_models.snapshot/1"
 
@@ -101,6 +104,25 @@ def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
         raise InvalidValueError(f"{path} is not a snapshot of this version ({FORMAT}); start without it")
     del state["format"]
     return Snapshot(**{**state, "recipe": Recipe.from_json(state["recipe"])})
+
+
+def load_trained(path: str | os.PathLike[str]) -> tuple[nn.Module, Recipe]:
+    """The network of a snapshot's file, in eval mode on the CPU, and the recipe that trained it.
+
+    Raises:
+        InvalidValueError: the file is missing, torn, or no snapshot.
+    """
+    snapshot = load_snapshot(path)
+    spec = get_dataset_spec(snapshot.recipe.dataset)
+    with torch.random.fork_rng(devices=[]):  # the weights that it draws are replaced at once
+        module: nn.Module = build_model(
+            snapshot.recipe.model,
+            input_shape=spec.input_shape,
+            num_classes=spec.num_classes,
+            **snapshot.recipe.model_options,
+        )
+    module.load_state_dict(snapshot.module)
+    return module.eval(), snapshot.recipe
 
 
 def _as_plain(snapshot: Snapshot) -> dict[str, Any]:

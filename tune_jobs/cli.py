@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from eml_models.errors import EmlError
-from tune_jobs.errors import EXIT_INTERRUPTED, EXIT_USAGE, exit_code
+from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, exit_code
 
 FORMAT = click.option(
     "--format",
@@ -149,11 +149,59 @@ def list_studies(store: str, form: str) -> None:
 @STORE
 @FORMAT
 @click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Trials to show.")
-def show(study: str, store: str, form: str, top: int) -> None:
-    """Show STUDY: its best trials, how trials ended, what the rungs decided."""
+@click.option(
+    "--audit", is_flag=True, help="Compute every proposal and decision anew; exit code 1 if any differs."
+)
+def show(study: str, store: str, form: str, top: int, audit: bool) -> int:
+    """Show STUDY: its best trials, how trials ended, what the rungs decided, where the seconds went."""
+    if audit:
+        from tune_jobs.study_commands import print_audit
+
+        return 0 if print_audit(store, study) else EXIT_FAILED
     from tune_jobs.commands import print_study
 
     print_study(store, study, form, top=top)
+    return 0
+
+
+@cli.command()
+@click.argument("study")
+@click.argument("trial", type=click.IntRange(min=0))
+@STORE
+@FORMAT
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option(
+    "--data-dir", help="Folder of the data sets that are not embedded.", envvar="TUNE_JOBS_DATA_DIR"
+)
+def replay(study: str, trial: int, store: str, form: str, device: str, data_dir: str | None) -> int:
+    """Train TRIAL (its number) of STUDY again and compare its reports; exit code 1 if any differs."""
+    from tune_jobs.study_commands import print_replay
+
+    same = print_replay(store, study, trial, form, device=device, data_dir=data_dir)
+    return 0 if same else EXIT_FAILED
+
+
+@cli.command()
+@click.argument("study")
+@click.argument("trial", type=click.IntRange(min=0))
+@STORE
+@click.option("--output", required=True, help="File to write.")
+def export(study: str, trial: int, store: str, output: str) -> None:
+    """Write the weights and the recipe of TRIAL (its number) of STUDY to a file."""
+    from tune_jobs.study_commands import export_trial
+
+    export_trial(store, study, trial, output)
+
+
+@cli.command()
+@click.argument("study")
+@STORE
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(study: str, store: str, yes: bool) -> None:
+    """Delete STUDY from the store, with its rows and weights."""
+    from tune_jobs.study_commands import delete as delete_asked
+
+    delete_asked(store, study, yes=yes)
 
 
 @cli.command()

@@ -13,6 +13,7 @@ from eml_models.errors import InvalidValueError
 from tune_jobs.feasible import parse_count, parse_macs
 from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.report import leaderboard
+from tune_jobs.report.ledger import ledger
 from tune_jobs.report.tables import render
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study import Study
@@ -110,6 +111,7 @@ def print_study(store: str, name: str, form: str, *, top: int) -> None:
         rungs = leaderboard.rungs(reports, metric=metric)
         if rungs.rows:
             click.echo(render(rungs, form), nl=False)
+        click.echo(render(ledger(opened.rows(name)), form), nl=False)
     print_problems(opened)
 
 

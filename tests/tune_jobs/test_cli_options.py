@@ -12,7 +12,10 @@ OPTIONS = {
         "--no-asha", "--precision", "--sampler", "--seed", "--store", "--trials", "--workers",
     },
     "list": {"--format", "--store"},
-    "show": {"--format", "--store", "--top"},
+    "show": {"--audit", "--format", "--store", "--top"},
+    "replay": {"--data-dir", "--device", "--format", "--store"},
+    "export": {"--output", "--store"},
+    "delete": {"--store", "--yes"},
     "query": {"--format", "--store"},
 }  # fmt: skip
 

@@ -11,7 +11,6 @@ import logging
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from tune_jobs.attempt import Progress, Provenance, SessionSettings
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.settings import ProgressListener, RunSettings
+from tune_jobs.provenance import git_state
 from tune_jobs.retention import Retention
 from tune_jobs.session import Session
 from tune_jobs.store.writer import StudyWriter
@@ -218,27 +218,7 @@ def _versions() -> dict[str, str]:
 
 
 def _provenance() -> Provenance:
-    commit, dirty = _git_state(Path.cwd())
+    commit, dirty = git_state(Path.cwd())
     return Provenance(
         git_commit=commit, git_dirty=dirty, ray_version=version("ray"), optuna_version=version("optuna")
     )
-
-
-def _git_state(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit of the folder that the run was started in and whether tracked files differ; None without
-    git."""
-    try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10, check=True
-        )
-        status = subprocess.run(
-            ["git", "status", "--porcelain", "--untracked-files=no"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None, None
-    return commit.stdout.strip(), bool(status.stdout.strip())

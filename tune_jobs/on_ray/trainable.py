@@ -14,8 +14,6 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 import ray
@@ -89,7 +87,10 @@ def iter_messages(payload: Payload, config: Mapping[str, Any]) -> Iterable[dict[
         for report in training:
             if "data_fingerprint" not in worker:
                 worker["resumed_from_epoch"] = saving.resumed_from_epoch
-                worker["data_fingerprint"] = _fingerprint(recipe, payload)
+                worker |= {
+                    "data_fingerprint": _fingerprint(recipe, payload),
+                    "torch_version": _torch_version(),
+                }
             saving.before_report(training, report)
             yield {"kind": REPORT, "metrics": _metrics(report), "worker": worker}
             saving.after_report(training)
@@ -118,7 +119,6 @@ def _prepare(payload: Payload) -> dict[str, Any]:
         "node": ray.util.get_node_ip_address(),
         "hostname": socket.gethostname(),
         "device": _describe_device(payload.device),
-        "torch_version": _version_of("torch"),
     }
 
 
@@ -132,9 +132,6 @@ def _set_num_threads(threads: int) -> None:
         import torch
 
         torch.set_num_threads(threads)
-
-
-_version_of = cache(version)
 
 
 def _register(models: Iterable[ModelFamily], datasets: Iterable[DatasetSpec]) -> None:
@@ -159,6 +156,11 @@ def _describe_device(name: str) -> str:
 def _fingerprint(recipe: Recipe, payload: Payload) -> str | None:
     """The data's fingerprint, if the training function used the data set at all."""
     return data_fingerprint(recipe.dataset, data_dir=payload.data_dir, only_if_loaded=True)
+
+
+def _torch_version() -> str | None:
+    """With its build (``+cu130``); None for a training function that does without torch."""
+    return str(sys.modules["torch"].__version__) if "torch" in sys.modules else None
 
 
 def _metrics(report: Any) -> dict[str, Any]:

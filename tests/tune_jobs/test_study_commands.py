@@ -1,0 +1,156 @@
+"""Audit, replay, export and delete on the command line, on a store with a study that was really trained."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from eml_models import evaluate_test, fit, load_trained
+from eml_models.recipe import Recipe
+from tune_jobs import TrialStore
+from tune_jobs.attempt import WorkerInfo
+from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.cli import main
+from tune_jobs.saving import Saving
+from tune_jobs.session import Session
+from tune_jobs.store.writer import StudyWriter
+from tune_jobs.studies import digits_recipes
+from tune_jobs.trial import Decision
+
+Cli = Callable[..., tuple[int, str, str]]
+RECIPE = Recipe(model="small_cnn", learning_rate=0.01, epochs=3, max_train_samples=200)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with three trained trials, made without Ray."""
+    folder = tmp_path_factory.mktemp("trained")
+    study = digits_recipes().with_changes(recipe=RECIPE, trials=3)
+    store = str(folder / "trials")
+    with StudyWriter.open(store, study, versions={}) as writer:
+        session = Session(study, writer)
+        while (attempt := session.next_attempt()) is not None:
+            saving = Saving(
+                checkpoints=Checkpoints(store=store, study=study.name),
+                number=attempt.number,
+                attempt=attempt.attempt,
+                epochs=attempt.recipe.epochs,
+                period_s=1e6,
+            )
+            training = saving.begin(fit, attempt.recipe)
+            for report in training:
+                saving.before_report(training, report)
+                metrics = {name: getattr(report, name) for name in report.__slots__}
+                if (
+                    session.record_report(attempt.number, metrics, WorkerInfo(device="cpu: x"))
+                    is Decision.STOP
+                ):
+                    break
+    return folder
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path) -> Cli:
+    monkeypatch.chdir(folder)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tune-jobs", *words])
+        code = main()
+        seen = capsys.readouterr()
+        return code, seen.out, seen.err
+
+    return call
+
+
+def completed_number(folder: Path) -> int:
+    trials = TrialStore(folder / "trials").trials()
+    return int(trials[trials["state"] == "completed"]["number"].iloc[0])
+
+
+def test_audit_of_a_true_store_passes(cli: Cli) -> None:
+    code, out, _ = cli("show", "digits-recipes", "--audit")
+    assert code == 0
+    assert out.startswith("3 proposals and 3 decisions computed anew: 0 differ")
+
+
+def test_show_accounts_for_the_seconds(cli: Cli) -> None:
+    code, out, _ = cli("show", "digits-recipes")
+    assert code == 0
+    assert "worker-seconds went" in out
+
+
+def test_replay_on_the_cpu_is_equal_to_the_bit(cli: Cli) -> None:
+    for number in ("0", "1", "2"):
+        code, out, err = cli("replay", "digits-recipes", number, "--format", "json")
+        assert code == 0, err
+        assert all(row["equal"] for row in json.loads(out))
+        assert "are equal to the bit" in err
+
+
+def test_replay_shows_where_a_stored_report_differs(cli: Cli, folder: Path) -> None:
+    study = digits_recipes().with_changes(name="false", recipe=RECIPE, trials=1, asha=None)
+    with StudyWriter.open(str(folder / "trials"), study, versions={}) as writer:
+        session = Session(study, writer)
+        attempt = session.next_attempt()
+        assert attempt is not None
+        for epoch in (1, 2, 3):
+            session.record_report(attempt.number, {"epoch": epoch, "val_accuracy": 0.123}, WorkerInfo())
+    code, out, err = cli("replay", "false", "0", "--format", "json")
+    assert code == 1
+    assert not json.loads(out)[0]["equal"]
+    assert "0 of 3 epochs are equal" in err
+
+
+def test_export_is_loaded_back_and_tests_well(cli: Cli, folder: Path) -> None:
+    number = completed_number(folder)
+    code, _, err = cli("export", "digits-recipes", str(number), "--output", "weights.pt")
+    assert code == 0, err
+    module, recipe = load_trained(folder / "weights.pt")
+    assert recipe.epochs == 3
+    assert not module.training
+    assert 0.0 <= evaluate_test(module, recipe).accuracy <= 1.0
+    again = cli("export", "digits-recipes", str(number), "--output", "weights.pt")
+    assert again[0] == 2
+    assert "is there already" in again[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["replay", "digits-recipes", "77"], "trial 77 was never trained; the trained ones are 0 to 2"),
+        (["replay", "digit", "0"], "digits-recipes"),
+        (["replay", "digits-recipes", "-1"], "-1"),
+        (["export", "digits-recipes", "77", "--output", "x.pt"], "kept no weights; those that did: "),
+        (["export", "digit", "0", "--output", "x.pt"], "digits-recipes"),
+        (["delete", "digit", "--yes"], "unknown study 'digit'; known: digits-recipes"),
+        (["show", "digit", "--audit"], "digits-recipes"),
+    ],
+)
+def test_wrong_words_are_told(cli: Cli, words: list[str], told: str) -> None:
+    code, out, err = cli(*words)
+    assert code == 2
+    assert told in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_delete_removes_a_study_and_no_other(cli: Cli, folder: Path) -> None:
+    study = digits_recipes().with_changes(name="gone", recipe=RECIPE, trials=1, asha=None)
+    with StudyWriter.open(str(folder / "trials"), study, versions={}) as writer:
+        session = Session(study, writer)
+        attempt = session.next_attempt()
+        assert attempt is not None
+        session.record_report(attempt.number, {"epoch": 3, "val_accuracy": 0.5}, WorkerInfo())
+        code, _, err = cli("delete", "gone", "--yes")
+        assert code == 1
+        assert "is being written by" in err
+    assert cli("delete", "gone", "--yes")[0] == 0
+    store = TrialStore(folder / "trials")
+    assert "gone" not in set(store.studies()["study"])
+    assert "gone" not in set(store.trials()["study"])
+    assert len(store.trials("digits-recipes")) == 3
+    assert store.problems == ()

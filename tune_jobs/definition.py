@@ -1,0 +1,57 @@
+"""A study from its stored definition: the way back from `Study.definition`.
+
+For those who have the store and not the code: auditing, replaying. What the definition does not hold (how
+many trials, how to run them) has its default; the training function is named in it, not contained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from eml_models.errors import InvalidValueError
+from eml_models.recipe import Recipe
+from tune_jobs.space import Choice, Constant, Float, Integer, Parameter, Space, When
+from tune_jobs.study import DEFINITION_VERSION, Asha, Limits, Objective, SamplerName, Study, fit_recipe
+
+KINDS: Mapping[str, Callable[..., Parameter]] = {
+    "float": Float,
+    "integer": Integer,
+    "choice": Choice,
+    "constant": Constant,
+}
+SHIPPED_FIT = f"{fit_recipe.__module__}:{fit_recipe.__qualname__}"
+"""How a definition names the training of `eml_models`."""
+
+
+def study_from_definition(name: str, definition: Mapping[str, Any]) -> Study:
+    """The study that a store defines under `name`; its training function is that of `eml_models`.
+
+    Raises:
+        InvalidValueError: a definition of another version, or one that names a network or data set that is
+        not registered in this process.
+    """
+    if definition.get("version") != DEFINITION_VERSION:
+        raise InvalidValueError(
+            f"the definition of study {name!r} has version {definition.get('version')!r}, this program knows"
+            f" {DEFINITION_VERSION}; use the tune-jobs that wrote it"
+        )
+    asha = definition["asha"]
+    return Study(
+        name=name,
+        space=Space(*(_parameter(data) for data in definition["space"])),
+        recipe=Recipe(**definition["recipe"]),
+        objectives=tuple(Objective(metric=objective["metric"]) for objective in definition["objectives"]),
+        asha=Asha(**asha) if asha else None,
+        sampler=SamplerName(definition["sampler"]),
+        limits=Limits(**definition["limits"]),
+        seed=definition["seed"],
+    )
+
+
+def _parameter(data: Mapping[str, Any]) -> Parameter:
+    fields = {key: value for key, value in data.items() if key not in ("kind", "role", "when")}
+    when = data["when"]
+    if when is not None:
+        fields["when"] = When(when["parameter"], tuple(when["values"]))
+    return KINDS[data["kind"]](**fields)

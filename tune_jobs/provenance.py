@@ -1,0 +1,26 @@
+"""Which code a run was started from: the commit of its folder. Called when a run begins and by replay."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+
+def git_state(folder: Path) -> tuple[str | None, bool | None]:
+    """The commit of the folder that the run was started in and whether tracked files differ; None without
+    git."""
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10, check=True
+        )
+        status = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None, None
+    return commit.stdout.strip(), bool(status.stdout.strip())
