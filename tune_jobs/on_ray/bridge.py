@@ -7,6 +7,7 @@ kept and ends the run in order; raised into Tune it would come back as text insi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from ray.tune.search import Searcher
 
 from tune_jobs.attempt import Failure, WorkerInfo
 from tune_jobs.errors import RunFailedError
-from tune_jobs.on_ray.trainable import ENDED, FAILURE, REPORT, UNUSABLE
+from tune_jobs.on_ray.trainable import ENDED, FAILURE, MESSAGE, REPORT, UNUSABLE
 from tune_jobs.session import Session
 from tune_jobs.trial import Decision
 
@@ -68,7 +69,9 @@ class Bridge:
     def take_message(self, tune_id: str, result: Mapping[str, Any]) -> Decision:
         """Pass a worker's message to the session; STOP where the trial has ended."""
         number = self._numbers[tune_id]
-        decision = self._guarded(lambda: self._dispatch(number, result))
+        message = json.loads(result[MESSAGE])
+        worker = WorkerInfo(pid=result.get("pid"), **message["worker"])
+        decision = self._guarded(lambda: self._dispatch(number, message, worker))
         return Decision.STOP if decision is None else decision
 
     def take_crash(self, tune_id: str, error: str) -> None:
@@ -79,16 +82,16 @@ class Bridge:
                 lambda: self.session.record_failure(number, Failure.CRASHED, error, worker=WorkerInfo())
             )
 
-    def _dispatch(self, number: int, result: Mapping[str, Any]) -> Decision:
-        worker, kind = _worker_of(result), result.get("kind")
+    def _dispatch(self, number: int, message: Mapping[str, Any], worker: WorkerInfo) -> Decision:
+        kind = message["kind"]
         if kind == REPORT:
-            return self.session.record_report(number, _nested(result, "metrics"), worker)
+            return self.session.record_report(number, message["metrics"], worker)
         if kind == FAILURE:
-            self.session.record_failure(number, Failure(result["failure"]), result["error"], worker=worker)
+            self.session.record_failure(number, Failure(message["failure"]), message["error"], worker=worker)
         elif kind == ENDED:
             self.session.record_end(number, worker)
         elif kind == UNUSABLE:
-            raise RunFailedError(f"workers cannot train this study: {result['error']}")
+            raise RunFailedError(f"workers cannot train this study: {message['error']}")
         return Decision.STOP
 
     def _guarded(self, action: Callable[[], T]) -> T | None:
@@ -149,18 +152,3 @@ class StudyStopper(DriverOnly, Stopper):
 
     def stop_all(self) -> bool:
         return self._bridge.ending
-
-
-def _worker_of(result: Mapping[str, Any]) -> WorkerInfo:
-    worker = _nested(result, "worker")
-    known = {
-        name: worker.get(name) for name in ("node", "hostname", "device", "torch_version", "data_fingerprint")
-    }
-    resumed = int(worker.get("resumed_from_epoch") or 0)
-    return WorkerInfo(pid=result.get("pid"), resumed_from_epoch=resumed, **known)
-
-
-def _nested(result: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Undo Tune's flattening of one nested dict (``metrics/epoch``)."""
-    start = f"{prefix}/"
-    return {key[len(start) :]: value for key, value in result.items() if key.startswith(start)}

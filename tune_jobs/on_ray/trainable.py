@@ -7,6 +7,7 @@ survives from trial to trial; whatever a trial needs is set anew here.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import socket
@@ -14,6 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import ray
@@ -31,6 +33,9 @@ from tune_jobs.study import METRICS, Study
 from tune_jobs.user_code import UserCode
 
 TRACEBACK_LINES = 12
+MESSAGE = "message"
+"""The one key of what a worker reports to Tune; its value is JSON."""
+
 REPORT, FAILURE, ENDED, UNUSABLE = "report", "failure", "ended", "unusable"
 """The kinds of message that a worker sends: an epoch, a failed attempt, an early return, no data."""
 
@@ -71,32 +76,39 @@ def build_trainable(payload: Payload) -> Callable[[dict[str, Any]], None]:
 
     def train_trial(config: dict[str, Any]) -> None:
         for message in iter_messages(payload, config):
-            tune.report(message)
+            # one text: Tune flattens dictionaries and keeps statistics of each number in them
+            tune.report({MESSAGE: json.dumps(message)})
 
     return train_trial
 
 
 def iter_messages(payload: Payload, config: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    """What one attempt says, epoch after epoch, and how it ended if not by its last epoch."""
+    """What one attempt says, epoch after epoch, and how it ended if not by its last epoch.
+
+    The first message says where it runs.
+    """
+    worker: dict[str, Any] = {}
     try:
-        worker = _prepare(payload)
+        worker |= _describe_worker(payload.device)
+        _prepare(payload)
         fit: Callable[..., Iterable[Any]] = cloudpickle.loads(payload.fit)
         recipe = Recipe.from_json(config["recipe"])
         saving = _saving_of(payload, config, recipe)
         training = saving.begin(fit, recipe, device=payload.device, data_dir=payload.data_dir)
         for report in training:
-            if "data_fingerprint" not in worker:
-                worker["resumed_from_epoch"] = saving.resumed_from_epoch
+            if worker:
                 worker |= {
+                    "resumed_from_epoch": saving.resumed_from_epoch,
                     "data_fingerprint": _fingerprint(recipe, payload),
                     "torch_version": _torch_version(),
                 }
             saving.before_report(training, report)
             yield {"kind": REPORT, "metrics": _metrics(report), "worker": worker}
+            worker = {}
             saving.after_report(training)
         yield {"kind": ENDED, "worker": worker}
     except Exception as error:  # whatever training raises is that trial's failure, not the worker's
-        yield _describe_failure(error)
+        yield {**_describe_failure(error), "worker": worker}
 
 
 def _saving_of(payload: Payload, config: Mapping[str, Any], recipe: Recipe) -> Saving:
@@ -109,16 +121,21 @@ def _saving_of(payload: Payload, config: Mapping[str, Any], recipe: Recipe) -> S
     )
 
 
-def _prepare(payload: Payload) -> dict[str, Any]:
+def _prepare(payload: Payload) -> None:
     _set_num_threads(payload.threads)
     if payload.code is not None:
         payload.code.load()
     models, datasets = cloudpickle.loads(payload.registered)
     _register(models, datasets)
+
+
+@cache
+def _describe_worker(device: str) -> Mapping[str, Any]:
+    """Where this process runs; asked for once."""
     return {
         "node": ray.util.get_node_ip_address(),
         "hostname": socket.gethostname(),
-        "device": _describe_device(payload.device),
+        "device": _describe_device(device),
     }
 
 
@@ -165,7 +182,14 @@ def _torch_version() -> str | None:
 
 def _metrics(report: Any) -> dict[str, Any]:
     names = {"epoch", *REPORT_COLUMNS, *METRICS}
-    return {name: getattr(report, name) for name in names if hasattr(report, name)}
+    return {name: _plain(getattr(report, name)) for name in names if hasattr(report, name)}
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy or torch as Python's; anything else that JSON does not know as its text."""
+    if hasattr(value, "item"):
+        value = value.item()
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
 
 
 def _describe_failure(error: Exception) -> dict[str, Any]:
