@@ -63,11 +63,13 @@ class SessionSettings:
     Attributes:
         max_attempts: starts of one trial before a crash of its worker fails it.
         max_failed_in_a_row: trials that fail one after the other before the run ends.
-        detail: what else the session's event should show (workers, resources).
+        max_device_s: seconds that trials may hold their resources, over all sessions of the study; None for
+        any. detail: what else the session's event should show (workers, resources).
     """
 
     max_attempts: int = 3
     max_failed_in_a_row: int = 5
+    max_device_s: float | None = None
     detail: Mapping[str, object] = field(default_factory=dict)
 
 

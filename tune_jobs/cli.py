@@ -97,6 +97,11 @@ def cli() -> None:
     "--max-failed-in-a-row", type=int, default=5, show_default=True, help="Failed trials that end the run."
 )
 @click.option(
+    "--max-device-hours",
+    type=float,
+    help="Hours that trials may hold their workers, over all runs of the study.",
+)
+@click.option(
     "--checkpoint-period",
     "checkpoint_period_s",
     type=float,

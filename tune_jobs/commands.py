@@ -30,6 +30,7 @@ SETTING_OPTIONS = (
     "address",
     "max_failures",
     "max_failed_in_a_row",
+    "max_device_hours",
     "checkpoint_period_s",
     "keep_checkpoints",
 )
@@ -92,6 +93,12 @@ def print_outcome(outcome: Any, form: str, *, again: str) -> None:
     click.echo(f"\nstore: {store.path}", err=True)
     click.echo("ask it, for instance:", err=True)
     click.echo(f"  {_example_query(outcome.store, study.name)}", err=True)
+    if outcome.limit_reached:
+        click.echo(
+            f"the limit of device-hours is reached after {progress.trained} of {progress.target} trials;"
+            " go on with a larger --max-device-hours",
+            err=True,
+        )
     if outcome.interrupted:
         click.echo(
             f"interrupted after {progress.trained} of {progress.target} trials; every finished one is in the"

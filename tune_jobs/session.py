@@ -90,6 +90,19 @@ class Session:
         return not self._live and not self._waiting and not self._wants_proposal()
 
     @property
+    def limit_reached(self) -> bool:
+        """Whether the trials have held their resources for as long as they may; the study can go on later."""
+        limit = self.settings.max_device_s
+        return limit is not None and self.device_s >= limit
+
+    @property
+    def device_s(self) -> float:
+        """Seconds that trials have held their resources, over all sessions, those in hand included."""
+        now = self._clock()
+        live = sum((now - live.handed_out_at).total_seconds() for live in self._live.values())
+        return live + sum(record.held_s for record in self.history.trials.values())
+
+    @property
     def live_numbers(self) -> tuple[int, ...]:
         """The trials that workers hold."""
         return tuple(self._live)

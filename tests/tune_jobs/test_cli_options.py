@@ -8,6 +8,7 @@ OPTIONS = {
     "run": {
         "--address", "--checkpoint-period", "--cpus-per-trial", "--data-dir", "--dataset", "--device",
         "--download", "--dry-run", "--epochs", "--fix", "--format", "--gpus-per-trial", "--keep-checkpoints",
+        "--max-device-hours",
         "--max-failed-in-a-row", "--max-failures", "--max-macs", "--max-parameters", "--min-macs", "--name",
         "--no-asha", "--precision", "--sampler", "--seed", "--store", "--trials", "--workers",
     },

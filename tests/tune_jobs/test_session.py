@@ -249,6 +249,19 @@ def test_events_tell_when_attempts_began_and_ended() -> None:
     assert all(e.duration_s is not None and e.duration_s > 0 for e in events[1:])
 
 
+def test_limit_of_device_time_counts_all_sessions() -> None:
+    log = MemoryLog()
+    settings = SessionSettings(max_device_s=60)
+    session = Session(a_study(), log, settings=settings, clock=Clock())
+    while not session.limit_reached and (attempt := session.next_attempt()) is not None:
+        play_attempt(session, attempt)
+    assert 60 <= session.device_s < 60 + 30
+    again = Session(a_study(), log, log.rows[:], settings=settings, clock=Clock())
+    assert again.limit_reached
+    assert again.device_s == pytest.approx(sum(row.device_s for row in log.trials), abs=len(log.trials))
+    assert not Session(a_study(), log, log.rows[:], clock=Clock()).limit_reached
+
+
 def test_several_workers_hold_different_trials() -> None:
     log = MemoryLog()
     session = a_session(log)

@@ -47,7 +47,7 @@ class Bridge:
 
     @property
     def ending(self) -> bool:
-        return self.interrupted or self.error is not None
+        return self.interrupted or self.error is not None or self.session.limit_reached
 
     def suggest(self, tune_id: str) -> dict[str, Any] | str | None:
         """The config of the next attempt, `Searcher.FINISHED`, or None for not now."""

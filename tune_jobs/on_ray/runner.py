@@ -54,12 +54,13 @@ these."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
-    """How a run ended: its last progress, whether a signal ended it, and whether there was nothing to do."""
+    """How a run ended: its last progress, and what ended it if not its last trial."""
 
     study: Study
     store: str
     progress: Progress
     interrupted: bool = False
+    limit_reached: bool = False
     already_complete: bool = False
 
 
@@ -86,27 +87,13 @@ def run_study(
         _ending_signals() as signals,
     ):
         session = Session(
-            study,
-            writer,
-            writer.rows,
-            settings=SessionSettings(
-                max_attempts=settings.max_failures + 1,
-                max_failed_in_a_row=settings.max_failed_in_a_row,
-                detail={
-                    "workers": settings.workers,
-                    "cpus_per_trial": settings.cpus_per_trial,
-                    "gpus_per_trial": settings.gpus_per_trial,
-                },
-            ),
-            provenance=_provenance(),
+            study, writer, writer.rows, settings=_session_settings(settings), provenance=_provenance()
         )
-        if session.finished:
-            return RunOutcome(
-                study=study, store=settings.store, progress=session.progress(), already_complete=True
-            )
+        already_complete = session.finished
+        if already_complete or session.limit_reached:
+            return _outcome(session, settings, already_complete=already_complete)
         if settings.address is None and not _is_users_own(study):
             require_dataset(study.recipe.dataset, data_dir=settings.data_dir, download=settings.download)
-
         checkpoints = Checkpoints(store=os.path.abspath(settings.store), study=study.name)
         retention = Retention(checkpoints, keep=settings.keep_checkpoints)
 
@@ -117,9 +104,31 @@ def run_study(
 
         interrupted = _run_session(session, settings, code, signals, tick)
         retention.tidy(session.history)
-        return RunOutcome(
-            study=study, store=settings.store, progress=session.progress(), interrupted=interrupted
-        )
+        return _outcome(session, settings, interrupted=interrupted)
+
+
+def _session_settings(settings: RunSettings) -> SessionSettings:
+    hours = settings.max_device_hours
+    return SessionSettings(
+        max_attempts=settings.max_failures + 1,
+        max_failed_in_a_row=settings.max_failed_in_a_row,
+        max_device_s=None if hours is None else hours * 3600,
+        detail={
+            "workers": settings.workers,
+            "cpus_per_trial": settings.cpus_per_trial,
+            "gpus_per_trial": settings.gpus_per_trial,
+        },
+    )
+
+
+def _outcome(session: Session, settings: RunSettings, **how: bool) -> RunOutcome:
+    return RunOutcome(
+        study=session.study,
+        store=settings.store,
+        progress=session.progress(),
+        limit_reached=session.limit_reached and not session.finished,
+        **how,
+    )
 
 
 def _is_users_own(study: Study) -> bool:

@@ -23,6 +23,7 @@ class RunSettings:
         address: a running cluster's address; None for a Ray of its own on this machine.
         max_failures: crashes of its worker that a trial survives.
         max_failed_in_a_row: trials that fail one after the other before the run ends.
+        max_device_hours: hours that the study's trials may hold their resources, over all runs; None for any.
         checkpoint_period_s: seconds of training after which a trial is saved again; 0 saves each epoch.
         keep_checkpoints: how many of the best trials keep their weights.
     """
@@ -37,6 +38,7 @@ class RunSettings:
     address: str | None = None
     max_failures: int = 2
     max_failed_in_a_row: int = 5
+    max_device_hours: float | None = None
     checkpoint_period_s: float = 30.0
     keep_checkpoints: int = 3
 
@@ -57,6 +59,8 @@ class RunSettings:
             problems.append(f"max_failures must be at least 0, got {self.max_failures}")
         if self.max_failed_in_a_row < 1:
             problems.append(f"max_failed_in_a_row must be at least 1, got {self.max_failed_in_a_row}")
+        if self.max_device_hours is not None and not self.max_device_hours > 0:
+            problems.append(f"max_device_hours must be above 0, got {self.max_device_hours:g}")
         if self.checkpoint_period_s < 0:
             problems.append(f"checkpoint_period_s must be at least 0, got {self.checkpoint_period_s:g}")
         if self.keep_checkpoints < 0:

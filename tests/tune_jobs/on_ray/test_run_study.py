@@ -100,6 +100,21 @@ def test_changed_definition_is_refused_with_the_difference(tmp_path: Path) -> No
         run(curve_study(trials=2, seed=1), tmp_path)
 
 
+def test_limit_of_device_hours_ends_the_run_and_the_study_goes_on_later(tmp_path: Path) -> None:
+    study, store = curve_study(asha=None, trials=200), str(tmp_path / "store")
+    limited = RunSettings(store=store, workers=2, max_device_hours=3 / 3600)
+    outcome = run_study(study, limited, code=CODE)
+    assert outcome.limit_reached
+    assert 0 < outcome.progress.trained < 200
+    assert run_study(study, limited, code=CODE).progress.trained == outcome.progress.trained
+    later = run_study(
+        study.with_changes(trials=outcome.progress.trained + 2),
+        RunSettings(store=store, workers=2),
+        code=CODE,
+    )
+    assert not later.limit_reached
+
+
 def test_real_training_keeps_the_weights_of_the_best(tmp_path: Path) -> None:
     from eml_models.recipe import Recipe
     from tune_jobs.study import fit_recipe
