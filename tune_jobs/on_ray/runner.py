@@ -103,7 +103,7 @@ def run_study(
             on_progress(progress)
 
         interrupted = _run_session(session, settings, code, signals, tick)
-        retention.tidy(session.history)
+        tick(session.progress())
         return _outcome(session, settings, interrupted=interrupted)
 
 

@@ -22,27 +22,25 @@ def progress_line() -> Iterator[ProgressListener]:
     from rich.text import Text
 
     with Live(Text("starting Ray ..."), console=Console(stderr=True), auto_refresh=False) as live:
-        yield lambda progress: live.update(Text(describe(progress)), refresh=True)
+        yield lambda progress: live.update(Text(describe(progress), no_wrap=True), refresh=True)
 
 
 def describe(progress: Progress) -> str:
     """Trials done, how they ended, the best so far and the time left, in one line."""
-    parts = [
-        f"{progress.trained}/{progress.target} trials",
-        f"{progress.running} running",
-        f"{progress.completed} completed",
-        f"{progress.stopped} stopped",
-        f"{progress.failed} failed",
-    ]
-    if progress.infeasible:
-        parts.append(f"{progress.infeasible} infeasible")
+    counts = {
+        "running": progress.running,
+        "completed": progress.completed,
+        "stopped": progress.stopped,
+        "failed": progress.failed,
+        "infeasible": progress.infeasible,
+    }
+    shown = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    parts = [f"{progress.trained}/{progress.target} trials", *([shown] if shown else [])]
     if progress.best is not None:
         parts.append(f"best {format_value(progress.best)} (trial {progress.best_number})")
-    parts.append(f"{_clock(progress.elapsed_s)} elapsed")
     left = remaining_s(progress)
-    if left is not None:
-        parts.append(f"about {_clock(left)} left")
-    return " | ".join(parts)
+    time_left = f", {_clock(left)} left" if left else ""
+    return " | ".join([*parts, f"{_clock(progress.elapsed_s)}{time_left}"])
 
 
 def remaining_s(progress: Progress) -> float | None:

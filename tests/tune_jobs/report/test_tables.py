@@ -1,0 +1,111 @@
+"""Tables: three forms of the same rows, and the leaderboard's order."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tune_jobs.report.leaderboard import leaderboard, rungs, short_params, states
+from tune_jobs.report.tables import Table, format_value, render
+
+TABLE = Table(
+    title="all kinds",
+    columns=("name", "count", "value"),
+    rows=(("a", np.int64(1234), 0.123456789), ("b, c", None, math.nan), ("d", pd.NA, np.float64(1e-9))),
+)
+
+
+def test_json_and_csv_hold_every_digit_and_missing_as_missing() -> None:
+    assert json.loads(render(TABLE, "json")) == [
+        {"name": "a", "count": 1234, "value": 0.123456789},
+        {"name": "b, c", "count": None, "value": None},
+        {"name": "d", "count": None, "value": 1e-9},
+    ]
+    assert list(csv.reader(io.StringIO(render(TABLE, "csv")))) == [
+        ["name", "count", "value"],
+        ["a", "1234", "0.123456789"],
+        ["b, c", "", ""],
+        ["d", "", "1e-09"],
+    ]
+
+
+def test_text_has_a_title_a_header_and_a_line_a_row() -> None:
+    lines = [line for line in render(TABLE, "table").splitlines() if line.strip()]
+    assert lines[0] == "all kinds"
+    assert lines[1].split() == ["name", "count", "value"]
+    assert [line.split()[0] for line in lines[3:]] == ["a", "b,", "d"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "-"),
+        (True, "yes"),
+        (1234567, "1,234,567"),
+        (0.99651, "0.9965"),
+        (1e-9, "1e-09"),
+        (123456.0, "1.235e+05"),
+        (datetime(2026, 1, 2, 3, 4, 5), "2026-01-02T03:04:05"),
+        ("text", "text"),
+    ],
+)
+def test_values_are_short_for_people(value: object, shown: str) -> None:
+    assert format_value(value) == shown
+
+
+def frame(*rows: tuple[int, str, float | None]) -> pd.DataFrame:
+    same = {"epochs": 3, "train_s": 1.0, "macs": 5, "params": "{}"}
+    records = [
+        {"number": n, "state": s, "objective": o, "seq": n, "reason": f"because {n}", **same}
+        for n, s, o in rows
+    ]
+    return pd.DataFrame(records)
+
+
+def test_leaderboard_ranks_completed_trials_and_keeps_the_earlier_of_equals() -> None:
+    trials = frame((0, "completed", 0.5), (1, "stopped", 0.9), (2, "completed", 0.7), (3, "completed", 0.7))
+    table = leaderboard(trials, metric="val_accuracy")
+    assert [row[0] for row in table.rows] == [2, 3, 0]
+    assert "macs" not in table.columns
+    losses = leaderboard(trials, metric="val_loss", top=1)
+    assert [row[0] for row in losses.rows] == [0]
+
+
+def test_leaderboard_shows_stopped_trials_where_none_completed() -> None:
+    table = leaderboard(frame((0, "stopped", 0.5), (1, "failed", None)), metric="val_accuracy")
+    assert [row[0] for row in table.rows] == [0]
+    assert "stopped" in table.title
+
+
+def test_states_count_every_end_and_quote_the_last_reason() -> None:
+    table = states(frame((0, "completed", 0.5), (1, "failed", None), (2, "failed", None)))
+    assert [(row[0], row[1], row[-1]) for row in table.rows] == [
+        ("completed", 1, "because 0"),
+        ("failed", 2, "because 2"),
+    ]
+
+
+def test_rungs_show_who_went_on() -> None:
+    reports = pd.DataFrame(
+        {
+            "epoch": [1, 1, 1, 2],
+            "decision": ["stop", "continue", "stop", None],
+            "val_accuracy": [0.1, 0.9, 0.2, 0.9],
+        }
+    )
+    (row,) = rungs(reports, metric="val_accuracy").rows
+    assert row == (1, 3, 2, "0.1000 .. 0.2000", "0.9000 .. 0.9000")
+
+
+def test_params_fit_on_a_line() -> None:
+    assert (
+        short_params('{"learning_rate":0.0123456,"optimizer":"adam"}')
+        == "learning_rate=0.0123 optimizer=adam"
+    )
