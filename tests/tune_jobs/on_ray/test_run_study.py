@@ -101,18 +101,19 @@ def test_changed_definition_is_refused_with_the_difference(tmp_path: Path) -> No
 
 
 def test_limit_of_device_hours_ends_the_run_and_the_study_goes_on_later(tmp_path: Path) -> None:
-    study, store = curve_study(asha=None, trials=200), str(tmp_path / "store")
-    limited = RunSettings(store=store, workers=2, max_device_hours=3 / 3600)
-    outcome = run_study(study, limited, code=CODE)
-    assert outcome.limit_reached
-    assert 0 < outcome.progress.trained < 200
-    assert run_study(study, limited, code=CODE).progress.trained == outcome.progress.trained
-    later = run_study(
-        study.with_changes(trials=outcome.progress.trained + 2),
-        RunSettings(store=store, workers=2),
-        code=CODE,
-    )
-    assert not later.limit_reached
+    study, store = curve_study(asha=None), str(tmp_path / "store")
+    run_study(study.with_changes(trials=2), RunSettings(store=store, workers=2), code=CODE)
+    spent_s = float(TrialStore(store).trials()["device_s"].sum())
+    endless = study.with_changes(trials=100_000)
+    more = RunSettings(store=store, workers=2, max_device_hours=(spent_s + 1) / 3600)
+    limited = run_study(endless, more, code=CODE)
+    assert limited.limit_reached
+    assert 2 <= limited.progress.trained < 100_000
+    again = run_study(endless, more, code=CODE)
+    assert again.limit_reached
+    assert again.progress.trained == limited.progress.trained
+    later = study.with_changes(trials=limited.progress.trained + 2)
+    assert not run_study(later, RunSettings(store=store, workers=2), code=CODE).limit_reached
 
 
 def test_real_training_keeps_the_weights_of_the_best(tmp_path: Path) -> None:
