@@ -7,7 +7,7 @@ PACKAGES := eml_models tune_jobs
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help setup run test test-slow check fast bench clean
+.PHONY: help setup run test test-slow test-gpu check fast bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -33,6 +33,9 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow --timeout 3600
+
+test-gpu: $(READY)
+	$(BIN)/python -m pytest -m gpu
 
 fast: $(READY)
 	$(BIN)/python -m pytest -m "not ray and not slow and not gpu" -q
