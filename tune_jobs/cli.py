@@ -199,6 +199,21 @@ def export(study: str, trial: int, store: str, output: str) -> None:
 
 
 @cli.command()
+@click.argument("studies", metavar="[STUDY]...", nargs=-1)
+@STORE
+@FORMAT
+@click.option("--output", metavar="STORE", help="Write a compacted copy to another store and change nothing.")
+def compact(studies: tuple[str, ...], store: str, form: str, output: str | None) -> int:
+    """Make the many files of STUDY (default: all) few; readers may go on reading meanwhile.
+
+    A study that is being written is left as it is and named; then the exit code is 1.
+    """
+    from tune_jobs.study_commands import compact as compact_asked
+
+    return 0 if compact_asked(store, studies, form, output=output) else EXIT_FAILED
+
+
+@cli.command()
 @click.argument("study")
 @STORE
 @click.option("--yes", is_flag=True, help="Do not ask.")

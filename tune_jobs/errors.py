@@ -11,6 +11,7 @@
         ├── StoreError                    the store cannot be read or written
         │   ├── StoreLockedError          another living writer holds the study
         │   └── StoreCorruptError         a file of the store is damaged; names it
+    │       └── SegmentGoneError      it was there and is gone: a compaction or deletion; reading again helps
         └── RunFailedError                the search could not go on
 
 The command line shows the message without a traceback and exits with `exit_code(error)`.
@@ -47,6 +48,10 @@ class StoreLockedError(StoreError):
 
 class StoreCorruptError(StoreError):
     """A file of the store is damaged; the message names the file and what is still readable."""
+
+
+class SegmentGoneError(StoreCorruptError):
+    """A published file went between listing and reading it; a reader looks again."""
 
 
 class RunFailedError(TuneJobsError):

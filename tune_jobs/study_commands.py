@@ -1,8 +1,9 @@
-"""The commands on one stored study or trial: audit, replay, export, delete. Called by `tune_jobs.cli`."""
+"""The commands on what is stored: audit, replay, export, compact, delete. Called by `tune_jobs.cli`."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -11,8 +12,10 @@ from eml_models.errors import InvalidValueError, UnknownNameError
 from tune_jobs.audit import audit
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.definition import study_from_definition
+from tune_jobs.errors import StoreLockedError
 from tune_jobs.replay import COMPARED, iter_replay, list_changes, stored_trial
 from tune_jobs.report.tables import Table, render
+from tune_jobs.store.compact import compact_into, compact_study
 from tune_jobs.store.deletion import delete_study
 from tune_jobs.store.reader import TrialStore
 
@@ -75,6 +78,32 @@ def export_trial(store: str, name: str, number: int, output: str) -> None:
         raise InvalidValueError(f"{output} is there already; choose another --output")
     shutil.copyfile(source, output)
     click.echo(f"wrote {output}; load it with eml_models.load_trained({output!r})", err=True)
+
+
+def compact(store: str, names: Sequence[str], form: str, *, output: str | None = None) -> bool:
+    """Compact studies, or all; True if none had to be left out because it is being written.
+
+    Raises:
+        UnknownNameError: the store holds no such study.
+    """
+    known = list(TrialStore(store).studies()["study"])
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("study", name, known)
+    rows, left_out = [], 0
+    for name in dict.fromkeys(names or known):
+        try:
+            done = compact_study(store, name) if output is None else compact_into(store, name, output)
+        except StoreLockedError as error:
+            click.echo(f"left as it is: {error}", err=True)
+            left_out += 1
+            continue
+        rows.append((name, done.num_rows, done.files_before, done.files_after))
+        for problem in done.problems:
+            click.echo(f"warning: {problem}", err=True)
+    columns = ("study", "rows", "files_before", "files_after")
+    click.echo(render(Table(columns=columns, rows=tuple(rows)), form), nl=False)
+    return not left_out
 
 
 def delete(store: str, name: str, *, yes: bool) -> None:

@@ -13,7 +13,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from eml_models.recipe import Recipe
-from tune_jobs.errors import StoreLockedError
+from tune_jobs.errors import StoreError, StoreLockedError
 from tune_jobs.space import Float, Space
 from tune_jobs.store.batches import PublishPolicy
 from tune_jobs.store.files import Files, Lock
@@ -60,6 +60,16 @@ class MemoryFiles:
     def move(self, key: str, target: str) -> None:
         self.put(target, self.read(key) or b"", scratch="")
         self.remove(key)
+
+    def remove_folder(self, key: str) -> None:
+        if self.exists(key):
+            self.fs.rm(f"/{key}", recursive=True)
+
+    def sync_folder(self, key: str) -> None:
+        """Nothing: what was removed is gone."""
+
+    def exchange_folders(self, current: str, new: str, *, old: str) -> None:
+        raise StoreError("a store in memory has no folders to exchange")
 
     def open_append(self, key: str) -> MemoryAppend:
         assert not self.exists(key)

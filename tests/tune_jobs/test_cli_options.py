@@ -16,6 +16,7 @@ OPTIONS = {
     "show": {"--audit", "--format", "--store", "--top"},
     "replay": {"--data-dir", "--device", "--format", "--store"},
     "export": {"--output", "--store"},
+    "compact": {"--format", "--output", "--store"},
     "delete": {"--store", "--yes"},
     "query": {"--format", "--store"},
 }  # fmt: skip

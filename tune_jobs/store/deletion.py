@@ -20,6 +20,7 @@ from tune_jobs.store.layout import (
     STUDIES,
     journal_folder,
     lock_key,
+    old_folder,
     scratch_folder,
     table_folder,
 )
@@ -53,6 +54,7 @@ def delete_study(store: str | os.PathLike[str] | Files, study: str) -> Deleted:
         keys = _list_keys(files, study)
         for key in keys:
             files.remove(key)
+        files.remove_folder(old_folder(study))
     finally:
         lock.release()
     return Deleted(existed=True, num_files=len(keys))

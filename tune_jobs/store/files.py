@@ -62,6 +62,21 @@ class Files(Protocol):
     def move(self, key: str, target: str) -> None:
         """Move a file, over one of the same name."""
 
+    def remove_folder(self, key: str) -> None:
+        """Remove a folder with all that is in it; one that is gone already is fine."""
+
+    def sync_folder(self, key: str) -> None:
+        """Make what was removed from a folder stay removed, also if the machine dies."""
+
+    def exchange_folders(self, current: str, new: str, *, old: str) -> None:
+        """Put folder `new` in the place of `current`, which becomes `old`: to others in one step.
+
+        Where the file system has no such step it takes two, and killed in between there is only `old`.
+
+        Raises:
+            StoreError: this kind of store has no folders to exchange.
+        """
+
     def open_append(self, key: str) -> AppendFile:
         """A new file to append to; its name is on disk when this returns."""
 

@@ -8,6 +8,7 @@
     _wal/s-NAME/lock                         held by the study's living writer
     _wal/damaged/...                         journals that were set aside
     _tmp/s-NAME/...                          files on their way
+    _old/s-NAME/...                          what the last compaction replaced
 
 `<writer>` begins with the first `seq` that the writer may give, so files sort in the order of their rows.
 """
@@ -19,12 +20,15 @@ import secrets
 STUDIES = "studies"
 WAL = "_wal"
 SCRATCH = "_tmp"
+OLD = "_old"
 CREATION_LOCK = f"{WAL}/creation.lock"
 SLUG = "study_slug=s-"
 SEGMENT_SUFFIX = ".parquet"
 JOURNAL_SUFFIX = ".jsonl"
 NO_ROWS = "0000000000-no-rows"
 """The segment without rows that each table of a new study gets: polars and DuckDB fail on an empty folder."""
+COMPACTED = "0000000000-compacted-"
+"""How the names of compacted segments begin."""
 
 
 def table_folder(table: str, study: str) -> str:
@@ -67,6 +71,11 @@ def scratch_folder(study: str) -> str:
     return f"{SCRATCH}/s-{study}"
 
 
+def old_folder(study: str) -> str:
+    """Where the files that a compaction replaced lie until the study is written again."""
+    return f"{OLD}/s-{study}"
+
+
 def damaged_key(key: str) -> str:
     """Where a damaged journal is set aside."""
     return f"{WAL}/damaged/{key.removeprefix(WAL + '/')}"
@@ -75,6 +84,11 @@ def damaged_key(key: str) -> str:
 def new_writer(first_seq: int) -> str:
     """A name that no other writer has."""
     return f"{first_seq:010d}-{secrets.token_hex(4)}"
+
+
+def compacted_name(ticket: str, index: int) -> str:
+    """The name of a compacted file, from 0; it sorts before every batch, as its rows do."""
+    return f"{COMPACTED}{ticket}-{index:04d}"
 
 
 def batch_name(writer: str, number: int) -> str:

@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from pathlib import Path
 import pyarrow.fs as pafs
 
 from tune_jobs.errors import StoreError, StoreLockedError
+from tune_jobs.store.swapping import swap_paths
 
 LOCK_POLL_S = 0.01
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -97,6 +99,26 @@ class LocalFiles:
         with explained("move", self.root / key):
             os.replace(self.root / key, self.root / target)
             _sync_folder((self.root / target).parent)
+
+    def remove_folder(self, key: str) -> None:
+        path = self.root / key
+        with explained("remove", path), suppress(FileNotFoundError):
+            shutil.rmtree(path)
+
+    def sync_folder(self, key: str) -> None:
+        with explained("sync", self.root / key):
+            _sync_folder(self.root / key)
+
+    def exchange_folders(self, current: str, new: str, *, old: str) -> None:
+        place, coming, going = (self.root / key for key in (current, new, old))
+        with explained("exchange", place):
+            if swap_paths(coming, place):
+                os.rename(coming, going)
+            else:
+                os.rename(place, going)
+                os.rename(coming, place)
+            for folder in {place.parent, coming.parent, going.parent}:
+                _sync_folder(folder)
 
     def open_append(self, key: str) -> LocalAppendFile:
         return LocalAppendFile(self.root / key)

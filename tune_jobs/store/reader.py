@@ -15,15 +15,16 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import pyarrow as pa
 
 from eml_models.errors import UnknownNameError
-from tune_jobs.errors import QueryError, StoreError
+from tune_jobs.errors import QueryError, SegmentGoneError, StoreError
 from tune_jobs.store import queries
 from tune_jobs.store.convert import rows_to_arrow
 from tune_jobs.store.definitions import Definitions, read_definition, read_definitions
@@ -35,6 +36,10 @@ from tune_jobs.store.snapshot import Segments, TableSnapshot, snapshot_rows, tak
 from tune_jobs.trial import Row
 
 LOG = logging.getLogger("tune_jobs.store")
+
+T = TypeVar("T")
+RETRY_AFTER_S = (0.0, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Waits between tries to read a study that is compacted meanwhile; an exchange takes some milliseconds."""
 
 
 class TrialStore:
@@ -81,28 +86,23 @@ class TrialStore:
 
     def trials(self, study: str | None = None) -> pd.DataFrame:
         """One row a trial that has ended, of one study or all, with a typed `param_` column a parameter."""
-        return self._frame("trials", study)
+        return self._while_compacting(lambda: self._frame("trials", study))
 
     def reports(self, study: str | None = None) -> pd.DataFrame:
         """One row an epoch of a trial."""
-        return self._frame("reports", study)
+        return self._while_compacting(lambda: self._frame("reports", study))
 
     def starts(self, study: str | None = None) -> pd.DataFrame:
         """One row an attempt: what was proposed, and when it was handed out."""
-        return self._frame("starts", study)
+        return self._while_compacting(lambda: self._frame("starts", study))
 
     def events(self, study: str | None = None) -> pd.DataFrame:
         """One row an event of the driver's sessions."""
-        return self._frame("events", study)
+        return self._while_compacting(lambda: self._frame("events", study))
 
     def rows(self, study: str) -> list[Row]:
         """Every acknowledged row of a study, over all tables, in `seq` order."""
-        self._require(study)
-        problems: list[str] = []
-        snapshot = take_snapshot(self._segments, tuple(ROW_TYPE_OF), study=study, problems=problems)
-        rows = snapshot_rows(snapshot, self._files, problems)
-        self._note(problems)
-        return rows
+        return self._while_compacting(lambda: self._read_rows(study))
 
     def sql(
         self, query: str, max_rows: int | None = None, *, limits: queries.QueryLimits | None = None
@@ -117,25 +117,46 @@ class TrialStore:
             QueryError: wrong SQL, several statements, one that returns no rows, or one that would leave the
                 views.
         """
+        limits = limits or queries.QueryLimits()
+        return as_frame(self._while_compacting(lambda: self._query(query, max_rows, limits)))
+
+    def _while_compacting(self, read: Callable[[], T]) -> T:
+        """What `read` returns, asked again while a compaction or a deletion takes files from under it."""
+        for wait_s in RETRY_AFTER_S:
+            try:
+                return read()
+            except SegmentGoneError:
+                self._segments.forget()
+                time.sleep(wait_s)
+        return read()
+
+    def _read_rows(self, study: str) -> list[Row]:
+        self._require(study)
+        problems: list[str] = []
+        snapshot = take_snapshot(self._segments, tuple(ROW_TYPE_OF), study=study, problems=problems)
+        rows = snapshot_rows(snapshot, self._files, problems)
+        self._note(problems)
+        return rows
+
+    def _query(self, query: str, max_rows: int | None, limits: queries.QueryLimits) -> pa.Table:
         problems: list[str] = []
         snapshot = take_snapshot(self._segments, tuple(ROW_TYPE_OF), problems=problems)
         self._note(problems)
         try:
-            answer = self._answer(query, snapshot, max_rows, limits)
+            return self._answer(query, snapshot, max_rows, limits)
         except QueryError:
             whole = {name: part.without_damaged(self._files, problems) for name, part in snapshot.items()}
             if sum(map(_num_segments, whole.values())) == sum(map(_num_segments, snapshot.values())):
                 raise
             self._note(problems)
-            answer = self._answer(query, whole, max_rows, limits)
-        return as_frame(answer)
+            return self._answer(query, whole, max_rows, limits)
 
     def _answer(
         self,
         query: str,
         snapshot: dict[str, TableSnapshot],
         max_rows: int | None,
-        limits: queries.QueryLimits | None,
+        limits: queries.QueryLimits,
     ) -> pa.Table:
         tables: dict[str, Any] = {name: part.dataset() for name, part in snapshot.items()}
         studies = self._definitions().studies.values()
@@ -144,7 +165,7 @@ class TrialStore:
             {STUDIES: rows_to_arrow(STUDIES, list(studies)), **tables},
             own_params=_own_params(studies),
             max_rows=max_rows,
-            limits=limits or queries.QueryLimits(),
+            limits=limits,
         )
 
     def _frame(self, table: str, study: str | None) -> pd.DataFrame:

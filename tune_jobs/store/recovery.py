@@ -14,8 +14,11 @@ from tune_jobs.store.layout import (
     damaged_key,
     journal_folder,
     journal_key,
+    old_folder,
     scratch_folder,
+    table_folder,
 )
+from tune_jobs.store.schema import ROW_TYPE_OF
 from tune_jobs.store.segments import publish
 
 
@@ -23,6 +26,7 @@ def recover(files: Files, study: str) -> list[str]:
     """Publish and remove the journals of a study whose lock the caller holds; returns what went wrong, in
     words."""
     problems = []
+    mend_folders(files, study)
     for batch in list_batches(files, study):
         key = journal_key(study, batch)
         content = read_journal(files.read(key) or b"", files.describe(key))
@@ -36,9 +40,20 @@ def recover(files: Files, study: str) -> list[str]:
             )
         else:
             files.remove(key)
-    for name in files.list_names(scratch_folder(study)):
-        files.remove(f"{scratch_folder(study)}/{name}")
+    files.remove_folder(old_folder(study))
+    files.remove_folder(scratch_folder(study))
+    files.make_folder(scratch_folder(study))
     return problems
+
+
+def mend_folders(files: Files, study: str) -> None:
+    """Put back a table's folder that a compaction moved away and then could not replace."""
+    for table in ROW_TYPE_OF:
+        if files.exists(table_folder(table, study)):
+            continue
+        moved = [name for name in files.list_names(old_folder(study)) if name.startswith(f"{table}-")]
+        for name in moved[-1:]:
+            files.move(f"{old_folder(study)}/{name}", table_folder(table, study))
 
 
 def list_batches(files: Files, study: str) -> list[str]:

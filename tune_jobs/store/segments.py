@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from tune_jobs.errors import StoreCorruptError
+from tune_jobs.errors import SegmentGoneError, StoreCorruptError
 from tune_jobs.store.convert import rows_to_arrow
 from tune_jobs.store.files import Files
 from tune_jobs.store.layout import NO_ROWS, scratch_folder, segment_key, table_folder
@@ -58,8 +58,8 @@ def put_rows(files: Files, key: str, table: str, rows: Sequence[StoredRow], *, s
     files.put(key, parquet_bytes(table, rows_to_arrow(table, rows)), scratch=scratch_folder(study))
 
 
-def parquet_bytes(table: str, data: pa.Table) -> bytes:
-    """A Parquet file of rows of a table."""
+def parquet_bytes(table: str, data: pa.Table, *, rows_per_group: int | None = None) -> bytes:
+    """A Parquet file of rows of a table, in row groups of at most so many rows."""
     doubles = [field.name for field in data.schema if pa.types.is_float64(field.type)]
     others = [field.name for field in data.schema if field.name not in doubles]
     sink = pa.BufferOutputStream()
@@ -73,7 +73,7 @@ def parquet_bytes(table: str, data: pa.Table) -> bytes:
         write_page_checksum=True,
         store_schema=False,
     ) as writer:
-        writer.write_table(data)
+        writer.write_table(data, row_group_size=rows_per_group)
         writer.add_key_value_metadata({VERSION_KEY: str(SCHEMA_VERSION), TABLE_KEY: table})
     return bytes(sink.getvalue())
 
@@ -83,10 +83,13 @@ def open_segment(files: Files, key: str, table: str) -> ds.ParquetFileFragment:
 
     Raises:
         StoreCorruptError: it is truncated, no Parquet file, or a file of another kind.
+        SegmentGoneError: it is not there (any more).
     """
     fragment = FORMAT.make_fragment(key, files.arrow())
     try:
         fragment.ensure_complete_metadata()
+    except FileNotFoundError as error:
+        raise SegmentGoneError(f"{files.describe(key)!r} is gone") from error
     except (pa.ArrowException, OSError) as error:
         raise StoreCorruptError(f"{files.describe(key)!r} cannot be read: {first_line(error)}") from error
     said = (fragment.metadata.metadata or {}).get(TABLE_KEY.encode(), b"").decode()
@@ -130,9 +133,12 @@ def check_pages(files: Files, table: str, fragment: ds.ParquetFileFragment) -> N
 
     Raises:
         StoreCorruptError: a page is damaged.
+        SegmentGoneError: it is not there any more.
     """
     try:
         fragment.to_table(schema=SCHEMAS[table])
+    except FileNotFoundError as error:
+        raise SegmentGoneError(f"{files.describe(fragment.path)!r} is gone") from error
     except (pa.ArrowException, OSError) as error:
         raise StoreCorruptError(
             f"{files.describe(fragment.path)!r} cannot be read: {first_line(error)}"

@@ -8,6 +8,9 @@ whose journal it read: they are seen as their journal was. A batch that was met 
 published in full, because its journal goes last. Listing and then reading only once misses rows, or shows a
 trial's reports and not its end.
 
+A study that is compacted meanwhile is noticed by its compacted files, which are others than those first met,
+or by a file that is gone: `SegmentGoneError`, and the reader takes a new snapshot.
+
 A damaged file is named in `problems`, and the rest is read. Called by `reader`, and by `writer` for the rows
 that a study begins with.
 """
@@ -20,13 +23,15 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from tune_jobs.errors import StoreCorruptError, StoreError
+from tune_jobs.errors import SegmentGoneError, StoreCorruptError, StoreError
 from tune_jobs.store.convert import rows_from_arrow, rows_to_arrow
 from tune_jobs.store.files import Files
 from tune_jobs.store.journal import JournalContent, read_journal
 from tune_jobs.store.layout import (
+    COMPACTED,
     SEGMENT_SUFFIX,
     journal_key,
+    old_folder,
     segment_key,
     study_of_folder,
     table_folder,
@@ -54,10 +59,16 @@ class Segments:
             self.opened[key] = open_segment(self.files, key, table)
         return self.opened[key]
 
+    def forget(self) -> None:
+        """Forget every footer; files may have gone."""
+        self.opened.clear()
+
     def open_if_whole(self, key: str, table: str, problems: list[str]) -> list[ds.ParquetFileFragment]:
         """The segment; nothing if it is damaged, which is added to `problems`."""
         try:
             return [self.open(key, table)]
+        except SegmentGoneError:
+            raise
         except StoreCorruptError as error:
             problems.append(str(error))
             return []
@@ -86,6 +97,8 @@ class TableSnapshot:
             try:
                 check_pages(files, self.table, segment)
                 whole.append(segment)
+            except SegmentGoneError:
+                raise
             except StoreCorruptError as error:
                 problems.append(str(error))
         return TableSnapshot(table=self.table, segments=tuple(whole), fresh=self.fresh)
@@ -102,7 +115,11 @@ class TableSnapshot:
 def take_snapshot(
     segments: Segments, tables: Sequence[str], *, study: str | None = None, problems: list[str]
 ) -> dict[str, TableSnapshot]:
-    """The named tables of one study, or of all; what cannot be read is added to `problems`."""
+    """The named tables of one study, or of all; what cannot be read is added to `problems`.
+
+    Raises:
+        SegmentGoneError: a study was compacted or deleted meanwhile; take another.
+    """
     studies = _list_studies(segments.files) if study is None else [study]
     instants = {name: _take_instant(segments.files, name, problems) for name in studies}
     return {table: _snapshot_table(segments, table, instants, problems) for table in tables}
@@ -140,9 +157,10 @@ def snapshot_rows(snapshot: dict[str, TableSnapshot], files: Files, problems: li
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instant:
-    """One study at one instant: its newest batch, and what its journals held."""
+    """One study at one instant: its newest batch, each table's compacted files, what its journals held."""
 
     newest: str
+    compacted: Mapping[str, Sequence[str]]
     journals: Mapping[str, JournalContent]
 
 
@@ -153,13 +171,16 @@ def _list_studies(files: Files) -> list[str]:
 
 
 def _take_instant(files: Files, study: str, problems: list[str]) -> Instant:
-    met = {
-        *list_batches(files, study)
-    }  # before the segments, else a batch that goes between the two is missed
-    met |= {batch for row_type in ROW_TYPES for batch in _list_published(files, row_type.table, study)}
+    # journals before the segments, else a batch that goes between the two is missed
+    met = {*list_batches(files, study)}
+    published = {row_type.table: _list_published(files, row_type.table, study) for row_type in ROW_TYPES}
+    met |= {batch for batches in published.values() for batch in batches}
     batches = list_batches(files, study)
-    journals = _read_journals(files, study, batches, problems)
-    return Instant(newest=max((*met, *batches), default=""), journals=journals)
+    return Instant(
+        newest=max((*met, *batches), default=""),
+        compacted={table: _compacted(batches) for table, batches in published.items()},
+        journals=_read_journals(files, study, batches, problems),
+    )
 
 
 def _read_journals(
@@ -189,6 +210,8 @@ def _snapshot_table(
     fresh: list[Row] = []
     for study, instant in instants.items():
         published = _list_published(segments.files, table, study)
+        if _compacted(published) != instant.compacted[table]:
+            raise SegmentGoneError(f"study {study!r} in {segments.files.describe('')!r} is being compacted")
         journals = {
             batch: content
             for batch, content in instant.journals.items()
@@ -203,4 +226,13 @@ def _snapshot_table(
 
 def _list_published(files: Files, table: str, study: str) -> list[str]:
     names = files.list_names(table_folder(table, study))
+    if not names and files.exists(old_folder(study)):
+        raise SegmentGoneError(
+            f"{files.describe(table_folder(table, study))!r} was moved away by a compaction that was cut"
+            " short; run compact again"
+        )
     return [name.removesuffix(SEGMENT_SUFFIX) for name in names if name.endswith(SEGMENT_SUFFIX)]
+
+
+def _compacted(batches: Sequence[str]) -> list[str]:
+    return [batch for batch in batches if batch.startswith(COMPACTED)]

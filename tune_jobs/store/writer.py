@@ -42,7 +42,7 @@ from tune_jobs.store.layout import (
     new_writer,
     scratch_folder,
 )
-from tune_jobs.store.recovery import recover
+from tune_jobs.store.recovery import mend_folders, recover
 from tune_jobs.store.segments import publish
 from tune_jobs.store.snapshot import read_published_rows
 from tune_jobs.study import Study
@@ -121,6 +121,7 @@ class StudyWriter:
         }
         lock = files.lock(lock_key(study.name), subject=f"study {study.name!r}", holder=holder)
         try:
+            mend_folders(files, study.name)
             create_or_check(files, study, versions=versions, now=now, holder=holder)
             return cls(files, study, lock, policy=policy or PublishPolicy(), elapsed=elapsed)
         except BaseException:

@@ -188,6 +188,15 @@ class CrashingFiles(LocalFiles):
         self.step()
         super().move(key, target)
 
+    def remove_folder(self, key: str) -> None:
+        self.step()
+        super().remove_folder(key)
+
+    def exchange_folders(self, current: str, new: str, *, old: str) -> None:
+        self.step()
+        super().exchange_folders(current, new, old=old)
+        self.step()
+
     def open_append(self, key: str) -> AppendFile:
         self.step()
         return CrashingAppend(self, Path(self.describe(key)))
@@ -222,7 +231,8 @@ def forbidden_changes(monkeypatch: Any) -> Iterator[None]:
         raise AssertionError(f"a reader tried to change the store: {args}")
 
     with monkeypatch.context() as patch:
-        for name in ("make_folder", "put", "remove", "move", "open_append", "lock"):
+        changes = ("make_folder", "put", "remove", "move", "open_append", "lock", "remove_folder")
+        for name in (*changes, "exchange_folders", "sync_folder"):
             patch.setattr(LocalFiles, name, refuse)
         yield
 
