@@ -5,22 +5,29 @@ Frozen values only; `LiveAttempt` is the one exception: the session's note of wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from eml_models.recipe import Recipe
 from tune_jobs.feasible import NetworkCost
+from tune_jobs.search.given import ToldTrial
+from tune_jobs.space import Params
 
 
 class Failure(StrEnum):
-    """Why an attempt failed; only a crash of its worker is tried again."""
+    """Why an attempt failed; only a crash of its worker or its silence is tried again."""
 
     DIVERGED = "diverged"
     RAISED = "raised"
     OUT_OF_MEMORY = "out of memory"
     CRASHED = "crashed"
+    HUNG = "hung"
+
+
+TRIED_AGAIN = frozenset({Failure.CRASHED, Failure.HUNG})
+"""Failures that may lie with the worker and not with the trial."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +71,21 @@ class SessionSettings:
         max_attempts: starts of one trial before a crash of its worker fails it.
         max_failed_in_a_row: trials that fail one after the other before the run ends.
         max_device_s: seconds that trials may hold their resources, over all sessions of the study; None for
-        any. detail: what else the session's event should show (workers, resources).
+            any.
+        points: to try before the sampler is asked; those that were enqueued or tried before are left out.
+        retry_failed: whether trials that failed (other than by divergence) are tried again, each in another.
+        origin: the study that `told` is from.
+        told: trials of another study to learn from; told once.
+        detail: what else the session's event should show (workers, resources).
     """
 
     max_attempts: int = 3
     max_failed_in_a_row: int = 5
     max_device_s: float | None = None
+    points: Sequence[Params] = ()
+    retry_failed: bool = False
+    origin: str | None = None
+    told: Sequence[ToldTrial] = ()
     detail: Mapping[str, object] = field(default_factory=dict)
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from tune_jobs.search.asha import decide
 from tune_jobs.search.history import History, params_from_json
-from tune_jobs.search.sampler import Sampler, build_sampler
+from tune_jobs.search.queue import QueueFirst
+from tune_jobs.search.sampler import Sampler
 from tune_jobs.study import Study
 from tune_jobs.trial import ReportRow, Row, StartRow, State, TrialRow
 
@@ -37,7 +38,7 @@ def audit(study: Study, rows: Iterable[Row]) -> Audit:
     for row in ordered:
         if (known := _history_seq(row)) is not None:
             asking[known].append(row)
-    history, sampler = History(study), build_sampler(study)
+    history, sampler = History(study), QueueFirst(study)
     differences: list[str] = []
     for seq in _known_before(asking, 0):
         differences += _check_all(study, history, sampler, asking[seq])

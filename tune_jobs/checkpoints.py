@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,14 @@ class Checkpoints:
         root = Path(self.store) / FOLDER / self.study
         names = os.listdir(root) if root.is_dir() else []
         return sorted(int(name) for name in names if name.isdigit())
+
+    def num_bytes(self, number: int) -> int:
+        """The size of a trial's files."""
+        size = 0
+        for path in self.folder(number).glob("*.pt"):
+            with suppress(FileNotFoundError):  # a worker may replace it meanwhile
+                size += path.stat().st_size
+        return size
 
     def remove_living(self, number: int) -> None:
         """Remove what an ended trial could have gone on from; its final weights stay."""

@@ -113,6 +113,26 @@ def cli() -> None:
 @click.option(
     "--keep-checkpoints", type=int, default=3, show_default=True, help="Best trials that keep their weights."
 )
+@click.option(
+    "--max-checkpoint-gb", type=float, metavar="GB", help="Size of the weights that the study may keep."
+)
+@click.option(
+    "--trial-timeout",
+    "trial_timeout_s",
+    type=float,
+    metavar="SECONDS",
+    help="Time without a report after which a trial is taken for hung and tried again.",
+)
+@click.option(
+    "--enqueue", metavar="FILE", help="Points to try first: JSON or CSV; what they leave out is drawn."
+)
+@click.option("--retry-failed", is_flag=True, help="Try the trials that failed again, each as a new trial.")
+@click.option(
+    "--warm-start", metavar="NAME", help="Learn from the trials of another study: NAME or STORE::NAME."
+)
+@click.option(
+    "--rename", is_flag=True, help="If the study's definition has changed, run it as NAME-2, NAME-3, ..."
+)
 @click.option("--dry-run", is_flag=True, help="Print the resolved study and stop.")
 def run(study: str, form: str, dry_run: bool, **options: Any) -> int:
     """Run STUDY, or continue it if the store holds it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,8 +11,10 @@ from typing import Any
 import click
 
 from eml_models.errors import InvalidValueError
+from tune_jobs.errors import StoreError
 from tune_jobs.feasible import parse_count, parse_macs
 from tune_jobs.on_ray.settings import RunSettings
+from tune_jobs.point_files import read_points
 from tune_jobs.report import leaderboard
 from tune_jobs.report.ledger import ledger
 from tune_jobs.report.tables import render
@@ -33,14 +36,39 @@ SETTING_OPTIONS = (
     "max_device_hours",
     "checkpoint_period_s",
     "keep_checkpoints",
+    "trial_timeout_s",
+    "retry_failed",
+    "warm_start",
 )
 
 
 def resolve(target: str, options: Mapping[str, Any]) -> tuple[Study, RunSettings, UserCode | None]:
     """The study that `target` names, changed by the command line's options, and how to run it."""
-    study, code = load_study(target)
-    settings = RunSettings(**{name: options[name] for name in SETTING_OPTIONS})
-    return apply_options(study, options), settings, code
+    found, code = load_study(target)
+    study = apply_options(found, options)
+    gigabytes = options["max_checkpoint_gb"]
+    settings = RunSettings(
+        max_checkpoint_bytes=None if gigabytes is None else int(gigabytes * 1e9),
+        points=tuple(read_points(options["enqueue"], study.space)) if options["enqueue"] else (),
+        **{name: options[name] for name in SETTING_OPTIONS},
+    )
+    if options["rename"]:
+        study = renamed(study, settings.store)
+    return study, settings, code
+
+
+def renamed(study: Study, store: str) -> Study:
+    """The study under the first of NAME, NAME-2, NAME-3, ... that is free or holds just this definition."""
+    try:
+        known = dict(TrialStore(store).studies()[["study", "fingerprint"]].itertuples(index=False, name=None))
+    except StoreError:
+        return study  # there is no store yet; whatever else is wrong with it, the writer will say
+    fingerprint = study.fingerprint()
+    names = itertools.chain([study.name], (f"{study.name}-{number}" for number in itertools.count(2)))
+    name = next(name for name in names if known.get(name, fingerprint) == fingerprint)
+    if name != study.name:
+        click.echo(f"study {study.name!r} has another definition in {store!r}: this is {name!r}", err=True)
+    return study.with_changes(name=name)
 
 
 def apply_options(study: Study, options: Mapping[str, Any]) -> Study:

@@ -6,6 +6,7 @@ The driver calls `Retention.tidy` now and then; files that a dead driver left ar
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable
 
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.search.history import History, TrialRecord
@@ -30,10 +31,12 @@ class Retention:
 
     Args:
         keep: how many of the best trials keep the weights after their last epoch.
+        max_bytes: size of all files of the study beyond which the worst of these go too; those of living
+            trials count and stay. None for any.
     """
 
-    def __init__(self, checkpoints: Checkpoints, *, keep: int) -> None:
-        self._checkpoints, self._keep = checkpoints, keep
+    def __init__(self, checkpoints: Checkpoints, *, keep: int, max_bytes: int | None = None) -> None:
+        self._checkpoints, self._keep, self._max_bytes = checkpoints, keep, max_bytes
         self._num_ended = -1
 
     def tidy(self, history: History) -> None:
@@ -43,7 +46,18 @@ class Retention:
             return
         self._num_ended = num_ended
         best = best_numbers(history, self._keep)
-        kept = {*best, *(record.number for record in history.unfinished())}
+        living = {record.number for record in history.unfinished()}
+        kept = {*best, *living}
         self._checkpoints.remove(number for number in self._checkpoints.numbers() if number not in kept)
         for number in best:
             self._checkpoints.remove_living(number)
+        if self._max_bytes is not None:
+            self._shrink(best, living, self._max_bytes)
+
+    def _shrink(self, best: list[int], living: Iterable[int], max_bytes: int) -> None:
+        """Remove the files of the best trials, the worst first, until what is left is small enough."""
+        size = sum(map(self._checkpoints.num_bytes, living))
+        for number in best:
+            size += self._checkpoints.num_bytes(number)
+            if size > max_bytes:
+                self._checkpoints.remove([number])

@@ -49,8 +49,10 @@ class RowBuilder:
         self._study, self._provenance, self._clock = study, provenance, clock
         self._session = uuid.uuid4().hex[:12]
 
-    def start(self, live: LiveAttempt, params: str, *, history_seq: int) -> StartRow:
-        """An attempt is handed out."""
+    def start(
+        self, live: LiveAttempt, params: str, *, history_seq: int, origin: str | None = None
+    ) -> StartRow:
+        """An attempt is handed out; `origin` names the other studies that its sampler knew."""
         attempt = live.attempt
         return StartRow(
             study=self._study.name,
@@ -61,6 +63,7 @@ class RowBuilder:
             params=params,
             recipe=attempt.recipe.to_json(),
             seed=attempt.recipe.seed,
+            warm_started_from=origin,
             started_at=live.handed_out_at,
         )
 
@@ -126,15 +129,20 @@ class RowBuilder:
         return self._of_attempt(live, EventKind.ATTEMPT_ENDED, detail)
 
     def session_event(
-        self, kind: EventKind, detail: Mapping[str, object], *, duration_s: float | None = None
+        self,
+        kind: EventKind,
+        detail: Mapping[str, object] | None = None,
+        *,
+        text: str | None = None,
+        duration_s: float | None = None,
     ) -> EventRow:
-        """Something of the whole session."""
+        """Something of the whole session; `text` is its detail as JSON already."""
         return EventRow(
             study=self._study.name,
             kind=kind,
             session=self._session,
             duration_s=duration_s,
-            detail=as_json_text(detail),
+            detail=as_json_text(detail or {}) if text is None else text,
             happened_at=self._clock(),
         )
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from tune_jobs.attempt import (
+    TRIED_AGAIN,
     Attempt,
     Failure,
     LiveAttempt,
@@ -25,8 +26,9 @@ from tune_jobs.errors import RunFailedError
 from tune_jobs.feasible import count_cost, refusal
 from tune_jobs.rows import RowBuilder, first_line, metrics_problem, number_of
 from tune_jobs.search.asha import Verdict, decide
+from tune_jobs.search.given import Point, points_as_json, told_as_json
 from tune_jobs.search.history import History, TrialRecord
-from tune_jobs.search.sampler import build_sampler
+from tune_jobs.search.queue import QueueFirst
 from tune_jobs.study import Study
 from tune_jobs.trial import Decision, EventKind, ReportRow, Row, State, as_json_text, trial_id
 
@@ -55,6 +57,9 @@ class Session:
         settings: how this run goes.
         provenance: what the driver knows of commit and versions.
         clock: the current UTC instant.
+
+    Attributes:
+        opened: whether it wrote that it began; then `close` is to write that it ended.
     """
 
     def __init__(
@@ -72,15 +77,41 @@ class Session:
         self.history = History.from_rows(study, rows)
         self._log, self._clock, self._began_at = log, clock, clock()
         self._build = RowBuilder(study, provenance or Provenance(), clock)
-        self._sampler = build_sampler(study)
+        self._sampler = QueueFirst(study)
         self._live: dict[int, LiveAttempt] = {}
         self._exhausted = False
         self._failed_in_a_row = 0
-        self._end_decided_trials()
-        self._trained_before = self.history.num_trained
+        self._begin()
+
+    def _begin(self) -> None:
+        """Take up what the store holds: write what a kill prevented, and what this run adds."""
         self._waiting = deque(record.number for record in self.history.unfinished())
-        if not self.finished:
-            self._record(self._build.session_event(EventKind.SESSION_STARTED, self.settings.detail))
+        given, decided = self._given_rows(), self._decided_rows()
+        self.opened = bool(given or decided) or not self.finished
+        if self.opened:
+            started = self._build.session_event(EventKind.SESSION_STARTED, self.settings.detail)
+            self._record(started, *decided, *given)
+        self._waiting = deque(record.number for record in self.history.unfinished())
+        self._trained_before = self.history.num_trained
+
+    def _given_rows(self) -> list[Row]:
+        """What the run's settings add to the study and no earlier run has added."""
+        history, settings, rows = self.history, self.settings, list[Row]()
+        points = [Point(params=params) for params in settings.points if not history.knows_point(params)]
+        if settings.retry_failed:
+            failed = (r for r in history.trials.values() if r.state is State.FAILED and not r.diverged)
+            points += [
+                Point(params=record.params, retry_of=record.number)
+                for record in failed
+                if record.number not in history.retried
+            ]
+        if points:
+            rows.append(self._build.session_event(EventKind.ENQUEUED, text=points_as_json(points)))
+        if settings.origin is not None and settings.origin not in history.origins:
+            metric = self.study.objective.metric
+            text = told_as_json(settings.origin, settings.told, metric=metric)
+            rows.append(self._build.session_event(EventKind.WARM_STARTED, text=text))
+        return rows
 
     # What to do next.
 
@@ -156,7 +187,8 @@ class Session:
         return self._hand_out(live, as_json_text(record.params), self.history.seq)
 
     def _hand_out(self, live: LiveAttempt, params: str, history_seq: int) -> Attempt:
-        self._record(self._build.start(live, params, history_seq=history_seq))
+        origin = ", ".join(self.history.origins) or None
+        self._record(self._build.start(live, params, history_seq=history_seq, origin=origin))
         self._live[live.attempt.number] = live
         return live.attempt
 
@@ -168,9 +200,10 @@ class Session:
             handed_out_at=self._clock(),
         )
 
-    def _end_decided_trials(self) -> None:
-        """End the trials whose last report was decided, but whose own row a kill prevented."""
-        for record in list(self.history.unfinished()):
+    def _decided_rows(self) -> list[Row]:
+        """The ends of trials whose last report was decided, but whose own row a kill prevented."""
+        rows: list[Row] = []
+        for record in self.history.unfinished():
             if not record.reports:
                 continue
             live = self._as_live(record, attempt=record.attempts)
@@ -179,7 +212,8 @@ class Session:
             verdict = Verdict(last.decision, last.decision_reason or "") if last.decision else None
             state, reason = _ending(live, verdict)
             if state is not None:
-                self._record(*self._end_rows(live, record.reports, state, reason))
+                rows += self._end_rows(live, record.reports, state, reason)
+        return rows
 
     # What attempts say.
 
@@ -240,7 +274,7 @@ class Session:
         live = self._live[number]
         rows: list[Row] = self._began(live, worker)
         reason = f"{failure} in attempt {live.attempt.attempt}: {first_line(error)}"
-        again = failure is Failure.CRASHED and live.attempt.attempt < self.settings.max_attempts
+        again = failure in TRIED_AGAIN and live.attempt.attempt < self.settings.max_attempts
         if again:
             rows.append(self._build.attempt_ended(live, reason))
         else:
@@ -264,6 +298,9 @@ class Session:
 
     def close(self, how: str) -> None:
         """Write that the session ended; `how` says why (finished, interrupted, failed)."""
+        if not self.opened:
+            return
+        self.opened = False
         seconds = (self._clock() - self._began_at).total_seconds()
         self._record(self._build.session_event(EventKind.SESSION_ENDED, {"how": how}, duration_s=seconds))
 

@@ -46,6 +46,8 @@ class EventKind(StrEnum):
     HEARTBEAT = "heartbeat"
     ATTEMPT_STARTED = "attempt_started"
     ATTEMPT_ENDED = "attempt_ended"
+    ENQUEUED = "enqueued"
+    WARM_STARTED = "warm_started"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +173,8 @@ class TrialRow:
 class EventRow:
     """Something that happened in a driver's session: its start and end, heartbeats, attempts on workers.
 
-    `detail` is JSON: for an attempt where it ran and how it ended, for a session its settings.
+    `detail` is JSON: for an attempt where it ran and how it ended, for a session its settings, for enqueued
+    points and trials of other studies what `tune_jobs.search.given` says.
     """
 
     table: ClassVar[str] = "events"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from session_testing import MemoryLog, a_study, play
+from session_testing import Clock, MemoryLog, a_study, play
 
 from eml_models.recipe import Recipe
 from eml_models.train import fit
@@ -106,3 +106,21 @@ def test_only_the_best_and_the_living_keep_files(checkpoints: Checkpoints) -> No
     assert checkpoints.numbers() == sorted([*(row.number for row in best), 16])
     assert (checkpoints.folder(16) / "attempt-1.pt").exists()
     assert [path.name for path in checkpoints.folder(best[0].number).iterdir()] == ["final-1.pt"]
+
+
+def test_size_limit_takes_the_worst_of_the_best_and_no_living_trial(checkpoints: Checkpoints) -> None:
+    log = MemoryLog()
+    study = a_study(asha=None, trials=4)
+    play(Session(study, log, clock=Clock()))
+    living = Session(study.with_changes(trials=5), log, log.rows[:], clock=Clock())
+    living.next_attempt()
+    for number in range(5):
+        checkpoints.folder(number).mkdir(parents=True)
+        (checkpoints.folder(number) / ("final-1.pt" if number < 4 else "attempt-1.pt")).write_bytes(
+            bytes(100)
+        )
+    best = best_numbers(living.history, 4)
+    Retention(checkpoints, keep=4, max_bytes=350).tidy(living.history)
+    assert checkpoints.numbers() == sorted([*best[:2], 4])
+    Retention(checkpoints, keep=4, max_bytes=0).tidy(living.history)
+    assert checkpoints.numbers() == [4]

@@ -8,7 +8,8 @@ OPTIONS = {
     "run": {
         "--address", "--checkpoint-period", "--cpus-per-trial", "--data-dir", "--dataset", "--device",
         "--download", "--dry-run", "--epochs", "--fix", "--format", "--gpus-per-trial", "--keep-checkpoints",
-        "--max-device-hours",
+        "--max-device-hours", "--enqueue", "--max-checkpoint-gb", "--rename", "--retry-failed",
+        "--trial-timeout", "--warm-start",
         "--max-failed-in-a-row", "--max-failures", "--max-macs", "--max-parameters", "--min-macs", "--name",
         "--no-asha", "--precision", "--sampler", "--seed", "--store", "--trials", "--workers",
     },

@@ -8,6 +8,7 @@ kept and ends the run in order; raised into Tune it would come back as text insi
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -39,11 +40,12 @@ class Bridge:
         interrupted: set by a signal handler; the run ends in order.
     """
 
-    def __init__(self, session: Session, *, workers: int) -> None:
-        self.session, self.workers = session, workers
+    def __init__(self, session: Session, *, workers: int, trial_timeout_s: float | None = None) -> None:
+        self.session, self.workers, self.trial_timeout_s = session, workers, trial_timeout_s
         self.error: Exception | None = None
         self.interrupted = False
         self._numbers: dict[str, int] = {}
+        self._heard_at: dict[str, float] = {}
 
     @property
     def ending(self) -> bool:
@@ -58,7 +60,7 @@ class Bridge:
         attempt = self._guarded(self.session.next_attempt)
         if attempt is None:
             return Searcher.FINISHED if self.ending or self.session.finished else None
-        self._numbers[tune_id] = attempt.number
+        self._numbers[tune_id], self._heard_at[tune_id] = attempt.number, time.monotonic()
         return {
             "trial_id": attempt.trial_id,
             "number": attempt.number,
@@ -68,19 +70,21 @@ class Bridge:
 
     def take_message(self, tune_id: str, result: Mapping[str, Any]) -> Decision:
         """Pass a worker's message to the session; STOP where the trial has ended."""
-        number = self._numbers[tune_id]
+        number, self._heard_at[tune_id] = self._numbers[tune_id], time.monotonic()
         message = json.loads(result[MESSAGE])
         worker = WorkerInfo(pid=result.get("pid"), **message["worker"])
         decision = self._guarded(lambda: self._dispatch(number, message, worker))
         return Decision.STOP if decision is None else decision
 
     def take_crash(self, tune_id: str, error: str) -> None:
-        """The attempt's worker process or node died."""
+        """The attempt's worker process or node died, or ended itself because nothing came of the trial."""
         number = self._numbers.get(tune_id)
-        if number is not None and number in self.session.live_numbers:
-            self._guarded(
-                lambda: self.session.record_failure(number, Failure.CRASHED, error, worker=WorkerInfo())
-            )
+        if number is None or number not in self.session.live_numbers:
+            return
+        failure, limit_s = Failure.CRASHED, self.trial_timeout_s
+        if limit_s is not None and time.monotonic() - self._heard_at[tune_id] >= limit_s:
+            failure, error = Failure.HUNG, f"no report for {limit_s:g} s, so its worker was ended\n{error}"
+        self._guarded(lambda: self.session.record_failure(number, failure, error, worker=WorkerInfo()))
 
     def _dispatch(self, number: int, message: Mapping[str, Any], worker: WorkerInfo) -> Decision:
         kind = message["kind"]

@@ -32,6 +32,7 @@ from tune_jobs.session import Session
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study import Study
 from tune_jobs.user_code import UserCode
+from tune_jobs.warm_start import read_source
 
 OBJECT_STORE_BYTES = 128 << 20
 """Ray's object store of a local run: trials report small dictionaries and no objects."""
@@ -82,20 +83,22 @@ def run_study(
         RunFailedError: the search could not go on.
     """
     settings = settings or RunSettings()
+    session_settings = _session_settings(study, settings)
     with (
         StudyWriter.open(settings.store, study, versions=_versions()) as writer,
         _ending_signals() as signals,
     ):
-        session = Session(
-            study, writer, writer.rows, settings=_session_settings(settings), provenance=_provenance()
-        )
+        session = Session(study, writer, writer.rows, settings=session_settings, provenance=_provenance())
         already_complete = session.finished
         if already_complete or session.limit_reached:
+            session.close("finished")
             return _outcome(session, settings, already_complete=already_complete)
         if settings.address is None and not _is_users_own(study):
             require_dataset(study.recipe.dataset, data_dir=settings.data_dir, download=settings.download)
         checkpoints = Checkpoints(store=os.path.abspath(settings.store), study=study.name)
-        retention = Retention(checkpoints, keep=settings.keep_checkpoints)
+        retention = Retention(
+            checkpoints, keep=settings.keep_checkpoints, max_bytes=settings.max_checkpoint_bytes
+        )
 
         def tick(progress: Progress) -> None:
             writer.publish_if_due()  # readers see rows in time while trials take long
@@ -107,12 +110,17 @@ def run_study(
         return _outcome(session, settings, interrupted=interrupted)
 
 
-def _session_settings(settings: RunSettings) -> SessionSettings:
+def _session_settings(study: Study, settings: RunSettings) -> SessionSettings:
+    source = settings.warm_start and read_source(study, settings.warm_start, store=settings.store)
     hours = settings.max_device_hours
     return SessionSettings(
         max_attempts=settings.max_failures + 1,
         max_failed_in_a_row=settings.max_failed_in_a_row,
         max_device_s=None if hours is None else hours * 3600,
+        points=settings.points,
+        retry_failed=settings.retry_failed,
+        origin=source.origin if source else None,
+        told=source.trials if source else (),
         detail={
             "workers": settings.workers,
             "cpus_per_trial": settings.cpus_per_trial,

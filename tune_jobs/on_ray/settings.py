@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from eml_models.errors import raise_if_any
 from tune_jobs.attempt import Progress
+from tune_jobs.space import Params
 
 ProgressListener = Callable[[Progress], None]
 
@@ -26,6 +27,11 @@ class RunSettings:
         max_device_hours: hours that the study's trials may hold their resources, over all runs; None for any.
         checkpoint_period_s: seconds of training after which a trial is saved again; 0 saves each epoch.
         keep_checkpoints: how many of the best trials keep their weights.
+        max_checkpoint_bytes: size that all weights of the study may have; the worst of the best go first.
+        trial_timeout_s: seconds without a report after which a trial is taken for hung; None for ever.
+        points: params to try before the sampler is asked.
+        retry_failed: whether failed trials are tried again.
+        warm_start: a study to learn from, ``NAME`` or ``STORE::NAME``.
     """
 
     store: str = "trials"
@@ -41,6 +47,11 @@ class RunSettings:
     max_device_hours: float | None = None
     checkpoint_period_s: float = 30.0
     keep_checkpoints: int = 3
+    max_checkpoint_bytes: int | None = None
+    trial_timeout_s: float | None = None
+    points: tuple[Params, ...] = ()
+    retry_failed: bool = False
+    warm_start: str | None = None
 
     def __post_init__(self) -> None:
         problems = []
@@ -65,4 +76,8 @@ class RunSettings:
             problems.append(f"checkpoint_period_s must be at least 0, got {self.checkpoint_period_s:g}")
         if self.keep_checkpoints < 0:
             problems.append(f"keep_checkpoints must be at least 0, got {self.keep_checkpoints}")
+        if self.max_checkpoint_bytes is not None and self.max_checkpoint_bytes < 0:
+            problems.append(f"max_checkpoint_bytes must be at least 0, got {self.max_checkpoint_bytes:,}")
+        if self.trial_timeout_s is not None and not self.trial_timeout_s > 0:
+            problems.append(f"trial_timeout_s must be above 0, got {self.trial_timeout_s:g}")
         raise_if_any("run settings", problems)

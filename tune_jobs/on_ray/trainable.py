@@ -7,16 +7,17 @@ survives from trial to trial; whatever a trial needs is set anew here.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import platform
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import ray
 from ray import cloudpickle, tune
@@ -32,7 +33,10 @@ from tune_jobs.saving import Saving
 from tune_jobs.study import METRICS, Study
 from tune_jobs.user_code import UserCode
 
+T = TypeVar("T")
+
 TRACEBACK_LINES = 12
+STDERR = 2
 MESSAGE = "message"
 """The one key of what a worker reports to Tune; its value is JSON."""
 
@@ -50,6 +54,7 @@ class Payload:
         threads: CPU threads a trial may use.
         device: ``cpu`` or ``cuda``.
         checkpoint_period_s: training time after which a trial is saved again.
+        trial_timeout_s: time without a report after which the worker ends itself; None for ever.
     """
 
     code: UserCode | None
@@ -61,6 +66,7 @@ class Payload:
     download: bool
     checkpoints: Checkpoints
     checkpoint_period_s: float
+    trial_timeout_s: float | None = None
 
 
 def build_payload(study: Study, code: UserCode | None, **settings: Any) -> Payload:
@@ -75,14 +81,32 @@ def build_trainable(payload: Payload) -> Callable[[dict[str, Any]], None]:
     """A function trainable for `ray.tune`; its config holds ``recipe`` (JSON) and the attempt's names."""
 
     def train_trial(config: dict[str, Any]) -> None:
-        for message in iter_messages(payload, config):
+        for message in while_watched(iter_messages(payload, config), payload.trial_timeout_s):
             # one text: Tune flattens dictionaries and keeps statistics of each number in them
             tune.report({MESSAGE: json.dumps(message)})
 
     return train_trial
 
 
-def iter_messages(payload: Payload, config: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+def while_watched(messages: Iterator[T], limit_s: float | None) -> Iterator[T]:
+    """The messages; if the next one takes longer than `limit_s` seconds, this process ends.
+
+    The watch runs in a thread that needs no Python, so a deadlock or a hung call of a library does not stop
+    it. It writes where the process stood to the worker's log. Waiting for the driver does not count.
+    """
+    while True:
+        if limit_s is not None:
+            faulthandler.dump_traceback_later(limit_s, exit=True, file=STDERR)
+        try:
+            message = next(messages)
+        except StopIteration:
+            return
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+        yield message
+
+
+def iter_messages(payload: Payload, config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """What one attempt says, epoch after epoch, and how it ended if not by its last epoch.
 
     The first message says where it runs.

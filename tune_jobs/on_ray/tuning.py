@@ -46,7 +46,7 @@ def fit_session(
         EmlError: what the session raised; Tune has ended in order by then.
     """
     gpus = _gpus_per_trial(settings)
-    bridge = Bridge(session, workers=_num_workers(settings, gpus))
+    bridge = Bridge(session, workers=_num_workers(settings, gpus), trial_timeout_s=settings.trial_timeout_s)
     checkpoints = Checkpoints(store=os.path.abspath(settings.store), study=session.study.name)
     payload = build_payload(
         session.study,
@@ -57,6 +57,7 @@ def fit_session(
         download=settings.download,
         checkpoints=checkpoints,
         checkpoint_period_s=settings.checkpoint_period_s,
+        trial_timeout_s=settings.trial_timeout_s,
     )
     trainable = tune.with_resources(build_trainable(payload), {"cpu": settings.cpus_per_trial, "gpu": gpus})
     name = session.study.name  # Tune pickles what its options refer to

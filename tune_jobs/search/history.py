@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right, insort
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from eml_models.errors import InvalidValueError
+from tune_jobs.search.given import Point, ToldTrial, points_from_json, told_from_json
 from tune_jobs.space import Params
 from tune_jobs.study import Study
-from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow
+from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow, as_json_text
 
 DIVERGED = "diverged"
 """How the reason of a failed trial begins if its training diverged."""
@@ -115,6 +116,11 @@ class History:
         best: the completed trial with the best objective, the earlier one on ties.
         num_trained: ended trials that count towards the study's trials.
         next_number: of the next proposal.
+        enqueued: points that are to be tried before the sampler is asked, in order.
+        num_dequeued: proposals so far that were such points.
+        retried: failed trials in whose place another is tried; they no longer count as trained.
+        told: trials of other studies, to learn from.
+        origins: where they are from.
         failed_in_a_row: trials that failed since the last one that ran to an end; a diverged one neither
             counts nor ends the row.
     """
@@ -128,6 +134,12 @@ class History:
         self.best: TrialRecord | None = None
         self.num_trained = 0
         self.next_number = 0
+        self.enqueued: deque[Point] = deque()
+        self.num_dequeued = 0
+        self.retried: set[int] = set()
+        self._known_points: set[str] = set()
+        self.told: list[ToldTrial] = []
+        self.origins: list[str] = []
         self.failed_in_a_row = 0
         self._rung_epochs = study.rungs
         self._unfinished: set[int] = set()
@@ -167,6 +179,10 @@ class History:
             self._apply_event(row)
         self.seq = row.seq
 
+    def knows_point(self, params: Params) -> bool:
+        """Whether these params were enqueued before."""
+        return as_json_text(params) in self._known_points
+
     def unfinished(self) -> Iterator[TrialRecord]:
         """The trials that were handed out and have not ended, in order of number."""
         return (self.trials[number] for number in sorted(self._unfinished))
@@ -192,8 +208,7 @@ class History:
     def _apply_start(self, row: StartRow) -> None:
         record = self.trials.get(row.number)
         if record is None:
-            record = _record_of(row, row.started_at)
-            self.next_number = max(self.next_number, row.number + 1)
+            record = self._propose(row, row.started_at)
         if record.end is not None:
             return
         self._unfinished.add(row.number)
@@ -204,6 +219,14 @@ class History:
             attempt_started_at=row.started_at,
             last_seen_at=row.started_at,
         )
+
+    def _propose(self, row: StartRow | TrialRow, at: datetime) -> TrialRecord:
+        """A proposal's first row: it takes the first enqueued point, if there is one."""
+        self.next_number = max(self.next_number, row.number + 1)
+        if self.enqueued:
+            self.enqueued.popleft()
+            self.num_dequeued += 1
+        return _record_of(row, at)
 
     def _apply_report(self, row: ReportRow) -> None:
         record = self._record(row, row.number)
@@ -229,8 +252,7 @@ class History:
         if record is None:
             if row.attempt:
                 raise InvalidValueError(f"row {row.seq} ends trial {row.number}, which never started")
-            record = _record_of(row, row.ended_at)
-            self.next_number = max(self.next_number, row.number + 1)
+            record = self._propose(row, row.ended_at)
         if record.end is not None:
             return
         record = replace(record, end=row, last_seen_at=row.ended_at)
@@ -252,6 +274,12 @@ class History:
         return best is None or self.study.objective.is_better(row.objective, best)
 
     def _apply_event(self, row: EventRow) -> None:
+        if row.kind is EventKind.ENQUEUED:
+            self._enqueue(points_from_json(row.detail))
+        elif row.kind is EventKind.WARM_STARTED:
+            origin, told = told_from_json(self.study, row)
+            self.origins.append(origin)
+            self.told += told
         if row.number is None or row.number not in self.trials:
             return
         record = self.trials[row.number]
@@ -260,6 +288,17 @@ class History:
         elif record.in_hand and row.attempt == record.attempts:
             seconds = _held_s(record) if row.duration_s is None else row.duration_s
             self.trials[row.number] = replace(record, in_hand=False, held_s=record.held_s + seconds)
+
+    def _enqueue(self, points: Iterable[Point]) -> None:
+        for point in points:
+            self.enqueued.append(point)
+            self._known_points.add(as_json_text(point.params))
+            if point.retry_of is None or point.retry_of in self.retried:
+                continue
+            failed = self.trials.get(point.retry_of)
+            if failed is not None and failed.state is State.FAILED:
+                self.retried.add(point.retry_of)
+                self.num_trained -= failed.trained
 
     def _record(self, row: Row, number: int) -> TrialRecord:
         if number not in self.trials:

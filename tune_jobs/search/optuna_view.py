@@ -37,6 +37,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.search.distributions import distributions_of, told_params
+from tune_jobs.search.given import ToldTrial
 from tune_jobs.search.history import History, TrialRecord
 from tune_jobs.study import Direction, Limits, Study
 from tune_jobs.trial import State, TrialRow
@@ -72,13 +73,31 @@ class OptunaView:
         self._study = study
         self._distributions = distributions_of(study.space)
         self._told: dict[int, tuple[TrialRecord, FrozenTrial]] = {}
+        self._elsewhere: list[tuple[ToldTrial, FrozenTrial]] = []
 
     def study_of(self, history: History, sampler: BaseSampler | None = None) -> optuna.Study:
         """The view of `history` as it is now; a later change of the history does not reach it."""
-        storage = HistoryStorage(self._study, self._trials(history))
+        storage = HistoryStorage(self._study, [*self._told_from_elsewhere(history), *self._trials(history)])
         return optuna.load_study(
             study_name=self._study.name, storage=storage, sampler=sampler, pruner=NopPruner()
         )
+
+    def _told_from_elsewhere(self, history: History) -> list[FrozenTrial]:
+        """Trials of other studies, numbered below zero."""
+        for index, trial in enumerate(history.told):
+            if index < len(self._elsewhere) and self._elsewhere[index][0] is trial:
+                continue
+            record = TrialRecord(
+                number=-2 - index,
+                trial_id=trial.end.trial_id,
+                params=trial.params,
+                first_started_at=trial.end.ended_at,
+                reports=(trial.last_report,) if trial.last_report else (),
+                end=trial.end,
+            )
+            told = trial, told_trial(self._study, record, self._distributions)
+            self._elsewhere[index:] = [told]
+        return [told for _, told in self._elsewhere[: len(history.told)]]
 
     def _trials(self, history: History) -> list[FrozenTrial]:
         told = {}

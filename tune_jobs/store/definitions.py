@@ -111,7 +111,8 @@ def _check_unchanged(files: Files, existing: StudyRow, study: Study) -> None:
         f"study {study.name!r} in {files.describe('')!r} has another definition:\n  - "
         + "\n  - ".join(changes)
         + "\nTrials of different definitions cannot be compared: give this one its own name with"
-        f" --name {study.name}-2, or undo the change"
+        f" --name {study.name}-2 (or let --rename choose one; --warm-start {study.name} lets it learn from"
+        " these), or undo the change"
     )
 
 

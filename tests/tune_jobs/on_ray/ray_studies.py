@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,13 +28,20 @@ def fit_curve(recipe: Recipe, **options: Any) -> Iterator[SimpleNamespace]:
 
 
 def fit_badly(recipe: Recipe, *, data_dir: str | None, **options: Any) -> Iterator[SimpleNamespace]:
-    """What `recipe.batch_size` says: 1 raises, 2 is NaN, 3 runs out of memory, 4 crashes twice, 5 always."""
+    """What `recipe.batch_size` says: 1 raises, 2 is NaN, 3 runs out of memory, 4 crashes twice, 5 always.
+
+    7 hangs at its first call, deaf to every signal that Python handles.
+    """
     if recipe.batch_size == 1:
         raise ValueError("a layer is missing")
     if recipe.batch_size == 3:
         raise MemoryError("no room")
     if recipe.batch_size == 5 or (recipe.batch_size == 4 and _num_crashes(Path(data_dir or ".")) < 2):
         os._exit(7)
+    if recipe.batch_size == 7 and _num_crashes(Path(data_dir or ".")) < 1:
+        lock = threading.Lock()
+        while lock.acquire():
+            """The second time it waits for ever."""
     yield SimpleNamespace(epoch=1, val_accuracy=float("nan") if recipe.batch_size == 2 else 0.5)
 
 

@@ -75,6 +75,24 @@ def test_each_way_to_fail_is_a_row_with_its_reason(tmp_path: Path) -> None:
     assert ends[6][0] == "completed"
 
 
+def test_hung_trial_is_ended_and_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "calls").mkdir()
+    store = run(bad_study(6, 7), tmp_path, trial_timeout_s=2.0, data_dir=str(tmp_path / "calls"))
+    trials = store.trials().set_index("param_batch_size")
+    assert dict(trials["state"]) == {6: "completed", 7: "completed"}
+    assert trials.loc[7, "attempt"] == 2
+    ends = store.events().query("kind == 'attempt_ended' and number == 1")["detail"]
+    assert "hung in attempt 1: no report for 2 s, so its worker was ended" in ends.iloc[0]
+
+
+def test_failed_trials_run_again_on_request(tmp_path: Path) -> None:
+    study = bad_study(1, 6)
+    run(study, tmp_path)
+    store = run(study, tmp_path, retry_failed=True)
+    assert [*store.trials().sort_values("number")["state"]] == ["failed", "completed", "failed"]
+    assert store.trials().set_index("number").loc[2, "param_batch_size"] == 1
+
+
 def test_too_many_failures_end_the_run_and_keep_their_rows(tmp_path: Path) -> None:
     space = Space(
         Choice("batch_size", (1,)), Choice("schedule", ("constant", "step", "cosine", "exponential"))

@@ -1,0 +1,153 @@
+"""What a search is given from outside: points to try first, and trials of other studies to learn from.
+
+Both reach the study as rows (events), so that every later proposal remains a function of the rows. This
+module converts them to an event's JSON and back; `history` folds the events, `queue` proposes the points, and
+`optuna_view` tells the trials.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from eml_models.errors import InvalidValueError
+from tune_jobs.space import Constant, Params, Space
+from tune_jobs.study import Study
+from tune_jobs.trial import EventRow, ReportRow, State, TrialRow, as_json_text
+
+MAX_TOLD = 500
+"""Trials of another study that are told: more make each proposal dearer and hardly better."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """Params to try before the sampler is asked; what they leave out is drawn.
+
+    Attributes:
+        retry_of: the failed trial that it takes the place of; that one no longer counts as trained.
+    """
+
+    params: Params
+    retry_of: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldTrial:
+    """A trial of another study, as far as a sampler learns from it.
+
+    Attributes:
+        end: the row that ended it.
+        last_report: its last report; None if it had none.
+    """
+
+    params: Params
+    end: TrialRow
+    last_report: ReportRow | None
+
+
+def check_point(space: Space, params: Mapping[str, object]) -> Params:
+    """A point with the space's own types.
+
+    Raises:
+        InvalidValueError: with all problems: unknown names, values out of range, a parameter that these
+            values rule out.
+    """
+    problems = [
+        f"{n}: not in this space; known: {', '.join(space.names)}" for n in params if n not in space.names
+    ]
+    point: Params = {}
+    for parameter in space.parameters:
+        if parameter.name not in params:
+            if isinstance(parameter, Constant):
+                point[parameter.name] = parameter.value
+            continue
+        value = params[parameter.name]
+        value = tuple(value) if isinstance(value, list) else value
+        if (problem := parameter.problem_of(value)) is not None:
+            problems.append(f"{parameter.name} {problem}")
+            continue
+        point[parameter.name] = parameter.canonical(value)  # type: ignore[arg-type]  # problem_of checked it
+        when = parameter.when
+        if when is not None and when.parameter in point and not when.holds(point):
+            problems.append(
+                f"{parameter.name} applies only where {when.parameter} is one of {list(when.values)}, got"
+                f" {point[when.parameter]!r}"
+            )
+    if problems:
+        raise InvalidValueError("; ".join(problems))
+    return {name: value for name, value in point.items() if name in params}
+
+
+def points_as_json(points: Iterable[Point]) -> str:
+    """The detail of an `ENQUEUED` event."""
+    return as_json_text({"points": [{"params": p.params, "retry_of": p.retry_of} for p in points]})
+
+
+def points_from_json(detail: str) -> list[Point]:
+    """The points of an `ENQUEUED` event."""
+    return [
+        Point(params=_as_params(point["params"]), retry_of=point["retry_of"])
+        for point in json.loads(detail)["points"]
+    ]
+
+
+def told_as_json(origin: str, told: Sequence[ToldTrial], *, metric: str) -> str:
+    """The detail of a `WARM_STARTED` event."""
+    return as_json_text({"from": origin, "trials": [_as_data(trial, metric) for trial in told]})
+
+
+def told_from_json(study: Study, event: EventRow) -> tuple[str, list[ToldTrial]]:
+    """The origin and the trials of a `WARM_STARTED` event."""
+    data = json.loads(event.detail)
+    metric = study.objective.metric
+    return data["from"], [_from_data(trial, metric, event.happened_at) for trial in data["trials"]]
+
+
+def _as_data(trial: ToldTrial, metric: str) -> dict[str, object]:
+    end, report = trial.end, trial.last_report
+    return {
+        "trial_id": end.trial_id,
+        "number": end.number,
+        "params": trial.params,
+        "state": str(end.state),
+        "reason": end.reason,
+        "objective": end.objective,
+        "macs": end.macs,
+        "parameters": end.parameters,
+        "epoch": report.epoch if report else None,
+        "value": getattr(report, metric) if report else None,
+    }
+
+
+def _from_data(data: Mapping[str, object], metric: str, at: datetime) -> ToldTrial:
+    known = {name: data[name] for name in ("trial_id", "number", "reason", "objective", "macs", "parameters")}
+    study = str(data["trial_id"]).rpartition("/")[0]
+    params = _as_params(data["params"])
+    end = TrialRow(
+        study=study,
+        attempt=1,
+        state=State(str(data["state"])),
+        params=as_json_text(params),
+        seed=0,
+        ended_at=at,
+        **known,  # type: ignore[arg-type]  # as they were written
+    )
+    report = None
+    if data["epoch"] is not None:
+        report = ReportRow(
+            study=study,
+            trial_id=end.trial_id,
+            number=end.number,
+            attempt=1,
+            epoch=data["epoch"],  # type: ignore[arg-type]  # as it was written
+            reported_at=at,
+            **{metric: data["value"]},  # type: ignore[arg-type]  # as it was written
+        )
+    return ToldTrial(params=params, end=end, last_report=report)
+
+
+def _as_params(data: object) -> Params:
+    assert isinstance(data, dict)
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}

@@ -1,0 +1,41 @@
+"""Enqueued points go before what the sampler would propose; a pure function of the history like the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tune_jobs.search.history import History
+from tune_jobs.search.sampler import Sampler, build_sampler
+from tune_jobs.space import Params
+from tune_jobs.study import SamplerName, Study
+
+
+class QueueFirst:
+    """A sampler behind a queue.
+
+    The sampler counts its own proposals: a grid leaves out no point because another one was enqueued.
+
+    Args:
+        build: makes the sampler of a study; what a point leaves out is drawn by one over the rest of the
+            space (at random where the study's own is a grid).
+    """
+
+    def __init__(self, study: Study, build: Callable[[Study], Sampler] = build_sampler) -> None:
+        self._study, self._build = study, build
+        self._sampler = build(study)
+
+    def propose(self, history: History, number: int) -> Params | None:
+        """Valid params for trial `number`, or None if the queue is empty and the space exhausted."""
+        if not history.enqueued:
+            return self._sampler.propose(history, number - history.num_dequeued)
+        point = history.enqueued[0]
+        space = self._study.space.fixed(point.params)
+        sampler = self._study.sampler
+        rest = self._study.with_changes(
+            space=space, sampler=SamplerName.RANDOM if sampler is SamplerName.GRID else sampler
+        )
+        return self._build(rest).propose(history, number)
+
+    def end_reason(self, number: int) -> str | None:
+        """Why there is no proposal for trial `number`; None if there is one."""
+        return self._sampler.end_reason(number)

@@ -1,0 +1,107 @@
+"""Which trials of one study another can learn from. Reads rows; the session writes what comes out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eml_models.errors import InvalidValueError
+from tune_jobs.search.given import MAX_TOLD, ToldTrial, check_point
+from tune_jobs.space import Constant, Params
+from tune_jobs.store.reader import TrialStore
+from tune_jobs.study import Study
+from tune_jobs.trial import ReportRow, Row, State, TrialRow
+
+SEPARATOR = "::"
+"""Between a store and a study's name; a path may hold single colons."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A study to learn from: its name, where it lies, and the trials that say something to the new one."""
+
+    origin: str
+    trials: tuple[ToldTrial, ...]
+    num_left_out: int
+
+
+def read_source(study: Study, text: str, *, store: str) -> Source:
+    """The trials of the study that `text` names (``NAME`` or ``STORE::NAME``).
+
+    Raises:
+        InvalidValueError: the study is this one, searches for another metric, or none of its trials fits.
+        UnknownNameError: the store holds no such study.
+        StoreError: there is no store.
+    """
+    other, separator, name = text.rpartition(SEPARATOR)
+    where = other if separator else store
+    if name == study.name and where == store:
+        raise InvalidValueError(f"study {name!r} cannot warm-start from itself; it knows its own trials")
+    opened = TrialStore(where)
+    metric = opened.definition(name)["objectives"][0]["metric"]
+    if metric != study.objective.metric:
+        raise InvalidValueError(
+            f"warm start needs the same objective: {name!r} searches {metric}, {study.name!r} searches"
+            f" {study.objective.metric}"
+        )
+    told, left_out = choose_told(study, opened.rows(name))
+    if not told:
+        raise InvalidValueError(
+            f"none of the {left_out} trials of {name!r} has params of this space"
+            f" ({', '.join(study.space.names)}); choose another study to warm-start from"
+        )
+    return Source(origin=text, trials=tuple(told), num_left_out=left_out)
+
+
+def choose_told(study: Study, rows: Iterable[Row]) -> tuple[list[ToldTrial], int]:
+    """The trials that fit the study's space, at most `MAX_TOLD`, and how many were left out.
+
+    A trial fits if its params, without those that this space does not have and with its constants, are a
+    point of the space. Failed trials teach nothing, except diverged ones. Beyond the most that are told, the
+    best half and the newest half are taken.
+    """
+    reports: dict[int, ReportRow] = {}
+    ends: list[TrialRow] = []
+    for row in rows:
+        if isinstance(row, TrialRow) and row.state in (State.COMPLETED, State.STOPPED, State.INFEASIBLE):
+            ends.append(row)
+        elif isinstance(row, ReportRow):
+            last = reports.get(row.number)
+            reports[row.number] = row if last is None or row.epoch > last.epoch else last
+    told = [
+        ToldTrial(params=params, end=end, last_report=reports.get(end.number))
+        for end in ends
+        if (params := _fitting(study, end)) is not None
+    ]
+    chosen = _most_telling(study, told)
+    return chosen, len(ends) - len(chosen)
+
+
+def _fitting(study: Study, end: TrialRow) -> Params | None:
+    data: Mapping[str, Any] = json.loads(end.params)
+    names = set(study.space.names)
+    known = {name: value for name, value in data.items() if name in names}
+    constants = {p.name: p.value for p in study.space.parameters if isinstance(p, Constant)}
+    try:
+        point = check_point(study.space, {**known, **{n: v for n, v in constants.items() if n in known}})
+        applying = {p.name for p in study.space.active({**constants, **point})}
+        return study.space.validated({**{n: v for n, v in constants.items() if n in applying}, **point})
+    except InvalidValueError:
+        return None
+
+
+def _most_telling(study: Study, told: list[ToldTrial]) -> list[ToldTrial]:
+    if len(told) <= MAX_TOLD:
+        return told
+    sign = -1.0 if study.objective.is_better(1.0, 0.0) else 1.0
+
+    def key(trial: ToldTrial) -> tuple[bool, float]:
+        value = trial.end.objective
+        return value is None, sign * (value or 0.0)
+
+    best = {id(trial) for trial in sorted(told, key=key)[: MAX_TOLD // 2]}
+    rest = [trial for trial in told if id(trial) not in best][-(MAX_TOLD - len(best)) :]
+    newest = {id(trial) for trial in rest}
+    return [trial for trial in told if id(trial) in best or id(trial) in newest]
