@@ -17,7 +17,7 @@ from tune_jobs.space import Constant, Params, Space
 from tune_jobs.study import Study
 from tune_jobs.trial import EventRow, ReportRow, State, TrialRow, as_json_text
 
-MAX_TOLD = 500
+MAX_TOLD = 250
 """Trials of another study that are told: more make each proposal dearer and hardly better."""
 
 

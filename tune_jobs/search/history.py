@@ -10,6 +10,7 @@ memory move of a few kilobytes).
 from __future__ import annotations
 
 import json
+import math
 from bisect import bisect_right, insort
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +20,7 @@ from datetime import datetime
 from eml_models.errors import InvalidValueError
 from tune_jobs.search.given import Point, ToldTrial, points_from_json, told_from_json
 from tune_jobs.space import Params
-from tune_jobs.study import Study
+from tune_jobs.study import Direction, Study
 from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow, as_json_text
 
 DIVERGED = "diverged"
@@ -102,6 +103,33 @@ class Rung:
     reports: dict[int, ReportRow] = field(default_factory=dict)
 
 
+NUM_BEST = 25
+"""So many of the best trials TPE tells from the rest, at most."""
+
+
+@dataclass(slots=True)
+class Ranking:
+    """The best ended trials, best first: completed ones by value, stopped ones as Optuna ranks pruned ones.
+
+    That is by their last epoch and then by its value. Kept as rows come, so that it costs the same however
+    long the history is.
+    """
+
+    completed: list[tuple[float, int]] = field(default_factory=list)
+    stopped: list[tuple[int, float, int]] = field(default_factory=list)
+
+    def add(self, record: TrialRecord, *, metric: str, sign: float) -> None:
+        """Add a trial that has just ended; `sign` makes smaller better."""
+        if record.state is State.COMPLETED and record.objective is not None:
+            insort(self.completed, (sign * record.objective, record.number))
+            del self.completed[NUM_BEST:]
+        elif record.state is State.STOPPED and record.reports:
+            last = record.reports[-1]
+            value = getattr(last, metric)
+            insort(self.stopped, (-last.epoch, math.inf if value is None else sign * value, record.number))
+            del self.stopped[NUM_BEST:]
+
+
 class History:
     """The fold of a study's rows.
 
@@ -134,6 +162,7 @@ class History:
         self.best: TrialRecord | None = None
         self.num_trained = 0
         self.next_number = 0
+        self._ranking = Ranking()
         self.enqueued: deque[Point] = deque()
         self.num_dequeued = 0
         self.retried: set[int] = set()
@@ -178,6 +207,12 @@ class History:
         else:
             self._apply_event(row)
         self.seq = row.seq
+
+    @property
+    def best_numbers(self) -> list[int]:
+        """The best completed trials and the best stopped ones, so many of each that TPE may call best."""
+        ranking = self._ranking
+        return [number for _, number in ranking.completed] + [number for _, _, number in ranking.stopped]
 
     def knows_point(self, params: Params) -> bool:
         """Whether these params were enqueued before."""
@@ -259,6 +294,8 @@ class History:
         self.trials[row.number] = record
         self._unfinished.discard(row.number)
         self.counts[row.state] += 1
+        sign = -1.0 if self.study.objective.direction is Direction.MAXIMIZE else 1.0
+        self._ranking.add(record, metric=self.study.objective.metric, sign=sign)
         self.num_trained += record.trained
         if row.state in (State.COMPLETED, State.STOPPED):
             self.failed_in_a_row = 0

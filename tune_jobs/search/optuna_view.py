@@ -23,7 +23,7 @@ unfinished          RUNNING with its reports so far; TPE keeps away from it (con
 from __future__ import annotations
 
 import copy
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -39,6 +39,7 @@ from eml_models.errors import InvalidValueError
 from tune_jobs.search.distributions import distributions_of, told_params
 from tune_jobs.search.given import ToldTrial
 from tune_jobs.search.history import History, TrialRecord
+from tune_jobs.search.shown import MAX_SHOWN, shown_trials
 from tune_jobs.study import Direction, Limits, Study
 from tune_jobs.trial import State, TrialRow
 
@@ -59,7 +60,7 @@ TOLD_STATES = {
 
 def as_optuna_study(study: Study, history: History, sampler: BaseSampler | None = None) -> optuna.Study:
     """The study that the sampler asks, to plot, to analyse or to copy; it cannot be written."""
-    return OptunaView(study).study_of(history, sampler)
+    return OptunaView(study).study_of(history, sampler, most=len(history.trials))
 
 
 class OptunaView:
@@ -75,9 +76,12 @@ class OptunaView:
         self._told: dict[int, tuple[TrialRecord, FrozenTrial]] = {}
         self._elsewhere: list[tuple[ToldTrial, FrozenTrial]] = []
 
-    def study_of(self, history: History, sampler: BaseSampler | None = None) -> optuna.Study:
-        """The view of `history` as it is now; a later change of the history does not reach it."""
-        storage = HistoryStorage(self._study, [*self._told_from_elsewhere(history), *self._trials(history)])
+    def study_of(
+        self, history: History, sampler: BaseSampler | None = None, *, most: int = MAX_SHOWN
+    ) -> optuna.Study:
+        """The view of `history` as it is now, of at most so many of its trials; it does not change later."""
+        trials = [*self._told_from_elsewhere(history), *self._trials(shown_trials(history, most=most))]
+        storage = HistoryStorage(self._study, trials)
         return optuna.load_study(
             study_name=self._study.name, storage=storage, sampler=sampler, pruner=NopPruner()
         )
@@ -99,14 +103,13 @@ class OptunaView:
             self._elsewhere[index:] = [told]
         return [told for _, told in self._elsewhere[: len(history.told)]]
 
-    def _trials(self, history: History) -> list[FrozenTrial]:
+    def _trials(self, records: Iterable[TrialRecord]) -> list[FrozenTrial]:
         told = {}
-        for number in sorted(history.trials):
-            record = history.trials[number]
-            known = self._told.get(number)
+        for record in records:
+            known = self._told.get(record.number)
             if known is None or known[0] is not record:
                 known = (record, told_trial(self._study, record, self._distributions))
-            told[number] = known
+            told[record.number] = known
         self._told = told
         return [trial for _, trial in told.values()]
 

@@ -22,6 +22,7 @@ from eml_models.errors import InvalidValueError
 from tune_jobs.search.distributions import distribution_of, joint_groups, only_value, value_of
 from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import OptunaView
+from tune_jobs.search.shown import MAX_SHOWN
 from tune_jobs.space import Constant, Params
 from tune_jobs.study import SamplerName, Study
 
@@ -59,11 +60,12 @@ class Tpe:
     """Optuna's TPE: multivariate, constant liar, with pruned and infeasible trials taken into account.
 
     Parameters that apply under the same condition are drawn jointly; conditional ones after those that they
-    depend on. Source: Bergstra et al. 2011; Watanabe 2023, arXiv 2304.11127.
+    depend on. It looks at no more than `most` trials (see `shown`). Source: Bergstra et al. 2011; Watanabe
+    2023, arXiv 2304.11127.
     """
 
-    def __init__(self, study: Study) -> None:
-        self._draw = Draw(study)
+    def __init__(self, study: Study, *, most: int = MAX_SHOWN) -> None:
+        self._draw = Draw(study, most=most)
         self._seed = study.seed
 
     def propose(self, history: History, number: int) -> Params:
@@ -138,8 +140,8 @@ class Grid:
 class Draw:
     """Draws the params of one proposal with an Optuna sampler, one group of the space after the other."""
 
-    def __init__(self, study: Study) -> None:
-        self._space = study.space
+    def __init__(self, study: Study, *, most: int = MAX_SHOWN) -> None:
+        self._space, self._most = study.space, most
         self._view = OptunaView(study)
         self._group_of = {
             parameter.name: {member.name: distribution_of(member) for member in group}
@@ -149,7 +151,7 @@ class Draw:
 
     def params(self, sampler: BaseSampler, history: History) -> Params:
         """One point of the space, valid and in its order."""
-        asked = self._view.study_of(history, sampler)
+        asked = self._view.study_of(history, sampler, most=self._most)
         trial = create_trial(state=TrialState.RUNNING)
         drawn: dict[str, object] = {}
         params: Params = {}
