@@ -1,0 +1,122 @@
+"""Real Ray nodes on this machine, to be killed: each a `ray start` of its own with its own ports."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+RAY = Path(sys.executable).with_name("ray")
+ENVIRONMENT = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+OBJECT_STORE_BYTES = 100 << 20
+PORTS = itertools.count(6400 + os.getpid() % 1500)
+
+
+@dataclass
+class Cluster:
+    """A head without CPUs and some nodes."""
+
+    temp: str
+    port: int = 0
+    head: subprocess.Popen[bytes] | None = None
+    nodes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start_head(self) -> None:
+        self.port, *agent = free_ports(4)
+        words = ["--head", f"--port={self.port}", "--num-cpus=0", f"--temp-dir={self.temp}"]
+        self.head = self._start([*words, "--include-dashboard=false"], agent)
+
+    def add_node(self, *, cpus: int = 1) -> subprocess.Popen[bytes]:
+        node = self._start([f"--address={self.address}", f"--num-cpus={cpus}"], free_ports(3))
+        self.nodes.append(node)
+        return node
+
+    def _start(self, words: list[str], ports: list[int]) -> subprocess.Popen[bytes]:
+        names = ("dashboard-agent-listen-port", "dashboard-agent-grpc-port", "metrics-export-port")
+        words += [f"--{name}={port}" for name, port in zip(names, ports, strict=True)]
+        words += [f"--object-store-memory={OBJECT_STORE_BYTES}", "--disable-usage-stats"]
+        return subprocess.Popen(
+            [str(RAY), "start", "--block", *words],
+            env=ENVIRONMENT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def wait_for(self, *, cpus: int, seconds: float = 90) -> None:
+        """Come back when the cluster has so many CPUs."""
+        code = (
+            "import ray, sys\n"
+            f"ray.init('{self.address}', logging_level='ERROR', log_to_driver=False)\n"
+            f"sys.exit(ray.cluster_resources().get('CPU', 0) < {cpus})"
+        )
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            words = [sys.executable, "-c", code]
+            with suppress(subprocess.TimeoutExpired):
+                if subprocess.run(words, env=ENVIRONMENT, capture_output=True, timeout=30).returncode == 0:
+                    return
+            time.sleep(0.5)
+        raise AssertionError(f"the cluster did not get {cpus} CPUs within {seconds} s")
+
+
+@contextmanager
+def cluster(*, nodes: int) -> Iterator[Cluster]:
+    """A cluster of one-CPU nodes; everything of it is ended afterwards."""
+    temp = tempfile.mkdtemp(prefix="r", dir="/tmp")  # Ray's sockets need a short path
+    made = Cluster(temp=temp)
+    try:
+        made.start_head()
+        for number in range(1, nodes + 1):  # one after the other: those that start at once may collide
+            made.add_node()
+            made.wait_for(cpus=number)
+        yield made
+    finally:
+        for process in (*made.nodes, made.head):
+            if process is not None:
+                kill_tree(process)
+        shutil.rmtree(temp, ignore_errors=True)
+
+
+def kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL a process with all its descendants, as a machine that loses power."""
+    pids = [process.pid, *descendants(process.pid)]
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+def descendants(pid: int) -> list[int]:
+    """The children of a process, and theirs."""
+    found = []
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            for child in (thread / "children").read_text().split():
+                found += [int(child), *descendants(int(child))]
+    return found
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that are free now, that nobody was given before, and that lie below those of Ray's workers."""
+    found: list[int] = []
+    while len(found) < count:
+        port = next(PORTS)
+        with suppress(OSError), socket.socket() as bound:
+            bound.bind(("127.0.0.1", port))
+            found.append(port)
+    return found

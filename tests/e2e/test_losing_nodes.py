@@ -1,0 +1,94 @@
+"""A node dies, the head dies: the study can be brought to its end, and nothing that was reported is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ray_nodes import ENVIRONMENT, Cluster, cluster, kill_tree
+
+from tune_jobs import TrialStore
+from tune_jobs.report.ledger import account
+
+pytestmark = [pytest.mark.ray, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
+
+WORDS = [sys.executable, "-m", "tune_jobs", "run", "digits-recipes", "--no-asha", "--epochs", "60"]
+WORDS += ["--trials", "4", "--workers", "2", "--checkpoint-period", "0", "--fix", "batch_size=32"]
+RECONNECT_S = "5"
+
+
+def begin(folder: Path, made: Cluster) -> subprocess.Popen[str]:
+    environment = {**ENVIRONMENT, "RAY_gcs_rpc_server_reconnect_timeout_s": RECONNECT_S}
+    return subprocess.Popen(
+        [*WORDS, "--address", made.address], cwd=folder, env=environment, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def wait_for_reports(folder: Path, process: subprocess.Popen[str], *, trials: int, epochs: int) -> None:
+    """Come back when so many trials have so many reports each."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if (folder / "trials" / "studies").exists():
+            counts = TrialStore(folder / "trials").reports().groupby("number").size()
+            if (counts >= epochs).sum() >= trials:
+                return
+        time.sleep(0.2)
+    raise AssertionError(f"no reports: {process.communicate()}")
+
+
+def check_complete(folder: Path) -> TrialStore:
+    store = TrialStore(folder / "trials")
+    trials, reports = store.trials(), store.reports()
+    assert sorted(trials["number"]) == [0, 1, 2, 3]
+    assert set(trials["state"]) <= {"completed", "failed"}
+    for trial in trials[trials["state"] == "completed"].itertuples():
+        own = reports[reports["number"] == trial.number].drop_duplicates("epoch")
+        assert sorted(own["epoch"]) == list(range(1, 61))
+    return store
+
+
+def test_trials_of_a_lost_node_go_on_elsewhere_from_their_checkpoints(tmp_path: Path) -> None:
+    with cluster(nodes=2) as made:
+        process = begin(tmp_path, made)
+        try:
+            wait_for_reports(tmp_path, process, trials=2, epochs=3)
+            kill_tree(made.nodes[1])
+            out, err = process.communicate(timeout=180)
+        finally:
+            kill_tree(process)  # type: ignore[arg-type]  # of text or bytes, it has a pid
+    assert process.returncode == 0, out + err
+    store = check_complete(tmp_path)
+    began = store.events().query("kind == 'attempt_started' and attempt > 1")
+    assert len(began)
+    assert (began["detail"].str.extract(r'"resumed_from_epoch":(\d+)')[0].astype(int) >= 2).all()
+    crashed = store.events().query("kind == 'attempt_ended'")["detail"].str.contains("crashed in attempt 1")
+    assert crashed.any()
+    assert account(store.rows("digits-recipes"))["redone"] > 0
+
+
+def test_without_its_head_the_run_ends_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    with cluster(nodes=1) as made:
+        process = begin(tmp_path, made)
+        try:
+            wait_for_reports(tmp_path, process, trials=1, epochs=3)
+            before = len(TrialStore(tmp_path / "trials").reports())
+            assert made.head is not None
+            kill_tree(made.head)
+            process.communicate(timeout=120)
+        finally:
+            kill_tree(process)  # type: ignore[arg-type]  # of text or bytes, it has a pid
+    assert process.returncode != 0
+    assert process.returncode != -signal.SIGKILL
+    assert len(TrialStore(tmp_path / "trials").reports()) >= before
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+    done = subprocess.run(
+        WORDS, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    check_complete(tmp_path)
