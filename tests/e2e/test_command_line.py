@@ -110,8 +110,11 @@ def test_store_opens_without_flags_in_every_reader(
     assert counted == [(count,)]
 
 
-def test_interrupt_keeps_what_finished_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_second_driver_is_refused_and_an_interrupt_keeps_what_finished(tmp_path: Path) -> None:
     process = begin(LONG, tmp_path, reports=3)
+    second = call(LONG, tmp_path)
+    assert second.returncode == 1
+    assert f"is being written by process {process.pid} on" in second.stderr
     os.kill(process.pid, signal.SIGINT)
     began = time.monotonic()
     _, err = process.communicate(timeout=60)
