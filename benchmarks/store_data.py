@@ -26,7 +26,7 @@ REPORTS = 20
 """Of a trial that runs to its end; on average all have about as many."""
 ROWS = 64
 """Values of `seq` set aside for a trial."""
-OPTIMIZERS = ("sgd", "momentum", "adam", "adamw", "rmsprop")
+OPTIMIZERS = ("sgd", "sgd_momentum", "adam", "adamw", "rmsprop")
 STATES = ("completed", "stopped", "failed", "infeasible")
 SHARES = (0.3, 0.55, 0.05, 0.1)
 AT = np.datetime64("2026-01-01T00:00:00", "us")

@@ -157,9 +157,8 @@ def measure_questions(root: Path, *, studies: int, trials: int) -> dict[str, Any
         print(f"{1000 * files / total:.1f} a 1,000 trials, {size / total:,.0f} bytes a trial")
         for question in QUESTIONS:
             d, s = (found[layout][f"{by}_ms"][question] for by in ("duckdb", "store"))
-            print(
-                f"  {question:32} DuckDB p50 {d[0]:7.1f} p95 {d[1]:7.1f}   TrialStore p50 {s[0]:7.1f} p95 {s[1]:7.1f} ms"
-            )
+            print(f"  {question:32} DuckDB p50 {d[0]:7.1f} p95 {d[1]:7.1f}", end="   ")
+            print(f"TrialStore p50 {s[0]:7.1f} p95 {s[1]:7.1f} ms")
     print(f"  compacting took {found['compact_s']:.1f} s")
     return found
 

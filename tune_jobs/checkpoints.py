@@ -3,7 +3,7 @@
 Workers save and load; the driver removes. Under ``STORE/checkpoints/STUDY/NUMBER/`` each attempt has a file
 of its own, so that a worker that outlives its driver cannot overwrite what a newer attempt wrote. What a file
 holds is `eml_models.snapshot`'s business: tensors and plain values, read as data and never as code. Imports
-no torch until something is saved.
+no torch until something is saved. In a bucket a file is written here first and put whole.
 
 A checkpoint is saved only after the driver has recorded the report of its epoch: going on from it leaves no
 epoch without a report. The weights after the last epoch are saved before that epoch's report, since the
@@ -15,9 +15,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,24 +33,24 @@ class Checkpoints:
     """The checkpoints of one study.
 
     Attributes:
-        store: the store's folder, as every machine of the cluster sees it.
+        store: the store's folder or URL, as every machine of the cluster sees it.
         study: the study's name.
     """
 
     store: str
     study: str
 
-    def folder(self, number: int) -> Path:
-        """Where the files of one trial lie."""
-        return Path(self.store) / FOLDER / self.study / str(number)
-
     def latest(self, number: int) -> Path | None:
-        """The file that the trial can go on from: of the newest attempt that has one."""
+        """A file that the trial can go on from: of the newest attempt that has one."""
         return self._newest(LIVING, number)
 
     def final(self, number: int) -> Path | None:
-        """The file with the weights after the last epoch."""
+        """A file with the weights after the last epoch."""
         return self._newest(FINAL, number)
+
+    def has_final(self, number: int) -> bool:
+        """Whether there is one."""
+        return bool(self._attempts(FINAL, number))
 
     def save(self, number: int, attempt: int, snapshot: Any, *, final: bool = False) -> None:
         """Write an attempt's snapshot, whole or not at all, over its earlier one.
@@ -56,39 +58,119 @@ class Checkpoints:
         Raises:
             OSError: it could not be written; the earlier one is as it was.
         """
-        from eml_models.snapshot import save_snapshot
-
-        folder = self.folder(number)
-        folder.mkdir(parents=True, exist_ok=True)
-        save_snapshot(snapshot, folder / f"{FINAL if final else LIVING}-{attempt}.pt")
+        self._place.save(f"{number}/{FINAL if final else LIVING}-{attempt}.pt", snapshot)
 
     def numbers(self) -> list[int]:
         """The trials that have files, ascending."""
-        root = Path(self.store) / FOLDER / self.study
-        names = os.listdir(root) if root.is_dir() else []
-        return sorted(int(name) for name in names if name.isdigit())
+        return sorted(int(name) for name in self._place.sizes("") if name.isdigit())
 
     def num_bytes(self, number: int) -> int:
         """The size of a trial's files."""
-        size = 0
-        for path in self.folder(number).glob("*.pt"):
-            with suppress(FileNotFoundError):  # a worker may replace it meanwhile
-                size += path.stat().st_size
-        return size
+        return sum(self._place.sizes(str(number)).values())
 
     def remove_living(self, number: int) -> None:
         """Remove what an ended trial could have gone on from; its final weights stay."""
-        for path in self.folder(number).glob(f"{LIVING}-*.pt"):
-            path.unlink(missing_ok=True)
+        for attempt in self._attempts(LIVING, number):
+            self._place.remove(f"{number}/{LIVING}-{attempt}.pt")
 
     def remove(self, numbers: Iterable[int]) -> None:
         """Remove the files of trials; what cannot be removed now is left for the next run."""
         for number in numbers:
-            shutil.rmtree(self.folder(number), ignore_errors=True)
+            self._place.remove(str(number))
+
+    def folder(self, number: int) -> Path:
+        """Where the files of one trial lie, in a local store."""
+        return Path(self.store) / FOLDER / self.study / str(number)
+
+    @property
+    def _place(self) -> LocalPlace | BucketPlace:
+        root = f"{self.store}/{FOLDER}/{self.study}"
+        return bucket_place(root) if "://" in self.store else LocalPlace(Path(root))
 
     def _newest(self, kind: str, number: int) -> Path | None:
-        folder = self.folder(number)
-        names = os.listdir(folder) if folder.is_dir() else []
-        found = (match for name in names if (match := FILE_PATTERN.fullmatch(name)))
-        attempts = [int(match[2]) for match in found if match[1] == kind]
-        return folder / f"{kind}-{max(attempts)}.pt" if attempts else None
+        attempts = self._attempts(kind, number)
+        return self._place.fetch(f"{number}/{kind}-{max(attempts)}.pt") if attempts else None
+
+    def _attempts(self, kind: str, number: int) -> list[int]:
+        found = (match for name in self._place.sizes(str(number)) if (match := FILE_PATTERN.fullmatch(name)))
+        return [int(match[2]) for match in found if match[1] == kind]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPlace:
+    """Files under a folder."""
+
+    root: Path
+
+    def sizes(self, key: str) -> Mapping[str, int]:
+        """What is in a folder, with the bytes of each file."""
+        folder, sizes = self.root / key, {}
+        for name in os.listdir(folder) if folder.is_dir() else []:
+            with suppress(FileNotFoundError):  # a worker may replace it meanwhile
+                sizes[name] = (folder / name).stat().st_size
+        return sizes
+
+    def save(self, key: str, snapshot: Any) -> None:
+        from eml_models.snapshot import save_snapshot
+
+        path = self.root / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_snapshot(snapshot, path)
+
+    def fetch(self, key: str) -> Path:
+        return self.root / key
+
+    def remove(self, key: str) -> None:
+        path = self.root / key
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class BucketPlace:
+    """Objects under a prefix, through an fsspec file system."""
+
+    fs: Any
+    root: str
+
+    def sizes(self, key: str) -> Mapping[str, int]:
+        """What is under a prefix, with the bytes of each object."""
+        try:
+            found = self.fs.ls(f"{self.root}/{key}".rstrip("/"), detail=True, refresh=True)
+        except FileNotFoundError:
+            return {}
+        return {entry["name"].rstrip("/").rpartition("/")[2]: entry["size"] or 0 for entry in found}
+
+    def save(self, key: str, snapshot: Any) -> None:
+        from eml_models.snapshot import save_snapshot
+
+        with tempfile.TemporaryDirectory(prefix="tune-jobs-") as folder:
+            path = Path(folder) / "snapshot.pt"
+            save_snapshot(snapshot, path)
+            self.fs.put_file(str(path), f"{self.root}/{key}")
+
+    def fetch(self, key: str) -> Path:
+        """A local copy; it goes with this process."""
+        path = Path(_copies().name) / key.replace("/", "-")
+        self.fs.get_file(f"{self.root}/{key}", str(path))
+        return path
+
+    def remove(self, key: str) -> None:
+        with suppress(FileNotFoundError):
+            self.fs.rm(f"{self.root}/{key}", recursive=True)
+
+
+@cache
+def bucket_place(url: str) -> BucketPlace:
+    """The place of a URL; credentials come from where fsspec's file system looks for them."""
+    import fsspec
+
+    fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+    return BucketPlace(fs, root)
+
+
+@cache
+def _copies() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="tune-jobs-")

@@ -69,7 +69,7 @@ def export_trial(store: str, name: str, number: int, output: str) -> None:
     checkpoints = Checkpoints(store=store, study=name)
     source = checkpoints.final(number)
     if source is None:
-        kept = ", ".join(str(n) for n in checkpoints.numbers() if checkpoints.final(n)) or "none"
+        kept = ", ".join(str(n) for n in checkpoints.numbers() if checkpoints.has_final(n)) or "none"
         raise InvalidValueError(
             f"trial {number} of {name!r} kept no weights; those that did: {kept} (run with a larger"
             " --keep-checkpoints, or train it again with replay)"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow.dataset as pads
@@ -18,6 +17,7 @@ from tune_jobs.space import Float, Space
 from tune_jobs.store.batches import PublishPolicy
 from tune_jobs.store.files import Files, Lock
 from tune_jobs.store.local import LocalFiles
+from tune_jobs.store.objects import ObjectFiles
 from tune_jobs.store.schema import SCHEMAS
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study import Study
@@ -26,6 +26,8 @@ from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, State
 
 class MemoryFiles:
     """A store in memory: what a bucket would look like from here, with an append of its own."""
+
+    has_folders = False
 
     def __init__(self) -> None:
         self.fs = MemoryFileSystem()
@@ -92,7 +94,7 @@ class MemoryAppend:
     def __init__(self, files: MemoryFiles, key: str) -> None:
         self.files, self.key = files, key
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes, *, may_wait: bool = False) -> None:
         self.files.put(self.key, (self.files.read(self.key) or b"") + data, scratch="")
 
     def close(self) -> None:
@@ -126,9 +128,10 @@ class Mortal:
             lock.release()
 
 
-PLACES: dict[str, Callable[[Path], Files]] = {
-    "local folder": LocalFiles,
-    "memory": lambda path: MemoryFiles(),
+PLACES: dict[str, Callable[[pytest.FixtureRequest], Files]] = {
+    "local folder": lambda request: LocalFiles(request.getfixturevalue("tmp_path") / "store"),
+    "memory": lambda request: MemoryFiles(),
+    "S3": lambda request: ObjectFiles(request.getfixturevalue("s3_store")),
 }
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 STUDY = Study(
@@ -148,8 +151,8 @@ ROWS: list[Row] = [
 
 
 @pytest.fixture(params=PLACES)
-def files(request: pytest.FixtureRequest, tmp_path: Path) -> Files:
-    return PLACES[request.param](tmp_path / "store")
+def files(request: pytest.FixtureRequest) -> Files:
+    return PLACES[request.param](request)
 
 
 def open_study(files: Any, **options: Any) -> StudyWriter:

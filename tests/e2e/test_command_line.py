@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -16,6 +17,7 @@ import pyarrow.dataset as ds
 import pytest
 
 from tune_jobs import TrialStore
+from tune_jobs.errors import StoreError
 
 pytestmark = pytest.mark.ray
 
@@ -142,6 +144,30 @@ def test_killed_run_ends_with_the_table_of_an_uninterrupted_one(tmp_path: Path) 
         "select max(cast(detail->>'resumed_from_epoch' as int)) as n from events where attempt = 2"
     )
     assert resumed["n"][0] > 0
+
+
+def test_store_in_a_bucket_is_killed_and_gone_on_with(tmp_path: Path, s3_store: str) -> None:
+    words = [*RUN, "digits-recipes", "--workers", "1", "--trials", "3", "--epochs", "40"]
+    words += ["--checkpoint-period", "0", "--no-asha", "--store"]
+    (tmp_path / "local").mkdir()
+    assert call([*words, "trials"], tmp_path / "local").returncode == 0
+    process = subprocess.Popen(
+        [*words, s3_store], cwd=tmp_path, stderr=subprocess.PIPE, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(StoreError):  # there is none before the run has made it
+            if len(TrialStore(s3_store).reports()) >= 10:
+                break
+        time.sleep(0.2)
+    process.kill()
+    process.communicate()
+    done = call([*words, s3_store], tmp_path)
+    assert done.returncode == 0, done.stderr
+    whole, killed = TrialStore(tmp_path / "local" / "trials"), TrialStore(s3_store)
+    pd.testing.assert_frame_equal(whole.sql(Q_TABLE), killed.sql(Q_TABLE))
+    assert killed.starts()["attempt"].max() == 2
+    assert 'resumed_from_epoch":0' not in killed.events().query("attempt == 2")["detail"].iloc[0]
 
 
 def test_study_network_and_data_of_ones_own_reach_the_workers(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from tune_jobs.on_ray.settings import ProgressListener, RunSettings
 from tune_jobs.provenance import git_state
 from tune_jobs.retention import Retention
 from tune_jobs.session import Session
+from tune_jobs.store.files import absolute
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study import Study
 from tune_jobs.user_code import UserCode
@@ -95,7 +96,7 @@ def run_study(
             return _outcome(session, settings, already_complete=already_complete)
         if settings.address is None and not _is_users_own(study):
             require_dataset(study.recipe.dataset, data_dir=settings.data_dir, download=settings.download)
-        checkpoints = Checkpoints(store=os.path.abspath(settings.store), study=study.name)
+        checkpoints = Checkpoints(store=absolute(settings.store), study=study.name)
         retention = Retention(
             checkpoints, keep=settings.keep_checkpoints, max_bytes=settings.max_checkpoint_bytes
         )

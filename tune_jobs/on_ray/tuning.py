@@ -6,7 +6,6 @@ Called by `tune_jobs.on_ray.runner` only, which sets Tune's environment before t
 from __future__ import annotations
 
 import logging
-import os
 import time
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +20,7 @@ from tune_jobs.on_ray.bridge import Bridge, DriverOnly, StudyScheduler, StudySea
 from tune_jobs.on_ray.settings import ProgressListener, RunSettings
 from tune_jobs.on_ray.trainable import build_payload, build_trainable
 from tune_jobs.session import Session
+from tune_jobs.store.files import absolute
 from tune_jobs.user_code import UserCode
 
 PROGRESS_PERIOD_S = 0.25
@@ -47,7 +47,7 @@ def fit_session(
     """
     gpus = _gpus_per_trial(settings)
     bridge = Bridge(session, workers=_num_workers(settings, gpus), trial_timeout_s=settings.trial_timeout_s)
-    checkpoints = Checkpoints(store=os.path.abspath(settings.store), study=session.study.name)
+    checkpoints = Checkpoints(store=absolute(settings.store), study=session.study.name)
     payload = build_payload(
         session.study,
         code,

@@ -93,6 +93,12 @@ def compact_study(store: str | os.PathLike[str] | Files, study: str) -> Compacte
     """
     files = open_files(store)
     _require_study(files, study)
+    if not files.has_folders:
+        raise StoreError(
+            f"{files.describe('')!r} is a bucket: no step there puts many new files in the place of old ones"
+            " at once, so readers would see rows twice or not at all. Write a compacted copy with --output"
+            " STORE"
+        )
     files.make_folder(journal_folder(study))
     files.make_folder(scratch_folder(study))
     lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=_holder())

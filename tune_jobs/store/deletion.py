@@ -63,5 +63,9 @@ def delete_study(store: str | os.PathLike[str] | Files, study: str) -> Deleted:
 def _list_keys(files: Files, study: str) -> list[str]:
     folders = [journal_folder(study), scratch_folder(study)]
     folders += [table_folder(table, study) for table in (*TABLES, STUDIES)]
-    kept = {"lock", f"{NO_ROWS}{SEGMENT_SUFFIX}"}
-    return [f"{folder}/{name}" for folder in folders for name in files.list_names(folder) if name not in kept]
+    return [
+        f"{folder}/{name}"
+        for folder in folders
+        for name in files.list_names(folder)
+        if not name.startswith("lock") and name != f"{NO_ROWS}{SEGMENT_SUFFIX}"
+    ]

@@ -19,8 +19,11 @@ from tune_jobs.errors import StoreError
 class AppendFile(Protocol):
     """A file that only grows."""
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes, *, may_wait: bool = False) -> None:
         """Add `data`; it is on disk when this returns.
+
+        Args:
+            may_wait: the disk of this machine will do for some seconds, where the file is elsewhere.
 
         Raises:
             StoreError: it is not; what was written of it has been taken back where the disk allows that.
@@ -36,7 +39,13 @@ class Lock(Protocol):
 
 
 class Files(Protocol):
-    """The files of one store."""
+    """The files of one store.
+
+    Attributes:
+        has_folders: whether folders can be exchanged.
+    """
+
+    has_folders: bool
 
     def describe(self, key: str) -> str:
         """The full path of a key, for messages."""
@@ -92,19 +101,31 @@ class Files(Protocol):
         """The same files for pyarrow, read-only by use."""
 
 
+def is_url(store: str) -> bool:
+    """Whether a store is in a bucket (``s3://bucket/prefix``) and not in a folder."""
+    return "://" in store
+
+
+def absolute(store: str) -> str:
+    """The store as every working folder names it."""
+    return store if is_url(store) else os.path.abspath(store)
+
+
 def open_files(store: str | os.PathLike[str] | Files) -> Files:
     """The files of a store at a path; files are returned as they are.
 
     Raises:
-        StoreError: the path names a kind of store that is not supported.
+        StoreError: the URL names a kind of store that is not supported, or there are no credentials.
     """
     from tune_jobs.store.local import LocalFiles
 
     if not isinstance(store, str | os.PathLike):
         return store
     text = os.fspath(store)
-    if "://" in text:
-        raise StoreError(f"a store is a folder of the local file system, got {text!r}; give a path")
+    if is_url(text):
+        from tune_jobs.store.objects import ObjectFiles
+
+        return ObjectFiles(text)
     if not text:
         raise StoreError("a store is a folder, got an empty path; give one with --store")
     return LocalFiles(text)

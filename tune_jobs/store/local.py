@@ -35,6 +35,8 @@ sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 class LocalFiles:
     """The files of a store in a folder; the folder need not exist yet."""
 
+    has_folders = True
+
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root).absolute()
 
@@ -141,7 +143,7 @@ class LocalAppendFile:
             )
             _sync_folder(path.parent)
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes, *, may_wait: bool = False) -> None:
         with explained("write", self._path):
             try:
                 _write_all(self._handle, data)
@@ -166,6 +168,7 @@ class LocalLock:
 
     def __init__(self, path: Path, subject: str, holder: Mapping[str, object], wait_s: float) -> None:
         with explained("lock", path):
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             self._acquire(path, subject, time.monotonic() + wait_s)

@@ -17,7 +17,6 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -28,12 +27,12 @@ from tune_jobs.errors import QueryError, SegmentGoneError, StoreError
 from tune_jobs.store import queries
 from tune_jobs.store.convert import rows_to_arrow
 from tune_jobs.store.definitions import Definitions, read_definition, read_definitions
-from tune_jobs.store.files import Files, open_files
+from tune_jobs.store.files import Files, is_url, open_files
 from tune_jobs.store.frames import as_frame, with_own_params
 from tune_jobs.store.layout import STUDIES
 from tune_jobs.store.schema import PARAM_COLUMNS, ROW_TYPE_OF, StudyRow, columns_of
 from tune_jobs.store.snapshot import Segments, TableSnapshot, snapshot_rows, take_snapshot
-from tune_jobs.trial import Row
+from tune_jobs.trial import Row, TrialRow
 
 LOG = logging.getLogger("tune_jobs.store")
 
@@ -52,7 +51,7 @@ class TrialStore:
         store: the folder, or its files.
 
     Attributes:
-        path: the folder as it was given.
+        path: the folder, or the URL.
         problems: the damaged files that were met so far, in words.
 
     Raises:
@@ -61,7 +60,7 @@ class TrialStore:
 
     def __init__(self, store: str | os.PathLike[str] | Files) -> None:
         self._files = open_files(store)
-        self.path = Path(store if isinstance(store, str | os.PathLike) else store.describe(""))
+        self.path = self._files.describe("")
         self._segments = Segments(files=self._files)
         self._problems: dict[str, None] = {}
         _check_is_store(self._files, self.path)
@@ -205,17 +204,18 @@ def read_history(store: str | os.PathLike[str], study: str) -> list[Row]:
     return TrialStore(store).rows(study)
 
 
-def _check_is_store(files: Files, path: Path) -> None:
-    if files.exists(STUDIES):
+def _check_is_store(files: Files, path: str) -> None:
+    if files.exists(STUDIES) or files.exists(TrialRow.table):  # a bucket forgets a place without files
         return
     way_out = "run a study with --store to make one, or name another with --store or TUNE_JOBS_STORE"
-    if not path.exists():
-        raise StoreError(f"there is no store at {str(path)!r}: no such folder; {way_out}")
-    if not path.is_dir():
-        raise StoreError(
-            f"there is no store at {str(path)!r}: a store is a folder, this is a file; {way_out}"
-        )
-    raise StoreError(f"there is no store at {str(path)!r}: the folder has no {STUDIES}/; {way_out}")
+    reason = f"the folder has no {STUDIES}/"
+    if is_url(path):
+        reason = "nothing is there"
+    elif not os.path.exists(path):
+        reason = "no such folder"
+    elif not os.path.isdir(path):
+        reason = "a store is a folder, this is a file"
+    raise StoreError(f"there is no store at {path!r}: {reason}; {way_out}")
 
 
 def _own_params(studies: Iterable[StudyRow]) -> dict[str, str]:

@@ -46,7 +46,7 @@ from tune_jobs.store.recovery import mend_folders, recover
 from tune_jobs.store.segments import publish
 from tune_jobs.store.snapshot import read_published_rows
 from tune_jobs.study import Study
-from tune_jobs.trial import Row
+from tune_jobs.trial import EventKind, EventRow, ReportRow, Row
 
 LOG = logging.getLogger("tune_jobs.store")
 
@@ -192,7 +192,7 @@ class StudyWriter:
         self._usable = False  # whatever interrupts the next lines leaves this writer without more rows
         batch = self._open_batch()
         assert self._journal is not None
-        self._journal.append(encode_line(plain))
+        self._journal.append(encode_line(plain), may_wait=not any(map(_binds, rows)))
         self._last_seq += len(stored)
         batch.add(stored)
         self._usable = True
@@ -251,6 +251,13 @@ class StudyWriter:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
+
+
+def _binds(row: Row) -> bool:
+    """Whether what follows depends on a row: a start, a decision, an end, something of the whole session."""
+    if isinstance(row, ReportRow):
+        return row.decision is not None
+    return not (isinstance(row, EventRow) and row.kind is EventKind.ATTEMPT_STARTED)
 
 
 def _as_stored(row: R, values: Mapping[str, Any]) -> R:

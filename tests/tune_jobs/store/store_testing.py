@@ -209,7 +209,7 @@ class CrashingAppend:
         self._files, self._path = files, path
         path.touch(exist_ok=False)
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes, *, may_wait: bool = False) -> None:
         try:
             self._files.step()
         except Crash:
