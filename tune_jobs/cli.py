@@ -28,7 +28,7 @@ STORE = click.option(
     default="trials",
     envvar="TUNE_JOBS_STORE",
     show_default=True,
-    help="Folder of the trial store (also TUNE_JOBS_STORE).",
+    help="Folder or bucket (s3://...) of the trial store (also TUNE_JOBS_STORE).",
 )
 
 

@@ -32,8 +32,8 @@ from tune_jobs.store.local import sync_data
 
 CACHE_VARIABLE = "TUNE_JOBS_CACHE"
 PART = re.compile(r"(.*)\.([0-9]{6})")
-EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
-"""The optional dependencies of a URL's scheme."""
+PACKAGES = {"s3": "tune-jobs[s3]", "s3a": "tune-jobs[s3]", "gs": "gcsfs", "gcs": "gcsfs"}
+"""What to install for a URL's scheme."""
 
 
 class ObjectFiles:
@@ -229,8 +229,8 @@ def open_file_system(url: str) -> tuple[Any, str]:
     try:
         kind = fsspec.get_filesystem_class(scheme)
     except (ValueError, ImportError) as error:
-        extra = EXTRAS.get(scheme)
-        way_out = f"pip install 'tune-jobs[{extra}]'" if extra else "give a folder, s3://... or gs://..."
+        package = PACKAGES.get(scheme)
+        way_out = f"pip install '{package}'" if package else "give a folder, s3://... or gs://..."
         raise StoreError(f"a store at {url!r} cannot be opened: {error}; {way_out}") from error
     with explained(f"a store at {url!r} cannot be opened"):
         options = {"use_listings_cache": False, "skip_instance_cache": True}

@@ -190,7 +190,7 @@ def test_delete_leaves_no_row(s3_store: str) -> None:
     ("url", "told"),
     [
         ("nosuch://bucket/store", "give a folder, s3://... or gs://..."),
-        ("gs://bucket/store", r"pip install 'tune-jobs\[gcs\]'"),
+        ("gs://bucket/store", "pip install 'gcsfs'"),
         ("s3://no-such-bucket/store", "Make the bucket, or name another with --store"),
     ],
 )
