@@ -91,7 +91,10 @@ class SessionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a study is: counts of trials, the best one, and the seconds since the session began."""
+    """How far a study is: counts of trials, the best one, and seconds since the session began.
+
+    `working_s` counts from the first attempt, so without the start of Ray.
+    """
 
     target: int
     trained: int
@@ -104,6 +107,7 @@ class Progress:
     best: float | None
     best_number: int | None
     elapsed_s: float
+    working_s: float
 
 
 @dataclass(slots=True, kw_only=True)

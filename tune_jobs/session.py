@@ -80,6 +80,7 @@ class Session:
         self._sampler = QueueFirst(study)
         self._live: dict[int, LiveAttempt] = {}
         self._exhausted = False
+        self._working_since: datetime | None = None
         self._failed_in_a_row = 0
         self._begin()
 
@@ -189,6 +190,7 @@ class Session:
     def _hand_out(self, live: LiveAttempt, params: str, history_seq: int) -> Attempt:
         origin = ", ".join(self.history.origins) or None
         self._record(self._build.start(live, params, history_seq=history_seq, origin=origin))
+        self._working_since = self._working_since or live.handed_out_at
         self._live[live.attempt.number] = live
         return live.attempt
 
@@ -306,7 +308,7 @@ class Session:
 
     def progress(self) -> Progress:
         """Counts for the progress line and the log."""
-        counts, best = self.history.counts, self.history.best
+        counts, best, now = self.history.counts, self.history.best, self._clock()
         return Progress(
             target=self.study.trials,
             trained=self.history.num_trained,
@@ -318,7 +320,8 @@ class Session:
             running=len(self._live),
             best=best.objective if best else None,
             best_number=best.number if best else None,
-            elapsed_s=(self._clock() - self._began_at).total_seconds(),
+            elapsed_s=(now - self._began_at).total_seconds(),
+            working_s=(now - (self._working_since or now)).total_seconds(),
         )
 
     # Rows.

@@ -194,3 +194,10 @@ def test_unknown_study_of_a_store_lists_the_known_ones(cli: Cli, store: Path) ->
     code, _, err = cli("show", "playd")
     assert code == 2
     assert "played" in err
+
+
+def test_missing_data_set_leaves_no_study_behind(cli: Cli, store: Path) -> None:
+    code, _, err = cli("run", "mnist-recipes")
+    assert code in (1, 2)
+    assert "--download" in err
+    assert [*TrialStore(store).studies()["study"]] == ["played"]

@@ -29,6 +29,7 @@ from tune_jobs.on_ray.settings import ProgressListener, RunSettings
 from tune_jobs.provenance import git_state
 from tune_jobs.retention import Retention
 from tune_jobs.session import Session
+from tune_jobs.store.definitions import is_known
 from tune_jobs.store.files import absolute
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study import Study
@@ -37,6 +38,9 @@ from tune_jobs.warm_start import read_source
 
 OBJECT_STORE_BYTES = 128 << 20
 """Ray's object store of a local run: trials report small dictionaries and no objects."""
+
+SCRATCH = "tune-jobs-"
+"""How the folders of Tune's own files begin."""
 
 TUNE_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -85,6 +89,8 @@ def run_study(
     """
     settings = settings or RunSettings()
     session_settings = _session_settings(study, settings)
+    if not is_known(settings.store, study.name):
+        _require_data(study, settings)  # before the store learns of the study
     with (
         StudyWriter.open(settings.store, study, versions=_versions()) as writer,
         _ending_signals() as signals,
@@ -94,8 +100,7 @@ def run_study(
         if already_complete or session.limit_reached:
             session.close("finished")
             return _outcome(session, settings, already_complete=already_complete)
-        if settings.address is None and not _is_users_own(study):
-            require_dataset(study.recipe.dataset, data_dir=settings.data_dir, download=settings.download)
+        _require_data(study, settings)
         checkpoints = Checkpoints(store=absolute(settings.store), study=study.name)
         retention = Retention(
             checkpoints, keep=settings.keep_checkpoints, max_bytes=settings.max_checkpoint_bytes
@@ -138,6 +143,12 @@ def _outcome(session: Session, settings: RunSettings, **how: bool) -> RunOutcome
         limit_reached=session.limit_reached and not session.finished,
         **how,
     )
+
+
+def _require_data(study: Study, settings: RunSettings) -> None:
+    """Fail early where the workers are on this machine and the training is ours."""
+    if settings.address is None and not _is_users_own(study):
+        require_dataset(study.recipe.dataset, data_dir=settings.data_dir, download=settings.download)
 
 
 def _is_users_own(study: Study) -> bool:
@@ -190,7 +201,7 @@ def _run_session(
 
     on_progress(session.progress())
     how = "failed"
-    scratch = Path(tempfile.mkdtemp(prefix="tune-jobs-"))
+    scratch = make_scratch()
     try:
         with _ray(settings):
             interrupted = fit_session(session, settings, code, scratch, signals, on_progress)
@@ -199,6 +210,26 @@ def _run_session(
         shutil.rmtree(scratch, ignore_errors=True)
         session.close(how)
     return interrupted
+
+
+def make_scratch() -> Path:
+    """A folder for Tune's own files, named by this process; those of dead processes are removed."""
+    root = Path(tempfile.gettempdir())
+    for folder in root.glob(f"{SCRATCH}*"):
+        pid = folder.name.removeprefix(SCRATCH).partition("-")[0]
+        if pid.isdigit() and not _lives(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-"))
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager

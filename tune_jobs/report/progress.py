@@ -44,11 +44,11 @@ def describe(progress: Progress) -> str:
 
 
 def remaining_s(progress: Progress) -> float | None:
-    """Seconds left at this session's pace; None before its first trial ended."""
+    """Seconds left at this session's pace since its first attempt; None before its first trial ended."""
     ended = progress.trained - progress.trained_before
     if ended < 1:
         return None
-    return progress.elapsed_s / ended * (progress.target - progress.trained)
+    return progress.working_s / ended * (progress.target - progress.trained)
 
 
 def _clock(seconds: float) -> str:

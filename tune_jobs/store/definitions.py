@@ -8,6 +8,7 @@ Called by `writer` (create or check) and `reader`.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,7 @@ import pyarrow.dataset as ds
 from eml_models.errors import InvalidValueError
 from tune_jobs.errors import StoreCorruptError, StudyChangedError
 from tune_jobs.store.convert import rows_from_arrow
-from tune_jobs.store.files import Files
+from tune_jobs.store.files import Files, open_files
 from tune_jobs.store.layout import (
     CREATION_LOCK,
     SEGMENT_SUFFIX,
@@ -66,6 +67,11 @@ def read_definition(files: Files, study: str) -> StudyRow | None:
     if len(rows) != 1 or rows[0].study != study:
         raise StoreCorruptError(f"{files.describe(key)!r} does not define study {study!r}")
     return rows[0]
+
+
+def is_known(store: str | os.PathLike[str] | Files, study: str) -> bool:
+    """Whether a store, which need not exist, defines a study."""
+    return _newest_key(open_files(store), study) is not None
 
 
 def create_or_check(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from ray_studies import bad_study, curve_study
 
 from tune_jobs import RunFailedError, RunSettings, StudyChangedError, TrialStore, run_study
+from tune_jobs.on_ray.runner import make_scratch
 from tune_jobs.space import Choice, Space
 from tune_jobs.study import SamplerName, Study
 from tune_jobs.user_code import UserCode
@@ -150,3 +152,14 @@ def test_real_training_keeps_the_weights_of_the_best(tmp_path: Path) -> None:
     assert fingerprints.nunique() == 1
     started = store.events().query("kind == 'session_started'")["detail"].iloc[0]
     assert json.loads(started)["workers"] == 2
+
+
+def test_scratch_of_dead_processes_is_removed_and_of_living_ones_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead, living, foreign = f"tune-jobs-{2**30}-x", f"tune-jobs-{os.getpid()}-x", "tune-jobs-notes"
+    for name in (dead, living, foreign):
+        (tmp_path / name).mkdir()
+    made = make_scratch()
+    assert {path.name for path in tmp_path.iterdir()} == {living, foreign, made.name}

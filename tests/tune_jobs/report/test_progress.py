@@ -19,6 +19,7 @@ NOTHING = Progress(
     best=None,
     best_number=None,
     elapsed_s=1.0,
+    working_s=0.0,
 )
 HALFWAY = Progress(
     target=8,
@@ -31,7 +32,8 @@ HALFWAY = Progress(
     running=2,
     best=0.99651,
     best_number=3,
-    elapsed_s=3700.0,
+    elapsed_s=3708.0,
+    working_s=3700.0,
 )
 
 
@@ -39,11 +41,11 @@ def test_line_says_how_trials_ended_the_best_and_the_time_left() -> None:
     assert describe(NOTHING) == "0/8 trials | 0:01"
     assert describe(HALFWAY) == (
         "4/8 trials | 2 running, 1 completed, 2 stopped, 1 failed | best 0.9965 (trial 3)"
-        " | 1:01:40, 2:03:20 left"
+        " | 1:01:48, 2:03:20 left"
     )
 
 
-def test_time_left_counts_the_trials_of_this_session() -> None:
+def test_time_left_counts_this_sessions_trials_and_not_the_start_of_ray() -> None:
     assert remaining_s(NOTHING) is None
     assert remaining_s(HALFWAY) == 3700.0 / 2 * 4
 

@@ -8,6 +8,9 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import duckdb
+import pandas as pd
+import polars as pl
 import pyarrow.dataset as pads
 import pytest
 from store_killed import write_until_killed
@@ -83,6 +86,59 @@ def test_twenty_kills(tmp_path: Path) -> None:
     store = TrialStore(tmp_path)
     assert store.problems == ()
     assert len(store.trials()) == len(pads.dataset(tmp_path / "trials").to_table())
+
+
+def test_four_writers_at_once_under_plain_readers(tmp_path: Path) -> None:
+    """No error, no row twice, no trial before its reports, whatever is asked whenever."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    writers = []
+    for study in ("one", "two", "three", "four"):
+        open_writer(tmp_path, make_study(study)).close()
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=write_until_killed, args=(str(tmp_path), study, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        writers.append((process, ours))
+    until, reads = time.monotonic() + 4.0, 0
+    while time.monotonic() < until:
+        for read in (read_by_pandas, read_by_pyarrow, read_by_polars, read_by_duckdb):
+            trials = read(tmp_path, "trials")
+            reports = read(tmp_path, "reports")
+            assert len(trials) == len(set(trials))
+            assert len(reports) == len(set(reports))
+            assert {trial for trial, _ in trials} <= {trial for trial, _ in reports}
+            reads += 1
+    for process, pipe in writers:
+        process.kill()
+        process.join()
+        process.close()
+        pipe.close()
+    assert reads >= 8
+    assert len(trials) > 20
+
+
+KEYS = ["trial_id", "seq"]
+
+
+def read_by_pandas(store: Path, table: str) -> list[tuple[str, int]]:
+    frame = pd.read_parquet(store / table, columns=KEYS)
+    return list(frame.itertuples(index=False, name=None))
+
+
+def read_by_pyarrow(store: Path, table: str) -> list[tuple[str, int]]:
+    rows = pads.dataset(store / table).to_table(columns=KEYS).to_pylist()
+    return [(row["trial_id"], row["seq"]) for row in rows]
+
+
+def read_by_polars(store: Path, table: str) -> list[tuple[str, int]]:
+    return pl.scan_parquet(f"{store}/{table}/*/*.parquet").select(KEYS).collect().rows()
+
+
+def read_by_duckdb(store: Path, table: str) -> list[tuple[str, int]]:
+    with duckdb.connect() as connection:
+        found = connection.sql(f"select trial_id, seq from read_parquet('{store}/{table}/*/*.parquet')")
+        return found.fetchall()
 
 
 @pytest.mark.slow
