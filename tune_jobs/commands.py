@@ -20,7 +20,7 @@ from tune_jobs.report.ledger import ledger
 from tune_jobs.report.tables import render
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study import Study
-from tune_jobs.user_code import UserCode, load_study
+from tune_jobs.user_code import UserCode, load_study, stored_name
 
 SETTING_OPTIONS = (
     "store",
@@ -137,7 +137,7 @@ def print_outcome(outcome: Any, form: str, *, again: str) -> None:
 
 def print_study(store: str, name: str, form: str, *, top: int) -> None:
     """The tables of one study; JSON and CSV hold the leaderboard alone, so that they stay one table."""
-    opened = TrialStore(store)
+    opened, name = TrialStore(store), stored_name(name)
     metric = opened.definition(name)["objectives"][0]["metric"]
     trials, reports = opened.trials(name), opened.reports(name)
     click.echo(render(leaderboard.leaderboard(trials, metric=metric, top=top), form), nl=False)

@@ -37,10 +37,17 @@ def study_from_definition(name: str, definition: Mapping[str, Any]) -> Study:
             f" {DEFINITION_VERSION}; use the tune-jobs that wrote it"
         )
     asha = definition["asha"]
+    try:
+        recipe = Recipe(**definition["recipe"])
+    except InvalidValueError as error:
+        raise InvalidValueError(
+            f"study {name!r} needs what its own code registers: {error}. Name it by its code, as it was run:"
+            " FILE.py:FUNCTION or MODULE:FUNCTION"
+        ) from error
     return Study(
         name=name,
         space=Space(*(_parameter(data) for data in definition["space"])),
-        recipe=Recipe(**definition["recipe"]),
+        recipe=recipe,
         objectives=tuple(Objective(metric=objective["metric"]) for objective in definition["objectives"]),
         asha=Asha(**asha) if asha else None,
         sampler=SamplerName(definition["sampler"]),

@@ -18,11 +18,12 @@ from tune_jobs.report.tables import Table, render
 from tune_jobs.store.compact import compact_into, compact_study
 from tune_jobs.store.deletion import delete_study
 from tune_jobs.store.reader import TrialStore
+from tune_jobs.user_code import stored_name
 
 
 def print_audit(store: str, name: str) -> bool:
     """Compute every proposal and decision of a study anew; True if all are as the rules say."""
-    opened = TrialStore(store)
+    opened, name = TrialStore(store), stored_name(name)
     study = study_from_definition(name, opened.definition(name))
     result = audit(study, opened.rows(name))
     click.echo(
@@ -40,7 +41,7 @@ def print_replay(store: str, name: str, number: int, form: str, *, device: str, 
 
     from tune_jobs.provenance import git_state
 
-    opened = TrialStore(store)
+    opened, name = TrialStore(store), stored_name(name)
     trial = stored_trial(opened.rows(name), number, fit=opened.definition(name)["fit"])
     commit, _ = git_state(Path.cwd())
     for change in list_changes(trial, git_commit=commit, torch_version=torch.__version__, device=device):

@@ -86,6 +86,14 @@ def load_study(target: str) -> tuple[Study, UserCode | None]:
     return _call(build, target), code
 
 
+def stored_name(target: str) -> str:
+    """The name in a store of what `target` names; loads the code of ``file.py:function``.
+
+    So networks and data sets that the code registers are known to what reads the study afterwards.
+    """
+    return load_study(target)[0].name if ":" in target else target
+
+
 def _shipped(name: str) -> Callable[[], Study]:
     if name in SHIPPED:
         return SHIPPED[name]

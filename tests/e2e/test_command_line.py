@@ -178,3 +178,9 @@ def test_study_network_and_data_of_ones_own_reach_the_workers(tmp_path: Path) ->
     assert len(trials) == 3
     assert set(trials["state"]) <= {"completed", "stopped"}
     assert trials["macs"].nunique() > 1
+    show = [sys.executable, "-m", "tune_jobs", "show", "--audit", "--store", "own"]
+    audit = call([*show, target], tmp_path)
+    assert (audit.returncode, "0 differ" in audit.stdout) == (0, True)
+    unnamed = call([*show, "odd-or-even"], tmp_path)
+    assert unnamed.returncode == 2
+    assert "Name it by its code" in unnamed.stderr
