@@ -137,7 +137,8 @@ def cli() -> None:
 def run(study: str, form: str, dry_run: bool, **options: Any) -> int:
     """Run STUDY, or continue it if the store holds it.
 
-    Shipped studies: digits-recipes, digits-grid, mnist-recipes, fashion-mnist-recipes, cifar10-recipes.
+    Shipped studies: digits-recipes, digits-grid, mnist-recipes, fashion-mnist-recipes, cifar10-recipes,
+    digits-mobilenet, mobilenet.
     """
     from tune_jobs.commands import print_dry_run, print_outcome, resolve
     from tune_jobs.report.progress import progress_line

@@ -12,14 +12,15 @@ import click
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.errors import StoreError
-from tune_jobs.feasible import parse_count, parse_macs
+from tune_jobs.feasible import check_reachable, parse_count, parse_macs
 from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.point_files import read_points
 from tune_jobs.report import leaderboard
 from tune_jobs.report.ledger import ledger
 from tune_jobs.report.tables import render
+from tune_jobs.space import Choice
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.study import Study
+from tune_jobs.study import Direction, Study
 from tune_jobs.user_code import UserCode, load_study, stored_name
 
 SETTING_OPTIONS = (
@@ -52,6 +53,8 @@ def resolve(target: str, options: Mapping[str, Any]) -> tuple[Study, RunSettings
         points=tuple(read_points(options["enqueue"], study.space)) if options["enqueue"] else (),
         **{name: options[name] for name in SETTING_OPTIONS},
     )
+    for note in check_reachable(study):
+        click.echo(f"note: {note}", err=True)
     if options["rename"]:
         study = renamed(study, settings.store)
     return study, settings, code
@@ -120,7 +123,7 @@ def print_outcome(outcome: Any, form: str, *, again: str) -> None:
     store = TrialStore(outcome.store)
     click.echo(f"\nstore: {store.path}", err=True)
     click.echo("ask it, for instance:", err=True)
-    click.echo(f"  {_example_query(outcome.store, study.name)}", err=True)
+    click.echo(f"  {_example_query(outcome.store, study)}", err=True)
     if outcome.limit_reached:
         click.echo(
             f"the limit of device-hours is reached after {progress.trained} of {progress.target} trials;"
@@ -156,13 +159,22 @@ def print_problems(store: TrialStore) -> None:
         click.echo(f"warning: {problem}", err=True)
 
 
-def _example_query(store: str, name: str) -> str:
+def _example_query(store: str, study: Study) -> str:
+    """A question that suits the study: its first choice compared, else its best networks."""
     import shlex
 
+    choice = next((p.name for p in study.space.parameters if isinstance(p, Choice)), None)
+    best = "min" if study.objective.direction is Direction.MINIMIZE else "max"
+    order = "asc" if best == "min" else "desc"
     sql = (
-        "select param_optimizer, count(*) as trials, max(objective) as best from trials"
-        f" where study = '{name}' group by all order by best desc"
+        f"select number, objective, macs, parameters from trials where study = '{study.name}'"
+        f" and state = 'completed' order by objective {order} limit 10"
     )
+    if choice is not None:
+        sql = (
+            f"select param_{choice}, count(*) as trials, {best}(objective) as best from trials"
+            f" where study = '{study.name}' group by all order by best {order}"
+        )
     option = "" if store == "trials" else f" --store {shlex.quote(store)}"
     return f'python -m tune_jobs query "{sql}"{option}'
 

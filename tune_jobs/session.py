@@ -23,7 +23,7 @@ from tune_jobs.attempt import (
     WorkerInfo,
 )
 from tune_jobs.errors import RunFailedError
-from tune_jobs.feasible import count_cost, refusal
+from tune_jobs.feasible import count_cost, refusal, resolve_recipe
 from tune_jobs.rows import RowBuilder, first_line, metrics_problem, number_of
 from tune_jobs.search.asha import Verdict, decide
 from tune_jobs.search.given import Point, points_as_json, told_as_json
@@ -163,7 +163,7 @@ class Session:
             if params is None:
                 self._exhausted = True
                 return None
-            recipe, text = self.study.recipe_for(params, number), as_json_text(params)
+            recipe, text = resolve_recipe(self.study, params, number), as_json_text(params)
             cost = count_cost(recipe)
             reason = refusal(self.study, cost)
             if reason is None:
@@ -195,7 +195,7 @@ class Session:
         return live.attempt
 
     def _as_live(self, record: TrialRecord, *, attempt: int) -> LiveAttempt:
-        recipe = self.study.recipe_for(record.params, record.number)
+        recipe = resolve_recipe(self.study, record.params, record.number)
         return LiveAttempt(
             attempt=Attempt(trial_id=record.trial_id, number=record.number, attempt=attempt, recipe=recipe),
             cost=count_cost(recipe),

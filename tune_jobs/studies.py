@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from eml_models.recipe import Recipe
-from tune_jobs.space import Choice, Float, Space, When
-from tune_jobs.study import Asha, SamplerName, Study
+from tune_jobs.space import Choice, Constant, Float, Integer, Space, When
+from tune_jobs.study import Asha, Limits, SamplerName, Study
 
 OPTIMIZERS = ("sgd", "sgd_momentum", "adam", "adamw", "rmsprop")
 SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle")
@@ -87,10 +87,72 @@ def cifar10_recipes() -> Study:
     )
 
 
+STAGES = range(1, 8)
+
+
+def architecture_space(*, max_width: float = 2.0, max_depth: int = 4) -> Space:
+    """MobileNet: each stage's width relative to the others, its expansion and depth, and the recipe's rate.
+
+    The common width follows from `macs_share`: which share of the limit the network uses. So proposals lie
+    near the limit, where good networks are, and few break it.
+    """
+    return Space(
+        Float("macs_share", 0.7, 1.0),
+        *(Float(f"width_{stage}", 0.5, max_width, log=True) for stage in STAGES),
+        Constant("expansion_1", 1.0),
+        *(Float(f"expansion_{stage}", 1.0, 8.0) for stage in STAGES[1:]),
+        *(Integer(f"depth_{stage}", 1, max_depth) for stage in STAGES),
+        Float("learning_rate", 1e-3, 3e-1, log=True),
+        Float("weight_decay", 1e-6, 1e-2, log=True),
+    )
+
+
+def mobilenet() -> Study:
+    """MobileNet's widths, expansions and depths per stage on CIFAR-10 within 30 M MACs; meant for GPUs."""
+    return Study(
+        name="mobilenet",
+        description="Width, expansion and depth of each MobileNet stage on CIFAR-10 within 30 M MACs.",
+        space=architecture_space(),
+        recipe=Recipe(
+            model="mobilenet",
+            dataset="cifar10",
+            learning_rate=5e-2,
+            schedule="cosine",
+            epochs=27,
+            augmentation="crop_flip",
+        ),
+        trials=128,
+        limits=Limits(max_macs=30_000_000),
+        asha=Asha(min_epochs=1, reduction_factor=3),
+    )
+
+
+def digits_mobilenet() -> Study:
+    """The same search on the embedded digits within 200,000 MACs, in a few minutes on two cores."""
+    return mobilenet().with_changes(
+        name="digits-mobilenet",
+        description="Width, expansion and depth of each MobileNet stage on the digits within 200,000 MACs.",
+        space=architecture_space(max_depth=2),
+        recipe=Recipe(
+            model="mobilenet",
+            dataset="digits",
+            learning_rate=5e-2,
+            schedule="cosine",
+            epochs=9,
+            batch_size=64,
+            model_options={"divisor": 4, "head_channels": 128},
+        ),
+        trials=24,
+        limits=Limits(max_macs=200_000),
+    )
+
+
 SHIPPED: dict[str, Callable[[], Study]] = {
     "digits-recipes": digits_recipes,
     "digits-grid": digits_grid,
     "mnist-recipes": mnist_recipes,
     "fashion-mnist-recipes": fashion_mnist_recipes,
     "cifar10-recipes": cifar10_recipes,
+    "digits-mobilenet": digits_mobilenet,
+    "mobilenet": mobilenet,
 }

@@ -17,6 +17,7 @@ from typing import Any
 from eml_models import seeds
 from eml_models.errors import UnknownNameError, raise_if_any
 from eml_models.recipe import Recipe
+from eml_models.registry import get_model
 from tune_jobs.space import Space, Value
 from tune_jobs.trial import as_json_text
 
@@ -132,7 +133,8 @@ class Study:
     Attributes:
         name: ``[a-z][a-z0-9._-]*``; the key of the study in a store.
         space: what varies. A parameter named like a field of `Recipe` sets that field; any other is an option
-            of the model.
+            of the model, or a part of one that is a list: ``width_3`` is the third of ``widths``. The
+            parameter `MACS_SHARE` is neither (see `tune_jobs.feasible.resolve_recipe`).
         recipe: the base recipe that params change; its `epochs` are the epochs of a full trial.
         trials: how many trials to train; not part of the definition.
         asha: early stopping, or None to train every trial to its end.
@@ -181,9 +183,10 @@ class Study:
         """
         params = self.space.validated(params)
         changes: dict[str, Any] = {k: v for k, v in params.items() if k in RECIPE_FIELDS}
-        options = {k: v for k, v in params.items() if k not in RECIPE_FIELDS}
+        options = {k: v for k, v in params.items() if k not in RECIPE_FIELDS and k != MACS_SHARE}
         if options:
-            changes["model_options"] = {**self.recipe.model_options, **options}
+            whole = gather_lists(options, str(changes.get("model", self.recipe.model)))
+            changes["model_options"] = {**self.recipe.model_options, **whole}
         return replace(self.recipe, seed=seeds.derive(self.seed, number, "training"), **changes)
 
     def definition(self) -> dict[str, object]:
@@ -211,6 +214,39 @@ class Study:
 
 
 RECIPE_FIELDS = frozenset(f.name for f in fields(Recipe))
+
+MACS_SHARE = "macs_share"
+"""The parameter that says which share of the MAC limit a network is to use, by its width."""
+
+PART = re.compile(r"(.+)_([1-9][0-9]*)")
+
+
+def gather_lists(options: Mapping[str, Value], model: str) -> dict[str, Value]:
+    """Options with the parts of list options put together: ``width_1``, ``width_2``, ... become ``widths``.
+
+    Raises:
+        InvalidValueError: a list lacks parts.
+        UnknownNameError: there is no such model.
+    """
+    lists = {option.name: option.length for option in get_model(model).options if option.length}
+    whole: dict[str, Value] = {}
+    parts: dict[str, dict[int, Value]] = {}
+    for name, value in options.items():
+        match = PART.fullmatch(name)
+        if match and f"{match[1]}s" in lists:
+            parts.setdefault(f"{match[1]}s", {})[int(match[2])] = value
+        else:
+            whole[name] = value
+    problems = []
+    for name, found in parts.items():
+        wanted = range(1, lists[name] + 1)
+        if set(found) == set(wanted):
+            whole[name] = tuple(found[number] for number in wanted)  # type: ignore[misc]  # scalars, as spaces have
+        else:
+            part, got = name[:-1], ", ".join(f"{name[:-1]}_{number}" for number in sorted(found))
+            problems.append(f"{name} has the parts {part}_1 to {part}_{lists[name]}, got {got}")
+    raise_if_any(f"options of {model}", problems)
+    return whole
 
 
 def name_problems(name: str) -> list[str]:

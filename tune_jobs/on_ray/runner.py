@@ -25,6 +25,7 @@ from eml_models.datasets import require_dataset
 from tune_jobs.attempt import Progress, Provenance, SessionSettings
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.errors import TuneJobsError
+from tune_jobs.feasible import check_reachable
 from tune_jobs.on_ray.settings import ProgressListener, RunSettings
 from tune_jobs.provenance import git_state
 from tune_jobs.retention import Retention
@@ -89,6 +90,7 @@ def run_study(
     """
     settings = settings or RunSettings()
     session_settings = _session_settings(study, settings)
+    check_reachable(study)
     if not is_known(settings.store, study.name):
         _require_data(study, settings)  # before the store learns of the study
     with (

@@ -17,6 +17,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -51,7 +52,7 @@ class TrialStore:
         store: the folder, or its files.
 
     Attributes:
-        path: the folder, or the URL.
+        path: the folder as it was given, or the URL.
         problems: the damaged files that were met so far, in words.
 
     Raises:
@@ -60,10 +61,11 @@ class TrialStore:
 
     def __init__(self, store: str | os.PathLike[str] | Files) -> None:
         self._files = open_files(store)
-        self.path = self._files.describe("")
+        text = os.fspath(store) if isinstance(store, str | os.PathLike) else store.describe("")
+        self.path: Path | str = text if is_url(text) else Path(text)
         self._segments = Segments(files=self._files)
         self._problems: dict[str, None] = {}
-        _check_is_store(self._files, self.path)
+        _check_is_store(self._files, str(self.path))
 
     @property
     def problems(self) -> tuple[str, ...]:

@@ -468,7 +468,6 @@ def test_a_store_that_cannot_be_written_is_refused(
             open_writer(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["s3://bucket/x", "gs://bucket", ""])
-def test_stores_elsewhere_are_refused_clearly(name: str) -> None:
-    with pytest.raises(StoreError, match="a store is a folder"):
-        open_writer(name)
+def test_a_store_without_a_name_is_refused() -> None:
+    with pytest.raises(StoreError, match="a store is a folder, got an empty path"):
+        open_writer("")

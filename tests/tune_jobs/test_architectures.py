@@ -1,0 +1,149 @@
+"""Searching networks under a limit: parts of lists, the width that a share buys, what can be reached."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+from session_testing import Clock, MemoryLog, play, rising
+
+from eml_models import build_plan
+from eml_models.errors import InvalidValueError
+from tune_jobs.feasible import check_reachable, count_cost, resolve_recipe
+from tune_jobs.search.history import History
+from tune_jobs.search.sampler import Random
+from tune_jobs.session import Session
+from tune_jobs.space import Choice, Float, Params, Space
+from tune_jobs.studies import digits_mobilenet, mobilenet
+from tune_jobs.study import Limits, Study, gather_lists
+from tune_jobs.trial import State
+
+
+def proposals(study: Study, count: int) -> Iterator[Params]:
+    sampler, history = Random(study), History(study)
+    for number in range(count):
+        yield sampler.propose(history, number) or {}
+
+
+def test_parts_become_the_lists_of_the_family() -> None:
+    parts = {f"width_{stage}": stage / 4 for stage in range(1, 8)}
+    whole = gather_lists({**parts, "width_mult": 0.5}, "mobilenet")
+    assert whole == {"width_mult": 0.5, "widths": (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75)}
+
+
+def test_missing_part_is_told() -> None:
+    with pytest.raises(InvalidValueError, match="widths has the parts width_1 to width_7, got width_1"):
+        gather_lists({"width_1": 1.0, "width_2": 1.0}, "mobilenet")
+
+
+def test_names_that_look_like_parts_are_options_where_there_is_no_list() -> None:
+    assert gather_lists({"width_1": 3}, "small_cnn") == {"width_1": 3}
+
+
+@pytest.mark.parametrize("build", [mobilenet, digits_mobilenet])
+def test_networks_use_their_share_of_the_limit_and_no_more(build: object) -> None:
+    study = build()  # type: ignore[operator]  # a shipped study's function
+    limit = study.limits.max_macs
+    shares = []
+    for number, params in enumerate(proposals(study, 12)):
+        recipe = resolve_recipe(study, params, number)
+        macs = count_cost(recipe).macs
+        share = float(params["macs_share"])
+        wider = {**recipe.model_options, "width_mult": recipe.model_options["width_mult"] * 1.002 + 0.001}
+        more = count_cost(recipe.with_changes(model_options=wider)).macs
+        at_least = recipe.model_options["width_mult"] == 0.1
+        assert macs <= limit * share or at_least
+        assert more > limit * share or at_least
+        shares.append(macs / (limit * share))
+    assert sorted(shares)[len(shares) // 2] > 0.9
+
+
+def test_what_a_row_says_is_what_is_trained() -> None:
+    study = digits_mobilenet()
+    params = next(proposals(study, 1))
+    recipe = resolve_recipe(study, params, 0)
+    options = recipe.model_options
+    assert options["widths"] == tuple(params[f"width_{stage}"] for stage in range(1, 8))
+    assert options["depths"] == tuple(params[f"depth_{stage}"] for stage in range(1, 8))
+    plan = build_plan("mobilenet", input_shape=(1, 8, 8), num_classes=10, **options)
+    assert plan.macs == count_cost(recipe).macs
+
+
+def test_nothing_beyond_the_limit_is_handed_out_and_refused_ones_are_rows() -> None:
+    study = digits_mobilenet().with_changes(
+        trials=10, asha=None, limits=Limits(max_macs=110_000, max_parameters=25_000)
+    )
+    log = MemoryLog()
+    play(Session(study, log, clock=Clock()), rising)
+    trained = [row for row in log.trials if row.state is State.COMPLETED]
+    refused = [row for row in log.trials if row.state is State.INFEASIBLE]
+    assert len(trained) == 10
+    assert all((row.macs or 0) <= 110_000 and (row.parameters or 0) <= 25_000 for row in trained)
+    assert refused
+    assert all(
+        row.device_s == 0 and row.macs is not None and "above the limit" in row.reason for row in refused
+    )
+    started = {row.number for row in log.starts}
+    assert not started & {row.number for row in refused}
+
+
+@pytest.mark.parametrize("build", [mobilenet, digits_mobilenet])
+def test_no_proposal_lies_outside_what_the_space_is_said_to_reach(build: object) -> None:
+    study = build()  # type: ignore[operator]  # a shipped study's function
+    free = study.with_changes(space=Space(*(p for p in study.space.parameters if p.name != "macs_share")))
+    costs = [count_cost(free.recipe_for(params, 0)).macs for params in proposals(free, 30)]
+    least = told_smallest(free)
+    assert least <= min(costs)
+    assert check_reachable(free.with_changes(limits=Limits(max_macs=least))) == []
+    (note,) = check_reachable(free.with_changes(limits=Limits(max_macs=10**15)))
+    assert max(costs) <= int(note.split("largest network has ")[1].split(" ")[0].replace(",", ""))
+
+
+def told_smallest(study: Study) -> int:
+    with pytest.raises(InvalidValueError) as told:
+        check_reachable(study.with_changes(limits=Limits(max_macs=1)))
+    return int(str(told.value).split("smallest network has ")[1].split(" ")[0].replace(",", ""))
+
+
+def test_smallest_network_is_of_the_cheapest_choice() -> None:
+    space = Space(Choice("model", ("resnet18", "small_cnn")), Float("learning_rate", 0.1, 1.0))
+    study = digits_mobilenet().with_changes(
+        space=space, recipe=digits_mobilenet().recipe.with_changes(model_options={}), limits=Limits()
+    )
+    small = build_plan("small_cnn", input_shape=(1, 8, 8), num_classes=10).macs
+    assert told_smallest(study) == small
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        (Limits(max_macs=1000), "max_macs is 1,000, but its smallest network has"),
+        (
+            Limits(min_macs=10**12, max_macs=10**13),
+            "min_macs is 1,000,000,000,000, but its largest network has",
+        ),
+        (Limits(max_macs=200_000, max_parameters=10), "max_parameters is 10, but its smallest network has"),
+        (Limits(), "'macs_share' needs a limit to take a share of; give --max-macs"),
+    ],
+)
+def test_impossible_limits_are_refused_with_what_can_be_reached(limits: Limits, told: str) -> None:
+    with pytest.raises(InvalidValueError, match=told):
+        check_reachable(digits_mobilenet().with_changes(limits=limits))
+
+
+def test_the_better_part_of_proposals_is_near_the_limit() -> None:
+    """Uniform widths, expansions and depths rarely are; a solved width is, unless the shape is too costly."""
+    study = digits_mobilenet()
+    limit = study.limits.max_macs or 0
+    solved = [count_cost(resolve_recipe(study, p, 0)).macs / limit for p in proposals(study, 40)]
+    generator = random.Random(0)
+    free = study.with_changes(space=Space(*(p for p in study.space.parameters if p.name != "macs_share")))
+    uniform = []
+    for params in proposals(free, 40):
+        recipe = free.recipe_for(params, 0)
+        options = {**recipe.model_options, "width_mult": generator.uniform(0.1, 1.0)}
+        uniform.append(count_cost(recipe.with_changes(model_options=options)).macs / limit)
+    near = [sum(0.6 <= share <= 1.0 for share in shares) / 40 for shares in (solved, uniform)]
+    assert near[0] > 0.8
+    assert near[0] > 3 * near[1]
