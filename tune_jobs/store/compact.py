@@ -28,6 +28,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from tune_jobs.errors import StoreCorruptError, StoreError
+from tune_jobs.store.convert import with_typed_params
 from tune_jobs.store.definitions import read_definition
 from tune_jobs.store.files import Files, open_files
 from tune_jobs.store.layout import (
@@ -192,7 +193,7 @@ def _read_sorted(files: Files, study: str, table: str) -> pa.Table:
     folder = table_folder(table, study)
     names = [name for name in files.list_names(folder) if name.endswith(SEGMENT_SUFFIX)]
     opened = [open_segment(files, f"{folder}/{name}", table) for name in names]
-    rows = read_segments(files, table, opened)
+    rows = with_typed_params(table, read_segments(files, table, opened))
     return rows.sort_by([(name, "ascending") for name in SORTED_BY[table]])
 
 

@@ -7,6 +7,7 @@
     _wal/s-NAME/<writer>-<batch>.jsonl       acknowledged, not yet published
     _wal/s-NAME/lock                         held by the study's living writer
     _wal/damaged/...                         journals that were set aside
+    _wal/schema-version                      the version of the columns of all published files
     _tmp/s-NAME/...                          files on their way
     _old/s-NAME/...                          what the last compaction replaced
 
@@ -22,6 +23,8 @@ WAL = "_wal"
 SCRATCH = "_tmp"
 OLD = "_old"
 CREATION_LOCK = f"{WAL}/creation.lock"
+VERSION_MARK = f"{WAL}/schema-version"
+"""Holds the version of the columns that every published file of the store has."""
 SLUG = "study_slug=s-"
 SEGMENT_SUFFIX = ".parquet"
 JOURNAL_SUFFIX = ".jsonl"

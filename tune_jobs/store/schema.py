@@ -21,7 +21,8 @@ import pyarrow as pa
 
 from tune_jobs.trial import ROW_TYPES, Row
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 2 added the columns of MobileNet's stages and of `macs_share`, at the end."""
 
 PARAM_PREFIX = "param_"
 
@@ -47,6 +48,11 @@ PARAM_COLUMNS: Mapping[str, str] = types.MappingProxyType(
         "activation": "string",
         "max_grad_norm": "double",
         "epochs": "int64",
+        # version 2
+        "macs_share": "double",
+        **{f"width_{stage}": "double" for stage in range(1, 8)},
+        **{f"expansion_{stage}": "double" for stage in range(1, 8)},
+        **{f"depth_{stage}": "int64" for stage in range(1, 8)},
     }
 )
 """The parameters with a column of their own in every store; any other stands in `params` (JSON) alone."""

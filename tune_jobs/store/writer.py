@@ -45,6 +45,7 @@ from tune_jobs.store.layout import (
 from tune_jobs.store.recovery import mend_folders, recover
 from tune_jobs.store.segments import publish
 from tune_jobs.store.snapshot import read_published_rows
+from tune_jobs.store.upgrade import bring_up_to_date
 from tune_jobs.study import Study
 from tune_jobs.trial import EventKind, EventRow, ReportRow, Row
 
@@ -119,6 +120,7 @@ class StudyWriter:
             "pid": os.getpid(),
             "since": now.isoformat(timespec="seconds"),
         }
+        bring_up_to_date(files, scratch=scratch_folder(study.name), holder=holder)
         lock = files.lock(lock_key(study.name), subject=f"study {study.name!r}", holder=holder)
         try:
             mend_folders(files, study.name)

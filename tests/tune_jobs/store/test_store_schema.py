@@ -24,9 +24,16 @@ PARAMS = """
     param_width_mult: double, param_expansion: double, param_widths: list<element: double>,
     param_expansions: list<element: double>,
     param_depths: list<element: int64>, param_dropout: double, param_activation: string,
-    param_max_grad_norm: double, param_epochs: int64
+    param_max_grad_norm: double, param_epochs: int64,
+    param_macs_share: double,
+    param_width_1: double, param_width_2: double, param_width_3: double, param_width_4: double,
+    param_width_5: double, param_width_6: double, param_width_7: double,
+    param_expansion_1: double, param_expansion_2: double, param_expansion_3: double,
+    param_expansion_4: double, param_expansion_5: double, param_expansion_6: double, param_expansion_7: double,
+    param_depth_1: int64, param_depth_2: int64, param_depth_3: int64, param_depth_4: int64,
+    param_depth_5: int64, param_depth_6: int64, param_depth_7: int64
 """
-VERSION_1 = {
+VERSION_2 = {
     "studies": """
         study: string, definition: string, fingerprint: string, params: string, description: string,
         created_at: timestamp[us], versions: string
@@ -62,11 +69,11 @@ VERSION_1 = {
 }
 
 
-@pytest.mark.parametrize("table", VERSION_1)
-def test_schema_is_version_1_in_name_order_and_type(table: str) -> None:
-    expected = [" ".join(column.split()) for column in VERSION_1[table].split(",")]
+@pytest.mark.parametrize("table", VERSION_2)
+def test_schema_is_version_2_in_name_order_and_type(table: str) -> None:
+    expected = [" ".join(column.split()) for column in VERSION_2[table].split(",")]
     assert [f"{field.name}: {field.type}" for field in SCHEMAS[table]] == expected
-    assert SCHEMA_VERSION == 1, "a changed schema needs a new version, and its own table here"
+    assert SCHEMA_VERSION == 2, "a changed schema needs a new version, and its own table here"
 
 
 @pytest.mark.parametrize("row_type", [*ROW_TYPES, StudyRow])

@@ -66,6 +66,7 @@ def test_layout_is_as_documented(tmp_path: Path) -> None:
     tables = ("starts", "reports", "trials", "events")
     assert files == {
         "_wal/creation.lock",
+        "_wal/schema-version",
         "_wal/s-s/lock",
         "studies/study_slug=s-s/definition-1.parquet",
         *(
