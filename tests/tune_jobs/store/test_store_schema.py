@@ -29,7 +29,8 @@ PARAMS = """
     param_width_1: double, param_width_2: double, param_width_3: double, param_width_4: double,
     param_width_5: double, param_width_6: double, param_width_7: double,
     param_expansion_1: double, param_expansion_2: double, param_expansion_3: double,
-    param_expansion_4: double, param_expansion_5: double, param_expansion_6: double, param_expansion_7: double,
+    param_expansion_4: double, param_expansion_5: double, param_expansion_6: double,
+    param_expansion_7: double,
     param_depth_1: int64, param_depth_2: int64, param_depth_3: int64, param_depth_4: int64,
     param_depth_5: int64, param_depth_6: int64, param_depth_7: int64
 """
