@@ -94,7 +94,7 @@ def architecture_space(*, max_width: float = 2.0, max_depth: int = 4) -> Space:
     """MobileNet: each stage's width relative to the others, its expansion and depth, and the recipe's rate.
 
     The common width follows from `macs_share`: which share of the limit the network uses. So proposals lie
-    near the limit, where good networks are, and few break it.
+    near the limit, and few break it. `benchmarks.near_limit` compares this with refusing what is too large.
     """
     return Space(
         Float("macs_share", 0.7, 1.0),
