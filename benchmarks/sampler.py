@@ -89,7 +89,7 @@ def recorded_search(study: Study, size: int) -> tuple[History, list[Row]]:
     generator = random.Random(0)
     for number in range(size):
         params = sampler.propose(history, number)
-        quality = 1 - abs(math.log10(float(params["learning_rate"])) + 2) / 5  # type: ignore[arg-type]
+        quality = 1 - abs(math.log10(float(params["learning_rate"])) + 2) / 5  # type: ignore[arg-type]  # a number
         completed = generator.random() < 1 / 3
         epochs = study.recipe.epochs if completed else study.rungs[0]
         values = [quality * epoch / (epoch + 1) for epoch in range(1, epochs + 1)]
@@ -218,7 +218,7 @@ def _parameter(name: str, choices: list[Any]) -> Choice | Integer:
 def _key(table: str, params: Params) -> tuple[Any, ...]:
     space = _space_of(table)
     return tuple(
-        params[name] if isinstance(choices[0], str) else choices[int(params[name])]  # type: ignore[arg-type]
+        params[name] if isinstance(choices[0], str) else choices[int(params[name])]  # type: ignore[arg-type]  # an index
         for name, choices in space.items()
     )
 
