@@ -81,7 +81,7 @@ def save_snapshot(snapshot: Snapshot, path: str | os.PathLike[str]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException:  # whatever ends it, no half file stays
         temporary.unlink(missing_ok=True)
         raise
 

@@ -12,9 +12,10 @@ import click
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.errors import StoreError
-from tune_jobs.feasible import check_reachable, parse_count, parse_macs
+from tune_jobs.feasible import parse_count, parse_macs
 from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.point_files import read_points
+from tune_jobs.reach import check_reachable
 from tune_jobs.report import leaderboard
 from tune_jobs.report.ledger import ledger
 from tune_jobs.report.tables import render

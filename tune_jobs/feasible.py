@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from eml_models.datasets import get_dataset_spec
-from eml_models.errors import InvalidValueError, raise_if_any
+from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe
 from eml_models.registry import build_plan, get_model
-from tune_jobs.space import Choice, Constant, Parameter, Params, Value
-from tune_jobs.study import MACS_SHARE, RECIPE_FIELDS, Limits, Study
+from tune_jobs.space import Params
+from tune_jobs.study import MACS_SHARE, Limits, Study
 from tune_jobs.trial import as_json_text
 
 WIDTH = "width_mult"
@@ -86,25 +85,25 @@ def resolve_recipe(study: Study, params: Params, number: int) -> Recipe:
         raise InvalidValueError(NEEDS_LIMIT)
     share = params[MACS_SHARE]
     assert isinstance(share, int | float)
-    return _with_width(recipe, _widest(recipe, limit * share))
+    return with_width(recipe, _widest(recipe, limit * share))
 
 
 def _widest(recipe: Recipe, macs: float) -> float:
     low, high = width_bounds(recipe.model)
-    if count_cost(_with_width(recipe, high)).macs <= macs:
+    if count_cost(with_width(recipe, high)).macs <= macs:
         return high
-    if count_cost(_with_width(recipe, low)).macs > macs:
+    if count_cost(with_width(recipe, low)).macs > macs:
         return low
     for _ in range(WIDTH_HALVINGS):
         middle = round((low + high) / 2, 6)
-        if count_cost(_with_width(recipe, middle)).macs <= macs:
+        if count_cost(with_width(recipe, middle)).macs <= macs:
             low = middle
         else:
             high = middle
     return low
 
 
-def _with_width(recipe: Recipe, width_mult: float) -> Recipe:
+def with_width(recipe: Recipe, width_mult: float) -> Recipe:
     return recipe.with_changes(model_options={**recipe.model_options, WIDTH: width_mult})
 
 
@@ -118,75 +117,6 @@ def width_bounds(model: str) -> tuple[float, float]:
         if option.name == WIDTH:
             return option.low, option.high
     raise InvalidValueError(f"parameter {MACS_SHARE!r} sets {WIDTH}, which model {model!r} does not have")
-
-
-def check_reachable(study: Study) -> list[str]:
-    """Notes about limits that bind nothing.
-
-    Raises:
-        InvalidValueError: no network of the space is within the limits; says what the space can reach.
-    """
-    limits = study.limits
-    if MACS_SHARE in study.space.names and limits.max_macs is None:
-        raise InvalidValueError(NEEDS_LIMIT)
-    if limits == Limits():
-        return []
-    costs = [count_cost(recipe) for recipe in _extreme_recipes(study, largest=False)]
-    least, fewest = min(cost.macs for cost in costs), min(cost.parameters for cost in costs)
-    most = max(count_cost(recipe).macs for recipe in _extreme_recipes(study, largest=True))
-    problems, notes = [], []
-    if limits.max_macs is not None and least > limits.max_macs:
-        problems.append(f"max_macs is {limits.max_macs:,}, but its smallest network has {least:,} MACs")
-    if limits.min_macs is not None and most < limits.min_macs:
-        problems.append(f"min_macs is {limits.min_macs:,}, but its largest network has {most:,} MACs")
-    if limits.max_parameters is not None and fewest > limits.max_parameters:
-        problems.append(
-            f"max_parameters is {limits.max_parameters:,}, but its smallest network has {fewest:,} parameters"
-        )
-    raise_if_any(f"no network of study {study.name!r} is within its limits", problems)
-    if limits.max_macs is not None and most <= limits.max_macs:
-        notes.append(f"max_macs {limits.max_macs:,} binds nothing: the largest network has {most:,} MACs")
-    return notes
-
-
-def _extreme_recipes(study: Study, *, largest: bool) -> list[Recipe]:
-    """Recipes with every number of the network at its low or high end, for each choice that shapes it.
-
-    MACs and parameters rise with every width, expansion and depth, so the extremes are among these.
-    """
-    recipes = []
-    for params in _iter_corners(study.space.parameters, {}, largest=largest):
-        recipe = study.recipe_for(params, 0)
-        if MACS_SHARE in params:
-            recipe = _with_width(recipe, width_bounds(recipe.model)[largest])
-        recipes.append(recipe)
-    return recipes
-
-
-def _iter_corners(parameters: Sequence[Parameter], chosen: Params, *, largest: bool) -> Iterator[Params]:
-    if not parameters:
-        yield dict(chosen)
-        return
-    head, rest = parameters[0], parameters[1:]
-    if head.when is not None and not head.when.holds(chosen):
-        yield from _iter_corners(rest, chosen, largest=largest)
-        return
-    values: tuple[Value, ...]
-    if isinstance(head, Constant):
-        values = (head.value,)
-    elif isinstance(head, Choice):
-        shapes = head.name == "model" or head.name not in RECIPE_FIELDS or _depends(rest, head.name)
-        values = head.values if shapes else head.values[:1]
-    else:
-        ends = head.grid() or (head.low, head.high)
-        values = (ends[-1] if largest else ends[0],)
-    for value in values:
-        yield from _iter_corners(rest, {**chosen, head.name: value}, largest=largest)
-
-
-def _depends(parameters: Sequence[Parameter], name: str) -> bool:
-    """Whether a parameter applies only under some values of another."""
-    return any(parameter.when is not None and parameter.when.parameter == name for parameter in parameters)
 
 
 def refusal(study: Study, cost: NetworkCost) -> str | None:

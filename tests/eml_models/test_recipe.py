@@ -85,11 +85,11 @@ def test_all_problems_of_a_recipe_are_shown_together() -> None:
     with pytest.raises(InvalidValueError) as caught:
         Recipe(
             learning_rate=-1,
-            epochs=2.5,  # type: ignore[arg-type]
-            precision="fp8",  # type: ignore[arg-type]
+            epochs=2.5,  # type: ignore[arg-type]  # the point of the test
+            precision="fp8",  # type: ignore[arg-type]  # the point of the test
             optimizer="adm",
             model="smal_cnn",
-            dataset=["digits"],  # type: ignore[arg-type]
+            dataset=["digits"],  # type: ignore[arg-type]  # the point of the test
         )
     assert str(caught.value).splitlines() == [
         "recipe: 6 problems",
@@ -130,7 +130,7 @@ def test_a_broken_rule_is_an_error(changes: dict[str, object], message: str) -> 
 
 
 def test_numpy_numbers_become_plain_ones() -> None:
-    recipe = Recipe(learning_rate=np.float32(0.5), epochs=np.int64(3))  # type: ignore[arg-type]
+    recipe = Recipe(learning_rate=np.float32(0.5), epochs=np.int64(3))  # type: ignore[arg-type]  # as users pass
     assert (type(recipe.learning_rate), type(recipe.epochs)) == (float, int)
 
 

@@ -8,13 +8,15 @@ from collections.abc import Iterator
 import pytest
 from session_testing import Clock, MemoryLog, play, rising
 
-from eml_models import build_plan
+from eml_models import ModelFamily, Option, OptionKind, PlanBuilder, build_plan, register_model
 from eml_models.errors import InvalidValueError
-from tune_jobs.feasible import check_reachable, count_cost, resolve_recipe
+from eml_models.registry import unregister_model
+from tune_jobs.feasible import count_cost, resolve_recipe
+from tune_jobs.reach import check_reachable
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Random
 from tune_jobs.session import Session
-from tune_jobs.space import Choice, Float, Params, Space
+from tune_jobs.space import Choice, Float, Integer, Params, Space
 from tune_jobs.studies import digits_mobilenet, mobilenet
 from tune_jobs.study import Limits, Study, gather_lists
 from tune_jobs.trial import State
@@ -147,3 +149,33 @@ def test_the_better_part_of_proposals_is_near_the_limit() -> None:
     near = [sum(0.6 <= share <= 1.0 for share in shares) / 40 for shares in (solved, uniform)]
     assert near[0] > 0.8
     assert near[0] > 3 * near[1]
+
+
+def falling(net: PlanBuilder, *, thrift: int) -> None:
+    """A network that costs less the larger its number is."""
+    net.conv_bn_act("only", 64 // thrift)
+    net.classifier()
+
+
+def test_a_number_that_makes_networks_smaller_refuses_nothing_that_can_be_reached() -> None:
+    option = Option(name="thrift", kind=OptionKind.INTEGER, default=1, low=1, high=16, doc="Saves channels.")
+    register_model(ModelFamily(name="falling", draw=falling, options=(option,)))
+    try:
+        costs = [build_plan("falling", input_shape=(1, 8, 8), num_classes=10, thrift=n).macs for n in (1, 16)]
+        recipe = digits_mobilenet().recipe.with_changes(model="falling", model_options={})
+        study = Study(name="f", space=Space(Integer("thrift", 1, 16)), recipe=recipe)
+        assert told_smallest(study) == costs[1] < costs[0]
+        assert check_reachable(study.with_changes(limits=Limits(max_macs=costs[1]))) == []
+    finally:
+        unregister_model("falling")
+
+
+def test_a_space_of_many_choices_is_looked_at_in_time() -> None:
+    """4 ** 14 combinations: as numbers they have two ends each, as names the gate alone judges them."""
+    recipe = digits_mobilenet().recipe
+    stages = range(1, 8)
+    numbers = Space(*(Choice(f"{n}_{s}", (1, 2, 3, 4)) for n in ("width", "depth") for s in stages))
+    study = digits_mobilenet().with_changes(space=numbers, recipe=recipe, limits=Limits(max_macs=10**15))
+    assert len(check_reachable(study)) == 1
+    names = Space(*(Choice(f"name_{n}", ("a", "b")) for n in range(20)))
+    assert check_reachable(study.with_changes(space=names)) == []

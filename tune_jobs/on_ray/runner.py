@@ -25,9 +25,9 @@ from eml_models.datasets import require_dataset
 from tune_jobs.attempt import Progress, Provenance, SessionSettings
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.errors import TuneJobsError
-from tune_jobs.feasible import check_reachable
 from tune_jobs.on_ray.settings import ProgressListener, RunSettings
 from tune_jobs.provenance import git_state
+from tune_jobs.reach import check_reachable
 from tune_jobs.retention import Retention
 from tune_jobs.session import Session
 from tune_jobs.store.definitions import is_known

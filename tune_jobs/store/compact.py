@@ -35,6 +35,8 @@ from tune_jobs.store.layout import (
     NO_ROWS,
     SEGMENT_SUFFIX,
     STUDIES,
+    VERSION_MARK,
+    WAL,
     compacted_name,
     definition_key,
     journal_folder,
@@ -45,7 +47,7 @@ from tune_jobs.store.layout import (
     table_folder,
 )
 from tune_jobs.store.recovery import recover
-from tune_jobs.store.schema import SCHEMAS
+from tune_jobs.store.schema import SCHEMA_VERSION, SCHEMAS
 from tune_jobs.store.segments import open_segment, parquet_bytes, read_segments
 from tune_jobs.trial import ROW_TYPES, EventRow, ReportRow, StartRow, TrialRow
 
@@ -137,6 +139,7 @@ def compact_into(
     """
     files, copy = open_files(store), open_files(target)
     _require_study(files, study)
+    require_same_columns(copy)
     if read_definition(copy, study) is not None:
         raise StoreError(f"{copy.describe('')!r} holds study {study!r} already; choose another target")
     lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=_holder())
@@ -154,6 +157,8 @@ def compact_into(
         assert definition is not None
         copy.make_folder(table_folder(STUDIES, study))
         copy.put(definition_key(study), definition, scratch=scratch_folder(study))
+        copy.make_folder(WAL)
+        copy.put(VERSION_MARK, str(SCHEMA_VERSION).encode(), scratch=scratch_folder(study))
         return Compacted(
             study=study,
             num_rows=num_rows,
@@ -178,6 +183,21 @@ class PreparedTable:
         """Put it in the place of the table's folder."""
         old = f"{old_folder(study)}/{self.table}-{self.ticket}"
         files.exchange_folders(table_folder(self.table, study), self.folder, old=old)
+
+
+def require_same_columns(files: Files) -> None:
+    """See that what is added to a store has the columns that it has; a new store may have any.
+
+    Raises:
+        StoreError: its files are of another version.
+    """
+    mark = files.read(VERSION_MARK)
+    version = 1 if mark is None and list_studies(files) else int(mark or SCHEMA_VERSION)
+    if version != SCHEMA_VERSION:
+        raise StoreError(
+            f"the columns of {files.describe('')!r} are of version {version}, these of {SCHEMA_VERSION}; run"
+            " a study there with the newer of both, which brings it up to date, or choose another target"
+        )
 
 
 def _prepare_table(files: Files, study: str, table: str) -> PreparedTable:

@@ -304,3 +304,14 @@ def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "_wal" / "schema-version").write_text("99")
     with pytest.raises(StoreError, match="its columns are of version 99, this program knows 2"):
         open_writer(tmp_path)
+
+
+def test_a_copy_into_an_older_store_is_refused_until_that_is_up_to_date(tmp_path: Path) -> None:
+    write_trials(tmp_path / "a", 1)
+    write_trials(tmp_path / "b", 1, study="other")
+    as_version_1(tmp_path / "b")
+    with pytest.raises(StoreError, match="are of version 1, these of 2"):
+        compact_into(tmp_path / "a", "s", tmp_path / "b")
+    open_writer(tmp_path / "b", make_study("other")).close()
+    compact_into(tmp_path / "a", "s", tmp_path / "b")
+    assert len(seqs_by_polars(tmp_path / "b", "trials")) == 2

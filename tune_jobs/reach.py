@@ -1,0 +1,130 @@
+"""What a space can reach: limits that no network of it is within are refused before anything is started.
+
+Looks at the smallest and the largest network of a study, by their plans. Called by the command line and by
+`run_study`; the gate itself, which looks at each proposal, is `tune_jobs.feasible`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+
+from eml_models.errors import InvalidValueError, raise_if_any
+from tune_jobs.feasible import NEEDS_LIMIT, NetworkCost, count_cost, width_bounds, with_width
+from tune_jobs.space import Choice, Constant, Parameter, Params, Space, Value
+from tune_jobs.study import MACS_SHARE, RECIPE_FIELDS, Limits, Study
+
+MAX_CORNERS = 64
+"""Combinations of choices that are looked at; a space with more is judged proposal by proposal alone."""
+
+Measure = Callable[[NetworkCost], int]
+
+
+def check_reachable(study: Study) -> list[str]:
+    """Notes about limits that bind nothing.
+
+    Exact where MACs and parameters rise, or fall, with each number of the space on its own, as they do with
+    widths, expansions and depths.
+
+    Raises:
+        InvalidValueError: no network of the space is within the limits; says what the space can reach.
+    """
+    limits = study.limits
+    if MACS_SHARE in study.space.names and limits.max_macs is None:
+        raise InvalidValueError(NEEDS_LIMIT)
+    if limits == Limits():
+        return []
+    corners = list(islice(_iter_corners(study.space.parameters, {}), MAX_CORNERS + 1))
+    if len(corners) > MAX_CORNERS:
+        return []
+    least = min(_extreme(study, corner, _macs, sign=1) for corner in corners)
+    most = max(_extreme(study, corner, _macs, sign=-1) for corner in corners)
+    fewest = min(_extreme(study, corner, _parameters, sign=1) for corner in corners)
+    problems, notes = [], []
+    if limits.max_macs is not None and least > limits.max_macs:
+        problems.append(f"max_macs is {limits.max_macs:,}, but its smallest network has {least:,} MACs")
+    if limits.min_macs is not None and most < limits.min_macs:
+        problems.append(f"min_macs is {limits.min_macs:,}, but its largest network has {most:,} MACs")
+    if limits.max_parameters is not None and fewest > limits.max_parameters:
+        problems.append(
+            f"max_parameters is {limits.max_parameters:,}, but its smallest network has {fewest:,} parameters"
+        )
+    raise_if_any(f"no network of study {study.name!r} is within its limits", problems)
+    if limits.max_macs is not None and most <= limits.max_macs:
+        notes.append(f"max_macs {limits.max_macs:,} binds nothing: the largest network has {most:,} MACs")
+    return notes
+
+
+def _extreme(study: Study, corner: Params, measure: Measure, *, sign: int) -> int:
+    """The least (or, with sign -1, the most) that a corner reaches, moving one number after the other."""
+
+    def cost(params: Params) -> int:
+        return sign * measure(_cost(study, params, widest=sign < 0))
+
+    params, best = corner, cost(corner)
+    for parameter in study.space.parameters:
+        if parameter.name not in params or parameter.name == MACS_SHARE:
+            continue
+        for end in _ends(study.space, parameter):
+            moved = {**params, parameter.name: end}
+            if (found := cost(moved)) < best:
+                params, best = moved, found
+    return sign * best
+
+
+def _cost(study: Study, params: Params, *, widest: bool) -> NetworkCost:
+    recipe = study.recipe_for(params, 0)
+    if MACS_SHARE in params:
+        recipe = with_width(recipe, width_bounds(recipe.model)[widest])
+    return count_cost(recipe)
+
+
+def _iter_corners(parameters: Sequence[Parameter], chosen: Params) -> Iterator[Params]:
+    """Params with each number at one end, one for each combination of the choices that shape a network."""
+    if not parameters:
+        yield dict(chosen)
+        return
+    head, rest = parameters[0], parameters[1:]
+    if head.when is not None and not head.when.holds(chosen):
+        yield from _iter_corners(rest, chosen)
+        return
+    values: tuple[Value, ...]
+    if isinstance(head, Constant):
+        values = (head.value,)
+    elif isinstance(head, Choice):
+        shapes = head.name == "model" or head.name not in RECIPE_FIELDS or _depends(rest, head.name)
+        alone = _is_numeric(head) and not _depends(rest, head.name)
+        values = head.values if shapes and not alone else head.values[:1]
+    else:
+        values = ((head.grid() or (head.low,))[0],)
+    for value in values:
+        yield from _iter_corners(rest, {**chosen, head.name: value})
+
+
+def _ends(space: Space, parameter: Parameter) -> tuple[Value, ...]:
+    """The values of a number between which MACs rise or fall; none for what is no number of the network."""
+    if isinstance(parameter, Constant) or parameter.name in RECIPE_FIELDS:
+        return ()
+    if _depends(space.parameters, parameter.name):
+        return ()
+    if isinstance(parameter, Choice):
+        return (min(parameter.values), max(parameter.values)) if _is_numeric(parameter) else ()
+    grid = parameter.grid() or (parameter.low, parameter.high)
+    return (grid[0], grid[-1])
+
+
+def _is_numeric(choice: Choice) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in choice.values)
+
+
+def _depends(parameters: Sequence[Parameter], name: str) -> bool:
+    """Whether a parameter applies only under some values of another."""
+    return any(parameter.when is not None and parameter.when.parameter == name for parameter in parameters)
+
+
+def _macs(cost: NetworkCost) -> int:
+    return cost.macs
+
+
+def _parameters(cost: NetworkCost) -> int:
+    return cost.parameters
