@@ -108,6 +108,7 @@ class ModelFamily:
         name: how recipes and the command line call it.
         draw: ``draw(net, **options)`` draws the layers onto a `PlanBuilder`; it gets every option, by name.
         options: what may be chosen; all have defaults.
+        width: the option, a number, that makes all layers wider; empty if there is none.
         source: the paper, and how this deviates from it.
         build: ``build(plan)`` makes the torch module where the general builder of `eml_models.layers` cannot;
             the module must do what the plan says (`count_macs` checks its MACs). Typed without torch.
@@ -116,6 +117,7 @@ class ModelFamily:
     name: str
     draw: Callable[..., None]
     options: tuple[Option, ...] = ()
+    width: str = ""
     source: str = ""
     build: Callable[[Plan], Any] | None = None
 
@@ -130,7 +132,15 @@ class ModelFamily:
             for option in self.options
             if not _admits(option, option.default)
         ]
+        kinds = {option.name: option.kind for option in self.options}
+        if self.width and kinds.get(self.width) not in (OptionKind.INTEGER, OptionKind.NUMBER):
+            problems.append(f"width must name an option that is a number, got {self.width!r}")
         raise_if_any("model family", problems)
+
+    @property
+    def width_option(self) -> Option | None:
+        """The option that `width` names."""
+        return next((option for option in self.options if self.width and option.name == self.width), None)
 
     def resolve(self, options: Mapping[str, object]) -> dict[str, OptionValue]:
         """Every option with its canonical value, in the order of the table.

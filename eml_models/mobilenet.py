@@ -107,6 +107,7 @@ def _draw_block(
 MOBILENET = ModelFamily(
     name="mobilenet",
     draw=draw_mobilenet,
+    width="width_mult",
     options=(
         Option(
             name="width_mult",

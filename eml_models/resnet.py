@@ -35,6 +35,7 @@ def draw_resnet18(net: PlanBuilder, *, width: int, stem: str, zero_gamma: bool) 
 RESNET18 = ModelFamily(
     name="resnet18",
     draw=draw_resnet18,
+    width="width",
     options=(
         Option(
             name="width",

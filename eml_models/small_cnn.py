@@ -22,6 +22,7 @@ def draw_small_cnn(net: PlanBuilder, *, width: int, depth: int, convs: int, drop
 SMALL_CNN = ModelFamily(
     name="small_cnn",
     draw=draw_small_cnn,
+    width="width",
     options=(
         Option(
             name="width",

@@ -93,6 +93,7 @@ class SessionSettings:
 class Progress:
     """How far a study is: counts of trials, the best one, and seconds since the session began.
 
+    `front` is how many trials no other beats, where there are several objectives; `best` is of the first.
     `working_s` counts from the first attempt, so without the start of Ray.
     """
 
@@ -106,6 +107,7 @@ class Progress:
     running: int
     best: float | None
     best_number: int | None
+    front: int | None
     elapsed_s: float
     working_s: float
 

@@ -86,8 +86,8 @@ def _check_proposal(history: History, sampler: Sampler, row: StartRow | TrialRow
 
 
 def _check_decision(study: Study, history: History, row: ReportRow) -> Iterator[str]:
-    value = getattr(row, study.objective.metric)
-    verdict = decide(study, history, row.number, row.epoch, value)
+    metrics = {name: getattr(row, name) for name in study.metrics}
+    verdict = decide(study, history, row.number, row.epoch, metrics)
     expected = verdict.decision if verdict else None
     if expected is not row.decision:
         yield (

@@ -72,6 +72,11 @@ def cli() -> None:
     "--data-dir", help="Folder of the data sets that are not embedded.", envvar="TUNE_JOBS_DATA_DIR"
 )
 @click.option("--download", is_flag=True, help="Download a missing data set into --data-dir.")
+@click.option(
+    "--objectives",
+    metavar="A,B",
+    help="What is searched for, for instance val_accuracy,macs; several give a front.",
+)
 @click.option("--sampler", help="tpe, random or grid.")
 @click.option("--no-asha", is_flag=True, help="Train every trial to its last epoch.")
 @click.option("--precision", help="fp32, bf16 or fp16.")

@@ -12,16 +12,17 @@ import click
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.errors import StoreError
-from tune_jobs.feasible import parse_count, parse_macs
+from tune_jobs.feasible import parse_count, parse_macs, with_spread_share
 from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.point_files import read_points
 from tune_jobs.reach import check_reachable
 from tune_jobs.report import leaderboard
+from tune_jobs.report.front import front, objectives_of, worth
 from tune_jobs.report.ledger import ledger
 from tune_jobs.report.tables import render
 from tune_jobs.space import Choice
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.study import Direction, Study
+from tune_jobs.study import Direction, Objective, Study
 from tune_jobs.user_code import UserCode, load_study, stored_name
 
 SETTING_OPTIONS = (
@@ -90,12 +91,15 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
         name: _parse_limit(name, options[name], recipe.dataset)
         for name in ("max_macs", "min_macs", "max_parameters")
     }
+    if options["objectives"]:
+        metrics = (name.strip() for name in options["objectives"].split(","))
+        changes["objectives"] = tuple(Objective(metric=metric) for metric in metrics)
     given = {name: value for name, value in limits.items() if value is not None}
     if given:
         changes["limits"] = type(study.limits)(**{**asdict(study.limits), **given})
     if options["fix"]:
         changes["space"] = study.space.fixed(dict(map(_parse_assignment, options["fix"])))
-    return study.with_changes(recipe=recipe, **changes)
+    return with_spread_share(study.with_changes(recipe=recipe, **changes))
 
 
 def print_dry_run(study: Study, settings: RunSettings) -> None:
@@ -142,10 +146,15 @@ def print_outcome(outcome: Any, form: str, *, again: str) -> None:
 def print_study(store: str, name: str, form: str, *, top: int) -> None:
     """The tables of one study; JSON and CSV hold the leaderboard alone, so that they stay one table."""
     opened, name = TrialStore(store), stored_name(name)
-    metric = opened.definition(name)["objectives"][0]["metric"]
+    definition = opened.definition(name)
+    objectives = objectives_of(definition)
+    metric, several = objectives[0].metric, len(objectives) > 1
     trials, reports = opened.trials(name), opened.reports(name)
-    click.echo(render(leaderboard.leaderboard(trials, metric=metric, top=top), form), nl=False)
+    best = front(trials, objectives) if several else leaderboard.leaderboard(trials, metric=metric, top=top)
+    click.echo(render(best, form), nl=False)
     if form == "table":
+        if several:
+            click.echo(render(worth(trials, reports, objectives, definition["limits"]), form), nl=False)
         click.echo(render(leaderboard.states(trials), form), nl=False)
         rungs = leaderboard.rungs(reports, metric=metric)
         if rungs.rows:

@@ -14,19 +14,21 @@ from functools import lru_cache
 
 from eml_models.datasets import get_dataset_spec
 from eml_models.errors import InvalidValueError
+from eml_models.family import Option, OptionKind
 from eml_models.recipe import Recipe
 from eml_models.registry import build_plan, get_model
-from tune_jobs.space import Params
+from tune_jobs.space import Float, Params, Space
 from tune_jobs.study import MACS_SHARE, Limits, Study
 from tune_jobs.trial import as_json_text
 
-WIDTH = "width_mult"
-"""The option of a family that makes all of its layers wider."""
 NEEDS_LIMIT = f"parameter {MACS_SHARE!r} needs a limit to take a share of; give --max-macs"
 WIDTH_HALVINGS = 12
 """Of the range of widths: to a thousandth, finer than channels are."""
+SPREAD_SHARE = 0.05
+"""The least share of a limit that is searched where the cost itself is an objective."""
 
 SUFFIXES = {"k": 10**3, "m": 10**6, "g": 10**9}
+SHARE_PATTERN = re.compile(r"\s+x\s+")
 COUNT_PATTERN = re.compile(r"([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*([kmg]?)", re.IGNORECASE)
 
 
@@ -70,9 +72,10 @@ def _count_cost(model: str, dataset: str, options: str) -> NetworkCost:
 def resolve_recipe(study: Study, params: Params, number: int) -> Recipe:
     """The recipe of one trial. Where `macs_share` is among its params, the width that uses that share.
 
-    The network is then the widest (by `width_mult`) whose MACs are within that share of the study's limit.
-    MACs rise with the width, so it is found by halving; channels are whole, so the MACs land a little below.
-    A shape that is too costly at its narrowest keeps that width, and the limit refuses it.
+    The network is then the widest of its family (by the option that `ModelFamily.width` names) whose MACs are
+    within that share of the study's limit. MACs rise with the width, so it is found by halving; channels are
+    whole, so the MACs land a little below. A shape that is too costly at its narrowest keeps that width, and
+    the limit refuses it.
 
     Raises:
         InvalidValueError: the study has no limit on MACs to take a share of.
@@ -95,7 +98,7 @@ def _widest(recipe: Recipe, macs: float) -> float:
     if count_cost(with_width(recipe, low)).macs > macs:
         return low
     for _ in range(WIDTH_HALVINGS):
-        middle = round((low + high) / 2, 6)
+        middle = (low + high) // 2 if isinstance(low, int) else round((low + high) / 2, 6)
         if count_cost(with_width(recipe, middle)).macs <= macs:
             low = middle
         else:
@@ -103,20 +106,49 @@ def _widest(recipe: Recipe, macs: float) -> float:
     return low
 
 
-def with_width(recipe: Recipe, width_mult: float) -> Recipe:
-    return recipe.with_changes(model_options={**recipe.model_options, WIDTH: width_mult})
+def with_width(recipe: Recipe, width: float) -> Recipe:
+    """The recipe with another width, by its family's own option."""
+    return recipe.with_changes(
+        model_options={**recipe.model_options, _width_option(recipe.model).name: width}
+    )
 
 
 def width_bounds(model: str) -> tuple[float, float]:
-    """The least and the largest width multiplier of a family.
+    """The least and the largest width of a family; whole numbers where its widths are.
 
     Raises:
         InvalidValueError: it has none.
     """
-    for option in get_model(model).options:
-        if option.name == WIDTH:
-            return option.low, option.high
-    raise InvalidValueError(f"parameter {MACS_SHARE!r} sets {WIDTH}, which model {model!r} does not have")
+    option = _width_option(model)
+    if option.kind is OptionKind.INTEGER:
+        return int(option.low), int(option.high)
+    return option.low, option.high
+
+
+def _width_option(model: str) -> Option:
+    option = get_model(model).width_option
+    if option is None:
+        raise InvalidValueError(
+            f"parameter {MACS_SHARE!r} sets the width of a network, and model {model!r} names no option for"
+            " it (ModelFamily.width)"
+        )
+    return option
+
+
+def with_spread_share(study: Study) -> Study:
+    """The study, and where a cost is an objective, with small shares of the limit searched too.
+
+    A front needs networks of every cost; those of `macs_share` alone would all lie near the limit.
+    """
+    if not any(objective.is_cost for objective in study.objectives):
+        return study
+    parameters = [
+        Float(p.name, SPREAD_SHARE, p.high, log=True, when=p.when)
+        if isinstance(p, Float) and p.name == MACS_SHARE and SPREAD_SHARE < p.low < p.high
+        else p
+        for p in study.space.parameters
+    ]
+    return study.with_changes(space=Space(*parameters))
 
 
 def refusal(study: Study, cost: NetworkCost) -> str | None:
@@ -151,8 +183,8 @@ def parse_count(text: str) -> int:
 
 
 def parse_macs(text: str, dataset: str) -> int:
-    """A count, or a share of a family's default network on `dataset`: ``0.5*resnet18``."""
-    share, star, family = text.partition("*")
+    """A count, or a share of a family's default network on `dataset`: ``0.5*resnet18`` ``0.5 x resnet18``."""
+    share, star, family = SHARE_PATTERN.sub("*", text).partition("*")
     if not star:
         return parse_count(text)
     try:

@@ -9,13 +9,20 @@ import heapq
 from collections.abc import Iterable
 
 from tune_jobs.checkpoints import Checkpoints
-from tune_jobs.search.history import History, TrialRecord
+from tune_jobs.search.history import History
+from tune_jobs.search.pareto import standings
+from tune_jobs.search.records import TrialRecord
 from tune_jobs.study import Direction
 from tune_jobs.trial import State
 
 
 def best_numbers(history: History, count: int) -> list[int]:
-    """The best completed trials, best first; the earlier one on ties."""
+    """The best completed trials, best first; the earlier one on ties.
+
+    With several objectives they are the first of the front, spread over it (`pareto.standings`).
+    """
+    if len(history.study.objectives) > 1:
+        return _first_of_front(history, count)
     sign = -1.0 if history.study.objective.direction is Direction.MAXIMIZE else 1.0
 
     def key(record: TrialRecord) -> tuple[float, int]:
@@ -24,6 +31,13 @@ def best_numbers(history: History, count: int) -> list[int]:
 
     scored = (r for r in history.trials.values() if r.state is State.COMPLETED and r.objective is not None)
     return [record.number for record in heapq.nsmallest(count, scored, key=key)]
+
+
+def _first_of_front(history: History, count: int) -> list[int]:
+    points = [record.point for record in history.front if record.point is not None]
+    places = standings(points, history.study.objectives)
+    ranked = sorted(zip(places, (record.number for record in history.front), strict=True))
+    return [number for _, number in ranked[:count]]
 
 
 class Retention:

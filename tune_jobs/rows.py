@@ -15,7 +15,7 @@ from datetime import datetime
 from tune_jobs.attempt import Failure, LiveAttempt, Provenance
 from tune_jobs.feasible import NetworkCost
 from tune_jobs.search.asha import Verdict
-from tune_jobs.search.history import TrialRecord
+from tune_jobs.search.records import TrialRecord
 from tune_jobs.study import Study
 from tune_jobs.trial import (
     EventKind,
@@ -170,7 +170,7 @@ class RowBuilder:
             state=state,
             reason=reason,
             objective=objective,
-            objectives=as_json_text({} if objective is None else {metric: objective}),
+            objectives=as_json_text({} if objective is None else self._objectives(last, live.cost)),
             epochs=last.epoch if last else 0,
             best_epoch=best_epoch(self._study, reports),
             val_accuracy=last.val_accuracy if last else None,
@@ -197,6 +197,13 @@ class RowBuilder:
             optuna_version=self._provenance.optuna_version,
             ended_at=now,
         )
+
+    def _objectives(self, last: ReportRow | None, cost: NetworkCost) -> dict[str, object]:
+        """Every objective of the study by name."""
+        return {
+            objective.metric: getattr(cost if objective.is_cost else last, objective.metric)
+            for objective in self._study.objectives
+        }
 
     def _of_attempt(
         self, live: LiveAttempt, kind: EventKind, detail: Mapping[str, object] | None = None
@@ -228,8 +235,8 @@ def metrics_problem(
     study: Study, live: LiveAttempt, metrics: Mapping[str, object]
 ) -> tuple[Failure, str] | None:
     """Why a report cannot be used, and what kind of failure that is; None if it can."""
-    metric, epochs = study.objective.metric, live.attempt.recipe.epochs
-    missing = [name for name in ("epoch", metric) if metrics.get(name) is None]
+    epochs = live.attempt.recipe.epochs
+    missing = [name for name in ("epoch", *study.metrics) if metrics.get(name) is None]
     if missing:
         return Failure.RAISED, f"the report lacks {', '.join(missing)}; it has {', '.join(sorted(metrics))}"
     epoch = metrics["epoch"]
@@ -240,8 +247,9 @@ def metrics_problem(
         value = metrics.get(name)
         if isinstance(value, float) and not math.isfinite(value):
             return Failure.DIVERGED, f"{name} is {value} at epoch {epoch}"
-    if number_of(metrics[metric]) is None:
-        return Failure.RAISED, f"{metric} must be a number, got {metrics[metric]!r}"
+    for name in study.metrics:
+        if number_of(metrics[name]) is None:
+            return Failure.RAISED, f"{name} must be a number, got {metrics[name]!r}"
     return None
 
 

@@ -27,8 +27,9 @@ from tune_jobs.feasible import count_cost, refusal, resolve_recipe
 from tune_jobs.rows import RowBuilder, first_line, metrics_problem, number_of
 from tune_jobs.search.asha import Verdict, decide
 from tune_jobs.search.given import Point, points_as_json, told_as_json
-from tune_jobs.search.history import History, TrialRecord
+from tune_jobs.search.history import History
 from tune_jobs.search.queue import QueueFirst
+from tune_jobs.search.records import TrialRecord
 from tune_jobs.study import Study
 from tune_jobs.trial import Decision, EventKind, ReportRow, Row, State, as_json_text, trial_id
 
@@ -234,8 +235,8 @@ class Session:
             return Decision.STOP
         live.last_epoch = int(number_of(metrics["epoch"]) or 0)
         live.elapsed_s = number_of(metrics.get("elapsed_s")) or 0.0
-        value = number_of(metrics[self.study.objective.metric])
-        verdict = decide(self.study, self.history, number, live.last_epoch, value)
+        values = {name: number_of(metrics[name]) for name in self.study.metrics}
+        verdict = decide(self.study, self.history, number, live.last_epoch, values)
         report = self._build.report(live, metrics, verdict, history_seq=self.history.seq)
         rows: list[Row] = [*self._began(live, worker), report]
         state, reason = _ending(live, verdict)
@@ -320,6 +321,7 @@ class Session:
             running=len(self._live),
             best=best.objective if best else None,
             best_number=best.number if best else None,
+            front=len(self.history.front) if len(self.study.objectives) > 1 else None,
             elapsed_s=(now - self._began_at).total_seconds(),
             working_s=(now - (self._working_since or now)).total_seconds(),
         )

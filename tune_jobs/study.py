@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
@@ -47,20 +47,31 @@ METRICS = {
 }
 """What a report holds that can be searched for, with the direction that is better."""
 
+COSTS = ("macs", "parameters", "activations", "traffic_bytes")
+"""What a network's plan says of its cost (`tune_jobs.feasible.NetworkCost`); less is better."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """A metric of the reports and the direction that is better; its value is the one at the last epoch."""
+    """What is searched for, and the direction that is better.
+
+    A metric of the reports, whose value is the one at the last epoch, or a cost of the network.
+    """
 
     metric: str = "val_accuracy"
 
     def __post_init__(self) -> None:
-        if self.metric not in METRICS:
-            raise UnknownNameError("metric", self.metric, METRICS)
+        if self.metric not in METRICS and not self.is_cost:
+            raise UnknownNameError("objective", self.metric, [*METRICS, *COSTS])
 
     @property
     def direction(self) -> Direction:
-        return METRICS[self.metric]
+        return Direction.MINIMIZE if self.is_cost else METRICS[self.metric]
+
+    @property
+    def is_cost(self) -> bool:
+        """Whether its value is known from the plan, before any training."""
+        return self.metric in COSTS
 
     def is_better(self, value: float, other: float) -> bool:
         """Whether `value` is strictly better than `other`."""
@@ -137,6 +148,8 @@ class Study:
             parameter `MACS_SHARE` is neither (see `tune_jobs.feasible.resolve_recipe`).
         recipe: the base recipe that params change; its `epochs` are the epochs of a full trial.
         trials: how many trials to train; not part of the definition.
+        objectives: what is searched for. With several there is no single best trial but a front: those that
+            no other beats in every objective. The first is what is shown where one value is, and is learned.
         asha: early stopping, or None to train every trial to its end.
         fit: what trains one recipe; a module-level function.
         seed: the root of every seed of the study.
@@ -162,13 +175,18 @@ class Study:
         problems = name_problems(self.name)
         if self.trials < 1:
             problems.append(f"trials must be at least 1, got {self.trials}")
-        if len(self.objectives) != 1:
-            problems.append(f"a study has exactly one objective, got {len(self.objectives)}")
+        problems += _objective_problems([objective.metric for objective in self.objectives])
         raise_if_any(f"study {self.name!r}", problems)
 
     @property
     def objective(self) -> Objective:
+        """The first objective, a metric of the reports."""
         return self.objectives[0]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The objectives that reports hold; the others are costs."""
+        return tuple(objective.metric for objective in self.objectives if not objective.is_cost)
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -219,6 +237,20 @@ MACS_SHARE = "macs_share"
 """The parameter that says which share of the MAC limit a network is to use, by its width."""
 
 PART = re.compile(r"(.+)_([1-9][0-9]*)")
+
+
+def _objective_problems(metrics: Sequence[str]) -> list[str]:
+    if not metrics:
+        return ["a study needs at least one objective, got none"]
+    problems = []
+    if len(set(metrics)) != len(metrics):
+        problems.append(f"objectives must differ, got {', '.join(metrics)}")
+    if metrics[0] in COSTS:
+        problems.append(
+            f"the first objective must be one that training finds out ({', '.join(METRICS)}), got"
+            f" {metrics[0]!r}; put it behind, as in val_accuracy,{metrics[0]}"
+        )
+    return problems
 
 
 def gather_lists(options: Mapping[str, Value], model: str) -> dict[str, Value]:

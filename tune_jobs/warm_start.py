@@ -40,11 +40,11 @@ def read_source(study: Study, text: str, *, store: str) -> Source:
     if name == study.name and where == store:
         raise InvalidValueError(f"study {name!r} cannot warm-start from itself; it knows its own trials")
     opened = TrialStore(where)
-    metric = opened.definition(name)["objectives"][0]["metric"]
-    if metric != study.objective.metric:
+    theirs = [objective["metric"] for objective in opened.definition(name)["objectives"]]
+    if theirs[0] != study.objective.metric or not set(study.metrics) <= set(theirs):
         raise InvalidValueError(
-            f"warm start needs the same objective: {name!r} searches {metric}, {study.name!r} searches"
-            f" {study.objective.metric}"
+            f"warm start needs the same objectives: {name!r} searches {', '.join(theirs)}, {study.name!r}"
+            f" searches {', '.join(objective.metric for objective in study.objectives)}"
         )
     told, left_out = choose_told(study, opened.rows(name))
     if not told:

@@ -11,7 +11,7 @@ OPTIONS = {
         "--max-device-hours", "--enqueue", "--max-checkpoint-gb", "--rename", "--retry-failed",
         "--trial-timeout", "--warm-start",
         "--max-failed-in-a-row", "--max-failures", "--max-macs", "--max-parameters", "--min-macs", "--name",
-        "--no-asha", "--precision", "--sampler", "--seed", "--store", "--trials", "--workers",
+        "--no-asha", "--objectives", "--precision", "--sampler", "--seed", "--store", "--trials", "--workers",
     },
     "list": {"--format", "--store"},
     "show": {"--audit", "--format", "--store", "--top"},

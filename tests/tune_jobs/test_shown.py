@@ -9,8 +9,9 @@ import pytest
 from session_testing import Clock, MemoryLog, Metrics, a_study, play_attempt
 
 from tune_jobs.attempt import Attempt
-from tune_jobs.search.history import NUM_BEST, History
+from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import as_optuna_study
+from tune_jobs.search.records import NUM_BEST
 from tune_jobs.search.sampler import Tpe
 from tune_jobs.search.shown import shown_trials
 from tune_jobs.session import Session

@@ -38,6 +38,8 @@ def describe(progress: Progress) -> str:
     parts = [f"{progress.trained}/{progress.target} trials", *([shown] if shown else [])]
     if progress.best is not None:
         parts.append(f"best {format_value(progress.best)} (trial {progress.best_number})")
+    if progress.front:
+        parts.append(f"{progress.front} on the front")
     left = remaining_s(progress)
     time_left = f", {_clock(left)} left" if left else ""
     return " | ".join([*parts, f"{_clock(progress.elapsed_s)}{time_left}"])

@@ -6,17 +6,22 @@ then passes it on. Which epochs are rungs the study says; what was reported ther
 Source: Li et al. 2018, arXiv 1810.05934. This is the stopping variant that Ray Tune and Optuna run: a trial
 is judged once at each rung, when it reaches it, against what the rung has seen so far, and a stopped trial
 is never taken up again (the paper's algorithm 2 pauses instead, and promotes later).
+
+With several objectives a rung keeps the best in the order of `tune_jobs.search.pareto.standings`: front by
+front, and spread over the front that only partly goes on. Source: MO-ASHA, arXiv 2106.12639.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from eml_models.errors import raise_if_any
 from tune_jobs.search.history import History
+from tune_jobs.search.pareto import front_numbers, standings
+from tune_jobs.search.records import Rung
 from tune_jobs.study import Direction, Study
 from tune_jobs.trial import Decision
 
@@ -49,8 +54,10 @@ class Standing:
         return self.rank <= self.num_kept
 
 
-def decide(study: Study, history: History, number: int, epoch: int, value: float | None) -> Verdict | None:
-    """Whether trial `number` goes on after reporting `value` at `epoch`; None where no rung decides.
+def decide(
+    study: Study, history: History, number: int, epoch: int, metrics: Mapping[str, float | None]
+) -> Verdict | None:
+    """Whether trial `number` goes on after reporting `metrics` at `epoch`; None where no rung decides.
 
     It goes on if the value is among the best max(1, n // reduction_factor) of the n values that the rung
     has seen, itself included. A value equal to the last of those counts as among them, so that the verdict
@@ -64,24 +71,53 @@ def decide(study: Study, history: History, number: int, epoch: int, value: float
     Args:
         history: without this report.
         epoch: the study's own count of epochs, from 1, over all attempts.
+        metrics: what was reported, by name; costs of the network are known without.
     """
     rung_epoch = history.rung_of(number, epoch)
     if rung_epoch is None or study.asha is None:
         return None
-    rung, metric, direction = history.rungs[rung_epoch], study.objective.metric, study.objective.direction
+    rung = history.rungs[rung_epoch]
     earlier = rung.reports.get(number)
     if earlier is not None:
         if earlier.decision is not None:
             return Verdict(earlier.decision, earlier.decision_reason or "")
-        value = getattr(earlier, metric)
+        metrics = {name: getattr(earlier, name) for name in study.metrics}
     place = f"rung {rung_epoch}" if epoch == rung_epoch else f"rung {rung_epoch}, reached with epoch {epoch}"
-    if value is None or not math.isfinite(value):
-        got = "is missing" if value is None else f"is {value}"
-        return Verdict(Decision.STOP, f"{place}: {metric} {got}, which lets no trial go on")
-    values = rung.values if earlier is not None else [*rung.values, value]
-    standing = rank(value, values, direction=direction, reduction_factor=study.asha.reduction_factor)
-    decision = Decision.CONTINUE if standing.goes_on else Decision.STOP
-    return Verdict(decision, f"{place}: {metric} {value:.6g} is {describe(standing, direction)}")
+    for name in study.metrics:
+        value = metrics.get(name)
+        if value is None or not math.isfinite(value):
+            got = "is missing" if value is None else f"is {value}"
+            return Verdict(Decision.STOP, f"{place}: {name} {got}, which lets no trial go on")
+    judge = _judge_value if len(study.objectives) == 1 else _judge_point
+    goes_on, why = judge(study, history, rung, number, metrics)
+    return Verdict(Decision.CONTINUE if goes_on else Decision.STOP, f"{place}: {why}")
+
+
+def _judge_value(
+    study: Study, history: History, rung: Rung, number: int, metrics: Mapping[str, float | None]
+) -> tuple[bool, str]:
+    objective, factor = study.objective, study.asha.reduction_factor if study.asha else 1
+    value = metrics[objective.metric]
+    assert value is not None
+    values = rung.values if number in rung.reports else [*rung.values, value]
+    standing = rank(value, values, direction=objective.direction, reduction_factor=factor)
+    return standing.goes_on, f"{objective.metric} {value:.6g} is {describe(standing, objective.direction)}"
+
+
+def _judge_point(
+    study: Study, history: History, rung: Rung, number: int, metrics: Mapping[str, float | None]
+) -> tuple[bool, str]:
+    factor = study.asha.reduction_factor if study.asha else 1
+    point = history.point_of(number, metrics)
+    assert point is not None
+    points = [*(known for other, known in rung.points.items() if other != number), point]
+    place = standings(points, study.objectives)[-1]
+    front = front_numbers(points, [objective.direction for objective in study.objectives])[-1]
+    num_kept = max(1, len(points) // factor)
+    named = zip(study.objectives, point, strict=True)
+    values = ", ".join(f"{objective.metric} {value:.6g}" for objective, value in named)
+    kept = _kept(num_kept)
+    return place <= num_kept, f"{values} is {_ordinal(place)} of {len(points)}, on front {front}; {kept}"
 
 
 def rank(value: float, values: Iterable[float], *, direction: Direction, reduction_factor: int) -> Standing:
@@ -98,9 +134,13 @@ def rank(value: float, values: Iterable[float], *, direction: Direction, reducti
 
 def describe(standing: Standing, direction: Direction) -> str:
     """A standing in words: ``7th of 12; the best 4 go on (>= 0.9012)``."""
-    kept = "the best one goes on" if standing.num_kept == 1 else f"the best {standing.num_kept} go on"
     sign = ">=" if direction is Direction.MAXIMIZE else "<="
-    return f"{_ordinal(standing.rank)} of {standing.count}; {kept} ({sign} {standing.cutoff:.6g})"
+    place, kept = f"{_ordinal(standing.rank)} of {standing.count}", _kept(standing.num_kept)
+    return f"{place}; {kept} ({sign} {standing.cutoff:.6g})"
+
+
+def _kept(count: int) -> str:
+    return "the best one goes on" if count == 1 else f"the best {count} go on"
 
 
 def _ordinal(rank: int) -> str:

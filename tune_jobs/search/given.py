@@ -14,7 +14,7 @@ from datetime import datetime
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.space import Constant, Params, Space
-from tune_jobs.study import Study
+from tune_jobs.study import COSTS, Study
 from tune_jobs.trial import EventRow, ReportRow, State, TrialRow, as_json_text
 
 MAX_TOLD = 250
@@ -114,15 +114,15 @@ def _as_data(trial: ToldTrial, metric: str) -> dict[str, object]:
         "state": str(end.state),
         "reason": end.reason,
         "objective": end.objective,
-        "macs": end.macs,
-        "parameters": end.parameters,
+        **{name: getattr(end, name) for name in (*COSTS, "objectives")},
         "epoch": report.epoch if report else None,
         "value": getattr(report, metric) if report else None,
     }
 
 
 def _from_data(data: Mapping[str, object], metric: str, at: datetime) -> ToldTrial:
-    known = {name: data[name] for name in ("trial_id", "number", "reason", "objective", "macs", "parameters")}
+    known = {name: data[name] for name in ("trial_id", "number", "reason", "objective")}
+    known |= {name: data[name] for name in (*COSTS, "objectives") if name in data}
     study = str(data["trial_id"]).rpartition("/")[0]
     params = _as_params(data["params"])
     end = TrialRow(

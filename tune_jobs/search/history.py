@@ -10,124 +10,22 @@ memory move of a few kilobytes).
 from __future__ import annotations
 
 import json
-import math
 from bisect import bisect_right, insort
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from eml_models.errors import InvalidValueError
+from tune_jobs.feasible import NetworkCost, count_cost, resolve_recipe
 from tune_jobs.search.given import Point, ToldTrial, points_from_json, told_from_json
+from tune_jobs.search.objectives import Point as ObjectivePoint
+from tune_jobs.search.objectives import final_point, point_of
+from tune_jobs.search.pareto import non_dominated
+from tune_jobs.search.records import Ranking, Rung, TrialRecord
 from tune_jobs.space import Params
 from tune_jobs.study import Direction, Study
 from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow, as_json_text
-
-DIVERGED = "diverged"
-"""How the reason of a failed trial begins if its training diverged."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialRecord:
-    """One trial as far as the rows tell: a frozen snapshot, replaced whenever a row changes it.
-
-    Attributes:
-        attempts: how often it was handed out so far; 0 for a refused proposal.
-        reports: the first acknowledged report of each epoch, in order of epoch.
-        end: the row that ended it; None while it is unfinished.
-        in_hand: whether its latest attempt was handed out and has not ended as far as the rows tell (after a
-            kill that is so until the next attempt).
-        first_started_at: the instant of its first row.
-        held_s: how long its earlier attempts held their resources; one that a kill cut short counts until its
-            last row.
-    """
-
-    number: int
-    trial_id: str
-    params: Params
-    first_started_at: datetime
-    attempts: int = 0
-    reports: tuple[ReportRow, ...] = ()
-    end: TrialRow | None = None
-    in_hand: bool = False
-    held_s: float = 0.0
-    attempt_started_at: datetime | None = None
-    last_seen_at: datetime | None = None
-
-    @property
-    def state(self) -> State | None:
-        """How it ended; None while it is unfinished."""
-        return self.end.state if self.end else None
-
-    @property
-    def reason(self) -> str | None:
-        """Why it ended, in words; None while it is unfinished."""
-        return self.end.reason if self.end else None
-
-    @property
-    def objective(self) -> float | None:
-        """The value at its last epoch; None while it is unfinished, and where it has none."""
-        return self.end.objective if self.end else None
-
-    @property
-    def diverged(self) -> bool:
-        """Whether it failed because its training diverged."""
-        return self.end is not None and self.state is State.FAILED and self.end.reason.startswith(DIVERGED)
-
-    @property
-    def trained(self) -> bool:
-        """Whether it ended and counts towards the study's trials: all but refused proposals."""
-        return self.end is not None and self.attempts > 0
-
-    @property
-    def last_epoch(self) -> int:
-        """The latest epoch that it reported; 0 before the first."""
-        return self.reports[-1].epoch if self.reports else 0
-
-    @property
-    def decisions(self) -> tuple[ReportRow, ...]:
-        """The reports at which a rung decided, in order of epoch."""
-        return tuple(report for report in self.reports if report.decision is not None)
-
-    def values(self, metric: str) -> dict[int, float]:
-        """The metric by epoch, where it was reported."""
-        values = ((report.epoch, getattr(report, metric)) for report in self.reports)
-        return {epoch: value for epoch, value in values if value is not None}
-
-
-@dataclass(slots=True)
-class Rung:
-    """The values reported at one rung: sorted ascending, and who reported what."""
-
-    values: list[float] = field(default_factory=list)
-    reports: dict[int, ReportRow] = field(default_factory=dict)
-
-
-NUM_BEST = 25
-"""So many of the best trials TPE tells from the rest, at most."""
-
-
-@dataclass(slots=True)
-class Ranking:
-    """The best ended trials, best first: completed ones by value, stopped ones as Optuna ranks pruned ones.
-
-    That is by their last epoch and then by its value. Kept as rows come, so that it costs the same however
-    long the history is.
-    """
-
-    completed: list[tuple[float, int]] = field(default_factory=list)
-    stopped: list[tuple[int, float, int]] = field(default_factory=list)
-
-    def add(self, record: TrialRecord, *, metric: str, sign: float) -> None:
-        """Add a trial that has just ended; `sign` makes smaller better."""
-        if record.state is State.COMPLETED and record.objective is not None:
-            insort(self.completed, (sign * record.objective, record.number))
-            del self.completed[NUM_BEST:]
-        elif record.state is State.STOPPED and record.reports:
-            last = record.reports[-1]
-            value = getattr(last, metric)
-            insort(self.stopped, (-last.epoch, math.inf if value is None else sign * value, record.number))
-            del self.stopped[NUM_BEST:]
 
 
 class History:
@@ -141,7 +39,8 @@ class History:
         trials: records by number, in the order of their first rows.
         counts: ended trials by state.
         rungs: what was reported at each of the study's rungs, by the rung's epoch.
-        best: the completed trial with the best objective, the earlier one on ties.
+        best: the completed trial with the best first objective, the earlier one on ties.
+        front: the completed trials that no other beats; empty where there is one objective.
         num_trained: ended trials that count towards the study's trials.
         next_number: of the next proposal.
         enqueued: points that are to be tried before the sampler is asked, in order.
@@ -160,6 +59,7 @@ class History:
         self.counts: Counter[State] = Counter()
         self.rungs: dict[int, Rung] = {epoch: Rung() for epoch in study.rungs}
         self.best: TrialRecord | None = None
+        self.front: list[TrialRecord] = []
         self.num_trained = 0
         self.next_number = 0
         self._ranking = Ranking()
@@ -172,6 +72,8 @@ class History:
         self.failed_in_a_row = 0
         self._rung_epochs = study.rungs
         self._unfinished: set[int] = set()
+        self._several = len(study.objectives) > 1
+        self._costs: dict[int, NetworkCost] = {}
 
     @classmethod
     def from_rows(cls, study: Study, rows: Iterable[Row]) -> History:
@@ -213,6 +115,23 @@ class History:
         """The best completed trials and the best stopped ones, so many of each that TPE may call best."""
         ranking = self._ranking
         return [number for _, number in ranking.completed] + [number for _, _, number in ranking.stopped]
+
+    def point_of(self, number: int, metrics: Mapping[str, float | None]) -> ObjectivePoint | None:
+        """The values of the study's objectives for a trial that reports `metrics`; None if one is missing."""
+        return point_of(self.study, metrics, self._cost_of(number))
+
+    def point_of_report(self, row: ReportRow) -> ObjectivePoint | None:
+        """The same for a report's row."""
+        return self.point_of(row.number, {name: getattr(row, name) for name in self.study.metrics})
+
+    def _cost_of(self, number: int) -> NetworkCost | None:
+        """What a trial's network costs, from its params; looked at only where a cost is an objective."""
+        if len(self.study.metrics) == len(self.study.objectives):
+            return None
+        if number not in self._costs:
+            recipe = resolve_recipe(self.study, self.trials[number].params, number)
+            self._costs[number] = count_cost(recipe)
+        return self._costs[number]
 
     def knows_point(self, params: Params) -> bool:
         """Whether these params were enqueued before."""
@@ -281,6 +200,8 @@ class History:
         rung.reports[row.number] = row
         if value is not None:
             insort(rung.values, value)
+        if self._several and (point := self.point_of_report(row)) is not None:
+            rung.points[row.number] = point
 
     def _apply_end(self, row: TrialRow) -> None:
         record = self.trials.get(row.number)
@@ -290,7 +211,8 @@ class History:
             record = self._propose(row, row.ended_at)
         if record.end is not None:
             return
-        record = replace(record, end=row, last_seen_at=row.ended_at)
+        point = final_point(self.study, row) if self._several else None
+        record = replace(record, end=row, last_seen_at=row.ended_at, point=point)
         self.trials[row.number] = record
         self._unfinished.discard(row.number)
         self.counts[row.state] += 1
@@ -303,6 +225,14 @@ class History:
             self.failed_in_a_row += 1
         if row.state is State.COMPLETED and self._is_new_best(row):
             self.best = record
+        if row.state is State.COMPLETED and point is not None:
+            self._add_to_front(record)
+
+    def _add_to_front(self, record: TrialRecord) -> None:
+        front = [*self.front, record]
+        points = [member.point for member in front if member.point is not None]
+        directions = [objective.direction for objective in self.study.objectives]
+        self.front = [front[index] for index in non_dominated(points, directions)]
 
     def _is_new_best(self, row: TrialRow) -> bool:
         if row.objective is None:

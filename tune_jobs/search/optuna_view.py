@@ -18,11 +18,19 @@ failed: diverged    PRUNED without reports. TPE orders pruned trials by their la
 failed, cancelled   FAIL: says nothing about the params; samplers ignore it
 unfinished          RUNNING with its reports so far; TPE keeps away from it (constant liar)
 ==================  ==========================================================================================
+
+With several objectives Optuna has no reports (a step has room for one value). A completed trial is COMPLETE
+with all its values. A stopped one is PRUNED with a single value, NaN, whose step is its place among the
+stopped ones counted from the worst: by the epoch that it reached, then by `pareto.standings` at that epoch.
+That is the order in which TPE takes pruned trials for good ones when the completed ones are too few (it looks
+at the largest step first, and asks a NaN for no direction).
 """
 
 from __future__ import annotations
 
 import copy
+import math
+from collections import defaultdict
 from collections.abc import Container, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NoReturn
@@ -38,7 +46,10 @@ from optuna.trial import FrozenTrial, TrialState
 from eml_models.errors import InvalidValueError
 from tune_jobs.search.distributions import distributions_of, told_params
 from tune_jobs.search.given import ToldTrial
-from tune_jobs.search.history import History, TrialRecord
+from tune_jobs.search.history import History
+from tune_jobs.search.objectives import final_point
+from tune_jobs.search.pareto import standings
+from tune_jobs.search.records import TrialRecord
 from tune_jobs.search.shown import MAX_SHOWN, shown_trials
 from tune_jobs.study import Direction, Limits, Study
 from tune_jobs.trial import State, TrialRow
@@ -47,6 +58,9 @@ STUDY_ID = 0
 PROPOSAL_ID = -1
 """The trial id that `optuna.trial.create_trial` gives: of a proposal that is being drawn, which is no trial
 yet."""
+
+Told = tuple[TrialRecord, FrozenTrial]
+"""A trial and what Optuna is told of it."""
 
 TOLD_STATES = {
     State.COMPLETED: TrialState.COMPLETE,
@@ -73,20 +87,23 @@ class OptunaView:
     def __init__(self, study: Study) -> None:
         self._study = study
         self._distributions = distributions_of(study.space)
-        self._told: dict[int, tuple[TrialRecord, FrozenTrial]] = {}
-        self._elsewhere: list[tuple[ToldTrial, FrozenTrial]] = []
+        self._told: dict[int, Told] = {}
+        self._elsewhere: list[tuple[ToldTrial, Told]] = []
 
     def study_of(
         self, history: History, sampler: BaseSampler | None = None, *, most: int = MAX_SHOWN
     ) -> optuna.Study:
         """The view of `history` as it is now, of at most so many of its trials; it does not change later."""
-        trials = [*self._told_from_elsewhere(history), *self._trials(shown_trials(history, most=most))]
+        told = [*self._told_from_elsewhere(history), *self._trials(shown_trials(history, most=most))]
+        trials = [trial for _, trial in told]
+        if len(self._study.objectives) > 1:
+            trials = with_places(self._study, told)
         storage = HistoryStorage(self._study, trials)
         return optuna.load_study(
             study_name=self._study.name, storage=storage, sampler=sampler, pruner=NopPruner()
         )
 
-    def _told_from_elsewhere(self, history: History) -> list[FrozenTrial]:
+    def _told_from_elsewhere(self, history: History) -> list[Told]:
         """Trials of other studies, numbered below zero."""
         for index, trial in enumerate(history.told):
             if index < len(self._elsewhere) and self._elsewhere[index][0] is trial:
@@ -98,12 +115,13 @@ class OptunaView:
                 first_started_at=trial.end.ended_at,
                 reports=(trial.last_report,) if trial.last_report else (),
                 end=trial.end,
+                point=final_point(self._study, trial.end),
             )
-            told = trial, told_trial(self._study, record, self._distributions)
-            self._elsewhere[index:] = [told]
+            told = record, told_trial(self._study, record, self._distributions)
+            self._elsewhere[index:] = [(trial, told)]
         return [told for _, told in self._elsewhere[: len(history.told)]]
 
-    def _trials(self, records: Iterable[TrialRecord]) -> list[FrozenTrial]:
+    def _trials(self, records: Iterable[TrialRecord]) -> list[Told]:
         told = {}
         for record in records:
             known = self._told.get(record.number)
@@ -111,31 +129,63 @@ class OptunaView:
                 known = (record, told_trial(self._study, record, self._distributions))
             told[record.number] = known
         self._told = told
-        return [trial for _, trial in told.values()]
+        return list(told.values())
 
 
 def told_trial(study: Study, record: TrialRecord, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
-    """One trial in Optuna's words."""
+    """One trial in Optuna's words, without the place that a stopped one has among others."""
     params = told_params(distributions, record.params)
+    several = len(study.objectives) > 1
     state = TrialState.PRUNED if record.diverged else TOLD_STATES[record.state]
-    if state is TrialState.COMPLETE and record.objective is None:
+    values = record.point if several else record.objective
+    if state is TrialState.COMPLETE and values is None:
         state = TrialState.FAIL
+    complete = state is TrialState.COMPLETE
     trial = FrozenTrial(
         number=record.number,
         trial_id=record.number,
         state=state,
-        value=record.objective if state is TrialState.COMPLETE else None,
+        value=record.objective if complete and not several else None,
+        values=record.point if complete and several else None,
         datetime_start=_local(record.first_started_at),
         datetime_complete=_local(record.end.ended_at) if record.end else None,
         params=params,
         distributions={name: distributions[name] for name in params},
         user_attrs={"state": str(record.state), "reason": record.reason} if record.end else {},
         system_attrs={},
-        intermediate_values={} if record.diverged else dict(record.values(study.objective.metric)),
+        intermediate_values={} if record.diverged or several else dict(record.values(study.objective.metric)),
     )
     for name, value in constraints_of(study.limits, record.end).items():
         trial.set_constraint(name, value)
     return trial
+
+
+def with_places(study: Study, told: Sequence[Told]) -> list[FrozenTrial]:
+    """The trials; each stopped one says its place among the stopped ones (see this module's docstring)."""
+    steps = {record.number: step for step, record in enumerate(_worst_first(study, told), start=1)}
+    trials = []
+    for record, trial in told:
+        if record.number in steps:
+            trial = copy.copy(trial)
+            trial.intermediate_values = {steps[record.number]: math.nan}
+        trials.append(trial)
+    return trials
+
+
+def _worst_first(study: Study, told: Sequence[Told]) -> list[TrialRecord]:
+    """The stopped trials, the best last; one whose last value is missing is the worst of its epoch."""
+    by_epoch: dict[int, list[TrialRecord]] = defaultdict(list)
+    for record, _ in told:
+        if record.state is State.STOPPED:
+            by_epoch[record.last_epoch].append(record)
+    ordered: list[TrialRecord] = []
+    for epoch in sorted(by_epoch):
+        scored = [record for record in by_epoch[epoch] if record.point is not None]
+        places = standings([record.point for record in scored if record.point], study.objectives)
+        ordered += [record for record in by_epoch[epoch] if record.point is None]
+        ranked = sorted(zip(places, scored, strict=True), key=lambda pair: (pair[0], pair[1].number))
+        ordered += [record for _, record in reversed(ranked)]
+    return ordered
 
 
 def constraints_of(limits: Limits, row: TrialRow | None) -> dict[str, float]:
@@ -166,8 +216,10 @@ class HistoryStorage(BaseStorage):
 
     def __init__(self, study: Study, trials: Sequence[FrozenTrial]) -> None:
         self._name = study.name
-        maximize = study.objective.direction is Direction.MAXIMIZE
-        self._direction = StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE
+        self._directions = [
+            StudyDirection.MAXIMIZE if objective.direction is Direction.MAXIMIZE else StudyDirection.MINIMIZE
+            for objective in study.objectives
+        ]
         self._trials = list(trials)
         self._by_id = {trial.number: trial for trial in trials}
 
@@ -180,7 +232,7 @@ class HistoryStorage(BaseStorage):
         return self._name
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        return [self._direction]
+        return list(self._directions)
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
         return {}

@@ -11,7 +11,10 @@ Below the bound every trial is shown, and nothing differs from Optuna's own. A f
 
 from __future__ import annotations
 
-from tune_jobs.search.history import History, TrialRecord
+from tune_jobs.search.history import History
+from tune_jobs.search.pareto import standings
+from tune_jobs.search.records import NUM_BEST, TrialRecord
+from tune_jobs.trial import State
 
 MAX_SHOWN = 300
 """Trials that a sampler looks at; at 250 and more TPE's best are 25 (a tenth, at most 25)."""
@@ -21,10 +24,40 @@ def shown_trials(history: History, *, most: int = MAX_SHOWN) -> list[TrialRecord
     """The trials to show, in order of number; more than `most` only if so many are in hand."""
     if len(history.trials) <= most:
         return [history.trials[number] for number in sorted(history.trials)]
-    numbers = {record.number for record in history.unfinished()} | set(history.best_numbers)
+    several = len(history.study.objectives) > 1
+    best = _best_of_several(history, most) if several else history.best_numbers
+    numbers = {record.number for record in history.unfinished()} | set(best)
     for number in range(history.next_number - 1, -1, -1):
         if len(numbers) >= most:
             break
         if number in history.trials:
             numbers.add(number)
     return [history.trials[number] for number in sorted(numbers)]
+
+
+def _best_of_several(history: History, most: int) -> list[int]:
+    """The same where there are several objectives: the first of the completed and of the stopped ones.
+
+    TPE calls a tenth of all that it is shown good then, or `NUM_BEST` if that is more.
+    """
+    count = max(NUM_BEST, -(-most // 10))
+    completed = _of(history, State.COMPLETED)
+    stopped = _of(history, State.STOPPED)
+    farthest = sorted({record.last_epoch for record in stopped}, reverse=True)
+    chosen = _first(history, completed, count)
+    best_stopped: list[int] = []
+    for epoch in farthest:
+        if len(best_stopped) >= count:
+            break
+        best_stopped += _first(history, [r for r in stopped if r.last_epoch == epoch], count)
+    return chosen + best_stopped[:count]
+
+
+def _of(history: History, state: State) -> list[TrialRecord]:
+    return [r for r in history.trials.values() if r.state is state and r.point is not None]
+
+
+def _first(history: History, records: list[TrialRecord], count: int) -> list[int]:
+    places = standings([record.point for record in records if record.point], history.study.objectives)
+    ranked = sorted(zip(places, (record.number for record in records), strict=True))
+    return [number for _, number in ranked[:count]]

@@ -196,7 +196,7 @@ def _train(study: Study, log: Log, curve: Curve, number: int, epoch: int) -> boo
     if value is None:
         log.add(end(number, State.FAILED, params, reason="diverged in attempt 1: the loss is not finite"))
         return False
-    verdict = decide(study, log.history, number, epoch, value)
+    verdict = decide(study, log.history, number, epoch, {study.objective.metric: value})
     decision, reason = (verdict.decision, verdict.reason) if verdict else (None, None)
     row = report(number, epoch, None, decision=decision, decision_reason=reason)
     log.add(replace(row, **{study.objective.metric: value}))

@@ -34,16 +34,18 @@ def reported(*values: float | None, epoch: int = 4) -> list[Row]:
 def verdict(study: Study, rows: list[Row], epoch: int, value: float | None) -> Verdict | None:
     """Of a new trial that reports `value`."""
     number = 1000
-    return decide(study, history_of(study, *rows, start(number)), number, epoch, value)
+    return decide(
+        study, history_of(study, *rows, start(number)), number, epoch, {study.objective.metric: value}
+    )
 
 
 def test_no_rung_no_verdict() -> None:
     assert verdict(STUDY, [], 3, 0.5) is None
     earlier = history_of(STUDY, start(0), report(0, 4, 0.5))
-    assert decide(STUDY, earlier, 0, 5, 0.5) is None
-    assert decide(STUDY, earlier, 0, 10, 0.5) is None
+    assert decide(STUDY, earlier, 0, 5, {"val_accuracy": 0.5}) is None
+    assert decide(STUDY, earlier, 0, 10, {"val_accuracy": 0.5}) is None
     without = make_study(epochs=10, asha=None)
-    assert decide(without, history_of(without, start(0)), 0, 4, 0.5) is None
+    assert decide(without, history_of(without, start(0)), 0, 4, {"val_accuracy": 0.5}) is None
 
 
 def test_the_first_at_a_rung_goes_on() -> None:
@@ -85,13 +87,13 @@ def test_equal_values_go_on_together() -> None:
 def test_a_rung_that_has_decided_decides_the_same_again() -> None:
     rows = [*reported(0.1), *(r for n in (1, 2, 3) for r in (start(n), report(n, 4, 0.9)))]
     history = history_of(STUDY, *rows, start(0, attempt=2))
-    assert decide(STUDY, history, 0, 4, 0.1) == Verdict(Decision.CONTINUE, "as recorded")
-    assert decide(STUDY, history, 0, 4, 0.05) == Verdict(Decision.CONTINUE, "as recorded")
+    assert decide(STUDY, history, 0, 4, {"val_accuracy": 0.1}) == Verdict(Decision.CONTINUE, "as recorded")
+    assert decide(STUDY, history, 0, 4, {"val_accuracy": 0.05}) == Verdict(Decision.CONTINUE, "as recorded")
 
 
 def test_a_value_that_was_reported_without_a_decision_counts_as_first_reported() -> None:
     rows = [r for n, value in enumerate((0.1, 0.5, 0.5)) for r in (start(n), report(n, 4, value))]
-    again = decide(STUDY, history_of(STUDY, *rows), 0, 4, 0.9)
+    again = decide(STUDY, history_of(STUDY, *rows), 0, 4, {"val_accuracy": 0.9})
     assert again is not None
     assert again.reason == "rung 4: val_accuracy 0.1 is 3rd of 3; the best one goes on (>= 0.5)"
 
@@ -218,7 +220,7 @@ def test_decisions_can_be_audited_from_the_rows() -> None:
     for row in rows:
         if isinstance(row, ReportRow):
             known = History.at(study, rows, row.seq - 1)
-            again = decide(study, known, row.number, row.epoch, row.val_accuracy)
+            again = decide(study, known, row.number, row.epoch, {"val_accuracy": row.val_accuracy})
             assert (
                 (again.decision, again.reason) == (row.decision, row.decision_reason)
                 if again

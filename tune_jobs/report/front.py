@@ -1,0 +1,127 @@
+"""The front of a study with several objectives, and what it is worth by the epochs that were spent.
+
+Computed from the store's frames. The worth is the hypervolume: the share of the box between an ideal and a
+reference that the front beats (`tune_jobs.search.pareto.hypervolume`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import pandas as pd
+
+from tune_jobs.report.leaderboard import short_params
+from tune_jobs.report.tables import Table
+from tune_jobs.search.objectives import Point
+from tune_jobs.search.pareto import hypervolume, non_dominated
+from tune_jobs.study import COSTS, Direction, Objective
+from tune_jobs.trial import State
+
+LIMIT_OF = {"macs": "max_macs", "parameters": "max_parameters"}
+"""The limit that bounds a cost."""
+
+QUARTERS = 4
+"""Parts of the epochs spent at whose ends the hypervolume is shown."""
+
+
+def objectives_of(definition: Mapping[str, Any]) -> tuple[Objective, ...]:
+    """The objectives of a stored definition."""
+    return tuple(Objective(metric=objective["metric"]) for objective in definition["objectives"])
+
+
+def front(trials: pd.DataFrame, objectives: Sequence[Objective]) -> Table:
+    """The completed trials that no other beats in every objective, the best in the first one on top."""
+    completed = _completed(trials, objectives)
+    points = _points(completed, objectives)
+    members = completed.iloc[non_dominated(points, [objective.direction for objective in objectives])]
+    names = [objective.metric for objective in objectives]
+    ascending = [objective.direction is Direction.MINIMIZE for objective in objectives]
+    members = members.sort_values([*names, "number"], ascending=[*ascending, True])
+    extra = [cost for cost in ("macs", "parameters") if cost not in names]
+    columns = ("trial", *names, *extra, "epochs", "train_s", "params")
+    rows = tuple(
+        (
+            row["number"],
+            *(_whole(name, row[name]) for name in (*names, *extra)),
+            row["epochs"],
+            row["train_s"],
+            short_params(str(row["params"])),
+        )
+        for row in members.to_dict("records")
+    )
+    return Table(
+        title=f"the front: {len(rows)} of {len(completed)} completed trials, which none beats",
+        columns=columns,
+        rows=rows,
+    )
+
+
+def worth(
+    trials: pd.DataFrame, reports: pd.DataFrame, objectives: Sequence[Objective], limits: Mapping[str, Any]
+) -> Table:
+    """The hypervolume of the front after each quarter of the epochs that were spent."""
+    completed = _completed(trials, objectives)
+    ideal, reference = box(_points(completed, objectives), objectives, limits)
+    spent = sorted(reports["seq"])
+    ends = [len(spent) * quarter // QUARTERS for quarter in range(QUARTERS + 1)]
+    rows = []
+    for before, epochs in pairwise(ends):
+        if epochs == before:
+            continue
+        # the end of a trial stands right behind its last report
+        last = spent[epochs] if epochs < len(spent) else float("inf")
+        known = completed[completed["seq"] < last]
+        rows.append((epochs, len(known), _volume(_points(known, objectives), objectives, ideal, reference)))
+    named = zip(objectives, ideal, reference, strict=True)
+    sides = ", ".join(f"{objective.metric} {worst:,g}..{best:,g}" for objective, best, worst in named)
+    return Table(
+        title="what the front is worth",
+        columns=("epochs spent", "completed", f"hypervolume ({sides})"),
+        rows=tuple(rows),
+    )
+
+
+def box(
+    points: Sequence[Point], objectives: Sequence[Objective], limits: Mapping[str, Any]
+) -> tuple[Point, Point]:
+    """The ideal and the reference: accuracies from 0 to 1; losses and costs from the worst to 0.
+
+    The worst of a cost is the study's limit on it where it has one, else, as for losses, the worst point's.
+    """
+    ideal, reference = [], []
+    for column, objective in enumerate(objectives):
+        rising = objective.direction is Direction.MAXIMIZE
+        limit = limits.get(LIMIT_OF.get(objective.metric, ""))
+        worst = max((point[column] for point in points), default=1.0)
+        ideal.append(1.0 if rising else 0.0)
+        reference.append(0.0 if rising else float(limit or worst or 1.0))
+    return tuple(ideal), tuple(reference)
+
+
+def _volume(
+    points: Sequence[Point], objectives: Sequence[Objective], ideal: Point, reference: Point
+) -> float:
+    directions = [objective.direction for objective in objectives]
+    return hypervolume(points, directions, ideal=ideal, reference=reference)
+
+
+def _completed(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
+    """The completed trials with a column for each objective; those that lack a value are left out."""
+    completed = trials[trials["state"] == State.COMPLETED].copy()
+    stored = [json.loads(text) for text in completed["objectives"]]
+    for objective in objectives:
+        if objective.metric not in COSTS:
+            completed[objective.metric] = [values.get(objective.metric) for values in stored]
+    return completed.dropna(subset=[objective.metric for objective in objectives])
+
+
+def _points(completed: pd.DataFrame, objectives: Sequence[Objective]) -> list[Point]:
+    names = [objective.metric for objective in objectives]
+    return [tuple(map(float, values)) for values in completed[names].itertuples(index=False, name=None)]
+
+
+def _whole(name: str, value: Any) -> object:
+    return int(value) if name in COSTS else float(value)

@@ -1,0 +1,50 @@
+"""The values of a study's objectives, from what a report says and what the network's plan costs.
+
+Pure functions; the order is that of the study's objectives. `history` calls them for each row.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+
+from tune_jobs.feasible import NetworkCost
+from tune_jobs.study import Study
+from tune_jobs.trial import State, TrialRow
+
+Point = tuple[float, ...]
+"""A value for each objective of a study."""
+
+
+def point_of(study: Study, metrics: Mapping[str, float | None], cost: NetworkCost | None) -> Point | None:
+    """The values after an epoch; None if one is missing or not finite.
+
+    Args:
+        metrics: of the report, by name.
+        cost: of the network; needed only where an objective is a cost.
+    """
+    values = [
+        getattr(cost, objective.metric) if objective.is_cost else metrics.get(objective.metric)
+        for objective in study.objectives
+    ]
+    return _as_point(values)
+
+
+def final_point(study: Study, end: TrialRow) -> Point | None:
+    """The values at the last epoch of a trial that completed or was stopped; None if it lacks one."""
+    if end.state not in (State.COMPLETED, State.STOPPED):
+        return None
+    stored = json.loads(end.objectives)
+    values = [
+        getattr(end, objective.metric) if objective.is_cost else stored.get(objective.metric)
+        for objective in study.objectives
+    ]
+    if values[0] is None:  # of another study, or of a version that stored the first objective alone
+        values[0] = end.objective
+    return _as_point(values)
+
+
+def _as_point(values: list[float | None]) -> Point | None:
+    numbers = [float(value) for value in values if value is not None and math.isfinite(value)]
+    return tuple(numbers) if len(numbers) == len(values) else None

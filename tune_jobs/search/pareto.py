@@ -1,0 +1,109 @@
+"""Several objectives at once: who is beaten, in which order trials stand, how much a front is worth.
+
+Pure functions of points (a value for each objective). `asha` ranks a rung with them, `optuna_view` the
+stopped trials, `tune_jobs.report` draws fronts. Dominance and hypervolume come from moocore; the order within
+a front is ours, since no library that is kept has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import moocore
+import numpy as np
+from numpy.typing import NDArray
+
+from tune_jobs.search.objectives import Point
+from tune_jobs.study import Direction, Objective
+
+Array = NDArray[np.float64]
+
+
+def non_dominated(points: Sequence[Point], directions: Sequence[Direction]) -> list[int]:
+    """The indices of the points that no other beats: none is as good in every objective and better in one.
+
+    Equal points stand together.
+    """
+    return [index for index, front in enumerate(front_numbers(points, directions)) if front == 1]
+
+
+def front_numbers(points: Sequence[Point], directions: Sequence[Direction]) -> list[int]:
+    """The front of each point: 1 for those that none beats, 2 for those that only these beat, and so on.
+
+    Source: Deb et al. 2002, IEEE Transactions on Evolutionary Computation 6(2), non-dominated sorting.
+    """
+    if not points:
+        return []
+    return [int(rank) + 1 for rank in moocore.pareto_rank(_losses(points, directions))]
+
+
+def standings(points: Sequence[Point], objectives: Sequence[Objective]) -> list[int]:
+    """The place of each point, 1 for the best; equal points share one.
+
+    Points stand front by front. Within a front the one that is best in the first objective comes first, then
+    always the one that is farthest from those before it, so that the first k are spread over the front. For
+    distances each objective is scaled to the front's range, a cost by its logarithm.
+
+    Source: MO-ASHA, Schmucker et al. 2021, arXiv 2106.12639, with the epsilon-net order of Salinas et al.
+    2021, arXiv 2106.05680, algorithm 1 (which begins with any point, and does not scale).
+    """
+    if not points:
+        return []
+    losses = _losses(points, [objective.direction for objective in objectives])
+    distinct, group, counts = np.unique(losses, axis=0, return_inverse=True, return_counts=True)
+    ranks = moocore.pareto_rank(distinct)
+    places = np.empty(len(distinct), dtype=np.int64)
+    place = 1
+    for rank in range(int(ranks.max()) + 1):
+        members = np.flatnonzero(ranks == rank)
+        for index in members[_spread(_scaled(distinct[members], objectives))]:
+            places[index] = place
+            place += int(counts[index])
+    return [int(value) for value in places[group.reshape(-1)]]
+
+
+def hypervolume(
+    points: Sequence[Point], directions: Sequence[Direction], *, ideal: Point, reference: Point
+) -> float:
+    """The share of the box between `reference` (the worst that counts) and `ideal` that the points beat.
+
+    In [0, 1], more is better; a point that is worse than the reference in any objective adds nothing.
+    Source: Zitzler and Thiele 1999, IEEE Transactions on Evolutionary Computation 3(4).
+    """
+    if not points:
+        return 0.0
+    best, worst = _losses([ideal, reference], directions)
+    scaled = (_losses(points, directions) - best) / (worst - best)
+    return float(moocore.hypervolume(np.maximum(scaled, 0.0), ref=np.ones(len(best))))
+
+
+def _losses(points: Sequence[Point], directions: Sequence[Direction]) -> Array:
+    """Points as rows in which less is better."""
+    signs = [-1.0 if direction is Direction.MAXIMIZE else 1.0 for direction in directions]
+    return np.asarray(points, dtype=np.float64) * signs
+
+
+def _scaled(losses: Array, objectives: Sequence[Objective]) -> Array:
+    """Each objective in [0, 1] over these points; costs, which differ by factors, by their logarithm."""
+    scaled: Array = losses.copy()
+    for column, objective in enumerate(objectives):
+        if objective.is_cost:
+            scaled[:, column] = np.log(np.maximum(scaled[:, column], 1.0))
+    low = scaled.min(axis=0)
+    extent = scaled.max(axis=0) - low
+    return np.asarray((scaled - low) / np.where(extent > 0, extent, 1.0), dtype=np.float64)
+
+
+def _spread(points: Array) -> list[int]:
+    """All indices: the first objective's best, then always the one farthest from those chosen before.
+
+    Of equally far ones the earlier; the points come sorted, so that their values alone decide.
+    """
+    chosen = [0]  # sorted by the first objective, less is better
+    nearest = np.full(len(points), np.inf)
+    for _ in range(len(points) - 1):
+        distances = ((points - points[chosen[-1]]) ** 2).sum(axis=1)
+        nearest = np.minimum(nearest, distances)
+        nearest[chosen[-1]] = -1.0
+        chosen.append(int(nearest.argmax()))
+    return chosen
