@@ -113,7 +113,7 @@ MOBILENET = ModelFamily(
             name="width_mult",
             kind=OptionKind.NUMBER,
             default=1.0,
-            low=0.1,
+            low=0.01,
             high=4.0,
             doc="Multiplies the channels of stem and stages, and of the head where it is above 1.",
         ),

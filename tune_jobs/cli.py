@@ -143,7 +143,7 @@ def run(study: str, form: str, dry_run: bool, **options: Any) -> int:
     """Run STUDY, or continue it if the store holds it.
 
     Shipped studies: digits-recipes, digits-grid, mnist-recipes, fashion-mnist-recipes, cifar10-recipes,
-    digits-mobilenet, mobilenet.
+    digits-mobilenet, mobilenet, digits-front, fashion-mnist-front, digits-families, families.
     """
     from tune_jobs.commands import print_dry_run, print_outcome, resolve
     from tune_jobs.report.progress import progress_line

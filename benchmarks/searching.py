@@ -1,0 +1,63 @@
+"""Plays a search in this process: real training, a number of epochs to spend, rows in memory, no Ray.
+
+What the benchmarks of searches share. Training is on one thread, so that two searches run beside each other.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from tune_jobs.attempt import WorkerInfo
+from tune_jobs.session import Session
+from tune_jobs.study import Study
+from tune_jobs.trial import Decision, Row, TrialRow
+
+RESAMPLES = 5000
+
+
+class MemoryLog:
+    """Numbers rows as a store's writer does, and keeps them in memory."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    def append_many(self, rows: Any) -> list[Row]:
+        stored = [replace(row, seq=len(self.rows) + i) for i, row in enumerate(rows, start=1)]
+        self.rows += stored
+        return stored
+
+    @property
+    def ends(self) -> list[TrialRow]:
+        return [row for row in self.rows if isinstance(row, TrialRow)]
+
+
+def spend(study: Study, epochs: int, *, data_dir: str | None = None) -> MemoryLog:
+    """Search until so many epochs are trained; the trial that is under way then is left unfinished."""
+    import torch
+
+    from eml_models import fit
+
+    torch.set_num_threads(1)
+    log = MemoryLog()
+    session = Session(study.with_changes(trials=1_000_000), log)
+    spent = 0
+    while spent < epochs and (attempt := session.next_attempt()) is not None:
+        for report in fit(attempt.recipe, device="cpu", data_dir=data_dir):
+            spent += 1
+            metrics = {name: getattr(report, name) for name in report.__slots__}
+            decision = session.record_report(attempt.number, metrics, WorkerInfo())
+            if decision is Decision.STOP or spent >= epochs:
+                break
+    return log
+
+
+def interval(values: Sequence[float]) -> str:
+    """The mean and its bootstrap 95 % interval."""
+    generator = random.Random(0)
+    means = sorted(statistics.fmean(generator.choices(values, k=len(values))) for _ in range(RESAMPLES))
+    low, high = means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES)]
+    return f"{statistics.fmean(values):+.4f} [{low:+.4f}, {high:+.4f}]"
