@@ -107,9 +107,9 @@ class Progress:
     running: int
     best: float | None
     best_number: int | None
-    front: int | None
     elapsed_s: float
     working_s: float
+    front: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)

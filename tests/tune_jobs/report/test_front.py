@@ -1,0 +1,74 @@
+"""The tables of a front, from frames as a store gives them."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from tune_jobs.report.front import box, front, objectives_of, worth
+from tune_jobs.study import Objective
+
+OBJECTIVES = (Objective(), Objective(metric="macs"))
+LIMITS = {"max_macs": 400}
+
+
+def trials(*rows: tuple[int, int, str, float, int]) -> pd.DataFrame:
+    """(number, seq, state, val_accuracy, macs)"""
+    return pd.DataFrame(
+        [
+            {
+                "number": number,
+                "seq": seq,
+                "state": state,
+                "objectives": json.dumps({"val_accuracy": accuracy, "macs": macs}),
+                "macs": macs,
+                "parameters": 10 * macs,
+                "epochs": 3,
+                "train_s": 1.5,
+                "params": '{"width":4}',
+            }
+            for number, seq, state, accuracy, macs in rows
+        ]
+    )
+
+
+TRIALS = trials(
+    (0, 5, "completed", 0.8, 50),
+    (1, 10, "completed", 0.7, 60),
+    (2, 12, "stopped", 0.99, 10),
+    (3, 20, "completed", 0.9, 100),
+)
+REPORTS = pd.DataFrame({"seq": [2, 3, 4, 7, 8, 9, 11, 17, 18, 19, 21, 22]})
+
+
+def test_front_is_of_completed_trials_best_first() -> None:
+    table = front(TRIALS, OBJECTIVES)
+    assert table.columns == ("trial", "val_accuracy", "macs", "parameters", "epochs", "train_s", "params")
+    assert [row[:4] for row in table.rows] == [(3, 0.9, 100, 1000), (0, 0.8, 50, 500)]
+    assert "2 of 3 completed trials" in table.title
+
+
+def test_worth_grows_with_the_epochs() -> None:
+    table = worth(TRIALS, REPORTS, OBJECTIVES, LIMITS)
+    first, whole = 0.8 * (1 - 50 / 400), 0.9 * (1 - 100 / 400) + 0.8 * (100 - 50) / 400
+    assert [row[:2] for row in table.rows] == [(3, 1), (6, 2), (9, 2), (12, 3)]
+    assert [row[2] for row in table.rows] == pytest.approx([first, first, first, whole])
+
+
+def test_a_study_without_a_completed_trial_has_an_empty_front() -> None:
+    stopped = trials((0, 5, "stopped", 0.8, 50))
+    assert front(stopped, OBJECTIVES).rows == ()
+    assert {row[2] for row in worth(stopped, REPORTS, OBJECTIVES, LIMITS).rows} == {0.0}
+
+
+def test_box_without_a_limit_ends_at_the_worst() -> None:
+    points = [(0.5, 100.0), (0.9, 300.0)]
+    assert box(points, OBJECTIVES, {"max_macs": None}) == ((1.0, 0.0), (0.0, 300.0))
+    assert box([], OBJECTIVES, {}) == ((1.0, 0.0), (0.0, 1.0))
+
+
+def test_objectives_come_from_the_definition() -> None:
+    stored = {"objectives": [{"metric": "val_accuracy", "direction": "maximize"}, {"metric": "macs"}]}
+    assert objectives_of(stored) == OBJECTIVES
