@@ -234,7 +234,7 @@ class Session:
             return Decision.STOP
         live.last_epoch = int(number_of(metrics["epoch"]) or 0)
         live.elapsed_s = number_of(metrics.get("elapsed_s")) or 0.0
-        value = number_of(metrics[self.study.objective.metric])
+        value = number_of(metrics.get(self.study.objective.metric))
         verdict = decide(self.study, self.history, number, live.last_epoch, value)
         report = self._build.report(live, metrics, verdict, history_seq=self.history.seq)
         rows: list[Row] = [*self._began(live, worker), report]
