@@ -166,8 +166,8 @@ LIKE_RUN = frozenset(
     {
         "address", "checkpoint_period_s", "cpus_per_trial", "data_dir", "device", "download", "dry_run",
         "form", "gpus_per_trial", "keep_checkpoints", "max_checkpoint_gb", "max_device_hours",
-        "max_failed_in_a_row", "max_failures", "rename", "retry_failed", "scale", "store", "trial_timeout_s",
-        "workers",
+        "max_failed_in_a_row", "max_failures", "name", "rename", "retry_failed", "scale", "store",
+        "trial_timeout_s", "workers",
     }
 )  # fmt: skip
 """Options of `run` that a study of finalists takes too: how it is run, not what it is."""
@@ -185,7 +185,7 @@ def _like_run(command: click.Command) -> click.Command:
 @click.option(
     "--front", is_flag=True, help="All trials that no other is better than (in MACs too), instead of --top."
 )
-@click.option("--repeats", type=int, default=5, show_default=True, help="Seeds of each.")
+@click.option("--repeats", type=int, help="Seeds of each; the default is 5, at the smoke scale 3.")
 @click.option("--epochs", type=int, help="Epochs of each; the default is three times the search's.")
 @click.option(
     "--baseline",

@@ -21,6 +21,12 @@ from tune_jobs.study import Study
 from tune_jobs.trial import StartRow, TrialRow
 from tune_jobs.user_code import UserCode, load_study
 
+SEPARATOR = ":"
+"""What a target with a user's code has in it, and a study's name has not."""
+
+REPEATS = {"full": 5, "smoke": 3}
+"""Seeds of each finalist if nobody says how many."""
+
 
 def resolve_finalists(target: str, options: Mapping[str, Any]) -> tuple[Study, RunSettings, UserCode | None]:
     """The study of the finalists of the study that `target` names, and how to run it.
@@ -44,7 +50,7 @@ def resolve_finalists(target: str, options: Mapping[str, Any]) -> tuple[Study, R
     chosen = FinalOptions(
         top=options["top"],
         front=options["front"],
-        repeats=options["repeats"],
+        repeats=REPEATS[options["scale"]] if options["repeats"] is None else options["repeats"],
         epochs=options["epochs"],
         baselines=options["baseline"] or (_usual_baseline(searched, options["scale"]),),
     )
@@ -55,11 +61,11 @@ def resolve_finalists(target: str, options: Mapping[str, Any]) -> tuple[Study, R
         notes.append(f"{len(unfinished)} trials of {name!r} have not ended and are left out")
     for note in notes:
         click.echo(f"note: {note}", err=True)
-    return renamed(study, options["store"]) if options["rename"] else study, build_settings(options), code
-
-
-SEPARATOR = ":"
-"""What a target with a user's code has in it, and a study's name has not."""
+    if options["name"] is not None:
+        study = study.with_changes(name=options["name"])
+    if options["rename"]:
+        study = renamed(study, options["store"])
+    return study, build_settings(options), code
 
 
 def print_finalists(outcome: Any, form: str, *, again: str) -> None:
@@ -101,8 +107,9 @@ def _search_tables(
             raise UnknownNameError("factor", by, design.factors)
         return [factors.factor_table(outcomes, design, by)]
     tables = [factors.factor_table(outcomes, design, factor) for factor in design.factors]
-    if design.numbers:
-        tables.append(factors.correlations_table(outcomes, design))
+    correlations = factors.correlations_table(outcomes, design)
+    if correlations.rows:
+        tables.append(correlations)
     if design.is_grid:
         first = factors.cells_table(outcomes, design, top)
     else:

@@ -11,6 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from statistics import fmean
 from typing import Any
 
@@ -20,6 +21,9 @@ from tune_jobs.report.intervals import Difference, estimate, holm, paired, verdi
 from tune_jobs.report.tables import Table
 from tune_jobs.study import METRICS, REPEAT, Direction, SamplerName
 from tune_jobs.trial import State, as_json_text
+
+MIN_CORRELATED = 10
+"""Trials. Of ten, chance alone gives a rank correlation beyond 0.648 once in 20; of fewer, a larger one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +115,8 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Ta
 
     In a grid levels are compared within the cells that both have in common, by a paired t over these: a
     level's own spread is that of the other factors and not of chance. In a random search they are compared
-    by Welch's t over trials. `best` is the best cell of the level, the mean over its seeds.
+    by Welch's t over trials. P values are corrected over all pairs of levels, since the best one was not
+    known beforehand. `best` is the best cell of the level, the mean over its seeds.
     """
     levels: dict[object, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
@@ -120,14 +125,9 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Ta
     means = {level: fmean(values) for level, group in levels.items() if (values := _values(group))}
     ordered = sorted(means, key=lambda level: -design.sign * means[level])
     ordered += [level for level in levels if level not in means]
-    compare = _compare_cells if design.is_grid else _compare_trials
-    found = {}
-    if not design.is_adaptive and means:
-        found = {
-            level: compare(levels[level], levels[ordered[0]], factor)
-            for level in ordered[1:]
-            if level in means
-        }
+    found = (
+        {} if design.is_adaptive else _compare_all(levels, [n for n in ordered if n in means], design, factor)
+    )
     corrected = dict(zip(found, holm([d.p for d in found.values()]), strict=True))
     rows = []
     for level in ordered:
@@ -140,7 +140,8 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Ta
             _best_cell(group, design.sign),
         )
         if not design.is_adaptive:
-            row += _compared(found[level], corrected[level]) if level in found else (None,) * 5
+            pair = level, ordered[0]
+            row += _compared(found[pair], corrected[pair]) if pair in found else (None,) * 5
         rows.append(row)
     columns: tuple[str, ...] = (factor, "n", "failed", design.metric, "best")
     if not design.is_adaptive:
@@ -149,12 +150,16 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Ta
 
 
 def correlations_table(outcomes: Sequence[Outcome], design: Design) -> Table:
-    """Spearman's rank correlation of each number with the objective, the strongest first."""
+    """Spearman's rank correlation of each number with the objective, the strongest first.
+
+    Those of fewer than `MIN_CORRELATED` trials are left out.
+    """
     rows = []
     for name in design.numbers:
         pairs = [(o.params[name], o.value) for o in outcomes if name in o.params and o.value is not None]
         frame = pd.DataFrame(pairs, columns=["number", "value"], dtype="float64")
-        if frame["number"].nunique() < 2 or frame["value"].nunique() < 2:
+        too_few = len(frame) < MIN_CORRELATED
+        if too_few or frame["number"].nunique() < 2 or frame["value"].nunique() < 2:
             continue
         rows.append((name, len(frame), float(frame["number"].rank().corr(frame["value"].rank()))))
     rows.sort(key=lambda row: -abs(row[2]))
@@ -173,7 +178,18 @@ def _factor_title(factor: str, design: Design) -> str:
             " these means are biased and nothing is tested"
         )
     how = "paired t over the cells in common" if design.is_grid else "Welch's t over trials"
-    return f"{factor}: mean over all else; differences to the best level ({how}; 95 %; p by Holm)"
+    return f"{factor}: mean over all else; differences to the best level ({how}; 95 %; Holm over all pairs)"
+
+
+def _compare_all(
+    levels: Mapping[object, Sequence[Outcome]], ordered: Sequence[object], design: Design, factor: str
+) -> dict[tuple[object, object], Difference]:
+    """Each pair of levels, the worse less the better: which one is the best was not known beforehand."""
+    compare = _compare_cells if design.is_grid else _compare_trials
+    return {
+        (worse, better): compare(levels[worse], levels[better], factor)
+        for better, worse in combinations(ordered, 2)
+    }
 
 
 def _compare_cells(group: Sequence[Outcome], best: Sequence[Outcome], factor: str) -> Difference:
