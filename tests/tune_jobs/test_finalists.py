@@ -14,9 +14,11 @@ from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe
 from tune_jobs import TrialStore
 from tune_jobs.attempt import Attempt
+from tune_jobs.audit import audit
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.definition import study_from_definition
 from tune_jobs.finalists import FinalOptions, best, final_study, front, list_tried, parse_baseline
+from tune_jobs.replay import iter_replay, stored_trial
 from tune_jobs.report.finalists import candidates_table, recipes_table
 from tune_jobs.saving import Saving
 from tune_jobs.search.pareto import non_dominated
@@ -278,7 +280,13 @@ def test_finalists_are_trained_and_tested_once_also_when_killed_between(tmp_path
     list(training)
     assert evaluate_test(training.module, recipe).accuracy == trials["test_accuracy"].iloc[0]
 
-    definition = TrialStore(whole).definition(final.name)
+    definition, stored = TrialStore(whole).definition(final.name), TrialStore(whole).rows(final.name)
+    checked = audit(study_from_definition(final.name, definition), stored)
+    assert (checked.num_proposals, checked.differences) == (4, ())
+    trial = stored_trial(stored, 0, fit=definition["fit"])
+    losses = [(e.stored[0], e.replayed[0]) for e in iter_replay(trial, device="cpu", data_dir=None)]
+    assert len(losses) == 2
+    assert all(stored_loss == again_loss for stored_loss, again_loss in losses)
     table = candidates_table(trials, definition)
     assert {row[0] for row in table.rows} == {c.name for c in final.candidates}
     (compared,) = (row for row in table.rows if row[8] is not None)
