@@ -69,7 +69,7 @@ def test_wide_networks_are_narrowed_and_large_sets_are_cut(tmp_path: Path) -> No
     assert count_cost(narrowed(recipe)).macs <= 2_000_000 < count_cost(recipe).macs
     put_dataset(tmp_path, "fashion_mnist")
     cut, _ = smoke_study(lab_mnist(), data_dir=tmp_path)
-    assert (cut.recipe.max_train_samples, cut.recipe.validation_fraction) == (1000, 0.05)
+    assert (cut.recipe.max_train_samples, cut.recipe.validation_fraction) == (1000, 0.02)
     whole, _ = smoke_study(lab_mnist(), data_dir=tmp_path / "empty")
     assert whole.recipe.max_train_samples is None
 
