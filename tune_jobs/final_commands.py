@@ -90,7 +90,9 @@ def print_report(store: str, name: str, form: str, *, top: int | None = None, by
     if not len(trials):
         raise InvalidValueError(f"study {name!r} has no trial that has ended; run it first")
     if definition.get("candidates"):
-        tables = [finalists.candidates_table(trials, definition), finalists.recipes_table(definition)]
+        first = finalists.candidates_table(trials, definition)
+        whole = finalists.for_people(first) if form == "table" else first
+        tables = [whole, finalists.recipes_table(definition)]
     else:
         tables = _search_tables(trials, definition, top=top, by=by)
     for table in tables if form == "table" else tables[:1]:

@@ -56,6 +56,21 @@ def candidates_table(trials: pd.DataFrame, definition: Mapping[str, Any]) -> Tab
     )
 
 
+def for_people(table: Table) -> Table:
+    """`candidates_table` with each interval behind its mean, so that a row fits on a line."""
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    dropped = {"low", "high", "diff_low", "diff_high"}
+    if not any(row["failed"] for row in rows):
+        dropped.add("failed")
+    for row in rows:
+        row["test_accuracy"] = _with_interval(row["test_accuracy"], row["low"], row["high"])
+        row["difference"] = _with_interval(row["difference"], row["diff_low"], row["diff_high"])
+    columns = tuple(name for name in table.columns if name not in dropped)
+    return Table(
+        title=table.title, columns=columns, rows=tuple(tuple(row[name] for name in columns) for row in rows)
+    )
+
+
 def recipes_table(definition: Mapping[str, Any]) -> Table:
     """What the candidates are, and how they are trained."""
     rows = []
@@ -81,6 +96,12 @@ def _accuracies(trials: pd.DataFrame, definition: Mapping[str, Any]) -> dict[str
         ]
         for candidate in definition["candidates"]
     }
+
+
+def _with_interval(value: object, low: object, high: object) -> str | None:
+    if value is None:
+        return None
+    return f"{value:.4f}" if low is None or high is None else f"{value:.4f} [{low:.4f}, {high:.4f}]"
 
 
 def _cells_of(found: Estimate | None) -> tuple[object, ...]:

@@ -16,7 +16,7 @@ from tune_jobs.report.factors import (
     factor_table,
     read_outcomes,
 )
-from tune_jobs.report.finalists import candidates_table
+from tune_jobs.report.finalists import candidates_table, for_people
 from tune_jobs.space import Choice, Constant, Integer, Space
 from tune_jobs.studies import digits_recipes, lab_mnist
 from tune_jobs.study import Objective, SamplerName
@@ -188,6 +188,11 @@ def test_candidates_are_compared_with_each_baseline_and_corrected_together() -> 
     assert first["p"] == pytest.approx(3 * 0.000255, rel=0.01)  # the second smallest of four
     assert [r["verdict"] for r in rows[:4]] == ["significant"] * 2 + ["not significant"] * 2
     assert "Holm over 4" in table.title
+    shown = for_people(table)
+    assert shown.rows[0][:3] == ("trial-1", 3, "0.9100 [0.8852, 0.9348]")
+    assert "failed" in shown.columns
+    assert "low" not in shown.columns
+    assert shown.rows[-1][-3:] == (None, None, None)
 
 
 def test_candidates_without_a_test_yet_are_rows_too() -> None:
