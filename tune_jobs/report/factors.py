@@ -19,7 +19,7 @@ import pandas as pd
 
 from tune_jobs.report.intervals import Difference, estimate, holm, paired, verdict, welch
 from tune_jobs.report.tables import Table
-from tune_jobs.study import METRICS, REPEAT, Direction, SamplerName
+from tune_jobs.study import REPEAT, Direction, Objective, SamplerName
 from tune_jobs.trial import State, as_json_text
 
 MIN_CORRELATED = 10
@@ -56,7 +56,7 @@ class Design:
     @property
     def sign(self) -> float:
         """Makes larger better."""
-        return 1.0 if METRICS[self.metric] is Direction.MAXIMIZE else -1.0
+        return 1.0 if Objective(metric=self.metric).direction is Direction.MAXIMIZE else -1.0
 
 
 def design_of(definition: Mapping[str, Any]) -> Design:
