@@ -20,7 +20,8 @@ from tune_jobs.report import leaderboard
 from tune_jobs.report.front import front, objectives_of, worth
 from tune_jobs.report.ledger import ledger
 from tune_jobs.report.tables import render
-from tune_jobs.space import Choice
+from tune_jobs.scale import smoke_study
+from tune_jobs.space import Choice, Params
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study import Direction, Objective, Study
 from tune_jobs.user_code import UserCode, load_study, stored_name
@@ -48,18 +49,36 @@ SETTING_OPTIONS = (
 def resolve(target: str, options: Mapping[str, Any]) -> tuple[Study, RunSettings, UserCode | None]:
     """The study that `target` names, changed by the command line's options, and how to run it."""
     found, code = load_study(target)
+    if options["scale"] == "smoke":
+        found = _made_small(found, options)
     study = apply_options(found, options)
-    gigabytes = options["max_checkpoint_gb"]
-    settings = RunSettings(
-        max_checkpoint_bytes=None if gigabytes is None else int(gigabytes * 1e9),
-        points=tuple(read_points(options["enqueue"], study.space)) if options["enqueue"] else (),
-        **{name: options[name] for name in SETTING_OPTIONS},
-    )
+    points = tuple(read_points(options["enqueue"], study.space)) if options["enqueue"] else ()
+    settings = build_settings(options, points=points)
     for note in check_reachable(study):
         click.echo(f"note: {note}", err=True)
     if options["rename"]:
         study = renamed(study, settings.store)
     return study, settings, code
+
+
+def build_settings(options: Mapping[str, Any], points: tuple[Params, ...] = ()) -> RunSettings:
+    """How to run a study, from the command line; options that a command lacks keep their default."""
+    gigabytes = options["max_checkpoint_gb"]
+    return RunSettings(
+        max_checkpoint_bytes=None if gigabytes is None else int(gigabytes * 1e9),
+        points=points,
+        **{name: options[name] for name in SETTING_OPTIONS if name in options},
+    )
+
+
+def _made_small(study: Study, options: Mapping[str, Any]) -> Study:
+    """The study at the smoke scale; what was changed is told on stderr."""
+    if options["name"] is not None:
+        study = study.with_changes(name=options["name"])
+    small, notes = smoke_study(study, data_dir=options["data_dir"], dataset=options["dataset"])
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    return small
 
 
 def renamed(study: Study, store: str) -> Study:
@@ -85,6 +104,8 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
     recipe_names = ("epochs", "dataset", "precision")
     recipe = study.recipe.with_changes(**{n: options[n] for n in recipe_names if options[n] is not None})
     changes = {n: options[n] for n in ("name", "trials", "seed", "sampler") if options[n] is not None}
+    if options["scale"] == "smoke":
+        changes["name"] = study.name  # which is made of the name that was asked for
     if options["no_asha"]:
         changes["asha"] = None
     limits = {
@@ -125,6 +146,12 @@ def print_outcome(outcome: Any, form: str, *, again: str) -> None:
             err=True,
         )
     print_study(outcome.store, study.name, form, top=10)
+    print_ending(outcome, again=again)
+
+
+def print_ending(outcome: Any, *, again: str) -> None:
+    """After the tables, on stderr: where the store is, and how to go on."""
+    study, progress = outcome.study, outcome.progress
     store = TrialStore(outcome.store)
     click.echo(f"\nstore: {store.path}", err=True)
     click.echo("ask it, for instance:", err=True)

@@ -11,8 +11,19 @@ from typing import Any
 
 from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe
+from tune_jobs.candidate import Candidate
 from tune_jobs.space import Choice, Constant, Float, Integer, Parameter, Space, When
-from tune_jobs.study import DEFINITION_VERSION, Asha, Limits, Objective, SamplerName, Study, fit_recipe
+from tune_jobs.study import (
+    DEFINITION_VERSION,
+    Asha,
+    Fit,
+    Limits,
+    Objective,
+    SamplerName,
+    Study,
+    fit_and_test,
+    fit_recipe,
+)
 
 KINDS: Mapping[str, Callable[..., Parameter]] = {
     "float": Float,
@@ -20,12 +31,14 @@ KINDS: Mapping[str, Callable[..., Parameter]] = {
     "choice": Choice,
     "constant": Constant,
 }
-SHIPPED_FIT = f"{fit_recipe.__module__}:{fit_recipe.__qualname__}"
-"""How a definition names the training of `eml_models`."""
+SHIPPED_FITS: Mapping[str, Fit] = {
+    f"{fit.__module__}:{fit.__qualname__}": fit for fit in (fit_recipe, fit_and_test)
+}
+"""How a definition names the training of `eml_models`, without and with a test at its end."""
 
 
 def study_from_definition(name: str, definition: Mapping[str, Any]) -> Study:
-    """The study that a store defines under `name`; its training function is that of `eml_models`.
+    """The study that a store defines under `name`; for a training function of a user's own, `fit_recipe`.
 
     Raises:
         InvalidValueError: a definition of another version, or one that names a network or data set that is
@@ -52,7 +65,9 @@ def study_from_definition(name: str, definition: Mapping[str, Any]) -> Study:
         asha=Asha(**asha) if asha else None,
         sampler=SamplerName(definition["sampler"]),
         limits=Limits(**definition["limits"]),
+        fit=SHIPPED_FITS.get(definition["fit"], fit_recipe),
         seed=definition["seed"],
+        candidates=tuple(Candidate(**data) for data in definition.get("candidates", ())),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe
-from tune_jobs.definition import SHIPPED_FIT
+from tune_jobs.definition import SHIPPED_FITS
 from tune_jobs.trial import ReportRow, Row, StartRow, TrialRow
 
 COMPARED = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
@@ -53,7 +53,7 @@ def stored_trial(rows: Sequence[Row], number: int, *, fit: str) -> StoredTrial:
     if number not in starts:
         known = f"0 to {max(starts)}" if starts else "none"
         raise InvalidValueError(f"trial {number} was never trained; the trained ones are {known}")
-    if fit != SHIPPED_FIT:
+    if fit not in SHIPPED_FITS:
         raise InvalidValueError(f"the study is trained by {fit}; call that with the recipe in starts.recipe")
     reports: dict[int, ReportRow] = {}
     for row in rows:

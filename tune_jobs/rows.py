@@ -16,7 +16,7 @@ from tune_jobs.attempt import Failure, LiveAttempt, Provenance
 from tune_jobs.feasible import NetworkCost
 from tune_jobs.search.asha import Verdict
 from tune_jobs.search.records import TrialRecord
-from tune_jobs.study import Study
+from tune_jobs.study import FINAL_METRICS, Study
 from tune_jobs.trial import (
     EventKind,
     EventRow,
@@ -37,6 +37,7 @@ REPORT_FLOATS = (
     "epoch_s",
     "elapsed_s",
     "samples_per_s",
+    "test_accuracy",
 )
 REPORT_COLUMNS = (*REPORT_FLOATS, "peak_memory_bytes")
 """What a report's metrics may hold beside its epoch."""
@@ -116,6 +117,7 @@ class RowBuilder:
             decision_reason=verdict.reason if verdict else None,
             history_seq=history_seq if verdict else None,
             reported_at=self._clock(),
+            test_accuracy=number_of(metrics.get("test_accuracy")),
         )
 
     def attempt_started(self, live: LiveAttempt) -> EventRow:
@@ -174,6 +176,7 @@ class RowBuilder:
             epochs=last.epoch if last else 0,
             best_epoch=best_epoch(self._study, reports),
             val_accuracy=last.val_accuracy if last else None,
+            test_accuracy=last.test_accuracy if last else None,
             macs=live.cost.macs,
             parameters=live.cost.parameters,
             activations=live.cost.activations,
@@ -236,7 +239,9 @@ def metrics_problem(
 ) -> tuple[Failure, str] | None:
     """Why a report cannot be used, and what kind of failure that is; None if it can."""
     epochs = live.attempt.recipe.epochs
-    missing = [name for name in ("epoch", *study.metrics) if metrics.get(name) is None]
+    last = metrics.get("epoch") == epochs
+    due = [name for name in study.metrics if last or name not in FINAL_METRICS]
+    missing = [name for name in ("epoch", *due) if metrics.get(name) is None]
     if missing:
         return Failure.RAISED, f"the report lacks {', '.join(missing)}; it has {', '.join(sorted(metrics))}"
     epoch = metrics["epoch"]
@@ -247,7 +252,7 @@ def metrics_problem(
         value = metrics.get(name)
         if isinstance(value, float) and not math.isfinite(value):
             return Failure.DIVERGED, f"{name} is {value} at epoch {epoch}"
-    for name in study.metrics:
+    for name in due:
         if number_of(metrics[name]) is None:
             return Failure.RAISED, f"{name} must be a number, got {metrics[name]!r}"
     return None

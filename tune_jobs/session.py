@@ -235,7 +235,7 @@ class Session:
             return Decision.STOP
         live.last_epoch = int(number_of(metrics["epoch"]) or 0)
         live.elapsed_s = number_of(metrics.get("elapsed_s")) or 0.0
-        values = {name: number_of(metrics[name]) for name in self.study.metrics}
+        values = {name: number_of(metrics.get(name)) for name in self.study.metrics}
         verdict = decide(self.study, self.history, number, live.last_epoch, values)
         report = self._build.report(live, metrics, verdict, history_seq=self.history.seq)
         rows: list[Row] = [*self._began(live, worker), report]

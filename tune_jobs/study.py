@@ -18,6 +18,7 @@ from eml_models import seeds
 from eml_models.errors import UnknownNameError, raise_if_any
 from eml_models.recipe import Recipe
 from eml_models.registry import get_model
+from tune_jobs.candidate import CANDIDATE, Candidate, candidate_problems
 from tune_jobs.space import Space, Value
 from tune_jobs.trial import as_json_text
 
@@ -44,8 +45,12 @@ METRICS = {
     "val_loss": Direction.MINIMIZE,
     "train_accuracy": Direction.MAXIMIZE,
     "train_loss": Direction.MINIMIZE,
+    "test_accuracy": Direction.MAXIMIZE,
 }
-"""What a report holds that can be searched for, with the direction that is better."""
+"""What a report holds that can be an objective, with the direction that is better."""
+
+FINAL_METRICS = frozenset({"test_accuracy"})
+"""Metrics that only the last epoch has: of the test set, which chooses nothing."""
 
 COSTS = ("macs", "parameters", "activations", "traffic_bytes")
 """What a network's plan says of its cost (`tune_jobs.feasible.NetworkCost`); less is better."""
@@ -137,6 +142,13 @@ def fit_recipe(recipe: Recipe, **options: Any) -> Iterable[Any]:
     return fit(recipe, **options)
 
 
+def fit_and_test(recipe: Recipe, **options: Any) -> Iterable[Any]:
+    """The same, and after the last epoch the test set, once; imported when it is called."""
+    from tune_jobs.final_fit import FinalFit
+
+    return FinalFit(recipe, **options)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     """A search, defined.
@@ -144,9 +156,10 @@ class Study:
     Attributes:
         name: ``[a-z][a-z0-9._-]*``; the key of the study in a store.
         space: what varies. A parameter named like a field of `Recipe` sets that field; any other is an option
-            of the model, or a part of one that is a list: ``width_3`` is the third of ``widths``. The
-            parameter `MACS_SHARE` is neither (see `tune_jobs.feasible.resolve_recipe`).
+            of the model, or a part of one that is a list: ``width_3`` is the third of ``widths``. Neither are
+            `MACS_SHARE` (see `tune_jobs.feasible.resolve_recipe`), `CANDIDATE` and `REPEAT`.
         recipe: the base recipe that params change; its `epochs` are the epochs of a full trial.
+        candidates: what the parameter `CANDIDATE` chooses from; a study of finalists has them.
         trials: how many trials to train; not part of the definition.
         objectives: what is searched for. With several there is no single best trial but a front: those that
             no other beats in every objective. The first is what is shown where one value is, and is learned.
@@ -166,6 +179,7 @@ class Study:
     limits: Limits = field(default_factory=Limits)
     fit: Fit = fit_recipe
     seed: int = 0
+    candidates: tuple[Candidate, ...] = ()
 
     def __post_init__(self) -> None:
         if self.sampler not in list(SamplerName):
@@ -176,6 +190,7 @@ class Study:
         if self.trials < 1:
             problems.append(f"trials must be at least 1, got {self.trials}")
         problems += _objective_problems([objective.metric for objective in self.objectives])
+        problems += [*_final_metric_problems(self), *candidate_problems(self.candidates, self.space)]
         raise_if_any(f"study {self.name!r}", problems)
 
     @property
@@ -200,15 +215,22 @@ class Study:
             InvalidValueError: params outside the space, or a recipe that breaks a rule.
         """
         params = self.space.validated(params)
+        base = self._base_recipe(params)
         changes: dict[str, Any] = {k: v for k, v in params.items() if k in RECIPE_FIELDS}
-        options = {k: v for k, v in params.items() if k not in RECIPE_FIELDS and k != MACS_SHARE}
+        options = {k: v for k, v in params.items() if k not in RECIPE_FIELDS | OF_THE_STUDY}
         if options:
-            whole = gather_lists(options, str(changes.get("model", self.recipe.model)))
-            changes["model_options"] = {**self.recipe.model_options, **whole}
-        return replace(self.recipe, seed=seeds.derive(self.seed, number, "training"), **changes)
+            whole = gather_lists(options, str(changes.get("model", base.model)))
+            changes["model_options"] = {**base.model_options, **whole}
+        return replace(base, seed=seeds.derive(self.seed, number, "training"), **changes)
+
+    def _base_recipe(self, params: Mapping[str, Value]) -> Recipe:
+        """The study's recipe, as the candidate that `params` name changes it."""
+        changes = {c.name: c.changes for c in self.candidates if c.name == params.get(CANDIDATE)}
+        return self.recipe.with_changes(**changes[str(params[CANDIDATE])]) if changes else self.recipe
 
     def definition(self) -> dict[str, object]:
         """What identifies the study, as plain data."""
+        candidates = {"candidates": [c.as_json() for c in self.candidates]} if self.candidates else {}
         return {
             "version": DEFINITION_VERSION,
             "space": self.space.as_json(),
@@ -220,6 +242,7 @@ class Study:
             "limits": {f.name: getattr(self.limits, f.name) for f in fields(self.limits)},
             "fit": f"{self.fit.__module__}:{self.fit.__qualname__}",
             "seed": self.seed,
+            **candidates,
         }
 
     def fingerprint(self) -> str:
@@ -236,6 +259,12 @@ RECIPE_FIELDS = frozenset(f.name for f in fields(Recipe))
 MACS_SHARE = "macs_share"
 """The parameter that says which share of the MAC limit a network is to use, by its width."""
 
+REPEAT = "repeat"
+"""The parameter that changes nothing but the trial's number, and so its seed: another run of one recipe."""
+
+OF_THE_STUDY = frozenset({MACS_SHARE, REPEAT, CANDIDATE})
+"""The parameters that are neither a field of the recipe nor an option of the model."""
+
 PART = re.compile(r"(.+)_([1-9][0-9]*)")
 
 
@@ -246,11 +275,25 @@ def _objective_problems(metrics: Sequence[str]) -> list[str]:
     if len(set(metrics)) != len(metrics):
         problems.append(f"objectives must differ, got {', '.join(metrics)}")
     if metrics[0] in COSTS:
+        learned = [name for name in METRICS if name not in FINAL_METRICS]
         problems.append(
-            f"the first objective must be one that training finds out ({', '.join(METRICS)}), got"
+            f"the first objective must be one that training finds out ({', '.join(learned)}), got"
             f" {metrics[0]!r}; put it behind, as in val_accuracy,{metrics[0]}"
         )
     return problems
+
+
+def _final_metric_problems(study: Study) -> list[str]:
+    """Nothing may be searched for on the test set."""
+    final = [o.metric for o in study.objectives if o.metric in FINAL_METRICS]
+    looks = study.asha is not None or study.sampler not in (SamplerName.GRID, SamplerName.RANDOM)
+    if not final or not looks:
+        return []
+    return [
+        f"{final[0]} is measured once and chooses nothing; such a study takes a sampler that looks at no"
+        f" result (grid, random) and no ASHA, got"
+        f" sampler {study.sampler}{'' if study.asha is None else ' with ASHA'}"
+    ]
 
 
 def gather_lists(options: Mapping[str, Value], model: str) -> dict[str, Value]:

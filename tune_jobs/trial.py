@@ -81,6 +81,7 @@ class ReportRow:
     """What a trial said after an epoch, and what its rung decided if that epoch is one.
 
     Accuracies are fractions in [0, 1]; `epoch` counts from 1; `epoch_s` and `elapsed_s` are training time.
+    `test_accuracy` is there at the last epoch of a finalist alone.
     """
 
     table: ClassVar[str] = "reports"
@@ -104,6 +105,7 @@ class ReportRow:
     decision_reason: str | None = None
     history_seq: int | None = None
     reported_at: datetime
+    test_accuracy: float | None = None
 
     def __post_init__(self) -> None:
         problems = _finite_problems(self)

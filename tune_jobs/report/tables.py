@@ -63,7 +63,7 @@ def _as_text(table: Table) -> str:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    drawn = RichTable(title=table.title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(table.columns):
         numeric = all(isinstance(_plain(row[index]), int | float | None) for row in table.rows)
         drawn.add_column(
@@ -75,6 +75,8 @@ def _as_text(table: Table) -> str:
     width = on_terminal.width if on_terminal.is_terminal else PLAIN_WIDTH
     console = Console(width=width, color_system=None)
     with console.capture() as capture:
+        if table.title:  # rich's own titles are folded to the width of their table
+            console.print(Text(table.title))
         console.print(drawn)
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 

@@ -21,8 +21,9 @@ import pyarrow as pa
 
 from tune_jobs.trial import ROW_TYPES, Row
 
-SCHEMA_VERSION = 2
-"""Version 2 added the columns of MobileNet's stages and of `macs_share`, at the end."""
+SCHEMA_VERSION = 3
+"""Version 2 added the columns of MobileNet's stages and of `macs_share`, at the end; version 3 those of
+repeats and finalists."""
 
 PARAM_PREFIX = "param_"
 
@@ -53,6 +54,9 @@ PARAM_COLUMNS: Mapping[str, str] = types.MappingProxyType(
         **{f"width_{stage}": "double" for stage in range(1, 8)},
         **{f"expansion_{stage}": "double" for stage in range(1, 8)},
         **{f"depth_{stage}": "int64" for stage in range(1, 8)},
+        # version 3
+        "repeat": "int64",
+        "candidate": "string",
     }
 )
 """The parameters with a column of their own in every store; any other stands in `params` (JSON) alone."""

@@ -32,9 +32,10 @@ PARAMS = """
     param_expansion_4: double, param_expansion_5: double, param_expansion_6: double,
     param_expansion_7: double,
     param_depth_1: int64, param_depth_2: int64, param_depth_3: int64, param_depth_4: int64,
-    param_depth_5: int64, param_depth_6: int64, param_depth_7: int64
+    param_depth_5: int64, param_depth_6: int64, param_depth_7: int64,
+    param_repeat: int64, param_candidate: string
 """
-VERSION_2 = {
+VERSION_3 = {
     "studies": """
         study: string, definition: string, fingerprint: string, params: string, description: string,
         created_at: timestamp[us], versions: string
@@ -49,7 +50,7 @@ VERSION_2 = {
         train_loss: double, train_accuracy: double, val_loss: double, val_accuracy: double,
         learning_rate: double, epoch_s: double, elapsed_s: double, samples_per_s: double,
         peak_memory_bytes: int64, decision: string, decision_reason: string, history_seq: int64,
-        reported_at: timestamp[us]
+        reported_at: timestamp[us], test_accuracy: double
     """,
     "trials": f"""
         study: string, trial_id: string, number: int64, attempt: int64, seq: int64, history_seq: int64,
@@ -70,11 +71,11 @@ VERSION_2 = {
 }
 
 
-@pytest.mark.parametrize("table", VERSION_2)
-def test_schema_is_version_2_in_name_order_and_type(table: str) -> None:
-    expected = [" ".join(column.split()) for column in VERSION_2[table].split(",")]
+@pytest.mark.parametrize("table", VERSION_3)
+def test_schema_is_version_3_in_name_order_and_type(table: str) -> None:
+    expected = [" ".join(column.split()) for column in VERSION_3[table].split(",")]
     assert [f"{field.name}: {field.type}" for field in SCHEMAS[table]] == expected
-    assert SCHEMA_VERSION == 2, "a changed schema needs a new version, and its own table here"
+    assert SCHEMA_VERSION == 3, "a changed schema needs a new version, and its own table here"
 
 
 @pytest.mark.parametrize("row_type", [*ROW_TYPES, StudyRow])

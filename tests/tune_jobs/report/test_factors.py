@@ -1,0 +1,208 @@
+"""Factor tables, cells and finalists' tables on rows whose answers are known by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tune_jobs.report.factors import (
+    cells_table,
+    correlations_table,
+    design_of,
+    factor_table,
+    read_outcomes,
+)
+from tune_jobs.report.finalists import candidates_table, for_people
+from tune_jobs.space import Choice, Constant, Integer, Space
+from tune_jobs.studies import digits_recipes, lab_mnist
+from tune_jobs.study import Objective, SamplerName
+
+GRID = lab_mnist().with_changes(
+    space=Space(
+        Integer("repeat", 1, 2),
+        Choice("optimizer", ("sgd", "adam")),
+        Choice("learning_rate", (0.01, 0.1, 1.0)),
+        Constant("momentum", 0.9),
+    )
+)
+
+
+def frame(*trials: tuple[dict[str, Any], float | None]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "number": range(len(trials)),
+            "state": ["failed" if value is None else "completed" for _, value in trials],
+            "params": [json.dumps(params) for params, _ in trials],
+            "objective": pd.Series([value for _, value in trials], dtype="float64"),
+        }
+    )
+
+
+def grid_frame(values: Mapping[tuple[str, float], tuple[float | None, float | None]]) -> pd.DataFrame:
+    trials = []
+    for (optimizer, rate), seeds in values.items():
+        for repeat, value in enumerate(seeds, start=1):
+            params = {"repeat": repeat, "optimizer": optimizer, "learning_rate": rate, "momentum": 0.9}
+            trials.append((params, value))
+    return frame(*trials)
+
+
+VALUES = {
+    ("sgd", 0.01): (0.50, 0.52),
+    ("sgd", 0.1): (0.80, 0.84),
+    ("sgd", 1.0): (0.10, 0.12),
+    ("adam", 0.01): (0.60, 0.64),
+    ("adam", 0.1): (0.90, 0.90),
+    ("adam", 1.0): (0.20, 0.24),
+}
+
+
+def test_grid_is_told_from_its_definition() -> None:
+    design = design_of(GRID.definition())
+    assert (design.is_grid, design.is_adaptive) == (True, False)
+    assert design.factors == ("optimizer", "learning_rate")
+    searched = design_of(digits_recipes().definition())
+    assert searched.is_adaptive
+    assert searched.factors == ("optimizer", "schedule", "batch_size")
+    assert searched.numbers == ("learning_rate", "weight_decay", "momentum")
+    drawn = design_of(digits_recipes().with_changes(sampler=SamplerName.RANDOM, asha=None).definition())
+    assert not drawn.is_adaptive
+
+
+def test_cells_are_means_over_seeds_the_best_first() -> None:
+    table = cells_table(read_outcomes(grid_frame(VALUES)), design_of(GRID.definition()))
+    assert len(table.rows) == 6
+    assert table.columns == ("optimizer", "learning_rate", "n", "failed", "val_accuracy", "low", "high")
+    assert table.rows[0][:5] == ("adam", 0.1, 2, 0, 0.9)
+    second = table.rows[1]
+    assert second[:5] == ("sgd", 0.1, 2, 0, pytest.approx(0.82))
+    half = 12.706 * 0.028284 / 2**0.5  # t of one degree of freedom, sd of (0.80, 0.84)
+    assert second[6] == pytest.approx(0.82 + half, abs=1e-3)
+    assert len(cells_table(read_outcomes(grid_frame(VALUES)), design_of(GRID.definition()), 2).rows) == 2
+
+
+def test_cell_whose_trials_failed_is_last_and_counted() -> None:
+    values = {**VALUES, ("adam", 0.1): (None, None), ("sgd", 1.0): (None, 0.12)}
+    table = cells_table(read_outcomes(grid_frame(values)), design_of(GRID.definition()))
+    assert table.rows[-1][:5] == ("adam", 0.1, 0, 2, None)
+    assert (1, 1, 0.12) in [row[2:5] for row in table.rows]
+
+
+def test_levels_are_compared_within_the_cells_that_they_share() -> None:
+    """Adam is better by 0.11, 0.08 and 0.11: a paired t over three rates, not over twelve trials."""
+    table = factor_table(read_outcomes(grid_frame(VALUES)), design_of(GRID.definition()), "optimizer")
+    best, other = table.rows
+    assert best[:5] == ("adam", 6, 0, pytest.approx(0.58), pytest.approx(0.9))
+    assert other[:5] == ("sgd", 6, 0, pytest.approx(0.48), pytest.approx(0.82))
+    half = 4.3027 * 0.0173205 / 3**0.5
+    assert other[5:8] == (
+        pytest.approx(-0.10),
+        pytest.approx(-0.10 - half, abs=1e-4),
+        pytest.approx(-0.10 + half, abs=1e-4),
+    )
+    assert other[9] == "significant"
+    rates = factor_table(read_outcomes(grid_frame(VALUES)), design_of(GRID.definition()), "learning_rate")
+    assert [row[0] for row in rates.rows] == [0.1, 0.01, 1.0]
+
+
+def test_smaller_losses_are_better() -> None:
+    study = GRID.with_changes(objectives=(Objective(metric="val_loss"),))
+    table = factor_table(read_outcomes(grid_frame(VALUES)), design_of(study.definition()), "optimizer")
+    assert table.rows[0][0] == "sgd"
+    assert table.rows[0][4] == pytest.approx(0.11)
+
+
+def test_levels_without_a_common_cell_cannot_be_judged() -> None:
+    values = {("sgd", 0.01): (0.5, 0.6), ("adam", 0.1): (0.8, 0.9)}
+    table = factor_table(read_outcomes(grid_frame(values)), design_of(GRID.definition()), "optimizer")
+    assert table.rows[1][5:] == (pytest.approx(-0.3), None, None, None, "cannot be judged")
+
+
+def test_adaptive_search_is_described_and_not_tested() -> None:
+    study = digits_recipes()
+    rows = [
+        ({"optimizer": name, "learning_rate": 10.0**-k}, 0.9 - k / 10)
+        for k in range(1, 6)
+        for name in ("sgd", "adam")
+    ]
+    outcomes, design = read_outcomes(frame(*rows)), design_of(study.definition())
+    table = factor_table(outcomes, design, "optimizer")
+    assert table.columns == ("optimizer", "n", "failed", "val_accuracy", "best")
+    assert "biased" in table.title
+    correlations = correlations_table(outcomes, design)
+    assert correlations.rows == (("learning_rate", 10, pytest.approx(1.0)),)
+    assert "biased" in correlations.title
+    assert correlations_table(outcomes[:9], design).rows == ()
+
+
+def final_frame(values: Mapping[str, tuple[float | None, ...]]) -> pd.DataFrame:
+    records = [
+        {
+            "param_candidate": name,
+            "state": "failed" if value is None else "completed",
+            "test_accuracy": value,
+            "macs": len(name),
+            "parameters": 7,
+        }
+        for name, seeds in values.items()
+        for value in seeds
+    ]
+    return pd.DataFrame(records).astype({"test_accuracy": "float64"})
+
+
+def final_definition(*baselines: str, others: tuple[str, ...]) -> dict[str, Any]:
+    flags = [(name, False) for name in others] + [(name, True) for name in baselines]
+    return {"candidates": [{"name": name, "changes": {}, "baseline": flag} for name, flag in flags]}
+
+
+def test_candidates_are_compared_with_each_baseline_and_corrected_together() -> None:
+    values = {
+        "trial-1": (0.90, 0.91, 0.92),
+        "trial-2": (0.80, 0.85, None),
+        "resnet18": (0.80, 0.81, 0.82),
+        "narrow": (0.70, 0.71, 0.72),
+    }
+    definition = final_definition("resnet18", "narrow", others=("trial-1", "trial-2"))
+    table = candidates_table(final_frame(values), definition)
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    assert [(r["candidate"], r["less"]) for r in rows] == [
+        ("trial-1", "resnet18"),
+        ("trial-1", "narrow"),
+        ("trial-2", "resnet18"),
+        ("trial-2", "narrow"),
+        ("resnet18", None),
+        ("narrow", None),
+    ]
+    assert [(r["n"], r["failed"]) for r in rows[::2]] == [(3, 0), (2, 1), (3, 0)]
+    first = rows[0]
+    # equal spread: Welch with 4 degrees of freedom, t = 0.1 / sqrt(2 * 1e-4 / 3) = 12.247
+    half = 2.7764 * (2 * 1e-4 / 3) ** 0.5
+    assert (first["difference"], first["diff_low"]) == (
+        pytest.approx(0.1),
+        pytest.approx(0.1 - half, abs=1e-6),
+    )
+    assert first["p"] == pytest.approx(3 * 0.000255, rel=0.01)  # the second smallest of four
+    assert [r["verdict"] for r in rows[:4]] == ["significant"] * 2 + ["not significant"] * 2
+    assert "Holm over 4" in table.title
+    shown = for_people(table)
+    assert shown.rows[0][:3] == ("trial-1", 3, "0.9100 [0.8852, 0.9348]")
+    assert "failed" in shown.columns
+    assert "low" not in shown.columns
+    assert shown.rows[-1][-3:] == (None, None, None)
+
+
+def test_candidates_without_a_test_yet_are_rows_too() -> None:
+    definition = final_definition("resnet18", others=("trial-1", "trial-2"))
+    table = candidates_table(final_frame({"trial-1": (0.9,), "resnet18": (None,)}), definition)
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    assert [(r["candidate"], r["n"], r["failed"], r["less"]) for r in rows] == [
+        ("trial-1", 1, 0, None),
+        ("trial-2", 0, 0, None),
+        ("resnet18", 0, 1, None),
+    ]
+    assert rows[0]["test_accuracy"] == 0.9
+    assert rows[0]["low"] is None

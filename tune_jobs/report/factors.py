@@ -1,0 +1,228 @@
+"""What the parameters of a study did to its objective: cells of a grid, tables a factor, correlations.
+
+In a grid every cell is trained as often as any other, so that levels of a factor can be compared within the
+same cells of the others. An adaptive search trains most where it is good, and early stopping lets the good
+ones end: means over its trials say where it went, not what a level is worth, and nothing is tested there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import fmean
+from typing import Any
+
+import pandas as pd
+
+from tune_jobs.report.intervals import Difference, estimate, holm, paired, verdict, welch
+from tune_jobs.report.tables import Table
+from tune_jobs.study import REPEAT, Direction, Objective, SamplerName
+from tune_jobs.trial import State, as_json_text
+
+MIN_CORRELATED = 10
+"""Trials. Of ten, chance alone gives a rank correlation beyond 0.648 once in 20; of fewer, a larger one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One trial that ran to its end or failed: its params without the repeat, and its objective if it has."""
+
+    params: Mapping[str, Any]
+    value: float | None
+
+    @property
+    def cell(self) -> str:
+        """One text for the trials of one recipe."""
+        return as_json_text(self.params)
+
+    def without(self, factor: str) -> str:
+        """One text for the trials that differ in this factor and in nothing else."""
+        return as_json_text({name: value for name, value in self.params.items() if name != factor})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """How a study's trials came about, from its definition, and so what can be said of their means."""
+
+    metric: str
+    is_grid: bool
+    is_adaptive: bool
+    factors: tuple[str, ...]
+    numbers: tuple[str, ...]
+
+    @property
+    def sign(self) -> float:
+        """Makes larger better."""
+        return 1.0 if Objective(metric=self.metric).direction is Direction.MAXIMIZE else -1.0
+
+
+def design_of(definition: Mapping[str, Any]) -> Design:
+    """The design of a study: factors have levels, numbers a range."""
+    sampler, asha = definition["sampler"], definition["asha"]
+    is_grid = sampler == SamplerName.GRID and asha is None
+    searched = [p for p in definition["space"] if p["kind"] != "constant" and p["name"] != REPEAT]
+    factors = tuple(p["name"] for p in searched if p["kind"] == "choice" or is_grid)
+    return Design(
+        metric=definition["objectives"][0]["metric"],
+        is_grid=is_grid,
+        is_adaptive=not is_grid and not (sampler == SamplerName.RANDOM and asha is None),
+        factors=factors,
+        numbers=tuple(p["name"] for p in searched if p["name"] not in factors),
+    )
+
+
+def read_outcomes(trials: pd.DataFrame) -> list[Outcome]:
+    """The trials that ran to their end or failed, in order of number."""
+    ended = trials[trials["state"].isin([State.COMPLETED, State.FAILED])].sort_values("number")
+    outcomes = []
+    for params, value in zip(ended["params"], ended["objective"], strict=True):
+        without = {k: v for k, v in json.loads(params).items() if k != REPEAT}
+        outcomes.append(Outcome(params=without, value=None if pd.isna(value) else float(value)))
+    return outcomes
+
+
+def cells_table(outcomes: Sequence[Outcome], design: Design, top: int | None = None) -> Table:
+    """One row a cell of the grid, the best first; cells whose trials all failed come last."""
+    cells: dict[str, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        cells[outcome.cell].append(outcome)
+    rows = []
+    for group in cells.values():
+        values = _values(group)
+        found = estimate(values) if values else None
+        rows.append(
+            (
+                *(group[0].params.get(name) for name in design.factors),
+                len(values),
+                len(group) - len(values),
+                *((found.mean, found.low, found.high) if found else (None, None, None)),
+            )
+        )
+    mean = len(design.factors) + 2
+    rows.sort(key=lambda row: (row[mean] is None, -design.sign * (row[mean] or 0.0)))
+    return Table(
+        title=f"{len(rows)} cells; the mean over seeds with its 95 % interval (Student's t)",
+        columns=(*design.factors, "n", "failed", design.metric, "low", "high"),
+        rows=tuple(rows[:top]),
+    )
+
+
+def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Table:
+    """One row a level of a factor, the best first, and how much worse than the best level it is.
+
+    In a grid levels are compared within the cells that both have in common, by a paired t over these: a
+    level's own spread is that of the other factors and not of chance. In a random search they are compared
+    by Welch's t over trials. P values are corrected over all pairs of levels, since the best one was not
+    known beforehand. `best` is the best cell of the level, the mean over its seeds.
+    """
+    levels: dict[object, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        if factor in outcome.params:
+            levels[outcome.params[factor]].append(outcome)
+    means = {level: fmean(values) for level, group in levels.items() if (values := _values(group))}
+    ordered = sorted(means, key=lambda level: -design.sign * means[level])
+    ordered += [level for level in levels if level not in means]
+    found = (
+        {} if design.is_adaptive else _compare_all(levels, [n for n in ordered if n in means], design, factor)
+    )
+    corrected = dict(zip(found, holm([d.p for d in found.values()]), strict=True))
+    rows = []
+    for level in ordered:
+        group = levels[level]
+        row: tuple[object, ...] = (
+            level,
+            len(_values(group)),
+            len(group) - len(_values(group)),
+            means.get(level),
+            _best_cell(group, design.sign),
+        )
+        if not design.is_adaptive:
+            pair = level, ordered[0]
+            row += _compared(found[pair], corrected[pair]) if pair in found else (None,) * 5
+        rows.append(row)
+    columns: tuple[str, ...] = (factor, "n", "failed", design.metric, "best")
+    if not design.is_adaptive:
+        columns += ("difference", "diff_low", "diff_high", "p", "verdict")
+    return Table(title=_factor_title(factor, design), columns=columns, rows=tuple(rows))
+
+
+def correlations_table(outcomes: Sequence[Outcome], design: Design) -> Table:
+    """Spearman's rank correlation of each number with the objective, the strongest first.
+
+    Those of fewer than `MIN_CORRELATED` trials are left out.
+    """
+    rows = []
+    for name in design.numbers:
+        pairs = [(o.params[name], o.value) for o in outcomes if name in o.params and o.value is not None]
+        frame = pd.DataFrame(pairs, columns=["number", "value"], dtype="float64")
+        too_few = len(frame) < MIN_CORRELATED
+        if too_few or frame["number"].nunique() < 2 or frame["value"].nunique() < 2:
+            continue
+        rows.append((name, len(frame), float(frame["number"].rank().corr(frame["value"].rank()))))
+    rows.sort(key=lambda row: -abs(row[2]))
+    biased = "; biased, since the search chose where to look" if design.is_adaptive else ""
+    return Table(
+        title=f"rank correlation (Spearman) of each number with {design.metric}{biased}",
+        columns=("parameter", "n", "correlation"),
+        rows=tuple(rows),
+    )
+
+
+def _factor_title(factor: str, design: Design) -> str:
+    if design.is_adaptive:
+        return (
+            f"{factor}: trials that ran to their end; the search chose where to look and whom to stop, so"
+            " these means are biased and nothing is tested"
+        )
+    how = "paired t over the cells in common" if design.is_grid else "Welch's t over trials"
+    return f"{factor}: mean over all else; differences to the best level ({how}; 95 %; Holm over all pairs)"
+
+
+def _compare_all(
+    levels: Mapping[object, Sequence[Outcome]], ordered: Sequence[object], design: Design, factor: str
+) -> dict[tuple[object, object], Difference]:
+    """Each pair of levels, the worse less the better: which one is the best was not known beforehand."""
+    compare = _compare_cells if design.is_grid else _compare_trials
+    return {
+        (worse, better): compare(levels[worse], levels[better], factor)
+        for better, worse in combinations(ordered, 2)
+    }
+
+
+def _compare_cells(group: Sequence[Outcome], best: Sequence[Outcome], factor: str) -> Difference:
+    ours, theirs = _means_without(group, factor), _means_without(best, factor)
+    common = [ours[key] - theirs[key] for key in ours if key in theirs]
+    return paired(common) if common else Difference(value=fmean(ours.values()) - fmean(theirs.values()))
+
+
+def _compare_trials(group: Sequence[Outcome], best: Sequence[Outcome], factor: str) -> Difference:
+    return welch(_values(group), _values(best))
+
+
+def _means_without(group: Sequence[Outcome], factor: str) -> dict[str, float]:
+    """The mean over seeds of each combination of the other factors."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for outcome in group:
+        if outcome.value is not None:
+            values[outcome.without(factor)].append(outcome.value)
+    return {key: fmean(found) for key, found in values.items()}
+
+
+def _best_cell(group: Sequence[Outcome], sign: float) -> float | None:
+    values: dict[str, list[float]] = defaultdict(list)
+    for outcome in group:
+        if outcome.value is not None:
+            values[outcome.cell].append(outcome.value)
+    means = [fmean(found) for found in values.values()]
+    return sign * max(sign * mean for mean in means) if means else None
+
+
+def _values(group: Sequence[Outcome]) -> list[float]:
+    return [outcome.value for outcome in group if outcome.value is not None]
+
+
+def _compared(found: Difference, p: float | None) -> tuple[object, ...]:
+    return (found.value, found.low, found.high, p, verdict(p))

@@ -1,0 +1,132 @@
+"""A study made so small that it ends within minutes on a CPU, with the data at hand: `--scale smoke`.
+
+It shows that a study runs and what its tables look like, and says nothing about the real one: it has another
+name, so that the two never mix. Pure but for looking which data sets are in the data folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from eml_models.datasets import SHIPPED as SHIPPED_DATASETS
+from eml_models.datasets import get_dataset_spec, require_dataset
+from eml_models.errors import DatasetMissingError
+from eml_models.recipe import Recipe
+from eml_models.registry import get_model
+from tune_jobs.feasible import count_cost
+from tune_jobs.study import Limits, SamplerName, Study
+
+SCALES = ("full", "smoke")
+SUFFIX = "-smoke"
+
+MAX_TRIALS = 12
+MAX_GRID_TRIALS = 375
+"""A grid is cut later: each of its trials is a point that its table lacks."""
+
+MAX_EPOCHS = 6
+MAX_TRAIN_SAMPLES = 1000
+VALIDATION_FRACTION = 0.02
+"""Of a large data set: validating on a fifth of 60,000 images costs more than training on 1,000."""
+
+LARGE = 10_000
+"""Training images from which on a data set is large."""
+
+BATCH_SIZE = 32
+MAX_SIDE = 28
+"""Pixels; a data set of larger images is not used."""
+
+WIDTH = "width"
+MAX_MACS, MIN_WIDTH = 2_000_000, 4
+"""A network with an option for its width is halved to so many MACs, if it does not get narrower than this."""
+
+
+def smoke_study(
+    study: Study, *, data_dir: str | Path | None = None, dataset: str | None = None
+) -> tuple[Study, list[str]]:
+    """The study made small, and what was changed, in words.
+
+    Limits on MACs shrink as the MACs of the study's own network do from its data set to the smaller one.
+
+    Args:
+        data_dir: where to look for a smaller data set.
+        dataset: take this one.
+    """
+    full = study.recipe
+    moved = full.with_changes(dataset=dataset or dataset_at_hand(full.dataset, data_dir))
+    recipe = moved.with_changes(**_recipe_changes(study, moved, is_other=moved.dataset != full.dataset))
+    most = MAX_GRID_TRIALS if study.sampler is SamplerName.GRID else MAX_TRIALS
+    small = study.with_changes(
+        name=smoke_name(study.name),
+        recipe=recipe,
+        trials=min(study.trials, most),
+        limits=_scaled(study.limits, count_cost(moved).macs / count_cost(full).macs),
+    )
+    return small, _describe(study, small)
+
+
+def smoke_name(name: str) -> str:
+    """The name of a study at this scale."""
+    return name if name.endswith(SUFFIX) else name + SUFFIX
+
+
+def narrowed(recipe: Recipe) -> Recipe:
+    """The recipe with a network of at most `MAX_MACS`, where its family has an option for its width."""
+    while True:
+        width = get_model(recipe.model).resolve(recipe.model_options).get(WIDTH)
+        if not isinstance(width, int) or width // 2 < MIN_WIDTH or count_cost(recipe).macs <= MAX_MACS:
+            return recipe
+        recipe = recipe.with_changes(model_options={**recipe.model_options, WIDTH: width // 2})
+
+
+def dataset_at_hand(name: str, data_dir: str | Path | None) -> str:
+    """The data set itself if it is small and there, else Fashion-MNIST if that is, else the embedded digits.
+
+    A data set of a user's own stays.
+    """
+    if name not in SHIPPED_DATASETS:
+        return name
+    wanted = [name] if max(get_dataset_spec(name).input_shape[1:]) <= MAX_SIDE else []
+    return next((n for n in [*wanted, "fashion_mnist"] if _is_there(n, data_dir)), "digits")
+
+
+def _is_there(name: str, data_dir: str | Path | None) -> bool:
+    try:
+        require_dataset(name, data_dir=data_dir)
+    except DatasetMissingError:
+        return False
+    return True
+
+
+def _recipe_changes(study: Study, recipe: Recipe, *, is_other: bool) -> dict[str, Any]:
+    changes: dict[str, Any] = {
+        "epochs": min(recipe.epochs, MAX_EPOCHS),
+        "batch_size": min(recipe.batch_size, BATCH_SIZE),
+    }
+    if (get_dataset_spec(recipe.dataset).num_train or 0) > LARGE:
+        changes["max_train_samples"] = min(recipe.max_train_samples or MAX_TRAIN_SAMPLES, MAX_TRAIN_SAMPLES)
+        changes["validation_fraction"] = min(recipe.validation_fraction, VALIDATION_FRACTION)
+    if is_other:
+        changes["augmentation"] = "none"  # what suits photographs need not suit digits
+    if not {WIDTH, "model"} & set(study.space.names):
+        changes["model_options"] = narrowed(recipe).model_options
+    return changes
+
+
+def _scaled(limits: Limits, factor: float) -> Limits:
+    def scale(macs: int | None) -> int | None:
+        return None if macs is None else max(1, round(macs * factor))
+
+    return replace(limits, max_macs=scale(limits.max_macs), min_macs=scale(limits.min_macs))
+
+
+def _describe(full: Study, small: Study) -> list[str]:
+    before = {**full.recipe.as_dict(), "trials": full.trials, "max_macs": full.limits.max_macs}
+    after = {**small.recipe.as_dict(), "trials": small.trials, "max_macs": small.limits.max_macs}
+    changed = [f"{n} {_shown(after[n])} (full: {_shown(before[n])})" for n in before if before[n] != after[n]]
+    return [f"scale smoke, as study {small.name!r}: {', '.join(changed) or 'small already'}"]
+
+
+def _shown(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
