@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from eml_models.errors import InvalidValueError
 from tune_jobs.definition import study_from_definition
-from tune_jobs.studies import digits_recipes
+from tune_jobs.space import Choice, Float, Space
+from tune_jobs.studies import digits_mobilenet, digits_recipes
 from tune_jobs.study import Study, differences
 
 
@@ -32,3 +36,24 @@ def test_study_comes_back_from_its_definition_with_and_without_later_fields() ->
         again = study_from_definition(study.name, study.definition())
         assert again.recipe == study.recipe
         assert again.fingerprint() == study.fingerprint()
+
+
+def test_options_that_came_later_can_be_searched() -> None:
+    kernels = [Choice(f"kernel_{stage}", (3, 5)) for stage in range(1, 8)]
+    study = digits_mobilenet().with_changes(
+        space=Space(*kernels, Float("se_ratio", 0.1, 0.5), Float("ema_decay", 0.9, 0.999))
+    )
+    params = {f"kernel_{stage}": 5 if stage == 3 else 3 for stage in range(1, 8)}
+    recipe = study.recipe_for({**params, "se_ratio": 0.25, "ema_decay": 0.99}, 0)
+    assert recipe.model_options["kernels"] == (3, 3, 5, 3, 3, 3, 3)
+    assert (recipe.model_options["se_ratio"], recipe.ema_decay) == (0.25, 0.99)
+
+
+def test_even_kernel_in_a_space_is_refused_with_the_rule() -> None:
+    study = digits_mobilenet().with_changes(
+        space=Space(*(Choice(f"kernel_{stage}", (3, 4)) for stage in range(1, 8)))
+    )
+    with pytest.raises(
+        InvalidValueError, match=r"'kernels' must be a list of 7 whole numbers in \[1, 7\], odd"
+    ):
+        study.recipe_for({f"kernel_{stage}": 4 for stage in range(1, 8)}, 0)
