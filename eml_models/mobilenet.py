@@ -1,4 +1,4 @@
-"""MobileNet of inverted residuals with linear bottlenecks, its width, expansion and depth free per stage.
+"""MobileNet of inverted residuals with linear bottlenecks: width, expansion, depth, kernel free per stage.
 
 Draws plans; no torch. Registered by `eml_models.registry`. The default is MobileNetV2's layout with the
 strides usual for CIFAR and with SiLU in place of ReLU6.
@@ -247,7 +247,8 @@ MOBILENET = ModelFamily(
         ),
     ),
     source=(
-        "arXiv 1801.04381; SiLU: arXiv 1702.03118. Deviations: strides for small images, free expansions "
-        "(rounded like channels), a batch norm's defaults."
+        "arXiv 1801.04381; SiLU: arXiv 1702.03118; kernels: arXiv 1807.11626; squeeze-and-excitation: arXiv "
+        "1709.01507, placed and sized as in arXiv 1905.02244. Deviations: strides for small images, free "
+        "expansions (rounded like channels), a batch norm's defaults, a plain sigmoid as gate."
     ),
 )
