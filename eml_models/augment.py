@@ -1,7 +1,8 @@
 """Random changes of training images, a whole batch at once, on the device where the images are.
 
 Each image of a batch gets its own random change. Chance comes from the generator that is passed. The names
-are those of `eml_models.recipe.Augmentation`; the training loop calls `augment` on images as they are stored.
+are those of `eml_models.recipe.Augmentation`; the training loop calls `augment` on images as they are stored,
+and `cutout` on what came of them, normalised.
 """
 
 from __future__ import annotations
@@ -59,6 +60,27 @@ AUGMENTATIONS: Mapping[str, Callable[[torch.Tensor, torch.Generator], torch.Tens
     {"none": keep, "flip": flip, "crop": crop, "crop_flip": crop_flip}
 )
 """Every augmentation by name."""
+
+
+def cutout(images_NCHW: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
+    """Zero in each image a square around a random pixel; what lies beyond the border is cut off.
+
+    For images that are normalised, where zero is the mean colour. That the square may hang over the border
+    matters: some images stay nearly whole (arXiv 1708.04552).
+
+    Args:
+        share: side of the square as a share of the image's, in each direction, rounded to pixels.
+        generator: on the device of the images.
+    """
+    count, _, height, width = images_NCHW.shape
+    device = images_NCHW.device
+    inside = torch.ones((), dtype=torch.bool, device=device)
+    for side, shape in ((height, (1, height, 1)), (width, (1, 1, width))):
+        length = round(share * side)
+        first = torch.randint(side, (count, 1, 1), generator=generator, device=device) - length // 2
+        place = torch.arange(side, device=device).view(shape)
+        inside = inside & (place >= first) & (place < first + length)
+    return images_NCHW.masked_fill(inside.unsqueeze(1), 0)
 
 
 def augment(images_NCHW: torch.Tensor, name: str, generator: torch.Generator) -> torch.Tensor:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from eml_models.augment import augment
+from eml_models.augment import augment, cutout
 from eml_models.loading import Dataset
 
 BLOCK_BYTES = 16 << 20
@@ -58,6 +58,7 @@ def iter_blocks(
     bounds: list[int],
     *,
     augmentation: str,
+    erased_share: float,
     generator: torch.Generator,
 ) -> Iterator[list[Batch]]:
     """Lists of prepared batches of training images and labels, in the given order.
@@ -65,6 +66,7 @@ def iter_blocks(
     Args:
         order: positions of training images.
         bounds: where in `order` the batches begin and the last one ends.
+        erased_share: of `cutout`; 0 erases nothing.
         generator: of the augmentation's chance, on the data set's device.
     """
     dataset = prepare.dataset
@@ -74,6 +76,8 @@ def iter_blocks(
         last = min(first + batches_per_block, len(bounds) - 1)
         chosen = order[bounds[first] : bounds[last]]
         images = prepare(augment(dataset.train_images_NCHW[chosen], augmentation, generator))
+        if erased_share:
+            images = cutout(images, erased_share, generator)
         labels = dataset.train_labels[chosen]
         sizes = [bounds[i + 1] - bounds[i] for i in range(first, last)]
         yield list(zip(torch.split(images, sizes), torch.split(labels, sizes), strict=True))

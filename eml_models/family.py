@@ -36,6 +36,7 @@ class Option:
         low, high: inclusive bounds of the number, or of each number of a list.
         choices: what a choice may be.
         length: how many numbers a list has.
+        odd: whole numbers must be odd, as the sides of kernels are.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Option:
     high: float = math.inf
     choices: tuple[str, ...] = ()
     length: int = 0
+    odd: bool = False
 
     def parse(self, value: object) -> OptionValue:
         """The value in its canonical form: numbers as float, lists (JSON has no tuples) as tuples.
@@ -73,7 +75,7 @@ class Option:
     @property
     def rule(self) -> str:
         """What a value must be, in words."""
-        bounds = f" in [{self.low:g}, {self.high:g}]"
+        bounds = f" in [{self.low:g}, {self.high:g}]{', odd' if self.odd else ''}"
         match self.kind:
             case OptionKind.INTEGER:
                 text = "a whole number" + bounds
@@ -95,7 +97,7 @@ class Option:
             raise ValueError(self.rule)
         if self.kind in (OptionKind.NUMBER, OptionKind.NUMBERS):
             return float(value)
-        if value != int(value):
+        if value != int(value) or (self.odd and int(value) % 2 == 0):
             raise ValueError(self.rule)
         return int(value)
 

@@ -13,9 +13,14 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from eml_models.plan import Chain, LayerKind, LayerSpec, Node, Plan
+from eml_models.plan import Chain, Gated, LayerKind, LayerSpec, Node, Plan
 
-ACTIVATION_MODULES: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6, "silu": nn.SiLU}
+ACTIVATION_MODULES: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "silu": nn.SiLU,
+    "sigmoid": nn.Sigmoid,
+}
 
 
 class Network(nn.Sequential):
@@ -44,6 +49,26 @@ class Add(nn.Module):
 
     def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         return left + right
+
+
+class GatedBlock(nn.Module):
+    """``scale(x, gate(x))``."""
+
+    def __init__(self, gate: nn.Module) -> None:
+        super().__init__()
+        self.gate, self.scale = gate, Scale()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Maps (N, C, H, W) in and out."""
+        out: torch.Tensor = self.scale(x, self.gate(x))
+        return out
+
+
+class Scale(nn.Module):
+    """Maps (N, C, H, W), each times its number of (N, C); a module so that hooks see it."""
+
+    def forward(self, maps: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+        return maps * factors[:, :, None, None]
 
 
 class GlobalPool(nn.Module):
@@ -91,6 +116,8 @@ def _build_node(node: Node) -> nn.Module:
         return _build_layer(node)
     if isinstance(node, Chain):
         return nn.Sequential(_build_children(node.nodes))
+    if isinstance(node, Gated):
+        return GatedBlock(nn.Sequential(_build_children(node.gate)))
     return ResidualBlock(
         nn.Sequential(_build_children(node.body)),
         nn.Sequential(_build_children(node.shortcut)),
@@ -125,5 +152,5 @@ def _build_layer(layer: LayerSpec) -> nn.Module:
             return nn.Flatten()
         case LayerKind.DROPOUT:
             return nn.Dropout(layer.rate)
-        case LayerKind.ADD:
-            raise AssertionError("an addition belongs to a residual block, which makes it")
+        case LayerKind.ADD | LayerKind.SCALE:
+            raise AssertionError("what joins two maps belongs to its block, which makes it")

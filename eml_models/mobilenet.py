@@ -1,4 +1,4 @@
-"""MobileNet of inverted residuals with linear bottlenecks, its width, expansion and depth free per stage.
+"""MobileNet of inverted residuals with linear bottlenecks: width, expansion, depth, kernel free per stage.
 
 Draws plans; no torch. Registered by `eml_models.registry`. The default is MobileNetV2's layout with the
 strides usual for CIFAR and with SiLU in place of ReLU6.
@@ -18,6 +18,7 @@ STEM_CHANNELS = 32
 STAGE_CHANNELS = (16, 24, 32, 64, 96, 160, 320)
 STAGE_DEPTHS = (1, 2, 3, 4, 3, 3, 1)
 HEAD_CHANNELS = 1280
+KERNEL = 3
 NUM_STAGES = len(STAGE_CHANNELS)
 
 FIRST_EXPANSION = 1.0
@@ -28,6 +29,16 @@ STRIDES = {"cifar": (1, 1, 1, 2, 2, 1, 2, 1), "imagenet": (2, 1, 2, 2, 2, 1, 2, 
 
 LEAST_SHARE = 0.9
 """Rounding never takes more than a tenth of the channels away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Blocks that make maps of as many channels; `kernel` is the side of their depthwise filters."""
+
+    channels: int
+    expansion: float
+    depth: int
+    kernel: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,34 +56,33 @@ class Layout:
     strides: str
     head_channels: int | None
     zero_gamma: bool
+    stem_channels: int | None
+    kernels: tuple[int, ...] | None
+    se_ratio: float
 
-    def stages(self) -> Iterator[tuple[int, float, int]]:
-        """Channels, expansion and depth of each stage."""
+    def stages(self) -> Iterator[Stage]:
+        """Each stage, from its options or their defaults."""
         widths = self.widths or (1.0,) * NUM_STAGES
         expansions = self.expansions or (FIRST_EXPANSION,) + (self.expansion,) * (NUM_STAGES - 1)
         depths = self.depths or STAGE_DEPTHS
-        for base, width, expansion, depth in zip(STAGE_CHANNELS, widths, expansions, depths, strict=True):
-            yield round_channels(base * self.width_mult * width, self.divisor), expansion, depth
+        kernels = self.kernels or (KERNEL,) * NUM_STAGES
+        rows = zip(STAGE_CHANNELS, widths, expansions, depths, kernels, strict=True)
+        for base, width, expansion, depth, kernel in rows:
+            channels = round_channels(base * self.width_mult * width, self.divisor)
+            yield Stage(channels=channels, expansion=expansion, depth=depth, kernel=kernel)
 
 
 def draw_mobilenet(net: PlanBuilder, **options: Any) -> None:
     """A stem, seven stages of inverted residuals, a 1x1 head, and a linear classifier."""
     layout = Layout(**options)
     stem_stride, *stage_strides = STRIDES[layout.strides]
-    stem = round_channels(STEM_CHANNELS * layout.width_mult, layout.divisor)
+    stem = layout.stem_channels or round_channels(STEM_CHANNELS * layout.width_mult, layout.divisor)
     net.conv_bn_act("stem", stem, stride=stem_stride, activation=layout.activation)
     stages = zip(layout.stages(), stage_strides, strict=True)
-    for number, ((channels, expansion, depth), stride) in enumerate(stages, start=1):
+    for number, (stage, stride) in enumerate(stages, start=1):
         with net.chain(f"stage{number}"):
-            for block in range(1, depth + 1):
-                _draw_block(
-                    net,
-                    f"block{block}",
-                    layout,
-                    channels=channels,
-                    expansion=expansion,
-                    stride=stride if block == 1 else 1,
-                )
+            for block in range(1, stage.depth + 1):
+                _draw_block(net, f"block{block}", layout, stage, stride=stride if block == 1 else 1)
     wide = round_channels(HEAD_CHANNELS * max(1.0, layout.width_mult), layout.divisor)
     net.conv_bn_act("head", layout.head_channels or wide, kernel=1, activation=layout.activation)
     net.classifier(dropout=layout.dropout)
@@ -88,19 +98,28 @@ def round_channels(channels: float, divisor: int) -> int:
     return nearest if nearest >= LEAST_SHARE * channels else nearest + divisor
 
 
-def _draw_block(
-    net: PlanBuilder, name: str, layout: Layout, *, channels: int, expansion: float, stride: int
-) -> None:
+def _draw_block(net: PlanBuilder, name: str, layout: Layout, stage: Stage, *, stride: int) -> None:
     """Expand by a 1x1 convolution, filter depthwise, project linearly; add the input where shapes agree."""
-    hidden = net.channels if expansion == 1.0 else round_channels(net.channels * expansion, layout.divisor)
+    expands = stage.expansion != 1.0
+    hidden = round_channels(net.channels * stage.expansion, layout.divisor) if expands else net.channels
     stride = net.fit_stride(name, stride)
-    adds = stride == 1 and channels == net.channels
+    adds = stride == 1 and stage.channels == net.channels
     with net.residual(name) if adds else net.chain(name):
-        if expansion != 1.0:
+        if expands:
             net.conv_bn_act("expand", hidden, kernel=1, activation=layout.activation)
-        net.conv_bn_act("depthwise", hidden, stride=stride, groups=hidden, activation=layout.activation)
+        net.conv_bn_act(
+            "depthwise",
+            hidden,
+            kernel=stage.kernel,
+            stride=stride,
+            groups=hidden,
+            activation=layout.activation,
+        )
+        if layout.se_ratio:
+            squeezed = round_channels(hidden * layout.se_ratio, layout.divisor)
+            net.squeeze_excite("se", squeezed, activation=layout.activation)
         with net.chain("project"):
-            net.conv("conv", channels, kernel=1)
+            net.conv("conv", stage.channels, kernel=1)
             net.batch_norm("norm", zero_gamma=layout.zero_gamma and adds)
 
 
@@ -155,6 +174,7 @@ MOBILENET = ModelFamily(
         Option(
             name="activation",
             kind=OptionKind.CHOICE,
+            # Digits, 0.09 M MACs: 2.4 [1.2, 3.6] points more than relu (n = 10, benchmarks.recipe_options).
             default="silu",
             choices=ACTIVATIONS,
             doc="Behind every convolution that is not a bottleneck.",
@@ -194,13 +214,47 @@ MOBILENET = ModelFamily(
             name="zero_gamma",
             kind=OptionKind.FLAG,
             # On digits, 0.41 M MACs, 12 epochs: 97.9 against 95.9 % (n = 4), and 98.8 against 97.1 % at four
-            # times the rate (n = 3); level after 30 epochs. So early rungs gain, and nothing is lost.
+            # times the rate (n = 3); level after 30 epochs. So early rungs gain, and nothing is lost. 0.09 M
+            # MACs, 18 epochs: 2.1 [1.1, 3.0] points more (n = 10, benchmarks.recipe_options).
             default=True,
             doc="Start each residual block as the identity (its last batch norm scales by zero).",
         ),
+        Option(
+            name="stem_channels",
+            kind=OptionKind.INTEGER,
+            default=None,
+            low=1,
+            high=512,
+            # arXiv 1905.02244, section 5.1, halves the 32 channels without loss. In small networks 16 are
+            # more: -0.9 [-2.0, 0.2] points on digits, 0.09 M MACs (n = 10, benchmarks.recipe_options).
+            doc=f"Channels of the first convolution; null: {STEM_CHANNELS} * width_mult.",
+        ),
+        Option(
+            name="kernels",
+            kind=OptionKind.INTEGERS,
+            default=None,
+            low=1,
+            high=7,
+            length=NUM_STAGES,
+            odd=True,
+            # arXiv 1807.11626 searches 3 and 5 and finds both. 5 in every other stage, digits, within 0.09 M
+            # MACs: -0.1 [-1.6, 1.4] points (n = 10, benchmarks.recipe_options). To be searched, not set.
+            doc=f"Side of the depthwise filters of each stage; null: {KERNEL} for all.",
+        ),
+        Option(
+            name="se_ratio",
+            kind=OptionKind.NUMBER,
+            default=0.0,
+            low=0.0,
+            high=1.0,
+            # arXiv 1709.01507; where, and how wide (a quarter of the expanded channels): arXiv 1905.02244. So
+            # wide, digits, within 0.09 M MACs: -0.9 [-1.9, 0.1] points (n = 10, benchmarks.recipe_options).
+            doc="Squeeze-and-excitation behind each depthwise filter, through this share of its channels.",
+        ),
     ),
     source=(
-        "arXiv 1801.04381; SiLU: arXiv 1702.03118. Deviations: strides for small images, free expansions "
-        "(rounded like channels), a batch norm's defaults."
+        "arXiv 1801.04381; SiLU: arXiv 1702.03118; kernels: arXiv 1807.11626; squeeze-and-excitation: arXiv "
+        "1709.01507, placed and sized as in arXiv 1905.02244. Deviations: strides for small images, free "
+        "expansions (rounded like channels), a batch norm's defaults, a plain sigmoid as gate."
     ),
 )

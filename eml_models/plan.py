@@ -28,6 +28,7 @@ class LayerKind(StrEnum):
     FLATTEN = "flatten"
     DROPOUT = "dropout"
     ADD = "add"
+    SCALE = "scale"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class LayerSpec:
         in_channels, out_channels: channels of the maps; features of a linear layer.
         input_size, output_size: (height, width) of the maps; (1, 1) behind the pooling.
         kernel, stride, groups, bias: of convolutions and pooling; padding is (kernel - 1) // 2.
-        function: of an activation, ``relu``, ``relu6`` or ``silu``; empty for other kinds.
+        function: of an activation, ``relu``, ``relu6``, ``silu`` or ``sigmoid``; empty for other kinds.
         rate: of a dropout, the share of values set to zero.
         zero_gamma: a batch norm's scale starts at zero, so that its residual block starts as the identity.
     """
@@ -84,6 +85,8 @@ class LayerSpec:
         inputs = self.in_channels * self.input_size[0] * self.input_size[1]
         if self.kind is LayerKind.ADD:
             inputs *= 2
+        if self.kind is LayerKind.SCALE:
+            inputs += self.in_channels
         running = 2 * self.out_channels if self.kind is LayerKind.BATCH_NORM else 0
         return batch * (inputs + self._outputs) + self.params + running
 
@@ -117,7 +120,16 @@ class Residual:
     after: tuple[Node, ...]
 
 
-Node = LayerSpec | Chain | Residual
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gated:
+    """``scale(x, gate(x))``: the map, each channel multiplied by the one number that `gate` makes for it."""
+
+    name: str
+    gate: tuple[Node, ...]
+    scale: LayerSpec
+
+
+Node = LayerSpec | Chain | Residual | Gated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +209,8 @@ def _iter_layers(nodes: tuple[Node, ...]) -> Iterator[LayerSpec]:
             yield node
         elif isinstance(node, Chain):
             yield from _iter_layers(node.nodes)
+        elif isinstance(node, Gated):
+            yield from _iter_layers((*node.gate, node.scale))
         else:
             yield from _iter_layers((*node.body, *node.shortcut, node.add, *node.after))
 

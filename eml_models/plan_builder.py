@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
-from eml_models.plan import Chain, LayerKind, LayerSpec, Node, OptionValue, Plan, Residual
+from eml_models.plan import Chain, Gated, LayerKind, LayerSpec, Node, OptionValue, Plan, Residual
 
 MIN_INPUT_PX = 8
 """The smallest image: below it a network has no room for even two halvings."""
@@ -218,6 +218,30 @@ class PlanBuilder:
                 f"{self._prefix[:-1]}: the body makes {_text(size)} px, the shortcut {_text(self.size)} px; "
                 "change the size inside a residual body by strided convolutions only"
             )
+
+    def squeeze_excite(self, name: str, squeezed: int, *, activation: str = "relu") -> None:
+        """Scale each channel by a number that the means of all channels decide (arXiv 1709.01507, section 3).
+
+        Args:
+            name: of the block; its parts are ``gate`` and ``scale``.
+            squeezed: values between the two linear layers that decide.
+            activation: between them; behind them is a sigmoid.
+        """
+        channels, size = self.channels, self.size
+        outer, prefix = self._enter(f"{name}.gate")
+        self.global_pool("pool")
+        self.linear("squeeze", squeezed)
+        self.activation("act", activation)
+        self.linear("excite", channels)
+        self._same("sigmoid", LayerKind.ACTIVATION, function="sigmoid")
+        gate = tuple(self._nodes)
+        self._nodes, self._prefix = [], f"{prefix}{name}."
+        self.size = size
+        self._same("scale", LayerKind.SCALE)
+        scale = self._nodes.pop()
+        assert isinstance(scale, LayerSpec)
+        self._leave(outer, prefix)
+        self._group(Gated(name=prefix + name, gate=gate, scale=scale))
 
     def finish(self, model: str, options: Mapping[str, OptionValue]) -> Plan:
         """The plan of what was drawn.

@@ -10,7 +10,7 @@ import io
 import os
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe, describe_differences
 from eml_models.registry import build_model
 
-FORMAT = "eml_models.snapshot/1"
+FORMAT = "eml_models.snapshot/2"
+OLDER_FORMATS = ("eml_models.snapshot/1",)
+"""Those that are still read. 1 is from before averaged weights: it lacks `trained`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,7 +33,9 @@ class Snapshot:
 
     Attributes:
         elapsed_s: training time so far.
-        module, optimizer: their state dicts, copied to the CPU.
+        module, optimizer: their state dicts, copied to the CPU; `module` is what validation and test see.
+        trained: where `module` is an average of weights (`Recipe.ema_decay`), those that are being trained;
+            else empty.
         scaler: state of fp16's loss scaling; empty for other precisions.
         data_fingerprint: of the data set that it was trained on.
     """
@@ -43,6 +47,7 @@ class Snapshot:
     optimizer: Mapping[str, Any]
     scaler: Mapping[str, Any]
     data_fingerprint: str
+    trained: Mapping[str, Any] = field(default_factory=dict)
 
     def check_fits(self, recipe: Recipe, data_fingerprint: str) -> None:
         """Refuse to go on with anything else than what was begun.
@@ -100,7 +105,7 @@ def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
         state = torch.load(content, map_location="cpu", weights_only=True)
     except Exception as error:  # bytes that are no archive make it raise nearly anything
         raise InvalidValueError(f"{path} is not a snapshot, or a torn one; start without it") from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+    if not isinstance(state, dict) or state.get("format") not in (FORMAT, *OLDER_FORMATS):
         raise InvalidValueError(f"{path} is not a snapshot of this version ({FORMAT}); start without it")
     del state["format"]
     return Snapshot(**{**state, "recipe": Recipe.from_json(state["recipe"])})
@@ -132,6 +137,7 @@ def _as_plain(snapshot: Snapshot) -> dict[str, Any]:
         "epoch": snapshot.epoch,
         "elapsed_s": snapshot.elapsed_s,
         "module": snapshot.module,
+        "trained": snapshot.trained,
         "optimizer": snapshot.optimizer,
         "scaler": snapshot.scaler,
         "data_fingerprint": snapshot.data_fingerprint,

@@ -24,6 +24,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from eml_models import seeds
+from eml_models.averaging import WeightAverage
 from eml_models.batches import Batch, ImagePreparation, batch_bounds, iter_blocks
 from eml_models.device_state import cudnn_benchmark, peak_memory_bytes, seeded
 from eml_models.divergence import check_finite, check_train_loss
@@ -43,8 +44,8 @@ class EpochReport:
         epoch: from 1.
         train_loss, train_accuracy: means over the epoch's images as they were trained on: augmented, with
             label smoothing, by the weights of the moment.
-        val_loss, val_accuracy: of the held-out images after the epoch, in nats and as a share in [0, 1]; None
-            if the recipe trains on them.
+        val_loss, val_accuracy: of the held-out images after the epoch, in nats and as a share in [0, 1], by
+            the averaged weights if the recipe has `ema_decay`; None if the recipe trains on them.
         learning_rate: of the last step.
         epoch_s: seconds of the epoch with its validation; `elapsed_s` is their sum over this and all earlier
             epochs, those before a resume too.
@@ -99,7 +100,7 @@ class Fit(Iterator[EpochReport]):
     """A training under way: an iterator over its epochs, ended when the recipe's epochs are.
 
     Attributes:
-        module: the network, in eval mode between epochs.
+        module: the network, in eval mode between epochs; if the recipe has `ema_decay`, the averaged one.
         epoch: epochs done.
         elapsed_s: training time so far.
     """
@@ -119,11 +120,15 @@ class Fit(Iterator[EpochReport]):
                 num_classes=dataset.spec.num_classes,
                 **recipe.model_options,
             )
-        self.module: nn.Module = module.to(self.device, memory_format=self._prepare.memory_format)
-        self._parameters = [p for p in self.module.parameters() if p.requires_grad]
+        self._trained: nn.Module = module.to(self.device, memory_format=self._prepare.memory_format)
+        self._average = None
+        if recipe.ema_decay is not None:
+            self._average = WeightAverage(self._trained, recipe.ema_decay)
+        self.module: nn.Module = self._average.module if self._average else self._trained
+        self._parameters = [p for p in self._trained.parameters() if p.requires_grad]
         self._optimizer: torch.optim.Optimizer = build_optimizer(
             recipe.optimizer,
-            self.module,
+            self._trained,
             learning_rate=recipe.learning_rate,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
@@ -167,6 +172,7 @@ class Fit(Iterator[EpochReport]):
             epoch=self.epoch,
             elapsed_s=self.elapsed_s,
             module=copy_to_cpu(self.module.state_dict()),
+            trained=copy_to_cpu(self._trained.state_dict()) if self._average else {},
             optimizer=copy_to_cpu(self._optimizer.state_dict()),
             scaler=copy_to_cpu(self._scaler.state_dict()) if self._scaler else {},
             data_fingerprint=self.dataset.fingerprint,
@@ -180,6 +186,8 @@ class Fit(Iterator[EpochReport]):
         """
         snapshot.check_fits(self.recipe, self.dataset.fingerprint)
         self.module.load_state_dict(snapshot.module)
+        if self._average:
+            self._trained.load_state_dict(snapshot.trained)
         self._optimizer.load_state_dict(copy_to_cpu(snapshot.optimizer))
         if self._scaler:
             self._scaler.load_state_dict(dict(snapshot.scaler))
@@ -190,7 +198,7 @@ class Fit(Iterator[EpochReport]):
 
     def _train_epoch(self) -> tuple[Evaluation, float]:
         """Train on every image once; the means over the epoch and the last learning rate."""
-        self.module.train()
+        self._trained.train()
         num_batches = len(self._bounds) - 1
         step, num_steps = self.epoch * num_batches, self.recipe.epochs * num_batches
         losses: list[torch.Tensor] = []
@@ -201,12 +209,16 @@ class Fit(Iterator[EpochReport]):
             for images, labels in block:
                 # the middle of the step: neither a warm-up's first nor a cosine's last step is one of rate 0
                 rate = self._set_learning_rate((step + 0.5) / num_steps)
-                step += 1
                 output, loss = self._step(images, labels)
+                if self._average:
+                    self._average.update(step)
+                step += 1
                 logits.append(output)
                 losses.append(loss)
             # counted per block: a step of a small network costs only as much as some dozens of operations
             correct += (torch.cat(logits).argmax(1) == torch.cat([labels for _, labels in block])).sum()
+        if self._average:
+            self._average.copy_buffers()
         sizes = (stop - start for start, stop in pairwise(self._bounds))
         loss = sum(size * value for size, value in zip(sizes, torch.stack(losses).tolist(), strict=True))
         trained = Evaluation(loss=loss / len(self._train), accuracy=correct.item() / len(self._train))
@@ -226,6 +238,7 @@ class Fit(Iterator[EpochReport]):
             self._train[order],
             self._bounds,
             augmentation=self.recipe.augmentation,
+            erased_share=self.recipe.cutout,
             generator=chance,
         )
 
@@ -237,7 +250,7 @@ class Fit(Iterator[EpochReport]):
 
     def _step(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with autocast(self.device, self.recipe.precision):
-            logits = self.module(images)
+            logits = self._trained(images)
             loss = cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
         if self._scaler:
             torch.autograd.backward(self._scaler.scale(loss))

@@ -234,7 +234,7 @@ class Study:
         return {
             "version": DEFINITION_VERSION,
             "space": self.space.as_json(),
-            "recipe": {k: v for k, v in self.recipe.as_dict().items() if k != "seed"},
+            "recipe": {k: v for k, v in self.recipe.defining_dict().items() if k != "seed"},
             "objectives": [{"metric": o.metric, "direction": str(o.direction)} for o in self.objectives],
             "asha": {f.name: getattr(self.asha, f.name) for f in fields(self.asha)} if self.asha else None,
             "rungs": list(self.rungs),

@@ -24,11 +24,12 @@ from eml_models.registry import (
 
 
 def draw_flat(net: PlanBuilder, *, width: int) -> None:
-    """A user's family, with what the shipped ones lack: biases, flattening, hidden linear layers."""
+    """A user's family, with what the shipped ones lack: biases, flattening, hidden linear layers, a gate."""
     net.conv("first", width, kernel=5, stride=2, bias=True)
     net.activation("first_act", "silu")
     with net.residual("block"):
         net.conv_bn_act("conv", width, groups=width)
+    net.squeeze_excite("se", 2)
     net.flatten("flat")
     net.linear("hidden", 4 * width)
     net.activation("hidden_act", "relu6")

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 import torch
 
-from eml_models.augment import AUGMENTATIONS, augment
+from eml_models.augment import AUGMENTATIONS, augment, cutout
 from eml_models.errors import UnknownNameError
 from eml_models.recipe import Augmentation
 
@@ -85,6 +85,30 @@ def test_crop_flip_does_both() -> None:
     chance = generator(3)
     expected = augment(augment(images, "crop", chance), "flip", chance)
     assert torch.equal(augment(images, "crop_flip", generator(3)), expected)
+
+
+@pytest.mark.parametrize(("share", "sides"), [(0.5, (8, 12)), (0.25, (4, 6)), (0.3, (5, 7)), (0.0, (0, 0))])
+def test_cutout_erases_a_square_that_may_hang_over_the_border(share: float, sides: tuple[int, int]) -> None:
+    changed = cutout(torch.ones(3000, 3, 16, 24), share, generator())
+    assert (changed == changed[:, :1]).all(), "all channels alike"
+    erased = changed[:, 0] == 0
+    heights, widths = erased.any(2).sum(1), erased.any(1).sum(1)
+    assert torch.equal(erased.flatten(1).sum(1), heights * widths), "a rectangle"
+    assert (heights.max(), widths.max()) == sides
+    if share == 0.5:
+        assert (heights.min(), widths.min()) == (4, 6), "the centre is inside"
+        assert erased.flatten(1).sum(1).double().mean() == pytest.approx(96 * 0.88**2, rel=0.03)
+        assert erased.any(0).all(), "every pixel at some time"
+
+
+def test_cutout_leaves_its_input_alone_and_draws_from_its_generator_only() -> None:
+    images = torch.randn(8, 1, 8, 8, generator=generator())
+    kept, before = images.clone(), torch.get_rng_state()
+    changed = cutout(images, 0.5, generator(1))
+    assert torch.equal(images, kept)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(changed, cutout(images, 0.5, generator(1)))
+    assert not torch.equal(changed, cutout(images, 0.5, generator(2)))
 
 
 def test_unknown_name_is_an_error() -> None:

@@ -36,6 +36,14 @@ GRID: list[tuple[str, Shape, dict[str, object]]] = [
     ("mobilenet", (3, 32, 32), {"depths": [2, 1, 1, 2, 1, 1, 2], "width_mult": 0.3, "activation": "relu6"}),
     ("mobilenet", (3, 17, 17), {"width_mult": 0.3, "divisor": 1, "head_channels": 64, "dropout": 0.2}),
     ("mobilenet", (5, 32, 32), {"width_mult": 0.3, "divisor": 3, "activation": "relu"}),
+    ("mobilenet", (3, 32, 32), {"width_mult": 0.35, "se_ratio": 0.25}),
+    ("mobilenet", (1, 8, 8), {"width_mult": 0.2, "se_ratio": 1, "divisor": 1, "expansion": 1.0}),
+    ("mobilenet", (3, 32, 32), {"width_mult": 0.35, "kernels": [3, 5, 7, 1, 5, 3, 5], "stem_channels": 12}),
+    (
+        "mobilenet",
+        (1, 28, 28),
+        {"width_mult": 0.2, "kernels": [5] * 7, "se_ratio": 0.1, "strides": "imagenet"},
+    ),
 ]
 
 

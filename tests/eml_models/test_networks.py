@@ -26,6 +26,8 @@ TINY_MOBILENETS: list[dict[str, object]] = [
     {"width_mult": 0.1, "depths": [2, 1, 1, 2, 1, 1, 3], "activation": "relu6", "dropout": 0.2},
     {"width_mult": 0.3, "widths": [0.1, 1, 2, 0.5, 1, 1.5, 0.3], "divisor": 4, "activation": "relu"},
     {"width_mult": 0.1, "divisor": 1, "head_channels": 8, "zero_gamma": False},
+    {"width_mult": 0.1, "se_ratio": 0.25, "expansion": 2.0},
+    {"width_mult": 0.1, "se_ratio": 1.0, "divisor": 1, "kernels": [1, 3, 5, 7, 5, 3, 1], "stem_channels": 5},
 ]
 TINY_CNNS = [
     {"width": width, "depth": depth, "convs": convs, "dropout": 0.1}
@@ -47,7 +49,7 @@ def test_module_does_what_the_plan_says(
     module = build_model(plan).eval()
     shapes, macs = trace(module, torch.zeros(1, *shape))
     for layer in plan.layers:
-        vector = layer.kind in (LayerKind.GLOBAL_POOL, LayerKind.FLATTEN, LayerKind.LINEAR, LayerKind.DROPOUT)
+        vector = layer.output_size == (1, 1)  # no map is as small
         expected = (layer.out_channels,) if vector else (layer.out_channels, *layer.output_size)
         assert shapes[layer.name] == expected, layer.name
     assert macs == plan.macs
@@ -99,11 +101,14 @@ def shapes_of(module: nn.Module) -> list[tuple[int, ...]]:
         ("mobilenet", "width_mult", [0.1 + i * 0.05 for i in range(79)]),
         ("mobilenet", "expansion", [1 + i * 0.2 for i in range(76)]),
         ("mobilenet", "head_channels", [8, 100, 1280, 5120]),
+        ("mobilenet", "stem_channels", list(range(1, 80))),
+        ("mobilenet", "se_ratio", [0, 0.001, *(i * 0.05 for i in range(1, 21))]),
+        ("mobilenet", "kernels", [(side,) * 7 for side in (1, 3, 5, 7)]),
         ("resnet18", "width", list(range(1, 80))),
         ("small_cnn", "width", list(range(1, 80))),
     ],
 )
-def test_larger_networks_never_cost_less(model: str, option: str, values: list[float]) -> None:
+def test_larger_networks_never_cost_less(model: str, option: str, values: list[object]) -> None:
     plans = [
         build_plan(model, input_shape=(3, 32, 32), num_classes=10, **{option: value}) for value in values
     ]
@@ -115,16 +120,41 @@ def test_larger_networks_never_cost_less(model: str, option: str, values: list[f
 
 
 @pytest.mark.parametrize("stage", range(7))
-@pytest.mark.parametrize("option", ["widths", "expansions", "depths"])
+@pytest.mark.parametrize("option", ["widths", "expansions", "depths", "kernels"])
 def test_mobilenet_costs_rise_with_each_stage(option: str, stage: int) -> None:
-    base = {"widths": [1.0] * 7, "expansions": [1.0] + [6.0] * 6, "depths": [1, 2, 3, 4, 3, 3, 1]}[option]
-    grown = [value * 2 if i == stage else value for i, value in enumerate(base)]
+    base = {
+        "widths": [1.0] * 7,
+        "expansions": [1.0] + [6.0] * 6,
+        "depths": [1, 2, 3, 4, 3, 3, 1],
+        "kernels": [3] * 7,
+    }[option]
+    larger = {"kernels": 5}
+    grown = [larger.get(option, value * 2) if i == stage else value for i, value in enumerate(base)]
     costs = [
         build_plan("mobilenet", input_shape=(3, 32, 32), num_classes=10, **{option: values}).macs
         for values in (base, grown)
     ]
     assert costs[0] < costs[1]
     assert costs[0] == 87_976_448
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_wider_gated_mobilenets_never_cost_less(gated: bool) -> None:
+    options = {"se_ratio": 0.25 if gated else 0.0, "kernels": [3, 5, 3, 5, 3, 5, 3], "divisor": 1}
+    macs = [
+        build_plan(
+            "mobilenet", input_shape=(1, 8, 8), num_classes=10, width_mult=0.1 + i / 500, **options
+        ).macs
+        for i in range(300)
+    ]
+    assert macs == sorted(macs)
+
+
+@pytest.mark.parametrize("divisor", [1, 4, 8, 12])
+def test_no_width_rounds_to_no_channels(divisor: int) -> None:
+    options = {"width_mult": 0.1, "widths": [0.1] * 7, "se_ratio": 0.001, "divisor": divisor}
+    plan = build_plan("mobilenet", input_shape=(1, 8, 8), num_classes=10, **options)
+    assert min(layer.out_channels for layer in plan.layers) == min(divisor, 10)
 
 
 @pytest.mark.parametrize("divisor", [1, 4, 8, 12])

@@ -97,8 +97,24 @@ def test_layer_of_each_kind_counts_what_it_should() -> None:
     assert norm.traffic_elements(batch=1) == 2 * 480 + 24
     add = layer_of(LayerKind.ADD, out_channels=6, output_size=(8, 10))
     assert (add.macs, add.params, add.traffic_elements(batch=1)) == (0, 0, 3 * 480)
+    scale = layer_of(LayerKind.SCALE, out_channels=6, output_size=(8, 10))
+    assert (scale.macs, scale.params, scale.traffic_elements(batch=2)) == (0, 0, 2 * (2 * 480 + 6))
     for kind in (LayerKind.DROPOUT, LayerKind.FLATTEN):
         assert layer_of(kind).traffic_elements(batch=1) == 0
+
+
+def test_squeeze_and_excitation_costs_by_hand() -> None:
+    net = PlanBuilder((6, 8, 10), 10)
+    net.squeeze_excite("se", 2, activation="silu")
+    assert (net.channels, net.size) == (6, (8, 10))
+    net.classifier()
+    plan = net.finish("mine", {})
+    assert [layer.name for layer in plan.layers[:6]] == [
+        *(f"se.gate.{name}" for name in ("pool", "squeeze", "act", "excite", "sigmoid")),
+        "se.scale",
+    ]
+    assert plan.macs == 6 * 2 + 2 * 6 + 6 * 10
+    assert plan.parameters == (6 * 2 + 2) + (2 * 6 + 6) + (6 * 10 + 10)
 
 
 def test_small_cnn_costs_by_hand() -> None:

@@ -17,7 +17,7 @@ import eml_models
 from eml_models.datasets import DatasetSpec, RawDataset, known_datasets, register_dataset, unregister_dataset
 from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.optimizers import OPTIMIZERS
-from eml_models.recipe import CHOICES, Recipe, describe_differences
+from eml_models.recipe import ADDED_LATER, CHOICES, Recipe, describe_differences
 from eml_models.registry import ModelFamily, PlanBuilder, register_model, unregister_model
 from eml_models.schedules import SCHEDULES
 
@@ -45,6 +45,8 @@ FIELDS = st.fixed_dictionaries(
         "train_on": st.sampled_from(CHOICES["train_on"]),
         "channels_last": st.booleans(),
         "max_grad_norm": st.none() | positive(10),
+        "ema_decay": st.none() | st.floats(0.1, 0.9999),
+        "cutout": st.floats(0, 1),
         "validation_fraction": st.floats(0.01, 0.99),
         "max_train_samples": st.none() | st.integers(1, 10**6),
         "seed": st.integers(0, 2**63 - 1),
@@ -79,6 +81,33 @@ def test_list_options_are_equal_before_and_after_json() -> None:
     )
     assert Recipe.from_json(recipe.to_json()) == recipe
     assert recipe.as_dict()["model_options"]["expansions"] == [6.0, 3.0, 6.0, 6.0, 6.0, 6.0, 6.0]
+
+
+FIRST_FIELDS = {
+    *(
+        "model",
+        "model_options",
+        "dataset",
+        "optimizer",
+        "learning_rate",
+        "momentum",
+        "weight_decay",
+        "schedule",
+    ),
+    *("warmup_fraction", "epochs", "batch_size", "precision", "channels_last", "augmentation"),
+    *("label_smoothing", "max_grad_norm", "validation_fraction", "train_on", "max_train_samples", "seed"),
+}
+"""Those that every stored recipe has."""
+
+
+def test_every_field_that_came_later_may_be_missing_and_then_changes_nothing() -> None:
+    recipe = Recipe(learning_rate=0.1, epochs=1)
+    assert set(recipe.as_dict()) - FIRST_FIELDS == ADDED_LATER
+    assert set(recipe.defining_dict()) == FIRST_FIELDS
+    assert Recipe(**recipe.defining_dict()) == recipe
+    changed = recipe.with_changes(ema_decay=0.99)
+    assert set(changed.defining_dict()) - FIRST_FIELDS == {"ema_decay"}
+    assert Recipe(**changed.defining_dict()) == changed
 
 
 def test_all_problems_of_a_recipe_are_shown_together() -> None:
@@ -116,6 +145,13 @@ def test_all_problems_of_a_recipe_are_shown_together() -> None:
         ({"validation_fraction": 1}, r"validation_fraction must be a finite number in \(0, 1\), got 1"),
         ({"label_smoothing": 1}, "label_smoothing must be"),
         ({"max_grad_norm": 0}, "max_grad_norm must be a finite number above 0 or None, got 0"),
+        *(
+            ({"ema_decay": wrong}, rf"ema_decay must be a finite number in \(0, 1\) or None, got {wrong}")
+            for wrong in (0, 1, 2, -0.5)
+        ),
+        ({"cutout": -0.25}, r"cutout must be a finite number in \[0, 1\], got -0.25"),
+        ({"cutout": 16}, r"cutout must be a finite number in \[0, 1\], got 16"),
+        ({"cutout": None}, r"cutout must be a finite number in \[0, 1\], got None"),
         ({"channels_last": 1}, "channels_last must be True or False, got 1"),
         ({"seed": -1}, "seed must be a whole number in"),
         ({"model_options": {"wdth": 8}}, "unknown option 'wdth'; it takes: width"),

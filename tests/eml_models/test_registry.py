@@ -63,9 +63,10 @@ def test_unknown_model_lists_the_known_ones_nearest_first() -> None:
 
 def test_problems_are_shown_together_with_what_is_known() -> None:
     with pytest.raises(InvalidValueError) as caught:
-        options_of("mobilenet", widht_mult=1.0, dropout=2.0, widths=[1.0, 2.0])
+        options_of("mobilenet", widht_mult=1.0, dropout=2.0, widths=[1.0, 2.0], kernels=[4] * 7)
     text = str(caught.value)
     assert "unknown option 'widht_mult'; it takes: width_mult, " in text
+    assert "option 'kernels' must be a list of 7 whole numbers in [1, 7], odd or null, got [4, " in text
     assert "option 'dropout' must be a number in [0, 0.9], got 2.0" in text
     assert "option 'widths' must be a list of 7 numbers in [0.1, 4] or null, got [1.0, 2.0]" in text
 
@@ -99,6 +100,16 @@ def test_bounds_are_inclusive(model: str, option: str, low: float, high: float) 
         ("mobilenet", {"depths": [1, 2, 3, 4, 3, 3, 0]}),
         ("mobilenet", {"depths": [1, 2, 3, 4, 3, 3, 1.5]}),
         ("mobilenet", {"expansions": "6666666"}),
+        ("mobilenet", {"expansions": [1, 6, 6, 0, 6, 6, 6]}),
+        ("mobilenet", {"expansion": 0}),
+        ("mobilenet", {"width_mult": 0}),
+        ("mobilenet", {"widths": [1, 1, 1, 0, 1, 1, 1]}),
+        ("mobilenet", {"kernels": [3, 3, 3, 4, 3, 3, 3]}),
+        ("mobilenet", {"kernels": [3, 3, 3, 9, 3, 3, 3]}),
+        ("mobilenet", {"kernels": [3, 5]}),
+        ("mobilenet", {"se_ratio": -0.25}),
+        ("mobilenet", {"se_ratio": None}),
+        ("mobilenet", {"stem_channels": 0}),
         ("mobilenet", {"expansions": [6, 6, 6, 6, 6, 6, "6"]}),
         ("mobilenet", {"widths": 1.0}),
     ],

@@ -142,7 +142,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fp16": {"precision": "fp16", "max_train_samples": 64},
     "clipped": {"max_grad_norm": 0.1, "label_smoothing": 0.1, "weight_decay": 0.01},
     "contiguous": {"channels_last": False},
+    "averaged": {"ema_decay": 0.9, "optimizer": "adam", "learning_rate": 0.01},
+    "averaged in fp16": {"ema_decay": 0.9, "precision": "fp16", "max_train_samples": 64},
+    "cutout": {"cutout": 0.4, "augmentation": "crop"},
     "mobilenet": {"model": "mobilenet", "model_options": {"width_mult": 0.1, "dropout": 0.1}, "epochs": 2},
+    "gated": {"model": "mobilenet", "model_options": {"width_mult": 0.1, "se_ratio": 0.25}, "epochs": 2},
 }
 
 
@@ -161,6 +165,7 @@ class TestResume:
         reports += resumed
         assert results(reports) == results(expected)
         assert_same_weights(straight.module, resumed.module)
+        assert_same_weights(straight._trained, resumed._trained)
         assert reports[-1].elapsed_s == pytest.approx(sum(report.epoch_s for report in reports))
 
     def test_snapshot_does_not_change_with_further_training(self) -> None:
@@ -331,6 +336,15 @@ class TestBatches:
         assert images.mean().item() == pytest.approx(0, abs=0.02)
         assert images.std().item() == pytest.approx(1, abs=0.02)
         assert images.is_contiguous(memory_format=torch.channels_last)
+
+    def test_squares_are_erased_to_the_mean_colour(self) -> None:
+        plain, erased = (
+            torch.cat([images for block in fit(recipe)._iter_blocks() for images, _ in block])
+            for recipe in (SMALL, SMALL.with_changes(cutout=0.5))
+        )
+        changed = plain != erased
+        assert 0.1 < changed.double().mean() < 0.3  # a quarter, less what lies beyond the border
+        assert not erased[changed].any()
 
     def test_subset_is_part_of_every_larger_one(self) -> None:
         small, large = fit(SMALL), fit(SMALL.with_changes(max_train_samples=300))

@@ -1,0 +1,59 @@
+"""What identifies a study stays what it is when recipes get new fields, and changes when one is used."""
+
+from __future__ import annotations
+
+import pytest
+
+from eml_models.errors import InvalidValueError
+from tune_jobs.definition import study_from_definition
+from tune_jobs.space import Choice, Float, Space
+from tune_jobs.studies import digits_mobilenet, digits_recipes
+from tune_jobs.study import Study, differences
+
+
+def with_recipe(**changes: object) -> Study:
+    study = digits_recipes()
+    return study.with_changes(recipe=study.recipe.with_changes(**changes))
+
+
+def test_study_that_stores_hold_already_is_still_the_same() -> None:
+    # computed before recipes had ema_decay and cutout
+    assert digits_recipes().fingerprint() == "35aede5c350897c7"
+
+
+def test_field_that_came_later_counts_once_it_is_used() -> None:
+    before, after = digits_recipes(), with_recipe(ema_decay=0.99, cutout=0.25)
+    assert differences(before.definition(), after.definition()) == [
+        "recipe.cutout: was None, is now 0.25",
+        "recipe.ema_decay: was None, is now 0.99",
+    ]
+    assert before.fingerprint() != after.fingerprint()
+    assert with_recipe(ema_decay=None, cutout=0.0).fingerprint() == before.fingerprint()
+
+
+def test_study_comes_back_from_its_definition_with_and_without_later_fields() -> None:
+    for study in (digits_recipes(), with_recipe(ema_decay=0.99)):
+        again = study_from_definition(study.name, study.definition())
+        assert again.recipe == study.recipe
+        assert again.fingerprint() == study.fingerprint()
+
+
+def test_options_that_came_later_can_be_searched() -> None:
+    kernels = [Choice(f"kernel_{stage}", (3, 5)) for stage in range(1, 8)]
+    study = digits_mobilenet().with_changes(
+        space=Space(*kernels, Float("se_ratio", 0.1, 0.5), Float("ema_decay", 0.9, 0.999))
+    )
+    params = {f"kernel_{stage}": 5 if stage == 3 else 3 for stage in range(1, 8)}
+    recipe = study.recipe_for({**params, "se_ratio": 0.25, "ema_decay": 0.99}, 0)
+    assert recipe.model_options["kernels"] == (3, 3, 5, 3, 3, 3, 3)
+    assert (recipe.model_options["se_ratio"], recipe.ema_decay) == (0.25, 0.99)
+
+
+def test_even_kernel_in_a_space_is_refused_with_the_rule() -> None:
+    study = digits_mobilenet().with_changes(
+        space=Space(*(Choice(f"kernel_{stage}", (3, 4)) for stage in range(1, 8)))
+    )
+    with pytest.raises(
+        InvalidValueError, match=r"'kernels' must be a list of 7 whole numbers in \[1, 7\], odd"
+    ):
+        study.recipe_for({f"kernel_{stage}": 4 for stage in range(1, 8)}, 0)
