@@ -7,11 +7,12 @@ PACKAGES := eml_models tune_jobs
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help setup run test test-slow test-gpu check fast bench clean
+.PHONY: help setup run run-architectures test test-slow test-gpu check fast bench clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make run     search training recipes on the embedded digits (sets up .venv first)"
+	@echo "make run     search training recipes, then networks under a limit, on the embedded digits"
+	@echo "make run-architectures   a front of accuracy against MACs, and a search across families"
 	@echo "make test    all tests except those marked slow or gpu"
 	@echo "make check   format, lint, types, layers, fast tests"
 	@echo "make bench   the benchmarks; make clean removes .venv and caches, never a store"
@@ -27,6 +28,11 @@ $(READY): pyproject.toml constraints.txt
 
 run: $(READY)
 	$(BIN)/python -m tune_jobs run digits-recipes --workers 2
+	$(BIN)/python -m tune_jobs run digits-mobilenet --workers 2
+
+run-architectures: $(READY)
+	$(BIN)/python -m tune_jobs run digits-front --workers 2
+	$(BIN)/python -m tune_jobs run digits-families --workers 2
 
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow and not gpu"
@@ -51,6 +57,8 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.digits
 	$(BIN)/python -m benchmarks.store_scale
+	$(BIN)/python -m benchmarks.near_limit
+	$(BIN)/python -m benchmarks.fronts
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
 	$(BIN)/python -m benchmarks.sampler
 
