@@ -119,6 +119,7 @@ def final_study(searched: Study, rows: Sequence[Row], options: FinalOptions) -> 
     finalists = [Candidate(name=f"trial-{t.number}", changes=_changes(base, t.recipe)) for t in chosen]
     baselines = [parse_baseline(text, base) for text in dict.fromkeys(options.baselines)]
     candidates = (*finalists, *baselines)
+    notes.append(f"compared with {' and '.join(baseline.name for baseline in baselines)}")
     return Study(
         name=searched.name + SUFFIX,
         description=f"Finalists of {searched.name}, trained longer and tested.",

@@ -148,6 +148,7 @@ def test_what_cannot_be_chosen_is_told() -> None:
         final_study(study, [r for r in rows if not isinstance(r, TrialRow)], FinalOptions())
     _, notes = final_study(study, rows, FinalOptions(top=99))
     assert "the top 99 are" in notes[1]
+    assert notes[-1] == "compared with resnet18"
     with pytest.raises(InvalidValueError, match="repeats must be at least 1, got 0"):
         FinalOptions(repeats=0)
     final, _ = final_study(study, rows, FinalOptions())
