@@ -110,7 +110,7 @@ def _judge_point(
     factor = study.asha.reduction_factor if study.asha else 1
     point = history.point_of(number, metrics)
     assert point is not None
-    points = [*(known for other, known in rung.points.items() if other != number), point]
+    points = [*(known for other, known in history.rung_points(rung).items() if other != number), point]
     place = standings(points, study.objectives)[-1]
     front = front_numbers(points, [objective.direction for objective in study.objectives])[-1]
     num_kept = max(1, len(points) // factor)

@@ -20,7 +20,7 @@ from eml_models.errors import InvalidValueError
 from tune_jobs.feasible import NetworkCost, count_cost, resolve_recipe
 from tune_jobs.search.given import Point, ToldTrial, points_from_json, told_from_json
 from tune_jobs.search.objectives import Point as ObjectivePoint
-from tune_jobs.search.objectives import final_point, point_of
+from tune_jobs.search.objectives import cost_of, final_point, point_of
 from tune_jobs.search.pareto import non_dominated
 from tune_jobs.search.records import Ranking, Rung, TrialRecord
 from tune_jobs.space import Params
@@ -120,17 +120,27 @@ class History:
         """The values of the study's objectives for a trial that reports `metrics`; None if one is missing."""
         return point_of(self.study, metrics, self._cost_of(number))
 
-    def point_of_report(self, row: ReportRow) -> ObjectivePoint | None:
-        """The same for a report's row."""
-        return self.point_of(row.number, {name: getattr(row, name) for name in self.study.metrics})
+    def rung_points(self, rung: Rung) -> dict[int, ObjectivePoint]:
+        """The values of all objectives that trials had at a rung; those that lack one are left out.
+
+        Looked at when they are asked for: of a trial that has ended its row says what its network costs, and
+        only for the others is that computed from their params.
+        """
+        for number, row in rung.reports.items():
+            if number not in rung.points:
+                metrics = {name: getattr(row, name) for name in self.study.metrics}
+                rung.points[number] = self.point_of(number, metrics)
+        return {number: point for number, point in rung.points.items() if point is not None}
 
     def _cost_of(self, number: int) -> NetworkCost | None:
-        """What a trial's network costs, from its params; looked at only where a cost is an objective."""
+        """What a trial's network costs; None where no objective is a cost."""
         if len(self.study.metrics) == len(self.study.objectives):
             return None
         if number not in self._costs:
-            recipe = resolve_recipe(self.study, self.trials[number].params, number)
-            self._costs[number] = count_cost(recipe)
+            record = self.trials[number]
+            self._costs[number] = cost_of(record.end) or count_cost(
+                resolve_recipe(self.study, record.params, number)
+            )
         return self._costs[number]
 
     def knows_point(self, params: Params) -> bool:
@@ -200,8 +210,6 @@ class History:
         rung.reports[row.number] = row
         if value is not None:
             insort(rung.values, value)
-        if self._several and (point := self.point_of_report(row)) is not None:
-            rung.points[row.number] = point
 
     def _apply_end(self, row: TrialRow) -> None:
         record = self.trials.get(row.number)

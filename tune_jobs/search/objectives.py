@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 
 from tune_jobs.feasible import NetworkCost
-from tune_jobs.study import Study
+from tune_jobs.study import COSTS, Study
 from tune_jobs.trial import State, TrialRow
 
 Point = tuple[float, ...]
@@ -43,6 +43,14 @@ def final_point(study: Study, end: TrialRow) -> Point | None:
     if values[0] is None:  # of another study, or of a version that stored the first objective alone
         values[0] = end.objective
     return _as_point(values)
+
+
+def cost_of(end: TrialRow | None) -> NetworkCost | None:
+    """What the network of a trial that has ended costs, if its row says so."""
+    if end is None:
+        return None
+    costs = {name: getattr(end, name) for name in COSTS}
+    return None if None in costs.values() else NetworkCost(**costs)
 
 
 def _as_point(values: list[float | None]) -> Point | None:

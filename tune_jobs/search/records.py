@@ -93,12 +93,13 @@ class TrialRecord:
 class Rung:
     """What was reported at one rung: the first objective's values, ascending, and who reported what.
 
-    Where a study has several objectives, `points` holds all of their values by trial.
+    Where a study has several objectives, `points` holds all of their values by trial, as far as they were
+    asked for (`History.rung_points`); None where one is missing.
     """
 
     values: list[float] = field(default_factory=list)
     reports: dict[int, ReportRow] = field(default_factory=dict)
-    points: dict[int, Point] = field(default_factory=dict)
+    points: dict[int, Point | None] = field(default_factory=dict)
 
 
 NUM_BEST = 25
