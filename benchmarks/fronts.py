@@ -49,28 +49,30 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=108)
     parser.add_argument("--dataset", choices=["digits", "fashion_mnist"], default="digits")
     parser.add_argument("--data-dir")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--output")
     words = parser.parse_args()
     jobs = [
         (method, seed, words.epochs, words.dataset, words.data_dir)
         for seed in range(words.seeds)
-        for method in METHODS
+        for method in words.methods
     ]
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         found = pool.starmap(search, jobs, chunksize=1)
     print(describe_conditions())
     print(f"{words.dataset}: hypervolume after {words.epochs} epochs, {words.seeds} seeds, 95 % interval")
-    for method in METHODS:
+    for method in words.methods:
         own = [entry for entry in found if entry["method"] == method]
         means = [sum(entry["volumes"][i] for entry in own) / len(own) for i in range(len(QUARTERS))]
         quarters = " ".join(f"{mean:.4f}" for mean in means)
         print(f"  {method:15} {interval([e['volumes'][-1] for e in own])}  by quarters {quarters}", end="  ")
         print(f"completed {sum(e['completed'] for e in own) / len(own):.1f}", end="  ")
         print(f"beyond the limit on a front: {sum(e['beyond'] for e in own)}")
-    for method in METHODS[1:]:
-        gains = [a - b for a, b in zip(_finals(found, "ours"), _finals(found, method), strict=True)]
-        print(f"  ours less {method}, same seeds: {interval(gains)}")
-    write_result(words.output, {"conditions": describe_conditions(), "searches": found})
+    for method in words.methods[1:]:
+        gains = [a - b for a, b in zip(_finals(found, words.methods[0]), _finals(found, method), strict=True)]
+        print(f"  {words.methods[0]} less {method}, same seeds: {interval(gains)}")
+    asked = {name: getattr(words, name) for name in ("dataset", "seeds", "epochs")}
+    write_result(words.output, {"conditions": describe_conditions(), **asked, "searches": found})
 
 
 def search(method: str, seed: int, epochs: int, dataset: str, data_dir: str | None) -> dict[str, Any]:

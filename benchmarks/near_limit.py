@@ -60,7 +60,8 @@ def main() -> None:
     for one, other in PAIRS:
         ours, theirs = _by_seed(found, one), _by_seed(found, other)
         print(f"  {one} less {other}, same seeds: {interval([ours[seed] - theirs[seed] for seed in ours])}")
-    write_result(words.output, {"conditions": describe_conditions(), **vars(words), "searches": found})
+    asked = {name: value for name, value in vars(words).items() if name != "output"}
+    write_result(words.output, {"conditions": describe_conditions(), **asked, "searches": found})
 
 
 def search(method: str, seed: int, epochs: int, max_macs: int, search_recipe: bool) -> dict[str, Any]:
