@@ -34,8 +34,12 @@ run-architectures: $(READY)
 	$(BIN)/python -m tune_jobs run digits-front --workers 2
 	$(BIN)/python -m tune_jobs run digits-families --workers 2
 
+# Tests without a Ray of their own run side by side; those with one share it, one after the other.
+FAST := -m "not ray and not slow and not gpu" -n auto --maxprocesses 8
+
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python -m pytest $(FAST)
+	$(BIN)/python -m pytest -m "ray and not slow and not gpu"
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow --timeout 3600
@@ -44,7 +48,7 @@ test-gpu: $(READY)
 	$(BIN)/python -m pytest -m gpu
 
 fast: $(READY)
-	$(BIN)/python -m pytest -m "not ray and not slow and not gpu" -q
+	$(BIN)/python -m pytest $(FAST) -q
 
 check: $(READY)
 	$(BIN)/ruff format --check .

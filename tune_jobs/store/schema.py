@@ -23,7 +23,7 @@ from tune_jobs.trial import ROW_TYPES, Row
 
 SCHEMA_VERSION = 3
 """Version 2 added the columns of MobileNet's stages and of `macs_share`, at the end; version 3 those of
-repeats and finalists."""
+repeats, finalists and further options of networks and recipes."""
 
 PARAM_PREFIX = "param_"
 
@@ -57,6 +57,11 @@ PARAM_COLUMNS: Mapping[str, str] = types.MappingProxyType(
         # version 3
         "repeat": "int64",
         "candidate": "string",
+        "divisor": "int64",
+        "head_channels": "int64",
+        "se_ratio": "double",
+        "ema_decay": "double",
+        "cutout": "double",
     }
 )
 """The parameters with a column of their own in every store; any other stands in `params` (JSON) alone."""

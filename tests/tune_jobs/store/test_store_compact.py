@@ -247,7 +247,7 @@ def test_readers_meanwhile_see_every_row_once(tmp_path: Path, kills: int) -> Non
         process = context.Process(target=compact_again_and_again, args=(str(tmp_path), theirs), daemon=True)
         process.start()
         until = time.monotonic() + (generator.uniform(0.2, 0.6) if kills else 4.0)
-        while time.monotonic() < until:
+        while time.monotonic() < until or (not kills and reads <= 50):
             assert store.rows("s") == before
             for read in READERS:
                 table = generator.choice(TABLES)
