@@ -33,7 +33,8 @@ PARAMS = """
     param_expansion_7: double,
     param_depth_1: int64, param_depth_2: int64, param_depth_3: int64, param_depth_4: int64,
     param_depth_5: int64, param_depth_6: int64, param_depth_7: int64,
-    param_repeat: int64, param_candidate: string
+    param_repeat: int64, param_candidate: string, param_divisor: int64, param_head_channels: int64,
+    param_se_ratio: double, param_ema_decay: double, param_cutout: double
 """
 VERSION_3 = {
     "studies": """
