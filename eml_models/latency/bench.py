@@ -177,7 +177,12 @@ class _Worker:
 
 
 def _environment(threads: int, allocator: Allocator) -> dict[str, str]:
-    """This process's environment with the allocator's settings, and no others of an allocator."""
+    """This process's environment and import path with the allocator's settings, and no others of one."""
     kept = {name: value for name, value in os.environ.items() if name not in ALLOCATOR_VARIABLES}
     settings = KEEPING_MEMORY if allocator is Allocator.KEEPING else {}
-    return {**kept, **settings, "OMP_NUM_THREADS": str(threads)}
+    return {
+        **kept,
+        **settings,
+        "OMP_NUM_THREADS": str(threads),
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }

@@ -13,7 +13,8 @@ import torch
 
 from eml_models.errors import raise_if_any
 from eml_models.latency.bench import Bench, Progress
-from eml_models.latency.cases import Allocator, Case, Variant
+from eml_models.latency.cases import Allocator, Case, Source, Variant
+from eml_models.latency.conditions import require_device
 from eml_models.latency.measure import Measurement
 from eml_models.latency.modes import COMPILED, PLAIN, Cast, Layout, Mode, Precision
 from eml_models.latency.networks import NetworkSpec
@@ -93,19 +94,22 @@ class CampaignResult:
     """What a campaign found.
 
     Attributes:
-        table: the modes that were asked for, and the plain one as a process starts without settings.
-        others: what was timed for the waterfalls and verdicts alone.
+        timed: everything.
         skipped: cases that the device does not have, with the reason.
     """
 
     campaign: Campaign
-    table: tuple[Timed, ...]
-    others: tuple[Timed, ...]
+    timed: tuple[Timed, ...]
     skipped: tuple[tuple[Case, str], ...]
     counts: Mapping[str, OperatorCounts] = field(hash=False)
     ceilings: Ceilings | None
     waterfalls: tuple[Waterfall, ...]
     verdicts: tuple[Verdict, ...]
+
+    @property
+    def table(self) -> tuple[Timed, ...]:
+        """Whole networks on a batch that is there: those that can be compared and used."""
+        return tuple(timed for timed in self.timed if is_usual(timed.case))
 
     def before(self, network: str, batch_size: int) -> Timed:
         """The plain network as a process runs it that nobody has set up: fp32, NCHW, eager."""
@@ -126,6 +130,7 @@ def run_campaign(campaign: Campaign, *, on_progress: Progress = lambda text: Non
         InvalidValueError: there is no such device, or not even one image fits into its memory.
         WorkerLostError: a measuring process was killed.
     """
+    require_device(campaign.device)
     counts = {network.name: _count(network, 1) for network in campaign.networks}
     with Bench(campaign.device, threads=campaign.threads, on_progress=on_progress) as bench:
         table, others = list(_table_cases(campaign)), []
@@ -137,25 +142,23 @@ def run_campaign(campaign: Campaign, *, on_progress: Progress = lambda text: Non
         others = [case for case in others if case.key not in known]
         opened = _time_all(bench, campaign, [*others, *table])
         timed = {key: Timed(case=case, measurement=bench.result(case)) for key, case in opened.items()}
-        waterfalls, verdicts, ceilings = [], (), None
+        evidence: list[NetworkEvidence] = []
+        ceilings = None
         if campaign.explain:
             ceilings = bench.measure_ceilings()
             evidence = [
                 _collect(campaign, network, chains[network.name], timed, bench.skipped, ceilings)
                 for network in campaign.networks
             ]
-            waterfalls = [one.waterfall for one in evidence]
-            verdicts = judge(evidence, "cuda" if campaign.on_cuda else "cpu")
         skipped = [(case, bench.skipped[case.key]) for case in [*table, *others] if case.key in bench.skipped]
     return CampaignResult(
         campaign=campaign,
-        table=tuple(timed[case.key] for case in table if case.key in timed),
-        others=tuple(timed[case.key] for case in others if case.key in timed),
+        timed=tuple(timed[case.key] for case in [*table, *others] if case.key in timed),
         skipped=tuple(skipped),
         counts=counts,
         ceilings=ceilings,
-        waterfalls=tuple(waterfalls),
-        verdicts=verdicts,
+        waterfalls=tuple(one.waterfall for one in evidence),
+        verdicts=judge(evidence, "cuda" if campaign.on_cuda else "cpu") if evidence else (),
     )
 
 
@@ -177,6 +180,11 @@ def _before_case(network: NetworkSpec, batch_size: int) -> Case:
         allocator=Allocator.DEFAULT,
         kernel_search=False,
     )
+
+
+def is_usual(case: Case) -> bool:
+    """Whether a case is of a whole network on a batch that is there."""
+    return case.variant is Variant.WHOLE and case.source is Source.CACHED
 
 
 def _is_before(case: Case) -> bool:

@@ -1,8 +1,8 @@
 """A device's own ceilings, measured: the products and the bytes a second that it reaches.
 
-For the roofline of the device at hand: a CPU has no data sheet of its rates, and a GPU's clocks differ from it.
-Products by the quickest of some square matrix products, bytes by adding two arrays into a third, for working
-sets from cache to memory; on a CPU with the threads that the networks get. A few seconds.
+For the roofline of the device at hand: no data sheet tells a CPU's rates, and a GPU's clocks differ from its
+own. Products by the quickest of some square matrix products, bytes by adding two arrays into a third, for
+working sets from cache to memory; on a CPU with the threads that the networks get. A few seconds.
 """
 
 from __future__ import annotations

@@ -26,8 +26,9 @@ def fold_batch_norms(model: nn.Module) -> int:
     for conv_name, norm_name in pairs:
         conv, norm = model.get_submodule(conv_name), model.get_submodule(norm_name)
         assert isinstance(conv, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
         with torch.no_grad():
-            model.set_submodule(conv_name, fuse_conv_bn_eval(conv, norm))  # type: ignore[type-var]  # any norm
+            model.set_submodule(conv_name, fuse_conv_bn_eval(conv, norm))
         model.set_submodule(norm_name, nn.Identity())
     return len(pairs)
 

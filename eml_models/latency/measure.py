@@ -2,8 +2,8 @@
 
 `measure_latency` is for one measurement; comparing several, let `campaign` interleave them. On a CPU
 torch.utils.benchmark times calls, with one thread by the processor time that they took: what others made the
-process wait on a shared machine is not the network's. On CUDA events do, each call from an empty queue, so that a call's time holds
-its launches, as a user waits for it. Not a profiler: it says how long, not where.
+process wait on a shared machine is not the network's. On CUDA events do, each call from an empty queue, so
+that a call's time holds its launches, as a user waits for it. Not a profiler: it says how long, not where.
 """
 
 from __future__ import annotations

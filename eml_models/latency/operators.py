@@ -1,10 +1,10 @@
 """What a network does, operator by operator, without hardware: MACs, bytes, kernels, casts.
 
 A model is run on fake tensors, which have shapes and no values, and every operator that torch dispatches is
-written down. One operator is one kernel, except views and empty allocations, which launch none. So counted are
-the kernels of eager mode; not counted are what a library launches inside one operator (cuDNN's layout changes,
-a multi-tensor update's second part) and what torch.compile fuses. A train step is the forward pass in training
-mode, cross-entropy, the backward pass, and one fused update of all weights (plain SGD).
+written down. One operator is one kernel, except views and empty allocations, which launch none. So counted
+are the kernels of eager mode; not counted are what a library launches inside one operator (cuDNN's layout
+changes, a multi-tensor update's second part) and what torch.compile fuses. A train step is the forward pass
+in training mode, cross-entropy, the backward pass, and one fused update of all weights (plain SGD).
 
 Bytes are what each kernel reads and writes once; caches and workspaces are left out. MACs as everywhere here:
 of convolutions and linear layers, in the forward pass.
@@ -152,7 +152,7 @@ class _Recorder(TorchDispatchMode):
     """Writes down what is dispatched while it is entered."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.operators: list[Operator] = []
 
     def __torch_dispatch__(

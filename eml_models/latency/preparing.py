@@ -10,6 +10,7 @@ import copy
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -144,14 +145,15 @@ def memory_format(mode: Mode) -> torch.memory_format:
 
 @contextmanager
 def _settings(mode: Mode, device: torch.device, *, kernel_search: bool) -> Iterator[None]:
-    """On CUDA: FP32 products exact or in TF32, as the mode says (torch's default rounds convolutions to TF32),
-    and cuDNN's search for the quickest kernel on or off. A CPU has neither."""
+    """On CUDA: FP32 products exact or in TF32, as the mode says (torch's default: TF32 in convolutions), and
+    cuDNN's search for the quickest kernel on or off. A CPU has neither."""
     if device.type != "cuda":
         yield
         return
     search = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = kernel_search
-    places = () if mode.precision in HALF else (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+    backends: Any = torch.backends  # its stubs lack the convolutions' precision
+    places = () if mode.precision in HALF else (backends.cuda.matmul, backends.cudnn.conv)
     before = [place.fp32_precision for place in places]
     for place in places:
         place.fp32_precision = "tf32" if mode.precision is Precision.TF32 else "ieee"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from eml_models.errors import UnknownNameError
-from eml_models.latency.modes import HALF, Precision
+from eml_models.latency.modes import Precision
 from eml_models.latency.operators import Operator, OperatorCounts, OperatorKind
 
 LAUNCH_S = 5e-6
@@ -136,11 +136,6 @@ def launch_bound_below(
         middle = (low + high) // 2
         low, high = (low, middle) if seconds(middle) >= launches_s else (middle, high)
     return high
-
-
-def bytes_per_element(precision: Precision) -> int:
-    """Of a map in a precision."""
-    return 2 if precision in HALF else 4
 
 
 def _times(operator: Operator, ceilings: Ceilings, precision: Precision) -> tuple[float, float]:

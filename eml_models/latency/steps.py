@@ -129,7 +129,7 @@ class _Images(Dataset[torch.Tensor]):
 
 
 def _build_loader(network: NetworkSpec, batch_size: int) -> Callable[[], torch.Tensor]:
-    """Each call makes the next batch; in this process, since an extra one would hide its time, not save it."""
+    """Each call makes a batch; in this process, since a further one would hide its time and not save it."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(SEED)
         images = _Images(network.input_shape, batch_size)

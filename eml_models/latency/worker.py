@@ -3,7 +3,8 @@
 glibc reads its settings when a process starts, so to compare two there must be two processes; `bench` starts
 them and asks one after the other. A request is a line of JSON on stdin, its answer one on stdout::
 
-    {"do": "open", "case": {...}}                 {"batch_size": 32, "notes": [], "open_s": 1.2} or {"skipped": ...}
+    {"do": "open", "case": {...}}                 {"batch_size": 32, "notes": [], "open_s": 1.2} or
+                                                  {"skipped": "why"}
     {"do": "time", "key": "...", "seconds": 0.3}  {"times": [0.012, ...]}
     {"do": "close"}                               {}
     {"do": "ceilings"}                            {"name": ..., "flops": {...}, "bandwidth": [...]}

@@ -13,6 +13,7 @@ OPTIONS = {
         "--max-failed-in-a-row", "--max-failures", "--max-macs", "--max-parameters", "--min-macs", "--name",
         "--no-asha", "--precision", "--sampler", "--seed", "--store", "--trials", "--workers",
     },
+    "latency": {"--address", "--batch-sizes", "--device", "--format", "--modes", "--store", "--threads"},
     "list": {"--format", "--store"},
     "show": {"--audit", "--format", "--store", "--top"},
     "replay": {"--data-dir", "--device", "--format", "--store"},

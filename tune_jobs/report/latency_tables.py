@@ -1,0 +1,225 @@
+"""What a campaign of latency measurements found, as tables and sentences. Decides and measures nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from eml_models.latency.campaign import CampaignResult, Timed
+from eml_models.latency.cases import Allocator
+from eml_models.latency.modes import Precision
+from eml_models.latency.operators import OperatorCounts
+from eml_models.latency.roofline import DEVICES, estimate_roofline
+from eml_models.latency.waterfall import Hypothesis, Share
+from tune_jobs.report.tables import Table
+
+ALLOCATOR_WORDS = {Allocator.DEFAULT: "glibc's default", Allocator.KEEPING: "keeps memory"}
+
+
+def describe_networks(result: CampaignResult) -> Table:
+    """What can be said of each network without hardware."""
+    rows = []
+    reference = max(counts.macs for counts in result.counts.values())
+    for network, counts in result.counts.items():
+        rows.append(
+            (
+                network,
+                counts.macs,
+                f"{reference / counts.macs:.1f}x",
+                counts.activations,
+                counts.num_bytes,
+                round(counts.intensity, 1),
+                counts.kernels,
+                *(_gpu_ms(counts, name) for name in DEVICES),
+            )
+        )
+    return Table(
+        columns=(
+            "network",
+            "MACs",
+            "fewer",
+            "conv outputs",
+            "bytes",
+            "FLOP/byte",
+            "kernels",
+            *(f"{name} ms*" for name in DEVICES),
+        ),
+        rows=tuple(rows),
+        title="Without hardware: one image in fp32 (* roofline, modelled, TF32)",
+    )
+
+
+def describe_modes(result: CampaignResult) -> Table:
+    """Every mode that was timed, in the order of network, batch size and time."""
+    order = {network: index for index, network in enumerate(result.counts)}
+
+    def place(timed: Timed) -> tuple[int, int, float]:
+        case = timed.case
+        return order[case.network.name], case.batch_size, timed.measurement.median_ms
+
+    rows = []
+    for timed in sorted(result.table, key=place):
+        case, measured = timed.case, timed.measurement
+        before = result.before(case.network.name, case.batch_size).measurement
+        rows.append(
+            (
+                case.network.name,
+                measured.batch_size,
+                str(case.mode),
+                ALLOCATOR_WORDS[case.allocator],
+                round(measured.median_ms, 3),
+                f"{measured.q1_ms:.3g} .. {measured.q3_ms:.3g}",
+                measured.n,
+                f"{before.median_ms / measured.median_ms:.2f}x",
+                "; ".join(measured.notes),
+            )
+        )
+    columns = ("network", "batch", "mode", "allocator", "ms", "quartiles", "n", "speed-up", "notes")
+    return Table(columns=columns, rows=tuple(rows), title="Measured: one call over a batch")
+
+
+def describe_waterfalls(result: CampaignResult) -> Table:
+    """The networks' waterfalls side by side: milliseconds and their share of the real step."""
+    names: dict[str, Share] = {}
+    for waterfall in result.waterfalls:
+        names |= {share.name: share for share in waterfall.shares if share.name not in names}
+    rows: list[tuple[object, ...]] = []
+    for name in _in_order(result):
+        share = names[name]
+        cells = [w.find(name) for w in result.waterfalls]
+        rows.append(
+            (
+                name,
+                share.cause,
+                share.hypothesis.value,
+                share.kind.value,
+                *(
+                    "-" if s is None else f"{s.ms:.2f} ({s.ms / w.total_ms:.0%})"
+                    for s, w in zip(cells, result.waterfalls, strict=True)
+                ),
+            )
+        )
+    totals = [f"{w.total_ms:.2f} (100%)" for w in result.waterfalls]
+    rows.append(("real step", "sum of the above", "", "measured", *totals))
+    batch = result.waterfalls[0].batch_size if result.waterfalls else 0
+    return Table(
+        columns=("what was changed", "what it took away", "", "how", *(w.network for w in result.waterfalls)),
+        rows=tuple(rows),
+        title=f"Waterfall: ms of a step over a batch of {batch}, and what each change took away",
+    )
+
+
+def describe_fastest(result: CampaignResult) -> Table:
+    """Each network before and after, and how much of the speed-up that MACs promise is there."""
+    reference = max(result.counts, key=lambda name: result.counts[name].macs)
+    rows = []
+    for batch_size in result.campaign.batch_sizes:
+        for network in result.counts:
+            before, after = (get(network, batch_size) for get in (result.before, result.fastest))
+            promised = result.counts[reference].macs / result.counts[network].macs
+            gains = [
+                get(reference, batch_size).measurement.median_ms
+                / get(network, batch_size).measurement.median_ms
+                for get in (result.before, result.fastest)
+            ]
+            rows.append(
+                (
+                    network,
+                    before.measurement.batch_size,
+                    round(before.measurement.median_ms, 3),
+                    str(after.case.mode),
+                    round(after.measurement.median_ms, 3),
+                    f"{before.measurement.median_ms / after.measurement.median_ms:.2f}x",
+                    f"{promised:.1f}x",
+                    *(f"{gain:.1f}x ({gain / promised:.0%})" for gain in gains),
+                )
+            )
+    columns = ("network", "batch", "before ms", "fastest mode", "ms", "gained", "by MACs", "before", "after")
+    return Table(
+        columns=columns,
+        rows=tuple(rows),
+        title=f"Fastest (by MACs, before, after: times faster than {reference}, and the share realised)",
+    )
+
+
+def iter_verdict_lines(result: CampaignResult) -> Iterator[str]:
+    """The five verdicts in plain words."""
+    for verdict in result.verdicts:
+        yield f"({verdict.hypothesis.value}) {verdict.title}: {verdict.outcome.value.upper()}"
+        for sentence in verdict.evidence:
+            yield f"      {sentence}"
+
+
+def iter_note_lines(result: CampaignResult) -> Iterator[str]:
+    """Conditions, what was skipped, what could not be tested: what a reader must know beside the tables."""
+    conditions = result.timed[0].measurement.conditions if result.timed else None
+    if conditions is not None:
+        clock = "" if conditions.clock_mhz is None else f", {conditions.clock_mhz:.0f} MHz"
+        load = "" if conditions.load_average is None else f", load average {conditions.load_average:.1f}"
+        yield (
+            f"{conditions.device_name}{clock}, {conditions.threads} thread(s), torch"
+            f" {conditions.torch_version}{load}; times are medians of interleaved rounds"
+        )
+    if result.ceilings is not None:
+        rates = ", ".join(f"{p} {rate / 1e9:.0f} GFLOP/s" for p, rate in result.ceilings.flops.items())
+        widest, narrowest = result.ceilings.bandwidth[0][1], result.ceilings.bandwidth[-1][1]
+        yield f"measured ceilings: {rates}, memory {narrowest / 1e9:.0f} GB/s, cache {widest / 1e9:.0f} GB/s"
+    for name, reason in dict.fromkeys(pair for w in result.waterfalls for pair in w.untestable):
+        yield f"not testable here: {name}: {reason}"
+    for reason in dict.fromkeys(reason for _, reason in result.skipped):
+        yield f"skipped: {reason}"
+
+
+def as_document(result: CampaignResult) -> dict[str, Any]:
+    """Everything as plain JSON values."""
+    return {
+        "notes": list(iter_note_lines(result)),
+        "networks": _records(describe_networks(result)),
+        "measurements": _records(describe_modes(result)),
+        "skipped": [{"case": case.key, "reason": reason} for case, reason in result.skipped],
+        "waterfalls": [
+            {
+                "network": w.network,
+                "batch_size": w.batch_size,
+                "total_ms": w.total_ms,
+                "shares": [
+                    {
+                        "name": s.name,
+                        "cause": s.cause,
+                        "hypothesis": None if s.hypothesis is Hypothesis.NONE else s.hypothesis.value,
+                        "how": s.kind.value,
+                        "ms": s.ms,
+                    }
+                    for s in w.shares
+                ],
+                "untestable": dict(w.untestable),
+            }
+            for w in result.waterfalls
+        ],
+        "verdicts": [
+            {
+                "hypothesis": v.hypothesis.value,
+                "title": v.title,
+                "outcome": v.outcome.value,
+                "evidence": list(v.evidence),
+            }
+            for v in result.verdicts
+        ],
+        "fastest": _records(describe_fastest(result)),
+    }
+
+
+def _records(table: Table) -> list[dict[str, object]]:
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
+def _in_order(result: CampaignResult) -> list[str]:
+    """The names of all shares; those that some networks lack stand where the others have them."""
+    longest = max(result.waterfalls, key=lambda w: len(w.shares), default=None)
+    names = [] if longest is None else [share.name for share in longest.shares]
+    rest = [s.name for w in result.waterfalls for s in w.shares if s.name not in names]
+    return [*names, *dict.fromkeys(rest)]
+
+
+def _gpu_ms(counts: OperatorCounts, name: str) -> float:
+    return round(estimate_roofline(counts, DEVICES[name], Precision.TF32).seconds * 1e3, 3)
