@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
-from eml_models.errors import EmlError, InvalidValueError
+from eml_models.errors import InvalidValueError, WorkerLostError
 from eml_models.latency.cases import Allocator, Case
 from eml_models.latency.conditions import ALLOCATOR_VARIABLES, KEEPING_MEMORY, Conditions
 from eml_models.latency.measure import Measurement, summarise
@@ -24,10 +24,6 @@ from eml_models.latency.modes import Precision
 from eml_models.latency.roofline import Ceilings
 
 Progress = Callable[[str], None]
-
-
-class WorkerLostError(EmlError):
-    """A worker process ended without an answer; the message ends with what it said last."""
 
 
 class Bench:

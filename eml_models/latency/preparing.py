@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from eml_models.errors import InvalidValueError
+from eml_models.errors import UnsupportedModeError
 from eml_models.latency.conditions import find_capabilities
 from eml_models.latency.folding import fold_batch_norms
 from eml_models.latency.modes import (
@@ -37,10 +37,6 @@ DTYPES = {
 }
 WARM_UP_CALLS = 3
 """Before a CUDA graph is captured, on a stream of its own, as torch asks for."""
-
-
-class UnsupportedModeError(InvalidValueError):
-    """The device does not have the mode, or the model cannot be brought into it; the message says why."""
 
 
 class Prepared:

@@ -23,12 +23,11 @@ from typing import Any
 
 import torch
 
-from eml_models.errors import EmlError
+from eml_models.errors import EmlError, UnsupportedModeError
 from eml_models.latency.cases import case_from_dict
 from eml_models.latency.ceilings import measure_ceilings
 from eml_models.latency.conditions import read_conditions, require_device
 from eml_models.latency.measure import time_calls, warm_up
-from eml_models.latency.preparing import UnsupportedModeError
 from eml_models.latency.steps import build_step
 
 LEAST_CALLS = 3
