@@ -1,9 +1,9 @@
-"""Which count follows latency: MACs, convolution outputs, bytes or kernels, over random networks of two families.
+"""Which count follows latency: MACs, convolution outputs, bytes or kernels, over random networks.
 
 Draws MobileNets (width, expansion and depth of each stage) and ResNets (width), times each interleaved with
-others in a plain and in a tuned mode, and prints Spearman's rank correlation of time with each count, over all
-networks and within each family; then a predictor from all counts with the error on networks that it did not
-see. Rows go to the table `latencies` of a store. Run with
+others in a plain and in a tuned mode, and prints Spearman's rank correlation of time with each count, over
+all networks and within each family; then a predictor from all counts with the error on networks that it did
+not see. Rows go to the table `latencies` of a store. Run with
 ``python -m benchmarks.latency_proxies [--networks 120] [--batch-size 32] [--store FOLDER] [--output FILE]``.
 """
 

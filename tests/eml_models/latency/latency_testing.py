@@ -1,4 +1,4 @@
-"""What the latency tests share: a MobileNetV2 that is not ours, small networks, conditions without hardware."""
+"""What the latency tests share: a MobileNetV2 that is not ours, a tiny network, conditions."""
 
 from __future__ import annotations
 
