@@ -228,4 +228,7 @@ def _print(result: CampaignResult, form: str) -> None:
         for line in latency_tables.iter_verdict_lines(result):
             click.echo(line)
         click.echo()
+        for line in latency_tables.iter_summary_lines(result):
+            click.echo(line)
+        click.echo()
     click.echo(render(latency_tables.describe_fastest(result), form), nl=False)

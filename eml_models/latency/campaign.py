@@ -113,7 +113,8 @@ class CampaignResult:
 
     def before(self, network: str, batch_size: int) -> Timed:
         """The plain network as a process runs it that nobody has set up: fp32, NCHW, eager."""
-        return next(timed for timed in self._of(network, batch_size) if _is_before(timed.case))
+        found = self._of(network, batch_size)
+        return next(timed for timed in found if _is_before(timed.case, self.campaign))
 
     def fastest(self, network: str, batch_size: int) -> Timed:
         """The quickest of a network's modes at a batch size."""
@@ -139,7 +140,7 @@ def run_campaign(campaign: Campaign, *, on_progress: Progress = lambda text: Non
             chains = _choose_chains(campaign, bench)
             others = list(_explaining_cases(campaign, chains))
         known = {case.key for case in table}
-        others = [case for case in others if case.key not in known]
+        others = [case for key, case in {c.key: c for c in others}.items() if key not in known]
         opened = _time_all(bench, campaign, [*others, *table])
         timed = {key: Timed(case=case, measurement=bench.result(case)) for key, case in opened.items()}
         evidence: list[NetworkEvidence] = []
@@ -167,18 +168,18 @@ def _table_cases(campaign: Campaign) -> Iterator[Case]:
     modes = sorted(campaign.modes, key=lambda mode: mode.execution in COMPILED)
     for network in campaign.networks:
         for batch_size in campaign.batch_sizes:
-            yield _before_case(network, batch_size)
+            yield _before_case(network, batch_size, campaign)
             for mode in modes:
                 yield Case(network=network, mode=mode, batch_size=batch_size)
 
 
-def _before_case(network: NetworkSpec, batch_size: int) -> Case:
+def _before_case(network: NetworkSpec, batch_size: int, campaign: Campaign) -> Case:
     return Case(
         network=network,
         mode=PLAIN,
         batch_size=batch_size,
         allocator=Allocator.DEFAULT,
-        kernel_search=False,
+        kernel_search=not campaign.on_cuda,  # a CPU has none, and a case is timed once
     )
 
 
@@ -187,8 +188,8 @@ def is_usual(case: Case) -> bool:
     return case.variant is Variant.WHOLE and case.source is Source.CACHED
 
 
-def _is_before(case: Case) -> bool:
-    return case == _before_case(case.network, case.batch_size)
+def _is_before(case: Case, campaign: Campaign) -> bool:
+    return case == _before_case(case.network, case.batch_size, campaign)
 
 
 def _choose_chains(campaign: Campaign, bench: Bench) -> dict[str, tuple[Stage, ...]]:
@@ -220,7 +221,7 @@ def _explaining_cases(campaign: Campaign, chains: Mapping[str, Sequence[Stage]])
 
 def _probes(campaign: Campaign, network: NetworkSpec) -> dict[str, Case]:
     """The cases that verdicts need besides the chain, by what they are for."""
-    batch_size = max(campaign.batch_sizes)
+    batch_size, least = max(campaign.batch_sizes), min(campaign.batch_sizes)
     eager = Mode(layout=Layout.CHANNELS_LAST)
 
     def plain(mode: Mode, batch_size: int = batch_size, variant: Variant = Variant.WHOLE) -> Case:
@@ -231,6 +232,9 @@ def _probes(campaign: Campaign, network: NetworkSpec) -> dict[str, Case]:
         "half autocast": plain(Mode(precision=_half(campaign), cast=Cast.AUTOCAST)),
         "half weights": plain(_half_weights(campaign)),
         "fp32": plain(PLAIN),
+        "half autocast, least": plain(Mode(precision=_half(campaign), cast=Cast.AUTOCAST), least),
+        "half weights, least": plain(_half_weights(campaign), least),
+        "fp32, least": plain(PLAIN, least),
         "whole": plain(eager),
         "without depthwise": plain(eager, variant=Variant.WITHOUT_DEPTHWISE),
         "skeleton": plain(eager, variant=Variant.SKELETON),
@@ -278,9 +282,12 @@ def _collect(
             chain, times_ms, skipped, roofline, absent=() if campaign.on_cuda else ABSENT_ON_CPU
         ),
         half=_half(campaign).value,
-        half_autocast_ms=ms["half autocast"],
-        half_weights_ms=ms["half weights"],
-        fp32_ms=ms["fp32"],
+        batch_size=batch_size,
+        least_batch_size=min(campaign.batch_sizes),
+        autocast_ratio=ms["half autocast"] / ms["fp32"],
+        weights_ratio=ms["half weights"] / ms["fp32"],
+        least_autocast_ratio=ms["half autocast, least"] / ms["fp32, least"],
+        least_weights_ratio=ms["half weights, least"] / ms["fp32, least"],
         whole_ms=ms["whole"],
         without_depthwise_ms=ms["without depthwise"] if depthwise else None,
         depthwise_macs_share=depthwise.macs / full.macs if depthwise else 0.0,

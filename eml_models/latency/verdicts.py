@@ -49,10 +49,11 @@ TITLES: Mapping[Hypothesis, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkEvidence:
-    """What was measured and counted of one network; times in ms at the waterfall's batch size.
+    """What was measured and counted of one network; times in ms at the waterfall's batch size, the largest.
 
     Attributes:
-        half_autocast_ms, half_weights_ms, fp32_ms: NCHW, eager: 16 bits by autocast, by cast weights, none.
+        autocast_ratio, weights_ratio: time in 16 bits by autocast and with cast weights, as a share of
+            fp32's, in NCHW and eager; ``least_...`` at the smallest batch size.
         whole_ms, without_depthwise_ms: one mode, the network and the network without these.
         depthwise_macs_share: of the network's MACs.
         depthwise_rate_share: bytes of depthwise convolutions by their measured time, as a share of the
@@ -68,9 +69,12 @@ class NetworkEvidence:
     casts: int
     waterfall: Waterfall
     half: str
-    half_autocast_ms: float
-    half_weights_ms: float
-    fp32_ms: float
+    batch_size: int
+    least_batch_size: int
+    autocast_ratio: float
+    weights_ratio: float
+    least_autocast_ratio: float
+    least_weights_ratio: float
     whole_ms: float
     without_depthwise_ms: float | None
     depthwise_macs_share: float
@@ -119,12 +123,19 @@ def _judge_casts(networks: Sequence[NetworkEvidence]) -> tuple[Outcome, list[str
     found, evidence = False, []
     for one, small in _with_role(networks):
         casts = _part(one.waterfall, CASTS)
-        slower = one.half_autocast_ms / one.fp32_ms - 1
+        slower = max(one.autocast_ratio, one.least_autocast_ratio) - 1
         found |= small and (casts >= MATTERS or slower >= MATTERS)
+        ratios = {
+            one.least_batch_size: (one.least_autocast_ratio, one.least_weights_ratio),
+            one.batch_size: (one.autocast_ratio, one.weights_ratio),
+        }
+        at_batches = " and ".join(
+            f"{autocast:.2f} of fp32's time at a batch of {size} ({weights:.2f} with weights cast beforehand)"
+            for size, (autocast, weights) in ratios.items()
+        )
         evidence.append(
-            f"{one.network}: {one.half} by autocast takes {one.half_autocast_ms / one.fp32_ms:.2f} of fp32's"
-            f" time, with weights cast beforehand {one.half_weights_ms / one.fp32_ms:.2f}; casting"
-            f" {one.casts} tensors anew is {casts:.0%} of the step"
+            f"{one.network}: {one.half} by autocast takes {at_batches}; casting {one.casts} tensors anew is"
+            f" {casts:.0%} of the step"
         )
     return _outcome(found), evidence
 

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from eml_models.latency.campaign import CampaignResult, Timed
-from eml_models.latency.cases import Allocator
+from eml_models.latency.measure import NOISY, Measurement
 from eml_models.latency.modes import Precision
 from eml_models.latency.operators import OperatorCounts
 from eml_models.latency.roofline import DEVICES, estimate_roofline
 from eml_models.latency.waterfall import Hypothesis, Share
 from tune_jobs.report.tables import Table
 
-ALLOCATOR_WORDS = {Allocator.DEFAULT: "glibc's default", Allocator.KEEPING: "keeps memory"}
+LARGEST_SHARES = 3
+"""Of a waterfall, that a sentence names."""
 
 
 def describe_networks(result: CampaignResult) -> Table:
@@ -28,7 +29,7 @@ def describe_networks(result: CampaignResult) -> Table:
                 f"{reference / counts.macs:.1f}x",
                 counts.activations,
                 counts.num_bytes,
-                round(counts.intensity, 1),
+                f"{counts.intensity:.1f}",
                 counts.kernels,
                 *(_gpu_ms(counts, name) for name in DEVICES),
             )
@@ -66,16 +67,20 @@ def describe_modes(result: CampaignResult) -> Table:
                 case.network.name,
                 measured.batch_size,
                 str(case.mode),
-                ALLOCATOR_WORDS[case.allocator],
-                round(measured.median_ms, 3),
+                case.allocator.value,
+                measured.median_ms,
                 f"{measured.q1_ms:.3g} .. {measured.q3_ms:.3g}",
                 measured.n,
                 f"{before.median_ms / measured.median_ms:.2f}x",
-                "; ".join(measured.notes),
+                _short_notes(measured),
             )
         )
     columns = ("network", "batch", "mode", "allocator", "ms", "quartiles", "n", "speed-up", "notes")
-    return Table(columns=columns, rows=tuple(rows), title="Measured: one call over a batch")
+    return Table(
+        columns=columns,
+        rows=tuple(rows),
+        title="Measured: one call over a batch (allocator: glibc's default, or keeping freed memory)",
+    )
 
 
 def describe_waterfalls(result: CampaignResult) -> Table:
@@ -126,9 +131,9 @@ def describe_fastest(result: CampaignResult) -> Table:
                 (
                     network,
                     before.measurement.batch_size,
-                    round(before.measurement.median_ms, 3),
+                    before.measurement.median_ms,
                     str(after.case.mode),
-                    round(after.measurement.median_ms, 3),
+                    after.measurement.median_ms,
                     f"{before.measurement.median_ms / after.measurement.median_ms:.2f}x",
                     f"{promised:.1f}x",
                     *(f"{gain:.1f}x ({gain / promised:.0%})" for gain in gains),
@@ -148,6 +153,28 @@ def iter_verdict_lines(result: CampaignResult) -> Iterator[str]:
         yield f"({verdict.hypothesis.value}) {verdict.title}: {verdict.outcome.value.upper()}"
         for sentence in verdict.evidence:
             yield f"      {sentence}"
+
+
+def iter_summary_lines(result: CampaignResult) -> Iterator[str]:
+    """What happened, a sentence a network: what its MACs promise, what is there, what took the rest."""
+    reference = max(result.counts, key=lambda name: result.counts[name].macs)
+    for waterfall in result.waterfalls:
+        network = waterfall.network
+        if network == reference:
+            continue
+        promised = result.counts[reference].macs / result.counts[network].macs
+        batch_size = max(result.campaign.batch_sizes)
+        gains = [
+            get(reference, batch_size).measurement.median_ms / get(network, batch_size).measurement.median_ms
+            for get in (result.before, result.fastest)
+        ]
+        parts = sorted(waterfall.shares, key=lambda share: -share.ms)[:LARGEST_SHARES]
+        causes = ", ".join(f"{s.cause} ({s.name}) {s.ms / waterfall.total_ms:.0%}" for s in parts)
+        yield (
+            f"{network} has {promised:.1f}x fewer MACs than {reference}. Over a batch of {batch_size} it is"
+            f" {gains[0]:.1f}x as fast as it stands, and {gains[1]:.1f}x with both in their fastest forms."
+            f" Most of its step: {causes}"
+        )
 
 
 def iter_note_lines(result: CampaignResult) -> Iterator[str]:
@@ -205,6 +232,7 @@ def as_document(result: CampaignResult) -> dict[str, Any]:
             }
             for v in result.verdicts
         ],
+        "summary": list(iter_summary_lines(result)),
         "fastest": _records(describe_fastest(result)),
     }
 
@@ -221,5 +249,11 @@ def _in_order(result: CampaignResult) -> list[str]:
     return [*names, *dict.fromkeys(rest)]
 
 
-def _gpu_ms(counts: OperatorCounts, name: str) -> float:
-    return round(estimate_roofline(counts, DEVICES[name], Precision.TF32).seconds * 1e3, 3)
+def _gpu_ms(counts: OperatorCounts, name: str) -> str:
+    return f"{estimate_roofline(counts, DEVICES[name], Precision.TF32).seconds * 1e3:.3f}"
+
+
+def _short_notes(measured: Measurement) -> str:
+    """A measurement's notes, the one about noise as a word."""
+    notes = [note for note in measured.notes if not note.startswith("noisy")]
+    return "; ".join([*notes, *(["noisy"] if measured.spread > NOISY else [])])

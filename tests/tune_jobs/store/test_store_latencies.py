@@ -72,7 +72,7 @@ def test_other_readers_read_the_files_as_they_are(tmp_path: Path) -> None:
     pattern = str(tmp_path / "latencies/*/*.parquet")
     assert len(pd.read_parquet(tmp_path / "latencies")) == 2
     assert pl.scan_parquet(pattern).collect().height == 2
-    assert duckdb.sql(f"select count(*) from '{pattern}'").fetchone() == (2,)
+    assert duckdb.sql(f"select count(*) from '{pattern}'").fetchall() == [(2,)]
 
 
 def test_a_store_of_latencies_alone_can_be_asked_and_then_hold_a_study(tmp_path: Path) -> None:
