@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.benchmark import Timer
 
 from eml_models.errors import InvalidValueError
 from eml_models.latency.conditions import Conditions, read_conditions
@@ -166,6 +165,8 @@ def _forward(prepared: Prepared, images: torch.Tensor) -> Callable[[], object]:
 
 
 def _time_on_cpu(call: Callable[[], object], device: torch.device, seconds: float, least: int) -> list[float]:
+    from torch.utils.benchmark import Timer  # loads torch's C++ tools, and warns where CUDA's are half there
+
     clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     timer = Timer("call()", timer=clock, globals={"call": call}, num_threads=torch.get_num_threads())
     times: list[float] = []

@@ -14,6 +14,7 @@ from store_testing import NOON, open_writer, start
 from eml_models.errors import InvalidValueError
 from tune_jobs import TrialStore
 from tune_jobs.errors import StoreError
+from tune_jobs.latency_predictor import fit_from_store
 from tune_jobs.store.latencies import append_latencies, prepare_table
 from tune_jobs.store.latency_rows import LatencyRow
 
@@ -120,3 +121,28 @@ def test_a_store_that_cannot_be_written_is_told_before_measuring(tmp_path: Path)
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="A store is a folder"):
         prepare_table(tmp_path / "file")
+
+
+def timed_networks(count: int, **changes: object) -> list[LatencyRow]:
+    """Networks whose time is a microsecond a kernel and a nanosecond a byte."""
+    rows = []
+    for number in range(count):
+        row = replace(
+            ROW, options=f'{{"n":{number}}}', kernels=50 + 7 * number % 90, macs=10**6 * (number + 1)
+        )
+        ms = 0.001 * row.kernels + 1e-6 * row.traffic_bytes
+        rows.append(replace(row, median_ms=ms, q1_ms=ms, q3_ms=ms, **changes))  # type: ignore[arg-type]  # by name
+    return rows
+
+
+def test_a_predictor_is_fitted_to_comparable_rows_alone(tmp_path: Path) -> None:
+    append_latencies(tmp_path, timed_networks(30))
+    others = [replace(r, allocator="other", median_ms=900.0, q3_ms=900.0) for r in timed_networks(12)]
+    append_latencies(tmp_path, [replace(row, run="0002") for row in others])
+    probes = [replace(r, variant="skeleton", median_ms=900.0, q3_ms=900.0) for r in timed_networks(30)]
+    append_latencies(tmp_path, [replace(row, run="0003") for row in probes])
+    predictor = fit_from_store(TrialStore(tmp_path), mode="fp32/nchw/eager", batch_size=32)
+    assert predictor.num_networks == 30
+    assert predictor.quality.p95_error < 1e-6
+    with pytest.raises(InvalidValueError, match="got 0"):
+        fit_from_store(TrialStore(tmp_path), mode="fp32/nchw/eager", batch_size=1)
