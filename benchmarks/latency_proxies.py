@@ -1,10 +1,10 @@
 """Which count follows latency: MACs, convolution outputs, bytes or kernels, over random networks.
 
-Draws MobileNets (width, expansion and depth of each stage) and ResNets (width), times each interleaved with
-others in a plain and in a tuned mode, and prints Spearman's rank correlation of time with each count, over
-all networks and within each family; then a predictor from all counts with the error on networks that it did
-not see. Rows go to the table `latencies` of a store. Run with
-``python -m benchmarks.latency_proxies [--networks 120] [--batch-size 32] [--store FOLDER] [--output FILE]``.
+Draws MobileNets (width, expansion and depth of each stage) and ResNets (width), times each in a plain and in
+a tuned mode, and prints Spearman's rank correlation of time with each count, over all networks and within
+each family; then a predictor from all counts with the error on networks that it did not see. One thread, by
+its processor time; the process starts itself again so that glibc keeps freed memory. Run with
+``python -m benchmarks.latency_proxies [--networks 120] [--batch-size 8] [--output FILE]``.
 """
 
 from __future__ import annotations
@@ -12,49 +12,53 @@ from __future__ import annotations
 import argparse
 import os
 import random
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
+
 from benchmarks.comparing import describe_conditions, write_result
-from eml_models.latency.campaign import Campaign, CampaignResult, run_campaign
+from eml_models.latency.conditions import DEFAULT_ALLOCATOR, KEEPING_MEMORY, describe_allocator
+from eml_models.latency.measure import measure_latency
 from eml_models.latency.modes import parse_mode
 from eml_models.latency.networks import NetworkSpec
 from eml_models.latency.predictor import FEATURES, LatencyPredictor, fit_predictor, rank_correlation
+from eml_models.plan import LayerKind
+from eml_models.registry import build_model
 
 SEED = 7
 MODES = ("fp32/nchw/eager", "fp32/channels_last/eager/folded")
-GROUP = 12
-"""Networks that are timed interleaved; a worker holds no more."""
-
+SECONDS = 0.1
 RESNET_WIDTHS = range(6, 66)
 RESNET_SHARE = 0.4
+UNLAUNCHED = (LayerKind.FLATTEN, LayerKind.DROPOUT)
 
 
 def main() -> None:
     """Measure and print."""
+    if describe_allocator(os.environ) == DEFAULT_ALLOCATOR:
+        os.execve(sys.executable, [*sys.orig_argv], {**os.environ, **KEEPING_MEMORY})
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--networks", type=int, default=120)
-    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--store")
     parser.add_argument("--output")
     words = parser.parse_args()
-    networks = draw_networks(words.networks)
+    torch.set_num_threads(1)
     records: list[dict[str, Any]] = []
-    for start in range(0, len(networks), GROUP):
-        result = measure(networks[start : start + GROUP], words.batch_size, words.device)
-        records += list(records_of(result))
-        if words.store:
-            keep(result, words.store)
-        print(f"{len(records) // len(MODES)} of {len(networks)} networks", flush=True)
+    for number, network in enumerate(draw_networks(words.networks), start=1):
+        records += measure(network, words.batch_size, words.device)
+        if number % 10 == 0:
+            print(f"{number} of {words.networks} networks", flush=True)
     correlations = {mode: correlate([r for r in records if r["mode"] == mode]) for mode in MODES}
     predictors = {mode: fit([r for r in records if r["mode"] == mode]) for mode in MODES}
     conditions = f"{describe_conditions()}, load average {os.getloadavg()[0]:.1f}"
-    print(f"{conditions}; one thread, batch {words.batch_size}, times are processor time")
+    print(f"{conditions}; one thread, batch {words.batch_size}")
     for mode in MODES:
         print(mode)
         for group, values in correlations[mode].items():
-            print(f"  {group:10}", *(f"{name} {value:.2f}" for name, value in values.items()))
+            print(f"  {group:16}", *(f"{name} {value:.2f}" for name, value in values.items()))
         print(f"  predictor {predictors[mode].describe()}")
     write_result(
         words.output,
@@ -85,44 +89,24 @@ def draw_networks(count: int) -> list[NetworkSpec]:
     return drawn
 
 
-def measure(networks: Sequence[NetworkSpec], batch_size: int, device: str) -> CampaignResult:
-    """Both modes of some networks, interleaved."""
-    return run_campaign(
-        Campaign(
-            networks=tuple(networks),
-            modes=tuple(map(parse_mode, MODES)),
-            batch_sizes=(batch_size,),
-            device=device,
-            explain=False,
-            rounds=3,
-            seconds=0.1,
-        )
-    )
-
-
-def records_of(result: CampaignResult) -> list[dict[str, Any]]:
-    """A record a network and mode, both under the allocator that keeps memory."""
-    records = []
-    for timed in result.table:
-        network = timed.case.network
-        if timed == result.before(network.name, timed.case.batch_size):
-            continue
-        plan = network.plan()
-        records.append(
-            {
-                "network": network.name,
-                "family": network.model,
-                "mode": str(timed.case.mode),
-                "macs": plan.macs,
-                "activations": plan.activations,
-                "traffic_bytes": plan.traffic_bytes(),
-                "kernels": result.counts[network.name].kernels,
-                "median_ms": timed.measurement.median_ms,
-                "spread": round(timed.measurement.spread, 3),
-                "n": timed.measurement.n,
-            }
-        )
-    return records
+def measure(network: NetworkSpec, batch_size: int, device: str) -> Iterator[dict[str, Any]]:
+    """A record for each mode of a network."""
+    plan = network.plan()
+    model, images = build_model(plan), torch.rand(batch_size, *network.input_shape)
+    for mode in MODES:
+        timed = measure_latency(model, images, parse_mode(mode), device=device, seconds=SECONDS)
+        yield {
+            "network": network.name,
+            "family": network.model,
+            "mode": mode,
+            "macs": plan.macs,
+            "activations": plan.activations,
+            "traffic_bytes": plan.traffic_bytes(),
+            "kernels": sum(layer.kind not in UNLAUNCHED for layer in plan.layers),
+            "median_ms": timed.median_ms,
+            "spread": round(timed.spread, 3),
+            "n": timed.n,
+        }
 
 
 def correlate(records: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
@@ -141,14 +125,6 @@ def correlate(records: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
 def fit(records: Sequence[dict[str, Any]]) -> LatencyPredictor:
     """A predictor of one mode."""
     return fit_predictor(records, [record["median_ms"] for record in records])
-
-
-def keep(result: CampaignResult, store: str) -> None:
-    """Add the rows to a store, as the command ``latency`` does."""
-    from tune_jobs.latency_commands import Asked, rows_of
-    from tune_jobs.store.latencies import append_latencies
-
-    append_latencies(store, rows_of(result, [Asked(network=n) for n in result.campaign.networks]))
 
 
 if __name__ == "__main__":

@@ -29,4 +29,5 @@ def fit_from_store(
     rows = rows.drop_duplicates([*CONDITIONS, "model", "options", "input_shape"], keep="last")
     groups = [group for _, group in rows.groupby(list(CONDITIONS))]
     largest = max(groups, key=len, default=rows)
-    return fit_predictor(largest[list(FEATURES)].to_dict("records"), list(largest["median_ms"]))
+    counts = [{name: float(row[name]) for name in FEATURES} for _, row in largest.iterrows()]
+    return fit_predictor(counts, list(largest["median_ms"]))

@@ -127,11 +127,10 @@ def timed_networks(count: int, **changes: object) -> list[LatencyRow]:
     """Networks whose time is a microsecond a kernel and a nanosecond a byte."""
     rows = []
     for number in range(count):
-        row = replace(
-            ROW, options=f'{{"n":{number}}}', kernels=50 + 7 * number % 90, macs=10**6 * (number + 1)
-        )
+        row = replace(ROW, options=f'{{"n":{number}}}', kernels=50 + 7 * number % 90, macs=10**6 + number)
         ms = 0.001 * row.kernels + 1e-6 * row.traffic_bytes
-        rows.append(replace(row, median_ms=ms, q1_ms=ms, q3_ms=ms, **changes))  # type: ignore[arg-type]  # by name
+        row = replace(row, median_ms=ms, q1_ms=ms, q3_ms=ms)
+        rows.append(replace(row, **changes))  # type: ignore[arg-type]  # fields by name
     return rows
 
 
