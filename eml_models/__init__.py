@@ -12,10 +12,12 @@ import importlib
 _HOMES = {
     "eml_models.errors": (
         "DatasetMissingError",
+        "DeployError",
         "DivergedError",
         "EmlError",
         "InvalidValueError",
         "UnknownNameError",
+        "UnsupportedModeError",
     ),
     "eml_models.plan": ("LayerSpec", "Plan"),
     "eml_models.registry": (
@@ -39,6 +41,11 @@ _HOMES = {
     "eml_models.loading": ("Dataset", "load_dataset"),
     "eml_models.recipe": ("Recipe",),
     "eml_models.snapshot": ("Snapshot", "load_snapshot", "load_trained", "save_snapshot"),
+    "eml_models.latency.modes": ("Mode", "parse_mode"),
+    "eml_models.latency.measure": ("Measurement", "measure_latency"),
+    "eml_models.latency.recipes": ("measure_recipe_latency",),
+    "eml_models.latency.operators": ("OperatorCounts", "count_operators"),
+    "eml_models.latency.deploy": ("Deployed", "deploy", "load_deployed", "save_deployed", "save_onnx"),
     "eml_models.evaluation": ("Evaluation",),
     "eml_models.train": ("EpochReport", "Fit", "evaluate_test", "fit"),
 }

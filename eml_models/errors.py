@@ -4,8 +4,11 @@
 
     EmlError                      anything below; catch it to catch them all
     ├── InvalidValueError         a value breaks a rule (also a ValueError)
-    │   └── UnknownNameError      a name that is in no table; lists the known ones, nearest first
+    │   ├── UnknownNameError      a name that is in no table; lists the known ones, nearest first
+    │   └── UnsupportedModeError  a device does not have a mode, or a model cannot be brought into it
     ├── DatasetMissingError       a data set is not in the data folder
+    ├── DeployError               a deployed form cannot be made, or does not compute what the model does
+    ├── WorkerLostError           a process that measures ended without an answer
     └── DivergedError             training produced a loss that is not finite, or that blew up
 
 Messages say what was got, the rule, and the way out. `tune_jobs.errors` continues this tree.
@@ -43,8 +46,20 @@ class UnknownNameError(InvalidValueError):
         return (type(self), (self.kind, self.name, self.known))
 
 
+class UnsupportedModeError(InvalidValueError):
+    """A device does not have a mode, or a model cannot be brought into it; the message says why."""
+
+
 class DatasetMissingError(EmlError):
     """A data set is not in the data folder and nobody asked to download it."""
+
+
+class DeployError(EmlError):
+    """A deployed form cannot be made, or differs from the model by more than its precision explains."""
+
+
+class WorkerLostError(EmlError):
+    """A process that measures ended without an answer; the message says what was asked of it."""
 
 
 class DivergedError(EmlError):

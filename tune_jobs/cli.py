@@ -317,6 +317,37 @@ def compact(studies: tuple[str, ...], store: str, form: str, output: str | None)
 
 
 @cli.command()
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
+@STORE
+@FORMAT
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--batch-sizes", metavar="N,N,...", help="Images a call; the default is 1,32 on a CPU, 1,128 on a GPU."
+)
+@click.option(
+    "--modes",
+    default="default",
+    show_default=True,
+    metavar="LIST",
+    help="default, all, or modes such as fp32/channels_last/eager/folded, separated by commas.",
+)
+@click.option("--threads", type=int, default=1, show_default=True, help="Threads on a CPU.")
+@click.option("--address", help="A running Ray cluster that measures; default: this machine does.")
+def latency(models: tuple[str, ...], store: str, form: str, **options: Any) -> None:
+    """Measure how long MODEL takes, explain why, and name its fastest mode.
+
+    MODEL is resnet18, resnet18-35m, mobilenet-130m, mobilenet-30m, FAMILY:OPTION=VALUE,... (such as
+    mobilenet:width_mult=0.5) or STUDY/TRIAL of the store. With the default or all modes the time of each
+    network is taken apart, and the hypotheses on why fewer MACs may not be faster are judged.
+
+    Example: tune-jobs latency resnet18 mobilenet-130m mobilenet-30m
+    """
+    from tune_jobs.latency_commands import measure_and_print
+
+    measure_and_print(models, store, form, **options)
+
+
+@cli.command()
 @click.argument("study")
 @STORE
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -332,7 +363,7 @@ def delete(study: str, store: str, yes: bool) -> None:
 @STORE
 @FORMAT
 def query(sql: str, store: str, form: str) -> None:
-    """Answer a SQL query over the views trials, reports, starts, events and studies. Read-only.
+    """Answer a SQL query over the views trials, reports, starts, events, studies and latencies. Read-only.
 
     Example: tune-jobs query "select number, objective from trials order by objective desc limit 5"
     """

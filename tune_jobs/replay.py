@@ -49,10 +49,7 @@ def stored_trial(rows: Sequence[Row], number: int, *, fit: str) -> StoredTrial:
     Raises:
         InvalidValueError: no such trial was trained, or a function of the user's own trained it.
     """
-    starts = {row.number: row for row in reversed(rows) if isinstance(row, StartRow)}
-    if number not in starts:
-        known = f"0 to {max(starts)}" if starts else "none"
-        raise InvalidValueError(f"trial {number} was never trained; the trained ones are {known}")
+    recipe = stored_recipe(rows, number)
     if fit not in SHIPPED_FITS:
         raise InvalidValueError(f"the study is trained by {fit}; call that with the recipe in starts.recipe")
     reports: dict[int, ReportRow] = {}
@@ -61,10 +58,23 @@ def stored_trial(rows: Sequence[Row], number: int, *, fit: str) -> StoredTrial:
             reports.setdefault(row.epoch, row)
     end = next((row for row in rows if isinstance(row, TrialRow) and row.number == number), None)
     return StoredTrial(
-        recipe=Recipe.from_json(starts[number].recipe),
+        recipe=recipe,
         reports=tuple(reports[epoch] for epoch in sorted(reports)),
         end=end,
     )
+
+
+def stored_recipe(rows: Sequence[Row], number: int) -> Recipe:
+    """The recipe that the first attempt of a trial was started with.
+
+    Raises:
+        InvalidValueError: no such trial was trained.
+    """
+    starts = {row.number: row for row in reversed(rows) if isinstance(row, StartRow)}
+    if number not in starts:
+        known = f"0 to {max(starts)}" if starts else "none"
+        raise InvalidValueError(f"trial {number} was never trained; the trained ones are {known}")
+    return Recipe.from_json(starts[number].recipe)
 
 
 def iter_replay(trial: StoredTrial, *, device: str, data_dir: str | None) -> Iterator[ReplayedEpoch]:

@@ -22,6 +22,7 @@ OPTIONS = {
         "--retry-failed", "--scale", "--store", "--trial-timeout", "--workers",
     },
     "report": {"--by", "--format", "--store", "--top"},
+    "latency": {"--address", "--batch-sizes", "--device", "--format", "--modes", "--store", "--threads"},
     "list": {"--format", "--store"},
     "show": {"--audit", "--format", "--store", "--top"},
     "replay": {"--data-dir", "--device", "--format", "--store"},

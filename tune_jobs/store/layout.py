@@ -4,11 +4,13 @@
 
     studies/study_slug=s-NAME/definition-1.parquet
     {starts,reports,trials,events}/study_slug=s-NAME/<writer>-<batch>.parquet   published, never changed
+    latencies/device_slug=d-DEVICE/<instant>-<run>.parquet                      whole when it appears
     _wal/s-NAME/<writer>-<batch>.jsonl       acknowledged, not yet published
     _wal/s-NAME/lock                         held by the study's living writer
     _wal/damaged/...                         journals that were set aside
     _wal/schema-version                      the version of the columns of all published files
     _tmp/s-NAME/...                          files on their way
+    _tmp/latencies/...                       latencies on their way
     _old/s-NAME/...                          what the last compaction replaced
 
 `<writer>` begins with the first `seq` that the writer may give, so files sort in the order of their rows.
@@ -17,8 +19,10 @@
 from __future__ import annotations
 
 import secrets
+from datetime import datetime
 
 STUDIES = "studies"
+LATENCIES = "latencies"
 WAL = "_wal"
 SCRATCH = "_tmp"
 OLD = "_old"
@@ -26,6 +30,7 @@ CREATION_LOCK = f"{WAL}/creation.lock"
 VERSION_MARK = f"{WAL}/schema-version"
 """Holds the version of the columns that every published file of the store has."""
 SLUG = "study_slug=s-"
+DEVICE_SLUG = "device_slug=d-"
 SEGMENT_SUFFIX = ".parquet"
 JOURNAL_SUFFIX = ".jsonl"
 NO_ROWS = "0000000000-no-rows"
@@ -52,6 +57,11 @@ def segment_key(table: str, study: str, batch: str) -> str:
 def definition_key(study: str, version: int = 1) -> str:
     """The file that defines a study."""
     return segment_key(STUDIES, study, f"definition-{version}")
+
+
+def latency_key(device: str, measured_at: datetime, run: str) -> str:
+    """The file of one run's latencies; files sort in the order of their instants."""
+    return f"{LATENCIES}/{DEVICE_SLUG}{device}/{measured_at:%Y%m%dT%H%M%S}-{run}{SEGMENT_SUFFIX}"
 
 
 def journal_folder(study: str) -> str:

@@ -30,7 +30,8 @@ from tune_jobs.store.convert import rows_to_arrow
 from tune_jobs.store.definitions import Definitions, read_definition, read_definitions
 from tune_jobs.store.files import Files, is_url, open_files
 from tune_jobs.store.frames import as_frame, with_own_params
-from tune_jobs.store.layout import STUDIES
+from tune_jobs.store.latencies import latency_snapshot, read_latencies
+from tune_jobs.store.layout import LATENCIES, STUDIES
 from tune_jobs.store.schema import PARAM_COLUMNS, ROW_TYPE_OF, StudyRow, columns_of
 from tune_jobs.store.snapshot import Segments, TableSnapshot, snapshot_rows, take_snapshot
 from tune_jobs.trial import Row, TrialRow
@@ -101,6 +102,14 @@ class TrialStore:
         """One row an event of the driver's sessions."""
         return self._while_compacting(lambda: self._frame("events", study))
 
+    def latencies(self) -> pd.DataFrame:
+        """One row a network that was timed in a mode, oldest first."""
+        problems: list[str] = []
+        rows = read_latencies(self._segments, problems)
+        self._note(problems)
+        required = [column.name for column in columns_of(LATENCIES) if not column.optional]
+        return as_frame(rows, required=required)
+
     def rows(self, study: str) -> list[Row]:
         """Every acknowledged row of a study, over all tables, in `seq` order."""
         return self._while_compacting(lambda: self._read_rows(study))
@@ -108,7 +117,8 @@ class TrialStore:
     def sql(
         self, query: str, max_rows: int | None = None, *, limits: queries.QueryLimits | None = None
     ) -> pd.DataFrame:
-        """Answer a SQL query over the views studies, starts, reports, trials and events. Read-only.
+        """Answer a SQL query over the views studies, starts, reports, trials, events and
+        latencies. Read-only.
 
         Args:
             max_rows: no more than this many rows are fetched.
@@ -142,6 +152,7 @@ class TrialStore:
     def _query(self, query: str, max_rows: int | None, limits: queries.QueryLimits) -> pa.Table:
         problems: list[str] = []
         snapshot = take_snapshot(self._segments, tuple(ROW_TYPE_OF), problems=problems)
+        snapshot[LATENCIES] = latency_snapshot(self._segments, problems)
         self._note(problems)
         try:
             return self._answer(query, snapshot, max_rows, limits)
@@ -207,7 +218,7 @@ def read_history(store: str | os.PathLike[str], study: str) -> list[Row]:
 
 
 def _check_is_store(files: Files, path: str) -> None:
-    if files.exists(STUDIES) or files.exists(TrialRow.table):  # a bucket forgets a place without files
+    if any(map(files.exists, (STUDIES, TrialRow.table, LATENCIES))):  # a bucket forgets a place without files
         return
     way_out = "run a study with --store to make one, or name another with --store or TUNE_JOBS_STORE"
     reason = f"the folder has no {STUDIES}/"

@@ -1,10 +1,10 @@
 """The columns of the store's tables: one constant Arrow schema a table.
 
-A table's columns are the fields of its row (`tune_jobs.trial`; `StudyRow` here), in their order, then in
-`starts` and `trials` one typed ``param_<name>`` column for each parameter that the shipped spaces know. A new
-version of the schema may only add columns at the end. Every column may be null in Parquet, also those that a
-row requires, since a column that is not in an older file reads as null. Instants are UTC microseconds without
-a zone, because zoned ones make DuckDB need pytz and Spark refuses nanoseconds.
+A table's columns are the fields of its row (`tune_jobs.trial`, `latency_rows`; `StudyRow` here), in their
+order, then in `starts` and `trials` one typed ``param_<name>`` column for each parameter that the shipped
+spaces know. A new version of the schema may only add columns at the end. Every column may be null in Parquet,
+also those that a row requires, since a column that is not in an older file reads as null. Instants are UTC
+microseconds without a zone, because zoned ones make DuckDB need pytz and Spark refuses nanoseconds.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
+from tune_jobs.store.latency_rows import LatencyRow
 from tune_jobs.trial import ROW_TYPES, Row
 
 SCHEMA_VERSION = 3
@@ -102,7 +103,7 @@ class StudyRow:
     versions: str
 
 
-StoredRow = Row | StudyRow
+StoredRow = Row | StudyRow | LatencyRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +151,7 @@ def _schema_of(row_type: type[StoredRow]) -> pa.Schema:
 
 
 ROW_TYPE_OF: dict[str, type[Row]] = {row_type.table: row_type for row_type in ROW_TYPES}
-_STORED_TYPES: tuple[type[StoredRow], ...] = (*ROW_TYPES, StudyRow)
+_STORED_TYPES: tuple[type[StoredRow], ...] = (*ROW_TYPES, StudyRow, LatencyRow)
 _COLUMNS: dict[str, tuple[Column, ...]] = {t.table: _columns(t) for t in _STORED_TYPES}
 SCHEMAS: dict[str, pa.Schema] = {t.table: _schema_of(t) for t in _STORED_TYPES}
 """The schema of each table; it is the same in every file of every store."""

@@ -12,6 +12,7 @@ from store_testing import integer, make_study
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.space import Choice, Constant, Float, Integer, Space
+from tune_jobs.store.latency_rows import LatencyRow
 from tune_jobs.store.params import conflicts, param_types, typed_params
 from tune_jobs.store.schema import PARAM_COLUMNS, SCHEMA_VERSION, SCHEMAS, StudyRow, columns_of
 from tune_jobs.studies import SHIPPED
@@ -69,6 +70,16 @@ VERSION_3 = {
         attempt: int64, node: string, device: string, pid: int64, duration_s: double, detail: string,
         happened_at: timestamp[us]
     """,
+    "latencies": """
+        run: string, network: string, study: string, number: int64, model: string, options: string,
+        input_shape: string, macs: int64, parameters: int64, activations: int64, traffic_bytes: int64,
+        kernels: int64, device: string, device_name: string, mode: string, precision: string,
+        casting: string, layout: string, execution: string, folded: bool, source: string, variant: string,
+        allocator: string, kernel_search: bool, batch_size: int64, requested_batch_size: int64, n: int64,
+        median_ms: double, q1_ms: double, q3_ms: double, threads: int64, torch_version: string,
+        cudnn_version: int64, clock_mhz: double, load_average: double, hostname: string, git_commit: string,
+        notes: string, measured_at: timestamp[us]
+    """,
 }
 
 
@@ -79,7 +90,7 @@ def test_schema_is_version_3_in_name_order_and_type(table: str) -> None:
     assert SCHEMA_VERSION == 3, "a changed schema needs a new version, and its own table here"
 
 
-@pytest.mark.parametrize("row_type", [*ROW_TYPES, StudyRow])
+@pytest.mark.parametrize("row_type", [*ROW_TYPES, StudyRow, LatencyRow])
 def test_schema_begins_with_the_fields_of_its_row(row_type: type) -> None:
     names = [field.name for field in fields(row_type)]
     assert SCHEMAS[row_type.table].names[: len(names)] == names

@@ -1,0 +1,145 @@
+"""Builds what a case times: the network or what is left of it, its batch, and where that comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from eml_models.latency.cases import Case, Source, Variant
+from eml_models.latency.measure import fit_into_memory
+from eml_models.latency.networks import NetworkSpec
+from eml_models.latency.preparing import Prepared
+from eml_models.layers import build_module
+from eml_models.plan import Chain, Gated, LayerSpec, Node, Plan, Residual
+from eml_models.registry import build_model
+
+SEED = 0
+"""Of weights and images: times do not depend on them, results of a run should not either."""
+
+SKELETON_SIDE = 8
+"""Pixels of a skeleton's image."""
+
+
+def build_step(case: Case, device: torch.device) -> tuple[Callable[[], object], int, tuple[str, ...]]:
+    """What is timed, the batch size that fits into memory, and a note if that is not the case's.
+
+    Raises:
+        UnsupportedModeError: the device does not have the mode, or the network cannot be compiled.
+        InvalidValueError: not even one image fits.
+    """
+    prepared = Prepared(build_variant(case), case.mode, device, kernel_search=case.kernel_search)
+
+    def build(batch_size: int) -> Callable[[], object]:
+        if case.source is Source.LOADER:
+            load = _build_loader(case.network, batch_size)
+            return lambda: prepared(prepared.place(load()))
+        placed = prepared.place(torch.rand(batch_size, *case.network.input_shape))
+        return lambda: prepared(placed)
+
+    if case.variant is Variant.SKELETON:  # what operators cost by their number does not depend on the batch
+        one = prepared.place(torch.rand(1, 1, SKELETON_SIDE, SKELETON_SIDE))
+        return (lambda: prepared(one)), case.batch_size, ()
+    return fit_into_memory(build, case.batch_size)
+
+
+def build_variant(case: Case) -> nn.Module:
+    """The network of a case, or what is left of it."""
+    plan = case.network.plan()
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(SEED)
+        if case.variant is Variant.SKELETON:
+            return build_module(skeleton(plan))
+        module: nn.Module = build_model(plan)
+    if case.variant is Variant.WITHOUT_DEPTHWISE:
+        remove_depthwise(module)
+    return module
+
+
+def skeleton(plan: Plan) -> Plan:
+    """The same layers on one channel of a small map: as many operators, next to no arithmetic and traffic."""
+    return replace(plan, input_shape=(1, SKELETON_SIDE, SKELETON_SIDE), nodes=_narrow_all(plan.nodes))
+
+
+def remove_depthwise(module: nn.Module) -> int:
+    """Replace each depthwise convolution by nothing, or by taking every other pixel; returns how many."""
+    found = [
+        (name, part)
+        for name, part in module.named_modules()
+        if isinstance(part, nn.Conv2d) and part.groups == part.in_channels == part.out_channels > 1
+    ]
+    for name, part in found:
+        module.set_submodule(name, nn.Identity() if part.stride == (1, 1) else Subsample(part.stride[0]))
+    return len(found)
+
+
+class Subsample(nn.Module):
+    """Every `stride`-th pixel of a map."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return maps[:, :, :: self.stride, :: self.stride]
+
+
+def _narrow_all(nodes: Iterable[Node]) -> tuple[Node, ...]:
+    return tuple(map(_narrow, nodes))
+
+
+def _narrow(node: Node) -> Node:
+    if isinstance(node, LayerSpec):
+        return replace(node, in_channels=1, out_channels=1, groups=1)
+    if isinstance(node, Chain):
+        return replace(node, nodes=_narrow_all(node.nodes))
+    if isinstance(node, Gated):
+        scale = replace(node.scale, in_channels=1, out_channels=1)
+        return replace(node, gate=_narrow_all(node.gate), scale=scale)
+    return Residual(
+        name=node.name,
+        body=_narrow_all(node.body),
+        shortcut=_narrow_all(node.shortcut),
+        add=replace(node.add, in_channels=1, out_channels=1),
+        after=_narrow_all(node.after),
+    )
+
+
+class _Images(Dataset[torch.Tensor]):
+    """Images in bytes, made floats and normalised one by one, as the usual data set of a DataLoader does."""
+
+    def __init__(self, shape: tuple[int, int, int], count: int) -> None:
+        from PIL import Image
+        from torchvision import transforms
+
+        channels, height, width = shape
+        pixels = torch.randint(0, 256, (count, height, width, channels), dtype=torch.uint8).numpy()
+        # PIL knows one and three channels; time does not depend on which of several
+        self._images = [Image.fromarray(p[:, :, 0] if channels != 3 else p) for p in pixels]
+        mean = [0.5] * (3 if channels == 3 else 1)
+        self._transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(mean, mean)])
+        self._channels = channels
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        image: torch.Tensor = self._transform(self._images[index])
+        return image if image.shape[0] == self._channels else image.expand(self._channels, -1, -1)
+
+
+def _build_loader(network: NetworkSpec, batch_size: int) -> Callable[[], torch.Tensor]:
+    """Each call makes a batch; in this process, since a further one would hide its time and not save it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(SEED)
+        images = _Images(network.input_shape, batch_size)
+    loader = DataLoader(images, batch_size=batch_size)
+
+    def load() -> torch.Tensor:
+        batch: torch.Tensor = next(iter(loader))
+        return batch
+
+    return load

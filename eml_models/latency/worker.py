@@ -1,0 +1,97 @@
+"""A process that times cases, with an allocator of its own: ``python -m eml_models.latency.worker DEVICE``.
+
+glibc reads its settings when a process starts, so to compare two there must be two processes; `bench` starts
+them and asks one after the other. A request is a line of JSON on stdin, its answer one on stdout::
+
+    {"do": "open", "case": {...}}                 {"batch_size": 32, "notes": [], "open_s": 1.2} or
+                                                  {"skipped": "why"}
+    {"do": "time", "key": "...", "seconds": 0.3}  {"times": [0.012, ...]}
+    {"do": "close"}                               {}
+    {"do": "ceilings"}                            {"name": ..., "flops": {...}, "bandwidth": [...]}
+    {"do": "conditions"}                          {"device": "cpu", ...}
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from eml_models.errors import EmlError, UnsupportedModeError
+from eml_models.latency.cases import case_from_dict
+from eml_models.latency.ceilings import measure_ceilings
+from eml_models.latency.conditions import read_conditions, require_device
+from eml_models.latency.measure import time_calls, warm_up
+from eml_models.latency.steps import build_step
+
+LEAST_CALLS = 3
+"""Of one round; several rounds follow each other."""
+
+RE_WARM_CALLS = 1
+"""Before each round: the caches hold another case's data."""
+
+
+class Server:
+    """Answers requests; holds the cases that are open."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._steps: dict[str, Callable[[], object]] = {}
+
+    def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to one request."""
+        match request["do"]:
+            case "open":
+                return self._open(request["case"])
+            case "time":
+                step = self._steps[request["key"]]
+                for _ in range(RE_WARM_CALLS):
+                    step()
+                times = time_calls(step, self._device, seconds=request["seconds"], least=LEAST_CALLS)
+                return {"times": times}
+            case "close":
+                self._steps.clear()
+                return {}
+            case "ceilings":
+                found = measure_ceilings(self._device)
+                # JSON has no infinity
+                bandwidth = [[None if math.isinf(size) else size, rate] for size, rate in found.bandwidth]
+                return {"name": found.name, "flops": dict(found.flops), "bandwidth": bandwidth}
+            case "conditions":
+                return asdict(read_conditions(self._device))
+        raise AssertionError(f"no such request: {request}")
+
+    def _open(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        case = case_from_dict(data)
+        began = time.perf_counter()
+        try:
+            step, batch_size, notes = build_step(case, self._device)
+        except UnsupportedModeError as error:
+            return {"skipped": str(error)}
+        warm_up(step, self._device)
+        self._steps[case.key] = step
+        return {"batch_size": batch_size, "notes": notes, "open_s": time.perf_counter() - began}
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    device, threads = require_device(sys.argv[1]), int(sys.argv[2])
+    torch.set_num_threads(threads)
+    server = Server(device)
+    answers, sys.stdout = sys.stdout, sys.stderr  # libraries may print
+    for line in sys.stdin:
+        try:
+            answer = server.answer(json.loads(line))
+        except EmlError as error:
+            answer = {"error": str(error)}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The deployed form computes what the model does, also after writing and reading it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from latency_testing import with_used_norms
+from torch import nn
+
+from eml_models.errors import DeployError
+from eml_models.latency.deploy import (
+    deploy,
+    load_deployed,
+    load_onnx,
+    save_deployed,
+    save_onnx,
+    usual_mode,
+)
+from eml_models.latency.modes import parse_mode
+from eml_models.registry import build_model
+
+FOLDED = parse_mode("fp32/channels_last/eager/folded")
+IMAGES = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    return with_used_norms(build_model("mobilenet", input_shape=(3, 8, 8), num_classes=10, width_mult=0.1))
+
+
+def test_deployed_agrees_with_the_model_and_leaves_it(model: nn.Module) -> None:
+    deployed = deploy(model, IMAGES, FOLDED)
+    assert deployed.error < 1e-5
+    assert deployed.same_class == 1
+    assert model.training
+    expected = model.eval()(IMAGES)
+    torch.testing.assert_close(deployed(IMAGES), expected, rtol=1e-4, atol=1e-5)
+    model.train()
+
+
+def test_half_precision_is_within_its_rounding(model: nn.Module) -> None:
+    deployed = deploy(model, IMAGES, parse_mode("bf16-weights/channels_last/eager/folded"))
+    assert 0 < deployed.error < 0.06
+    assert deployed(IMAGES).dtype is torch.float32
+
+
+def test_a_form_that_computes_something_else_is_refused() -> None:
+    class Overflowing(nn.Module):
+        """Exact in fp32; its intermediate values leave the range of fp16."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = self.linear(x * 1e6) / 1e6
+            return logits
+
+    with pytest.raises(DeployError, match="differ from eager fp32 by nan"):
+        deploy(Overflowing(), torch.rand(2, 4, 1, 4), parse_mode("fp16-weights"))
+
+
+def test_a_written_program_is_read_back_for_any_batch(model: nn.Module, tmp_path: Path) -> None:
+    deployed = deploy(model, IMAGES[:1], FOLDED)
+    save_deployed(deployed, tmp_path / "net.pt2")
+    found = load_deployed(tmp_path / "net.pt2")(IMAGES)
+    torch.testing.assert_close(found, deployed(IMAGES), rtol=1e-4, atol=1e-5)
+    with pytest.raises(DeployError, match="there already"):
+        save_deployed(deployed, tmp_path / "net.pt2")
+
+
+def test_a_model_that_cannot_be_exported_leaves_no_file(tmp_path: Path) -> None:
+    class Counting(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.flatten(1) * (1 if float(x.sum()) > 0 else 2)
+
+    deployed = deploy(Counting(), IMAGES, parse_mode("fp32"))
+    with pytest.raises(DeployError, match="cannot be exported"):
+        save_deployed(deployed, tmp_path / "net.pt2")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_onnxruntime_computes_the_network(model: nn.Module, tmp_path: Path) -> None:
+    deployed = deploy(model, IMAGES, FOLDED)
+    save_onnx(deployed, tmp_path / "net.onnx")
+    found = load_onnx(tmp_path / "net.onnx")(IMAGES[:3])
+    torch.testing.assert_close(found, deployed(IMAGES[:3]), rtol=1e-4, atol=1e-5)
+    half = deploy(model, IMAGES, parse_mode("bf16-weights"))
+    with pytest.raises(DeployError, match="fp32"):
+        save_onnx(half, tmp_path / "half.onnx")
+
+
+def test_usual_modes() -> None:
+    assert str(usual_mode("cuda:1")) == "fp16-weights/channels_last/graph/folded"
+    assert usual_mode("cpu").folded
+
+
+@pytest.mark.slow
+def test_compiled_form_computes_the_network(model: nn.Module) -> None:
+    assert deploy(model, IMAGES, parse_mode("fp32/channels_last/compile/folded")).error < 1e-5

@@ -1,0 +1,96 @@
+"""Which network is meant, and what of it a case times."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from latency_testing import TINY
+from torch import nn
+
+from eml_models.errors import InvalidValueError, UnknownNameError
+from eml_models.latency.cases import Case, Source, Variant
+from eml_models.latency.modes import PLAIN
+from eml_models.latency.networks import NAMED, NetworkSpec, parse_network
+from eml_models.latency.operators import count_operators
+from eml_models.latency.steps import build_step, build_variant
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "macs"),
+    [
+        ("resnet18", 555_422_720),
+        ("resnet18-35m", 35_046_656),
+        ("mobilenet-130m", 133_347_840),
+        ("mobilenet-30m", 29_026_048),
+    ],
+)
+def test_named_networks_have_the_macs_of_their_names(name: str, macs: int) -> None:
+    assert parse_network(name).plan().macs == macs
+    assert name in NAMED
+
+
+def test_a_network_is_a_family_with_options() -> None:
+    found = parse_network("mobilenet:width_mult=0.5,depths=[1,1,1,2,1,1,1],activation=relu")
+    assert found.model == "mobilenet"
+    assert found.options == {"width_mult": 0.5, "depths": [1, 1, 1, 2, 1, 1, 1], "activation": "relu"}
+    assert found.plan().options["activation"] == "relu"
+    assert parse_network("small_cnn").plan().model == "small_cnn"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("mobilnet-130m", "known: mobilenet-130m"),
+        ("mobilenet:width", "NAME=VALUE"),
+        ("mobilenet:width=2", "unknown option 'width'"),
+        ("mobilenet:width_mult=99", "width_mult"),
+    ],
+)
+def test_a_network_that_is_none_says_what_there_is(text: str, says: str) -> None:
+    with pytest.raises(InvalidValueError, match=says):
+        parse_network(text)
+
+
+def test_unknown_networks_are_unknown_names() -> None:
+    with pytest.raises(UnknownNameError):
+        parse_network("vgg")
+
+
+@pytest.mark.parametrize("network", [TINY, NetworkSpec(name="r", model="resnet18", options={"width": 4})])
+def test_a_skeleton_runs_as_many_operators_without_their_work(network: NetworkSpec) -> None:
+    case = Case(network=network, mode=PLAIN, batch_size=1, variant=Variant.SKELETON)
+    whole = count_operators(
+        build_variant(Case(network=network, mode=PLAIN, batch_size=1)), network.input_shape
+    )
+    bare = count_operators(build_variant(case), (1, 8, 8))
+    assert [o.name for o in bare.operators] == [o.name for o in whole.operators]
+    assert bare.macs < whole.macs / 8
+
+
+def test_without_depthwise_only_these_are_gone() -> None:
+    case = Case(network=TINY, mode=PLAIN, batch_size=1, variant=Variant.WITHOUT_DEPTHWISE)
+    whole, rest = build_variant(Case(network=TINY, mode=PLAIN, batch_size=1)), build_variant(case)
+    depthwise = [m for m in whole.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
+    assert len(depthwise) == 17
+    assert not [m for m in rest.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
+    images = torch.rand(2, *TINY.input_shape)
+    assert rest.eval()(images).shape == whole.eval()(images).shape
+
+
+@pytest.mark.parametrize("source", Source)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_step_runs_from_a_cached_batch_or_a_loader(source: Source, channels: int) -> None:
+    network = NetworkSpec(name="c", model="small_cnn", input_shape=(channels, 8, 8))
+    step, batch_size, notes = build_step(Case(network=network, mode=PLAIN, batch_size=5, source=source), CPU)
+    logits = step()
+    assert isinstance(logits, torch.Tensor)
+    assert logits.shape == (5, 10)
+    assert (batch_size, notes) == (5, ())
+
+
+def test_building_a_step_leaves_the_generator_as_found() -> None:
+    before = torch.get_rng_state()
+    build_variant(Case(network=TINY, mode=PLAIN, batch_size=1))
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,0 +1,78 @@
+"""What only a GPU shows: every mode computes the network, graphs replay, chains run to their ends."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from latency_testing import with_used_norms
+from torch import nn
+
+from eml_models.latency.campaign import Campaign, run_campaign
+from eml_models.latency.deploy import TOLERANCE, deploy
+from eml_models.latency.measure import measure_latency
+from eml_models.latency.modes import COMPILED, Mode, default_modes, iter_all_modes, parse_mode
+from eml_models.latency.networks import parse_network
+from eml_models.registry import build_model
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+
+UNCOMPILED = [mode for mode in iter_all_modes() if mode.execution not in COMPILED]
+
+
+def network() -> nn.Module:
+    return with_used_norms(build_model("mobilenet", input_shape=(3, 32, 32), num_classes=10, width_mult=0.25))
+
+
+@pytest.mark.parametrize("mode", UNCOMPILED, ids=str)
+def test_every_mode_computes_the_network(mode: Mode) -> None:
+    images = torch.rand(8, 3, 32, 32)
+    deployed = deploy(network(), images, mode, device="cuda")
+    assert deployed.error <= TOLERANCE[mode.precision]
+    again = deployed(images.flip(0))  # a graph must take new images, not replay the captured ones
+    torch.testing.assert_close(again, deployed(images).flip(0), rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("mode", ["fp16-weights/channels_last/max-autotune/folded", "fp32/compile"])
+def test_compiled_modes_compute_the_network(mode: str) -> None:
+    assert deploy(network(), torch.rand(8, 3, 32, 32), parse_mode(mode), device="cuda").error < 0.02
+
+
+def test_settings_of_the_process_are_put_back() -> None:
+    cudnn = torch.backends.cudnn
+    before = (cudnn.benchmark, torch.backends.cuda.matmul.fp32_precision, cudnn.conv.fp32_precision)
+    for mode in ("fp32", "tf32", "fp16-autocast/graph"):
+        measure_latency(network(), torch.rand(4, 3, 32, 32), parse_mode(mode), device="cuda", seconds=0.05)
+    assert before == (
+        cudnn.benchmark,
+        torch.backends.cuda.matmul.fp32_precision,
+        cudnn.conv.fp32_precision,
+    )
+
+
+def test_a_graph_is_quicker_than_launching_small_kernels() -> None:
+    images = torch.rand(1, 3, 32, 32)
+    eager, graph = (
+        measure_latency(network(), images, parse_mode(mode), device="cuda")
+        for mode in ("fp16-weights/eager", "fp16-weights/graph")
+    )
+    assert graph.median_ms < eager.median_ms
+    assert graph.conditions.cudnn_version is not None
+
+
+def test_a_whole_investigation_runs() -> None:
+    result = run_campaign(
+        Campaign(
+            networks=(parse_network("resnet18:width=16"), parse_network("mobilenet-30m")),
+            modes=default_modes("cuda"),
+            batch_sizes=(1, 128),
+            device="cuda",
+            rounds=2,
+        )
+    )
+    for waterfall in result.waterfalls:
+        assert sum(share.ms for share in waterfall.shares) == pytest.approx(waterfall.total_ms)
+        assert waterfall.untestable == ()
+    assert len(result.verdicts) == 5

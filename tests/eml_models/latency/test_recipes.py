@@ -1,0 +1,27 @@
+"""The latency of a recipe's network, as a trial, an objective or a limit needs it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from eml_models.errors import UnsupportedModeError
+from eml_models.latency.modes import parse_mode
+from eml_models.latency.recipes import measure_recipe_latency
+from eml_models.recipe import Recipe
+
+RECIPE = Recipe(model="small_cnn", dataset="digits", learning_rate=0.01, epochs=1)
+
+
+def test_a_recipes_network_is_measured_in_the_declared_mode() -> None:
+    generator = torch.get_rng_state()
+    small = measure_recipe_latency(RECIPE, seconds=0.05)
+    wide = RECIPE.with_changes(model_options={"width": 128})
+    large = measure_recipe_latency(wide, mode=parse_mode("fp32/channels_last"), batch_size=8, seconds=0.05)
+    assert 0 < small < large
+    assert torch.equal(torch.get_rng_state(), generator)
+
+
+def test_a_mode_that_the_device_lacks_is_refused() -> None:
+    with pytest.raises(UnsupportedModeError):
+        measure_recipe_latency(RECIPE, mode=parse_mode("tf32"))

@@ -1,0 +1,42 @@
+"""Latencies measured as a task on a real Ray, which holds a whole device."""
+
+from __future__ import annotations
+
+import pytest
+
+from eml_models.errors import InvalidValueError
+from eml_models.latency.campaign import Campaign
+from eml_models.latency.modes import parse_mode
+from eml_models.latency.networks import parse_network
+from tune_jobs.on_ray.latency import kind_of_cluster, run_campaign_on
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_of_the_tests")]
+
+HERE = "the Ray of the tests, which this process has joined"
+CAMPAIGN = Campaign(
+    networks=(parse_network("resnet18:width=4"),),
+    modes=(parse_mode("fp32"),),
+    batch_sizes=(1,),
+    explain=False,
+    rounds=1,
+    seconds=0.01,
+)
+
+
+def test_a_task_measures_and_brings_everything_back() -> None:
+    assert kind_of_cluster(HERE) == "cpu"
+    result = run_campaign_on(HERE, CAMPAIGN)
+    assert result.campaign == CAMPAIGN
+    assert len(result.timed) == 2
+    assert result.fastest("resnet18:width=4", 1).measurement.median_ms > 0
+
+
+def test_a_device_that_the_cluster_lacks_is_refused() -> None:
+    on_gpu = Campaign(
+        networks=CAMPAIGN.networks, modes=CAMPAIGN.modes, batch_sizes=(1,), device="cuda", explain=False
+    )
+    with pytest.raises(InvalidValueError, match="no node of the cluster has a GPU"):
+        run_campaign_on(HERE, on_gpu)
+    many = Campaign(networks=CAMPAIGN.networks, modes=CAMPAIGN.modes, batch_sizes=(1,), threads=999)
+    with pytest.raises(InvalidValueError, match="no node of the cluster has 999 CPUs"):
+        run_campaign_on(HERE, many)

@@ -1,0 +1,150 @@
+"""The command ``latency`` from words to rows; small networks are really measured, in worker processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from session_testing import a_study, play
+
+from eml_models.latency.campaign import Campaign, CampaignResult, run_campaign
+from eml_models.latency.modes import parse_mode
+from eml_models.latency.networks import parse_network
+from tune_jobs import TrialStore
+from tune_jobs.cli import main
+from tune_jobs.latency_commands import resolve_network
+from tune_jobs.report import latency_tables
+from tune_jobs.report.tables import render
+from tune_jobs.session import Session
+from tune_jobs.store.writer import StudyWriter
+
+Cli = Callable[..., tuple[int, str, str]]
+TINY = "resnet18:width=4"
+TINY_MOBILENET = "mobilenet:width_mult=0.1,head_channels=8,depths=[1,1,1,1,1,1,1]"
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tune-jobs", *words])
+        code = main()
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_latency_prints_one_document_and_stores_its_rows(cli: Cli) -> None:
+    code, out, err = cli(
+        "latency", TINY, "--batch-sizes", "2", "--modes", "fp32,tf32/nchw/eager", "--format", "json"
+    )
+    assert code == 0, err
+    document = json.loads(out)
+    assert [entry["mode"] for entry in document["measurements"]] == ["fp32/nchw/eager"] * 2
+    assert {entry["allocator"] for entry in document["measurements"]} == {"default", "keeping"}
+    assert "TF32 is a format of NVIDIA's tensor cores" in document["skipped"][0]["reason"]
+    assert document["verdicts"] == document["waterfalls"] == []
+    assert document["fastest"][0]["network"] == TINY
+    rows = TrialStore("trials").latencies()
+    assert len(rows) == 2
+    assert rows["run"].nunique() == 1
+    assert set(rows["batch_size"]) == {2}
+    assert (rows["median_ms"] > 0).all()
+    assert "default" in set(rows["allocator"])
+    code, out, _ = cli("query", "select count(*) as n from latencies where kernels > 60", "--format", "csv")
+    assert (code, out) == (0, "n\n2\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("vgg",), "unknown network 'vgg'"),
+        (("resnet18:depth=3",), "unknown option 'depth'"),
+        (("resnet18", "resnet18"), "named twice"),
+        (("resnet18", "--modes", "fp7"), "unknown part 'fp7'"),
+        (("resnet18", "--batch-sizes", "0"), "whole numbers from 1"),
+        (("resnet18", "--batch-sizes", "1,x"), "whole numbers from 1"),
+        (("resnet18", "--device", "cuda:7"), "there is no device 'cuda:7'; this machine has cpu"),
+        (("resnet18", "--device", "abacus"), "this machine has cpu"),
+        (("resnet18", "--threads", "0"), "must be positive"),
+        (("digits-recipes/one",), "STUDY/NUMBER"),
+        ((), "MODEL"),
+    ],
+)
+def test_wrong_words_are_usage_errors_and_write_nothing(cli: Cli, words: tuple[str, ...], says: str) -> None:
+    code, out, err = cli("latency", *words)
+    assert (code, out) == (2, "")
+    assert says in err
+    assert not any(Path("trials").rglob("*.parquet"))
+
+
+def test_a_trial_of_a_store_names_its_network(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    study = a_study(name="s")
+    with StudyWriter.open(store, study, versions={}) as writer:
+        play(Session(study, writer))
+    asked = resolve_network("s/0", store)
+    assert (asked.study, asked.number) == ("s", 0)
+    assert asked.network.model == study.recipe.model
+    assert asked.network.input_shape == (1, 8, 8)
+    with pytest.raises(ValueError, match="never trained"):
+        resolve_network("s/999", store)
+
+
+@pytest.fixture(scope="module")
+def result() -> CampaignResult:
+    """A whole investigation of two tiny networks; nothing is compiled, as on a machine without a compiler."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", os.devnull)
+        return run_campaign(
+            Campaign(
+                networks=(parse_network(TINY), parse_network(TINY_MOBILENET)),
+                modes=(parse_mode("fp32"), parse_mode("fp32/channels_last/eager/folded")),
+                batch_sizes=(1, 2),
+                rounds=1,
+                seconds=0.01,
+            )
+        )
+
+
+def test_an_investigation_adds_up_and_names_what_it_could_not_do(result: CampaignResult) -> None:
+    assert len(result.waterfalls) == 2
+    for waterfall in result.waterfalls:
+        assert sum(share.ms for share in waterfall.shares) == pytest.approx(waterfall.total_ms)
+        reasons = dict(waterfall.untestable)
+        assert "needs a C++ compiler" in reasons["compiled"]
+        assert "graph replay" in reasons
+    assert [verdict.hypothesis.value for verdict in result.verdicts] == list("abcde")
+    assert result.ceilings is not None
+    assert all(rate > 1e8 for rate in result.ceilings.flops.values())
+
+
+def test_an_investigation_is_told_in_tables_and_words(result: CampaignResult) -> None:
+    texts = [
+        render(table, "table")
+        for table in (
+            latency_tables.describe_networks(result),
+            latency_tables.describe_modes(result),
+            latency_tables.describe_waterfalls(result),
+            latency_tables.describe_fastest(result),
+        )
+    ]
+    for text in texts:
+        assert TINY in text
+    assert "real step" in texts[2]
+    lines = list(latency_tables.iter_verdict_lines(result))
+    assert sum(line.startswith("(") for line in lines) == 5
+    assert any("thread(s), torch" in line for line in latency_tables.iter_note_lines(result))
+    json.dumps(latency_tables.as_document(result), allow_nan=False)
+
+
+def test_fastest_is_no_slower_than_before(result: CampaignResult) -> None:
+    for network in result.counts:
+        before, after = result.before(network, 2), result.fastest(network, 2)
+        assert after.measurement.median_ms <= before.measurement.median_ms
+        assert before.case.allocator == "default"

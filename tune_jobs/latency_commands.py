@@ -1,0 +1,234 @@
+"""The command ``latency``: words become networks, a campaign measures them, its rows go to the store.
+
+Prints with click. What is measured and what it means is decided in `eml_models.latency`.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from eml_models.datasets import get_dataset_spec
+from eml_models.errors import InvalidValueError
+from eml_models.latency.campaign import Campaign, CampaignResult, Timed, run_campaign
+from eml_models.latency.modes import Mode, default_modes, iter_all_modes, parse_mode
+from eml_models.latency.networks import NetworkSpec, parse_network
+from eml_models.registry import SHIPPED
+from tune_jobs.provenance import git_state
+from tune_jobs.replay import stored_recipe
+from tune_jobs.report import latency_tables
+from tune_jobs.report.tables import render
+from tune_jobs.store.latencies import append_latencies, prepare_table
+from tune_jobs.store.latency_rows import LatencyRow
+from tune_jobs.store.reader import TrialStore
+from tune_jobs.trial import as_json_text
+from tune_jobs.user_code import stored_name
+
+DEFAULT_BATCH_SIZES = {"cpu": (1, 32), "cuda": (1, 128)}
+DEFAULT, ALL = "default", "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A network that was asked for, and the trial that it is of."""
+
+    network: NetworkSpec
+    study: str | None = None
+    number: int | None = None
+
+
+def measure_and_print(
+    models: Sequence[str],
+    store: str,
+    form: str,
+    *,
+    device: str,
+    batch_sizes: str | None,
+    modes: str,
+    threads: int,
+    address: str | None,
+) -> None:
+    """Measure, print, and add the rows to the store.
+
+    Raises:
+        InvalidValueError: an unknown network, mode or device, or a batch size that is none.
+        StoreError: the store cannot be written; what was measured has been printed.
+    """
+    asked = [resolve_network(text, store) for text in models]
+    device = _resolve_device(device, address)
+    kind = device.partition(":")[0]
+    campaign = Campaign(
+        networks=tuple(one.network for one in asked),
+        modes=_parse_modes(modes, kind),
+        batch_sizes=_parse_batch_sizes(batch_sizes, kind),
+        device=device,
+        explain=modes in (DEFAULT, ALL),
+        threads=threads,
+    )
+    prepare_table(store)
+    result = _measure(campaign, address)
+    _print(result, form)
+    written = append_latencies(store, list(rows_of(result, asked)))
+    click.echo(f"\nstored {len(result.timed)} rows: {written}", err=True)
+
+
+def resolve_network(text: str, store: str) -> Asked:
+    """The network that a word of the command line names.
+
+    Raises:
+        InvalidValueError: it names none; or the trial's network is of a family that a user's code registers,
+            which the measuring processes do not load.
+    """
+    study, slash, number = text.rpartition("/")
+    if not slash or "=" in text:
+        return Asked(network=parse_network(text))
+    if not number.isdecimal():
+        raise InvalidValueError(f"a trial is STUDY/NUMBER, got {text!r}")
+    study = stored_name(study)
+    recipe = stored_recipe(TrialStore(store).rows(study), int(number))
+    if recipe.model not in SHIPPED:
+        raise InvalidValueError(
+            f"{text}: its family {recipe.model!r} is registered by the study's own code, which the processes"
+            " that measure do not load; call eml_models.latency.measure_latency with the built model"
+        )
+    data = get_dataset_spec(recipe.dataset)
+    network = NetworkSpec(
+        name=text,
+        model=recipe.model,
+        options=recipe.model_options,
+        input_shape=data.input_shape,
+        num_classes=data.num_classes,
+    )
+    return Asked(network=network, study=study, number=int(number))
+
+
+def rows_of(result: CampaignResult, asked: Sequence[Asked]) -> list[LatencyRow]:
+    """The rows of the store, one for everything that was timed."""
+    origin = {one.network.name: one for one in asked}
+    commit, _ = git_state(Path.cwd())
+    run, now = secrets.token_hex(4), datetime.now(UTC)
+    return [
+        _row(timed, origin[timed.case.network.name], result, run=run, now=now, commit=commit)
+        for timed in result.timed
+    ]
+
+
+def _row(
+    timed: Timed, asked: Asked, result: CampaignResult, *, run: str, now: datetime, commit: str | None
+) -> LatencyRow:
+    case, measured, network = timed.case, timed.measurement, asked.network
+    plan, conditions = network.plan(), timed.measurement.conditions
+    return LatencyRow(
+        run=run,
+        network=network.name,
+        study=asked.study,
+        number=asked.number,
+        model=network.model,
+        options=as_json_text(dict(network.options)),
+        input_shape="x".join(map(str, network.input_shape)),
+        macs=plan.macs,
+        parameters=plan.parameters,
+        activations=plan.activations,
+        traffic_bytes=plan.traffic_bytes(),
+        kernels=result.counts[network.name].kernels,
+        device=conditions.device,
+        device_name=conditions.device_name,
+        mode=str(case.mode),
+        precision=case.mode.precision,
+        casting=case.mode.cast,
+        layout=case.mode.layout,
+        execution=case.mode.execution,
+        folded=case.mode.folded,
+        source=case.source,
+        variant=case.variant,
+        allocator=conditions.allocator,
+        kernel_search=case.kernel_search,
+        batch_size=measured.batch_size,
+        requested_batch_size=measured.requested_batch_size,
+        n=measured.n,
+        median_ms=measured.median_ms,
+        q1_ms=measured.q1_ms,
+        q3_ms=measured.q3_ms,
+        threads=conditions.threads,
+        torch_version=conditions.torch_version,
+        cudnn_version=conditions.cudnn_version,
+        clock_mhz=conditions.clock_mhz,
+        load_average=conditions.load_average,
+        hostname=socket.gethostname(),
+        git_commit=commit,
+        notes="\n".join(measured.notes),
+        measured_at=now,
+    )
+
+
+def _resolve_device(device: str, address: str | None) -> str:
+    """The device to measure on: on a cluster its own kind, else what this machine has."""
+    if device != "auto":
+        return device
+    if address is not None:
+        from tune_jobs.on_ray.latency import kind_of_cluster
+
+        return kind_of_cluster(address)
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _parse_modes(text: str, kind: str) -> tuple[Mode, ...]:
+    if text == DEFAULT:
+        return default_modes(kind)
+    if text == ALL:
+        return tuple(iter_all_modes())
+    return tuple(dict.fromkeys(map(parse_mode, text.split(","))))
+
+
+def _parse_batch_sizes(text: str | None, kind: str) -> tuple[int, ...]:
+    if text is None:
+        return DEFAULT_BATCH_SIZES.get(kind, DEFAULT_BATCH_SIZES["cpu"])
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and int(word) for word in words):
+        raise InvalidValueError(f"--batch-sizes are whole numbers from 1, such as 1,32, got {text!r}")
+    return tuple(dict.fromkeys(map(int, words)))
+
+
+def _measure(campaign: Campaign, address: str | None) -> CampaignResult:
+    def show(text: str) -> None:
+        click.echo(text, err=True)
+
+    if address is None:
+        return run_campaign(campaign, on_progress=show)
+    from tune_jobs.on_ray.latency import run_campaign_on
+
+    show(f"measuring on {address}: one task, with a whole device to itself")
+    return run_campaign_on(address, campaign)
+
+
+def _print(result: CampaignResult, form: str) -> None:
+    """Everything as tables and sentences, or as one JSON document; CSV holds the table of modes."""
+    if form == "json":
+        click.echo(json.dumps(latency_tables.as_document(result), indent=2, ensure_ascii=False))
+        return
+    if form == "csv":
+        click.echo(render(latency_tables.describe_modes(result), form), nl=False)
+        return
+    for line in latency_tables.iter_note_lines(result):
+        click.echo(line)
+    click.echo()
+    click.echo(render(latency_tables.describe_networks(result), form))
+    click.echo(render(latency_tables.describe_modes(result), form))
+    if result.waterfalls:
+        click.echo(render(latency_tables.describe_waterfalls(result), form))
+        for line in latency_tables.iter_verdict_lines(result):
+            click.echo(line)
+        click.echo()
+        for line in latency_tables.iter_summary_lines(result):
+            click.echo(line)
+        click.echo()
+    click.echo(render(latency_tables.describe_fastest(result), form), nl=False)

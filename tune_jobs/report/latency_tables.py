@@ -1,0 +1,259 @@
+"""What a campaign of latency measurements found, as tables and sentences. Decides and measures nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from eml_models.latency.campaign import CampaignResult, Timed
+from eml_models.latency.measure import NOISY, Measurement
+from eml_models.latency.modes import Precision
+from eml_models.latency.operators import OperatorCounts
+from eml_models.latency.roofline import DEVICES, estimate_roofline
+from eml_models.latency.waterfall import Hypothesis, Share
+from tune_jobs.report.tables import Table
+
+LARGEST_SHARES = 3
+"""Of a waterfall, that a sentence names."""
+
+
+def describe_networks(result: CampaignResult) -> Table:
+    """What can be said of each network without hardware."""
+    rows = []
+    reference = max(counts.macs for counts in result.counts.values())
+    for network, counts in result.counts.items():
+        rows.append(
+            (
+                network,
+                counts.macs,
+                f"{reference / counts.macs:.1f}x",
+                counts.activations,
+                counts.num_bytes,
+                f"{counts.intensity:.1f}",
+                counts.kernels,
+                *(_gpu_ms(counts, name) for name in DEVICES),
+            )
+        )
+    return Table(
+        columns=(
+            "network",
+            "MACs",
+            "fewer",
+            "conv outputs",
+            "bytes",
+            "FLOP/byte",
+            "kernels",
+            *(f"{name} ms*" for name in DEVICES),
+        ),
+        rows=tuple(rows),
+        title="Without hardware: one image in fp32 (* roofline, modelled, TF32)",
+    )
+
+
+def describe_modes(result: CampaignResult) -> Table:
+    """Every mode that was timed, in the order of network, batch size and time."""
+    order = {network: index for index, network in enumerate(result.counts)}
+
+    def place(timed: Timed) -> tuple[int, int, float]:
+        case = timed.case
+        return order[case.network.name], case.batch_size, timed.measurement.median_ms
+
+    rows = []
+    for timed in sorted(result.table, key=place):
+        case, measured = timed.case, timed.measurement
+        before = result.before(case.network.name, case.batch_size).measurement
+        rows.append(
+            (
+                case.network.name,
+                measured.batch_size,
+                str(case.mode),
+                case.allocator.value,
+                measured.median_ms,
+                f"{measured.q1_ms:.3g} .. {measured.q3_ms:.3g}",
+                measured.n,
+                f"{before.median_ms / measured.median_ms:.2f}x",
+                _short_notes(measured),
+            )
+        )
+    columns = ("network", "batch", "mode", "allocator", "ms", "quartiles", "n", "speed-up", "notes")
+    return Table(
+        columns=columns,
+        rows=tuple(rows),
+        title="Measured: one call over a batch (allocator: glibc's default, or keeping freed memory)",
+    )
+
+
+def describe_waterfalls(result: CampaignResult) -> Table:
+    """The networks' waterfalls side by side: milliseconds and their share of the real step."""
+    names: dict[str, Share] = {}
+    for waterfall in result.waterfalls:
+        names |= {share.name: share for share in waterfall.shares if share.name not in names}
+    rows: list[tuple[object, ...]] = []
+    for name in _in_order(result):
+        share = names[name]
+        cells = [w.find(name) for w in result.waterfalls]
+        rows.append(
+            (
+                name,
+                share.cause,
+                share.hypothesis.value,
+                share.kind.value,
+                *(
+                    "-" if s is None else f"{s.ms:.2f} ({s.ms / w.total_ms:.0%})"
+                    for s, w in zip(cells, result.waterfalls, strict=True)
+                ),
+            )
+        )
+    totals = [f"{w.total_ms:.2f} (100%)" for w in result.waterfalls]
+    rows.append(("real step", "sum of the above", "", "measured", *totals))
+    batch = result.waterfalls[0].batch_size if result.waterfalls else 0
+    return Table(
+        columns=("what was changed", "what it took away", "", "how", *(w.network for w in result.waterfalls)),
+        rows=tuple(rows),
+        title=f"Waterfall: ms of a step over a batch of {batch}, and what each change took away",
+    )
+
+
+def describe_fastest(result: CampaignResult) -> Table:
+    """Each network before and after, and how much of the speed-up that MACs promise is there."""
+    reference = max(result.counts, key=lambda name: result.counts[name].macs)
+    rows = []
+    for batch_size in result.campaign.batch_sizes:
+        for network in result.counts:
+            before, after = (get(network, batch_size) for get in (result.before, result.fastest))
+            promised = result.counts[reference].macs / result.counts[network].macs
+            gains = [
+                get(reference, batch_size).measurement.median_ms
+                / get(network, batch_size).measurement.median_ms
+                for get in (result.before, result.fastest)
+            ]
+            rows.append(
+                (
+                    network,
+                    before.measurement.batch_size,
+                    before.measurement.median_ms,
+                    str(after.case.mode),
+                    after.measurement.median_ms,
+                    f"{before.measurement.median_ms / after.measurement.median_ms:.2f}x",
+                    f"{promised:.1f}x",
+                    *(f"{gain:.1f}x ({gain / promised:.0%})" for gain in gains),
+                )
+            )
+    columns = ("network", "batch", "before ms", "fastest mode", "ms", "gained", "by MACs", "before", "after")
+    return Table(
+        columns=columns,
+        rows=tuple(rows),
+        title=f"Fastest (by MACs, before, after: times faster than {reference}, and the share realised)",
+    )
+
+
+def iter_verdict_lines(result: CampaignResult) -> Iterator[str]:
+    """The five verdicts in plain words."""
+    for verdict in result.verdicts:
+        yield f"({verdict.hypothesis.value}) {verdict.title}: {verdict.outcome.value.upper()}"
+        for sentence in verdict.evidence:
+            yield f"      {sentence}"
+
+
+def iter_summary_lines(result: CampaignResult) -> Iterator[str]:
+    """What happened, a sentence a network: what its MACs promise, what is there, what took the rest."""
+    reference = max(result.counts, key=lambda name: result.counts[name].macs)
+    for waterfall in result.waterfalls:
+        network = waterfall.network
+        if network == reference:
+            continue
+        promised = result.counts[reference].macs / result.counts[network].macs
+        batch_size = max(result.campaign.batch_sizes)
+        gains = [
+            get(reference, batch_size).measurement.median_ms / get(network, batch_size).measurement.median_ms
+            for get in (result.before, result.fastest)
+        ]
+        parts = sorted(waterfall.shares, key=lambda share: -share.ms)[:LARGEST_SHARES]
+        causes = ", ".join(f"{s.cause} ({s.name}) {s.ms / waterfall.total_ms:.0%}" for s in parts)
+        yield (
+            f"{network} has {promised:.1f}x fewer MACs than {reference}. Over a batch of {batch_size} it is"
+            f" {gains[0]:.1f}x as fast as it stands, and {gains[1]:.1f}x with both in their fastest forms."
+            f" Most of its step: {causes}"
+        )
+
+
+def iter_note_lines(result: CampaignResult) -> Iterator[str]:
+    """Conditions, what was skipped, what could not be tested: what a reader must know beside the tables."""
+    conditions = result.timed[0].measurement.conditions if result.timed else None
+    if conditions is not None:
+        clock = "" if conditions.clock_mhz is None else f", {conditions.clock_mhz:.0f} MHz"
+        load = "" if conditions.load_average is None else f", load average {conditions.load_average:.1f}"
+        yield (
+            f"{conditions.device_name}{clock}, {conditions.threads} thread(s), torch"
+            f" {conditions.torch_version}{load}; times are medians of interleaved rounds"
+        )
+    if result.ceilings is not None:
+        rates = ", ".join(f"{p} {rate / 1e9:.0f} GFLOP/s" for p, rate in result.ceilings.flops.items())
+        widest, narrowest = result.ceilings.bandwidth[0][1], result.ceilings.bandwidth[-1][1]
+        yield f"measured ceilings: {rates}, memory {narrowest / 1e9:.0f} GB/s, cache {widest / 1e9:.0f} GB/s"
+    for name, reason in dict.fromkeys(pair for w in result.waterfalls for pair in w.untestable):
+        yield f"not testable here: {name}: {reason}"
+    for reason in dict.fromkeys(reason for _, reason in result.skipped):
+        yield f"skipped: {reason}"
+
+
+def as_document(result: CampaignResult) -> dict[str, Any]:
+    """Everything as plain JSON values."""
+    return {
+        "notes": list(iter_note_lines(result)),
+        "networks": _records(describe_networks(result)),
+        "measurements": _records(describe_modes(result)),
+        "skipped": [{"case": case.key, "reason": reason} for case, reason in result.skipped],
+        "waterfalls": [
+            {
+                "network": w.network,
+                "batch_size": w.batch_size,
+                "total_ms": w.total_ms,
+                "shares": [
+                    {
+                        "name": s.name,
+                        "cause": s.cause,
+                        "hypothesis": None if s.hypothesis is Hypothesis.NONE else s.hypothesis.value,
+                        "how": s.kind.value,
+                        "ms": s.ms,
+                    }
+                    for s in w.shares
+                ],
+                "untestable": dict(w.untestable),
+            }
+            for w in result.waterfalls
+        ],
+        "verdicts": [
+            {
+                "hypothesis": v.hypothesis.value,
+                "title": v.title,
+                "outcome": v.outcome.value,
+                "evidence": list(v.evidence),
+            }
+            for v in result.verdicts
+        ],
+        "summary": list(iter_summary_lines(result)),
+        "fastest": _records(describe_fastest(result)),
+    }
+
+
+def _records(table: Table) -> list[dict[str, object]]:
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
+def _in_order(result: CampaignResult) -> list[str]:
+    """The names of all shares; those that some networks lack stand where the others have them."""
+    longest = max(result.waterfalls, key=lambda w: len(w.shares), default=None)
+    names = [] if longest is None else [share.name for share in longest.shares]
+    rest = [s.name for w in result.waterfalls for s in w.shares if s.name not in names]
+    return [*names, *dict.fromkeys(rest)]
+
+
+def _gpu_ms(counts: OperatorCounts, name: str) -> str:
+    return f"{estimate_roofline(counts, DEVICES[name], Precision.TF32).seconds * 1e3:.3f}"
+
+
+def _short_notes(measured: Measurement) -> str:
+    """A measurement's notes, the one about noise as a word."""
+    notes = [note for note in measured.notes if not note.startswith("noisy")]
+    return "; ".join([*notes, *(["noisy"] if measured.spread > NOISY else [])])
