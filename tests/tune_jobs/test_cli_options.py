@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tune_jobs.cli import cli
 
+JOB_OPTIONS = {"--no-wait", "--working-dir"}
 OPTIONS = {
     "run": {
         "--address", "--checkpoint-period", "--cpus-per-trial", "--data-dir", "--dataset", "--device",
@@ -13,6 +14,9 @@ OPTIONS = {
         "--max-failed-in-a-row", "--max-failures", "--max-macs", "--max-parameters", "--min-macs", "--name",
         "--no-asha", "--precision", "--sampler", "--seed", "--store", "--trials", "--workers",
     },
+    "status": {"--address", "--format"},
+    "logs": {"--address", "--follow"},
+    "stop": {"--address"},
     "list": {"--format", "--store"},
     "show": {"--audit", "--format", "--store", "--top"},
     "replay": {"--data-dir", "--device", "--format", "--store"},
@@ -21,6 +25,7 @@ OPTIONS = {
     "delete": {"--store", "--yes"},
     "query": {"--format", "--store"},
 }  # fmt: skip
+OPTIONS["submit"] = OPTIONS["run"] - {"--dry-run"} | JOB_OPTIONS
 
 
 def test_commands_have_exactly_these_options() -> None:
