@@ -1,4 +1,5 @@
-"""Which job of a Ray cluster this process is, if it is one. Reads what Ray's job supervisor sets; knows no Ray."""
+"""Which job of a Ray cluster this process is, if any: read from what Ray's job supervisor sets. Knows no"
+" Ray."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """The variable in which Ray tells a job's driver its metadata."""
 
 GIT_COMMIT = "TUNE_JOBS_GIT_COMMIT"
-"""The variable in which `submit` tells a job the commit of the folder that was uploaded; it ends with ``+`` if
-tracked files differ. An uploaded folder has no history of its own."""
+"""The variable in which `submit` tells a job the commit of the folder that was uploaded; it ends with ``+``
+if tracked files differ. An uploaded folder has no history of its own."""
 
 
 def job_id() -> str | None:

@@ -1,4 +1,4 @@
-"""What `submit`, `status`, `logs` and `stop` do between parsing and printing: studies as jobs of a cluster."""
+"""What `submit`, `status`, `logs` and `stop` do between parsing and printing: studies as a cluster's jobs."""
 
 from __future__ import annotations
 
@@ -108,8 +108,8 @@ def stop(address: str | None, name: str) -> int:
         return 0
     ended = jobs.stop(job.id)
     click.echo(
-        f"job {ended.id}: {ended.state.lower()}. Every finished trial is in the store; submitting the study again"
-        " goes on.",
+        f"job {ended.id}: {ended.state.lower()}. Every finished trial is in the store; submitting the study"
+        " again goes on.",
         err=True,
     )
     return 0 if ended.ended else 1
@@ -142,8 +142,8 @@ def inside(path: str, folder: Path) -> str:
     absolute_path = Path(path).expanduser().absolute().resolve()
     if not absolute_path.is_relative_to(folder.resolve()):
         raise InvalidValueError(
-            f"{path!r} is not in the working folder {str(folder)!r}, which is all that a job takes with it; move it"
-            " there, or name a folder above it with --working-dir"
+            f"{path!r} is not in the working folder {str(folder)!r}, which is all that a job takes with it;"
+            " move it there, or name a folder above it with --working-dir"
         )
     return str(absolute_path.relative_to(folder.resolve()))
 

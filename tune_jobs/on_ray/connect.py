@@ -65,13 +65,14 @@ def _describe(address: str | None, error: Exception) -> str:
         return f"Ray on this machine did not start: {text}"
     if "ersion mismatch" in text:
         return (
-            f"the cluster at {address} is of another Ray or Python than this process: {text}. Use the image of"
-            " docker/ on every node, or submit the study as a job, which runs with the cluster's own Python"
+            f"the cluster at {address} is of another Ray or Python than this process: {text}. Use the image"
+            " of docker/ on every node, or submit the study as a job, which runs with the cluster's own"
+            " Python"
         )
     if type(error).__name__ == "AuthenticationError" or isinstance(error, ConnectionError):
         first = text.split(". Ensure")[0]
         return (
-            f"the cluster at {address} did not let us in: {first}. Something listens there, so most likely the"
-            f" token is missing or wrong. {HINT}"
+            f"the cluster at {address} did not let us in: {first}. Something listens there, so most likely"
+            f" the token is missing or wrong. {HINT}"
         )
     return f"Ray at {address} did not answer: {text}"

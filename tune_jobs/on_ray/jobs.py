@@ -1,8 +1,8 @@
 """Studies as jobs of a Ray cluster: submitted, listed, followed and stopped through Ray's Jobs API.
 
-A job is `python -m tune_jobs run STUDY ...` on the cluster, with the study and its store as metadata; one that
-was submitted by `ray job submit` is recognised by its command. Everything goes over the dashboard's address;
-nothing here connects to the cluster as a driver does.
+A job is `python -m tune_jobs run STUDY ...` on the cluster, with the study and its store as metadata; one
+that was submitted by `ray job submit` is recognised by its command. Everything goes over the dashboard's
+address; nothing here connects to the cluster as a driver does.
 """
 
 from __future__ import annotations
@@ -199,16 +199,16 @@ class Jobs:
             if job.study == submission.study and same_store and not job.ended:
                 raise JobError(
                     f"job {job.id!r} runs study {job.study!r} of store {submission.store!r} already"
-                    f" ({job.state.lower()}{_since(job)}). Follow it with `logs {job.id} --follow`, end it with"
-                    f" `stop {job.id}`, or submit under another name with --name"
+                    f" ({job.state.lower()}{_since(job)}). Follow it with `logs {job.id} --follow`, end it"
+                    f" with `stop {job.id}`, or submit under another name with --name"
                 )
 
     def _require_same_ray(self) -> None:
         theirs, ours = self._client._server_ray_version, version("ray")
         if theirs is not None and theirs.split(".")[:2] != ours.split(".")[:2]:
             raise JobError(
-                f"the cluster at {self.address} runs Ray {theirs}, and this is written for Ray {ours}: use the"
-                " image of docker/, or install the versions of constraints.txt on its nodes"
+                f"the cluster at {self.address} runs Ray {theirs}, and this is written for Ray {ours}: use"
+                " the image of docker/, or install the versions of constraints.txt on its nodes"
             )
 
 

@@ -24,8 +24,8 @@ def require_listener(address: str) -> None:
     """
     if address.startswith(("http://", "https://")):
         raise InvalidValueError(
-            f"the address {address!r} is that of a dashboard, which takes jobs: use it with submit, or give run"
-            " the address of the head itself, HOST:6379"
+            f"the address {address!r} is that of a dashboard, which takes jobs: use it with submit, or give"
+            " run the address of the head itself, HOST:6379"
         )
     if address in FOUND_BY_RAY or "://" in address:
         return
@@ -34,8 +34,8 @@ def require_listener(address: str) -> None:
         socket.create_connection((host, port), timeout=TIMEOUT_S).close()
     except OSError as error:
         raise TuneJobsError(
-            f"no Ray cluster answers at {address}: {error}. Is its head up, the port right (6379 unless it was"
-            " started with another), and is there a way through the firewall?"
+            f"no Ray cluster answers at {address}: {error}. Is its head up, the port right (6379 unless it"
+            " was started with another), and is there a way through the firewall?"
         ) from error
 
 

@@ -24,6 +24,7 @@ from tune_jobs.attempt import Progress, Provenance, SessionSettings
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.inside_job import job_id, require_lasting_store
 from tune_jobs.on_ray.connect import connected
+from tune_jobs.on_ray.row_tap import RowTap
 from tune_jobs.on_ray.settings import ProgressListener, RunSettings
 from tune_jobs.provenance import git_state
 from tune_jobs.reach import check_reachable
@@ -95,7 +96,8 @@ def run_study(
         StudyWriter.open(settings.store, study, versions=_versions()) as writer,
         _ending_signals() as signals,
     ):
-        session = Session(study, writer, writer.rows, settings=session_settings, provenance=_provenance())
+        tap = RowTap(writer, writer.rows)
+        session = Session(study, tap, writer.rows, settings=session_settings, provenance=_provenance())
         already_complete = session.finished
         if already_complete or session.limit_reached:
             session.close("finished")
@@ -111,7 +113,7 @@ def run_study(
             retention.tidy(session.history)
             on_progress(progress)
 
-        interrupted = _run_session(session, settings, code, signals, tick)
+        interrupted = _run_session(session, settings, code, signals, tap, tick)
         tick(session.progress())
         return _outcome(session, settings, interrupted=interrupted)
 
@@ -197,6 +199,7 @@ def _run_session(
     settings: RunSettings,
     code: UserCode | None,
     signals: _Signals,
+    tap: RowTap,
     on_progress: ProgressListener,
 ) -> bool:
     """Let Tune work until the session has finished; True if a signal ended it."""
@@ -209,7 +212,7 @@ def _run_session(
     try:
         with connected(settings):
             signals.listen()  # again: Ray has set its own handler of SIGTERM, which exits at once
-            interrupted = fit_session(session, settings, code, scratch, signals, on_progress)
+            interrupted = fit_session(session, settings, code, scratch, signals, tap, on_progress)
         how = "interrupted" if interrupted else "finished"
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
