@@ -200,7 +200,7 @@ submit.params += [parameter for parameter in run.params if parameter.name not in
 @ADDRESS
 @FORMAT
 def status(study: str | None, address: str | None, form: str) -> None:
-    """List the jobs of a cluster that run studies, or the newest job of STUDY (a name or a job's id)."""
+    """List the jobs of a cluster that run studies, or the job of STUDY (a name or a job's id)."""
     from tune_jobs.job_commands import print_status
 
     print_status(address, study, form)
@@ -211,7 +211,7 @@ def status(study: str | None, address: str | None, form: str) -> None:
 @ADDRESS
 @click.option("--follow", "-f", is_flag=True, help="Go on until the job ends, and exit as it does.")
 def logs(study: str, address: str | None, follow: bool) -> int:
-    """Show what the newest job of STUDY (a name or a job's id) has written."""
+    """Show what the job of STUDY (a name or a job's id) has written."""
     from tune_jobs.job_commands import print_logs
 
     return print_logs(address, study, follows=follow)
@@ -221,7 +221,7 @@ def logs(study: str, address: str | None, follow: bool) -> int:
 @click.argument("study")
 @ADDRESS
 def stop(study: str, address: str | None) -> int:
-    """End the newest job of STUDY (a name or a job's id) in order; submitting it again goes on."""
+    """End the job of STUDY (a name or a job's id) in order; submitting it again goes on."""
     from tune_jobs.job_commands import stop as stop_asked
 
     return stop_asked(address, study)

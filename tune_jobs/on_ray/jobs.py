@@ -151,13 +151,14 @@ class Jobs:
         return job
 
     def find(self, name: str) -> Job:
-        """The newest job of a study, or the job of that id.
+        """The job of a study that is under way, else its newest one; or the job of that id.
 
         Raises:
             JobError: there is none; names those that there are.
         """
         jobs = self.list()
-        found = next((job for job in jobs if name in (job.id, job.study)), None)
+        named = sorted((job for job in jobs if name in (job.id, job.study)), key=lambda job: job.ended)
+        found = named[0] if named else None
         if found is None:
             known = ", ".join(dict.fromkeys(job.study for job in jobs)) or "none"
             raise JobError(f"the cluster at {self.address} knows no job {name!r}; it has jobs of: {known}")
