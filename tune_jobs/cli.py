@@ -84,7 +84,7 @@ def cli() -> None:
     "--cpus-per-trial", type=int, default=1, show_default=True, help="CPU cores and threads of a trial."
 )
 @click.option(
-    "--gpus-per-trial", type=float, help="GPUs of a trial, fractions allowed; the default is 1 if any."
+    "--gpus-per-trial", help="GPUs of a trial: 0.25, 2, or auto to measure; the default is 1 if any."
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option(

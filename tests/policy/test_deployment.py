@@ -1,5 +1,4 @@
-"""What clusters are started from: versions agree, Ray takes the files, nothing is open or secret by"
-" default."""
+"""What clusters are started from: versions agree, Ray takes the files, nothing is open by default."""
 
 from __future__ import annotations
 

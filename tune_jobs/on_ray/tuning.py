@@ -16,15 +16,17 @@ from ray.tune import Callback, PlacementGroupFactory, RunConfig, TuneConfig, Tun
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.bridge import Bridge, DriverOnly, StudyScheduler, StudySearcher, StudyStopper
+from tune_jobs.on_ray.gpu_measure import measure_share
 from tune_jobs.on_ray.gpu_share import Shares
 from tune_jobs.on_ray.metrics import StudyMetrics
 from tune_jobs.on_ray.room import Room, Share, has_gpus
 from tune_jobs.on_ray.row_tap import RowTap
-from tune_jobs.on_ray.settings import ProgressListener, RunSettings
+from tune_jobs.on_ray.settings import AUTO, ProgressListener, RunSettings
 from tune_jobs.on_ray.trainable import build_payload, build_trainable
 from tune_jobs.session import Session
 from tune_jobs.store.files import absolute
 from tune_jobs.store_probe import StoreProbe
+from tune_jobs.study import Study
 from tune_jobs.user_code import UserCode
 
 PROGRESS_PERIOD_S = 0.25
@@ -50,7 +52,7 @@ def fit_session(
     Raises:
         EmlError: what the session raised; Tune has ended in order by then.
     """
-    share = Share(cpus=settings.cpus_per_trial, gpus=_gpus_per_trial(settings))
+    share = Share(cpus=settings.cpus_per_trial, gpus=_gpus_per_trial(session.study, code, settings))
     room = Room(share, wanted=settings.workers)
     room.require()
     shares = Shares(share.gpus, tap.rows)
@@ -121,11 +123,14 @@ class _Ticker(DriverOnly, Callback):
             self._on_progress(progress)
 
 
-def _gpus_per_trial(settings: RunSettings) -> float:
+def _gpus_per_trial(study: Study, code: UserCode | None, settings: RunSettings) -> float:
     if settings.device == "cpu":
         return 0.0
+    if settings.gpus_per_trial == AUTO:
+        Room(Share(cpus=settings.cpus_per_trial, gpus=1.0), wanted=1).require()
+        return measure_share(study, code, settings)
     if settings.gpus_per_trial is not None:
-        wanted = settings.gpus_per_trial
+        wanted = float(settings.gpus_per_trial)
     else:
         wanted = 1.0 if settings.device == "cuda" or has_gpus() else 0.0
     if settings.device == "cuda" and wanted == 0:
