@@ -15,7 +15,7 @@ from tune_jobs.search.history import History
 from tune_jobs.search.sampler import build_sampler
 from tune_jobs.study import SamplerName, Study
 
-NUM_DRAWN = 256
+NUM_DRAWN = 128
 
 
 def largest_candidate(study: Study, *, drawn: int = NUM_DRAWN) -> Recipe:

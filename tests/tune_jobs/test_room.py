@@ -88,13 +88,13 @@ def test_largest_candidate_is_within_the_limits_and_has_the_largest_batch() -> N
     from tune_jobs.feasible import count_cost
 
     study = SHIPPED["digits-mobilenet"]()
-    recipe = largest_candidate(study)
+    recipe = largest_candidate(study, drawn=40)
     assert isinstance(recipe, Recipe)
     assert study.limits.max_macs is not None
     assert count_cost(recipe).macs <= study.limits.max_macs
     few = largest_candidate(study, drawn=8)
     assert count_cost(recipe).activations >= count_cost(few).activations
-    assert largest_candidate(SHIPPED["digits-recipes"]()).batch_size == 128
+    assert largest_candidate(SHIPPED["digits-recipes"](), drawn=40).batch_size == 128
 
 
 def test_step_memory_is_measured_and_the_choice_follows() -> None:
