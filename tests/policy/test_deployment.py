@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import tomllib
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +132,44 @@ def test_board_asks_for_the_series_that_the_driver_sets() -> None:
         "timeseries"
     }
     assert len(CLASSES) <= 10  # labels are few
+
+
+@pytest.fixture
+def container(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the image's entrypoint with a `ray` and a `python` that say what they were asked."""
+    for name in ("ray", "python"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" "mode=$RAY_AUTH_MODE"\n')
+        (tmp_path / name).chmod(0o755)
+
+    def start(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path), **variables}
+        entrypoint = [str(ROOT / "docker" / "entrypoint.sh"), *words]
+        return subprocess.run(entrypoint, env=environment, capture_output=True, text=True, check=False)
+
+    return start
+
+
+def test_container_starts_no_node_without_a_token(
+    container: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    for word in ("head", "worker"):
+        done = container(word)
+        assert done.returncode == 2
+        assert "no token: give RAY_AUTH_TOKEN_PATH" in done.stderr
+        assert done.stdout == ""
+
+
+def test_container_is_a_head_a_worker_or_a_search(
+    container: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    token = {"RAY_AUTH_TOKEN": "0" * 64}
+    head = container("head", **token, NUM_CPUS="0")
+    assert head.stdout.startswith("ray start --head --port=6379 --dashboard-host=127.0.0.1 ")
+    assert head.stdout.endswith(" --num-cpus=0 mode=token\n")
+    worker = container("worker", **token, HEAD_ADDRESS="10.0.0.5:6379", NUM_GPUS="4")
+    assert worker.stdout.startswith("ray start --address=10.0.0.5:6379 --block ")
+    assert "--num-gpus=4" in worker.stdout
+    assert container("local").stdout == "python -m tune_jobs run digits-recipes mode=token\n"
+    assert container("local", "list").stdout == "python -m tune_jobs list mode=token\n"
+    assert container("echo", "a b").stdout == "a b\n"
+    assert all("0" * 64 not in done.stdout + done.stderr for done in (head, worker))

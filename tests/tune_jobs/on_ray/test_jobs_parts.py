@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import zipfile
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.cli import run
-from tune_jobs.errors import TuneJobsError
+from tune_jobs.errors import JobError, TuneJobsError
 from tune_jobs.inside_job import JOB_CONFIG, job_id, require_lasting_store
 from tune_jobs.on_ray.authentication import MODE, TOKEN, TOKEN_PATH, show_token_if_any
 from tune_jobs.on_ray.reaching import jobs_url, require_listener
@@ -163,18 +164,56 @@ def test_address_where_nobody_listens_is_refused_at_once() -> None:
     require_listener("auto")
 
 
-def test_dashboard_without_a_scheme_is_recognised() -> None:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(401)
-            self.end_headers()
+@pytest.fixture
+def dashboard() -> Iterator[Callable[[int, dict[str, object]], str]]:
+    """Starts an HTTP server that answers everything alike; returns its HOST:PORT."""
+    servers: list[HTTPServer] = []
 
-        def log_message(self, *args: object) -> None:
-            """Silent."""
+    def start(status: int, answer: dict[str, object]) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(json.dumps(answer).encode())
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+            def log_message(self, *args: object) -> None:
+                """Silent."""
+
+        server = HTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"127.0.0.1:{server.server_port}"
-        assert jobs_url(address) == f"http://{address}"
+        servers.append(server)
+        return f"127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
         server.shutdown()
+        server.server_close()
+
+
+def test_dashboard_without_a_scheme_is_recognised(dashboard: Callable[..., str]) -> None:
+    address = dashboard(401, {})
+    assert jobs_url(address) == f"http://{address}"
     assert jobs_url("http://head:8265") == "http://head:8265"
+
+
+def test_cluster_of_another_ray_is_refused_before_anything_is_sent(
+    dashboard: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tune_jobs.on_ray.jobs import Jobs, Submission
+
+    address = dashboard(200, {"version": "4", "ray_version": "2.50.1"})
+    monkeypatch.setenv("RAY_ADDRESS", "10.255.255.1:6379")  # what was asked for goes before it
+    jobs = Jobs(address)
+    submission = Submission(study="one", store="/shared", words=("run", "one"), folder=tmp_path)
+    with pytest.raises(JobError, match=r"runs Ray 2\.50\.1, and this is written for Ray 2\.60"):
+        jobs.submit(submission)
+
+
+def test_what_ray_says_of_a_cluster_is_put_into_words() -> None:
+    from tune_jobs.on_ray.connect import _describe
+
+    mismatch = RuntimeError("Version mismatch: The cluster was started with: Ray: 2.50.1 Python: 3.12.1")
+    assert "of another Ray or Python than this process" in _describe("10.0.0.5:6379", mismatch)
+    closed = ConnectionError("Failed to connect to Ray cluster at 10.0.0.5:6379")
+    assert "most likely the token is missing or wrong" in _describe("10.0.0.5:6379", closed)
+    assert _describe(None, RuntimeError("no memory")) == "Ray on this machine did not start: no memory"
