@@ -19,7 +19,11 @@ from ray_nodes import RAY, kill_tree
 from tune_jobs import TrialStore
 from tune_jobs.errors import StoreError
 
-pytestmark = [pytest.mark.ray, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.timeout(600),  # a minute and a half of work, on a machine that may have much else to do
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+]
 
 EPOCHS = 20
 OPTIONS = [
