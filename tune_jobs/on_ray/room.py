@@ -114,6 +114,8 @@ class Room:
         if time.monotonic() - self._looked_at >= LOOK_PERIOD_S:
             self._looked_at = time.monotonic()
             room = count_room(self.share, living_nodes())
+            if not room and self._workers:
+                LOG.warning("no node has room for a trial any more; waiting for one")
             self._workers = room if self._wanted is None else min(room, self._wanted)
             aim = room + 1 if self._wanted is None else self._wanted
             self._ask(max(0, min(aim, left) - room))
