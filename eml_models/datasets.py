@@ -26,6 +26,7 @@ from eml_models.errors import (
     UnknownNameError,
     raise_if_any,
 )
+from eml_models.folder_lock import one_at_a_time
 from eml_models.raw_data import RawDataset, as_arrays, find_problems, fingerprint
 
 __all__ = [
@@ -206,7 +207,9 @@ def require_dataset(name: str, *, data_dir: str | Path | None = None, download: 
     if not _missing_files(spec, folder):
         return
     if download:
-        _read(spec, folder, download=True)
+        with one_at_a_time(folder, name):
+            if _missing_files(spec, folder):  # still: another process may have fetched it meanwhile
+                _read(spec, folder, download=True)
     missing = _missing_files(spec, folder)
     if missing:
         shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")

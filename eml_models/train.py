@@ -165,6 +165,15 @@ class Fit(Iterator[EpochReport]):
             peak_memory_bytes=peak_memory_bytes(self.device),
         )
 
+    def try_steps(self) -> None:
+        """Train two batches and validate, to see what that takes; the training is no longer its recipe's."""
+        with seeded(self._seed("tried"), self.device), cudnn_benchmark(self.device):
+            self.module.train()
+            images, labels = next(self._iter_blocks())[0]
+            for _ in range(2):  # the optimizer's state comes with the first
+                self._step(images, labels)
+            self._validate()
+
     def snapshot(self) -> Snapshot:
         """The state after the epochs done, a copy that further training does not change."""
         return Snapshot(

@@ -22,12 +22,13 @@ class Failure(StrEnum):
     DIVERGED = "diverged"
     RAISED = "raised"
     OUT_OF_MEMORY = "out of memory"
+    OUT_OF_SHARE = "out of its share of GPU memory"
     CRASHED = "crashed"
     HUNG = "hung"
 
 
-TRIED_AGAIN = frozenset({Failure.CRASHED, Failure.HUNG})
-"""Failures that may lie with the worker and not with the trial."""
+TRIED_AGAIN = frozenset({Failure.CRASHED, Failure.HUNG, Failure.OUT_OF_SHARE})
+"""Failures that may lie with the worker and not with the trial, or that a larger share cures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerInfo:
-    """Where an attempt runs and with what."""
+    """Where an attempt runs and with what; with a failure also the most memory that it took."""
 
     node: str | None = None
     hostname: str | None = None
@@ -51,6 +52,7 @@ class WorkerInfo:
     torch_version: str | None = None
     data_fingerprint: str | None = None
     resumed_from_epoch: int = 0
+    peak_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,3 +125,4 @@ class LiveAttempt:
     worker: WorkerInfo = field(default_factory=WorkerInfo)
     last_epoch: int = 0
     elapsed_s: float = 0.0
+    peak_memory_bytes: int | None = None

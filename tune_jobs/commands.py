@@ -30,7 +30,6 @@ SETTING_OPTIONS = (
     "store",
     "workers",
     "cpus_per_trial",
-    "gpus_per_trial",
     "device",
     "data_dir",
     "download",
@@ -67,6 +66,7 @@ def build_settings(options: Mapping[str, Any], points: tuple[Params, ...] = ()) 
     return RunSettings(
         max_checkpoint_bytes=None if gigabytes is None else int(gigabytes * 1e9),
         points=points,
+        gpus_per_trial=_parse_gpus(options["gpus_per_trial"]),
         **{name: options[name] for name in SETTING_OPTIONS if name in options},
     )
 
@@ -223,6 +223,14 @@ def _parse_limit(name: str, text: str | None, dataset: str) -> int | None:
         return parse_count(text) if name == "max_parameters" else parse_macs(text, dataset)
     except InvalidValueError as error:
         raise InvalidValueError(f"--{name.replace('_', '-')} {error}") from error
+
+
+def _parse_gpus(text: str | None) -> float | str | None:
+    """A number, or what is none, for `RunSettings` to judge."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
 
 
 def _parse_assignment(text: str) -> tuple[str, Any]:

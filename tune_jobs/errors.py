@@ -12,6 +12,7 @@
         │   ├── StoreLockedError          another living writer holds the study
         │   └── StoreCorruptError         a file of the store is damaged; names it
     │       └── SegmentGoneError      it was there and is gone: a compaction or deletion; reading again helps
+        ├── JobError                      a cluster's Jobs API did not answer, or refused
         └── RunFailedError                the search could not go on
 
 The command line shows the message without a traceback and exits with `exit_code(error)`.
@@ -52,6 +53,10 @@ class StoreCorruptError(StoreError):
 
 class SegmentGoneError(StoreCorruptError):
     """A published file went between listing and reading it; a reader looks again."""
+
+
+class JobError(TuneJobsError):
+    """The Jobs API of a cluster did not answer, refused us, or has no such job."""
 
 
 class RunFailedError(TuneJobsError):

@@ -127,7 +127,9 @@ class RowBuilder:
 
     def attempt_ended(self, live: LiveAttempt, how: str) -> EventRow:
         """An attempt is over; `duration_s` is how long it held its resources."""
-        detail = {"how": how, "train_s": live.elapsed_s, "epochs": live.last_epoch}
+        detail: dict[str, object] = {"how": how, "train_s": live.elapsed_s, "epochs": live.last_epoch}
+        if live.peak_memory_bytes:
+            detail["peak_memory_bytes"] = live.peak_memory_bytes
         return self._of_attempt(live, EventKind.ATTEMPT_ENDED, detail)
 
     def session_event(
@@ -182,7 +184,7 @@ class RowBuilder:
             activations=live.cost.activations,
             traffic_bytes=live.cost.traffic_bytes,
             peak_memory_bytes=max(
-                (r.peak_memory_bytes for r in reports if r.peak_memory_bytes), default=None
+                filter(None, (live.peak_memory_bytes, *(r.peak_memory_bytes for r in reports))), default=None
             ),
             train_s=(last.elapsed_s or 0.0) if last else 0.0,
             wall_s=(now - record.first_started_at).total_seconds(),

@@ -140,6 +140,11 @@ class Session:
         """The trials that workers hold."""
         return tuple(self._live)
 
+    @property
+    def num_left(self) -> int:
+        """Trials that have not ended and are still to be trained, those in hand included."""
+        return max(0, self.study.trials - self.history.num_trained)
+
     def next_attempt(self) -> Attempt | None:
         """The next attempt to train, already in the store; None if there is none to hand out now.
 
@@ -275,6 +280,7 @@ class Session:
             RunFailedError: too many trials failed one after the other; divergence does not count.
         """
         live = self._live[number]
+        live.peak_memory_bytes = worker.peak_memory_bytes
         rows: list[Row] = self._began(live, worker)
         reason = f"{failure} in attempt {live.attempt.attempt}: {first_line(error)}"
         again = failure in TRIED_AGAIN and live.attempt.attempt < self.settings.max_attempts

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ class Cluster:
     """A head without CPUs and some nodes."""
 
     temp: str
+    environment: Mapping[str, str] = field(default_factory=lambda: ENVIRONMENT)
     port: int = 0
     head: subprocess.Popen[bytes] | None = None
     nodes: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -40,8 +41,8 @@ class Cluster:
         words = ["--head", f"--port={self.port}", "--num-cpus=0", f"--temp-dir={self.temp}"]
         self.head = self._start([*words, "--include-dashboard=false"], agent)
 
-    def add_node(self, *, cpus: int = 1) -> subprocess.Popen[bytes]:
-        node = self._start([f"--address={self.address}", f"--num-cpus={cpus}"], free_ports(3))
+    def add_node(self, *words: str, cpus: int = 1) -> subprocess.Popen[bytes]:
+        node = self._start([f"--address={self.address}", f"--num-cpus={cpus}", *words], free_ports(3))
         self.nodes.append(node)
         return node
 
@@ -51,7 +52,7 @@ class Cluster:
         words += [f"--object-store-memory={OBJECT_STORE_BYTES}", "--disable-usage-stats"]
         return subprocess.Popen(
             [str(RAY), "start", "--block", *words],
-            env=ENVIRONMENT,
+            env=self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -68,7 +69,10 @@ class Cluster:
         while time.monotonic() < deadline:
             words = [sys.executable, "-c", code]
             with suppress(subprocess.TimeoutExpired):
-                if subprocess.run(words, env=ENVIRONMENT, capture_output=True, timeout=30).returncode == 0:
+                if (
+                    subprocess.run(words, env=self.environment, capture_output=True, timeout=30).returncode
+                    == 0
+                ):
                     return
             time.sleep(0.5)
         raise AssertionError(f"the cluster did not get {cpus} CPUs within {seconds} s")

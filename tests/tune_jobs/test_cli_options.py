@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tune_jobs.cli import cli
 
+JOB_OPTIONS = {"--no-wait", "--working-dir"}
 OPTIONS = {
     "run": {
         "--address", "--checkpoint-period", "--cpus-per-trial", "--data-dir", "--dataset", "--device",
@@ -23,6 +24,9 @@ OPTIONS = {
     },
     "report": {"--by", "--format", "--store", "--top"},
     "latency": {"--address", "--batch-sizes", "--device", "--format", "--modes", "--store", "--threads"},
+    "status": {"--address", "--format"},
+    "logs": {"--address", "--follow"},
+    "stop": {"--address"},
     "list": {"--format", "--store"},
     "show": {"--audit", "--format", "--store", "--top"},
     "replay": {"--data-dir", "--device", "--format", "--store"},
@@ -31,6 +35,7 @@ OPTIONS = {
     "delete": {"--store", "--yes"},
     "query": {"--format", "--store"},
 }  # fmt: skip
+OPTIONS["submit"] = OPTIONS["run"] - {"--dry-run"} | JOB_OPTIONS
 
 
 def test_commands_have_exactly_these_options() -> None:

@@ -18,6 +18,8 @@ from ray.tune.search import Searcher
 
 from tune_jobs.attempt import Failure, WorkerInfo
 from tune_jobs.errors import RunFailedError
+from tune_jobs.on_ray.gpu_share import Shares
+from tune_jobs.on_ray.room import Room
 from tune_jobs.on_ray.trainable import ENDED, FAILURE, MESSAGE, REPORT, UNUSABLE
 from tune_jobs.session import Session
 from tune_jobs.trial import Decision
@@ -40,8 +42,11 @@ class Bridge:
         interrupted: set by a signal handler; the run ends in order.
     """
 
-    def __init__(self, session: Session, *, workers: int, trial_timeout_s: float | None = None) -> None:
-        self.session, self.workers, self.trial_timeout_s = session, workers, trial_timeout_s
+    def __init__(
+        self, session: Session, room: Room, shares: Shares, *, trial_timeout_s: float | None = None
+    ) -> None:
+        self.session, self.trial_timeout_s = session, trial_timeout_s
+        self._room, self._shares = room, shares
         self.error: Exception | None = None
         self.interrupted = False
         self._numbers: dict[str, int] = {}
@@ -55,7 +60,7 @@ class Bridge:
         """The config of the next attempt, `Searcher.FINISHED`, or None for not now."""
         if self.ending or self.session.finished:
             return Searcher.FINISHED
-        if len(self.session.live_numbers) >= self.workers:
+        if len(self.session.live_numbers) >= self._room.workers(self.session.num_left):
             return None
         attempt = self._guarded(self.session.next_attempt)
         if attempt is None:
@@ -66,6 +71,7 @@ class Bridge:
             "number": attempt.number,
             "attempt": attempt.attempt,
             "recipe": attempt.recipe.to_json(),
+            "gpus": self._shares.of(attempt.number),
         }
 
     def take_message(self, tune_id: str, result: Mapping[str, Any]) -> Decision:
@@ -91,11 +97,13 @@ class Bridge:
         if kind == REPORT:
             return self.session.record_report(number, message["metrics"], worker)
         if kind == FAILURE:
-            self.session.record_failure(number, Failure(message["failure"]), message["error"], worker=worker)
+            failure = Failure(message["failure"])
+            self._shares.note(number, failure)
+            self.session.record_failure(number, failure, message["error"], worker=worker)
         elif kind == ENDED:
             self.session.record_end(number, worker)
         elif kind == UNUSABLE:
-            raise RunFailedError(f"workers cannot train this study: {message['error']}")
+            raise RunFailedError(f"a worker cannot train this study: {message['error']}")
         return Decision.STOP
 
     def _guarded(self, action: Callable[[], T]) -> T | None:

@@ -7,7 +7,6 @@ removed: the store is the only memory.
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import signal
@@ -16,15 +15,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from eml_models.datasets import require_dataset
 from tune_jobs.attempt import Progress, Provenance, SessionSettings
 from tune_jobs.checkpoints import Checkpoints
-from tune_jobs.errors import TuneJobsError
+from tune_jobs.inside_job import job_id, require_lasting_store
+from tune_jobs.on_ray.connect import connected
+from tune_jobs.on_ray.row_tap import RowTap
 from tune_jobs.on_ray.settings import ProgressListener, RunSettings
 from tune_jobs.provenance import git_state
 from tune_jobs.reach import check_reachable
@@ -36,9 +36,6 @@ from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study import Study
 from tune_jobs.user_code import UserCode
 from tune_jobs.warm_start import read_source
-
-OBJECT_STORE_BYTES = 128 << 20
-"""Ray's object store of a local run: trials report small dictionaries and no objects."""
 
 SCRATCH = "tune-jobs-"
 """How the folders of Tune's own files begin."""
@@ -89,6 +86,8 @@ def run_study(
         RunFailedError: the search could not go on.
     """
     settings = settings or RunSettings()
+    if job_id() is not None:
+        require_lasting_store(settings.store)
     session_settings = _session_settings(study, settings)
     check_reachable(study)
     if not is_known(settings.store, study.name):
@@ -97,7 +96,8 @@ def run_study(
         StudyWriter.open(settings.store, study, versions=_versions()) as writer,
         _ending_signals() as signals,
     ):
-        session = Session(study, writer, writer.rows, settings=session_settings, provenance=_provenance())
+        tap = RowTap(writer, writer.rows)
+        session = Session(study, tap, writer.rows, settings=session_settings, provenance=_provenance())
         already_complete = session.finished
         if already_complete or session.limit_reached:
             session.close("finished")
@@ -113,7 +113,7 @@ def run_study(
             retention.tidy(session.history)
             on_progress(progress)
 
-        interrupted = _run_session(session, settings, code, signals, tick)
+        interrupted = _run_session(session, settings, code, signals, tap, tick)
         tick(session.progress())
         return _outcome(session, settings, interrupted=interrupted)
 
@@ -159,35 +159,39 @@ def _is_users_own(study: Study) -> bool:
 
 
 class _Signals:
-    """Whether SIGINT or SIGTERM arrived."""
+    """Whether SIGINT or SIGTERM arrived. A second one has the usual effect."""
 
     def __init__(self) -> None:
         self.arrived = False
+        self._usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._in_main_thread = threading.current_thread() is threading.main_thread()
 
-    def __call__(self, number: int, frame: FrameType | None) -> None:
+    def listen(self) -> None:
+        """Note the signals instead of dying of them; outside of the main thread Python cannot."""
+        if self._in_main_thread and not self.arrived:
+            for number in self._usual:
+                signal.signal(number, self._note)
+
+    def restore(self) -> None:
+        """Put back what the signals did before."""
+        if self._in_main_thread:
+            for number, handler in self._usual.items():
+                signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
         self.arrived = True
+        signal.signal(number, self._usual[signal.Signals(number)])
 
 
 @contextmanager
 def _ending_signals() -> Iterator[_Signals]:
-    """Note SIGINT and SIGTERM instead of dying of them; a second one has the usual effect."""
+    """SIGINT and SIGTERM are noted inside."""
     signals = _Signals()
-    if threading.current_thread() is not threading.main_thread():
-        yield signals
-        return
-    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def note(number: int, frame: FrameType | None) -> None:
-        signals(number, frame)
-        signal.signal(number, usual[signal.Signals(number)])
-
-    for number in usual:
-        signal.signal(number, note)
+    signals.listen()
     try:
         yield signals
     finally:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
+        signals.restore()
 
 
 def _run_session(
@@ -195,6 +199,7 @@ def _run_session(
     settings: RunSettings,
     code: UserCode | None,
     signals: _Signals,
+    tap: RowTap,
     on_progress: ProgressListener,
 ) -> bool:
     """Let Tune work until the session has finished; True if a signal ended it."""
@@ -205,8 +210,9 @@ def _run_session(
     how = "failed"
     scratch = make_scratch()
     try:
-        with _ray(settings):
-            interrupted = fit_session(session, settings, code, scratch, signals, on_progress)
+        with connected(settings):
+            signals.listen()  # again: Ray has set its own handler of SIGTERM, which exits at once
+            interrupted = fit_session(session, settings, code, scratch, signals, tap, on_progress)
         how = "interrupted" if interrupted else "finished"
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -234,38 +240,17 @@ def _lives(pid: int) -> bool:
     return True
 
 
-@contextmanager
-def _ray(settings: RunSettings) -> Iterator[None]:
-    """A Ray of our own on this machine, or the cluster at the address; one that already runs here is used."""
-    import ray
-
-    if ray.is_initialized():
-        yield
-        return
-    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if settings.address is None:
-        workers = settings.workers or max(1, (os.cpu_count() or 1) // settings.cpus_per_trial)
-        options |= {
-            "address": "local",
-            "num_cpus": workers * settings.cpus_per_trial,
-            "object_store_memory": OBJECT_STORE_BYTES,
-            "include_dashboard": False,
-        }
-    else:
-        options["address"] = settings.address
-    try:
-        ray.init(**options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        where = settings.address or "this machine"
-        raise TuneJobsError(f"Ray on {where} did not start or answer: {error}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
 def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("tune-jobs", "ray", "optuna", "torch", "pyarrow")}
+    names = ("tune-jobs", "ray", "optuna", "torch", "pyarrow")
+    return {name: found for name in names if (found := _version(name))}
+
+
+def _version(name: str) -> str | None:
+    """None for our own package in a job's folder: it is there as files and not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def _provenance() -> Provenance:

@@ -9,6 +9,9 @@ from eml_models.errors import raise_if_any
 from tune_jobs.attempt import Progress
 from tune_jobs.space import Params
 
+AUTO = "auto"
+"""As `gpus_per_trial`: measure."""
+
 ProgressListener = Callable[[Progress], None]
 
 
@@ -19,7 +22,8 @@ class RunSettings:
     Attributes:
         workers: trials at a time; None for as many as the resources allow.
         cpus_per_trial: CPU cores of a trial, a whole number; also its number of threads.
-        gpus_per_trial: GPUs of a trial: a fraction up to 1, or a whole number; None for 1 if there is one.
+        gpus_per_trial: GPUs of a trial: a fraction up to 1, or a whole number; ``auto`` for the share that a
+            measured step of the largest candidate needs; None for 1 if there is one.
         device: ``auto``, ``cpu`` or ``cuda``.
         address: a running cluster's address; None for a Ray of its own on this machine.
         max_failures: crashes of its worker that a trial survives.
@@ -37,7 +41,7 @@ class RunSettings:
     store: str = "trials"
     workers: int | None = None
     cpus_per_trial: int = 1
-    gpus_per_trial: float | None = None
+    gpus_per_trial: float | str | None = None
     device: str = "auto"
     data_dir: str | None = None
     download: bool = False
@@ -60,12 +64,15 @@ class RunSettings:
         if self.cpus_per_trial < 1:
             problems.append(f"cpus_per_trial must be at least 1, got {self.cpus_per_trial}")
         gpus = self.gpus_per_trial
-        if gpus is not None and (gpus < 0 or (gpus > 1 and gpus != int(gpus))):
+        if isinstance(gpus, str):
+            if gpus != AUTO:
+                problems.append(f"gpus_per_trial must be a number or {AUTO}, got {gpus!r}")
+        elif gpus is not None and not (0 <= gpus <= 1 or gpus == gpus // 1 > 0):
             problems.append(f"gpus_per_trial must be a fraction up to 1 or a whole number, got {gpus:g}")
         if self.device not in ("auto", "cpu", "cuda"):
             problems.append(f"device must be auto, cpu or cuda, got {self.device!r}")
         if self.device == "cpu" and gpus:
-            problems.append(f"device cpu takes no GPUs, got gpus_per_trial={gpus:g}")
+            problems.append(f"device cpu takes no GPUs, got gpus_per_trial={gpus}")
         if self.max_failures < 0:
             problems.append(f"max_failures must be at least 0, got {self.max_failures}")
         if self.max_failed_in_a_row < 1:

@@ -28,8 +28,11 @@ from eml_models.recipe import Recipe
 from eml_models.registry import ModelFamily, custom_models, register_model
 from tune_jobs.attempt import Failure
 from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.errors import TuneJobsError
+from tune_jobs.on_ray.gpu_share import hold_to_share
 from tune_jobs.rows import REPORT_COLUMNS
 from tune_jobs.saving import Saving
+from tune_jobs.store_probe import StoreProbe
 from tune_jobs.study import METRICS, Study
 from tune_jobs.user_code import UserCode
 
@@ -54,6 +57,7 @@ class Payload:
         threads: CPU threads a trial may use.
         device: ``cpu`` or ``cuda``.
         checkpoint_period_s: training time after which a trial is saved again.
+        probe: by which a worker knows the driver's store.
         trial_timeout_s: time without a report after which the worker ends itself; None for ever.
     """
 
@@ -66,6 +70,7 @@ class Payload:
     download: bool
     checkpoints: Checkpoints
     checkpoint_period_s: float
+    probe: StoreProbe
     trial_timeout_s: float | None = None
 
 
@@ -78,7 +83,8 @@ def build_payload(study: Study, code: UserCode | None, **settings: Any) -> Paylo
 
 
 def build_trainable(payload: Payload) -> Callable[[dict[str, Any]], None]:
-    """A function trainable for `ray.tune`; its config holds ``recipe`` (JSON) and the attempt's names."""
+    """A function trainable for `ray.tune`; its config holds ``recipe`` (JSON), ``gpus`` and the attempt's
+    names."""
 
     def train_trial(config: dict[str, Any]) -> None:
         for message in while_watched(iter_messages(payload, config), payload.trial_timeout_s):
@@ -113,8 +119,10 @@ def iter_messages(payload: Payload, config: Mapping[str, Any]) -> Iterator[dict[
     """
     worker: dict[str, Any] = {}
     try:
-        worker |= _describe_worker(payload.device)
-        _prepare(payload)
+        worker |= _describe_place()
+        _check_store(payload.probe)
+        _prepare(payload, config["gpus"])
+        worker["device"] = _describe_device(payload.device)
         fit: Callable[..., Iterable[Any]] = cloudpickle.loads(payload.fit)
         recipe = Recipe.from_json(config["recipe"])
         saving = _saving_of(payload, config, recipe)
@@ -132,7 +140,8 @@ def iter_messages(payload: Payload, config: Mapping[str, Any]) -> Iterator[dict[
             saving.after_report(training)
         yield {"kind": ENDED, "worker": worker}
     except Exception as error:  # whatever training raises is that trial's failure, not the worker's
-        yield {**_describe_failure(error), "worker": worker}
+        worker["peak_memory_bytes"] = _peak_memory_bytes(payload.device)
+        yield {**_describe_failure(error, config["gpus"]), "worker": worker}
 
 
 def _saving_of(payload: Payload, config: Mapping[str, Any], recipe: Recipe) -> Saving:
@@ -145,22 +154,26 @@ def _saving_of(payload: Payload, config: Mapping[str, Any], recipe: Recipe) -> S
     )
 
 
-def _prepare(payload: Payload) -> None:
+@cache
+def _describe_place() -> Mapping[str, Any]:
+    """Where this process runs; asked for once."""
+    return {"node": ray.util.get_node_ip_address(), "hostname": socket.gethostname()}
+
+
+@cache
+def _check_store(probe: StoreProbe) -> None:
+    """Once a process: the store is what the driver sees, and may be written to."""
+    probe.check()
+
+
+def _prepare(payload: Payload, gpus: float) -> None:
     _set_num_threads(payload.threads)
     if payload.code is not None:
         payload.code.load()
     models, datasets = cloudpickle.loads(payload.registered)
     _register(models, datasets)
-
-
-@cache
-def _describe_worker(device: str) -> Mapping[str, Any]:
-    """Where this process runs; asked for once."""
-    return {
-        "node": ray.util.get_node_ip_address(),
-        "hostname": socket.gethostname(),
-        "device": _describe_device(device),
-    }
+    if gpus:
+        hold_to_share(gpus)  # each time: a reused process may have held another share before
 
 
 def _set_num_threads(threads: int) -> None:
@@ -216,17 +229,28 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float) else str(value)
 
 
-def _describe_failure(error: Exception) -> dict[str, Any]:
-    if isinstance(error, DatasetMissingError):
+def _peak_memory_bytes(device: str) -> int | None:
+    """The most memory that a failed attempt took, if torch was there to tell."""
+    if "torch" not in sys.modules:
+        return None
+    import torch
+
+    from eml_models.device_state import peak_memory_bytes
+
+    return peak_memory_bytes(torch.device(device)) if device == "cpu" or torch.cuda.is_available() else None
+
+
+def _describe_failure(error: Exception, gpus: float) -> dict[str, Any]:
+    if isinstance(error, DatasetMissingError | TuneJobsError):  # of this machine, not of the trial
         return {"kind": UNUSABLE, "error": str(error)}
     lines = "".join(traceback.format_exception(error)).strip().splitlines()
     text = "\n".join([f"{type(error).__name__}: {error}", *lines[-TRACEBACK_LINES:]])
-    return {"kind": FAILURE, "failure": str(_failure_kind(error)), "error": text}
+    return {"kind": FAILURE, "failure": str(_failure_kind(error, gpus)), "error": text}
 
 
-def _failure_kind(error: Exception) -> Failure:
+def _failure_kind(error: Exception, gpus: float) -> Failure:
     if isinstance(error, DivergedError):
         return Failure.DIVERGED
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return Failure.OUT_OF_MEMORY
-    return Failure.RAISED
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, told without importing it
+        return Failure.OUT_OF_SHARE if 0 < gpus < 1 else Failure.OUT_OF_MEMORY
+    return Failure.OUT_OF_MEMORY if isinstance(error, MemoryError) else Failure.RAISED

@@ -10,17 +10,23 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
-import ray
 from ray import tune
-from ray.tune import Callback, RunConfig, TuneConfig, Tuner
+from ray.tune import Callback, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
 
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.bridge import Bridge, DriverOnly, StudyScheduler, StudySearcher, StudyStopper
-from tune_jobs.on_ray.settings import ProgressListener, RunSettings
+from tune_jobs.on_ray.gpu_measure import measure_share
+from tune_jobs.on_ray.gpu_share import Shares
+from tune_jobs.on_ray.metrics import StudyMetrics
+from tune_jobs.on_ray.room import Room, Share, has_gpus
+from tune_jobs.on_ray.row_tap import RowTap
+from tune_jobs.on_ray.settings import AUTO, ProgressListener, RunSettings
 from tune_jobs.on_ray.trainable import build_payload, build_trainable
 from tune_jobs.session import Session
 from tune_jobs.store.files import absolute
+from tune_jobs.store_probe import StoreProbe
+from tune_jobs.study import Study
 from tune_jobs.user_code import UserCode
 
 PROGRESS_PERIOD_S = 0.25
@@ -38,6 +44,7 @@ def fit_session(
     code: UserCode | None,
     scratch: Path,
     signals: EndingSignals,
+    tap: RowTap,
     on_progress: ProgressListener,
 ) -> bool:
     """Let Tune schedule the session's attempts until it has finished; True if a signal ended it.
@@ -45,21 +52,27 @@ def fit_session(
     Raises:
         EmlError: what the session raised; Tune has ended in order by then.
     """
-    gpus = _gpus_per_trial(settings)
-    bridge = Bridge(session, workers=_num_workers(settings, gpus), trial_timeout_s=settings.trial_timeout_s)
-    checkpoints = Checkpoints(store=absolute(settings.store), study=session.study.name)
+    share = Share(cpus=settings.cpus_per_trial, gpus=_gpus_per_trial(session.study, code, settings))
+    room = Room(share, wanted=settings.workers)
+    room.require()
+    shares = Shares(share.gpus, tap.rows)
+    bridge = Bridge(session, room, shares, trial_timeout_s=settings.trial_timeout_s)
+    probe = StoreProbe.leave(absolute(settings.store))
     payload = build_payload(
         session.study,
         code,
         threads=settings.cpus_per_trial,
-        device="cuda" if gpus else "cpu",
+        device="cuda" if share.gpus else "cpu",
         data_dir=settings.data_dir,
         download=settings.download,
-        checkpoints=checkpoints,
+        checkpoints=Checkpoints(store=absolute(settings.store), study=session.study.name),
         checkpoint_period_s=settings.checkpoint_period_s,
         trial_timeout_s=settings.trial_timeout_s,
+        probe=probe,
     )
-    trainable = tune.with_resources(build_trainable(payload), {"cpu": settings.cpus_per_trial, "gpu": gpus})
+    trainable = tune.with_resources(
+        build_trainable(payload), lambda config: _place(Share(cpus=share.cpus, gpus=config["gpus"]))
+    )
     name = session.study.name  # Tune pickles what its options refer to
     tuner = Tuner(
         trainable,
@@ -75,22 +88,29 @@ def fit_session(
             name=name,
             storage_path=str(scratch),
             stop=StudyStopper(bridge),
-            callbacks=[_Ticker(bridge, signals, on_progress)],
+            callbacks=[_Ticker(bridge, signals, StudyMetrics(name, tap), on_progress)],
             verbose=0,
         ),
     )
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    tuner.fit()
+    try:
+        tuner.fit()
+    finally:
+        room.close()
+        probe.remove()
     if bridge.error is not None:
         raise bridge.error
     return bridge.interrupted
 
 
 class _Ticker(DriverOnly, Callback):
-    """Passes signals to the bridge and progress to its listener, between two steps of Tune."""
+    """Passes signals to the bridge and progress to its listeners, between two steps of Tune."""
 
-    def __init__(self, bridge: Bridge, signals: EndingSignals, on_progress: ProgressListener) -> None:
-        self._bridge, self._signals, self._on_progress = bridge, signals, on_progress
+    def __init__(
+        self, bridge: Bridge, signals: EndingSignals, metrics: StudyMetrics, on_progress: ProgressListener
+    ) -> None:
+        self._bridge, self._signals = bridge, signals
+        self._metrics, self._on_progress = metrics, on_progress
         self._next_at = 0.0
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
@@ -98,31 +118,26 @@ class _Ticker(DriverOnly, Callback):
             self._bridge.interrupted = True
         if (now := time.monotonic()) >= self._next_at:
             self._next_at = now + PROGRESS_PERIOD_S
-            self._on_progress(self._bridge.session.progress())
+            progress = self._bridge.session.progress()
+            self._metrics.update(progress)
+            self._on_progress(progress)
 
 
-def _gpus_per_trial(settings: RunSettings) -> float:
+def _gpus_per_trial(study: Study, code: UserCode | None, settings: RunSettings) -> float:
     if settings.device == "cpu":
         return 0.0
-    available = float(ray.cluster_resources().get("GPU", 0.0))
-    wanted = settings.gpus_per_trial if settings.gpus_per_trial is not None else min(1.0, available)
+    if settings.gpus_per_trial == AUTO:
+        Room(Share(cpus=settings.cpus_per_trial, gpus=1.0), wanted=1).require()
+        return measure_share(study, code, settings)
+    if settings.gpus_per_trial is not None:
+        wanted = float(settings.gpus_per_trial)
+    else:
+        wanted = 1.0 if settings.device == "cuda" or has_gpus() else 0.0
     if settings.device == "cuda" and wanted == 0:
-        raise TuneJobsError(
-            "device cuda needs a GPU, and Ray sees none; use --device cpu or a cluster with GPUs"
-        )
-    if wanted > available:
-        raise TuneJobsError(f"gpus_per_trial is {wanted:g}, and Ray sees {available:g} GPUs in all")
+        raise TuneJobsError("device cuda needs a GPU, and gpus_per_trial is 0; use --device cpu")
     return wanted
 
 
-def _num_workers(settings: RunSettings, gpus: float) -> int:
-    resources = ray.cluster_resources()
-    most = int(resources.get("CPU", 1) // settings.cpus_per_trial)
-    if gpus:
-        most = min(most, int(resources["GPU"] / gpus))
-    if most < 1:
-        raise TuneJobsError(
-            f"a trial needs {settings.cpus_per_trial} CPUs, and Ray sees {resources.get('CPU', 0):g};"
-            " lower --cpus-per-trial"
-        )
-    return min(settings.workers or most, most)
+def _place(share: Share) -> PlacementGroupFactory:
+    """What Tune asks Ray for: one bundle, on one node."""
+    return PlacementGroupFactory([share.resources()])

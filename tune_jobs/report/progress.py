@@ -1,14 +1,73 @@
-"""The live line of a run on a terminal. On anything else it is silent."""
+"""How far a run is, on stderr: one live line on a terminal, lines to follow in a job's log, else silence.
+
+A job's log is read with `logs --follow` and in the dashboard, where a line that redraws itself becomes
+hundreds: there a line is written when something has happened, and otherwise now and then.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from tune_jobs.attempt import Progress
+from tune_jobs.inside_job import job_id
 from tune_jobs.on_ray.settings import ProgressListener
 from tune_jobs.report.tables import format_value
+
+LINE_PERIOD_S = 30.0
+"""A line this long after the last one, if nothing worth a line has happened."""
+
+LINE_GAP_S = 2.0
+"""No two lines are closer than this; what happened in between is in the next."""
+
+NUM_MILESTONES = 10
+"""Lines that the trials that ended are worth, beside those for what is new."""
+
+
+@contextmanager
+def show_progress() -> Iterator[ProgressListener]:
+    """A listener that shows what suits stderr while the block runs."""
+    if job_id() is not None and not sys.stderr.isatty():
+        yield LogLines(lambda line: print(line, file=sys.stderr, flush=True))
+    else:
+        with progress_line() as on_progress:
+            yield on_progress
+
+
+class LogLines:
+    """A listener that writes a line at each milestone, and one every half minute.
+
+    Milestones: the first trial has begun, a new best, another failure, another tenth of the trials, the last.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        *,
+        elapsed: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._write, self._elapsed, self._now = write, elapsed, now
+        self._written_at: float | None = None
+        self._seen: tuple[object, ...] = ()
+
+    def __call__(self, progress: Progress) -> None:
+        at, seen = self._elapsed(), _milestone(progress)
+        since = float("inf") if self._written_at is None else at - self._written_at
+        last = progress.trained >= progress.target and progress.running == 0 and seen != self._seen
+        if last or since >= LINE_PERIOD_S or (seen != self._seen and since >= LINE_GAP_S):
+            self._written_at, self._seen = at, seen
+            self._write(f"{self._now():%H:%M:%S} {describe(progress)}")
+
+
+def _milestone(progress: Progress) -> tuple[object, ...]:
+    """What a line is worth writing for, if it differs from the last line's."""
+    tenths = NUM_MILESTONES * progress.trained // progress.target
+    began = progress.running > 0 or progress.trained > 0
+    return began, tenths, progress.failed, progress.best
 
 
 @contextmanager

@@ -186,7 +186,8 @@ def is_gone(holder: Mapping[str, object]) -> bool:
 
 def describe_holder(holder: Mapping[str, object]) -> str:
     """Who holds a lock, in words."""
-    return f"process {holder.get('pid')} on {holder.get('host')} since {holder.get('since')}"
+    job = f" (job {holder['job']})" if holder.get("job") else ""
+    return f"process {holder.get('pid')} on {holder.get('host')}{job} since {holder.get('since')}"
 
 
 def _machine() -> str:

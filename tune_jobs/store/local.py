@@ -227,8 +227,9 @@ def _way_out(error: OSError) -> str:
 def _describe_holder(text: bytes) -> str:
     try:
         holder = json.loads(text)
-        return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
-    except (ValueError, KeyError, TypeError):
+        job = f" (job {holder['job']})" if holder.get("job") else ""
+        return f"process {holder['pid']} on {holder['host']}{job} since {holder['since']}"
+    except (ValueError, KeyError, TypeError, AttributeError):
         return "another process"
 
 

@@ -29,6 +29,7 @@ from typing import Any, Self, TypeVar
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.errors import StoreError
+from tune_jobs.inside_job import job_id
 from tune_jobs.store.batches import Batch, PublishPolicy
 from tune_jobs.store.convert import as_plain
 from tune_jobs.store.definitions import create_or_check
@@ -118,6 +119,7 @@ class StudyWriter:
         holder = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
+            "job": job_id(),
             "since": now.isoformat(timespec="seconds"),
         }
         bring_up_to_date(files, scratch=scratch_folder(study.name), holder=holder)

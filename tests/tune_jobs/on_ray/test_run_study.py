@@ -12,8 +12,10 @@ import pytest
 from ray_studies import bad_study, curve_study
 
 from tune_jobs import RunFailedError, RunSettings, StudyChangedError, TrialStore, run_study
+from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.runner import make_scratch
 from tune_jobs.space import Choice, Space
+from tune_jobs.store_probe import StoreProbe
 from tune_jobs.study import SamplerName, Study
 from tune_jobs.user_code import UserCode
 
@@ -163,3 +165,23 @@ def test_scratch_of_dead_processes_is_removed_and_of_living_ones_is_not(
         (tmp_path / name).mkdir()
     made = make_scratch()
     assert {path.name for path in tmp_path.iterdir()} == {living, foreign, made.name}
+
+
+def test_store_that_workers_do_not_see_ends_the_run_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unseen = StoreProbe(store=str(tmp_path / "store"), nonce="of the driver alone")
+    monkeypatch.setattr(StoreProbe, "leave", lambda store: unseen)
+    with pytest.raises(RunFailedError, match="does not see the driver's store"):
+        run(curve_study(trials=2), tmp_path)
+    monkeypatch.undo()
+    assert len(run(curve_study(trials=2), tmp_path).trials()) == 2  # nothing was lost by it
+
+
+def test_trial_that_fits_no_node_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(TuneJobsError, match="a trial takes 64 CPU, and no node of the cluster has that"):
+        run(curve_study(), tmp_path, cpus_per_trial=64)
+    with pytest.raises(TuneJobsError, match=r"1 CPU and 0\.5 GPU, and no node"):
+        run(curve_study(), tmp_path, gpus_per_trial=0.5)
+    with pytest.raises(TuneJobsError, match="1 CPU and 1 GPU, and no node"):
+        run(curve_study(), tmp_path, gpus_per_trial="auto")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 
 from tune_jobs.attempt import Progress
-from tune_jobs.report.progress import describe, progress_line, remaining_s
+from tune_jobs.inside_job import JOB_CONFIG
+from tune_jobs.report.progress import LogLines, describe, progress_line, remaining_s, show_progress
 
 NOTHING = Progress(
     target=8,
@@ -54,3 +58,36 @@ def test_nothing_is_written_where_stderr_is_no_terminal(capsys: pytest.CaptureFi
     with progress_line() as on_progress:
         on_progress(HALFWAY)
     assert capsys.readouterr() == ("", "")
+
+
+def test_jobs_log_gets_a_line_at_each_milestone_and_now_and_then() -> None:
+    lines: list[str] = []
+    now = [0.0]
+    on_progress = LogLines(
+        lines.append, elapsed=lambda: now[0], now=lambda: datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+    )
+    on_progress(NOTHING)
+    for tick in range(1, 400):  # 100 s of four looks a second at which nothing happens
+        now[0] = tick / 4
+        on_progress(NOTHING)
+    assert len(lines) == 4
+    now[0] += 2.5
+    on_progress(replace(NOTHING, running=2))
+    on_progress(replace(NOTHING, running=1, trained=1, completed=1, best=0.9, best_number=0))
+    assert len(lines) == 5  # what follows within 2 s waits for the next line
+    now[0] += 2.5
+    on_progress(replace(NOTHING, running=1, trained=2, completed=2, best=0.9, best_number=0))
+    on_progress(replace(NOTHING, trained=8, completed=8, best=0.95, best_number=4))
+    on_progress(replace(NOTHING, trained=8, completed=8, best=0.95, best_number=4))
+    assert len(lines) == 7  # and the last one is never lost
+    assert lines[-1] == "12:00:00 8/8 trials | 8 completed | best 0.9500 (trial 4) | 0:01"
+
+
+def test_lines_are_for_jobs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with show_progress() as on_progress:
+        on_progress(HALFWAY)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv(JOB_CONFIG, '{"metadata": {"job_submission_id": "x"}}')
+    with show_progress() as on_progress:
+        on_progress(HALFWAY)
+    assert "4/8 trials" in capsys.readouterr().err

@@ -1,0 +1,175 @@
+"""What clusters are started from: versions agree, Ray takes the files, nothing is open by default."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tomllib
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from tune_jobs.accounting import CLASSES
+
+ROOT = Path(__file__).parents[2]
+LAUNCHER = ("cluster.yaml", "cluster-onpremise.yaml")
+STARTED = (
+    *LAUNCHER,
+    "docker/compose.yaml",
+    "docker/Dockerfile",
+    "docker/entrypoint.sh",
+    "kubernetes/rayjob.yaml",
+)
+IMAGE = re.compile(r"(?<![\w-])tune-jobs:(\S+)")
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def load(name: str) -> Any:
+    return yaml.safe_load(read(name))
+
+
+def project() -> dict[str, Any]:
+    return dict(tomllib.loads(read("pyproject.toml"))["project"])
+
+
+def pinned(name: str) -> str:
+    (found,) = re.findall(rf"^{name}==(\S+)$", read("constraints.txt"), re.MULTILINE)
+    return str(found)
+
+
+@pytest.mark.parametrize(
+    "name", ["docker/Dockerfile", "docker/compose.yaml", *LAUNCHER, "kubernetes/rayjob.yaml"]
+)
+def test_image_has_the_version_of_the_package(name: str) -> None:
+    found = set(IMAGE.findall(read(name)))
+    assert {version.rstrip(".").strip("'\"") for version in found} == {project()["version"]}
+
+
+def test_ray_is_the_pinned_one_everywhere() -> None:
+    (ray,) = (Requirement(t) for t in project()["dependencies"] if Requirement(t).name == "ray")
+    assert ray.specifier.contains(pinned("ray"))
+    assert {"default", "tune"} <= ray.extras  # jobs, dashboard and metrics come with "default"
+    assert load("kubernetes/rayjob.yaml")["spec"]["rayClusterSpec"]["rayVersion"] == pinned("ray")
+    assert "--constraint constraints.txt" in read("docker/Dockerfile")
+
+
+def test_image_has_a_python_that_the_package_takes_and_no_root() -> None:
+    lines = read("docker/Dockerfile").splitlines()
+    (version,) = [line.partition("=")[2] for line in lines if line.startswith("ARG PYTHON_VERSION=")]
+    assert SpecifierSet(project()["requires-python"]).contains(version)
+    users = [line.split()[1] for line in lines if line.startswith("USER ")]
+    assert users
+    assert all(not user.startswith(("root", "0")) for user in users)
+    assert any(line.startswith("HEALTHCHECK") for line in lines)
+
+
+@pytest.mark.parametrize("name", LAUNCHER)
+def test_ray_takes_the_cluster_file(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray's import opens what it leaves to the collector
+        from ray.autoscaler._private.util import prepare_config, validate_config
+
+        validate_config(prepare_config(load(name)))
+
+
+def test_cloud_workers_are_gpus_from_zero_that_go_when_idle() -> None:
+    config = load("cluster.yaml")
+    workers = [
+        kind for name, kind in config["available_node_types"].items() if name != config["head_node_type"]
+    ]
+    assert all(kind["min_workers"] == 0 and kind["resources"]["GPU"] > 0 for kind in workers)
+    assert config["available_node_types"][config["head_node_type"]]["resources"] == {"CPU": 0, "GPU": 0}
+    assert 0 < config["idle_timeout_minutes"] <= 30
+
+
+@pytest.mark.parametrize("name", STARTED)
+def test_every_start_asks_for_the_token(name: str) -> None:
+    text = read(name)
+    assert re.search(r"RAY_AUTH_MODE\W+(?:RAY_AUTH_MODE:-)?token|authOptions: \{mode: token\}", text)
+    assert not re.search(r"RAY_AUTH_TOKEN[\"']?\s*[:=]\s*[\"']?[0-9a-f]{16}", text)  # the name, never a value
+    assert "RAY_AUTH_MODE=disabled" not in text
+
+
+@pytest.mark.parametrize("name", LAUNCHER)
+def test_dashboard_of_machines_is_on_loopback(name: str) -> None:
+    (head,) = [line for line in load(name)["head_start_ray_commands"] if "--head" in line]
+    assert "--dashboard-host=127.0.0.1" in head
+
+
+def test_containers_publish_the_dashboard_to_loopback_alone() -> None:
+    services = load("docker/compose.yaml")["services"]
+    published = [port for service in services.values() for port in service.get("ports", ())]
+    assert published == ["127.0.0.1:8265:8265"]
+    assert "DASHBOARD_HOST:-127.0.0.1" in read("docker/entrypoint.sh")
+    assert "docker/token" in read(".gitignore")
+
+
+def test_build_context_is_the_code_alone() -> None:
+    lines = read(".dockerignore").splitlines()
+    assert lines[0] == "*"
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", read("docker/Dockerfile"), re.MULTILINE)
+    for path in " ".join(copied).split():
+        assert f"!{path}" in lines
+        assert (ROOT / path).exists()
+
+
+def test_board_asks_for_the_series_that_the_driver_sets() -> None:
+    source = read("tune_jobs/on_ray/metrics.py")
+    names = set(re.findall(r'_gauge\(\s*"(\w+)"', source)) | {"reports_total"}
+    asked = set(re.findall(r"ray_tune_jobs_(\w+)\{", read("docker/grafana-board.json")))
+    assert asked == names
+    assert {panel["type"] for panel in json.loads(read("docker/grafana-board.json"))["panels"]} == {
+        "timeseries"
+    }
+    assert len(CLASSES) <= 10  # labels are few
+
+
+@pytest.fixture
+def container(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the image's entrypoint with a `ray` and a `python` that say what they were asked."""
+    for name in ("ray", "python"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" "mode=$RAY_AUTH_MODE"\n')
+        (tmp_path / name).chmod(0o755)
+
+    def start(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path), **variables}
+        entrypoint = [str(ROOT / "docker" / "entrypoint.sh"), *words]
+        return subprocess.run(entrypoint, env=environment, capture_output=True, text=True, check=False)
+
+    return start
+
+
+def test_container_starts_no_node_without_a_token(
+    container: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    for word in ("head", "worker"):
+        done = container(word)
+        assert done.returncode == 2
+        assert "no token: give RAY_AUTH_TOKEN_PATH" in done.stderr
+        assert done.stdout == ""
+
+
+def test_container_is_a_head_a_worker_or_a_search(
+    container: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    token = {"RAY_AUTH_TOKEN": "0" * 64}
+    head = container("head", **token, NUM_CPUS="0")
+    assert head.stdout.startswith("ray start --head --port=6379 --dashboard-host=127.0.0.1 ")
+    assert head.stdout.endswith(" --num-cpus=0 mode=token\n")
+    worker = container("worker", **token, HEAD_ADDRESS="10.0.0.5:6379", NUM_GPUS="4")
+    assert worker.stdout.startswith("ray start --address=10.0.0.5:6379 --block ")
+    assert "--num-gpus=4" in worker.stdout
+    assert container("local").stdout == "python -m tune_jobs run digits-recipes mode=token\n"
+    assert container("local", "list").stdout == "python -m tune_jobs list mode=token\n"
+    assert container("echo", "a b").stdout == "a b\n"
+    assert all("0" * 64 not in done.stdout + done.stderr for done in (head, worker))

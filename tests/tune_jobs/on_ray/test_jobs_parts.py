@@ -1,0 +1,219 @@
+"""Jobs without a cluster: what is uploaded, what is recognised, what is refused before anything is sent."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eml_models.errors import InvalidValueError
+from tune_jobs.cli import run
+from tune_jobs.errors import JobError, TuneJobsError
+from tune_jobs.inside_job import JOB_CONFIG, job_id, require_lasting_store
+from tune_jobs.on_ray.authentication import MODE, TOKEN, TOKEN_PATH, show_token_if_any
+from tune_jobs.on_ray.reaching import jobs_url, require_listener
+from tune_jobs.provenance import git_state
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A working folder with code, an environment, data, a store under an odd name and an ignored file."""
+    store = "my store/studies/study_slug=s-a/definition-1.parquet"
+    code = ("src/a.py", "src/__pycache__/a.pyc", "notes.txt")
+    for name in (*code, ".venv/lib/x.py", "data/MNIST/raw/big", store, "ignored/b", ".git/config"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x" * 100)
+    (tmp_path / ".gitignore").write_text("ignored/\n")
+    return tmp_path
+
+
+def test_upload_leaves_out_environments_stores_and_data_and_counts_as_ray_packs(folder: Path) -> None:
+    from ray._private import ray_constants
+    from ray._private.runtime_env.packaging import create_package
+
+    from tune_jobs.on_ray.upload import choose_left_out, measure
+
+    left_out = choose_left_out(folder, "data", "/elsewhere", None, "s3://bucket/x")
+    package = folder.parent / f"{folder.name}.zip"
+    excludes = [*ray_constants.get_runtime_env_default_excludes(), *left_out]
+    create_package(str(folder), package, include_gitignore=True, excludes=excludes)
+    packed = {name for name in zipfile.ZipFile(package).namelist() if not name.endswith("/")}
+    assert set(measure(folder, left_out)) == packed == {"src/a.py", "notes.txt", ".gitignore"}
+
+
+def test_folder_beyond_rays_limit_is_refused_with_what_is_large(folder: Path) -> None:
+    from tune_jobs.on_ray.upload import check_size, choose_left_out
+
+    (folder / "videos").mkdir()
+    (folder / "videos" / "a.mp4").write_bytes(b"x" * 5000)
+    with pytest.raises(InvalidValueError, match=r"Largest: videos \(.*List what the job does not need in"):
+        check_size(folder, choose_left_out(folder), most=4000)
+    assert check_size(folder, [*choose_left_out(folder), "/videos"], most=4000) < 400
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("python -m tune_jobs run digits-recipes --store /s", ("digits-recipes", "/s")),
+        ("python -m tune_jobs run own.py:mine --name x --store=s3://b/t", ("x", "s3://b/t")),
+        ("tune-jobs run own.py:mine", ("mine", None)),
+        ("python train.py run digits-recipes", (None, None)),
+        ("echo 'unbalanced", (None, None)),
+    ],
+)
+def test_study_of_a_job_is_read_from_its_command(command: str, found: tuple[Any, Any]) -> None:
+    from tune_jobs.on_ray.jobs import _read_command
+
+    assert _read_command(command) == found
+
+
+def test_options_are_passed_on_as_they_were_given(tmp_path: Path) -> None:
+    from tune_jobs.job_commands import given_words
+
+    (tmp_path / "points.json").write_text("[]")
+    words = ["digits-recipes", "--trials", "8", "--fix", "optimizer=adam", "--fix", "batch_size=32"]
+    words += ["--no-asha", "--checkpoint-period", "0", "--enqueue", str(tmp_path / "points.json")]
+    words += ["--address", "1.2.3.4:6379"]
+    context = run.make_context("run", words)
+    assert given_words(context, run, str(tmp_path)) == [
+        "--trials", "8", "--no-asha", "--fix", "optimizer=adam", "--fix", "batch_size=32",
+        "--checkpoint-period", "0.0", "--enqueue", "points.json",
+    ]  # fmt: skip
+    again = run.make_context("run", ["digits-recipes", *given_words(context, run, str(tmp_path))])
+    assert {**again.params, "enqueue": None, "address": None} == {
+        **context.params,
+        "enqueue": None,
+        "address": None,
+    }
+
+
+def test_file_outside_of_the_working_folder_is_refused(tmp_path: Path) -> None:
+    from tune_jobs.job_commands import inside
+
+    assert inside(str(tmp_path / "a" / "b.py"), tmp_path) == os.path.join("a", "b.py")
+    with pytest.raises(InvalidValueError, match="all that a job takes with it"):
+        inside(str(tmp_path.parent / "b.py"), tmp_path)
+
+
+def test_relative_store_is_refused_and_a_lasting_one_is_not() -> None:
+    with pytest.raises(InvalidValueError, match="'trials' is relative, and the folder of a job goes away"):
+        require_lasting_store("trials")
+    require_lasting_store("/shared/trials")
+    require_lasting_store("s3://bucket/trials")
+
+
+def test_job_knows_its_id_and_its_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv(JOB_CONFIG, raising=False)
+    assert job_id() is None
+    monkeypatch.setenv(JOB_CONFIG, json.dumps({"metadata": {"job_submission_id": "one-1a"}}))
+    assert job_id() == "one-1a"
+    monkeypatch.setenv(JOB_CONFIG, "not json")
+    assert job_id() is None
+    monkeypatch.setenv("TUNE_JOBS_GIT_COMMIT", "abc+")
+    assert git_state(tmp_path) == ("abc", True)
+
+
+@pytest.mark.parametrize(
+    ("variables", "mode"),
+    [
+        ({}, None),
+        ({TOKEN: "t"}, "token"),
+        ({TOKEN_PATH: "full"}, "token"),
+        ({TOKEN_PATH: "empty"}, None),
+        ({TOKEN: "t", MODE: "disabled"}, "disabled"),
+    ],
+)
+def test_token_mode_is_on_where_there_is_a_token(
+    variables: dict[str, str], mode: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "full").write_text("t")
+    (tmp_path / "empty").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in (MODE, TOKEN, TOKEN_PATH):
+        monkeypatch.setenv(name, "")  # so that monkeypatch puts back whatever is set below
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    show_token_if_any()
+    assert os.environ.get(MODE) == mode
+
+
+def test_address_where_nobody_listens_is_refused_at_once() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+    with pytest.raises(TuneJobsError, match=f"no Ray cluster answers at 127.0.0.1:{port}"):
+        require_listener(f"127.0.0.1:{port}")
+    with pytest.raises(TuneJobsError, match="no Ray cluster answers"):
+        jobs_url(f"127.0.0.1:{port}")
+    with pytest.raises(InvalidValueError, match="HOST:PORT"):
+        require_listener("just-a-host")
+    with pytest.raises(InvalidValueError, match="is that of a dashboard, which takes jobs"):
+        require_listener("http://127.0.0.1:8265")
+    require_listener("auto")
+
+
+@pytest.fixture
+def dashboard() -> Iterator[Callable[[int, dict[str, object]], str]]:
+    """Starts an HTTP server that answers everything alike; returns its HOST:PORT."""
+    servers: list[HTTPServer] = []
+
+    def start(status: int, answer: dict[str, object]) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(json.dumps(answer).encode())
+
+            def log_message(self, *args: object) -> None:
+                """Silent."""
+
+        server = HTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_dashboard_without_a_scheme_is_recognised(dashboard: Callable[..., str]) -> None:
+    address = dashboard(401, {})
+    assert jobs_url(address) == f"http://{address}"
+    assert jobs_url("http://head:8265") == "http://head:8265"
+
+
+def test_cluster_of_another_ray_is_refused_before_anything_is_sent(
+    dashboard: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tune_jobs.on_ray.jobs import Jobs, Submission
+
+    address = dashboard(200, {"version": "4", "ray_version": "2.50.1"})
+    monkeypatch.setenv("RAY_ADDRESS", "10.255.255.1:6379")  # what was asked for goes before it
+    jobs = Jobs(address)
+    submission = Submission(study="one", store="/shared", words=("run", "one"), folder=tmp_path)
+    with pytest.raises(JobError, match=r"runs Ray 2\.50\.1, and this is written for Ray 2\.60"):
+        jobs.submit(submission)
+
+
+def test_what_ray_says_of_a_cluster_is_put_into_words() -> None:
+    from tune_jobs.on_ray.connect import _describe
+
+    mismatch = RuntimeError("Version mismatch: The cluster was started with: Ray: 2.50.1 Python: 3.12.1")
+    assert "of another Ray or Python than this process" in _describe("10.0.0.5:6379", mismatch)
+    closed = ConnectionError("Failed to connect to Ray cluster at 10.0.0.5:6379")
+    assert "most likely the token is missing or wrong" in _describe("10.0.0.5:6379", closed)
+    assert _describe(None, RuntimeError("no memory")) == "Ray on this machine did not start: no memory"

@@ -1,0 +1,104 @@
+"""Room on nodes, and shares of a GPU: pure counting, no cluster."""
+
+from __future__ import annotations
+
+import pytest
+from session_testing import Clock, MemoryLog, a_study, rising
+
+from eml_models.recipe import Recipe
+from tune_jobs.attempt import Failure, WorkerInfo
+from tune_jobs.errors import TuneJobsError
+from tune_jobs.largest import largest_candidate
+from tune_jobs.on_ray.gpu_share import CONTEXT_BYTES, Shares, choose_share, memory_fraction
+from tune_jobs.on_ray.row_tap import RowTap
+from tune_jobs.session import Session
+from tune_jobs.studies import SHIPPED
+
+GB = 10**9
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "nodes", "room"),
+    [
+        (1, 0, [{"CPU": 2}, {"CPU": 3}], 5),
+        (4, 0, [{"CPU": 2}, {"CPU": 3}], 0),  # 5 in all, and none of them has 4
+        (1, 0.25, [{"CPU": 16, "GPU": 2}], 8),
+        (3, 0.25, [{"CPU": 16, "GPU": 2}], 5),  # the CPUs bind
+        (1, 0.3, [{"CPU": 16, "GPU": 2}], 6),  # a fraction lies on one device
+        (1, 1 / 3, [{"CPU": 16, "GPU": 1}], 3),
+        (1, 2, [{"CPU": 8, "GPU": 3}, {"CPU": 8}], 1),
+        (1, 1, [{"CPU": 0}, {}], 0),
+    ],
+)
+def test_room_is_counted_node_by_node(
+    cpus: int, gpus: float, nodes: list[dict[str, float]], room: int
+) -> None:
+    from tune_jobs.on_ray.room import Share, count_room
+
+    assert count_room(Share(cpus=cpus, gpus=gpus), nodes) == room
+
+
+def test_share_of_memory_leaves_room_for_the_context() -> None:
+    assert memory_fraction(0.25, 40 * GB) == pytest.approx(0.25 - CONTEXT_BYTES / (40 * GB))
+    with pytest.raises(TuneJobsError, match="no more than a CUDA context"):
+        memory_fraction(0.01, 40 * GB)
+
+
+@pytest.mark.parametrize(
+    ("peak", "share"),
+    [(30 * GB, 1.0), (80 * GB, 1.0), (15 * GB, 1 / 2), (7 * GB, 1 / 4), (GB // 2, 1 / 8), (1, 1 / 8)],
+)
+def test_measured_step_decides_how_many_share(peak: int, share: float) -> None:
+    assert choose_share(peak, 40 * GB) == share
+
+
+def test_share_doubles_for_each_time_that_a_trial_ran_out_also_after_a_resume() -> None:
+    log = MemoryLog()
+    tap = RowTap(log, ())
+    session = Session(a_study(trials=2, asha=None), tap, clock=Clock())
+    shares = Shares(0.25)
+    worker = WorkerInfo(device="cuda: x", peak_memory_bytes=11 * GB)
+    for expected in (0.25, 0.5):  # the trial that ran out goes before a new proposal
+        attempt = session.next_attempt()
+        assert attempt is not None
+        assert (attempt.number, shares.of(0)) == (0, expected)
+        shares.note(0, Failure.OUT_OF_SHARE)
+        session.record_failure(0, Failure.OUT_OF_SHARE, "OutOfMemoryError: x", worker=worker)
+    third = session.next_attempt()
+    assert third is not None
+    session.record_report(0, rising(third, 1), worker)
+    assert Shares(0.25, tap.rows).of(0) == shares.of(0) == 1.0
+    assert Shares(0.25, tap.rows).of(1) == 0.25
+    assert Shares(2.0, tap.rows).of(0) == 2.0
+    assert tap.num_reports == len(log.reports) == 1
+
+
+def test_out_of_memory_has_its_peak_in_the_row() -> None:
+    log = MemoryLog()
+    session = Session(a_study(trials=1), log, clock=Clock())
+    attempt = session.next_attempt()
+    assert attempt is not None
+    worker = WorkerInfo(peak_memory_bytes=7 * GB)
+    session.record_failure(attempt.number, Failure.OUT_OF_MEMORY, "OutOfMemoryError: x", worker=worker)
+    assert log.trials[0].peak_memory_bytes == 7 * GB
+
+
+def test_largest_candidate_is_within_the_limits_and_has_the_largest_batch() -> None:
+    from tune_jobs.feasible import count_cost
+
+    study = SHIPPED["digits-mobilenet"]()
+    recipe = largest_candidate(study, drawn=40)
+    assert isinstance(recipe, Recipe)
+    assert study.limits.max_macs is not None
+    assert count_cost(recipe).macs <= study.limits.max_macs
+    few = largest_candidate(study, drawn=8)
+    assert count_cost(recipe).activations >= count_cost(few).activations
+    assert largest_candidate(SHIPPED["digits-recipes"](), drawn=40).batch_size == 128
+
+
+def test_step_memory_is_measured_and_the_choice_follows() -> None:
+    from eml_models.step_memory import measure_step_memory
+
+    found = measure_step_memory(Recipe(learning_rate=0.1, epochs=1), device="cpu")
+    assert 50 << 20 < found.peak_bytes < found.total_bytes

@@ -1,0 +1,167 @@
+"""Where the worker-seconds of a study went: a function of its rows.
+
+Each session has workers x seconds to spend, from its start to its end (a killed one ends with its last
+row). An attempt holds a worker from being handed out until it ends. What it held goes to one class each:
+
+* ``completed``, ``stopped``, ``failed``, ``unfinished``: training of epochs, by how the trial ended;
+* ``redone``: epochs that an earlier attempt had reported, and what an attempt that was cut short did after
+its last report;
+* ``start-up``: from the session's start to its first attempt, and from handing an attempt out to its first
+epoch; * ``overhead``: what an attempt held beside that (reporting, deciding, saving);
+* ``idle``: workers without an attempt. It is what remains, so that the classes add up to the whole.
+
+Called by the report, for its table, and by the metrics of a running driver.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, TrialRow
+
+Seconds = defaultdict[str, float]
+
+CLASSES = (
+    "completed",
+    "stopped",
+    "failed",
+    "unfinished",
+    "redone",
+    "start-up",
+    "overhead",
+    "idle",
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class HeldAttempt:
+    """One attempt within a session."""
+
+    number: int
+    attempt: int
+    handed_out_at: datetime
+    ended_at: datetime | None = None
+    first_report_at: datetime | None = None
+    reports: list[ReportRow] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class SessionSpan:
+    """One session: when it was, how many workers it had, and what they held."""
+
+    began_at: datetime
+    ended_at: datetime
+    workers: int | None
+    attempts: dict[tuple[int, int], HeldAttempt] = field(default_factory=dict)
+
+
+def account(rows: Iterable[Row]) -> Seconds:
+    """Worker-seconds by class; they add up to workers x wall time over all sessions."""
+    ordered = sorted(rows, key=lambda row: row.seq)
+    states = {row.number: str(row.state) for row in ordered if isinstance(row, TrialRow)}
+    last_attempts = _last_attempts(ordered)
+    seconds: Seconds = defaultdict(float)
+    seen: set[tuple[int, int]] = set()
+    for session in _sessions(ordered):
+        spent: Seconds = defaultdict(float)
+        for held in session.attempts.values():
+            cut_short = held.attempt < last_attempts[held.number]
+            state = states.get(held.number, "unfinished")
+            _add(spent, _account_attempt(held, session, state, cut_short, seen))
+        workers = session.workers or _most_at_once(session)
+        first = min((held.handed_out_at for held in session.attempts.values()), default=session.ended_at)
+        spent["start-up"] += workers * _seconds(session.began_at, first)
+        whole = workers * _seconds(session.began_at, session.ended_at)
+        spent["idle"] += max(0.0, whole - sum(spent.values()))
+        _add(seconds, spent)
+    return seconds
+
+
+def _sessions(ordered: Sequence[Row]) -> list[SessionSpan]:
+    sessions: list[SessionSpan] = []
+    for row in ordered:
+        at = _instant(row)
+        if isinstance(row, EventRow) and row.kind is EventKind.SESSION_STARTED:
+            workers = json.loads(row.detail).get("workers")
+            sessions.append(SessionSpan(began_at=at, ended_at=at, workers=workers))
+        if sessions:
+            session = sessions[-1]
+            session.ended_at = max(session.ended_at, at)
+            _note(session, row)
+    return sessions
+
+
+def _note(session: SessionSpan, row: Row) -> None:
+    if isinstance(row, StartRow):
+        session.attempts[row.number, row.attempt] = HeldAttempt(
+            number=row.number, attempt=row.attempt, handed_out_at=row.started_at
+        )
+    elif isinstance(row, ReportRow) and (held := session.attempts.get((row.number, row.attempt))):
+        held.first_report_at = held.first_report_at or row.reported_at
+        held.reports.append(row)
+    elif isinstance(row, EventRow) and row.kind is EventKind.ATTEMPT_ENDED:
+        assert row.number is not None
+        assert row.attempt is not None
+        if held := session.attempts.get((row.number, row.attempt)):
+            held.ended_at = row.happened_at
+
+
+def _account_attempt(
+    held: HeldAttempt, session: SessionSpan, state: str, cut_short: bool, seen: set[tuple[int, int]]
+) -> Seconds:
+    spent: Seconds = defaultdict(float)
+    whole = _seconds(held.handed_out_at, held.ended_at or session.ended_at)
+    for report in held.reports:
+        key = report.number, report.epoch
+        spent["redone" if key in seen else state] += report.epoch_s or 0.0
+        seen.add(key)
+    if held.first_report_at is not None:
+        began = _seconds(held.handed_out_at, held.first_report_at) - (held.reports[0].epoch_s or 0.0)
+        spent["start-up"] += max(0.0, began)
+    rest = max(0.0, whole - sum(spent.values()))
+    spent["redone" if cut_short else "overhead"] += rest
+    return spent
+
+
+def _most_at_once(session: SessionSpan) -> int:
+    """The most attempts that were held at once: the workers of a session that took what there was."""
+    changes = sorted(
+        change
+        for held in session.attempts.values()
+        for change in ((held.handed_out_at, 1), (held.ended_at or session.ended_at, -1))
+    )
+    most = now = 0
+    for _, change in changes:
+        now += change
+        most = max(most, now)
+    return most
+
+
+def _last_attempts(rows: Sequence[Row]) -> dict[int, int]:
+    last: dict[int, int] = {}
+    for row in rows:
+        if isinstance(row, StartRow):
+            last[row.number] = max(last.get(row.number, 0), row.attempt)
+    return last
+
+
+def _instant(row: Row) -> datetime:
+    if isinstance(row, StartRow):
+        return row.started_at
+    if isinstance(row, ReportRow):
+        return row.reported_at
+    return row.ended_at if isinstance(row, TrialRow) else row.happened_at
+
+
+def _add(total: Seconds, part: Seconds) -> None:
+    for name, value in part.items():
+        total[name] += value
+
+
+def _seconds(start: datetime, end: datetime) -> float:
+    """Never negative: clocks may step."""
+    return max(0.0, (end - start).total_seconds())

@@ -1,0 +1,38 @@
+"""Which job of a Ray cluster this process is, if any: read from what Ray's job supervisor sets. Knows no"
+" Ray."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from eml_models.errors import InvalidValueError
+
+JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""The variable in which Ray tells a job's driver its metadata."""
+
+GIT_COMMIT = "TUNE_JOBS_GIT_COMMIT"
+"""The variable in which `submit` tells a job the commit of the folder that was uploaded; it ends with ``+``
+if tracked files differ. An uploaded folder has no history of its own."""
+
+
+def job_id() -> str | None:
+    """The id under which this process was submitted; None outside of a job."""
+    try:
+        metadata = json.loads(os.environ[JOB_CONFIG])["metadata"]
+        return str(metadata["job_submission_id"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def require_lasting_store(store: str) -> None:
+    """Refuse a relative store: the folder that a job runs in goes away with it.
+
+    Raises:
+        InvalidValueError: it is relative.
+    """
+    if "://" not in store and not os.path.isabs(store):
+        raise InvalidValueError(
+            f"the store {store!r} is relative, and the folder of a job goes away with the job; name a folder"
+            " that every node sees, or a bucket: --store /shared/trials or --store s3://bucket/trials"
+        )

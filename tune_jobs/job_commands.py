@@ -1,0 +1,176 @@
+"""What `submit`, `status`, `logs` and `stop` do between parsing and printing: studies as a cluster's jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from eml_models.errors import InvalidValueError
+from tune_jobs.commands import resolve
+from tune_jobs.errors import EXIT_INTERRUPTED
+from tune_jobs.inside_job import require_lasting_store
+from tune_jobs.on_ray.jobs import Job, Jobs, Submission
+from tune_jobs.report.tables import Table, render
+
+NOT_PASSED_ON = ("address", "dry_run")
+"""Options of `run` that `submit` keeps to itself: a job runs on the cluster that it was given to."""
+
+FILES = ("enqueue",)
+"""Options whose value is a file of the working folder."""
+
+
+def submit(
+    target: str,
+    words: Sequence[str],
+    options: Mapping[str, Any],
+    *,
+    address: str | None,
+    folder: str,
+    wait: bool,
+) -> int:
+    """Submit a study as a job and follow it; the exit status of the job, or 0 if nobody waits.
+
+    Args:
+        words: the options of `run` that were given, as they were typed.
+        options: the same and their defaults, parsed.
+
+    Raises:
+        InvalidValueError: an option is wrong, the store would not last, or a file is not in `folder`.
+        JobError: the cluster does not answer or refuses.
+    """
+    place = Path(folder).expanduser().absolute()
+    if not place.is_dir():
+        raise InvalidValueError(f"the working folder {folder!r} is no folder; name one with --working-dir")
+    require_lasting_store(options["store"])
+    study, settings, _ = resolve(target, {**options, "rename": False, "address": None})
+    jobs = Jobs(address)
+    job = jobs.submit(
+        Submission(
+            study=study.name,
+            store=settings.store,
+            words=("run", _inside_target(target, place), *words),
+            folder=place,
+            left_out=(settings.data_dir, settings.store),
+        )
+    )
+    click.echo(f"submitted job {job.id} to {jobs.address}: study {job.study}, store {job.store}", err=True)
+    if not wait:
+        _say_how_to_go_on(job)
+        return 0
+    return follow(jobs, job)
+
+
+def follow(jobs: Jobs, job: Job) -> int:
+    """Show a job's log until it ends; its exit status. An interrupt leaves the job alone."""
+    try:
+        ended = jobs.follow(job.id, lambda text: click.echo(text, nl=False))
+    except KeyboardInterrupt:
+        click.echo(f"\nno longer following; job {job.id} goes on.", err=True)
+        _say_how_to_go_on(job)
+        return EXIT_INTERRUPTED
+    _say_end(ended)
+    return ended.exit_status
+
+
+def print_status(address: str | None, name: str | None, form: str) -> None:
+    """The jobs of a cluster, or the newest one of a study, as a table."""
+    jobs = Jobs(address)
+    shown = [jobs.find(name)] if name else jobs.list()
+    rows = tuple(
+        (job.study, job.state.lower(), _text(job.started_at), _seconds(job), job.store, job.exit_code, job.id)
+        for job in shown
+    )
+    columns = ("study", "state", "started_at", "seconds", "store", "exit_code", "job")
+    click.echo(render(Table(columns=columns, rows=rows), form), nl=False)
+
+
+def print_logs(address: str | None, name: str, *, follows: bool) -> int:
+    """What a job wrote; with `follows` until it ends, and then its exit status."""
+    jobs = Jobs(address)
+    job = jobs.find(name)
+    if follows:
+        return follow(jobs, job)
+    click.echo(jobs.logs(job.id), nl=False)
+    return 0
+
+
+def stop(address: str | None, name: str) -> int:
+    """End the newest job of a study in order; 0 if it has ended."""
+    jobs = Jobs(address)
+    job = jobs.find(name)
+    if job.ended:
+        click.echo(f"job {job.id} has ended already: {job.state.lower()}", err=True)
+        return 0
+    ended = jobs.stop(job.id)
+    click.echo(
+        f"job {ended.id}: {ended.state.lower()}. Every finished trial is in the store; submitting the study"
+        " again goes on.",
+        err=True,
+    )
+    return 0 if ended.ended else 1
+
+
+def given_words(context: click.Context, command: click.Command, folder: str) -> list[str]:
+    """The options of `command` that were typed or come from the environment, as words for it."""
+    words: list[str] = []
+    for parameter in command.params:
+        name = parameter.name or ""
+        given = context.get_parameter_source(name) not in (None, ParameterSource.DEFAULT)
+        if not isinstance(parameter, click.Option) or name in NOT_PASSED_ON or not given:
+            continue
+        value, option = context.params[name], parameter.opts[0]
+        if parameter.is_flag:
+            words += [option] if value else []
+            continue
+        values = value if parameter.multiple else (value,)
+        place = Path(folder).expanduser().absolute()
+        words += [word for v in values for word in (option, inside(v, place) if name in FILES else str(v))]
+    return words
+
+
+def inside(path: str, folder: Path) -> str:
+    """The path as a job sees it, whose working folder is a copy of `folder`.
+
+    Raises:
+        InvalidValueError: it lies elsewhere.
+    """
+    absolute_path = Path(path).expanduser().absolute().resolve()
+    if not absolute_path.is_relative_to(folder.resolve()):
+        raise InvalidValueError(
+            f"{path!r} is not in the working folder {str(folder)!r}, which is all that a job takes with it;"
+            " move it there, or name a folder above it with --working-dir"
+        )
+    return str(absolute_path.relative_to(folder.resolve()))
+
+
+def _inside_target(target: str, folder: Path) -> str:
+    place, colon, function = target.rpartition(":")
+    return f"{inside(place, folder)}:{function}" if colon and place.endswith(".py") else target
+
+
+def _say_how_to_go_on(job: Job) -> None:
+    for line in (f"logs {job.id} --follow", f"status {job.id}", f"stop {job.id}"):
+        click.echo(f"  python -m tune_jobs {line}", err=True)
+
+
+def _say_end(job: Job) -> None:
+    click.echo(f"job {job.id}: {job.state.lower()}", err=True)
+    if not job.ended:
+        click.echo(f"  it is still {job.state.lower()} although its log has ended", err=True)
+    elif job.exit_code is None and job.message:
+        click.echo(f"  {job.message.strip()}", err=True)
+
+
+def _seconds(job: Job) -> float | None:
+    if job.started_at is None:
+        return None
+    return round(((job.ended_at or datetime.now(UTC)) - job.started_at).total_seconds(), 1)
+
+
+def _text(instant: datetime | None) -> str | None:
+    return instant.strftime("%Y-%m-%d %H:%M:%S") if instant else None

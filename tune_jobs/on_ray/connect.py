@@ -1,0 +1,78 @@
+"""Starts a Ray of our own or joins a cluster, and says plainly why that failed.
+
+Called by `tune_jobs.on_ray.runner`, which sets Tune's environment first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tune_jobs.errors import TuneJobsError
+from tune_jobs.on_ray.authentication import HINT, show_token_if_any
+from tune_jobs.on_ray.reaching import require_listener
+from tune_jobs.on_ray.settings import RunSettings
+
+OBJECT_STORE_BYTES = 128 << 20
+"""Ray's object store of a local run: trials report small dictionaries and no objects."""
+
+
+@contextmanager
+def connected(settings: RunSettings) -> Iterator[None]:
+    """A Ray of our own on this machine, or the cluster at the address; one that already runs here is used.
+
+    Raises:
+        TuneJobsError: it did not start, or nothing answers at the address, or it does not let us in, or it is
+            of another Ray or Python.
+    """
+    if settings.address is not None:
+        require_listener(settings.address)
+        show_token_if_any()
+    import ray
+    from ray.exceptions import RayError
+
+    if ray.is_initialized():
+        yield
+        return
+    try:
+        ray.init(logging_level=logging.ERROR, log_to_driver=False, **_options(settings))
+    except (ConnectionError, ValueError, RuntimeError, RayError) as error:
+        raise TuneJobsError(_describe(settings.address, error)) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _options(settings: RunSettings) -> dict[str, Any]:
+    if settings.address is not None:
+        return {"address": settings.address}
+    workers = settings.workers or max(1, (os.cpu_count() or 1) // settings.cpus_per_trial)
+    return {
+        "address": "local",
+        "num_cpus": workers * settings.cpus_per_trial,
+        "object_store_memory": OBJECT_STORE_BYTES,
+        "include_dashboard": False,
+    }
+
+
+def _describe(address: str | None, error: Exception) -> str:
+    text = str(error).strip()
+    if address is None:
+        return f"Ray on this machine did not start: {text}"
+    if "ersion mismatch" in text:
+        return (
+            f"the cluster at {address} is of another Ray or Python than this process: {text}. Use the image"
+            " of docker/ on every node, or submit the study as a job, which runs with the cluster's own"
+            " Python"
+        )
+    if type(error).__name__ == "AuthenticationError" or isinstance(error, ConnectionError):
+        first = text.split(". Ensure")[0]
+        return (
+            f"the cluster at {address} did not let us in: {first}. Something listens there, so most likely"
+            f" the token is missing or wrong. {HINT}"
+        )
+    return f"Ray at {address} did not answer: {text}"

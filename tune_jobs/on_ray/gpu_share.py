@@ -1,0 +1,93 @@
+"""Shares of a GPU: how much memory each allows, and what a trial that ran out of its share gets next.
+
+Ray's fractions are bookkeeping: nothing keeps a trial from taking the whole device. So each worker's process
+holds torch to its share, less what a CUDA context takes beside torch's own memory. A trial that needs more
+fails that attempt with its peak in the row, and is tried again with twice the share; which attempts ran out
+is read from the rows, so a resumed study goes on with the shares that it had come to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+
+from tune_jobs.attempt import Failure
+from tune_jobs.errors import TuneJobsError
+from tune_jobs.trial import EventKind, EventRow, Row
+
+CONTEXT_BYTES = 600 << 20
+"""Of a process beside torch's allocator: CUDA's context and the libraries' kernels. An estimate on the safe
+side; it differs by card, driver and build."""
+
+MAX_PER_GPU = 8
+"""Trials on one GPU that `auto` goes up to: beyond that they wait for its multiprocessors, not for memory."""
+
+HEADROOM = 1.25
+"""What `auto` leaves a trial above the peak of one measured step: fragmentation, other batch shapes, cuDNN's
+search for algorithms."""
+
+
+def hold_to_share(share: float) -> None:
+    """Let torch take no more of this process's GPU than a share of it; called in a worker before it trains.
+
+    Raises:
+        TuneJobsError: Ray gave a GPU and torch sees none, or the share holds no more than a context.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        raise TuneJobsError(
+            "Ray gave this worker a GPU and torch sees none: the node's torch is built without CUDA, or its"
+            " driver is too old for it. Use the image of docker/ on GPU nodes, or --device cpu"
+        )
+    total = torch.cuda.get_device_properties(0).total_memory
+    fraction = 1.0 if share >= 1 else memory_fraction(share, total)
+    torch.cuda.set_per_process_memory_fraction(fraction)
+
+
+def memory_fraction(share: float, total_bytes: int) -> float:
+    """The part of a device's memory that torch may take in a process with this share of it.
+
+    Raises:
+        TuneJobsError: a CUDA context alone takes that much.
+    """
+    fraction = share - CONTEXT_BYTES / total_bytes
+    if fraction <= 0:
+        raise TuneJobsError(
+            f"{share:g} of a GPU with {total_bytes / 1e9:.1f} GB is no more than a CUDA context takes; raise"
+            " --gpus-per-trial"
+        )
+    return fraction
+
+
+def choose_share(step_peak_bytes: int, total_bytes: int) -> float:
+    """The share of a GPU for trials whose largest takes this much for one step: one of an n-th, n up to 8."""
+    needed = step_peak_bytes * HEADROOM + CONTEXT_BYTES
+    return 1 / max(1, min(MAX_PER_GPU, int(total_bytes / needed)))
+
+
+class Shares:
+    """The share of each trial's next attempt.
+
+    Args:
+        first: GPUs that every trial starts with.
+        rows: all rows of the study.
+    """
+
+    def __init__(self, first: float, rows: Iterable[Row] = ()) -> None:
+        self._first = first
+        self._ran_out: Counter[int] = Counter()
+        for row in rows:
+            if isinstance(row, EventRow) and row.kind is EventKind.ATTEMPT_ENDED and row.number is not None:
+                how = str(json.loads(row.detail).get("how"))
+                self._ran_out[row.number] += how.startswith(Failure.OUT_OF_SHARE)
+
+    def of(self, number: int) -> float:
+        """GPUs of a trial's next attempt: doubled for each time that it ran out, up to a whole one."""
+        share = self._first * 2 ** self._ran_out[number]
+        return self._first if self._first >= 1 else min(1.0, share)
+
+    def note(self, number: int, failure: Failure) -> None:
+        """Remember a trial that ran out of its share: its next attempt gets a larger one."""
+        self._ran_out[number] += failure is Failure.OUT_OF_SHARE

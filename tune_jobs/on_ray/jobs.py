@@ -1,0 +1,287 @@
+"""Studies as jobs of a Ray cluster: submitted, listed, followed and stopped through Ray's Jobs API.
+
+A job is `python -m tune_jobs run STUDY ...` on the cluster, with the study and its store as metadata; one
+that was submitted by `ray job submit` is recognised by its command. Everything goes over the dashboard's
+address; nothing here connects to the cluster as a driver does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shlex
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ray.exceptions import AuthenticationError, RayError
+from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
+
+from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED, JobError
+from tune_jobs.inside_job import GIT_COMMIT
+from tune_jobs.on_ray.authentication import HINT, show_token_if_any
+from tune_jobs.on_ray.reaching import jobs_url
+from tune_jobs.on_ray.upload import check_size, choose_left_out
+from tune_jobs.provenance import git_state
+
+DEFAULT_ADDRESS = "http://127.0.0.1:8265"
+"""Where a head's dashboard listens if nobody said otherwise."""
+
+GRACE_S = 30
+"""Seconds that a job which we submit has to end in order when it is stopped; Ray's own default is 3."""
+
+STUDY, STORE = "study", "store"
+"""The keys of a job's metadata."""
+
+POLL_S = 0.5
+OVERRIDES = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
+"""Variables that Ray's job client follows even when it is given an address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One study that a cluster ran, runs or will run.
+
+    Attributes:
+        id: under which it was submitted.
+        state: ``PENDING``, ``RUNNING``, ``SUCCEEDED``, ``FAILED`` or ``STOPPED``.
+        exit_code: of the command, if it ended by itself.
+    """
+
+    id: str
+    study: str
+    store: str | None
+    state: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    exit_code: int | None
+    message: str | None
+
+    @property
+    def ended(self) -> bool:
+        return JobStatus(self.state).is_terminal()
+
+    @property
+    def exit_status(self) -> int:
+        """What a command that waited for the job exits with."""
+        if self.state == JobStatus.STOPPED:
+            return EXIT_INTERRUPTED
+        if self.exit_code is not None:
+            return self.exit_code
+        return 0 if self.state == JobStatus.SUCCEEDED else EXIT_FAILED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What is to be run as a job.
+
+    Attributes:
+        study: the study's name in the store.
+        store: a lasting store, as the cluster's nodes see it.
+        words: what follows ``python -m tune_jobs``.
+        folder: the working folder that is uploaded.
+        left_out: paths in it that are not, beside the usual ones.
+    """
+
+    study: str
+    store: str
+    words: Sequence[str]
+    folder: Path
+    left_out: Sequence[str | None] = ()
+
+
+class Jobs:
+    """The jobs of the cluster at an address.
+
+    Raises:
+        JobError: nothing answers there, or the token is missing or wrong.
+    """
+
+    def __init__(self, address: str | None) -> None:
+        show_token_if_any()
+        self.address = jobs_url(address or DEFAULT_ADDRESS)
+        with _explained(self.address), _without(OVERRIDES):
+            self._client = JobSubmissionClient(self.address)
+
+    def submit(self, submission: Submission) -> Job:
+        """Upload the working folder and start the job.
+
+        Raises:
+            InvalidValueError: the folder is too large.
+            JobError: a job of this cluster runs the study already, or the cluster is of another Ray.
+        """
+        self._require_same_ray()
+        self._require_free(submission)
+        left_out = choose_left_out(submission.folder, *submission.left_out)
+        check_size(submission.folder, left_out)
+        with _explained(self.address):
+            made = self._client.submit_job(
+                entrypoint=shlex.join(["python", "-m", "tune_jobs", *submission.words]),
+                submission_id=f"{submission.study}-{secrets.token_hex(3)}",
+                metadata={STUDY: submission.study, STORE: submission.store},
+                runtime_env={
+                    "working_dir": str(submission.folder),
+                    "excludes": left_out,
+                    "env_vars": {
+                        "RAY_JOB_STOP_WAIT_TIME_S": str(GRACE_S),
+                        **_describe_commit(submission.folder),
+                    },
+                },
+            )
+        return self.get(made)
+
+    def list(self) -> list[Job]:
+        """All jobs that run studies, the newest first."""
+        with _explained(self.address):
+            jobs = [job for details in self._client.list_jobs() if (job := _as_job(details))]
+        return sorted(jobs, key=lambda job: job.started_at or datetime.max.replace(tzinfo=UTC), reverse=True)
+
+    def get(self, job_id: str) -> Job:
+        """A job by its id."""
+        with _explained(self.address):
+            job = _as_job(self._client.get_job_info(job_id))
+        if job is None:
+            raise JobError(f"job {job_id!r} at {self.address} runs no study")
+        return job
+
+    def find(self, name: str) -> Job:
+        """The job of a study that is under way, else its newest one; or the job of that id.
+
+        Raises:
+            JobError: there is none; names those that there are.
+        """
+        jobs = self.list()
+        named = sorted((job for job in jobs if name in (job.id, job.study)), key=lambda job: job.ended)
+        found = named[0] if named else None
+        if found is None:
+            known = ", ".join(dict.fromkeys(job.study for job in jobs)) or "none"
+            raise JobError(f"the cluster at {self.address} knows no job {name!r}; it has jobs of: {known}")
+        return found
+
+    def logs(self, job_id: str) -> str:
+        """What the job has written so far."""
+        with _explained(self.address):
+            return self._client.get_job_logs(job_id)
+
+    def follow(self, job_id: str, write: Callable[[str], object]) -> Job:
+        """Pass on what the job writes until it ends; the job as it ended."""
+
+        async def pass_on() -> None:
+            async for text in self._client.tail_job_logs(job_id):
+                write(text)
+
+        with _explained(self.address):
+            asyncio.run(pass_on())
+        return self.wait(job_id)
+
+    def stop(self, job_id: str) -> Job:
+        """End a job: SIGTERM, and SIGKILL after its time of grace. Its finished trials are in the store."""
+        with _explained(self.address):
+            self._client.stop_job(job_id)
+        return self.wait(job_id)
+
+    def wait(self, job_id: str, seconds: float = GRACE_S + 15.0) -> Job:
+        """The job once it has ended; as it is when the seconds are over."""
+        deadline = time.monotonic() + seconds
+        while not (job := self.get(job_id)).ended and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+        return job
+
+    def _require_free(self, submission: Submission) -> None:
+        """One study has one writer; better told here than by the job's log."""
+        for job in self.list():
+            same_store = job.store is None or job.store.rstrip("/") == submission.store.rstrip("/")
+            if job.study == submission.study and same_store and not job.ended:
+                raise JobError(
+                    f"job {job.id!r} runs study {job.study!r} of store {submission.store!r} already"
+                    f" ({job.state.lower()}{_since(job)}). Follow it with `logs {job.id} --follow`, end it"
+                    f" with `stop {job.id}`, or submit under another name with --name"
+                )
+
+    def _require_same_ray(self) -> None:
+        theirs, ours = self._client._server_ray_version, version("ray")
+        if theirs is not None and theirs.split(".")[:2] != ours.split(".")[:2]:
+            raise JobError(
+                f"the cluster at {self.address} runs Ray {theirs}, and this is written for Ray {ours}: use"
+                " the image of docker/, or install the versions of constraints.txt on its nodes"
+            )
+
+
+def _as_job(details: JobDetails) -> Job | None:
+    """A job of ours; None for others."""
+    metadata = details.metadata or {}
+    study, store = metadata.get(STUDY), metadata.get(STORE)
+    if study is None:
+        study, store = _read_command(details.entrypoint)
+    if study is None or details.submission_id is None:
+        return None
+    return Job(
+        id=details.submission_id,
+        study=study,
+        store=store,
+        state=str(details.status.value),
+        started_at=_instant(details.start_time),
+        ended_at=_instant(details.end_time),
+        exit_code=details.driver_exit_code,
+        message=details.message,
+    )
+
+
+def _read_command(command: str) -> tuple[str | None, str | None]:
+    """Study and store of a ``... tune_jobs run STUDY ...`` that somebody typed."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None, None
+    for at, word in enumerate(words[:-2]):
+        if word in ("tune_jobs", "tune-jobs") and words[at + 1] == "run":
+            given = dict(zip(words[at + 2 :], words[at + 3 :], strict=False))
+            pairs = dict(w.split("=", 1) for w in words[at + 2 :] if w.startswith("--") and "=" in w)
+            options = {**given, **pairs}
+            return options.get("--name", words[at + 2].rpartition(":")[2]), options.get("--store")
+    return None, None
+
+
+def _instant(milliseconds: int | None) -> datetime | None:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
+
+
+def _since(job: Job) -> str:
+    return f" since {job.started_at:%Y-%m-%d %H:%M:%S} UTC" if job.started_at else ""
+
+
+def _describe_commit(folder: Path) -> dict[str, str]:
+    commit, dirty = git_state(folder)
+    return {GIT_COMMIT: f"{commit}{'+' if dirty else ''}"} if commit else {}
+
+
+@contextmanager
+def _explained(address: str) -> Iterator[None]:
+    """Turn what Ray's client raises into an error that says what to do."""
+    try:
+        yield
+    except AuthenticationError as error:
+        first = str(error).split(". Ensure")[0].replace("\n\n", ": ").rstrip(".:")
+        raise JobError(f"the cluster at {address} refused us: {first}. {HINT}") from error
+    except (ConnectionError, OSError) as error:
+        raise JobError(
+            f"no Ray dashboard answers at {address}: {error}. Is the head up, and is its dashboard's port"
+            " (8265) forwarded to this machine (ssh -L 8265:127.0.0.1:8265 HEAD)?"
+        ) from error
+    except (RuntimeError, RayError) as error:
+        raise JobError(f"the cluster at {address} could not do that: {error}") from error
+
+
+@contextmanager
+def _without(names: Sequence[str]) -> Iterator[None]:
+    before: dict[str, Any] = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(before)

@@ -1,0 +1,89 @@
+"""A running study as Prometheus metrics, through Ray: they appear at the metrics endpoint of its nodes.
+
+Set by the driver alone, while it runs: series of workers would outlive them, and their labels would grow with
+the trials. Labels are the study, the states of a trial and the classes of the ledger, so a study has some
+twenty series however long it runs. A gauge that is set once vanishes, so all are set again and again.
+
+The ledger is a function of all rows and costs more the more there are; it is taken anew at most every
+`LEDGER_PERIOD_S`, and seldom enough to cost less than a fiftieth of the driver's time.
+"""
+
+from __future__ import annotations
+
+import time
+
+from ray.util.metrics import Counter, Gauge
+
+from tune_jobs.accounting import CLASSES, account
+from tune_jobs.attempt import Progress
+from tune_jobs.on_ray.row_tap import RowTap
+
+PERIOD_S = 3.0
+"""Ray exports every 10 s and drops a gauge that was not set for about 20 s."""
+
+LEDGER_PERIOD_S = 15.0
+LEDGER_COST = 50
+"""Times its own duration that the ledger waits before it is taken again."""
+
+STATES = ("running", "completed", "stopped", "failed", "infeasible")
+"""Fields of a study's progress that are counts of trials."""
+
+
+class StudyMetrics:
+    """The metrics of one study, set from its driver.
+
+    Args:
+        study: its name, the label of every series.
+        tap: where its rows pass.
+    """
+
+    def __init__(self, study: str, tap: RowTap) -> None:
+        self._tap, self._study = tap, study
+        self._trials = _gauge("trials", "Trials of the study by state.", "state")
+        self._target = _gauge("trials_wanted", "Trials that the study is to train.")
+        self._best = _gauge("best_objective", "Best objective of the study so far.")
+        self._feasible = _gauge("feasible_share", "Share of the proposals that were within the limits.")
+        self._seconds = _gauge(
+            "worker_seconds", "Worker-seconds of the study by what they went to.", "ledger"
+        )
+        self._reports = Counter(
+            "tune_jobs_reports", description="Reports recorded by this driver.", tag_keys=("study",)
+        )
+        self._counted = 0
+        self._next_at = self._ledger_at = 0.0
+        self._spent: dict[str, float] = {}
+
+    def update(self, progress: Progress) -> None:
+        """Set every series, if it is time."""
+        now = time.monotonic()
+        if now < self._next_at:
+            return
+        self._next_at = now + PERIOD_S
+        for state in STATES:
+            self._trials.set(getattr(progress, state), self._tags(state=state))
+        self._target.set(progress.target, self._tags())
+        if progress.best is not None:
+            self._best.set(progress.best, self._tags())
+        admitted = progress.trained + progress.running
+        if admitted + progress.infeasible:
+            self._feasible.set(admitted / (admitted + progress.infeasible), self._tags())
+        if new := self._tap.num_reports - self._counted:
+            self._reports.inc(new, self._tags())
+            self._counted += new
+        if now >= self._ledger_at:
+            self._take_ledger()
+        for name in CLASSES:
+            self._seconds.set(self._spent.get(name, 0.0), self._tags(ledger=name))
+
+    def _take_ledger(self) -> None:
+        began = time.monotonic()
+        self._spent = dict(account(self._tap.rows))
+        ended = time.monotonic()
+        self._ledger_at = ended + max(LEDGER_PERIOD_S, LEDGER_COST * (ended - began))
+
+    def _tags(self, **more: str) -> dict[str, str]:
+        return {"study": self._study, **more}
+
+
+def _gauge(name: str, description: str, *labels: str) -> Gauge:
+    return Gauge(f"tune_jobs_{name}", description=description, tag_keys=("study", *labels))

@@ -1,0 +1,191 @@
+"""What a trial takes of a cluster, how many trials have room at a time, and whether that can ever be given.
+
+Room is counted node by node: two nodes of 2 CPUs have no room for a trial of 4. It is looked at again while
+the study runs, since nodes come and go. Where an autoscaler brings nodes, it is told of the trials that wait
+by placement groups of this driver, which are given back as soon as they could be placed; they go with the
+driver, so a killed one leaves no node running for nobody (a call of `request_resources` would).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled, without types
+from ray.autoscaler.v2.utils import is_autoscaler_v2
+from ray.core.generated import autoscaler_pb2
+from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+
+from tune_jobs.errors import TuneJobsError
+
+LOG = logging.getLogger("tune_jobs.room")
+
+VERDICT_S = 30.0
+"""How long an autoscaler may take to say that it can never place a trial; its period is 5 s."""
+
+LOOK_PERIOD_S = 3.0
+WAY_OUT = "lower --cpus-per-trial or --gpus-per-trial, or add such a node"
+ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What one trial takes of a node: whole CPUs, and whole GPUs or a fraction of one."""
+
+    cpus: int
+    gpus: float
+
+    def resources(self) -> dict[str, float]:
+        return {"CPU": float(self.cpus), **({"GPU": self.gpus} if self.gpus else {})}
+
+    def __str__(self) -> str:
+        gpus = f" and {self.gpus:g} GPU" if self.gpus else ""
+        return f"{self.cpus} CPU{gpus}"
+
+
+def count_room(share: Share, nodes: Sequence[Mapping[str, float]]) -> int:
+    """How many trials run at a time on nodes with these resources, if nobody else is there."""
+    return sum(_fit(share, node) for node in nodes)
+
+
+def _fit(share: Share, node: Mapping[str, float]) -> int:
+    room = int(node.get("CPU", 0.0) // share.cpus)
+    if not share.gpus:
+        return room
+    gpus = node.get("GPU", 0.0)
+    if share.gpus < 1:  # a fraction lies on one device
+        return min(room, int(gpus) * int(1 / share.gpus + ROUNDING))
+    return min(room, int(gpus // share.gpus))
+
+
+class Room:
+    """Room for the trials of a run on the connected cluster.
+
+    Args:
+        share: what each trial takes at first.
+        wanted: trials at a time that were asked for; None for as many as there is room for.
+    """
+
+    def __init__(self, share: Share, *, wanted: int | None) -> None:
+        self.share, self._wanted = share, wanted
+        self._demand: list[PlacementGroup] = []
+        self._looked_at = float("-inf")
+        self._workers = 0
+        self._brings_nodes = has_autoscaler()
+
+    def require(self) -> None:
+        """Refuse at once what the cluster neither has nor can bring.
+
+        Raises:
+            TuneJobsError: no node has room for a trial, and no autoscaler can bring one that has.
+        """
+        nodes = living_nodes()
+        room = count_room(self.share, nodes)
+        if room:
+            if self._wanted is not None and room < self._wanted and not self._brings_nodes:
+                LOG.warning(
+                    "%d workers are wanted and there is room for %d at a time; more begin if nodes join",
+                    self._wanted,
+                    room,
+                )
+            return
+        if not self._brings_nodes:
+            raise TuneJobsError(f"{self._describe(nodes)}, and it has no autoscaler; {WAY_OUT}")
+        self._demand.append(_ask_for(self.share))
+        deadline = time.monotonic() + VERDICT_S
+        while time.monotonic() < deadline and not self._demand[0].wait(0):
+            if _is_hopeless(self.share):
+                self.close()
+                raise TuneJobsError(
+                    f"{self._describe(nodes)}, and none of the nodes that its autoscaler may start has;"
+                    f" {WAY_OUT}"
+                )
+            if _is_coming():
+                break
+            time.sleep(0.5)
+        LOG.warning("no node has room for a trial yet; waiting for the autoscaler to start one")
+
+    def workers(self, left: int) -> int:
+        """Trials at a time now; `left` is how many trials there are to run still."""
+        if time.monotonic() - self._looked_at >= LOOK_PERIOD_S:
+            self._looked_at = time.monotonic()
+            room = count_room(self.share, living_nodes())
+            if not room and self._workers:
+                LOG.warning("no node has room for a trial any more; waiting for one")
+            self._workers = room if self._wanted is None else min(room, self._wanted)
+            aim = room + 1 if self._wanted is None else self._wanted
+            self._ask(max(0, min(aim, left) - room))
+        return self._workers
+
+    def close(self) -> None:
+        """Ask for nothing any more."""
+        self._ask(0)
+
+    def _ask(self, missing: int) -> None:
+        """Let the autoscaler know of so many trials for which there is no node yet."""
+        waiting: list[PlacementGroup] = []
+        for group in self._demand:
+            placed = group.wait(0)
+            if placed or len(waiting) >= missing:
+                remove_placement_group(group)
+            else:
+                waiting.append(group)
+        if self._brings_nodes:
+            waiting += [_ask_for(self.share) for _ in range(missing - len(waiting))]
+        self._demand = waiting
+
+    def _describe(self, nodes: Sequence[Mapping[str, float]]) -> str:
+        most = max(((n.get("GPU", 0.0), n.get("CPU", 0.0)) for n in nodes), default=(0.0, 0.0))
+        return (
+            f"a trial takes {self.share}, and no node of the cluster has that (its {len(nodes)} nodes have at"
+            f" most {most[1]:g} CPU and {most[0]:g} GPU)"
+        )
+
+
+def living_nodes() -> list[dict[str, float]]:
+    """The resources of each node that is alive."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def has_autoscaler() -> bool:
+    """Whether somebody starts nodes on demand: the autoscalers of `ray up` and KubeRay say so, a plain"
+    " head not."""
+    return bool(is_autoscaler_v2(fetch_from_server=True, gcs_client=_gcs()))
+
+
+def has_gpus() -> bool:
+    """Whether a node of the cluster has a GPU."""
+    return any(node.get("GPU", 0.0) > 0 for node in living_nodes())
+
+
+def _ask_for(share: Share) -> PlacementGroup:
+    group: PlacementGroup = placement_group([share.resources()])
+    return group
+
+
+def _is_hopeless(share: Share) -> bool:
+    """Whether the autoscaler knows that no node that it may start has room for a trial."""
+    wanted = share.resources()
+    return any(
+        dict(request.resources_bundle) == wanted
+        for gang in _status().autoscaling_state.infeasible_gang_resource_requests
+        for request in gang.requests
+    )
+
+
+def _is_coming() -> bool:
+    state = _status().autoscaling_state
+    return bool(state.pending_instance_requests or state.pending_instances)
+
+
+def _status() -> Any:
+    reply = autoscaler_pb2.GetClusterStatusReply  # type: ignore[attr-defined]  # made at import
+    return reply.FromString(_gcs().get_cluster_status())
+
+
+def _gcs() -> Any:
+    return GcsClient(address=ray.get_runtime_context().gcs_address)
