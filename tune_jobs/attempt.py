@@ -126,3 +126,4 @@ class LiveAttempt:
     last_epoch: int = 0
     elapsed_s: float = 0.0
     peak_memory_bytes: int | None = None
+    latency_ms: float | None = None

@@ -38,6 +38,16 @@ from tune_jobs.errors import EXIT_INTERRUPTED
 @click.option("--max-macs", metavar="N", help="Refuse networks above N MACs: 30M, 1.3e8, 0.5*resnet18.")
 @click.option("--min-macs", metavar="N", help="Refuse networks below N MACs.")
 @click.option("--max-parameters", metavar="N", help="Refuse networks above N parameters.")
+@click.option(
+    "--measure-latency",
+    is_flag=False,
+    flag_value="",
+    metavar="[MODE@BATCH]",
+    help="Measure each network before it is trained, for instance bf16-weights/channels_last/eager@32.",
+)
+@click.option(
+    "--max-latency-ms", type=float, metavar="MS", help="Do not train networks that take longer than MS."
+)
 @click.option("--workers", type=int, help="Trials at a time; the default is what the resources allow.")
 @click.option(
     "--cpus-per-trial", type=int, default=1, show_default=True, help="CPU cores and threads of a trial."

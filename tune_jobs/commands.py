@@ -23,7 +23,7 @@ from tune_jobs.report.tables import render
 from tune_jobs.scale import smoke_study
 from tune_jobs.space import Choice, Params
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.study import Direction, Objective, Study
+from tune_jobs.study import Direction, LatencyMode, Objective, Study
 from tune_jobs.user_code import UserCode, load_study, stored_name
 
 SETTING_OPTIONS = (
@@ -115,6 +115,10 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
     if options["objectives"]:
         metrics = (name.strip() for name in options["objectives"].split(","))
         changes["objectives"] = tuple(Objective(metric=metric) for metric in metrics)
+    if options["max_latency_ms"] is not None:
+        limits["max_latency_ms"] = options["max_latency_ms"]
+    if options["measure_latency"] is not None:
+        changes["latency"] = _parse_latency(options["measure_latency"])
     given = {name: value for name, value in limits.items() if value is not None}
     if given:
         changes["limits"] = type(study.limits)(**{**asdict(study.limits), **given})
@@ -231,6 +235,18 @@ def _parse_gpus(text: str | None) -> float | str | None:
         return None if text is None else float(text)
     except ValueError:
         return text
+
+
+def _parse_latency(text: str) -> LatencyMode:
+    """``MODE``, ``MODE@BATCH`` or ``@BATCH``; what is left out has its default."""
+    mode, at, batch = text.partition("@")
+    try:
+        size = {"batch_size": int(batch)} if at else {}
+    except ValueError as error:
+        raise InvalidValueError(
+            f"--measure-latency takes MODE@BATCH with a whole number of images, got {text!r}"
+        ) from error
+    return LatencyMode(**({"mode": mode} if mode else {}), **size)  # type: ignore[arg-type]  # a mode and a size
 
 
 def _parse_assignment(text: str) -> tuple[str, Any]:

@@ -17,6 +17,7 @@ from tune_jobs.study import (
     DEFINITION_VERSION,
     Asha,
     Fit,
+    LatencyMode,
     Limits,
     Objective,
     SamplerName,
@@ -67,6 +68,7 @@ def study_from_definition(name: str, definition: Mapping[str, Any]) -> Study:
         limits=Limits(**definition["limits"]),
         fit=SHIPPED_FITS.get(definition["fit"], fit_recipe),
         seed=definition["seed"],
+        latency=LatencyMode(**definition["latency"]) if "latency" in definition else None,
         candidates=tuple(Candidate(**data) for data in definition.get("candidates", ())),
     )
 

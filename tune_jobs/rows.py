@@ -118,6 +118,7 @@ class RowBuilder:
             history_seq=history_seq if verdict else None,
             reported_at=self._clock(),
             test_accuracy=number_of(metrics.get("test_accuracy")),
+            latency_ms=live.latency_ms,
         )
 
     def attempt_started(self, live: LiveAttempt) -> EventRow:
@@ -183,6 +184,7 @@ class RowBuilder:
             parameters=live.cost.parameters,
             activations=live.cost.activations,
             traffic_bytes=live.cost.traffic_bytes,
+            latency_ms=live.latency_ms,
             peak_memory_bytes=max(
                 filter(None, (live.peak_memory_bytes, *(r.peak_memory_bytes for r in reports))), default=None
             ),

@@ -30,11 +30,15 @@ from tune_jobs.search.given import Point, points_as_json, told_as_json
 from tune_jobs.search.history import History
 from tune_jobs.search.queue import QueueFirst
 from tune_jobs.search.records import TrialRecord
-from tune_jobs.study import Study
+from tune_jobs.study import LATENCY, Study
 from tune_jobs.trial import Decision, EventKind, ReportRow, Row, State, as_json_text, trial_id
 
 MAX_REFUSED_IN_A_ROW = 1000
 """Proposals beyond a limit, one after the other, after which the search gives up."""
+
+
+MAX_TOO_SLOW_IN_A_ROW = 50
+"""Networks above the limit on latency, each of which took a worker's second to measure."""
 
 
 class RowLog(Protocol):
@@ -82,7 +86,7 @@ class Session:
         self._live: dict[int, LiveAttempt] = {}
         self._exhausted = False
         self._working_since: datetime | None = None
-        self._failed_in_a_row = 0
+        self._failed_in_a_row = self._too_slow_in_a_row = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -234,6 +238,8 @@ class Session:
             RunFailedError: the report failed the trial, and too many failed one after the other.
         """
         live = self._live[number]
+        if live.latency_ms is not None:
+            metrics = {**metrics, LATENCY: live.latency_ms}
         problem = metrics_problem(self.study, live, metrics)
         if problem is not None:
             self.record_failure(number, *problem, worker=worker)
@@ -252,6 +258,29 @@ class Session:
             return Decision.CONTINUE
         del self._live[number]
         self._failed_in_a_row = 0
+        return Decision.STOP
+
+    def record_latency(self, number: int, latency_ms: float, worker: WorkerInfo) -> Decision:
+        """Take what an attempt measured of its network, before it trains it.
+
+        STOP means that it is above the study's limit: the trial has ended as infeasible, and is in the store.
+        """
+        live = self._live[number]
+        live.latency_ms = latency_ms
+        limit = self.study.limits.max_latency_ms
+        if limit is None or latency_ms <= limit:
+            self._too_slow_in_a_row = 0
+            return Decision.CONTINUE
+        reason = f"{latency_ms:.4g} ms are above the limit of {limit:g} ms"
+        rows = self._began(live, worker)
+        self._record(*rows, *self._end_rows(live, (), State.INFEASIBLE, reason))
+        del self._live[number]
+        self._too_slow_in_a_row += 1
+        if self._too_slow_in_a_row >= MAX_TOO_SLOW_IN_A_ROW:
+            raise RunFailedError(
+                f"{self._too_slow_in_a_row} networks in a row were too slow, the last one: {reason}; raise"
+                " --max-latency-ms, or lower --max-macs"
+            )
         return Decision.STOP
 
     def record_end(self, number: int, worker: WorkerInfo) -> None:

@@ -8,6 +8,7 @@ is the number of trials, which may grow.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -16,9 +17,10 @@ from typing import Any
 
 from eml_models import seeds
 from eml_models.errors import UnknownNameError, raise_if_any
+from eml_models.latency.modes import parse_mode
 from eml_models.recipe import Recipe
-from eml_models.registry import get_model
 from tune_jobs.candidate import CANDIDATE, Candidate, candidate_problems
+from tune_jobs.parts import gather_lists
 from tune_jobs.space import Space, Value
 from tune_jobs.trial import as_json_text
 
@@ -46,11 +48,15 @@ METRICS = {
     "train_accuracy": Direction.MAXIMIZE,
     "train_loss": Direction.MINIMIZE,
     "test_accuracy": Direction.MAXIMIZE,
+    "latency_ms": Direction.MINIMIZE,
 }
 """What a report holds that can be an objective, with the direction that is better."""
 
 FINAL_METRICS = frozenset({"test_accuracy"})
 """Metrics that only the last epoch has: of the test set, which chooses nothing."""
+
+LATENCY = "latency_ms"
+"""The metric that the worker measures once an attempt, in the study's declared mode."""
 
 COSTS = ("macs", "parameters", "activations", "traffic_bytes")
 """What a network's plan says of its cost (`tune_jobs.feasible.NetworkCost`); less is better."""
@@ -119,15 +125,37 @@ class Limits:
     max_macs: int | None = None
     min_macs: int | None = None
     max_parameters: int | None = None
+    max_latency_ms: float | None = None
 
     def __post_init__(self) -> None:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
+        latency_ms = values.pop("max_latency_ms")
         problems = [f"{k} must be at least 1, got {v}" for k, v in values.items() if v is not None and v < 1]
+        if latency_ms is not None and not 0 < latency_ms < math.inf:
+            problems.append(f"max_latency_ms must be above 0 and finite, got {latency_ms}")
         if self.max_macs is not None and self.min_macs is not None and self.min_macs > self.max_macs:
             problems.append(
                 f"min_macs must not be above max_macs, got {self.min_macs:,} and {self.max_macs:,}"
             )
         raise_if_any("limits", problems)
+
+    def as_json(self) -> dict[str, float | None]:
+        """The limits by name; one that came after the first release is left out where there is none."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {k: v for k, v in values.items() if v is not None or k != "max_latency_ms"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyMode:
+    """In which mode (`eml_models.latency.modes`) and over how many images a study measures its networks."""
+
+    mode: str = "fp32/channels_last/eager"
+    batch_size: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mode", str(parse_mode(self.mode)))
+        problems = [] if self.batch_size >= 1 else [f"batch_size must be at least 1, got {self.batch_size}"]
+        raise_if_any("latency", problems)
 
 
 Fit = Callable[..., Iterable[Any]]
@@ -163,6 +191,8 @@ class Study:
         trials: how many trials to train; not part of the definition.
         objectives: what is searched for. With several there is no single best trial but a front: those that
             no other beats in every objective. The first is what is shown where one value is, and is learned.
+        latency: how a worker measures a trial's network before it trains it, or None not to. Needed where
+            latency is an objective or limited. Times of workers that share a machine disturb each other.
         asha: early stopping, or None to train every trial to its end.
         fit: what trains one recipe; a module-level function.
         seed: the root of every seed of the study.
@@ -179,6 +209,7 @@ class Study:
     limits: Limits = field(default_factory=Limits)
     fit: Fit = fit_recipe
     seed: int = 0
+    latency: LatencyMode | None = None
     candidates: tuple[Candidate, ...] = ()
 
     def __post_init__(self) -> None:
@@ -189,7 +220,8 @@ class Study:
         problems = name_problems(self.name)
         if self.trials < 1:
             problems.append(f"trials must be at least 1, got {self.trials}")
-        problems += _objective_problems([objective.metric for objective in self.objectives])
+        metrics = [objective.metric for objective in self.objectives]
+        problems += [*_objective_problems(metrics), *_latency_problems(self, metrics)]
         problems += [*_final_metric_problems(self), *candidate_problems(self.candidates, self.space)]
         raise_if_any(f"study {self.name!r}", problems)
 
@@ -230,7 +262,11 @@ class Study:
 
     def definition(self) -> dict[str, object]:
         """What identifies the study, as plain data."""
-        candidates = {"candidates": [c.as_json() for c in self.candidates]} if self.candidates else {}
+        later: dict[str, object] = {}
+        if self.candidates:
+            later["candidates"] = [c.as_json() for c in self.candidates]
+        if self.latency:
+            later["latency"] = {f.name: getattr(self.latency, f.name) for f in fields(self.latency)}
         return {
             "version": DEFINITION_VERSION,
             "space": self.space.as_json(),
@@ -239,10 +275,10 @@ class Study:
             "asha": {f.name: getattr(self.asha, f.name) for f in fields(self.asha)} if self.asha else None,
             "rungs": list(self.rungs),
             "sampler": str(self.sampler),
-            "limits": {f.name: getattr(self.limits, f.name) for f in fields(self.limits)},
+            "limits": self.limits.as_json(),
             "fit": f"{self.fit.__module__}:{self.fit.__qualname__}",
             "seed": self.seed,
-            **candidates,
+            **later,
         }
 
     def fingerprint(self) -> str:
@@ -265,8 +301,6 @@ REPEAT = "repeat"
 OF_THE_STUDY = frozenset({MACS_SHARE, REPEAT, CANDIDATE})
 """The parameters that are neither a field of the recipe nor an option of the model."""
 
-PART = re.compile(r"(.+)_([1-9][0-9]*)")
-
 
 def _objective_problems(metrics: Sequence[str]) -> list[str]:
     if not metrics:
@@ -274,13 +308,20 @@ def _objective_problems(metrics: Sequence[str]) -> list[str]:
     problems = []
     if len(set(metrics)) != len(metrics):
         problems.append(f"objectives must differ, got {', '.join(metrics)}")
-    if metrics[0] in COSTS:
-        learned = [name for name in METRICS if name not in FINAL_METRICS]
+    if metrics[0] in (*COSTS, LATENCY):
+        learned = [name for name in METRICS if name not in (*FINAL_METRICS, LATENCY)]
         problems.append(
             f"the first objective must be one that training finds out ({', '.join(learned)}), got"
             f" {metrics[0]!r}; put it behind, as in val_accuracy,{metrics[0]}"
         )
     return problems
+
+
+def _latency_problems(study: Study, metrics: Sequence[str]) -> list[str]:
+    wanted = LATENCY in metrics or study.limits.max_latency_ms is not None
+    if not wanted or study.latency is not None:
+        return []
+    return ["latency as an objective or a limit needs a mode to measure it in; give --measure-latency"]
 
 
 def _final_metric_problems(study: Study) -> list[str]:
@@ -294,34 +335,6 @@ def _final_metric_problems(study: Study) -> list[str]:
         f" result (grid, random) and no ASHA, got"
         f" sampler {study.sampler}{'' if study.asha is None else ' with ASHA'}"
     ]
-
-
-def gather_lists(options: Mapping[str, Value], model: str) -> dict[str, Value]:
-    """Options with the parts of list options put together: ``width_1``, ``width_2``, ... become ``widths``.
-
-    Raises:
-        InvalidValueError: a list lacks parts.
-        UnknownNameError: there is no such model.
-    """
-    lists = {option.name: option.length for option in get_model(model).options if option.length}
-    whole: dict[str, Value] = {}
-    parts: dict[str, dict[int, Value]] = {}
-    for name, value in options.items():
-        match = PART.fullmatch(name)
-        if match and f"{match[1]}s" in lists:
-            parts.setdefault(f"{match[1]}s", {})[int(match[2])] = value
-        else:
-            whole[name] = value
-    problems = []
-    for name, found in parts.items():
-        wanted = range(1, lists[name] + 1)
-        if set(found) == set(wanted):
-            whole[name] = tuple(found[number] for number in wanted)  # type: ignore[misc]  # scalars, as spaces have
-        else:
-            part, got = name[:-1], ", ".join(f"{name[:-1]}_{number}" for number in sorted(found))
-            problems.append(f"{name} has the parts {part}_1 to {part}_{lists[name]}, got {got}")
-    raise_if_any(f"options of {model}", problems)
-    return whole
 
 
 def name_problems(name: str) -> list[str]:

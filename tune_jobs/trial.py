@@ -81,7 +81,7 @@ class ReportRow:
     """What a trial said after an epoch, and what its rung decided if that epoch is one.
 
     Accuracies are fractions in [0, 1]; `epoch` counts from 1; `epoch_s` and `elapsed_s` are training time.
-    `test_accuracy` is there at the last epoch of a finalist alone.
+    `test_accuracy` is there at the last epoch of a finalist alone; `latency_ms` is what the attempt measured.
     """
 
     table: ClassVar[str] = "reports"
@@ -106,6 +106,7 @@ class ReportRow:
     history_seq: int | None = None
     reported_at: datetime
     test_accuracy: float | None = None
+    latency_ms: float | None = None
 
     def __post_init__(self) -> None:
         problems = _finite_problems(self)

@@ -12,13 +12,14 @@ from eml_models import ModelFamily, Option, OptionKind, PlanBuilder, build_plan,
 from eml_models.errors import InvalidValueError
 from eml_models.registry import unregister_model
 from tune_jobs.feasible import count_cost, resolve_recipe
+from tune_jobs.parts import gather_lists
 from tune_jobs.reach import check_reachable
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Random
 from tune_jobs.session import Session
 from tune_jobs.space import Choice, Float, Integer, Params, Space
 from tune_jobs.studies import digits_mobilenet, mobilenet
-from tune_jobs.study import Limits, Study, gather_lists
+from tune_jobs.study import Limits, Study
 from tune_jobs.trial import State
 
 

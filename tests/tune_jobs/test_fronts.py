@@ -15,6 +15,7 @@ from eml_models.recipe import Recipe
 from tune_jobs.attempt import Attempt, SessionSettings
 from tune_jobs.audit import audit
 from tune_jobs.definition import study_from_definition
+from tune_jobs.errors import RunFailedError
 from tune_jobs.feasible import count_cost, resolve_recipe, with_spread_share
 from tune_jobs.retention import best_numbers
 from tune_jobs.search.given import ToldTrial
@@ -26,7 +27,7 @@ from tune_jobs.search.shown import shown_trials
 from tune_jobs.session import Session
 from tune_jobs.space import Choice, Float, Integer, Space
 from tune_jobs.studies import digits_families, digits_front, digits_mobilenet
-from tune_jobs.study import Asha, Objective, Study
+from tune_jobs.study import Asha, LatencyMode, Limits, Objective, Study
 from tune_jobs.trial import Decision, State
 from tune_jobs.warm_start import choose_told
 
@@ -36,13 +37,13 @@ DIRECTIONS = tuple(objective.direction for objective in digits_front().objective
 def two_objectives(**changes: object) -> Study:
     """Accuracy, of which wide networks have more, against MACs."""
     space = Space(Integer("width", 1, 32), Float("learning_rate", 1e-3, 1.0, log=True))
-    return a_study(
+    study = a_study(
         space=space,
         recipe=Recipe(learning_rate=0.1, epochs=9, dataset="digits"),
         objectives=(Objective(), Objective(metric="macs")),
         trials=24,
-        **changes,
     )
+    return study.with_changes(**changes)
 
 
 def wide_is_better(attempt: Attempt, epoch: int) -> Metrics:
@@ -254,3 +255,55 @@ def test_a_share_of_a_family_without_a_width_is_refused() -> None:
             resolve_recipe(study, {"macs_share": 0.7, "optimizer": "sgd"}, 0)
     finally:
         unregister_model("fixed")
+
+
+def measured(session: Session, attempt: Attempt, latency_ms: float) -> Decision:
+    decision = session.record_latency(attempt.number, latency_ms, WORKER)
+    if decision is Decision.CONTINUE:
+        play_attempt(session, attempt, wide_is_better)
+    return decision
+
+
+def test_latency_is_an_objective_and_a_limit() -> None:
+    """Networks above it are not trained, count as refused, and teach the sampler by how much."""
+    study = two_objectives(
+        objectives=(Objective(), Objective(metric="latency_ms")),
+        latency=LatencyMode(),
+        limits=Limits(max_latency_ms=2.0),
+    ).with_changes(trials=8)
+    log = MemoryLog()
+    session = Session(study, log, clock=Clock())
+    while (attempt := session.next_attempt()) is not None:
+        measured(session, attempt, float(attempt.recipe.model_options["width"]) / 10)
+    refused = [row for row in log.trials if row.state is State.INFEASIBLE]
+    trained = [row for row in log.trials if row.state is not State.INFEASIBLE]
+    assert len(trained) == 8
+    assert refused
+    assert {row.number for row in refused} & {row.number for row in log.reports} == set()
+    assert all((row.latency_ms or 0) > 2.0 and "above the limit of 2 ms" in row.reason for row in refused)
+    assert all(row.train_s == 0 and row.epochs == 0 for row in refused)
+    assert all(0 < (row.latency_ms or 0) <= 2.0 for row in trained)
+    assert all(row.latency_ms is not None for row in log.reports)
+    assert all("latency_ms" in json.loads(row.objectives) for row in trained)
+    assert audit(study, log.rows).differences == ()
+    view = as_optuna_study(study, session.history)
+    told = {trial.number: trial.constraints for trial in view.trials}
+    assert all(told[row.number]["max_latency_ms"] > 0 for row in refused)
+    again = study_from_definition(study.name, json.loads(json.dumps(study.definition())))
+    assert again.fingerprint() == study.fingerprint()
+
+
+def test_a_latency_that_nothing_meets_ends_the_search() -> None:
+    study = two_objectives(latency=LatencyMode(), limits=Limits(max_latency_ms=0.001))
+    session = Session(study, MemoryLog(), clock=Clock())
+    with pytest.raises(RunFailedError, match="50 networks in a row were too slow"):
+        while (attempt := session.next_attempt()) is not None:
+            measured(session, attempt, 1.0)
+
+
+def test_latency_needs_a_mode_and_an_unset_limit_changes_no_fingerprint() -> None:
+    with pytest.raises(InvalidValueError, match="give --measure-latency"):
+        two_objectives(limits=Limits(max_latency_ms=2.0))
+    with pytest.raises(InvalidValueError, match="unknown part 'fp12'"):
+        LatencyMode(mode="fp12")
+    assert "max_latency_ms" not in json.dumps(two_objectives().definition())

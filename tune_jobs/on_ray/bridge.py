@@ -20,7 +20,7 @@ from tune_jobs.attempt import Failure, WorkerInfo
 from tune_jobs.errors import RunFailedError
 from tune_jobs.on_ray.gpu_share import Shares
 from tune_jobs.on_ray.room import Room
-from tune_jobs.on_ray.trainable import ENDED, FAILURE, MESSAGE, REPORT, UNUSABLE
+from tune_jobs.on_ray.trainable import ENDED, FAILURE, MEASURED, MESSAGE, REPORT, UNUSABLE
 from tune_jobs.session import Session
 from tune_jobs.trial import Decision
 
@@ -94,6 +94,8 @@ class Bridge:
 
     def _dispatch(self, number: int, message: Mapping[str, Any], worker: WorkerInfo) -> Decision:
         kind = message["kind"]
+        if kind == MEASURED:
+            return self.session.record_latency(number, message["latency_ms"], worker)
         if kind == REPORT:
             return self.session.record_report(number, message["metrics"], worker)
         if kind == FAILURE:

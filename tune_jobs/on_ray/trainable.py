@@ -23,7 +23,7 @@ import ray
 from ray import cloudpickle, tune
 
 from eml_models.datasets import DatasetSpec, custom_datasets, data_fingerprint, register_dataset
-from eml_models.errors import DatasetMissingError, DivergedError
+from eml_models.errors import DatasetMissingError, DivergedError, UnsupportedModeError
 from eml_models.recipe import Recipe
 from eml_models.registry import ModelFamily, custom_models, register_model
 from tune_jobs.attempt import Failure
@@ -33,7 +33,7 @@ from tune_jobs.on_ray.gpu_share import hold_to_share
 from tune_jobs.rows import REPORT_COLUMNS
 from tune_jobs.saving import Saving
 from tune_jobs.store_probe import StoreProbe
-from tune_jobs.study import METRICS, Study
+from tune_jobs.study import METRICS, LatencyMode, Study
 from tune_jobs.user_code import UserCode
 
 T = TypeVar("T")
@@ -43,8 +43,9 @@ STDERR = 2
 MESSAGE = "message"
 """The one key of what a worker reports to Tune; its value is JSON."""
 
-REPORT, FAILURE, ENDED, UNUSABLE = "report", "failure", "ended", "unusable"
-"""The kinds of message that a worker sends: an epoch, a failed attempt, an early return, no data."""
+REPORT, FAILURE, ENDED, UNUSABLE, MEASURED = "report", "failure", "ended", "unusable", "measured"
+"""The kinds of message that a worker sends: an epoch, a failed attempt, an early return, why this worker cannot
+train the study, a latency."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ class Payload:
         device: ``cpu`` or ``cuda``.
         checkpoint_period_s: training time after which a trial is saved again.
         probe: by which a worker knows the driver's store.
+        latency: how each trial's network is measured before it is trained; None for not.
         trial_timeout_s: time without a report after which the worker ends itself; None for ever.
     """
 
@@ -72,6 +74,7 @@ class Payload:
     checkpoint_period_s: float
     probe: StoreProbe
     trial_timeout_s: float | None = None
+    latency: LatencyMode | None = None
 
 
 def build_payload(study: Study, code: UserCode | None, **settings: Any) -> Payload:
@@ -125,6 +128,9 @@ def iter_messages(payload: Payload, config: Mapping[str, Any]) -> Iterator[dict[
         worker["device"] = _describe_device(payload.device)
         fit: Callable[..., Iterable[Any]] = cloudpickle.loads(payload.fit)
         recipe = Recipe.from_json(config["recipe"])
+        if payload.latency is not None:
+            latency_ms = _measure_latency(recipe, payload.latency, payload.device)
+            yield {"kind": MEASURED, "latency_ms": latency_ms, "worker": worker}
         saving = _saving_of(payload, config, recipe)
         training = saving.begin(fit, recipe, device=payload.device, data_dir=payload.data_dir)
         for report in training:
@@ -174,6 +180,13 @@ def _prepare(payload: Payload, gpus: float) -> None:
     _register(models, datasets)
     if gpus:
         hold_to_share(gpus)  # each time: a reused process may have held another share before
+
+
+def _measure_latency(recipe: Recipe, how: LatencyMode, device: str) -> float:
+    from eml_models.latency.modes import parse_mode
+    from eml_models.latency.recipes import measure_recipe_latency
+
+    return measure_recipe_latency(recipe, mode=parse_mode(how.mode), batch_size=how.batch_size, device=device)
 
 
 def _set_num_threads(threads: int) -> None:
@@ -241,7 +254,9 @@ def _peak_memory_bytes(device: str) -> int | None:
 
 
 def _describe_failure(error: Exception, gpus: float) -> dict[str, Any]:
-    if isinstance(error, DatasetMissingError | TuneJobsError):  # of this machine, not of the trial
+    if isinstance(
+        error, DatasetMissingError | UnsupportedModeError | TuneJobsError
+    ):  # of this machine, not of the trial
         return {"kind": UNUSABLE, "error": str(error)}
     lines = "".join(traceback.format_exception(error)).strip().splitlines()
     text = "\n".join([f"{type(error).__name__}: {error}", *lines[-TRACEBACK_LINES:]])

@@ -69,6 +69,7 @@ def fit_session(
         checkpoint_period_s=settings.checkpoint_period_s,
         trial_timeout_s=settings.trial_timeout_s,
         probe=probe,
+        latency=session.study.latency,
     )
     trainable = tune.with_resources(
         build_trainable(payload), lambda config: _place(Share(cpus=share.cpus, gpus=config["gpus"]))

@@ -20,7 +20,7 @@ from tune_jobs.search.pareto import hypervolume, non_dominated
 from tune_jobs.study import COSTS, Direction, Objective
 from tune_jobs.trial import State
 
-LIMIT_OF = {"macs": "max_macs", "parameters": "max_parameters"}
+LIMIT_OF = {"macs": "max_macs", "parameters": "max_parameters", "latency_ms": "max_latency_ms"}
 """The limit that bounds a cost."""
 
 QUARTERS = 4

@@ -202,6 +202,8 @@ def constraints_of(limits: Limits, row: TrialRow | None) -> dict[str, float]:
         excess["min_macs"] = 1 - row.macs / limits.min_macs
     if row.parameters is not None and limits.max_parameters is not None:
         excess["max_parameters"] = row.parameters / limits.max_parameters - 1
+    if row.latency_ms is not None and limits.max_latency_ms is not None:
+        excess["max_latency_ms"] = row.latency_ms / limits.max_latency_ms - 1
     if row.state is State.INFEASIBLE and not any(value > 0 for value in excess.values()):
         excess["refused"] = 1.0
     return excess

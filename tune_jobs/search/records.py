@@ -71,7 +71,7 @@ class TrialRecord:
     @property
     def trained(self) -> bool:
         """Whether it ended and counts towards the study's trials: all but refused proposals."""
-        return self.end is not None and self.attempts > 0
+        return self.end is not None and self.attempts > 0 and self.state is not State.INFEASIBLE
 
     @property
     def last_epoch(self) -> int:

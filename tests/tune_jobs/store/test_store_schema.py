@@ -52,7 +52,7 @@ VERSION_3 = {
         train_loss: double, train_accuracy: double, val_loss: double, val_accuracy: double,
         learning_rate: double, epoch_s: double, elapsed_s: double, samples_per_s: double,
         peak_memory_bytes: int64, decision: string, decision_reason: string, history_seq: int64,
-        reported_at: timestamp[us], test_accuracy: double
+        reported_at: timestamp[us], test_accuracy: double, latency_ms: double
     """,
     "trials": f"""
         study: string, trial_id: string, number: int64, attempt: int64, seq: int64, history_seq: int64,
