@@ -18,6 +18,7 @@ from tune_jobs.search.asha import Verdict
 from tune_jobs.search.records import TrialRecord
 from tune_jobs.study import FINAL_METRICS, Study
 from tune_jobs.trial import (
+    Decision,
     EventKind,
     EventRow,
     ReportRow,
@@ -265,6 +266,15 @@ def metrics_problem(
 def number_of(value: object) -> float | None:
     """A metric as a float; None for what is no number."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def ending(live: LiveAttempt, verdict: Verdict | None) -> tuple[State | None, str]:
+    """The state in which a trial ends with its latest report, and why; None if it goes on."""
+    if verdict is not None and verdict.decision is Decision.STOP:
+        return State.STOPPED, verdict.reason
+    if live.last_epoch >= live.attempt.recipe.epochs:
+        return State.COMPLETED, f"ran all {live.last_epoch} epochs"
+    return None, ""
 
 
 def first_line(text: str) -> str:

@@ -24,7 +24,7 @@ from tune_jobs.attempt import (
 )
 from tune_jobs.errors import RunFailedError
 from tune_jobs.feasible import count_cost, refusal, resolve_recipe
-from tune_jobs.rows import RowBuilder, first_line, metrics_problem, number_of
+from tune_jobs.rows import RowBuilder, ending, first_line, metrics_problem, number_of
 from tune_jobs.search.asha import Verdict, decide
 from tune_jobs.search.given import Point, points_as_json, told_as_json
 from tune_jobs.search.history import History
@@ -222,7 +222,7 @@ class Session:
             last = record.reports[-1]
             live.last_epoch, live.elapsed_s = last.epoch, last.elapsed_s or 0.0
             verdict = Verdict(last.decision, last.decision_reason or "") if last.decision else None
-            state, reason = _ending(live, verdict)
+            state, reason = ending(live, verdict)
             if state is not None:
                 rows += self._end_rows(live, record.reports, state, reason)
         return rows
@@ -250,7 +250,7 @@ class Session:
         verdict = decide(self.study, self.history, number, live.last_epoch, values)
         report = self._build.report(live, metrics, verdict, history_seq=self.history.seq)
         rows: list[Row] = [*self._began(live, worker), report]
-        state, reason = _ending(live, verdict)
+        state, reason = ending(live, verdict)
         if state is not None:
             rows += self._end_rows(live, self._with(report), state, reason)
         self._record(*rows)
@@ -394,12 +394,3 @@ class Session:
             live, record, reports, state=state, reason=reason, history_seq=seq, error=error
         )
         return [row, self._build.attempt_ended(live, str(state))]
-
-
-def _ending(live: LiveAttempt, verdict: Verdict | None) -> tuple[State | None, str]:
-    """The state in which a trial ends with its latest report, and why; None if it goes on."""
-    if verdict is not None and verdict.decision is Decision.STOP:
-        return State.STOPPED, verdict.reason
-    if live.last_epoch >= live.attempt.recipe.epochs:
-        return State.COMPLETED, f"ran all {live.last_epoch} epochs"
-    return None, ""

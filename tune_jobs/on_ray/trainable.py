@@ -44,8 +44,8 @@ MESSAGE = "message"
 """The one key of what a worker reports to Tune; its value is JSON."""
 
 REPORT, FAILURE, ENDED, UNUSABLE, MEASURED = "report", "failure", "ended", "unusable", "measured"
-"""The kinds of message that a worker sends: an epoch, a failed attempt, an early return, why this worker cannot
-train the study, a latency."""
+"""The kinds of message that a worker sends: an epoch, a failed attempt, an early return, why this worker
+cannot train the study, a latency."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

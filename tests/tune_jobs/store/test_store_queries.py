@@ -153,7 +153,10 @@ def test_nothing_can_be_written_or_read_outside_the_views(
 @pytest.mark.parametrize(
     ("sql", "parts"),
     [
-        ("selec 1", ["syntax error", "Views: events, latencies, reports, starts, studies, trials; DESCRIBE trials"]),
+        (
+            "selec 1",
+            ["syntax error", "Views: events, latencies, reports, starts, studies, trials; DESCRIBE trials"],
+        ),
         ("from trails", ["trails", "Did you mean", "trials"]),
         ("select objektive from trials", ["objektive", "Columns like it: objective, objectives"]),
         ("select param_lr from trials", ["Columns like it: param_"]),
