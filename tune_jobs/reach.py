@@ -21,17 +21,19 @@ Measure = Callable[[NetworkCost], int]
 
 
 def check_reachable(study: Study) -> list[str]:
-    """Notes about limits that bind nothing.
+    """Notes about limits that bind nothing. Also makes a recipe with each value of each choice.
 
-    Exact where MACs and parameters rise, or fall, with each number of the space on its own, as they do with
-    widths, expansions and depths.
+    What it says of limits is exact where MACs and parameters rise, or fall, with each number of the space on
+    its own, as they do with widths, expansions and depths.
 
     Raises:
-        InvalidValueError: no network of the space is within the limits; says what the space can reach.
+        InvalidValueError: no network of the space is within the limits; says what the space can reach. Or a
+            choice has a value that no recipe or network takes.
     """
     limits = study.limits
     if MACS_SHARE in study.space.names and limits.max_macs is None:
         raise InvalidValueError(NEEDS_LIMIT)
+    _check_choices(study)
     if limits == Limits():
         return []
     corners = list(islice(_iter_corners(study.space.parameters, {}), MAX_CORNERS + 1))
@@ -53,6 +55,15 @@ def check_reachable(study: Study) -> list[str]:
     if limits.max_macs is not None and most <= limits.max_macs:
         notes.append(f"max_macs {limits.max_macs:,} binds nothing: the largest network has {most:,} MACs")
     return notes
+
+
+def _check_choices(study: Study) -> None:
+    """Try each value of each choice once, so that a wrong one is told now and not when it is proposed."""
+    choices = [parameter for parameter in study.space.parameters if isinstance(parameter, Choice)]
+    tried = [{choice.name: value} for choice in choices for value in choice.values]
+    for values in tried or [{}]:
+        corner = next(_iter_corners(study.space.fixed(values).parameters, {}))
+        count_cost(study.recipe_for(corner, 0))
 
 
 def _extreme(study: Study, corner: Params, measure: Measure, *, sign: int) -> int:

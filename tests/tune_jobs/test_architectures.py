@@ -178,5 +178,19 @@ def test_a_space_of_many_choices_is_looked_at_in_time() -> None:
     numbers = Space(*(Choice(f"{n}_{s}", (1, 2, 3, 4)) for n in ("width", "depth") for s in stages))
     study = digits_mobilenet().with_changes(space=numbers, recipe=recipe, limits=Limits(max_macs=10**15))
     assert len(check_reachable(study)) == 1
-    names = Space(*(Choice(f"name_{n}", ("a", "b")) for n in range(20)))
-    assert check_reachable(study.with_changes(space=names)) == []
+    options = tuple(
+        Option(name=f"name_{n}", kind=OptionKind.CHOICE, default="a", choices=("a", "b"), doc="A letter.")
+        for n in range(20)
+    )
+    register_model(ModelFamily(name="lettered", draw=draw_lettered, options=options))
+    try:
+        names = Space(*(Choice(option.name, ("a", "b")) for option in options))
+        lettered = recipe.with_changes(model="lettered", model_options={})
+        assert check_reachable(study.with_changes(space=names, recipe=lettered)) == []
+    finally:
+        unregister_model("lettered")
+
+
+def draw_lettered(net: PlanBuilder, **letters: str) -> None:
+    net.conv_bn_act("only", 8 + sum(letter == "b" for letter in letters.values()))
+    net.classifier()
