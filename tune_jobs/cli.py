@@ -69,7 +69,13 @@ def list_studies(store: str, form: str) -> None:
 @click.argument("study")
 @STORE
 @FORMAT
-@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Trials to show.")
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Trials to show; a front is shown whole.",
+)
 @click.option(
     "--audit", is_flag=True, help="Compute every proposal and decision anew; exit code 1 if any differs."
 )

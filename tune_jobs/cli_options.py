@@ -27,4 +27,6 @@ def typed_command() -> str:
     """The command that was typed, to be shown as the way to go on."""
     import shlex
 
-    return "python -m tune_jobs " + shlex.join(sys.argv[1:])
+    from tune_jobs.commands import python_command
+
+    return f"{python_command()} -m tune_jobs {shlex.join(sys.argv[1:])}"

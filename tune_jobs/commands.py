@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
@@ -112,7 +113,7 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
         name: _parse_limit(name, options[name], recipe.dataset)
         for name in ("max_macs", "min_macs", "max_parameters")
     }
-    if options["objectives"]:
+    if options["objectives"] is not None:
         metrics = (name.strip() for name in options["objectives"].split(","))
         changes["objectives"] = tuple(Objective(metric=metric) for metric in metrics)
     if options["max_latency_ms"] is not None:
@@ -217,7 +218,20 @@ def _example_query(store: str, study: Study) -> str:
             f" where study = '{study.name}' group by all order by best {order}"
         )
     option = "" if store == "trials" else f" --store {shlex.quote(store)}"
-    return f'python -m tune_jobs query "{sql}"{option}'
+    return f'{python_command()} -m tune_jobs query "{sql}"{option}'
+
+
+def python_command() -> str:
+    """How to type the Python that runs here: ``python`` where that is it, else its path."""
+    import shlex
+    import shutil
+    import sys
+
+    if shutil.which("python") == sys.executable:
+        return "python"
+    path = Path(sys.executable)
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def _parse_limit(name: str, text: str | None, dataset: str) -> int | None:

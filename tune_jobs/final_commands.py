@@ -13,6 +13,7 @@ from tune_jobs.definition import SHIPPED_FITS, study_from_definition
 from tune_jobs.finalists import BASELINE, FinalOptions, final_study
 from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.report import factors, finalists
+from tune_jobs.report.front import front, objectives_of, worth
 from tune_jobs.report.leaderboard import leaderboard
 from tune_jobs.report.tables import Table, render
 from tune_jobs.scale import WIDTH, narrowed, smoke_name
@@ -95,6 +96,11 @@ def print_report(store: str, name: str, form: str, *, top: int | None = None, by
         tables = [whole, finalists.recipes_table(definition)]
     else:
         tables = _search_tables(trials, definition, top=top, by=by)
+        objectives = objectives_of(definition)
+        if len(objectives) > 1 and by is None:
+            reports = opened.reports(name)
+            whole_front = front(trials, objectives)
+            tables = [whole_front, worth(trials, reports, objectives, definition["limits"]), *tables]
     for table in tables if form == "table" else tables[:1]:
         click.echo(render(table, form), nl=False)
     print_problems(opened)

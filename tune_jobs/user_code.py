@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from eml_models.errors import InvalidValueError, UnknownNameError
+from eml_models.errors import EmlError, InvalidValueError, UnknownNameError
 from tune_jobs.studies import SHIPPED
 from tune_jobs.study import Study
 
@@ -52,7 +52,11 @@ class UserCode:
         try:
             return importlib.import_module(self.module) if self.source is None else self._execute(self.source)
         except Exception as error:  # a user's file may raise anything; all of it is shown as their error
-            where = "".join(traceback.format_exception(error)[-2:]).strip()
+            whole = isinstance(error, SyntaxError)  # its lines say where; of others the last call does
+            lines = (
+                traceback.format_exception_only(error) if whole else traceback.format_exception(error)[-2:]
+            )
+            where = "".join(lines).strip()
             name = self.path or self.module
             raise InvalidValueError(f"could not import {name!r}: {where}") from error
 
@@ -130,7 +134,15 @@ def _call(build: object, target: str) -> Study:
     ]
     if required:
         raise InvalidValueError(f"{target} must take no arguments, it needs {', '.join(required)}")
-    study = build()
+    try:
+        study = build()
+    except EmlError:
+        raise
+    except Exception as error:  # whatever a user's function raises is told as its fault
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        raise InvalidValueError(
+            f"{target} raised {type(error).__name__}: {error} (in {frame.filename}, line {frame.lineno})"
+        ) from error
     if not isinstance(study, Study):
         raise InvalidValueError(f"{target} must return a tune_jobs.Study, it returned {type(study).__name__}")
     return study

@@ -51,6 +51,10 @@ def test_make_target_exists(target: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M)
 
 
+def test_nothing_is_left_to_fill_in() -> None:
+    assert re.findall(r"^[A-Z_]+$", README, re.M) == []
+
+
 def test_every_shipped_study_is_told_of() -> None:
     assert [name for name in SHIPPED if f"`{name}`" not in README] == []
 

@@ -118,6 +118,21 @@ def test_wrong_space_is_told_before_ray_starts(cli: Cli, tmp_path: Path, space: 
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("def f():\n    return 1 / 0\n", "raised ZeroDivisionError: division by zero (in"),
+        ("def f():\n    return 1\n\ndef g(:\n", "line 4"),
+    ],
+)
+def test_code_that_fails_is_told_with_its_line(cli: Cli, tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "own.py").write_text(text)
+    code, out, err = cli("run", f"{tmp_path / 'own.py'}:f", "--dry-run")
+    assert (code, out) == (2, "")
+    assert told in err
+    assert "Traceback" not in err
+
+
 def test_store_that_is_a_file(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "trials").write_text("not a store")
     code, _, err = cli("run", "digits-recipes")

@@ -230,7 +230,7 @@ def test_a_search_across_families_has_each_ones_own_parameters() -> None:
         if recipe.model == "resnet18":
             assert set(params) == {"model", "macs_share", "learning_rate", "weight_decay"}
             wider = recipe.with_changes(model_options={"width": recipe.model_options["width"] + 1})
-            assert cost.macs <= 200_000 * float(params["macs_share"]) < count_cost(wider).macs  # type: ignore[arg-type]  # a share is a number
+            assert cost.macs <= 1_000_000 * float(params["macs_share"]) < count_cost(wider).macs  # type: ignore[arg-type]  # a share is a number
         else:
             assert params["divisor"] == 4
     assert models == {"mobilenet", "resnet18"}

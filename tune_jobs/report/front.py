@@ -23,6 +23,9 @@ from tune_jobs.trial import State
 LIMIT_OF = {"macs": "max_macs", "parameters": "max_parameters", "latency_ms": "max_latency_ms"}
 """The limit that bounds a cost."""
 
+MARGIN = 1.1
+"""How far beyond the worst value a reference lies where no limit says it."""
+
 QUARTERS = 4
 """Parts of the epochs spent at whose ends the hypervolume is shown."""
 
@@ -64,7 +67,7 @@ def worth(
 ) -> Table:
     """The hypervolume of the front after each quarter of the epochs that were spent."""
     completed = _completed(trials, objectives)
-    ideal, reference = box(_points(completed, objectives), objectives, limits)
+    ideal, reference = box(_points(_valued(trials, objectives), objectives), objectives, limits)
     spent = sorted(reports["seq"])
     ends = [len(spent) * quarter // QUARTERS for quarter in range(QUARTERS + 1)]
     rows = []
@@ -87,15 +90,17 @@ def worth(
 def box(
     points: Sequence[Point], objectives: Sequence[Objective], limits: Mapping[str, Any]
 ) -> tuple[Point, Point]:
-    """The ideal and the reference: accuracies from 0 to 1; losses and costs from the worst to 0.
+    """The ideal and the reference: accuracies from 0 to 1; losses, costs and latencies down to 0.
 
-    The worst of a cost is the study's limit on it where it has one, else, as for losses, the worst point's.
+    These begin at the study's limit where it has one, else a little (`MARGIN`) beyond the worst of `points`,
+    which are those of all trials that had values, stopped ones too: the worst completed one would be worth
+    nothing, and the box of a study would change with every worse trial.
     """
     ideal, reference = [], []
     for column, objective in enumerate(objectives):
         rising = objective.direction is Direction.MAXIMIZE
         limit = limits.get(LIMIT_OF.get(objective.metric, ""))
-        worst = max((point[column] for point in points), default=1.0)
+        worst = MARGIN * max((point[column] for point in points), default=1.0)
         ideal.append(1.0 if rising else 0.0)
         reference.append(0.0 if rising else float(limit or worst or 1.0))
     return tuple(ideal), tuple(reference)
@@ -110,12 +115,18 @@ def _volume(
 
 def _completed(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
     """The completed trials with a column for each objective; those that lack a value are left out."""
-    completed = trials[trials["state"] == State.COMPLETED].copy()
-    stored = [json.loads(text) for text in completed["objectives"]]
+    valued = _valued(trials, objectives)
+    return valued[valued["state"] == State.COMPLETED]
+
+
+def _valued(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
+    """The trials that have a value of each objective at their last epoch, with a column for each."""
+    ended = trials[trials["state"].isin([State.COMPLETED, State.STOPPED])].copy()
+    stored = [json.loads(text) for text in ended["objectives"]]
     for objective in objectives:
         if objective.metric not in COSTS:
-            completed[objective.metric] = [values.get(objective.metric) for values in stored]
-    return completed.dropna(subset=[objective.metric for objective in objectives])
+            ended[objective.metric] = [values.get(objective.metric) for values in stored]
+    return ended.dropna(subset=[objective.metric for objective in objectives])
 
 
 def _points(completed: pd.DataFrame, objectives: Sequence[Objective]) -> list[Point]:

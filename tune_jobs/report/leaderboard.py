@@ -64,8 +64,12 @@ def states(trials: pd.DataFrame) -> Table:
 
 
 def rungs(reports: pd.DataFrame, *, metric: str) -> Table:
-    """What each rung decided: how many came, how many were stopped, and the range of those that went on."""
-    decided = reports[reports["decision"].notna()]
+    """What each rung decided: how many came, how many were stopped, and the range of those that went on.
+
+    Of an epoch that a later attempt reported again the first report counts.
+    """
+    decided = reports[reports["decision"].notna()].sort_values("seq")
+    decided = decided.drop_duplicates(["number", "epoch"])
     rows = []
     for epoch, group in decided.groupby("epoch"):
         went_on = group[group["decision"] == Decision.CONTINUE][metric]

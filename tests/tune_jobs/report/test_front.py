@@ -65,8 +65,15 @@ def test_a_study_without_a_completed_trial_has_an_empty_front() -> None:
 
 def test_box_without_a_limit_ends_at_the_worst() -> None:
     points = [(0.5, 100.0), (0.9, 300.0)]
-    assert box(points, OBJECTIVES, {"max_macs": None}) == ((1.0, 0.0), (0.0, 300.0))
-    assert box([], OBJECTIVES, {}) == ((1.0, 0.0), (0.0, 1.0))
+    ideal, reference = box(points, OBJECTIVES, {"max_macs": None})
+    assert ideal == (1.0, 0.0)
+    assert reference == pytest.approx((0.0, 330.0))
+    assert box([], OBJECTIVES, {"max_macs": 7}) == ((1.0, 0.0), (0.0, 7.0))
+
+
+def test_a_front_of_one_network_is_worth_something_without_a_limit() -> None:
+    one = trials((0, 5, "completed", 0.8, 50))
+    assert worth(one, REPORTS, OBJECTIVES, {}).rows[-1][2] == pytest.approx(0.8 * (1 - 1 / 1.1))
 
 
 def test_objectives_come_from_the_definition() -> None:

@@ -95,9 +95,11 @@ def test_states_count_every_end_and_quote_the_last_reason() -> None:
 def test_rungs_show_who_went_on() -> None:
     reports = pd.DataFrame(
         {
-            "epoch": [1, 1, 1, 2],
-            "decision": ["stop", "continue", "stop", None],
-            "val_accuracy": [0.1, 0.9, 0.2, 0.9],
+            "seq": [1, 2, 3, 4, 5],
+            "number": [0, 1, 2, 1, 1],
+            "epoch": [1, 1, 1, 2, 1],
+            "decision": ["stop", "continue", "stop", None, "continue"],
+            "val_accuracy": [0.1, 0.9, 0.2, 0.9, 0.95],
         }
     )
     (row,) = rungs(reports, metric="val_accuracy").rows
