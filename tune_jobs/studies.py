@@ -212,7 +212,7 @@ def families() -> Study:
 
 
 def digits_families() -> Study:
-    """The same on the embedded digits within a million MACs: a ResNet-18 of 8 px has few widths below that."""
+    """The same on the embedded digits within a million MACs: a ResNet-18 has few widths below that."""
     study = digits_mobilenet()
     return study.with_changes(
         name="digits-families",

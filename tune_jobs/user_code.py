@@ -52,10 +52,10 @@ class UserCode:
         try:
             return importlib.import_module(self.module) if self.source is None else self._execute(self.source)
         except Exception as error:  # a user's file may raise anything; all of it is shown as their error
-            whole = isinstance(error, SyntaxError)  # its lines say where; of others the last call does
-            lines = (
-                traceback.format_exception_only(error) if whole else traceback.format_exception(error)[-2:]
-            )
+            own_lines = isinstance(error, SyntaxError)  # which say where; of others the last call does
+            lines = traceback.format_exception_only(error)
+            if not own_lines:
+                lines = traceback.format_exception(error)[-2:]
             where = "".join(lines).strip()
             name = self.path or self.module
             raise InvalidValueError(f"could not import {name!r}: {where}") from error
