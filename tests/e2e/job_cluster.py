@@ -11,11 +11,14 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from ray_nodes import RAY, Cluster, free_ports, kill_tree
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
 TUNE_JOBS = [sys.executable, "-m", "tune_jobs"]
@@ -97,7 +100,7 @@ def job_cluster(*, workers: int) -> Iterator[JobCluster]:
         shutil.rmtree(temp, ignore_errors=True)
 
 
-def wait_until(holds, problem: str, *, seconds: float = 60.0, period: float = 0.3):  # type: ignore[no-untyped-def]
+def wait_until(holds: Callable[[], T], problem: str, *, seconds: float = 60.0, period: float = 0.3) -> T:
     """Come back with what `holds` returns as soon as it is true."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
