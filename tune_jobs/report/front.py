@@ -79,7 +79,7 @@ def worth(
         known = completed[completed["seq"] < last]
         rows.append((epochs, len(known), _volume(_points(known, objectives), objectives, ideal, reference)))
     named = zip(objectives, ideal, reference, strict=True)
-    sides = ", ".join(f"{objective.metric} {worst:,g}..{best:,g}" for objective, best, worst in named)
+    sides = ", ".join(f"{objective.metric} {worst:,.10g}..{best:,.10g}" for objective, best, worst in named)
     return Table(
         title="what the front is worth",
         columns=("epochs spent", "completed", f"hypervolume ({sides})"),
