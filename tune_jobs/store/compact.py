@@ -42,6 +42,7 @@ from tune_jobs.store.layout import (
     journal_folder,
     lock_key,
     old_folder,
+    old_key,
     scratch_folder,
     study_of_folder,
     table_folder,
@@ -175,13 +176,12 @@ class PreparedTable:
     """A table's compacted folder, written aside and read back."""
 
     table: str
-    ticket: str
     folder: str
     num_rows: int
 
     def exchange(self, files: Files, study: str) -> None:
         """Put it in the place of the table's folder."""
-        old = f"{old_folder(study)}/{self.table}-{self.ticket}"
+        old = old_key(self.table, study, datetime.now(UTC))
         files.exchange_folders(table_folder(self.table, study), self.folder, old=old)
 
 
@@ -201,12 +201,12 @@ def require_same_columns(files: Files) -> None:
 
 
 def _prepare_table(files: Files, study: str, table: str) -> PreparedTable:
-    rows, ticket = _read_sorted(files, study, table), secrets.token_hex(4)
-    folder = f"{scratch_folder(study)}/{table}-{ticket}"
+    rows = _read_sorted(files, study, table)
+    folder = f"{scratch_folder(study)}/{table}-{secrets.token_hex(4)}"
     files.make_folder(folder)
     keys = _put_table(files, folder, table, rows, scratch=folder)
     _check_copy(files, folder, table, keys, rows)
-    return PreparedTable(table=table, ticket=ticket, folder=folder, num_rows=int(rows.num_rows))
+    return PreparedTable(table=table, folder=folder, num_rows=int(rows.num_rows))
 
 
 def _read_sorted(files: Files, study: str, table: str) -> pa.Table:

@@ -19,7 +19,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 
 STUDIES = "studies"
 LATENCIES = "latencies"
@@ -87,6 +87,17 @@ def scratch_folder(study: str) -> str:
 def old_folder(study: str) -> str:
     """Where the files that a compaction replaced lie until the study is written again."""
     return f"{OLD}/s-{study}"
+
+
+def old_key(table: str, study: str, at: datetime) -> str:
+    """Where one compaction puts a table's folder; names of a table sort in the order of their instants."""
+    return f"{old_folder(study)}/{table}-{round(at.timestamp() * 1000):012x}-{secrets.token_hex(4)}"
+
+
+def replaced_at(name: str) -> datetime | None:
+    """When the folder of that name was put there; None for a name of an earlier version."""
+    parts = name.split("-")
+    return datetime.fromtimestamp(int(parts[1], 16) / 1000, UTC) if len(parts) == 3 else None
 
 
 def damaged_key(key: str) -> str:

@@ -7,6 +7,8 @@ journal is kept in ``_wal/damaged`` and named; its readable rows are published.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from tune_jobs.store.files import Files
 from tune_jobs.store.journal import JournalContent, read_journal
 from tune_jobs.store.layout import (
@@ -15,11 +17,16 @@ from tune_jobs.store.layout import (
     journal_folder,
     journal_key,
     old_folder,
+    replaced_at,
     scratch_folder,
     table_folder,
 )
 from tune_jobs.store.schema import ROW_TYPE_OF
 from tune_jobs.store.segments import publish
+
+KEEP_OLD_S = 10.0
+"""How long at least what a compaction replaced stays. A reader that opened the folder before finds its files
+until it has listed it, which takes milliseconds, or longer on a busy machine."""
 
 
 def recover(files: Files, study: str) -> list[str]:
@@ -40,7 +47,7 @@ def recover(files: Files, study: str) -> list[str]:
             )
         else:
             files.remove(key)
-    files.remove_folder(old_folder(study))
+    _remove_old(files, study)
     files.remove_folder(scratch_folder(study))
     files.make_folder(scratch_folder(study))
     return problems
@@ -54,6 +61,20 @@ def mend_folders(files: Files, study: str) -> None:
         moved = [name for name in files.list_names(old_folder(study)) if name.startswith(f"{table}-")]
         for name in moved[-1:]:
             files.move(f"{old_folder(study)}/{name}", table_folder(table, study))
+
+
+def _remove_old(files: Files, study: str) -> None:
+    """Remove what compactions replaced, but for the newest: a plain reader may be listing that folder."""
+    now, folder = datetime.now(UTC), old_folder(study)
+    left = 0
+    for name in files.list_names(folder):
+        at = replaced_at(name)
+        if at is not None and 0 <= (now - at).total_seconds() < KEEP_OLD_S:
+            left += 1
+        else:
+            files.remove_folder(f"{folder}/{name}")
+    if not left:
+        files.remove_folder(folder)
 
 
 def list_batches(files: Files, study: str) -> list[str]:

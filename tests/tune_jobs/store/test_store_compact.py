@@ -130,12 +130,32 @@ def test_a_reader_that_was_open_before_sees_the_same(tmp_path: Path) -> None:
     assert store.problems == ()
 
 
-def test_replaced_files_are_kept_until_the_study_is_written_again(tmp_path: Path) -> None:
+def test_replaced_files_are_kept_for_a_while_and_then_until_the_study_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_trials(tmp_path, 2)
+    old = tmp_path / "_old" / "s-s"
     compact_study(tmp_path, "s")
-    assert len(list((tmp_path / "_old" / "s-s").iterdir())) == 4
+    first = {path.name for path in old.iterdir()}
+    compact_study(tmp_path, "s")
+    names = sorted(path.name for path in old.iterdir())
+    assert first < set(names)
+    assert [name.partition("-")[0] for name in names] == sorted(2 * list(TABLES))
+    monkeypatch.setattr("tune_jobs.store.recovery.KEEP_OLD_S", 0.0)
     open_writer(tmp_path).close()
-    assert not (tmp_path / "_old" / "s-s").exists()
+    assert not old.exists()
+
+
+def test_of_several_replaced_folders_the_newest_is_put_back(tmp_path: Path) -> None:
+    before = write_trials(tmp_path, 3)
+    compact_study(tmp_path, "s")
+    compact_study(tmp_path, "s")
+    place = tmp_path / "trials" / "study_slug=s-s"
+    names = {path.name for path in place.iterdir()}
+    place.rename(tmp_path / "_old" / "s-s" / "trials-ffffffffffff-00000000")
+    open_writer(tmp_path).close()
+    assert {path.name for path in place.iterdir()} == names
+    assert TrialStore(tmp_path).rows("s") == before
 
 
 def test_what_a_dead_writer_left_is_published_first(tmp_path: Path) -> None:
