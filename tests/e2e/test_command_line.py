@@ -75,14 +75,7 @@ def test_main_job_ends_with_a_leaderboard_and_a_query(
     assert "\x1b" not in done.stdout + done.stderr
     assert len(done.stderr.splitlines()) < 10, done.stderr
     query = next(line.strip() for line in done.stderr.splitlines() if " query " in line)
-    asked = subprocess.run(
-        query.replace("python ", f"{sys.executable} ", 1),
-        shell=True,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    asked = subprocess.run(query, shell=True, cwd=folder, capture_output=True, text=True, check=True)
     assert "param_optimizer" in asked.stdout
 
 
