@@ -306,6 +306,7 @@ class TestOnesOwn:
 
     def test_with_a_broken_spec_is_an_error(self) -> None:
         with pytest.raises(InvalidValueError, match="3 problems"):
+            # a shape of two is what the test is about
             DatasetSpec(name="a b", input_shape=(8, 8), num_classes=1, read=read_tiny)  # type: ignore[arg-type]
 
     def test_unknown_name_is_an_error(self) -> None:
