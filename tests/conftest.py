@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import secrets
+import sys
 import warnings
 from collections.abc import Iterator
+from operator import attrgetter
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
+
+
+@pytest.fixture(autouse=True)
+def seeded_generators() -> None:
+    """Every test draws the same numbers, whichever tests ran before it in its process."""
+    random.seed(0)
+    for module, seed in (("numpy", "random.seed"), ("torch", "manual_seed")):
+        if module in sys.modules:
+            attrgetter(seed)(sys.modules[module])(0)
 
 
 @pytest.fixture(scope="session")
