@@ -18,18 +18,26 @@ import multiprocessing
 import statistics
 from typing import Any
 
+import optuna
+from optuna.pruners import SuccessiveHalvingPruner
+from optuna.samplers import TPESampler
+from optuna.trial import TrialState
+
 from benchmarks.comparing import describe_conditions, write_result
 from benchmarks.searching import interval, spend
+from tune_jobs.feasible import count_cost
+from tune_jobs.search.distributions import distributions_of
 from tune_jobs.space import Float, Space
 from tune_jobs.studies import digits_mobilenet
 from tune_jobs.study import Asha, Limits, Study
 from tune_jobs.trial import ReportRow, State
 
-METHODS = ("share, tpe", "soft, tpe", "share, random", "soft, random")
+METHODS = ("share, tpe", "soft, tpe", "share, random", "soft, random", "trained, tpe")
 PAIRS = (
     ("share, tpe", "soft, tpe"),
     ("share, random", "soft, random"),
     ("share, tpe", "soft, random"),
+    ("share, tpe", "trained, tpe"),
     ("share, tpe", "share, random"),
 )
 NEAR = 0.7
@@ -68,6 +76,8 @@ def search(method: str, seed: int, epochs: int, max_macs: int, search_recipe: bo
     """One search; its best accuracy, and how near to the limit its trained networks were."""
     kind, sampler = method.split(", ")
     study = study_of(kind, max_macs, search_recipe).with_changes(sampler=sampler, seed=seed)
+    if kind == "trained":
+        return {"method": method, "seed": seed, **search_by_optuna(study, epochs)}
     log = spend(study, epochs)
     trained = [row for row in log.ends if row.state is not State.INFEASIBLE]
     limit = study.limits.max_macs or 0
@@ -80,6 +90,43 @@ def search(method: str, seed: int, epochs: int, max_macs: int, search_recipe: bo
         "trained": len(trained),
         "epochs": sum(isinstance(row, ReportRow) for row in log.rows),
     }
+
+
+def search_by_optuna(study: Study, epochs: int) -> dict[str, Any]:
+    """The same search as one writes it with Optuna alone, where a constraint costs its training."""
+    import torch
+
+    from eml_models import fit
+
+    torch.set_num_threads(1)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    asha, limit = study.asha, study.limits.max_macs
+    assert asha is not None
+    assert limit is not None
+    pruner = SuccessiveHalvingPruner(min_resource=asha.min_epochs, reduction_factor=asha.reduction_factor)
+    sampler = TPESampler(seed=study.seed, multivariate=True)
+    asked = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
+    fixed = {p.name: p.grid()[0] for p in study.space.parameters if p.role == "fixed"}
+    best, spent, macs = 0.0, 0, []
+    while spent < epochs:
+        trial = asked.ask(distributions_of(study.space))
+        recipe = study.recipe_for({**fixed, **trial.params}, trial.number)
+        macs.append(count_cost(recipe).macs)
+        trial.set_constraint("max_macs", macs[-1] / limit - 1)
+        state, accuracy = TrialState.PRUNED, 0.0
+        for report in fit(recipe, device="cpu"):
+            spent += 1
+            accuracy = report.val_accuracy or 0.0
+            trial.report(accuracy, report.epoch)
+            if report.epoch == recipe.epochs:
+                state = TrialState.COMPLETE
+            elif trial.should_prune() or spent >= epochs:
+                break
+        asked.tell(trial, accuracy if state is TrialState.COMPLETE else None, state=state)
+        if macs[-1] <= limit:  # counted as far as it came: pruned by larger ones, few of these complete
+            best = max(best, accuracy)
+    near = sum(NEAR * limit <= found <= limit for found in macs) / len(macs)
+    return {"best": best, "near_limit": near, "refused": 0, "trained": len(macs), "epochs": spent}
 
 
 def study_of(kind: str, max_macs: int, search_recipe: bool) -> Study:
