@@ -11,14 +11,17 @@ Real searches of MobileNet's stages, each with as many epochs to spend, one thre
 
 A search's result is the hypervolume of its completed trials: the share of the box from accuracy 0 and as many
 MACs as the limit to accuracy 1 and none. Run with ``python -m benchmarks.fronts [--seeds 20] [--epochs 108]
-[--output FILE]``, and with ``--dataset fashion_mnist --data-dir DIR`` for a part of Fashion-MNIST.
+[--output FILE]``, and with ``--dataset fashion_mnist --data-dir DIR`` for a part of Fashion-MNIST; ``--show
+FILE`` prints an earlier run's table.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -51,7 +54,13 @@ def main() -> None:
     parser.add_argument("--data-dir")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--output")
+    parser.add_argument(
+        "--show", metavar="FILE", help="only print an earlier run's table"
+    )
     words = parser.parse_args()
+    if words.show:
+        print_table(json.loads(Path(words.show).read_text()))
+        return
     jobs = [
         (method, seed, words.epochs, words.dataset, words.data_dir)
         for seed in range(words.seeds)
@@ -59,20 +68,31 @@ def main() -> None:
     ]
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         found = pool.starmap(search, jobs, chunksize=1)
-    print(describe_conditions())
-    print(f"{words.dataset}: hypervolume after {words.epochs} epochs, {words.seeds} seeds, 95 % interval")
-    for method in words.methods:
+    asked = {name: getattr(words, name) for name in ("dataset", "seeds", "epochs")}
+    result = {"conditions": describe_conditions(), **asked, "searches": found}
+    print_table(result)
+    write_result(words.output, result)
+
+
+def print_table(result: Mapping[str, Any]) -> None:
+    """Each method's hypervolume, and what the first one gains over the others."""
+    found: list[dict[str, Any]] = result["searches"]
+    first, *others = methods = list(dict.fromkeys(entry["method"] for entry in found))
+    print(result["conditions"])
+    print(
+        f"{result['dataset']}: hypervolume after {result['epochs']} epochs, {result['seeds']} seeds,"
+        " 95 % interval"
+    )
+    for method in methods:
         own = [entry for entry in found if entry["method"] == method]
         means = [sum(entry["volumes"][i] for entry in own) / len(own) for i in range(len(QUARTERS))]
         quarters = " ".join(f"{mean:.4f}" for mean in means)
         print(f"  {method:15} {interval([e['volumes'][-1] for e in own])}  by quarters {quarters}", end="  ")
         print(f"completed {sum(e['completed'] for e in own) / len(own):.1f}", end="  ")
         print(f"beyond the limit on a front: {sum(e['beyond'] for e in own)}")
-    for method in words.methods[1:]:
-        gains = [a - b for a, b in zip(_finals(found, words.methods[0]), _finals(found, method), strict=True)]
-        print(f"  {words.methods[0]} less {method}, same seeds: {interval(gains)}")
-    asked = {name: getattr(words, name) for name in ("dataset", "seeds", "epochs")}
-    write_result(words.output, {"conditions": describe_conditions(), **asked, "searches": found})
+    for method in others:
+        gains = [a - b for a, b in zip(_finals(found, first), _finals(found, method), strict=True)]
+        print(f"  {first} less {method}, same seeds: {interval(gains)}")
 
 
 def search(method: str, seed: int, epochs: int, dataset: str, data_dir: str | None) -> dict[str, Any]:

@@ -8,14 +8,18 @@ is the best validation accuracy of its completed trials when its epochs are spen
 
 Only the network is searched; learning rate and weight decay are held, since what they change is noise here.
 Channels are not rounded, so that networks of every cost exist. Run with ``python -m benchmarks.near_limit
-[--max-macs 100000] [--search-recipe] [--seeds 20] [--epochs 60] [--output FILE]``.
+[--max-macs 100000] [--search-recipe] [--seeds 20] [--epochs 60] [--output FILE]``; ``--show FILE``
+prints an earlier run's table.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import statistics
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -52,13 +56,31 @@ def main() -> None:
     parser.add_argument("--max-macs", type=int, default=100_000)
     parser.add_argument("--search-recipe", action="store_true", help="search rate and weight decay too")
     parser.add_argument("--output")
+    parser.add_argument(
+        "--show", metavar="FILE", help="only print an earlier run's table"
+    )
     words = parser.parse_args()
+    if words.show:
+        print_table(json.loads(Path(words.show).read_text()))
+        return
     setting = words.epochs, words.max_macs, words.search_recipe
     jobs = [(method, seed, *setting) for seed in range(words.seeds) for method in METHODS]
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         found = pool.starmap(search, jobs, chunksize=1)
-    print(describe_conditions())
-    print(f"best val_accuracy after {words.epochs} epochs, mean over {words.seeds} seeds with 95 % interval")
+    asked = {name: getattr(words, name) for name in ("seeds", "epochs", "max_macs", "search_recipe")}
+    result = {"conditions": describe_conditions(), **asked, "searches": found}
+    print_table(result)
+    write_result(words.output, result)
+
+
+def print_table(result: Mapping[str, Any]) -> None:
+    """Each method's accuracy, and what the share gains over the others."""
+    found: list[dict[str, Any]] = result["searches"]
+    print(result["conditions"])
+    print(
+        f"at most {result['max_macs']:,} MACs: best val_accuracy after {result['epochs']} epochs, mean over"
+        f" {result['seeds']} seeds with 95 % interval"
+    )
     for method in METHODS:
         own = [entry for entry in found if entry["method"] == method]
         near = statistics.fmean(entry["near_limit"] for entry in own)
@@ -68,8 +90,6 @@ def main() -> None:
     for one, other in PAIRS:
         ours, theirs = _by_seed(found, one), _by_seed(found, other)
         print(f"  {one} less {other}, same seeds: {interval([ours[seed] - theirs[seed] for seed in ours])}")
-    asked = {name: value for name, value in vars(words).items() if name != "output"}
-    write_result(words.output, {"conditions": describe_conditions(), **asked, "searches": found})
 
 
 def search(method: str, seed: int, epochs: int, max_macs: int, search_recipe: bool) -> dict[str, Any]:

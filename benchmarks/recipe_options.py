@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import math
 import statistics
 import time
 from collections.abc import Mapping
@@ -26,6 +25,7 @@ from typing import Any
 from benchmarks.comparing import describe_conditions, write_result
 from eml_models.recipe import Recipe
 from eml_models.registry import build_plan
+from tune_jobs.report.intervals import estimate
 
 EPOCHS_OF_EARLY = 3
 """The early figure is from a third of the epochs."""
@@ -176,17 +176,9 @@ def compare(setting: Setting, seeds: int, done: Mapping[Key, dict[str, Any]]) ->
         if variant != PLAIN:
             for when in ("early", "last"):
                 gains = [run[when] - other[when] for run, other in zip(own, plain, strict=True)]
-                found[variant][f"gain_{when}"] = paired_interval(gains)
+                gain = estimate(gains)
+                found[variant][f"gain_{when}"] = (gain.mean, gain.low, gain.high)
     return found
-
-
-def paired_interval(gains: list[float]) -> tuple[float, float, float]:
-    """The mean, and the lower and upper end of its 95 % interval by Student's t."""
-    from scipy.stats import t
-
-    mean = statistics.fmean(gains)
-    half = float(t.ppf(0.975, len(gains) - 1)) * statistics.stdev(gains) / math.sqrt(len(gains))
-    return mean, mean - half, mean + half
 
 
 def print_table(setting: Setting, table: dict[str, dict[str, Any]]) -> None:

@@ -5,18 +5,15 @@ What the benchmarks of searches share. Training is on one thread, so that two se
 
 from __future__ import annotations
 
-import random
-import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from tune_jobs.attempt import WorkerInfo
+from tune_jobs.report.intervals import estimate
 from tune_jobs.session import Session
 from tune_jobs.study import Study
 from tune_jobs.trial import Decision, Row, TrialRow
-
-RESAMPLES = 5000
 
 
 class MemoryLog:
@@ -56,8 +53,7 @@ def spend(study: Study, epochs: int, *, data_dir: str | None = None) -> MemoryLo
 
 
 def interval(values: Sequence[float]) -> str:
-    """The mean and its bootstrap 95 % interval."""
-    generator = random.Random(0)
-    means = sorted(statistics.fmean(generator.choices(values, k=len(values))) for _ in range(RESAMPLES))
-    low, high = means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES)]
-    return f"{statistics.fmean(values):+.4f} [{low:+.4f}, {high:+.4f}]"
+    """The mean and its 95 % interval (Student's t; of differences it is the paired one)."""
+    found = estimate(values)
+    ends = "" if found.low is None else f" [{found.low:+.4f}, {found.high:+.4f}]"
+    return f"{found.mean:+.4f}{ends}"
