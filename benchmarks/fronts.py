@@ -54,9 +54,7 @@ def main() -> None:
     parser.add_argument("--data-dir")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--output")
-    parser.add_argument(
-        "--show", metavar="FILE", help="only print an earlier run's table"
-    )
+    parser.add_argument("--show", metavar="FILE", help="only print an earlier run's table")
     words = parser.parse_args()
     if words.show:
         print_table(json.loads(Path(words.show).read_text()))

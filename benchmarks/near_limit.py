@@ -56,9 +56,7 @@ def main() -> None:
     parser.add_argument("--max-macs", type=int, default=100_000)
     parser.add_argument("--search-recipe", action="store_true", help="search rate and weight decay too")
     parser.add_argument("--output")
-    parser.add_argument(
-        "--show", metavar="FILE", help="only print an earlier run's table"
-    )
+    parser.add_argument("--show", metavar="FILE", help="only print an earlier run's table")
     words = parser.parse_args()
     if words.show:
         print_table(json.loads(Path(words.show).read_text()))
