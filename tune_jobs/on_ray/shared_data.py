@@ -112,7 +112,9 @@ class SharedRead:
         from tune_jobs.on_ray.registered import pack_registered
 
         dataset = study.recipe.dataset
-        read: Any = ray.remote(num_cpus=0, num_returns=2, max_retries=MAX_RETRIES)(_read)
+        # one call a process: what an earlier study registered there under the same name must not be read
+        options: dict[str, Any] = {"num_cpus": 0, "max_calls": 1, "max_retries": MAX_RETRIES}
+        read: Any = ray.remote(num_returns=2, **options)(_read)
         verdict, content = read.options(scheduling_strategy=_placement(needed)).remote(
             dataset, (settings.data_dir, settings.download), code, pack_registered(code)
         )
