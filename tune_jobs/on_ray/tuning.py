@@ -59,7 +59,8 @@ def fit_session(
     shares = Shares(share.gpus, tap.rows)
     bridge = Bridge(session, room, shares, trial_timeout_s=settings.trial_timeout_s)
     reading = None
-    if is_shared(session.study, settings):
+    alone = settings.address is None and room.workers(session.num_left) == 1
+    if is_shared(session.study, settings) and not alone:
         reading = SharedRead.begin(session.study, code, settings, share.resources())
     probe = StoreProbe.leave(absolute(settings.store))
     payload = build_payload(

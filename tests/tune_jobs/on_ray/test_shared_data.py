@@ -48,7 +48,7 @@ def register_counted(*, failures: int = 0, slow_s: float = 0.0) -> None:
 
     def read(folder: Path, download: bool) -> RawDataset:  # local, so that it travels to the workers by value
         with open(folder / CALLS, "a") as file:
-            file.write(f"{os.getpid()}\n")
+            file.write(f"{os.getpid()} {download}\n")
         if len((folder / CALLS).read_text().splitlines()) <= failures:
             raise OSError("no such volume")
         time.sleep(slow_s)
@@ -70,13 +70,14 @@ def counted_study(**changes: Any) -> Study:
     return study.with_changes(**changes)
 
 
-def run(study: Study, folder: Path) -> TrialStore:
-    run_study(study, RunSettings(store=str(folder / "store"), workers=2, data_dir=str(folder)))
+def run(study: Study, folder: Path, **changes: Any) -> TrialStore:
+    settings = RunSettings(store=str(folder / "store"), workers=2, data_dir=str(folder), **changes)
+    run_study(study, settings)
     return TrialStore(folder / "store")
 
 
 def readers(folder: Path) -> list[int]:
-    return [int(pid) for pid in (folder / CALLS).read_text().split()]
+    return [int(line.split()[0]) for line in (folder / CALLS).read_text().splitlines()]
 
 
 class TestDecision:
@@ -127,11 +128,12 @@ class TestOnRay:
     ) -> None:
         register_counted(failures=1)
         with caplog.at_level(logging.WARNING, "tune_jobs.data"):
-            store = run(counted_study(trials=3, name="fallback"), tmp_path)
+            store = run(counted_study(trials=3, name="fallback"), tmp_path, download=True)
         assert list(store.trials()["state"]) == ["completed"] * 3
         pids = set(store.events().query("kind == 'attempt_started'")["pid"])
         assert len(readers(tmp_path)) == 1 + len(pids)
         assert set(readers(tmp_path)[1:]) == pids
+        assert "False" not in (tmp_path / CALLS).read_text()  # the wish to download reaches everybody
         (told,) = caplog.messages
         assert told.startswith("each worker reads data set 'counted' for itself: could not read data set")
         assert told.endswith("OSError: no such volume")
