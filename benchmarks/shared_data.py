@@ -32,6 +32,8 @@ from tune_jobs.study import Study
 VARIANTS = ("own", "shared")
 TRIALS_PER_WORKER = 3
 MB = 1e6
+MEMORY_PERIOD_S = 1.0
+"""Asking for the memory of a process takes the kernel some hundredths of a second."""
 
 
 def write_standin(folder: Path, *, images_per_file: int = 10_000) -> None:
@@ -103,11 +105,21 @@ def measure_variant(variant: str, workers: int, data_dir: str) -> dict[str, floa
     )
     code = UserCode(module="benchmarks.shared_data", search_paths=(os.getcwd(),))
     seen: dict[int, dict[str, float]] = {}
+    all_pss_mb = [0.0]
+    looked_at = [0.0]
+
+    def look(progress: object) -> None:
+        with_memory = time.monotonic() - looked_at[-1] >= MEMORY_PERIOD_S
+        total = _look(seen, with_memory=with_memory)
+        if with_memory:
+            looked_at.append(time.monotonic())
+            all_pss_mb.append(total)
+
     with tempfile.TemporaryDirectory() as folder:
         store = str(Path(folder, "store"))
         settings = RunSettings(store=store, workers=workers, data_dir=data_dir)
         began = time.perf_counter()
-        run_study(study, settings, code=code, on_progress=lambda progress: _look(seen))
+        run_study(study, settings, code=code, on_progress=look)
         wall_s = time.perf_counter() - began
         events = TrialStore(store).events()
     pids = {int(pid) for pid in events.loc[events["kind"] == "attempt_started", "pid"]}
@@ -117,31 +129,32 @@ def measure_variant(variant: str, workers: int, data_dir: str) -> dict[str, floa
         "worker_cpu_s": statistics.mean(found["cpu_s"] for found in trained),
         "worker_pss_mb": statistics.mean(found["pss_mb"] for found in trained),
         "all_cpu_s": sum(found["cpu_s"] for found in seen.values()),
-        "peak_all_pss_mb": max(found["all_pss_mb"] for found in seen.values()),
+        "peak_all_pss_mb": max(all_pss_mb),
         "wall_s": wall_s,
     }
 
 
-def _look(seen: dict[int, dict[str, float]]) -> None:
-    """Note the processor time and the proportional set size of each worker process of this program's Ray."""
-    now: dict[int, dict[str, float]] = {}
+def _look(seen: dict[int, dict[str, float]], *, with_memory: bool) -> float:
+    """Note the processor time of each worker process of this program's Ray, and its proportional set size.
+
+    Returns:
+        The latter of all that live, in MB.
+    """
+    living: list[int] = []
     for pid in _descendants(os.getpid()):
         with suppress(OSError, ValueError, IndexError):  # it ends while it is looked at
             place = Path(f"/proc/{pid}")
             if not place.joinpath("cmdline").read_bytes().startswith(b"ray::"):
                 continue
             words = place.joinpath("stat").read_text().rsplit(")", 1)[1].split()
-            rollup = dict(
-                line.split(":") for line in place.joinpath("smaps_rollup").read_text().splitlines()[1:]
-            )
             ticks = int(words[11]) + int(words[12])
-            now[pid] = {
-                "cpu_s": ticks / os.sysconf("SC_CLK_TCK"),
-                "pss_mb": int(rollup["Pss"].split()[0]) * 1024 / MB,
-            }
-    total = sum(found["pss_mb"] for found in now.values())
-    for pid, found in now.items():
-        seen[pid] = {**found, "all_pss_mb": max(total, seen.get(pid, found).get("all_pss_mb", 0.0))}
+            seen.setdefault(pid, {"pss_mb": 0.0})["cpu_s"] = ticks / os.sysconf("SC_CLK_TCK")
+            living.append(pid)
+            if with_memory:
+                lines = place.joinpath("smaps_rollup").read_text().splitlines()[1:]
+                pss = dict(line.split(":") for line in lines)["Pss"]
+                seen[pid]["pss_mb"] = int(pss.split()[0]) * 1024 / MB
+    return sum(seen[pid]["pss_mb"] for pid in living)
 
 
 def _descendants(pid: int) -> Iterator[int]:

@@ -60,7 +60,8 @@ class DatasetSpec:
         input_shape: (channels, height, width) of an image.
         read: ``read(folder, download)`` returns the arrays; whatever it raises becomes a clear error.
         files: what must lie in the folder, relative to it; empty if the reader looks for itself.
-        num_train, num_test: how many images it should have, for information; None if that is open.
+        num_train, num_test: how many images it should have, for who asks for its size before it is read;
+            None if that is open.
         source: where it comes from.
     """
 

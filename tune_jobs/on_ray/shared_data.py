@@ -16,6 +16,7 @@ runner asks for the size before there is one.
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -133,7 +134,8 @@ class SharedRead:
         except ray.exceptions.RayError as error:
             problem = _first_line(error)
         if problem is not None:
-            LOG.warning("each worker reads data set %r for itself: %s", self.data.dataset, problem)
+            name = self.data.dataset
+            LOG.warning("data set %r was not read once for all, so each worker reads it: %s", name, problem)
 
     def close(self) -> None:
         """Nobody waits any more: end a reading that has not ended."""
@@ -155,7 +157,7 @@ def _read(
         raw = read_dataset(dataset, data_dir=data_dir, download=download)
         return None, (raw, data_fingerprint(dataset, data_dir=data_dir) or "")
     except Exception as error:  # a worker that meets it too says it as its own
-        return _first_line(error), None
+        return f"on {socket.gethostname()}, {_first_line(error)}", None
 
 
 def wait_for(data: SharedData) -> None:
