@@ -38,6 +38,7 @@ __all__ = [
     "data_fingerprint",
     "get_dataset_spec",
     "known_datasets",
+    "provide_dataset",
     "read_dataset",
     "register_dataset",
     "require_dataset",
@@ -59,7 +60,8 @@ class DatasetSpec:
         input_shape: (channels, height, width) of an image.
         read: ``read(folder, download)`` returns the arrays; whatever it raises becomes a clear error.
         files: what must lie in the folder, relative to it; empty if the reader looks for itself.
-        num_train, num_test: how many images it should have, for information; None if that is open.
+        num_train, num_test: how many images it should have, for who asks for its size before it is read;
+            None if that is open.
         source: where it comes from.
     """
 
@@ -144,6 +146,9 @@ _custom: dict[str, DatasetSpec] = {}
 _fingerprints: dict[tuple[DatasetSpec, Path], str] = {}
 """Of what was read in this process: a few bytes each, so that nothing is read twice to be named."""
 
+_provided: dict[tuple[DatasetSpec, Path], RawDataset] = {}
+"""What `provide_dataset` was given in this process."""
+
 
 def register_dataset(spec: DatasetSpec) -> DatasetSpec:
     """Make a data set known in this process; the same name again replaces the earlier one (a cell run twice).
@@ -219,16 +224,43 @@ def require_dataset(name: str, *, data_dir: str | Path | None = None, download: 
 def read_dataset(name: str, *, data_dir: str | Path | None = None, download: bool = False) -> RawDataset:
     """The arrays of a data set, checked: images NCHW as uint8 or float32, labels int64.
 
+    What `provide_dataset` gave is returned as it is, maybe read-only, without a look for files.
+
     Raises:
         DatasetMissingError: its files are missing, damaged, or cannot be downloaded.
         InvalidValueError: a user's reader returned what does not fit its `DatasetSpec`.
     """
-    require_dataset(name, data_dir=data_dir, download=download)
     spec, folder = get_dataset_spec(name), data_folder(data_dir)
+    if (spec, folder) in _provided:
+        return _provided[spec, folder]
+    require_dataset(name, data_dir=data_dir, download=download)
     raw = as_arrays(_read(spec, folder, download=download and not spec.files))
     raise_if_any(f"data set {name!r}", find_problems(raw, spec.input_shape, spec.num_classes))
     _fingerprints[spec, folder] = fingerprint(raw)
     return raw
+
+
+def provide_dataset(
+    name: str, raw: RawDataset, *, fingerprint: str, data_dir: str | Path | None = None
+) -> None:
+    """Give this process a data set that another one has read, instead of the files in the folder.
+
+    For processes that share memory. The arrays may be read-only, are not copied, and are kept until the
+    process ends or is given others for the same set and folder. Whoever loaded the set before keeps what it
+    has.
+
+    Args:
+        raw: what `read_dataset` returned; checked as there.
+        fingerprint: what `data_fingerprint` said of it where it was read; not computed again.
+
+    Raises:
+        UnknownNameError: this process knows no such data set.
+        InvalidValueError: the arrays do not fit it.
+    """
+    spec, folder = get_dataset_spec(name), data_folder(data_dir)
+    given = as_arrays(raw)
+    raise_if_any(f"data set {name!r}", find_problems(given, spec.input_shape, spec.num_classes))
+    _provided[spec, folder], _fingerprints[spec, folder] = given, fingerprint
 
 
 def data_fingerprint(

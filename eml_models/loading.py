@@ -6,9 +6,11 @@ test images are loaded too, but only `eml_models.train.evaluate_test` looks at t
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,6 +26,9 @@ MAX_CACHED = 2
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dataset:
     """A data set on a device. Shared by all who load it: do not write into it.
+
+    On a CPU the images and labels are the memory of what `read_dataset` returned, which other processes may
+    be reading too.
 
     Attributes:
         train_images_NCHW, test_images_NCHW: as stored, uint8 or float32.
@@ -133,18 +138,28 @@ def resolve_device(device: str | torch.device) -> torch.device:
 
 def _load(spec: DatasetSpec, folder: Path, *, download: bool, device: torch.device) -> Dataset:
     raw = read_dataset(spec.name, data_dir=folder, download=download)
-    train_images = torch.from_numpy(raw.train_images)
+    train_images = _as_tensor(raw.train_images)
     mean, std = _channel_statistics(train_images)
     return Dataset(
         spec=spec,
         train_images_NCHW=train_images.to(device),
-        train_labels=torch.from_numpy(raw.train_labels).to(device),
-        test_images_NCHW=torch.from_numpy(raw.test_images).to(device),
-        test_labels=torch.from_numpy(raw.test_labels).to(device),
+        train_labels=_as_tensor(raw.train_labels).to(device),
+        test_images_NCHW=_as_tensor(raw.test_images).to(device),
+        test_labels=_as_tensor(raw.test_labels).to(device),
         mean=mean.to(device),
         std=std.to(device),
         fingerprint=fingerprint_of(spec.name, data_dir=folder) or "",
     )
+
+
+def _as_tensor(array: Any) -> torch.Tensor:
+    """The array's own memory as a tensor."""
+    if array.flags.writeable:
+        return torch.from_numpy(array)
+    with warnings.catch_warnings():
+        # torch has no read-only tensors and warns of arrays that are; nobody writes into a `Dataset`
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+        return torch.from_numpy(array)
 
 
 def _channel_statistics(images_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

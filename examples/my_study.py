@@ -46,7 +46,16 @@ def draw_residual_cnn(net: PlanBuilder, *, width: int) -> None:
 
 WIDTH = Option(name="width", kind=OptionKind.INTEGER, default=8, low=1, high=64, doc="Channels of the stem.")
 
-register_dataset(DatasetSpec(name="odd_or_even", input_shape=(1, 8, 8), num_classes=2, read=read_odd_or_even))
+register_dataset(
+    DatasetSpec(
+        name="odd_or_even",
+        input_shape=(1, 8, 8),
+        num_classes=2,
+        read=read_odd_or_even,
+        num_train=1_400,
+        num_test=397,
+    )
+)
 register_model(ModelFamily(name="residual_cnn", draw=draw_residual_cnn, options=(WIDTH,)))
 
 

@@ -160,7 +160,7 @@ class LatencyMode:
 
 Fit = Callable[..., Iterable[Any]]
 """``fit(recipe, *, device, data_dir, resume_from)`` yields one `EpochReport` an epoch, like
-`eml_models.fit`."""
+`eml_models.fit`; this module's own two also take its ``download``."""
 
 
 def fit_recipe(recipe: Recipe, **options: Any) -> Iterable[Any]:
@@ -234,6 +234,11 @@ class Study:
     def metrics(self) -> tuple[str, ...]:
         """The objectives that reports hold; the others are costs."""
         return tuple(objective.metric for objective in self.objectives if not objective.is_cost)
+
+    @property
+    def has_own_fit(self) -> bool:
+        """Whether it trains by a function of its own, which may not use the data set at all."""
+        return self.fit.__module__ != Study.__module__
 
     @property
     def rungs(self) -> tuple[int, ...]:

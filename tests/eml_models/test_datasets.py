@@ -29,6 +29,7 @@ from eml_models.datasets import (
     data_fingerprint,
     get_dataset_spec,
     known_datasets,
+    provide_dataset,
     read_dataset,
     register_dataset,
     require_dataset,
@@ -314,6 +315,43 @@ class TestOnesOwn:
             load_dataset("minst")
         with pytest.raises(UnknownNameError, match="unknown registered data set 'digits'"):
             unregister_dataset("digits")
+
+
+def read_only(raw: RawDataset) -> RawDataset:
+    """The same arrays as they come from shared memory."""
+    for array in (raw.train_images, raw.train_labels, raw.test_images, raw.test_labels):
+        array.flags.writeable = False
+    return raw
+
+
+class TestProvided:
+    def test_arrays_are_used_without_files_and_without_a_copy(self, tmp_path: Path) -> None:
+        raw = read_only(RawDataset(
+            train_images=random_bytes(1, 40, 3, 32, 32), train_labels=np.arange(40) % 10,
+            test_images=random_bytes(2, 10, 3, 32, 32), test_labels=np.arange(10),
+        ))  # fmt: skip
+        provide_dataset("cifar10", raw, fingerprint="of the reader", data_dir=tmp_path)
+        loaded = load_dataset("cifar10", data_dir=tmp_path)
+        assert loaded.train_images_NCHW.data_ptr() == raw.train_images.ctypes.data
+        assert loaded.test_labels.data_ptr() == raw.test_labels.ctypes.data
+        assert loaded.fingerprint == "of the reader"
+        assert data_fingerprint("cifar10", data_dir=tmp_path, only_if_loaded=True) == "of the reader"
+
+    def test_other_folders_and_readers_are_read_as_ever(self, tmp_path: Path) -> None:
+        register_dataset(TINY)
+        provide_dataset("tiny", tiny(20), fingerprint="", data_dir=tmp_path)
+        assert len(read_dataset("tiny", data_dir=tmp_path).train_labels) == 20
+        assert len(read_dataset("tiny", data_dir=tmp_path / "other").train_labels) == 40
+        register_dataset(DatasetSpec(name="tiny", input_shape=(1, 8, 8), num_classes=3, read=read_tiny))
+        assert len(read_dataset("tiny", data_dir=tmp_path).train_labels) == 40
+
+    def test_that_does_not_fit_is_an_error(self, tmp_path: Path) -> None:
+        register_dataset(TINY)
+        with pytest.raises(InvalidValueError, match=r"train_labels must be in \[0, 2\), got 0 to 2"):
+            provide_dataset("tiny", tiny(classes=3), fingerprint="", data_dir=tmp_path)
+        with pytest.raises(UnknownNameError, match="unknown data set 'tinny'"):
+            provide_dataset("tinny", tiny(), fingerprint="", data_dir=tmp_path)
+        assert len(read_dataset("tiny", data_dir=tmp_path).train_labels) == 40
 
 
 class TestCache:

@@ -15,12 +15,21 @@ import pytest
 import torch
 
 from eml_models import snapshot as snapshot_module
+from eml_models.augment import AUGMENTATIONS
 from eml_models.batches import batch_bounds
-from eml_models.datasets import DatasetSpec, RawDataset, register_dataset, unregister_dataset
+from eml_models.datasets import (
+    DatasetSpec,
+    RawDataset,
+    provide_dataset,
+    read_dataset,
+    register_dataset,
+    unregister_dataset,
+)
 from eml_models.divergence import check_train_loss
 from eml_models.errors import DatasetMissingError, DivergedError, InvalidValueError
 from eml_models.loading import load_dataset
 from eml_models.optimizers import OPTIMIZERS
+from eml_models.raw_data import fingerprint
 from eml_models.recipe import CHOICES, Recipe
 from eml_models.schedules import SCHEDULES
 from eml_models.snapshot import Snapshot, load_snapshot, save_snapshot
@@ -388,6 +397,25 @@ def _disagreeing() -> Iterator[None]:
     )
     yield
     unregister_dataset("disagreeing")
+
+
+@pytest.mark.usefixtures("_disagreeing")
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_nothing_writes_into_the_data_set(dtype: type, tmp_path: Path) -> None:
+    """It may be memory that other processes train on, whichever way its images are stored and changed."""
+    raw = read_disagreeing(tmp_path, False)
+    images = raw.train_images.astype(dtype)
+    given = dataclasses.replace(raw, train_images=images, test_images=images.copy())
+    provide_dataset("disagreeing", given, fingerprint="", data_dir=tmp_path)
+    used = read_dataset("disagreeing", data_dir=tmp_path)
+    before = fingerprint(used)
+    base = SMALL.with_changes(dataset="disagreeing", epochs=1, channels_last=True)
+    for changes in (*({"augmentation": name} for name in AUGMENTATIONS), {"cutout": 0.5}):
+        training = fit(base.with_changes(**changes), data_dir=tmp_path)
+        list(training)
+        evaluate_test(training.module, training.recipe, data_dir=tmp_path)
+    assert load_dataset("disagreeing", data_dir=tmp_path).train_images_NCHW.data_ptr() == images.ctypes.data
+    assert fingerprint(used) == before
 
 
 @pytest.mark.usefixtures("_disagreeing")

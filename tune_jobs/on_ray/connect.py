@@ -19,10 +19,17 @@ from tune_jobs.on_ray.settings import RunSettings
 OBJECT_STORE_BYTES = 128 << 20
 """Ray's object store of a local run: trials report small dictionaries and no objects."""
 
+MAX_OBJECT_BYTES = 2 << 30
+"""What a local run's store is enlarged by at most; it is memory that only what is put there takes. What does
+not fit lies on disk."""
+
 
 @contextmanager
-def connected(settings: RunSettings) -> Iterator[None]:
+def connected(settings: RunSettings, *, object_bytes: int = 0) -> Iterator[None]:
     """A Ray of our own on this machine, or the cluster at the address; one that already runs here is used.
+
+    Args:
+        object_bytes: what a Ray of our own has to hold of objects.
 
     Raises:
         TuneJobsError: it did not start, or nothing answers at the address, or it does not let us in, or it is
@@ -38,7 +45,7 @@ def connected(settings: RunSettings) -> Iterator[None]:
         yield
         return
     try:
-        ray.init(logging_level=logging.ERROR, log_to_driver=False, **_options(settings))
+        ray.init(logging_level=logging.ERROR, log_to_driver=False, **_options(settings, object_bytes))
     except (ConnectionError, ValueError, RuntimeError, RayError) as error:
         raise TuneJobsError(_describe(settings.address, error)) from error
     try:
@@ -47,14 +54,14 @@ def connected(settings: RunSettings) -> Iterator[None]:
         ray.shutdown()
 
 
-def _options(settings: RunSettings) -> dict[str, Any]:
+def _options(settings: RunSettings, object_bytes: int) -> dict[str, Any]:
     if settings.address is not None:
         return {"address": settings.address}
     workers = settings.workers or max(1, (os.cpu_count() or 1) // settings.cpus_per_trial)
     return {
         "address": "local",
         "num_cpus": workers * settings.cpus_per_trial,
-        "object_store_memory": OBJECT_STORE_BYTES,
+        "object_store_memory": OBJECT_STORE_BYTES + min(object_bytes, MAX_OBJECT_BYTES),
         "include_dashboard": False,
     }
 

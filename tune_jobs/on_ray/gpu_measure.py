@@ -9,15 +9,14 @@ import logging
 from typing import Any
 
 import ray
-from ray import cloudpickle
 from ray.exceptions import RayError
 
 from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe
-from eml_models.registry import custom_models
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.largest import largest_candidate
 from tune_jobs.on_ray.gpu_share import choose_share
+from tune_jobs.on_ray.registered import load_parts, pack_registered
 from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.study import Study
 from tune_jobs.user_code import UserCode
@@ -34,18 +33,22 @@ def measure_share(
         InvalidValueError: the study trains by a function of its own, which cannot be stopped after a step.
         TuneJobsError: the candidate could not be trained; says why.
     """
-    if study.fit.__module__ != Study.__module__:
+    if study.has_own_fit:
         raise InvalidValueError(
             "--gpus-per-trial auto measures eml_models' training, and this study trains by a function of its"
             " own; give a number"
         )
     recipe = largest_candidate(study)
-    models = cloudpickle.dumps([] if code else list(custom_models()))
     options: dict[str, Any] = {"num_cpus": settings.cpus_per_trial, "num_gpus": int(device == "cuda")}
     measure = ray.remote(max_retries=0, **options)(_measure)
     try:
         peak_bytes, total_bytes = ray.get(
-            measure.remote(recipe.to_json(), code, models, (device, settings.data_dir, settings.download))
+            measure.remote(
+                recipe.to_json(),
+                code,
+                pack_registered(code),
+                (device, settings.data_dir, settings.download),
+            )
         )
     except RayError as error:
         raise TuneJobsError(f"the largest candidate could not be measured: {error}") from error
@@ -60,17 +63,12 @@ def measure_share(
 
 
 def _measure(
-    recipe: str, code: UserCode | None, models: bytes, where: tuple[str, str | None, bool]
+    recipe: str, code: UserCode | None, registered: bytes, where: tuple[str, str | None, bool]
 ) -> tuple[int, int]:
     """On a worker: the peak of a step and what the device has, in bytes."""
-    from eml_models.registry import register_model
     from eml_models.step_memory import measure_step_memory
 
-    if code is not None:
-        code.load()
-    for family in cloudpickle.loads(models):
-        if family.name not in {known.name for known in custom_models()}:
-            register_model(family)
+    load_parts(code, registered)
     device, data_dir, download = where
     found = measure_step_memory(Recipe.from_json(recipe), device=device, data_dir=data_dir, download=download)
     return found.peak_bytes, found.total_bytes

@@ -26,6 +26,7 @@ from tune_jobs.inside_job import job_id, require_lasting_store
 from tune_jobs.on_ray.connect import connected
 from tune_jobs.on_ray.row_tap import RowTap
 from tune_jobs.on_ray.settings import ProgressListener, RunSettings
+from tune_jobs.on_ray.shared_data import shared_bytes
 from tune_jobs.provenance import git_state
 from tune_jobs.reach import check_reachable
 from tune_jobs.retention import Retention
@@ -149,13 +150,8 @@ def _outcome(session: Session, settings: RunSettings, **how: bool) -> RunOutcome
 
 def _require_data(study: Study, settings: RunSettings) -> None:
     """Fail early where the workers are on this machine and the training is ours."""
-    if settings.address is None and not _is_users_own(study):
+    if settings.address is None and not study.has_own_fit:
         require_dataset(study.recipe.dataset, data_dir=settings.data_dir, download=settings.download)
-
-
-def _is_users_own(study: Study) -> bool:
-    """Whether the study trains by a function of its own, which may not use the data set at all."""
-    return study.fit.__module__ != Study.__module__
 
 
 class _Signals:
@@ -210,7 +206,7 @@ def _run_session(
     how = "failed"
     scratch = make_scratch()
     try:
-        with connected(settings):
+        with connected(settings, object_bytes=shared_bytes(session.study, settings)):
             signals.listen()  # again: Ray has set its own handler of SIGTERM, which exits at once
             interrupted = fit_session(session, settings, code, scratch, signals, tap, on_progress)
         how = "interrupted" if interrupted else "finished"

@@ -22,14 +22,15 @@ from typing import Any, TypeVar
 import ray
 from ray import cloudpickle, tune
 
-from eml_models.datasets import DatasetSpec, custom_datasets, data_fingerprint, register_dataset
+from eml_models.datasets import data_fingerprint
 from eml_models.errors import DatasetMissingError, DivergedError, UnsupportedModeError
 from eml_models.recipe import Recipe
-from eml_models.registry import ModelFamily, custom_models, register_model
 from tune_jobs.attempt import Failure
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.gpu_share import hold_to_share
+from tune_jobs.on_ray.registered import load_parts, pack_registered
+from tune_jobs.on_ray.shared_data import SharedData, provide, wait_for
 from tune_jobs.rows import REPORT_COLUMNS
 from tune_jobs.saving import Saving
 from tune_jobs.store_probe import StoreProbe
@@ -57,6 +58,8 @@ class Payload:
         registered: model families and data sets that the driver's program registered, pickled.
         threads: CPU threads a trial may use.
         device: ``cpu`` or ``cuda``.
+        download: whether to fetch the data set where it is missing.
+        shared: the data set, read once for all workers; None if each reads for itself.
         checkpoint_period_s: training time after which a trial is saved again.
         probe: by which a worker knows the driver's store.
         latency: how each trial's network is measured before it is trained; None for not.
@@ -75,14 +78,12 @@ class Payload:
     probe: StoreProbe
     trial_timeout_s: float | None = None
     latency: LatencyMode | None = None
+    shared: SharedData | None = None
 
 
 def build_payload(study: Study, code: UserCode | None, **settings: Any) -> Payload:
     """The payload of a study; `settings` are the fields that the run decides."""
-    registered = ([] if code else list(custom_models())), ([] if code else list(custom_datasets()))
-    return Payload(
-        code=code, fit=cloudpickle.dumps(study.fit), registered=cloudpickle.dumps(registered), **settings
-    )
+    return Payload(code=code, fit=cloudpickle.dumps(study.fit), registered=pack_registered(code), **settings)
 
 
 def build_trainable(payload: Payload) -> Callable[[dict[str, Any]], None]:
@@ -90,6 +91,8 @@ def build_trainable(payload: Payload) -> Callable[[dict[str, Any]], None]:
     names."""
 
     def train_trial(config: dict[str, Any]) -> None:
+        if payload.shared is not None:  # unwatched: the first download may take longer than a trial's silence
+            wait_for(payload.shared)
         for message in while_watched(iter_messages(payload, config), payload.trial_timeout_s):
             # one text: Tune flattens dictionaries and keeps statistics of each number in them
             tune.report({MESSAGE: json.dumps(message)})
@@ -132,7 +135,10 @@ def iter_messages(payload: Payload, config: Mapping[str, Any]) -> Iterator[dict[
             latency_ms = _measure_latency(recipe, payload.latency, payload.device)
             yield {"kind": MEASURED, "latency_ms": latency_ms, "worker": worker}
         saving = _saving_of(payload, config, recipe)
-        training = saving.begin(fit, recipe, device=payload.device, data_dir=payload.data_dir)
+        where: dict[str, Any] = {"device": payload.device, "data_dir": payload.data_dir}
+        if payload.download:  # only our own training functions know the word
+            where["download"] = True
+        training = saving.begin(fit, recipe, **where)
         for report in training:
             if worker:
                 worker |= {
@@ -174,10 +180,9 @@ def _check_store(probe: StoreProbe) -> None:
 
 def _prepare(payload: Payload, gpus: float) -> None:
     _set_num_threads(payload.threads)
-    if payload.code is not None:
-        payload.code.load()
-    models, datasets = cloudpickle.loads(payload.registered)
-    _register(models, datasets)
+    load_parts(payload.code, payload.registered)
+    if payload.shared is not None:
+        provide(payload.shared)
     if gpus:
         hold_to_share(gpus)  # each time: a reused process may have held another share before
 
@@ -199,17 +204,6 @@ def _set_num_threads(threads: int) -> None:
         import torch
 
         torch.set_num_threads(threads)
-
-
-def _register(models: Iterable[ModelFamily], datasets: Iterable[DatasetSpec]) -> None:
-    known_models = {family.name for family in custom_models()}
-    known_datasets = {spec.name for spec in custom_datasets()}
-    for family in models:
-        if family.name not in known_models:
-            register_model(family)
-    for spec in datasets:
-        if spec.name not in known_datasets:
-            register_dataset(spec)
 
 
 def _describe_device(name: str) -> str:

@@ -22,6 +22,7 @@ from tune_jobs.on_ray.metrics import StudyMetrics
 from tune_jobs.on_ray.room import Room, Share, has_gpus
 from tune_jobs.on_ray.row_tap import RowTap
 from tune_jobs.on_ray.settings import AUTO, ProgressListener, RunSettings
+from tune_jobs.on_ray.shared_data import SharedRead, is_shared
 from tune_jobs.on_ray.trainable import build_payload, build_trainable
 from tune_jobs.session import Session
 from tune_jobs.store.files import absolute
@@ -57,6 +58,10 @@ def fit_session(
     room.require()
     shares = Shares(share.gpus, tap.rows)
     bridge = Bridge(session, room, shares, trial_timeout_s=settings.trial_timeout_s)
+    reading = None
+    alone = settings.address is None and room.workers(session.num_left) == 1
+    if is_shared(session.study, settings) and not alone:
+        reading = SharedRead.begin(session.study, code, settings, share.resources())
     probe = StoreProbe.leave(absolute(settings.store))
     payload = build_payload(
         session.study,
@@ -64,12 +69,13 @@ def fit_session(
         threads=settings.cpus_per_trial,
         device="cuda" if share.gpus else "cpu",
         data_dir=settings.data_dir,
-        download=settings.download,
+        download=settings.download and not session.study.has_own_fit,
         checkpoints=Checkpoints(store=absolute(settings.store), study=session.study.name),
         checkpoint_period_s=settings.checkpoint_period_s,
         trial_timeout_s=settings.trial_timeout_s,
         probe=probe,
         latency=session.study.latency,
+        shared=reading.data if reading else None,
     )
     trainable = tune.with_resources(
         build_trainable(payload), lambda config: _place(Share(cpus=share.cpus, gpus=config["gpus"]))
@@ -89,7 +95,7 @@ def fit_session(
             name=name,
             storage_path=str(scratch),
             stop=StudyStopper(bridge),
-            callbacks=[_Ticker(bridge, signals, StudyMetrics(name, tap), on_progress)],
+            callbacks=[_Ticker(bridge, signals, StudyMetrics(name, tap), on_progress, reading)],
             verbose=0,
         ),
     )
@@ -99,6 +105,8 @@ def fit_session(
     finally:
         room.close()
         probe.remove()
+        if reading:
+            reading.close()
     if bridge.error is not None:
         raise bridge.error
     return bridge.interrupted
@@ -108,9 +116,14 @@ class _Ticker(DriverOnly, Callback):
     """Passes signals to the bridge and progress to its listeners, between two steps of Tune."""
 
     def __init__(
-        self, bridge: Bridge, signals: EndingSignals, metrics: StudyMetrics, on_progress: ProgressListener
+        self,
+        bridge: Bridge,
+        signals: EndingSignals,
+        metrics: StudyMetrics,
+        on_progress: ProgressListener,
+        reading: SharedRead | None,
     ) -> None:
-        self._bridge, self._signals = bridge, signals
+        self._bridge, self._signals, self._reading = bridge, signals, reading
         self._metrics, self._on_progress = metrics, on_progress
         self._next_at = 0.0
 
@@ -122,6 +135,8 @@ class _Ticker(DriverOnly, Callback):
             progress = self._bridge.session.progress()
             self._metrics.update(progress)
             self._on_progress(progress)
+            if self._reading:
+                self._reading.tell()
 
 
 def _gpus_per_trial(study: Study, code: UserCode | None, settings: RunSettings) -> float:

@@ -1,0 +1,188 @@
+"""A data set is read once for all workers of a study, and by each of them where that fails."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ray_studies import curve_study
+
+from eml_models.datasets import DatasetSpec, RawDataset, known_datasets, register_dataset, unregister_dataset
+from eml_models.recipe import Recipe
+from tune_jobs import RunFailedError, RunSettings, TrialStore, run_study
+from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.on_ray.shared_data import (
+    SMALL_BYTES,
+    SharedData,
+    SharedRead,
+    choose_node,
+    is_shared,
+    provide,
+    shared_bytes,
+)
+from tune_jobs.space import Float, Space
+from tune_jobs.store_probe import StoreProbe
+from tune_jobs.study import Study, fit_and_test
+
+TRIALS = 6
+EPOCHS = 20
+SLOW_S = 2.0
+CALLS = "calls"
+NOT_SHARED = "data set 'counted' was not read once for all, so each worker reads it"
+
+
+@pytest.fixture(autouse=True)
+def _forget_counted() -> Iterator[None]:
+    yield
+    if "counted" in known_datasets():
+        unregister_dataset("counted")
+
+
+def register_counted(*, failures: int = 0, slow_s: float = 0.0) -> None:
+    """A data set whose reader notes its process in the folder; the first `failures` calls raise."""
+
+    def read(folder: Path, download: bool) -> RawDataset:  # local, so that it travels to the workers by value
+        with open(folder / CALLS, "a") as file:
+            file.write(f"{os.getpid()} {download}\n")
+        if len((folder / CALLS).read_text().splitlines()) <= failures:
+            raise OSError("no such volume")
+        time.sleep(slow_s)
+        images = np.random.RandomState(0).randint(0, 255, (60, 8, 8)).astype(np.uint8)
+        labels = np.arange(60) % 2
+        return RawDataset(train_images=images, train_labels=labels, test_images=images, test_labels=labels)
+
+    register_dataset(DatasetSpec(name="counted", input_shape=(1, 8, 8), num_classes=2, read=read))
+
+
+def counted_study(**changes: Any) -> Study:
+    study = Study(
+        name="counted",
+        space=Space(Float("learning_rate", 1e-3, 1.0, log=True)),
+        recipe=Recipe(dataset="counted", learning_rate=0.1, epochs=EPOCHS, batch_size=16),
+        trials=TRIALS,
+        asha=None,
+    )
+    return study.with_changes(**changes)
+
+
+def run(study: Study, folder: Path, **changes: Any) -> TrialStore:
+    settings = RunSettings(store=str(folder / "store"), workers=2, data_dir=str(folder), **changes)
+    run_study(study, settings)
+    return TrialStore(folder / "store")
+
+
+def readers(folder: Path) -> list[int]:
+    return [int(line.split()[0]) for line in (folder / CALLS).read_text().splitlines()]
+
+
+class TestDecision:
+    def test_small_sets_and_single_workers_read_for_themselves(self) -> None:
+        register_counted()
+        assert not is_shared(
+            counted_study(recipe=Recipe(dataset="digits", learning_rate=0.1, epochs=1)), RunSettings()
+        )
+        cifar = counted_study(recipe=Recipe(model="resnet18", dataset="cifar10", learning_rate=0.1, epochs=1))
+        assert is_shared(cifar, RunSettings())
+        assert is_shared(cifar.with_changes(fit=fit_and_test), RunSettings(address="10.0.0.5:6379"))
+        assert not is_shared(cifar, RunSettings(workers=1))
+        assert not is_shared(curve_study(recipe=cifar.recipe), RunSettings())
+        assert is_shared(counted_study(), RunSettings())  # nobody knows how large it is
+        assert shared_bytes(counted_study(), RunSettings()) == 0
+        assert shared_bytes(cifar, RunSettings()) == 60_000 * (3 * 32 * 32 + 8) > SMALL_BYTES
+        assert shared_bytes(cifar, RunSettings(workers=1)) == 0
+
+    def test_node_is_one_where_trials_run(self) -> None:
+        head = {"NodeID": "head", "Alive": True, "Resources": {"memory": 9.0}}
+        dead = {"NodeID": "dead", "Alive": False, "Resources": {"CPU": 8.0, "GPU": 1.0}}
+        small = {"NodeID": "small", "Alive": True, "Resources": {"CPU": 2.0}}
+        large = {"NodeID": "large", "Alive": True, "Resources": {"CPU": 8.0, "GPU": 1.0}}
+        nodes = [head, dead, small, large]
+        assert choose_node(nodes, {"CPU": 1.0}, own="head") == "small"
+        assert choose_node(nodes, {"CPU": 1.0}, own="large") == "large"
+        assert choose_node(nodes, {"CPU": 1.0, "GPU": 0.5}, own="small") == "large"
+        assert choose_node([head, dead], {"CPU": 1.0}, own="head") is None
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_of_the_tests")
+class TestOnRay:
+    def test_set_is_read_once_for_all_processes(self, tmp_path: Path) -> None:
+        register_counted(slow_s=SLOW_S)
+        store = run(counted_study(), tmp_path)
+        began = store.events().query("kind == 'attempt_started'")["pid"]
+        assert began.nunique() == 2
+        assert len(readers(tmp_path)) == 1
+        assert not set(readers(tmp_path)) & set(began)
+        trials = store.trials()
+        assert list(trials["state"]) == ["completed"] * TRIALS
+        assert trials["data_fingerprint"].nunique() == 1
+        assert trials["data_fingerprint"].str.fullmatch("[0-9a-f]{32}").all()
+
+    def test_reading_that_fails_is_told_once_and_workers_read_for_themselves(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        register_counted(failures=1)
+        with caplog.at_level(logging.WARNING, "tune_jobs.data"):
+            store = run(counted_study(trials=3, name="fallback"), tmp_path, download=True)
+        assert list(store.trials()["state"]) == ["completed"] * 3
+        pids = set(store.events().query("kind == 'attempt_started'")["pid"])
+        assert len(readers(tmp_path)) == 1 + len(pids)
+        assert set(readers(tmp_path)[1:]) == pids
+        assert "False" not in (tmp_path / CALLS).read_text()  # the wish to download reaches everybody
+        (told,) = caplog.messages
+        where = f"on {socket.gethostname()}, could not download data set 'counted' to {tmp_path}"
+        assert told.startswith(f"{NOT_SHARED}: {where}: OSError: no such volume")
+
+    def test_data_that_nobody_can_read_ends_the_run_with_the_reason(self, tmp_path: Path) -> None:
+        register_counted(failures=99)
+        with pytest.raises(RunFailedError, match="a worker cannot train this study: could not read data set"):
+            run(counted_study(name="unreadable"), tmp_path)
+
+    def test_lost_arrays_are_told_and_provide_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
+        import ray
+
+        def die() -> None:
+            os._exit(1)
+
+        register_counted()
+        lost = ray.remote(max_retries=0, num_cpus=0)(die).remote()
+        data = SharedData(dataset="counted", data_dir=None, verdict=lost, content=lost)
+        with caplog.at_level(logging.WARNING, "tune_jobs.data"):
+            provide(data)
+            read = SharedRead(data)
+            read.tell()
+            read.tell()
+            read.close()
+        here, told = caplog.messages
+        assert here.startswith("reading data set 'counted' here: ")
+        assert told.startswith(f"{NOT_SHARED}: ")
+
+    def test_waiting_for_the_first_reading_is_not_silence_of_a_trial(self, tmp_path: Path) -> None:
+        import ray
+
+        from tune_jobs.on_ray.registered import pack_registered
+        from tune_jobs.on_ray.trainable import Payload, build_trainable
+
+        def read_slowly() -> None:
+            time.sleep(2.0)
+
+        slow = ray.remote(num_cpus=0)(read_slowly).remote()
+        payload = Payload(
+            code=None, fit=b"", registered=pack_registered(None), threads=1, device="cpu", data_dir=None,
+            download=False, checkpoints=Checkpoints(store=str(tmp_path), study="none"),
+            checkpoint_period_s=0.0, probe=StoreProbe.leave(str(tmp_path)), trial_timeout_s=1.0,
+            shared=SharedData(dataset="counted", data_dir=None, verdict=slow, content=slow),
+        )  # fmt: skip
+
+        def train() -> str:
+            build_trainable(payload)({"recipe": "", "gpus": 0.0})  # ends at what is no training function
+            return "lives"
+
+        assert ray.get(ray.remote(max_retries=0, num_cpus=0)(train).remote()) == "lives"
