@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -124,7 +124,7 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
     if given:
         changes["limits"] = type(study.limits)(**{**asdict(study.limits), **given})
     if options["fix"]:
-        changes["space"] = study.space.fixed(dict(map(_parse_assignment, options["fix"])))
+        changes["space"] = study.space.fixed(_parse_assignments(options["fix"]))
     return with_spread_share(study.with_changes(recipe=recipe, **changes))
 
 
@@ -263,11 +263,16 @@ def _parse_latency(text: str) -> LatencyMode:
     return LatencyMode(**({"mode": mode} if mode else {}), **size)  # type: ignore[arg-type]  # a mode and a size
 
 
-def _parse_assignment(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise InvalidValueError(f"--fix takes NAME=VALUE, got {text!r}")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
+def _parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InvalidValueError(f"--fix takes NAME=VALUE, got {text!r}")
+        if name in values:
+            raise InvalidValueError(f"--fix {name} is given twice, got {text!r} too; choose one")
+        try:
+            values[name] = json.loads(value)
+        except json.JSONDecodeError:
+            values[name] = value
+    return values

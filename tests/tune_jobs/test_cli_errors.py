@@ -71,6 +71,8 @@ def study_file(folder: Path, body: str) -> str:
         (["run", "digits-recipes", "--fix", "optimizer=sdg"], "optimizer must be one of"),
         (["run", "digits-recipes", "--fix", "optimiser=sgd"], "unknown parameter 'optimiser'"),
         (["run", "digits-recipes", "--fix", "optimizer"], "--fix takes NAME=VALUE, got 'optimizer'"),
+        (["run", "digits-recipes", "--fix", "optimizer=sgd", "--fix", "optimizer=adam"],
+         "--fix optimizer is given twice, got 'optimizer=adam' too; choose one"),
         (["run", "digits-recipes", "--max-macs", "30 MB"], "30 MB"),
         (["run", "digits-recipes", "--max-macs", "abc"], "abc"),
         (["run", "digits-recipes", "--max-macs", "0"], "--max-macs must be a positive whole number"),
