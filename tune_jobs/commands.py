@@ -18,6 +18,7 @@ from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.point_files import read_points
 from tune_jobs.reach import check_reachable
 from tune_jobs.report import leaderboard
+from tune_jobs.report.for_people import for_people
 from tune_jobs.report.front import front, objectives_of, worth
 from tune_jobs.report.ledger import ledger
 from tune_jobs.report.tables import render
@@ -182,16 +183,18 @@ def print_study(store: str, name: str, form: str, *, top: int) -> None:
     objectives = objectives_of(definition)
     metric, several = objectives[0].metric, len(objectives) > 1
     trials, reports = opened.trials(name), opened.reports(name)
-    best = front(trials, objectives) if several else leaderboard.leaderboard(trials, metric=metric, top=top)
-    click.echo(render(best, form), nl=False)
+    starts = opened.starts(name)
+    if several:
+        best = front(trials, starts, objectives)
+    else:
+        best = leaderboard.leaderboard(trials, starts, metric=metric, top=top)
+    click.echo(render(for_people(best, trials) if form == "table" else best, form), nl=False)
     if form == "table":
-        if several:
-            click.echo(render(worth(trials, reports, objectives, definition["limits"]), form), nl=False)
-        click.echo(render(leaderboard.states(trials), form), nl=False)
-        rungs = leaderboard.rungs(reports, metric=metric)
-        if rungs.rows:
-            click.echo(render(rungs, form), nl=False)
-        click.echo(render(ledger(opened.rows(name)), form), nl=False)
+        others = [worth(trials, reports, objectives, definition["limits"])] if several and best.rows else []
+        others += [leaderboard.states(trials, reports), leaderboard.rungs(reports, metric=metric)]
+        for table in (*others, ledger(opened.rows(name))):
+            if table.rows:
+                click.echo(render(table, form), nl=False)
     print_problems(opened)
 
 

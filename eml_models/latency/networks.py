@@ -109,12 +109,19 @@ def name_network(network: NetworkSpec) -> str:
     this shape. They stay exact where that cannot be known: in a family that this process does not know, or
     one that builds its module by itself.
     """
-    options = {name: value for name, value in network.options.items() if value is not None}
+    options = {name: value for name, value in _in_order(network).items() if value is not None}
     return next(
         _as_words(network.model, rounded)
         for rounded in (*_iter_rounded(options), options)
         if rounded == options or _draws_the_same(network, rounded)
     )
+
+
+def _in_order(network: NetworkSpec) -> dict[str, Any]:
+    """The options in the order of the family's table, where this process knows it."""
+    known = get_model(network.model).options if network.model in known_models() else ()
+    ordered = [option.name for option in known if option.name in network.options]
+    return {name: network.options[name] for name in (*ordered, *network.options)}
 
 
 def _iter_rounded(options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
