@@ -10,9 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from tune_jobs.report.intervals import Difference, Estimate, estimate, holm, verdict, welch
+from tune_jobs.report.intervals import Difference, Estimate, estimate, holm, span_of, verdict, welch
 from tune_jobs.report.tables import Table
 from tune_jobs.trial import State
+
+SPAN = span_of("test_accuracy")
 
 SHOWN_FIELDS = ("optimizer", "learning_rate", "weight_decay", "schedule", "batch_size")
 """What a recipe is described by, beside its model and options."""
@@ -26,7 +28,7 @@ def candidates_table(trials: pd.DataFrame, definition: Mapping[str, Any]) -> Tab
     """
     accuracies = _accuracies(trials, definition)
     baselines = [c["name"] for c in definition["candidates"] if c["baseline"] and accuracies[c["name"]]]
-    means = {name: estimate(values) for name, values in accuracies.items() if values}
+    means = {name: estimate(values).within(SPAN) for name, values in accuracies.items() if values}
     others = [name for name in accuracies if name not in baselines]
     pairs = [(name, baseline) for name in others if name in means for baseline in baselines]
     differences = {(name, other): welch(accuracies[name], accuracies[other]) for name, other in pairs}
@@ -43,7 +45,7 @@ def candidates_table(trials: pd.DataFrame, definition: Mapping[str, Any]) -> Tab
             None if cost is None else cost["macs"],
             None if cost is None else cost["parameters"],
         )
-        compared = [_compared(p[1], differences[p], corrected[p]) for p in pairs if p[0] == name]
+        compared = [_compared(p[1], differences[p].within(SPAN), corrected[p]) for p in pairs if p[0] == name]
         rows += [(*own, *cells) for cells in compared or [(None,) * 6]]
     columns = ("candidate", "n", "test_accuracy", "low", "high", "failed", "macs", "parameters")
     return Table(
