@@ -56,12 +56,13 @@ for _command in (run, submit, status, logs, stop, finalists, report):
 def list_studies(store: str, form: str) -> None:
     """List the studies of the store."""
     from tune_jobs.commands import print_problems
-    from tune_jobs.report.leaderboard import studies
+    from tune_jobs.report.leaderboard import studies, studies_for_people
     from tune_jobs.report.tables import render
     from tune_jobs.store.reader import TrialStore
 
     opened = TrialStore(store)
-    click.echo(render(studies(opened.studies(), opened.trials()), form), nl=False)
+    found = studies(opened.studies(), opened.trials())
+    click.echo(render(studies_for_people(found) if form == "table" else found, form), nl=False)
     print_problems(opened)
 
 

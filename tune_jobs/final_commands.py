@@ -13,7 +13,7 @@ from tune_jobs.definition import SHIPPED_FITS, study_from_definition
 from tune_jobs.finalists import BASELINE, FinalOptions, final_study
 from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.report import factors, finalists
-from tune_jobs.report.for_people import NETWORK, for_people
+from tune_jobs.report.for_people import PARAMS, for_people
 from tune_jobs.report.front import front, objectives_of, worth
 from tune_jobs.report.leaderboard import leaderboard
 from tune_jobs.report.tables import Table, render
@@ -108,7 +108,7 @@ def print_report(store: str, name: str, form: str, *, top: int | None = None, by
     else:
         for index, table in enumerate(tables):
             if table.rows or not index:
-                shown = for_people(table, trials) if NETWORK in table.columns else table
+                shown = for_people(table, trials) if PARAMS in table.columns else table
                 click.echo(render(shown, form), nl=False)
     print_problems(opened)
 

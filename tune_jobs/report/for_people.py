@@ -29,10 +29,11 @@ def name_networks(starts: pd.DataFrame, numbers: Iterable[int]) -> dict[int, str
     They come from the recipes that were trained, so that a width that followed from `macs_share` is in them.
     """
     recipes = dict(zip(starts["number"], starts["recipe"], strict=True))
-    return {number: _name_network(json.loads(recipes[number])) for number in numbers if number in recipes}
+    return {number: network_words(json.loads(recipes[number])) for number in numbers if number in recipes}
 
 
-def _name_network(recipe: Mapping[str, Any]) -> str:
+def network_words(recipe: Mapping[str, Any]) -> str:
+    """The network of a recipe, given as plain data, in words."""
     try:
         shape = get_dataset_spec(recipe["dataset"]).input_shape
     except UnknownNameError:  # a user's own, whose code is not loaded here: only rounding depends on it
@@ -57,7 +58,7 @@ def for_people(table: Table, trials: pd.DataFrame) -> Table:
     for row, network in zip(table.rows, networks, strict=True):
         params = json.loads(stored[row[index(TRIAL)]])
         own.append({n: short(v) for n, v in params.items() if network is None or not _shapes(n)})
-    same = _shared(own)
+    same = shared(own)
     one_network = len(table.rows) > 1 and len(set(networks)) == 1 and networks[0] is not None
     rows = []
     for row, params, network in zip(table.rows, own, networks, strict=True):
@@ -78,7 +79,7 @@ def _shapes(name: str) -> bool:
     return name == MODEL or name not in RECIPE_FIELDS | OF_THE_STUDY
 
 
-def _shared(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
+def shared(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """What several rows have in common; a single row has only what is its own."""
     if len(rows) < 2:
         return {}

@@ -26,6 +26,9 @@ MOST_WIDTH = 1000
 GAP = "   "
 """What rich draws between columns."""
 
+MOST_KEY = 40
+"""Characters of what a row begins with, which is not broken: it is what people look for."""
+
 INDENT = "    "
 WORD = re.compile(r"\S+\s*")
 WORD_OR_COMMA = re.compile(r"[^\s,]*,\s*|[^\s,]+\s*")
@@ -124,9 +127,8 @@ def _draw_over_lines(table: Table, below: Sequence[str], width: int) -> Iterator
 
 def _iter_below(table: Table, row: Sequence[object], below: Sequence[str], width: int) -> Iterator[str]:
     for name in below:
-        value = row[table.columns.index(name)]
-        if value:
-            yield from _wrapped(str(value), width, INDENT, at=WORD_OR_COMMA)
+        for text in str(row[table.columns.index(name)] or "").splitlines():
+            yield from _wrapped(text, width, INDENT, at=WORD_OR_COMMA)
 
 
 def _wrapped(text: str, width: int, indent: str = "", *, at: re.Pattern[str] = WORD) -> list[str]:
@@ -149,7 +151,10 @@ def _draw(table: Table, width: int) -> list[str]:
     drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(table.columns):
         numeric = all(isinstance(_plain(row[index]), int | float | None) for row in table.rows)
-        drawn.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
+        short = not index and all(len(format_value(row[index])) <= MOST_KEY for row in table.rows)
+        drawn.add_column(
+            name, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric or short
+        )
     for row in table.rows:
         drawn.add_row(*(Text(format_value(value)) for value in row))
     console = Console(width=width, color_system=None)

@@ -193,7 +193,11 @@ def test_candidates_are_compared_with_each_baseline_and_corrected_together() -> 
     assert shown.rows[0][:3] == ("trial-1", 3, "0.9100 [0.8852, 0.9348]")
     assert "failed" in shown.columns
     assert "low" not in shown.columns
-    assert shown.rows[-1][-3:] == (None, None, None)
+    assert [row[0] for row in shown.rows] == list(dict.fromkeys(r["candidate"] for r in rows))
+    below = str(shown.rows[0][-1]).splitlines()
+    assert below[0] == "less resnet18: 0.1000 [0.0773, 0.1227], p 0.0007657, significant"
+    assert len(below) == 2
+    assert shown.rows[-1][-1] is None
 
 
 def test_candidates_without_a_test_yet_are_rows_too() -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from tune_jobs.report.for_people import short_params
-from tune_jobs.report.leaderboard import leaderboard, rungs, states
+from tune_jobs.report.leaderboard import leaderboard, rungs, states, studies, studies_for_people
 from tune_jobs.report.tables import PLAIN_WIDTH, Table, format_value, render
 
 TABLE = Table(
@@ -183,3 +183,18 @@ def test_long_cells_stand_below_their_row_within_the_width() -> None:
 def test_cells_that_fit_stay_beside_their_row() -> None:
     short = Table(columns=LONG.columns, rows=((3, 0.5, "a=1", "resnet18"),), below=LONG.below)
     assert render(short, "table").splitlines()[1].split() == [*LONG.columns]
+
+
+def test_list_for_people_has_no_empty_states_and_keeps_names_whole() -> None:
+    kinds = {"study": "a-study-of-many-words", "created_at": datetime(2026, 1, 2, 3, 4, 5)}
+    definition = json.dumps({"objectives": [{"metric": "val_accuracy", "direction": "maximize"}]})
+    found = studies(pd.DataFrame([{**kinds, "definition": definition}]), trials_of("a-study-of-many-words"))
+    assert "failed" in found.columns
+    shown = studies_for_people(found)
+    assert shown.columns == ("study", "objective", "best", "completed", "created_at")
+    assert shown.rows == (("a-study-of-many-words", "val_accuracy", 0.5, 1, "2026-01-02 03:04"),)
+    assert "The store holds no study yet" in render(studies(pd.DataFrame({"study": []}), frame()), "table")
+
+
+def trials_of(study: str) -> pd.DataFrame:
+    return frame((0, "completed", 0.5)).assign(study=study)
