@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from eml_models.errors import InvalidValueError
+from eml_models.wording import count_of
 from tune_jobs.errors import StoreError
 from tune_jobs.feasible import parse_count, parse_macs, with_spread_share
 from tune_jobs.on_ray.settings import RunSettings
@@ -147,31 +148,41 @@ def print_outcome(outcome: Any, form: str, *, again: str) -> None:
     study, progress = outcome.study, outcome.progress
     if outcome.already_complete:
         click.echo(
-            f"study {study.name!r} is complete: {progress.trained} of {progress.target} trials."
-            f" Add some with --trials {progress.trained + progress.target}.",
+            f"study {study.name!r} is complete: {progress.trained} of {count_of(progress.target, 'trial')}."
+            f" {_way_on(outcome)}",
             err=True,
         )
+    elif outcome.end_reason is not None and not outcome.interrupted:
+        trained = count_of(progress.trained, "trial")
+        click.echo(f"study {study.name!r} ended with {trained}. {_way_on(outcome)}", err=True)
     print_study(outcome.store, study.name, form, top=10)
     print_ending(outcome, again=again)
+
+
+def _way_on(outcome: Any) -> str:
+    """What a study that has its trials can be asked for next."""
+    if outcome.end_reason is None:
+        return f"Add some with --trials {outcome.progress.trained + outcome.progress.target}."
+    end = outcome.end_reason
+    return f"{end[0].upper()}{end[1:]}. Its table with intervals: report {outcome.study.name}"
 
 
 def print_ending(outcome: Any, *, again: str) -> None:
     """After the tables, on stderr: where the store is, and how to go on."""
     study, progress = outcome.study, outcome.progress
     store = TrialStore(outcome.store)
+    done = f"{progress.trained} of {count_of(progress.target, 'trial')}"
     click.echo(f"\nstore: {store.path}", err=True)
     click.echo("ask it, for instance:", err=True)
     click.echo(f"  {_example_query(outcome.store, study)}", err=True)
     if outcome.limit_reached:
         click.echo(
-            f"the limit of device-hours is reached after {progress.trained} of {progress.target} trials;"
-            " go on with a larger --max-device-hours",
+            f"the limit of device-hours is reached after {done}; go on with a larger --max-device-hours",
             err=True,
         )
     if outcome.interrupted:
         click.echo(
-            f"interrupted after {progress.trained} of {progress.target} trials; every finished one is in the"
-            f" store. Go on with:\n  {again}",
+            f"interrupted after {done}; every finished one is in the store. Go on with:\n  {again}",
             err=True,
         )
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from eml_models.errors import InvalidValueError, UnknownNameError
+from eml_models.wording import count_of
 from tune_jobs.commands import build_settings, print_ending, print_problems, renamed
 from tune_jobs.definition import SHIPPED_FITS, study_from_definition
 from tune_jobs.finalists import BASELINE, FinalOptions, final_study
@@ -60,7 +61,7 @@ def resolve_finalists(target: str, options: Mapping[str, Any]) -> tuple[Study, R
     ended = {row.number for row in rows if isinstance(row, TrialRow)}
     unfinished = {row.number for row in rows if isinstance(row, StartRow)} - ended
     if unfinished:
-        notes.append(f"{len(unfinished)} trials of {name!r} have not ended and are left out")
+        notes.append(f"{count_of(len(unfinished), 'trial')} of {name!r} not ended yet: left out")
     for note in notes:
         click.echo(f"note: {note}", err=True)
     if options["name"] is not None:
@@ -74,7 +75,7 @@ def print_finalists(outcome: Any, form: str, *, again: str) -> None:
     """The report of a study of finalists; around it, on stderr, what happened and what to type next."""
     study, progress = outcome.study, outcome.progress
     if outcome.already_complete:
-        click.echo(f"study {study.name!r} is complete: all {progress.trained} trials.", err=True)
+        click.echo(f"study {study.name!r} is complete: {count_of(progress.trained, 'trial')}.", err=True)
     if progress.trained:
         print_report(outcome.store, study.name, form)
     print_ending(outcome, again=again)

@@ -20,6 +20,7 @@ from eml_models.errors import InvalidValueError, raise_if_any
 from eml_models.latency.networks import SEPARATOR, parse_options
 from eml_models.recipe import Recipe
 from eml_models.registry import get_model
+from eml_models.wording import count_of
 from tune_jobs.candidate import CANDIDATE, SAME_FOR_ALL, Candidate
 from tune_jobs.feasible import count_cost
 from tune_jobs.search.pareto import non_dominated
@@ -108,7 +109,9 @@ def final_study(searched: Study, rows: Sequence[Row], options: FinalOptions) -> 
         )
     epochs = options.epochs or LONGER * searched.recipe.epochs
     base = searched.recipe.with_changes(train_on="train_and_validation", epochs=epochs)
-    notes = [f"finalists train for {epochs} epochs, the search's trials for {searched.recipe.epochs}"]
+    notes = [
+        f"finalists train for {count_of(epochs, 'epoch')}, the search's trials for {searched.recipe.epochs}"
+    ]
     if options.front:
         chosen = [tried[index] for index in front(tried, objectives_of(searched))]
     else:

@@ -21,6 +21,7 @@ from eml_models.latency.campaign import Campaign, CampaignResult, Timed, run_cam
 from eml_models.latency.modes import Mode, default_modes, iter_all_modes, parse_mode
 from eml_models.latency.networks import NetworkSpec, parse_network
 from eml_models.registry import SHIPPED
+from eml_models.wording import count_of
 from tune_jobs.provenance import git_state
 from tune_jobs.replay import stored_recipe
 from tune_jobs.report import latency_tables
@@ -76,7 +77,7 @@ def measure_and_print(
     result = _measure(campaign, address)
     _print(result, form)
     written = append_latencies(store, list(rows_of(result, asked)))
-    click.echo(f"\nstored {len(result.timed)} rows: {written}", err=True)
+    click.echo(f"\nstored {count_of(len(result.timed), 'row')}: {written}", err=True)
 
 
 def resolve_network(text: str, store: str) -> Asked:

@@ -13,6 +13,7 @@ from eml_models.errors import InvalidValueError, raise_if_any
 from tune_jobs.feasible import NEEDS_LIMIT, NetworkCost, count_cost, width_bounds, with_width
 from tune_jobs.space import Choice, Constant, Parameter, Params, Space, Value
 from tune_jobs.study import MACS_SHARE, RECIPE_FIELDS, Limits, Study
+from tune_jobs.together import check_together
 
 MAX_CORNERS = 64
 """Combinations of choices that are looked at; a space with more is judged proposal by proposal alone."""
@@ -21,7 +22,9 @@ Measure = Callable[[NetworkCost], int]
 
 
 def check_reachable(study: Study) -> list[str]:
-    """Notes about limits that bind nothing. Also makes a recipe with each value of each choice.
+    """Notes about limits that bind nothing, or that together hardly leave a network.
+
+    Also makes a recipe with each value of each choice.
 
     What it says of limits is exact where MACs and parameters rise, or fall, with each number of the space on
     its own, as they do with widths, expansions and depths.
@@ -36,6 +39,11 @@ def check_reachable(study: Study) -> list[str]:
     _check_choices(study)
     if limits == Limits():
         return []
+    return [*_check_each(study, limits), *check_together(study)]
+
+
+def _check_each(study: Study, limits: Limits) -> list[str]:
+    """What each limit means on its own."""
     corners = list(islice(_iter_corners(study.space.parameters, {}), MAX_CORNERS + 1))
     if len(corners) > MAX_CORNERS:
         return []

@@ -22,6 +22,7 @@ from eml_models.latency.conditions import ALLOCATOR_VARIABLES, KEEPING_MEMORY, C
 from eml_models.latency.measure import Measurement, summarise
 from eml_models.latency.modes import Precision
 from eml_models.latency.roofline import Ceilings
+from eml_models.wording import count_of
 
 Progress = Callable[[str], None]
 
@@ -70,7 +71,7 @@ class Bench:
         """Time open cases in rounds; what was timed before stays."""
         cases = list(cases)
         for number in range(1, rounds + 1):
-            self._on_progress(f"round {number} of {rounds}: {len(cases)} timings")
+            self._on_progress(f"round {number} of {rounds}: {count_of(len(cases), 'timing')}")
             for case in cases:
                 request = {"do": "time", "key": case.key, "seconds": seconds}
                 self._times.setdefault(case.key, []).extend(self._worker(case).ask(request)["times"])

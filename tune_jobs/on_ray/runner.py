@@ -58,7 +58,11 @@ these."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
-    """How a run ended: its last progress, and what ended it if not its last trial."""
+    """How a run ended: its last progress, and what ended it if not its last trial.
+
+    Attributes:
+        end_reason: why there is nothing left to propose, where that is so (all points of a grid were).
+    """
 
     study: Study
     store: str
@@ -66,6 +70,7 @@ class RunOutcome:
     interrupted: bool = False
     limit_reached: bool = False
     already_complete: bool = False
+    end_reason: str | None = None
 
 
 def run_study(
@@ -143,6 +148,7 @@ def _outcome(session: Session, settings: RunSettings, **how: bool) -> RunOutcome
         store=settings.store,
         progress=session.progress(),
         limit_reached=session.limit_reached and not session.finished,
+        end_reason=session.end_reason,
         **how,
     )
 
