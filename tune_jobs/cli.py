@@ -1,7 +1,7 @@
 """The command line. Parses, calls, prints; every decision is made elsewhere.
 
 stdout is data, stderr is talk. Heavy imports stand inside the commands, so that ``--help`` answers at once.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage (`tune_jobs.errors` says which), 130 interrupted.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def resolve(target: str, options: Mapping[str, Any]) -> tuple[Study, RunSettings
     points = tuple(read_points(options["enqueue"], study.space)) if options["enqueue"] else ()
     settings = build_settings(options, points=points)
     for note in check_reachable(study):
-        click.echo(f"note: {note}", err=True)
+        print_note(note)
     if options["rename"]:
         study = renamed(study, settings.store)
     return study, settings, code
@@ -80,7 +80,7 @@ def _made_small(study: Study, options: Mapping[str, Any]) -> Study:
         study = study.with_changes(name=options["name"])
     small, notes = smoke_study(study, data_dir=options["data_dir"], dataset=options["dataset"])
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        print_note(note)
     return small
 
 
@@ -128,6 +128,11 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
     if options["fix"]:
         changes["space"] = study.space.fixed(_parse_assignments(options["fix"]))
     return with_spread_share(study.with_changes(recipe=recipe, **changes))
+
+
+def print_note(note: str) -> None:
+    """One line on stderr."""
+    click.echo(f"note: {note}", err=True)
 
 
 def print_dry_run(study: Study, settings: RunSettings) -> None:

@@ -154,7 +154,7 @@ def test_limits_that_leave_next_to_nothing_are_noted_with_the_nearest_miss() -> 
         limits=Limits(max_macs=200_000, min_macs=190_000, max_parameters=6000)
     )
     (note,) = check_reachable(study)
-    assert note.startswith("none of 100 networks drawn at random is within the limits; refused were 256 by")
+    assert note.startswith("none of 100 networks drawn at random is within the limits; refused were 100 by")
     assert "max_parameters 6,000" in note
     assert "the nearest miss has" in note
     assert check_reachable(study) == [note]
