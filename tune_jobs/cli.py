@@ -157,7 +157,8 @@ def latency(models: tuple[str, ...], store: str, form: str, **options: Any) -> N
     """Measure how long MODEL takes, explain why, and name its fastest mode.
 
     MODEL is resnet18, resnet18-35m, mobilenet-130m, mobilenet-30m, FAMILY:OPTION=VALUE,... (such as
-    mobilenet:width_mult=0.5) or STUDY/TRIAL of the store. With the default or all modes the time of each
+    mobilenet:width_mult=0.5) or STUDY/TRIAL of the store, where STUDY may be FILE.py:FUNCTION: what
+    that file registers can then be measured too. With the default or all modes the time of each
     network is taken apart, and the hypotheses on why fewer MACs may not be faster are judged.
 
     Example: tune-jobs latency resnet18 mobilenet-130m mobilenet-30m

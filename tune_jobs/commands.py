@@ -17,7 +17,7 @@ from tune_jobs.errors import StoreError
 from tune_jobs.feasible import parse_count, parse_macs, with_spread_share
 from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.point_files import read_points
-from tune_jobs.reach import check_reachable
+from tune_jobs.reach import check_reachable, list_adapted
 from tune_jobs.report import leaderboard
 from tune_jobs.report.for_people import for_people
 from tune_jobs.report.front import front, objectives_of, worth
@@ -136,12 +136,13 @@ def print_note(note: str) -> None:
 
 
 def print_dry_run(study: Study, settings: RunSettings) -> None:
-    """The resolved study and settings as JSON on stdout."""
+    """The resolved study and settings as JSON on stdout, and what small images change in its networks."""
     resolved = {
         "name": study.name,
         "description": study.description,
         "trials": study.trials,
         "fingerprint": study.fingerprint(),
+        "adapted_to_small_images": list_adapted(study),
         "definition": study.definition(),
         "settings": asdict(settings),
     }

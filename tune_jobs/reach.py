@@ -1,7 +1,8 @@
 """What a space can reach: limits that no network of it is within are refused before anything is started.
 
-Looks at the smallest and the largest network of a study, by their plans. Called by the command line and by
-`run_study`; the gate itself, which looks at each proposal, is `tune_jobs.feasible`.
+Looks at the smallest and the largest network of a study, by their plans, and for ``--dry-run`` at what small
+images change in them. Called by the command line and by `run_study`; the gate itself, which looks at each
+proposal, is `tune_jobs.feasible`.
 """
 
 from __future__ import annotations
@@ -9,14 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
+from eml_models.datasets import get_dataset_spec
 from eml_models.errors import InvalidValueError, raise_if_any
-from tune_jobs.feasible import NEEDS_LIMIT, NetworkCost, count_cost, width_bounds, with_width
+from eml_models.registry import build_plan
+from tune_jobs.candidate import CANDIDATE
+from tune_jobs.feasible import (
+    NEEDS_LIMIT,
+    NetworkCost,
+    count_cost,
+    resolve_recipe,
+    width_bounds,
+    with_width,
+)
 from tune_jobs.space import Choice, Constant, Parameter, Params, Space, Value
 from tune_jobs.study import MACS_SHARE, RECIPE_FIELDS, Limits, Study
 from tune_jobs.together import check_together
 
 MAX_CORNERS = 64
 """Combinations of choices that are looked at; a space with more is judged proposal by proposal alone."""
+
+MODEL = "model"
 
 Measure = Callable[[NetworkCost], int]
 
@@ -65,6 +78,27 @@ def _check_each(study: Study, limits: Limits) -> list[str]:
     return notes
 
 
+def list_adapted(study: Study) -> dict[str, list[str]]:
+    """What a plan changed because the images are small, by family, or by candidate where a study has these.
+
+    Strides and poolings are adapted to the size of the maps, which no width or depth changes: one network of
+    each family is looked at. Families that nothing was changed for are left out.
+    """
+    name = CANDIDATE if study.candidates else MODEL
+    values = study.space[name].grid() if name in study.space.names else None
+    adapted = {}
+    for value in values or (None,):
+        space = study.space if value is None else study.space.fixed({name: value})
+        recipe = resolve_recipe(study, next(_iter_corners(space.parameters, {})), 0)
+        data = get_dataset_spec(recipe.dataset)
+        plan = build_plan(
+            recipe.model, input_shape=data.input_shape, num_classes=data.num_classes, **recipe.model_options
+        )
+        if plan.adapted:
+            adapted[recipe.model if value is None else str(value)] = list(plan.adapted)
+    return adapted
+
+
 def _check_choices(study: Study) -> None:
     """Try each value of each choice once, so that a wrong one is told now and not when it is proposed."""
     choices = [parameter for parameter in study.space.parameters if isinstance(parameter, Choice)]
@@ -111,7 +145,7 @@ def _iter_corners(parameters: Sequence[Parameter], chosen: Params) -> Iterator[P
     if isinstance(head, Constant):
         values = (head.value,)
     elif isinstance(head, Choice):
-        shapes = head.name == "model" or head.name not in RECIPE_FIELDS or _depends(rest, head.name)
+        shapes = head.name == MODEL or head.name not in RECIPE_FIELDS or _depends(rest, head.name)
         alone = _is_numeric(head) and not _depends(rest, head.name)
         values = head.values if shapes and not alone else head.values[:1]
     else:

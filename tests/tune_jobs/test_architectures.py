@@ -13,12 +13,12 @@ from eml_models.errors import InvalidValueError
 from eml_models.registry import unregister_model
 from tune_jobs.feasible import count_cost, resolve_recipe
 from tune_jobs.parts import gather_lists
-from tune_jobs.reach import check_reachable
+from tune_jobs.reach import check_reachable, list_adapted
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Random
 from tune_jobs.session import Session
 from tune_jobs.space import Choice, Float, Integer, Params, Space
-from tune_jobs.studies import digits_mobilenet, mobilenet
+from tune_jobs.studies import digits_families, digits_mobilenet, mobilenet
 from tune_jobs.study import Limits, Study
 from tune_jobs.trial import State
 
@@ -133,6 +133,15 @@ def test_smallest_network_is_of_the_cheapest_choice() -> None:
 def test_impossible_limits_are_refused_with_what_can_be_reached(limits: Limits, told: str) -> None:
     with pytest.raises(InvalidValueError, match=told):
         check_reachable(digits_mobilenet().with_changes(limits=limits))
+
+
+def test_what_small_images_change_is_listed_by_family() -> None:
+    adapted = list_adapted(digits_families())
+    assert set(adapted) == {"mobilenet", "resnet18"}
+    plan = build_plan("mobilenet", input_shape=(1, 8, 8), num_classes=10)
+    assert adapted["mobilenet"] == list(plan.adapted)
+    assert "stride 2 became 1, or its map of 2 x 2 px would fall below 2 px" in adapted["mobilenet"][0]
+    assert list_adapted(mobilenet()) == {}
 
 
 def test_limits_that_exclude_each_other_are_refused_where_all_networks_can_be_looked_at() -> None:
