@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from eml_models.errors import InvalidValueError
+from eml_models.registry import custom_models
 from eml_models.wording import count_of
 from tune_jobs.errors import StoreError
 from tune_jobs.feasible import parse_count, parse_macs, with_spread_share
@@ -19,12 +20,12 @@ from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.point_files import read_points
 from tune_jobs.reach import check_reachable, list_adapted
 from tune_jobs.report import leaderboard
-from tune_jobs.report.for_people import for_people
+from tune_jobs.report.for_people import for_people, shapes_network
 from tune_jobs.report.front import front, objectives_of, worth
 from tune_jobs.report.ledger import ledger
 from tune_jobs.report.tables import render
 from tune_jobs.scale import smoke_study
-from tune_jobs.space import Choice, Params
+from tune_jobs.space import Choice, Params, Role
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study import Direction, LatencyMode, Objective, Study
 from tune_jobs.user_code import UserCode, load_study, stored_name
@@ -158,7 +159,7 @@ def print_outcome(outcome: Any, form: str, *, again: str) -> None:
             f" {_way_on(outcome)}",
             err=True,
         )
-    elif outcome.end_reason is not None and not outcome.interrupted:
+    elif outcome.end_reason is not None and progress.trained < progress.target and not outcome.interrupted:
         trained = count_of(progress.trained, "trial")
         click.echo(f"study {study.name!r} ended with {trained}. {_way_on(outcome)}", err=True)
     print_study(outcome.store, study.name, form, top=10)
@@ -170,7 +171,7 @@ def _way_on(outcome: Any) -> str:
     if outcome.end_reason is None:
         return f"Add some with --trials {outcome.progress.trained + outcome.progress.target}."
     end = outcome.end_reason
-    return f"{end[0].upper()}{end[1:]}. Its table with intervals: report {outcome.study.name}"
+    return f"{end[0].upper()}{end[1:]}. `report {outcome.study.name}` compares them"
 
 
 def print_ending(outcome: Any, *, again: str) -> None:
@@ -181,6 +182,10 @@ def print_ending(outcome: Any, *, again: str) -> None:
     click.echo(f"\nstore: {store.path}", err=True)
     click.echo("ask it, for instance:", err=True)
     click.echo(f"  {_example_query(outcome.store, study)}", err=True)
+    if progress.best_number is not None and _searches_networks(study):
+        click.echo("time its best network:", err=True)
+        words = f"latency {study.name}/{progress.best_number}{_store_option(outcome.store)}"
+        click.echo(f"  {python_command()} -m tune_jobs {words}", err=True)
     if outcome.limit_reached:
         click.echo(
             f"the limit of device-hours is reached after {done}; go on with a larger --max-device-hours",
@@ -223,8 +228,6 @@ def print_problems(store: TrialStore) -> None:
 
 def _example_query(store: str, study: Study) -> str:
     """A question that suits the study: its first choice compared, else its best networks."""
-    import shlex
-
     choice = next((p.name for p in study.space.parameters if isinstance(p, Choice)), None)
     best = "min" if study.objective.direction is Direction.MINIMIZE else "max"
     order = "asc" if best == "min" else "desc"
@@ -237,8 +240,19 @@ def _example_query(store: str, study: Study) -> str:
             f"select param_{choice}, count(*) as trials, {best}(objective) as best from trials"
             f" where study = '{study.name}' group by all order by best {order}"
         )
-    option = "" if store == "trials" else f" --store {shlex.quote(store)}"
-    return f'{python_command()} -m tune_jobs query "{sql}"{option}'
+    return f'{python_command()} -m tune_jobs query "{sql}"{_store_option(store)}'
+
+
+def _store_option(store: str) -> str:
+    import shlex
+
+    return "" if store == "trials" else f" --store {shlex.quote(store)}"
+
+
+def _searches_networks(study: Study) -> bool:
+    """Whether its trials train different networks, all of families that need no code of a user's."""
+    searched = any(p.role is Role.SEARCHED and shapes_network(p.name) for p in study.space.parameters)
+    return searched and not custom_models()
 
 
 def python_command() -> str:

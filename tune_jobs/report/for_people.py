@@ -57,7 +57,7 @@ def for_people(table: Table, trials: pd.DataFrame) -> Table:
     own: list[dict[str, str]] = []
     for row, network in zip(table.rows, networks, strict=True):
         params = json.loads(stored[row[index(TRIAL)]])
-        own.append({n: short(v) for n, v in params.items() if network is None or not _shapes(n)})
+        own.append({n: short(v) for n, v in params.items() if network is None or not shapes_network(n)})
     same = shared(own)
     one_network = len(table.rows) > 1 and len(set(networks)) == 1 and networks[0] is not None
     rows = []
@@ -74,7 +74,7 @@ def for_people(table: Table, trials: pd.DataFrame) -> Table:
     return _without(whole, NETWORK) if one_network or not any(networks) else whole
 
 
-def _shapes(name: str) -> bool:
+def shapes_network(name: str) -> bool:
     """Whether a param is one that the network's words say."""
     return name == MODEL or name not in RECIPE_FIELDS | OF_THE_STUDY
 
