@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -132,8 +133,8 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
 
 
 def print_note(note: str) -> None:
-    """One line on stderr."""
-    click.echo(f"note: {note}", err=True)
+    """One line on stderr; printed, since click writes past the progress line that stands there."""
+    print(f"note: {note}", file=sys.stderr)
 
 
 def print_dry_run(study: Study, settings: RunSettings) -> None:
@@ -259,7 +260,6 @@ def python_command() -> str:
     """How to type the Python that runs here: ``python`` where that is it, else its path."""
     import shlex
     import shutil
-    import sys
 
     if shutil.which("python") == sys.executable:
         return "python"

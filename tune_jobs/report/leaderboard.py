@@ -74,7 +74,7 @@ def studies_for_people(table: Table) -> Table:
 def way_on(trials: pd.DataFrame) -> str:
     """Why a study has no completed trial to show, and what to do about it."""
     if not len(trials):
-        return "No trial has ended yet: run the study, or the same command again, and it goes on."
+        return "No trial has ended yet. Wait if the study runs, else give the same command again: it goes on."
     counts = {state: int((trials["state"] == state).sum()) for state in State}
     said = [
         f"{count_of(counts[state], 'trial')} {what}. {way_out}"
@@ -93,8 +93,8 @@ WAYS_OUT = (
     (
         State.FAILED,
         "failed",
-        "The reasons are below, the whole errors in the column error of the view trials; mend the cause and"
-        " run again with --retry-failed.",
+        "`show` has the last reason, the column error of the view trials every whole error; mend the cause"
+        " and run again with --retry-failed.",
     ),
     (
         State.INFEASIBLE,

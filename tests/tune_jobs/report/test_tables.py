@@ -135,8 +135,11 @@ ENDS = [(0, "stopped", None), (1, "failed", None), (2, "failed", None), (3, "inf
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
-        ([], "No trial has ended yet: run the study, or the same command again, and it goes on."),
-        (ENDS[1:3], "No trial has completed. 2 trials failed. The reasons are below"),
+        (
+            [],
+            "No trial has ended yet. Wait if the study runs, else give the same command again: it goes on.",
+        ),
+        (ENDS[1:3], "No trial has completed. 2 trials failed. `show` has the last reason"),
         (ENDS[3:], "No trial has completed. 1 trial refused before training. Move the limits"),
         (ENDS, "1 trial stopped at a rung. Train more with --trials"),
     ],
