@@ -109,7 +109,8 @@ def print_report(store: str, name: str, form: str, *, top: int | None = None, by
     else:
         for index, table in enumerate(tables):
             if table.rows or not index:
-                shown = for_people(table, trials) if PARAMS in table.columns else table
+                of_trials = PARAMS in table.columns
+                shown = for_people(table, trials) if of_trials else factors.for_people(table)
                 click.echo(render(shown, form), nl=False)
     print_problems(opened)
 

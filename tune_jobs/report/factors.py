@@ -18,10 +18,22 @@ from typing import Any
 import pandas as pd
 
 from eml_models.wording import count_of
-from tune_jobs.report.intervals import Difference, estimate, holm, paired, span_of, verdict, welch
-from tune_jobs.report.tables import Table
+from tune_jobs.report.intervals import (
+    Difference,
+    estimate,
+    holm,
+    paired,
+    span_of,
+    verdict,
+    welch,
+    with_interval,
+)
+from tune_jobs.report.tables import Table, format_value
 from tune_jobs.study import REPEAT, Direction, Objective, SamplerName
 from tune_jobs.trial import State, as_json_text
+
+DIFFERENCE = "difference"
+"""What people see in place of the difference, its interval, p and the verdict."""
 
 MIN_CORRELATED = 10
 """Trials. Of ten, chance alone gives a rank correlation beyond 0.648 once in 20; of fewer, a larger one."""
@@ -147,8 +159,26 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Ta
         rows.append(row)
     columns: tuple[str, ...] = (factor, "n", "failed", design.metric, "best")
     if not design.is_adaptive:
-        columns += ("difference", "diff_low", "diff_high", "p", "verdict")
+        columns += (DIFFERENCE, "diff_low", "diff_high", "p", "verdict")
     return Table(title=_factor_title(factor, design), columns=columns, rows=tuple(rows))
+
+
+def for_people(table: Table) -> Table:
+    """`factor_table` with each difference, its interval and what it says in one text."""
+    if DIFFERENCE not in table.columns:
+        return table
+    at = table.columns.index(DIFFERENCE)
+    rows = [(*row[:at], _difference_in_words(row[at:])) for row in table.rows]
+    columns = (*table.columns[:at], DIFFERENCE)
+    return Table(title=table.title, columns=columns, rows=tuple(rows), below=(DIFFERENCE,))
+
+
+def _difference_in_words(cells: Sequence[Any]) -> str | None:
+    value, low, high, p, said = cells
+    if value is None:
+        return None
+    found = "" if p is None else f", p {format_value(p)}"
+    return f"less the best: {with_interval(value, low, high)}{found}, {said}"
 
 
 def correlations_table(outcomes: Sequence[Outcome], design: Design) -> Table:

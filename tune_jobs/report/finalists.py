@@ -14,7 +14,16 @@ import pandas as pd
 
 from eml_models.wording import count_of
 from tune_jobs.report.for_people import network_words, shared, short, words_of
-from tune_jobs.report.intervals import Difference, Estimate, estimate, holm, span_of, verdict, welch
+from tune_jobs.report.intervals import (
+    Difference,
+    Estimate,
+    estimate,
+    holm,
+    span_of,
+    verdict,
+    welch,
+    with_interval,
+)
 from tune_jobs.report.tables import Table, format_value
 from tune_jobs.trial import State
 
@@ -131,10 +140,8 @@ def _accuracies(trials: pd.DataFrame, definition: Mapping[str, Any]) -> dict[str
     }
 
 
-def _with_interval(value: object, low: object, high: object) -> str | None:
-    if value is None:
-        return None
-    return f"{value:.4f}" if low is None or high is None else f"{value:.4f} [{low:.4f}, {high:.4f}]"
+def _with_interval(value: Any, low: Any, high: Any) -> str | None:
+    return None if value is None else with_interval(value, low, high)
 
 
 def _cells_of(found: Estimate | None) -> tuple[object, ...]:

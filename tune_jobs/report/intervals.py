@@ -125,6 +125,11 @@ def verdict(p: float | None, alpha: float = ALPHA) -> str:
     return "significant" if p < alpha else "not significant"
 
 
+def with_interval(value: float, low: float | None, high: float | None) -> str:
+    """A value and its interval in words: ``0.9100 [0.8852, 0.9348]``."""
+    return f"{value:.4f}" if low is None or high is None else f"{value:.4f} [{low:.4f}, {high:.4f}]"
+
+
 def t_quantile(degrees: float, probability: float) -> float:
     """The quantile of Student's t."""
     from scipy.special import stdtrit  # a tenth of a second, and most commands report no interval

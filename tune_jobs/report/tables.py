@@ -157,7 +157,8 @@ def _draw(table: Table, width: int) -> list[str]:
         )
     for row in table.rows:
         drawn.add_row(*(Text(format_value(value)) for value in row))
-    console = Console(width=width, color_system=None)
+    least = Console(width=MOST_WIDTH).measure(drawn).minimum
+    console = Console(width=max(width, least), color_system=None)  # rich would cut numbers off to fit
     with console.capture() as capture:
         console.print(drawn)
     return [line.rstrip() for line in capture.get().splitlines()]

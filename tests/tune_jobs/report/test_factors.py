@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tune_jobs.report import factors
 from tune_jobs.report.factors import (
     cells_table,
     correlations_table,
@@ -108,6 +109,18 @@ def test_levels_are_compared_within_the_cells_that_they_share() -> None:
     assert other[9] == "significant"
     rates = factor_table(read_outcomes(grid_frame(VALUES)), design_of(GRID.definition()), "learning_rate")
     assert [row[0] for row in rates.rows] == [0.1, 0.01, 1.0]
+
+
+def test_differences_of_levels_are_one_text_for_people() -> None:
+    table = factor_table(read_outcomes(grid_frame(VALUES)), design_of(GRID.definition()), "optimizer")
+    shown = factors.for_people(table)
+    assert shown.columns == ("optimizer", "n", "failed", "val_accuracy", "best", "difference")
+    assert shown.below == ("difference",)
+    assert shown.rows[0][-1] is None
+    cells = dict(zip(table.columns, table.rows[1], strict=True))
+    text = f"{cells['difference']:.4f} [{cells['diff_low']:.4f}, {cells['diff_high']:.4f}], p "
+    assert str(shown.rows[1][-1]).startswith(f"less the best: {text}")
+    assert str(shown.rows[1][-1]).endswith(str(cells["verdict"]))
 
 
 def test_smaller_losses_are_better() -> None:

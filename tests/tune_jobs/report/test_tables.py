@@ -183,6 +183,13 @@ def test_long_cells_stand_below_their_row_within_the_width() -> None:
     assert lines[9:] == ["", "    12   0.2500", "    resnet18:width=8", ""]
 
 
+def test_numbers_are_never_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tune_jobs.report.tables.PLAIN_WIDTH", 40)
+    wide = Table(columns=tuple(f"column_{i}" for i in range(12)), rows=(tuple(0.5 + i for i in range(12)),))
+    text = render(wide, "table")
+    assert all(f"column_{i}" in text and f"{0.5 + i:.4f}" in text for i in range(12))
+
+
 def test_cells_that_fit_stay_beside_their_row() -> None:
     short = Table(columns=LONG.columns, rows=((3, 0.5, "a=1", "resnet18"),), below=LONG.below)
     assert render(short, "table").splitlines()[1].split() == [*LONG.columns]
