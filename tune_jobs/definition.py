@@ -33,7 +33,7 @@ KINDS: Mapping[str, Callable[..., Parameter]] = {
     "constant": Constant,
 }
 NEEDS_CODE = (
-    "needs what its own code registers: {error}. Name the study by its code, as it was run:"
+    "needs what its own code registers: {error}. Name it by its code, as it was run:"
     " FILE.py:FUNCTION or MODULE:FUNCTION"
 )
 SHIPPED_FITS: Mapping[str, Fit] = {

@@ -78,7 +78,7 @@ def stored_recipe(rows: Sequence[Row], number: int) -> Recipe:
     try:
         return Recipe.from_json(starts[number].recipe)
     except InvalidValueError as error:
-        raise InvalidValueError(f"trial {number} {NEEDS_CODE.format(error=error)}") from error
+        raise InvalidValueError(f"the study of trial {number} {NEEDS_CODE.format(error=error)}") from error
 
 
 def iter_replay(trial: StoredTrial, *, device: str, data_dir: str | None) -> Iterator[ReplayedEpoch]:
