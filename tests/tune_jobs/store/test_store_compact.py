@@ -262,13 +262,13 @@ def test_readers_meanwhile_see_every_row_once(tmp_path: Path, kills: int) -> Non
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tune_jobs.store.compact"])
     generator = random.Random(kills)
-    store, missed, reads = TrialStore(tmp_path), 0, 0
-    for _ in range(max(1, kills)):
+    store, missed, reads, rounds = TrialStore(tmp_path), 0, 0, max(1, kills)
+    for number in range(1, rounds + 1):
         ours, theirs = context.Pipe()
         process = context.Process(target=compact_again_and_again, args=(str(tmp_path), theirs), daemon=True)
         process.start()
         until = time.monotonic() + (generator.uniform(0.2, 0.6) if kills else 4.0)
-        while time.monotonic() < until or (not kills and reads <= 50):
+        while time.monotonic() < until or reads <= 50 * number / rounds:
             assert store.rows("s") == before
             for read in READERS:
                 table = generator.choice(TABLES)
