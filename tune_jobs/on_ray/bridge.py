@@ -60,7 +60,10 @@ class Bridge:
         """The config of the next attempt, `Searcher.FINISHED`, or None for not now."""
         if self.ending or self.session.finished:
             return Searcher.FINISHED
-        if len(self.session.live_numbers) >= self._room.workers(self.session.num_left):
+        workers = self._guarded(lambda: self._room.workers(self.session.num_left))
+        if workers is None:
+            return Searcher.FINISHED
+        if len(self.session.live_numbers) >= workers:
             return None
         attempt = self._guarded(self.session.next_attempt)
         if attempt is None:
