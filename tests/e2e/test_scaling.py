@@ -4,6 +4,7 @@ them, also when its driver is killed, and what no node can ever give is refused 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,7 +38,7 @@ WORDS = [
     "0",
 ]
 WORDS += ["--fix", "batch_size=32"]
-NODES = {"cpu": ({"CPU": 1}, 2), "gpu": ({"CPU": 1, "GPU": 2}, 1)}
+NODES = {"cpu": ({"CPU": 1}, 2), "gpu": ({"CPU": 1, "GPU": 1}, 1)}
 
 
 @pytest.fixture(
@@ -49,9 +50,11 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[ScalingCluster]:
         yield made
 
 
-def begin(cluster: ScalingCluster, folder: Path, *words: str) -> subprocess.Popen[str]:
+def begin(
+    cluster: ScalingCluster, folder: Path, *words: str, run: list[str] = WORDS
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*WORDS, "--address", cluster.address, *words],
+        [*run, "--address", cluster.address, *words],
         cwd=folder,
         env=cluster.environment,
         text=True,
@@ -108,6 +111,27 @@ def test_nodes_come_for_trials_and_go_after_a_killed_and_a_finished_run(
     check_complete(tmp_path, int(target))
     assert cluster.num_waiting == 0
     wait_until(lambda: cluster.num_workers == 0, "idle nodes stay", seconds=IDLE_S + 30)
+
+
+def test_measured_share_of_a_gpu_that_comes_from_zero_is_what_trials_get(
+    cluster: ScalingCluster, tmp_path: Path
+) -> None:
+    """On a simulated GPU, the only one that there can be."""
+    shutil.copy(Path(__file__).with_name("gpu_study.py"), tmp_path)
+    process = begin(
+        cluster, tmp_path, "--gpus-per-trial", "auto", run=[*TUNE_JOBS, "run", "gpu_study.py:measured"]
+    )
+    try:
+        out, err = process.communicate(timeout=120)
+    finally:
+        kill_tree(process)  # type: ignore[arg-type]  # of text or bytes, it has a pid
+    assert process.returncode == 0, out + err
+    assert "it takes 2.66 of 17.2 GB: 4 trials share a GPU" in err  # batches of 127 images
+    store = TrialStore(tmp_path / "trials")
+    assert list(store.trials()["state"]) == ["completed"] * 4
+    began = store.sql("select device, detail->>'gpus' as gpus from events where kind = 'attempt_started'")
+    assert list(began["gpus"].astype(float)) == [0.25] * 4
+    assert set(began["device"]) == {"cuda: simulated"}
 
 
 def check_complete(folder: Path, num_trials: int) -> None:

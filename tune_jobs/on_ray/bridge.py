@@ -1,8 +1,8 @@
 """Ray Tune's hooks, answered by a session: the searcher hands out attempts, the scheduler takes reports.
 
-The only state here is which Tune trial carries which attempt. A Tune trial is one attempt; a trial that is
-tried again is a new Tune trial. Tune calls everything from the driver's main thread. An error in a hook is
-kept and ends the run in order; raised into Tune it would come back as text inside another error.
+The only state here is which Tune trial carries which attempt, and on what share. A Tune trial is one attempt;
+a trial that is tried again is a new Tune trial. Tune calls everything from the driver's main thread. An error
+in a hook is kept and ends the run in order; raised into Tune it would come back as text inside another error.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class Bridge:
         self.error: Exception | None = None
         self.interrupted = False
         self._numbers: dict[str, int] = {}
+        self._gpus: dict[str, float] = {}
         self._heard_at: dict[str, float] = {}
 
     @property
@@ -60,7 +61,9 @@ class Bridge:
         """The config of the next attempt, `Searcher.FINISHED`, or None for not now."""
         if self.ending or self.session.finished:
             return Searcher.FINISHED
-        workers = self._guarded(lambda: self._room.workers(self.session.num_left))
+        workers = self._guarded(
+            lambda: self._room.workers(self.session.num_left, training=self.session.num_training)
+        )
         if workers is None:
             return Searcher.FINISHED
         if len(self.session.live_numbers) >= workers:
@@ -69,19 +72,20 @@ class Bridge:
         if attempt is None:
             return Searcher.FINISHED if self.ending or self.session.finished else None
         self._numbers[tune_id], self._heard_at[tune_id] = attempt.number, time.monotonic()
+        self._gpus[tune_id] = self._shares.of(attempt.number)
         return {
             "trial_id": attempt.trial_id,
             "number": attempt.number,
             "attempt": attempt.attempt,
             "recipe": attempt.recipe.to_json(),
-            "gpus": self._shares.of(attempt.number),
+            "gpus": self._gpus[tune_id],
         }
 
     def take_message(self, tune_id: str, result: Mapping[str, Any]) -> Decision:
         """Pass a worker's message to the session; STOP where the trial has ended."""
         number, self._heard_at[tune_id] = self._numbers[tune_id], time.monotonic()
         message = json.loads(result[MESSAGE])
-        worker = WorkerInfo(pid=result.get("pid"), **message["worker"])
+        worker = WorkerInfo(pid=result.get("pid"), gpus=self._gpus[tune_id], **message["worker"])
         decision = self._guarded(lambda: self._dispatch(number, message, worker))
         return Decision.STOP if decision is None else decision
 

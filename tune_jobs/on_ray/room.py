@@ -2,9 +2,10 @@
 
 Room is counted node by node: two nodes of 2 CPUs have no room for a trial of 4. It is looked at again while
 the study runs, since nodes come and go. Where an autoscaler brings nodes, it is told of the trials that wait
-by placement groups of this driver, which are given back as soon as they could be placed; they go with the
-driver, so a killed one leaves no node running for nobody (a call of `request_resources` would).
-What the autoscaler answers is read by `tune_jobs.on_ray.autoscaler`.
+by placement groups of this driver. They go with the driver, so a killed one leaves no node running for nobody
+(a call of `request_resources` would). One that could be placed holds the room that a trial waits for: it is
+given back, and no other is asked for until trials train in all the room that there is. What the autoscaler
+answers is read by `tune_jobs.on_ray.autoscaler`.
 """
 
 from __future__ import annotations
@@ -105,8 +106,8 @@ class Room:
             time.sleep(0.5)
         LOG.warning("no node has room for a trial yet; waiting for the autoscaler to start one")
 
-    def workers(self, left: int) -> int:
-        """Trials at a time now; `left` is how many trials there are to run still.
+    def workers(self, left: int, *, training: int) -> int:
+        """Trials at a time now; of those `left` to run still, `training` have a worker.
 
         Raises:
             TuneJobsError: there never was room, and the autoscaler says by now that there will be none.
@@ -122,15 +123,19 @@ class Room:
                 self._heed_autoscaler(nodes)
             self._workers = room if self._wanted is None else min(room, self._wanted)
             aim = room + 1 if self._wanted is None else self._wanted
-            self._ask(max(0, min(aim, left) - room))
+            self._ask(max(0, min(aim, left) - room), more=training >= room)
         return self._workers
 
     def close(self) -> None:
         """Ask for nothing any more."""
-        self._ask(0)
+        self._ask(0, more=False)
 
-    def _ask(self, missing: int) -> None:
-        """Let the autoscaler know of so many trials for which there is no node yet."""
+    def _ask(self, missing: int, *, more: bool) -> None:
+        """Let the autoscaler know of at most so many trials for which there is no node yet.
+
+        Args:
+            more: whether to ask for those that were not asked for before, too.
+        """
         waiting: list[PlacementGroup] = []
         for group in self._demand:
             placed = group.wait(0)
@@ -138,7 +143,7 @@ class Room:
                 remove_placement_group(group)
             else:
                 waiting.append(group)
-        if self._brings_nodes:
+        if self._brings_nodes and more:
             waiting += [_ask_for(self.share) for _ in range(missing - len(waiting))]
         self._demand = waiting
 

@@ -177,7 +177,7 @@ def _prepare(payload: Payload, gpus: float) -> None:
     if payload.code is not None:
         payload.code.load()
     models, datasets = cloudpickle.loads(payload.registered)
-    _register(models, datasets)
+    register(models, datasets)
     if gpus:
         hold_to_share(gpus)  # each time: a reused process may have held another share before
 
@@ -201,7 +201,8 @@ def _set_num_threads(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def _register(models: Iterable[ModelFamily], datasets: Iterable[DatasetSpec]) -> None:
+def register(models: Iterable[ModelFamily], datasets: Iterable[DatasetSpec]) -> None:
+    """Make known in this process what it does not know yet."""
     known_models = {family.name for family in custom_models()}
     known_datasets = {spec.name for spec in custom_datasets()}
     for family in models:

@@ -52,7 +52,10 @@ def fit_session(
     Raises:
         EmlError: what the session raised; Tune has ended in order by then.
     """
-    share = Share(cpus=settings.cpus_per_trial, gpus=_gpus_per_trial(session.study, code, settings))
+    gpus = _gpus_per_trial(session.study, code, settings, signals)
+    if gpus is None:
+        return True
+    share = Share(cpus=settings.cpus_per_trial, gpus=gpus)
     room = Room(share, wanted=settings.workers)
     room.require()
     shares = Shares(share.gpus, tap.rows)
@@ -124,12 +127,17 @@ class _Ticker(DriverOnly, Callback):
             self._on_progress(progress)
 
 
-def _gpus_per_trial(study: Study, code: UserCode | None, settings: RunSettings) -> float:
+def _gpus_per_trial(
+    study: Study, code: UserCode | None, settings: RunSettings, signals: EndingSignals
+) -> float | None:
+    """None if a signal came while it was measured."""
     if settings.device == "cpu":
         return 0.0
     if settings.gpus_per_trial == AUTO:
-        Room(Share(cpus=settings.cpus_per_trial, gpus=1.0), wanted=1).require()
-        return measure_share(study, code, settings)
+        whole = Room(Share(cpus=settings.cpus_per_trial, gpus=1.0), wanted=1)
+        whole.require()
+        whole.close()  # or it would hold the GPU; the task that measures asks for one itself
+        return measure_share(study, code, settings, ended=lambda: signals.arrived)
     if settings.gpus_per_trial is not None:
         wanted = float(settings.gpus_per_trial)
     else:
