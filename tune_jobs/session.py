@@ -145,11 +145,6 @@ class Session:
         return tuple(self._live)
 
     @property
-    def num_training(self) -> int:
-        """Trials whose worker has said something; the other live ones wait for a worker, or it starts."""
-        return sum(live.began for live in self._live.values())
-
-    @property
     def num_left(self) -> int:
         """Trials that have not ended and are still to be trained, those in hand included."""
         return max(0, self.study.trials - self.history.num_trained)

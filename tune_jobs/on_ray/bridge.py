@@ -1,8 +1,9 @@
 """Ray Tune's hooks, answered by a session: the searcher hands out attempts, the scheduler takes reports.
 
-The only state here is which Tune trial carries which attempt, and on what share. A Tune trial is one attempt;
-a trial that is tried again is a new Tune trial. Tune calls everything from the driver's main thread. An error
-in a hook is kept and ends the run in order; raised into Tune it would come back as text inside another error.
+The only state here is which Tune trial carries which attempt, on what share, and which have a worker. A Tune
+trial is one attempt; a trial that is tried again is a new Tune trial. Tune calls everything from the driver's
+main thread. An error in a hook is kept and ends the run in order; raised into Tune it would come back as text
+inside another error.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class Bridge:
         self.interrupted = False
         self._numbers: dict[str, int] = {}
         self._gpus: dict[str, float] = {}
+        self._training: set[int] = set()
         self._heard_at: dict[str, float] = {}
 
     @property
@@ -62,7 +64,9 @@ class Bridge:
         if self.ending or self.session.finished:
             return Searcher.FINISHED
         workers = self._guarded(
-            lambda: self._room.workers(self.session.num_left, training=self.session.num_training)
+            lambda: self._room.workers(
+                self.session.num_left, training=len(self._training.intersection(self.session.live_numbers))
+            )
         )
         if workers is None:
             return Searcher.FINISHED
@@ -73,6 +77,7 @@ class Bridge:
             return Searcher.FINISHED if self.ending or self.session.finished else None
         self._numbers[tune_id], self._heard_at[tune_id] = attempt.number, time.monotonic()
         self._gpus[tune_id] = self._shares.of(attempt.number)
+        self._training.discard(attempt.number)
         return {
             "trial_id": attempt.trial_id,
             "number": attempt.number,
@@ -84,6 +89,7 @@ class Bridge:
     def take_message(self, tune_id: str, result: Mapping[str, Any]) -> Decision:
         """Pass a worker's message to the session; STOP where the trial has ended."""
         number, self._heard_at[tune_id] = self._numbers[tune_id], time.monotonic()
+        self._training.add(number)
         message = json.loads(result[MESSAGE])
         worker = WorkerInfo(pid=result.get("pid"), gpus=self._gpus[tune_id], **message["worker"])
         decision = self._guarded(lambda: self._dispatch(number, message, worker))
