@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import ray
@@ -27,6 +27,7 @@ VERDICT_S = 30.0
 """How long a run that has no room yet waits for the autoscaler's first word, which has a round every 5 s;
 after that it begins, and hears it between its trials."""
 
+POLL_S = 0.5
 LOOK_PERIOD_S = 3.0
 WAY_OUT = "lower --cpus-per-trial or --gpus-per-trial, or add such a node"
 ROUNDING = 1e-6
@@ -103,8 +104,20 @@ class Room:
         while time.monotonic() < deadline and not self._demand[0].wait(0):
             if self._heed_autoscaler(nodes).coming:
                 break
-            time.sleep(0.5)
+            time.sleep(POLL_S)
         LOG.warning("no node has room for a trial yet; waiting for the autoscaler to start one")
+
+    def wait(self, *, ended: Callable[[], bool]) -> bool:
+        """Come back when a node has room for a trial; with False when `ended` becomes true before.
+
+        Raises:
+            TuneJobsError: as `workers` does.
+        """
+        while not self.workers(1, training=0):
+            if ended():
+                return False
+            time.sleep(POLL_S)
+        return True
 
     def workers(self, left: int, *, training: int) -> int:
         """Trials at a time now; of those `left` to run still, `training` have a worker.

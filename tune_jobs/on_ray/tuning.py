@@ -136,8 +136,9 @@ def _gpus_per_trial(
     if settings.gpus_per_trial == AUTO:
         whole = Room(Share(cpus=settings.cpus_per_trial, gpus=1.0), wanted=1)
         whole.require()
-        whole.close()  # or it would hold the GPU; the task that measures asks for one itself
-        return measure_share(study, code, settings, ended=lambda: signals.arrived)
+        there = whole.wait(ended=lambda: signals.arrived)
+        whole.close()  # or it would hold the GPU that it asked for
+        return measure_share(study, code, settings, ended=lambda: signals.arrived) if there else None
     if settings.gpus_per_trial is not None:
         wanted = float(settings.gpus_per_trial)
     else:
