@@ -96,9 +96,10 @@ def test_second_autoscaler_says_never_unless_something_starts(
     if starting:
         state.pending_instances.add(ray_node_type_name="a100", instance_id="i-1")
     state.failed_instance_requests.add(ray_node_type_name="a100", reason="no capacity", count=1)
+    state.failed_instance_requests.add(ray_node_type_name="v100", count=1)
     outlook = outlook_of_second(state, BUNDLE)
     assert (outlook.round, outlook.never, outlook.coming) == ("23", never, coming)
-    assert outlook.failures == ("a100: no capacity",)
+    assert outlook.failures == ("a100: no capacity", "v100: monitor.log on the head says why")
 
 
 def test_hopeless_is_what_three_rounds_in_a_row_call_never() -> None:

@@ -27,6 +27,9 @@ NUM_ROUNDS = 3
 """Rounds of the autoscaler that must agree on "never": a node that was just started, or that has just joined,
 may be missing in one."""
 
+UNSAID = "monitor.log on the head says why"
+"""The second autoscaler of Ray 2.60 loses the reason on its way into its state."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
@@ -90,7 +93,7 @@ def outlook_of_first(status: Mapping[str, Any], resources: Mapping[str, float]) 
     coming = bool(report["pending_launches"] or report["pending_nodes"])
     records = report["node_availability_summary"]["node_availabilities"]
     failures = tuple(
-        f"{name}: {(record['unavailable_node_information'] or {}).get('description', 'unavailable')}"
+        f"{name}: {(record['unavailable_node_information'] or {}).get('description') or UNSAID}"
         for name, record in records.items()
         if not record["is_available"]
     )
@@ -111,7 +114,7 @@ def outlook_of_second(state: Any, resources: Mapping[str, float]) -> Outlook:
         for request in gang.requests
     )
     failures = tuple(
-        f"{failed.ray_node_type_name}: {failed.reason}" for failed in state.failed_instance_requests
+        f"{failed.ray_node_type_name}: {failed.reason or UNSAID}" for failed in state.failed_instance_requests
     )
     number = state.last_seen_cluster_resource_state_version
     return Outlook(

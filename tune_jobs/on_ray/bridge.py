@@ -40,14 +40,20 @@ class Bridge:
 
     Attributes:
         error: the first error of the session; the runner raises it after Tune has ended.
-        interrupted: set by a signal handler; the run ends in order.
+        interrupted: set once `ended` says so; the run ends in order.
     """
 
     def __init__(
-        self, session: Session, room: Room, shares: Shares, *, trial_timeout_s: float | None = None
+        self,
+        session: Session,
+        room: Room,
+        shares: Shares,
+        *,
+        ended: Callable[[], bool],
+        trial_timeout_s: float | None = None,
     ) -> None:
         self.session, self.trial_timeout_s = session, trial_timeout_s
-        self._room, self._shares = room, shares
+        self._room, self._shares, self._ended = room, shares, ended
         self.error: Exception | None = None
         self.interrupted = False
         self._numbers: dict[str, int] = {}
@@ -59,8 +65,15 @@ class Bridge:
     def ending(self) -> bool:
         return self.interrupted or self.error is not None or self.session.limit_reached
 
+    def heed_signals(self) -> None:
+        self.interrupted = self.interrupted or self._ended()
+
     def suggest(self, tune_id: str) -> dict[str, Any] | str | None:
-        """The config of the next attempt, `Searcher.FINISHED`, or None for not now."""
+        """The config of the next attempt, `Searcher.FINISHED`, or None for not now.
+
+        As long as there is no trial, Tune does nothing but ask this again and again, for ten minutes.
+        """
+        self.heed_signals()
         if self.ending or self.session.finished:
             return Searcher.FINISHED
         workers = self._guarded(

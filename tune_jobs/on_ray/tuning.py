@@ -59,7 +59,13 @@ def fit_session(
     room = Room(share, wanted=settings.workers)
     room.require()
     shares = Shares(share.gpus, tap.rows)
-    bridge = Bridge(session, room, shares, trial_timeout_s=settings.trial_timeout_s)
+    bridge = Bridge(
+        session,
+        room,
+        shares,
+        ended=lambda: signals.arrived,
+        trial_timeout_s=settings.trial_timeout_s,
+    )
     probe = StoreProbe.leave(absolute(settings.store))
     payload = build_payload(
         session.study,
@@ -92,7 +98,7 @@ def fit_session(
             name=name,
             storage_path=str(scratch),
             stop=StudyStopper(bridge),
-            callbacks=[_Ticker(bridge, signals, StudyMetrics(name, tap), on_progress)],
+            callbacks=[_Ticker(bridge, StudyMetrics(name, tap), on_progress)],
             verbose=0,
         ),
     )
@@ -108,18 +114,15 @@ def fit_session(
 
 
 class _Ticker(DriverOnly, Callback):
-    """Passes signals to the bridge and progress to its listeners, between two steps of Tune."""
+    """Lets the bridge heed signals and passes progress to its listeners, between two steps of Tune."""
 
-    def __init__(
-        self, bridge: Bridge, signals: EndingSignals, metrics: StudyMetrics, on_progress: ProgressListener
-    ) -> None:
-        self._bridge, self._signals = bridge, signals
+    def __init__(self, bridge: Bridge, metrics: StudyMetrics, on_progress: ProgressListener) -> None:
+        self._bridge = bridge
         self._metrics, self._on_progress = metrics, on_progress
         self._next_at = 0.0
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        if self._signals.arrived:
-            self._bridge.interrupted = True
+        self._bridge.heed_signals()
         if (now := time.monotonic()) >= self._next_at:
             self._next_at = now + PROGRESS_PERIOD_S
             progress = self._bridge.session.progress()
