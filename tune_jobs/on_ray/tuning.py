@@ -15,6 +15,7 @@ from ray.tune import Callback, PlacementGroupFactory, RunConfig, TuneConfig, Tun
 
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.errors import TuneJobsError
+from tune_jobs.on_ray.autoscaler import has_autoscaler
 from tune_jobs.on_ray.bridge import Bridge, DriverOnly, StudyScheduler, StudySearcher, StudyStopper
 from tune_jobs.on_ray.gpu_measure import measure_share
 from tune_jobs.on_ray.gpu_share import Shares
@@ -29,6 +30,7 @@ from tune_jobs.store_probe import StoreProbe
 from tune_jobs.study import Study
 from tune_jobs.user_code import UserCode
 
+LOG = logging.getLogger("tune_jobs.run")
 PROGRESS_PERIOD_S = 0.25
 
 
@@ -146,6 +148,10 @@ def _gpus_per_trial(
         wanted = float(settings.gpus_per_trial)
     else:
         wanted = 1.0 if settings.device == "cuda" or has_gpus() else 0.0
+        if not wanted and has_autoscaler():
+            LOG.warning(
+                "no node has a GPU: trials take CPUs alone; where GPUs come from zero, say --gpus-per-trial"
+            )
     if settings.device == "cuda" and wanted == 0:
         raise TuneJobsError("device cuda needs a GPU, and gpus_per_trial is 0; use --device cpu")
     return wanted
