@@ -41,7 +41,7 @@ def measure_step_memory(
     """
     training = fit(recipe, device=device, data_dir=data_dir, download=download)
     training.try_steps()
-    if training.device.type == "cuda":
+    if torch.device(device).type == "cuda":
         total = torch.cuda.get_device_properties(training.device).total_memory
         return StepMemory(peak_bytes=torch.cuda.max_memory_reserved(training.device), total_bytes=total)
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -43,11 +43,15 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerInfo:
-    """Where an attempt runs and with what; with a failure also the most memory that it took."""
+    """Where an attempt runs and with what; with a failure also the most memory that it took.
+
+    `gpus` is how many GPUs, or what share of one, it was given; 0 on a CPU.
+    """
 
     node: str | None = None
     hostname: str | None = None
     pid: int | None = None
+    gpus: float = 0.0
     device: str | None = None
     torch_version: str | None = None
     data_fingerprint: str | None = None

@@ -124,7 +124,9 @@ class RowBuilder:
 
     def attempt_started(self, live: LiveAttempt) -> EventRow:
         """A worker's first message; `duration_s` is how long it took from handing out."""
-        detail = {"resumed_from_epoch": live.worker.resumed_from_epoch}
+        detail: dict[str, object] = {"resumed_from_epoch": live.worker.resumed_from_epoch}
+        if live.worker.gpus:
+            detail["gpus"] = live.worker.gpus
         return self._of_attempt(live, EventKind.ATTEMPT_STARTED, detail)
 
     def attempt_ended(self, live: LiveAttempt, how: str) -> EventRow:

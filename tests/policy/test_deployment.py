@@ -92,6 +92,19 @@ def test_cloud_workers_are_gpus_from_zero_that_go_when_idle() -> None:
     assert 0 < config["idle_timeout_minutes"] <= 30
 
 
+def test_pods_with_gpus_come_from_zero_and_do_not_restart_in_place() -> None:
+    cluster = load("kubernetes/rayjob.yaml")["spec"]["rayClusterSpec"]
+    assert cluster["enableInTreeAutoscaling"]
+    assert cluster["autoscalerOptions"]["version"] == "v2"  # without it KubeRay lets them restart
+    assert 0 < cluster["autoscalerOptions"]["idleTimeoutSeconds"] <= 1800
+    assert cluster["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
+    for group in cluster["workerGroupSpecs"]:
+        assert group["replicas"] == group["minReplicas"] == 0 < group["maxReplicas"]
+        assert "restartPolicy" not in group["template"]["spec"]
+        (container,) = group["template"]["spec"]["containers"]
+        assert int(container["resources"]["limits"]["nvidia.com/gpu"]) > 0
+
+
 @pytest.mark.parametrize("name", STARTED)
 def test_every_start_asks_for_the_token(name: str) -> None:
     text = read(name)

@@ -1,8 +1,9 @@
 """Ray Tune's hooks, answered by a session: the searcher hands out attempts, the scheduler takes reports.
 
-The only state here is which Tune trial carries which attempt. A Tune trial is one attempt; a trial that is
-tried again is a new Tune trial. Tune calls everything from the driver's main thread. An error in a hook is
-kept and ends the run in order; raised into Tune it would come back as text inside another error.
+The only state here is which Tune trial carries which attempt, on what share, and which have a worker. A Tune
+trial is one attempt; a trial that is tried again is a new Tune trial. Tune calls everything from the driver's
+main thread. An error in a hook is kept and ends the run in order; raised into Tune it would come back as text
+inside another error.
 """
 
 from __future__ import annotations
@@ -39,46 +40,71 @@ class Bridge:
 
     Attributes:
         error: the first error of the session; the runner raises it after Tune has ended.
-        interrupted: set by a signal handler; the run ends in order.
+        interrupted: set once `ended` says so; the run ends in order.
     """
 
     def __init__(
-        self, session: Session, room: Room, shares: Shares, *, trial_timeout_s: float | None = None
+        self,
+        session: Session,
+        room: Room,
+        shares: Shares,
+        *,
+        ended: Callable[[], bool],
+        trial_timeout_s: float | None = None,
     ) -> None:
         self.session, self.trial_timeout_s = session, trial_timeout_s
-        self._room, self._shares = room, shares
+        self._room, self._shares, self._ended = room, shares, ended
         self.error: Exception | None = None
         self.interrupted = False
         self._numbers: dict[str, int] = {}
+        self._gpus: dict[str, float] = {}
+        self._training: set[int] = set()
         self._heard_at: dict[str, float] = {}
 
     @property
     def ending(self) -> bool:
         return self.interrupted or self.error is not None or self.session.limit_reached
 
+    def heed_signals(self) -> None:
+        self.interrupted = self.interrupted or self._ended()
+
     def suggest(self, tune_id: str) -> dict[str, Any] | str | None:
-        """The config of the next attempt, `Searcher.FINISHED`, or None for not now."""
+        """The config of the next attempt, `Searcher.FINISHED`, or None for not now.
+
+        As long as there is no trial, Tune does nothing but ask this again and again, for ten minutes.
+        """
+        self.heed_signals()
         if self.ending or self.session.finished:
             return Searcher.FINISHED
-        if len(self.session.live_numbers) >= self._room.workers(self.session.num_left):
+        workers = self._guarded(
+            lambda: self._room.workers(
+                self.session.num_left, training=len(self._training.intersection(self.session.live_numbers))
+            )
+        )
+        if workers is None:
+            return Searcher.FINISHED
+        if len(self.session.live_numbers) >= workers:
             return None
         attempt = self._guarded(self.session.next_attempt)
         if attempt is None:
             return Searcher.FINISHED if self.ending or self.session.finished else None
         self._numbers[tune_id], self._heard_at[tune_id] = attempt.number, time.monotonic()
+        self._gpus[tune_id] = self._shares.of(attempt.number)
+        self._training.discard(attempt.number)
         return {
             "trial_id": attempt.trial_id,
             "number": attempt.number,
             "attempt": attempt.attempt,
             "recipe": attempt.recipe.to_json(),
-            "gpus": self._shares.of(attempt.number),
+            "gpus": self._gpus[tune_id],
         }
 
     def take_message(self, tune_id: str, result: Mapping[str, Any]) -> Decision:
         """Pass a worker's message to the session; STOP where the trial has ended."""
         number, self._heard_at[tune_id] = self._numbers[tune_id], time.monotonic()
+        self._training.add(number)
         message = json.loads(result[MESSAGE])
-        worker = WorkerInfo(pid=result.get("pid"), **message["worker"])
+        worker = WorkerInfo(pid=result.get("pid"), gpus=self._gpus[tune_id], **message["worker"])
         decision = self._guarded(lambda: self._dispatch(number, message, worker))
         return Decision.STOP if decision is None else decision
 

@@ -2,31 +2,32 @@
 
 Room is counted node by node: two nodes of 2 CPUs have no room for a trial of 4. It is looked at again while
 the study runs, since nodes come and go. Where an autoscaler brings nodes, it is told of the trials that wait
-by placement groups of this driver, which are given back as soon as they could be placed; they go with the
-driver, so a killed one leaves no node running for nobody (a call of `request_resources` would).
+by placement groups of this driver. They go with the driver, so a killed one leaves no node running for nobody
+(a call of `request_resources` would). One that could be placed holds the room that a trial waits for: it is
+given back, and no other is asked for until trials train in all the room that there is. What the autoscaler
+answers is read by `tune_jobs.on_ray.autoscaler`.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import ray
-from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled, without types
-from ray.autoscaler.v2.utils import is_autoscaler_v2
-from ray.core.generated import autoscaler_pb2
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 
 from tune_jobs.errors import TuneJobsError
+from tune_jobs.on_ray.autoscaler import Outlook, Outlooks, ask_outlook, has_autoscaler
 
 LOG = logging.getLogger("tune_jobs.room")
 
 VERDICT_S = 30.0
-"""How long an autoscaler may take to say that it can never place a trial; its period is 5 s."""
+"""How long a run that has no room yet waits for the autoscaler's first word, which has a round every 5 s;
+after that it begins, and hears it between its trials."""
 
+POLL_S = 0.5
 LOOK_PERIOD_S = 3.0
 WAY_OUT = "lower --cpus-per-trial or --gpus-per-trial, or add such a node"
 ROUNDING = 1e-6
@@ -75,10 +76,13 @@ class Room:
         self._demand: list[PlacementGroup] = []
         self._looked_at = float("-inf")
         self._workers = 0
+        self._had_room = False
         self._brings_nodes = has_autoscaler()
+        self._outlooks = Outlooks()
+        self._told: set[str] = set()
 
     def require(self) -> None:
-        """Refuse at once what the cluster neither has nor can bring.
+        """Refuse what the cluster neither has nor can bring, as soon as that is known.
 
         Raises:
             TuneJobsError: no node has room for a trial, and no autoscaler can bring one that has.
@@ -98,35 +102,53 @@ class Room:
         self._demand.append(_ask_for(self.share))
         deadline = time.monotonic() + VERDICT_S
         while time.monotonic() < deadline and not self._demand[0].wait(0):
-            if _is_hopeless(self.share):
-                self.close()
-                raise TuneJobsError(
-                    f"{self._describe(nodes)}, and none of the nodes that its autoscaler may start has;"
-                    f" {WAY_OUT}"
-                )
-            if _is_coming():
+            if self._heed_autoscaler(nodes).coming:
                 break
-            time.sleep(0.5)
+            time.sleep(POLL_S)
         LOG.warning("no node has room for a trial yet; waiting for the autoscaler to start one")
 
-    def workers(self, left: int) -> int:
-        """Trials at a time now; `left` is how many trials there are to run still."""
+    def wait(self, *, ended: Callable[[], bool]) -> bool:
+        """Come back when a node has room for a trial; with False when `ended` becomes true before.
+
+        Raises:
+            TuneJobsError: as `workers` does.
+        """
+        while not self.workers(1, training=0):
+            if ended():
+                return False
+            time.sleep(POLL_S)
+        return True
+
+    def workers(self, left: int, *, training: int) -> int:
+        """Trials at a time now; of those `left` to run still, `training` have a worker.
+
+        Raises:
+            TuneJobsError: there never was room, and the autoscaler says by now that there will be none.
+        """
         if time.monotonic() - self._looked_at >= LOOK_PERIOD_S:
             self._looked_at = time.monotonic()
-            room = count_room(self.share, living_nodes())
+            nodes = living_nodes()
+            room = count_room(self.share, nodes)
+            self._had_room = self._had_room or room > 0
             if not room and self._workers:
                 LOG.warning("no node has room for a trial any more; waiting for one")
+            if not room and self._brings_nodes:
+                self._heed_autoscaler(nodes)
             self._workers = room if self._wanted is None else min(room, self._wanted)
             aim = room + 1 if self._wanted is None else self._wanted
-            self._ask(max(0, min(aim, left) - room))
+            self._ask(max(0, min(aim, left) - room), more=training >= room)
         return self._workers
 
     def close(self) -> None:
         """Ask for nothing any more."""
-        self._ask(0)
+        self._ask(0, more=False)
 
-    def _ask(self, missing: int) -> None:
-        """Let the autoscaler know of so many trials for which there is no node yet."""
+    def _ask(self, missing: int, *, more: bool) -> None:
+        """Let the autoscaler know of at most so many trials for which there is no node yet.
+
+        Args:
+            more: whether to ask for those that were not asked for before, too.
+        """
         waiting: list[PlacementGroup] = []
         for group in self._demand:
             placed = group.wait(0)
@@ -134,9 +156,27 @@ class Room:
                 remove_placement_group(group)
             else:
                 waiting.append(group)
-        if self._brings_nodes:
+        if self._brings_nodes and more:
             waiting += [_ask_for(self.share) for _ in range(missing - len(waiting))]
         self._demand = waiting
+
+    def _heed_autoscaler(self, nodes: Sequence[Mapping[str, float]]) -> Outlook:
+        """Hear what the autoscaler says of a trial: told is why it starts no node, raised that it never will.
+
+        A run that had room waits for ever: its nodes may come back when others have gone.
+        """
+        outlook = ask_outlook(self.share.resources())
+        for failure in outlook.failures:
+            if failure not in self._told:
+                self._told.add(failure)
+                LOG.warning("the autoscaler could not start a node and will try again: %s", failure)
+        if self._outlooks.is_hopeless(outlook) and not self._had_room:
+            self.close()
+            raise TuneJobsError(
+                f"{self._describe(nodes)}, and its autoscaler starts none that has: no node type does, or as"
+                f" many nodes run as may (max_workers); {WAY_OUT}"
+            )
+        return outlook
 
     def _describe(self, nodes: Sequence[Mapping[str, float]]) -> str:
         most = max(((n.get("GPU", 0.0), n.get("CPU", 0.0)) for n in nodes), default=(0.0, 0.0))
@@ -151,12 +191,6 @@ def living_nodes() -> list[dict[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def has_autoscaler() -> bool:
-    """Whether somebody starts nodes on demand: the autoscalers of `ray up` and KubeRay say so, a plain"
-    " head not."""
-    return bool(is_autoscaler_v2(fetch_from_server=True, gcs_client=_gcs()))
-
-
 def has_gpus() -> bool:
     """Whether a node of the cluster has a GPU."""
     return any(node.get("GPU", 0.0) > 0 for node in living_nodes())
@@ -165,27 +199,3 @@ def has_gpus() -> bool:
 def _ask_for(share: Share) -> PlacementGroup:
     group: PlacementGroup = placement_group([share.resources()])
     return group
-
-
-def _is_hopeless(share: Share) -> bool:
-    """Whether the autoscaler knows that no node that it may start has room for a trial."""
-    wanted = share.resources()
-    return any(
-        dict(request.resources_bundle) == wanted
-        for gang in _status().autoscaling_state.infeasible_gang_resource_requests
-        for request in gang.requests
-    )
-
-
-def _is_coming() -> bool:
-    state = _status().autoscaling_state
-    return bool(state.pending_instance_requests or state.pending_instances)
-
-
-def _status() -> Any:
-    reply = autoscaler_pb2.GetClusterStatusReply  # type: ignore[attr-defined]  # made at import
-    return reply.FromString(_gcs().get_cluster_status())
-
-
-def _gcs() -> Any:
-    return GcsClient(address=ray.get_runtime_context().gcs_address)

@@ -15,6 +15,7 @@ from ray.tune import Callback, PlacementGroupFactory, RunConfig, TuneConfig, Tun
 
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.errors import TuneJobsError
+from tune_jobs.on_ray.autoscaler import has_autoscaler
 from tune_jobs.on_ray.bridge import Bridge, DriverOnly, StudyScheduler, StudySearcher, StudyStopper
 from tune_jobs.on_ray.gpu_measure import measure_share
 from tune_jobs.on_ray.gpu_share import Shares
@@ -30,6 +31,7 @@ from tune_jobs.store_probe import StoreProbe
 from tune_jobs.study import Study
 from tune_jobs.user_code import UserCode
 
+LOG = logging.getLogger("tune_jobs.run")
 PROGRESS_PERIOD_S = 0.25
 
 
@@ -53,13 +55,22 @@ def fit_session(
     Raises:
         EmlError: what the session raised; Tune has ended in order by then.
     """
-    share = Share(cpus=settings.cpus_per_trial, gpus=_gpus_per_trial(session.study, code, settings))
+    gpus = _gpus_per_trial(session.study, code, settings, signals)
+    if gpus is None:
+        return True
+    share = Share(cpus=settings.cpus_per_trial, gpus=gpus)
     room = Room(share, wanted=settings.workers)
     room.require()
     shares = Shares(share.gpus, tap.rows)
-    bridge = Bridge(session, room, shares, trial_timeout_s=settings.trial_timeout_s)
+    bridge = Bridge(
+        session,
+        room,
+        shares,
+        ended=lambda: signals.arrived,
+        trial_timeout_s=settings.trial_timeout_s,
+    )
     reading = None
-    alone = settings.address is None and room.workers(session.num_left) == 1
+    alone = settings.address is None and room.workers(session.num_left, training=0) == 1
     if is_shared(session.study, settings) and not alone:
         reading = SharedRead.begin(session.study, code, settings, share.resources())
     probe = StoreProbe.leave(absolute(settings.store))
@@ -95,7 +106,7 @@ def fit_session(
             name=name,
             storage_path=str(scratch),
             stop=StudyStopper(bridge),
-            callbacks=[_Ticker(bridge, signals, StudyMetrics(name, tap), on_progress, reading)],
+            callbacks=[_Ticker(bridge, StudyMetrics(name, tap), on_progress, reading)],
             verbose=0,
         ),
     )
@@ -113,23 +124,21 @@ def fit_session(
 
 
 class _Ticker(DriverOnly, Callback):
-    """Passes signals to the bridge and progress to its listeners, between two steps of Tune."""
+    """Lets the bridge heed signals and passes progress to its listeners, between two steps of Tune."""
 
     def __init__(
         self,
         bridge: Bridge,
-        signals: EndingSignals,
         metrics: StudyMetrics,
         on_progress: ProgressListener,
         reading: SharedRead | None,
     ) -> None:
-        self._bridge, self._signals, self._reading = bridge, signals, reading
+        self._bridge, self._reading = bridge, reading
         self._metrics, self._on_progress = metrics, on_progress
         self._next_at = 0.0
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        if self._signals.arrived:
-            self._bridge.interrupted = True
+        self._bridge.heed_signals()
         if (now := time.monotonic()) >= self._next_at:
             self._next_at = now + PROGRESS_PERIOD_S
             progress = self._bridge.session.progress()
@@ -139,16 +148,26 @@ class _Ticker(DriverOnly, Callback):
                 self._reading.tell()
 
 
-def _gpus_per_trial(study: Study, code: UserCode | None, settings: RunSettings) -> float:
+def _gpus_per_trial(
+    study: Study, code: UserCode | None, settings: RunSettings, signals: EndingSignals
+) -> float | None:
+    """None if a signal came while it was measured."""
     if settings.device == "cpu":
         return 0.0
     if settings.gpus_per_trial == AUTO:
-        Room(Share(cpus=settings.cpus_per_trial, gpus=1.0), wanted=1).require()
-        return measure_share(study, code, settings)
+        whole = Room(Share(cpus=settings.cpus_per_trial, gpus=1.0), wanted=1)
+        whole.require()
+        there = whole.wait(ended=lambda: signals.arrived)
+        whole.close()  # or it would hold the GPU that it asked for
+        return measure_share(study, code, settings, ended=lambda: signals.arrived) if there else None
     if settings.gpus_per_trial is not None:
         wanted = float(settings.gpus_per_trial)
     else:
         wanted = 1.0 if settings.device == "cuda" or has_gpus() else 0.0
+        if not wanted and has_autoscaler():
+            LOG.warning(
+                "no node has a GPU: trials take CPUs alone; where GPUs come from zero, say --gpus-per-trial"
+            )
     if settings.device == "cuda" and wanted == 0:
         raise TuneJobsError("device cuda needs a GPU, and gpus_per_trial is 0; use --device cpu")
     return wanted

@@ -16,6 +16,7 @@ from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.runner import make_scratch
 from tune_jobs.space import Choice, Space
 from tune_jobs.store_probe import StoreProbe
+from tune_jobs.studies import digits_recipes
 from tune_jobs.study import SamplerName, Study
 from tune_jobs.user_code import UserCode
 
@@ -185,3 +186,9 @@ def test_trial_that_fits_no_node_is_refused_at_once(tmp_path: Path) -> None:
         run(curve_study(), tmp_path, gpus_per_trial=0.5)
     with pytest.raises(TuneJobsError, match="1 CPU and 1 GPU, and no node"):
         run(curve_study(), tmp_path, gpus_per_trial="auto")
+
+
+def test_waiting_for_a_gpu_to_measure_on_ends_with_a_signal() -> None:
+    from tune_jobs.on_ray.gpu_measure import measure_share
+
+    assert measure_share(digits_recipes(), None, RunSettings(), ended=lambda: True) is None
