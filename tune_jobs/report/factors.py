@@ -17,7 +17,8 @@ from typing import Any
 
 import pandas as pd
 
-from tune_jobs.report.intervals import Difference, estimate, holm, paired, verdict, welch
+from eml_models.wording import count_of
+from tune_jobs.report.intervals import Difference, estimate, holm, paired, span_of, verdict, welch
 from tune_jobs.report.tables import Table
 from tune_jobs.study import REPEAT, Direction, Objective, SamplerName
 from tune_jobs.trial import State, as_json_text
@@ -92,7 +93,7 @@ def cells_table(outcomes: Sequence[Outcome], design: Design, top: int | None = N
     rows = []
     for group in cells.values():
         values = _values(group)
-        found = estimate(values) if values else None
+        found = estimate(values).within(span_of(design.metric)) if values else None
         rows.append(
             (
                 *(group[0].params.get(name) for name in design.factors),
@@ -104,7 +105,7 @@ def cells_table(outcomes: Sequence[Outcome], design: Design, top: int | None = N
     mean = len(design.factors) + 2
     rows.sort(key=lambda row: (row[mean] is None, -design.sign * (row[mean] or 0.0)))
     return Table(
-        title=f"{len(rows)} cells; the mean over seeds with its 95 % interval (Student's t)",
+        title=f"{count_of(len(rows), 'cell')}; the mean over seeds with its 95 % interval (Student's t)",
         columns=(*design.factors, "n", "failed", design.metric, "low", "high"),
         rows=tuple(rows[:top]),
     )
@@ -125,10 +126,11 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Ta
     means = {level: fmean(values) for level, group in levels.items() if (values := _values(group))}
     ordered = sorted(means, key=lambda level: -design.sign * means[level])
     ordered += [level for level in levels if level not in means]
-    found = (
+    differences = (
         {} if design.is_adaptive else _compare_all(levels, [n for n in ordered if n in means], design, factor)
     )
-    corrected = dict(zip(found, holm([d.p for d in found.values()]), strict=True))
+    corrected = dict(zip(differences, holm([d.p for d in differences.values()]), strict=True))
+    found = {pair: difference.within(span_of(design.metric)) for pair, difference in differences.items()}
     rows = []
     for level in ordered:
         group = levels[level]
