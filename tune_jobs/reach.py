@@ -22,7 +22,7 @@ from tune_jobs.feasible import (
     width_bounds,
     with_width,
 )
-from tune_jobs.space import Choice, Constant, Parameter, Params, Space, Value
+from tune_jobs.space import Choice, Constant, Float, Integer, Parameter, Params, Space, Value
 from tune_jobs.study import MACS_SHARE, RECIPE_FIELDS, Limits, Study
 from tune_jobs.together import check_together
 
@@ -133,7 +133,10 @@ def _cost(study: Study, params: Params, *, widest: bool) -> NetworkCost:
 
 
 def _iter_corners(parameters: Sequence[Parameter], chosen: Params) -> Iterator[Params]:
-    """Params with each number at one end, one for each combination of the choices that shape a network."""
+    """Params with each number at one end, one for each combination of the choices that shape a network.
+
+    A number that others depend on is like a choice here: it stands at each value that `_turns` names.
+    """
     if not parameters:
         yield dict(chosen)
         return
@@ -149,9 +152,23 @@ def _iter_corners(parameters: Sequence[Parameter], chosen: Params) -> Iterator[P
         alone = _is_numeric(head) and not _depends(rest, head.name)
         values = head.values if shapes and not alone else head.values[:1]
     else:
-        values = ((head.grid() or (head.low,))[0],)
+        values = _turns(head, rest) or ((head.grid() or (head.low,))[0],)
     for value in values:
         yield from _iter_corners(rest, {**chosen, head.name: value})
+
+
+def _turns(number: Float | Integer, rest: Sequence[Parameter]) -> tuple[Value, ...]:
+    """Where a number decides which others apply: the values of their conditions, and both ends of the rest.
+
+    Ascending; none where nothing depends on it.
+    """
+    conditions = [p.when for p in rest if p.when is not None and p.when.parameter == number.name]
+    if not conditions:
+        return ()
+    named = {number.canonical(value) for when in conditions for value in when.values}
+    grid = number.grid() or (number.low, number.high)
+    ends = [next((value for value in way if value not in named), None) for way in (grid, reversed(grid))]
+    return tuple(sorted({*named, *(end for end in ends if end is not None)}))
 
 
 def _ends(space: Space, parameter: Parameter) -> tuple[Value, ...]:

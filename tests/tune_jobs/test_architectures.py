@@ -17,7 +17,7 @@ from tune_jobs.reach import check_reachable, list_adapted
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Random
 from tune_jobs.session import Session
-from tune_jobs.space import Choice, Float, Integer, Params, Space
+from tune_jobs.space import Choice, Float, Integer, Params, Space, When
 from tune_jobs.studies import digits_families, digits_mobilenet, mobilenet
 from tune_jobs.study import Limits, Study
 from tune_jobs.trial import State
@@ -203,6 +203,19 @@ def test_a_number_that_makes_networks_smaller_refuses_nothing_that_can_be_reache
         assert check_reachable(study.with_changes(limits=Limits(max_macs=costs[1]))) == []
     finally:
         unregister_model("falling")
+
+
+@pytest.mark.parametrize("asked", [(64,), (4, 64)])
+def test_a_number_that_others_depend_on_is_looked_at_wherever_these_change(asked: tuple[int, ...]) -> None:
+    recipe = digits_mobilenet().recipe.with_changes(model="resnet18", model_options={})
+    costs = {width: count_cost(recipe.with_changes(model_options={"width": width})).macs for width in (4, 64)}
+    decay = Float("weight_decay", 1e-5, 1e-2, log=True, when=When("width", asked))
+    space = Space(Integer("width", 4, 64, step=20), decay)
+    study = Study(name="x", space=space, recipe=recipe)
+    assert told_smallest(study) == costs[4]
+    assert check_reachable(study.with_changes(limits=Limits(min_macs=costs[64]))) == []
+    with pytest.raises(InvalidValueError, match=f"its largest network has {costs[64]:,} MACs"):
+        check_reachable(study.with_changes(limits=Limits(min_macs=costs[64] + 1)))
 
 
 def test_a_space_of_many_choices_is_looked_at_in_time() -> None:
