@@ -135,6 +135,29 @@ def test_impossible_limits_are_refused_with_what_can_be_reached(limits: Limits, 
         check_reachable(digits_mobilenet().with_changes(limits=limits))
 
 
+def narrowed_resnet(*, highest: float, max_macs: int, min_macs: int) -> Study:
+    recipe = digits_mobilenet().recipe.with_changes(model="resnet18", model_options={})
+    space = Space(Float("macs_share", 0.5, highest), Float("learning_rate", 0.01, 1.0))
+    return Study(name="x", space=space, recipe=recipe, limits=Limits(max_macs=max_macs, min_macs=min_macs))
+
+
+def test_a_least_that_no_share_of_the_limit_reaches_is_refused() -> None:
+    with pytest.raises(InvalidValueError) as told:
+        check_reachable(narrowed_resnet(highest=0.7, max_macs=20_000_000, min_macs=14_000_001))
+    assert str(told.value).endswith(
+        "min_macs is 14,000,001, but no macs_share lets a network have more than 14,000,000 MACs"
+    )
+    assert check_reachable(narrowed_resnet(highest=1.0, max_macs=20_000_000, min_macs=14_000_001)) == []
+
+
+def test_a_shape_that_has_the_least_at_its_narrowest_width_is_within_reach_of_any_share() -> None:
+    narrowest = build_plan("resnet18", input_shape=(1, 8, 8), num_classes=10, width=1).macs
+    limits = {"max_macs": narrowest, "min_macs": narrowest}
+    study = narrowed_resnet(highest=0.7, **limits)
+    assert count_cost(resolve_recipe(study, {"macs_share": 0.7, "learning_rate": 0.1}, 0)).macs == narrowest
+    assert check_reachable(study) == []
+
+
 def test_what_small_images_change_is_listed_by_family() -> None:
     adapted = list_adapted(digits_families())
     assert set(adapted) == {"mobilenet", "resnet18"}
