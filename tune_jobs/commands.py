@@ -161,7 +161,7 @@ def print_outcome(outcome: Any, form: str, *, again: str) -> None:
             err=True,
         )
     elif outcome.end_reason is not None and progress.trained < progress.target and not outcome.interrupted:
-        trained = count_of(progress.trained, "trial")
+        trained = f"{progress.trained} of {count_of(progress.target, 'trial')}"
         click.echo(f"study {study.name!r} ended with {trained}. {_way_on(outcome)}", err=True)
     print_study(outcome.store, study.name, form, top=10)
     print_ending(outcome, again=again)
