@@ -16,7 +16,7 @@ from eml_models.errors import InvalidValueError
 from eml_models.registry import custom_models
 from eml_models.wording import count_of
 from tune_jobs.errors import StoreError
-from tune_jobs.feasible import parse_count, parse_macs, with_spread_share
+from tune_jobs.feasible import SPREAD_SHARE, parse_count, parse_macs, with_spread_share
 from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.point_files import read_points
 from tune_jobs.reach import check_reachable, list_adapted
@@ -28,7 +28,7 @@ from tune_jobs.report.tables import render
 from tune_jobs.scale import smoke_study
 from tune_jobs.space import Choice, Params, Role
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.study import Direction, LatencyMode, Objective, Study
+from tune_jobs.study import MACS_SHARE, Direction, LatencyMode, Objective, Study
 from tune_jobs.user_code import UserCode, load_study, stored_name
 
 SETTING_OPTIONS = (
@@ -129,7 +129,19 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
         changes["limits"] = type(study.limits)(**{**asdict(study.limits), **given})
     if options["fix"]:
         changes["space"] = study.space.fixed(_parse_assignments(options["fix"]))
-    return with_spread_share(study.with_changes(recipe=recipe, **changes))
+    changed = study.with_changes(recipe=recipe, **changes)
+    return changed if options["objectives"] is None else _spread(changed)
+
+
+def _spread(study: Study) -> Study:
+    """The study with small shares searched where the objectives asked for ask for them; told on stderr."""
+    spread = with_spread_share(study)
+    if spread.space != study.space:
+        print_note(
+            f"{MACS_SHARE} is searched from {SPREAD_SHARE:g} on: a cost is an objective, and a front needs"
+            " networks of every cost. A study that says its objectives itself keeps its bounds"
+        )
+    return spread
 
 
 def print_note(note: str) -> None:

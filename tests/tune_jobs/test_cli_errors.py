@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -160,6 +161,29 @@ def test_a_finished_study_says_what_it_can_be_asked_for_next(
     assert code == 0
     assert f"study 'own' is complete: {told}" in err
     assert ("`report own` compares" in err) == ("grid has" in told)
+
+
+def test_bounds_that_a_study_declares_are_changed_only_where_objectives_are_asked_for(
+    cli: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "own.py").write_text(
+        "from dataclasses import replace\n"
+        "from tune_jobs import Float, Space\n"
+        "from tune_jobs.studies import digits_front, digits_mobilenet\n"
+        "def near():\n"
+        "    return digits_front().with_changes(name='near', space=Space(\n"
+        "        *(replace(p, low=0.5, log=False) if p.name == 'macs_share' else p\n"
+        "          for p in digits_front().space.parameters)))\n"
+    )
+    study, _ = load_study(str(tmp_path / "own.py:near"))
+    code, out, err = cli("run", "own.py:near", "--dry-run")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["fingerprint"] == study.fingerprint()
+    code, out, err = cli("run", "digits-mobilenet", "--objectives", "val_accuracy,macs", "--dry-run")
+    assert code == 0
+    assert err.startswith("note: macs_share is searched from 0.05 on: a cost is an objective")
+    share = json.loads(out)["definition"]["space"][0]
+    assert (share["name"], share["low"], share["log"]) == ("macs_share", 0.05, True)
 
 
 def test_a_run_that_came_to_the_end_of_its_grid_says_so_and_leaves_no_more_to_do(
