@@ -232,6 +232,16 @@ def test_candidates_are_compared_with_each_baseline_and_corrected_together() -> 
     assert shown.rows[-1][-1] is None
 
 
+def test_title_counts_the_comparisons_that_are_corrected_for() -> None:
+    values = {"trial-1": (0.90, 0.91), "trial-2": (0.8,), "resnet18": (0.80, 0.81), "narrow": (0.7, 0.71)}
+    definition = final_definition("resnet18", "narrow", others=("trial-1", "trial-2"))
+    table = candidates_table(final_frame(values), definition)
+    verdicts = [row[-1] for row in table.rows if row[-1] is not None]
+    assert verdicts.count("cannot be judged") == 2
+    assert len(verdicts) == 4
+    assert table.title.endswith("p by Holm over 2")
+
+
 def test_candidates_without_a_test_yet_are_rows_too() -> None:
     definition = final_definition("resnet18", others=("trial-1", "trial-2"))
     table = candidates_table(final_frame({"trial-1": (0.9,), "resnet18": (None,)}), definition)
