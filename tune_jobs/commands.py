@@ -231,7 +231,8 @@ def print_study(store: str, name: str, form: str, *, top: int) -> None:
     click.echo(render(for_people(best, trials) if form == "table" else best, form), nl=False)
     if form == "table":
         others = [worth(trials, reports, objectives, definition["limits"])] if several and best.rows else []
-        others += [leaderboard.states(trials, reports), leaderboard.rungs(reports, metric=metric)]
+        rungs = leaderboard.rungs(reports, definition["rungs"], metric=metric)
+        others += [leaderboard.states(trials, reports), rungs]
         for table in (*others, ledger(opened.rows(name))):
             if table.rows:
                 click.echo(render(table, form), nl=False)
