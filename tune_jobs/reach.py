@@ -7,6 +7,7 @@ proposal, is `tune_jobs.feasible`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
@@ -68,6 +69,11 @@ def _check_each(study: Study, limits: Limits) -> list[str]:
         problems.append(f"max_macs is {limits.max_macs:,}, but its smallest network has {least:,} MACs")
     if limits.min_macs is not None and most < limits.min_macs:
         problems.append(f"min_macs is {limits.min_macs:,}, but its largest network has {most:,} MACs")
+    elif limits.min_macs is not None and (shared := _most_of_shares(study, corners)) < limits.min_macs:
+        problems.append(
+            f"min_macs is {limits.min_macs:,}, but no {MACS_SHARE} lets a network have more than"
+            f" {shared:,} MACs"
+        )
     if limits.max_parameters is not None and fewest > limits.max_parameters:
         problems.append(
             f"max_parameters is {limits.max_parameters:,}, but its smallest network has {fewest:,} parameters"
@@ -76,6 +82,22 @@ def _check_each(study: Study, limits: Limits) -> list[str]:
     if limits.max_macs is not None and most <= limits.max_macs:
         notes.append(f"max_macs {limits.max_macs:,} binds nothing: the largest network has {most:,} MACs")
     return notes
+
+
+def _most_of_shares(study: Study, corners: Sequence[Params]) -> float:
+    """The MACs that no network exceeds whose width follows from a share of the limit; infinite without one.
+
+    That is the highest share of the limit, or the costliest shape at its narrowest width: no share narrows it
+    further.
+    """
+    limit = study.limits.max_macs
+    if limit is None or not all(MACS_SHARE in corner for corner in corners):
+        return math.inf
+    share = study.space[MACS_SHARE]
+    shares = (share.low, share.high) if isinstance(share, Float | Integer) else share.grid()
+    highest = max((value for value in shares if isinstance(value, int | float)), default=1.0)
+    narrowest = (_extreme(study, corner, _macs, sign=-1, widest=False) for corner in corners)
+    return max(math.floor(limit * highest), *narrowest)
 
 
 def list_adapted(study: Study) -> dict[str, list[str]]:
@@ -108,11 +130,17 @@ def _check_choices(study: Study) -> None:
         count_cost(study.recipe_for(corner, 0))
 
 
-def _extreme(study: Study, corner: Params, measure: Measure, *, sign: int) -> int:
-    """The least (or, with sign -1, the most) that a corner reaches, moving one number after the other."""
+def _extreme(study: Study, corner: Params, measure: Measure, *, sign: int, widest: bool | None = None) -> int:
+    """The least (or, with sign -1, the most) that a corner reaches, moving one number after the other.
+
+    Args:
+        widest: whether a width that a share decides is the widest or the narrowest one; the one that the sign
+            asks for if None.
+    """
+    widest = sign < 0 if widest is None else widest
 
     def cost(params: Params) -> int:
-        return sign * measure(_cost(study, params, widest=sign < 0))
+        return sign * measure(_cost(study, params, widest=widest))
 
     params, best = corner, cost(corner)
     for parameter in study.space.parameters:
