@@ -11,7 +11,7 @@ from session_testing import Clock, MemoryLog, play, rising
 from eml_models import ModelFamily, Option, OptionKind, PlanBuilder, build_plan, register_model
 from eml_models.errors import InvalidValueError
 from eml_models.registry import unregister_model
-from tune_jobs.feasible import count_cost, resolve_recipe
+from tune_jobs.feasible import count_cost, refusal, resolve_recipe
 from tune_jobs.parts import gather_lists
 from tune_jobs.reach import check_reachable, list_adapted
 from tune_jobs.search.history import History
@@ -152,10 +152,14 @@ def test_a_least_that_no_share_of_the_limit_reaches_is_refused() -> None:
 
 def test_a_shape_that_has_the_least_at_its_narrowest_width_is_within_reach_of_any_share() -> None:
     narrowest = build_plan("resnet18", input_shape=(1, 8, 8), num_classes=10, width=1).macs
-    limits = {"max_macs": narrowest, "min_macs": narrowest}
-    study = narrowed_resnet(highest=0.7, **limits)
-    assert count_cost(resolve_recipe(study, {"macs_share": 0.7, "learning_rate": 0.1}, 0)).macs == narrowest
+    study = narrowed_resnet(highest=0.7, max_macs=narrowest, min_macs=narrowest)
+    cost = count_cost(resolve_recipe(study, {"macs_share": 0.7, "learning_rate": 0.1}, 0))
+    assert cost.macs == narrowest
+    assert refusal(study, cost) is None
     assert check_reachable(study) == []
+    beyond = study.with_changes(limits=Limits(max_macs=narrowest - 1))
+    assert count_cost(resolve_recipe(beyond, {"macs_share": 0.7, "learning_rate": 0.1}, 0)) == cost
+    assert refusal(beyond, cost) is not None
 
 
 def test_what_small_images_change_is_listed_by_family() -> None:
