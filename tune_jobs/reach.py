@@ -96,7 +96,8 @@ def _most_of_shares(study: Study, corners: Sequence[Params]) -> float:
     share = study.space[MACS_SHARE]
     shares = (share.low, share.high) if isinstance(share, Float | Integer) else share.grid()
     highest = max((value for value in shares if isinstance(value, int | float)), default=1.0)
-    narrowest = (_extreme(study, corner, _macs, sign=-1, widest=False) for corner in corners)
+    costliest = (_outermost(study, corner, _macs, sign=-1) for corner in corners)
+    narrowest = (_macs(_cost(study, params, widest=False)) for params in costliest)
     return max(math.floor(limit * highest), *narrowest)
 
 
@@ -130,27 +131,31 @@ def _check_choices(study: Study) -> None:
         count_cost(study.recipe_for(corner, 0))
 
 
-def _extreme(study: Study, corner: Params, measure: Measure, *, sign: int, widest: bool | None = None) -> int:
-    """The least (or, with sign -1, the most) that a corner reaches, moving one number after the other.
+def _extreme(study: Study, corner: Params, measure: Measure, *, sign: int) -> int:
+    """The least (or, with sign -1, the most) that a corner reaches."""
+    return measure(_cost(study, _outermost(study, corner, measure, sign=sign), widest=sign < 0))
 
-    Args:
-        widest: whether a width that a share decides is the widest or the narrowest one; the one that the sign
-            asks for if None.
+
+def _outermost(study: Study, corner: Params, measure: Measure, *, sign: int) -> Params:
+    """The params that reach it, found by moving one number after the other until none of them helps.
+
+    Once around is not enough: channels are whole, so at a small width a stage's own width changes nothing.
     """
-    widest = sign < 0 if widest is None else widest
 
     def cost(params: Params) -> int:
-        return sign * measure(_cost(study, params, widest=widest))
+        return sign * measure(_cost(study, params, widest=sign < 0))
 
-    params, best = corner, cost(corner)
-    for parameter in study.space.parameters:
-        if parameter.name not in params or parameter.name == MACS_SHARE:
-            continue
-        for end in _ends(study.space, parameter):
-            moved = {**params, parameter.name: end}
-            if (found := cost(moved)) < best:
-                params, best = moved, found
-    return sign * best
+    params, best, before = corner, cost(corner), math.inf
+    while best < before:
+        before = best
+        for parameter in study.space.parameters:
+            if parameter.name not in params or parameter.name == MACS_SHARE:
+                continue
+            for end in _ends(study.space, parameter):
+                moved = {**params, parameter.name: end}
+                if (found := cost(moved)) < best:
+                    params, best = moved, found
+    return params
 
 
 def _cost(study: Study, params: Params, *, widest: bool) -> NetworkCost:

@@ -17,7 +17,7 @@ from tune_jobs.reach import check_reachable, list_adapted
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Random
 from tune_jobs.session import Session
-from tune_jobs.space import Choice, Float, Integer, Params, Space, When
+from tune_jobs.space import Choice, Constant, Float, Integer, Params, Space, When
 from tune_jobs.studies import digits_families, digits_mobilenet, mobilenet
 from tune_jobs.study import Limits, Study
 from tune_jobs.trial import State
@@ -243,6 +243,18 @@ def test_a_number_that_others_depend_on_is_looked_at_wherever_these_change(asked
     assert check_reachable(study.with_changes(limits=Limits(min_macs=costs[64]))) == []
     with pytest.raises(InvalidValueError, match=f"its largest network has {costs[64]:,} MACs"):
         check_reachable(study.with_changes(limits=Limits(min_macs=costs[64] + 1)))
+
+
+def test_numbers_that_change_nothing_until_another_moves_are_looked_at_again() -> None:
+    """At the least width of all, fours of channels hide a stage's own width."""
+    stages = [p for p in digits_mobilenet().space.parameters if p.name != "macs_share"]
+    space = Space(*stages, Float("width_mult", 0.01, 1.0))
+    largest = {p.name: p.value if isinstance(p, Constant) else p.high for p in space.parameters}
+    study = digits_mobilenet().with_changes(space=space, limits=Limits())
+    most = count_cost(study.recipe_for(largest, 0)).macs
+    assert check_reachable(study.with_changes(limits=Limits(min_macs=most))) == []
+    with pytest.raises(InvalidValueError, match=f"its largest network has {most:,} MACs"):
+        check_reachable(study.with_changes(limits=Limits(min_macs=most + 1)))
 
 
 def test_a_space_of_many_choices_is_looked_at_in_time() -> None:
