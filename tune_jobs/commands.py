@@ -6,7 +6,7 @@ import itertools
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from eml_models.errors import InvalidValueError
 from eml_models.registry import custom_models
 from eml_models.wording import count_of
 from tune_jobs.errors import StoreError
-from tune_jobs.feasible import parse_count, parse_macs, with_spread_share
+from tune_jobs.feasible import SPREAD_SHARE, parse_count, parse_macs, with_spread_share
 from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.point_files import read_points
 from tune_jobs.reach import check_reachable, list_adapted
@@ -28,8 +28,10 @@ from tune_jobs.report.tables import render
 from tune_jobs.scale import smoke_study
 from tune_jobs.space import Choice, Params, Role
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.study import Direction, LatencyMode, Objective, Study
+from tune_jobs.study import MACS_SHARE, Direction, LatencyMode, Objective, Study
 from tune_jobs.user_code import UserCode, load_study, stored_name
+
+MACS_LIMITS = ("max_macs", "min_macs")
 
 SETTING_OPTIONS = (
     "store",
@@ -77,9 +79,14 @@ def build_settings(options: Mapping[str, Any], points: tuple[Params, ...] = ()) 
 
 
 def _made_small(study: Study, options: Mapping[str, Any]) -> Study:
-    """The study at the smoke scale; what was changed is told on stderr."""
+    """The study at the smoke scale; what was changed is told on stderr.
+
+    A limit on MACs that was asked for is one of the whole study: it shrinks as the study's own would.
+    """
     if options["name"] is not None:
         study = study.with_changes(name=options["name"])
+    asked = _limits_asked(options, MACS_LIMITS, study.recipe.dataset)
+    study = study.with_changes(limits=replace(study.limits, **asked))
     small, notes = smoke_study(study, data_dir=options["data_dir"], dataset=options["dataset"])
     for note in notes:
         print_note(note)
@@ -109,14 +116,13 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
     recipe_names = ("epochs", "dataset", "precision")
     recipe = study.recipe.with_changes(**{n: options[n] for n in recipe_names if options[n] is not None})
     changes = {n: options[n] for n in ("name", "trials", "seed", "sampler") if options[n] is not None}
+    counted: tuple[str, ...] = (*MACS_LIMITS, "max_parameters")
     if options["scale"] == "smoke":
         changes["name"] = study.name  # which is made of the name that was asked for
+        counted = ("max_parameters",)  # those of MACs are made small with the study
     if options["no_asha"]:
         changes["asha"] = None
-    limits = {
-        name: _parse_limit(name, options[name], recipe.dataset)
-        for name in ("max_macs", "min_macs", "max_parameters")
-    }
+    limits: dict[str, Any] = _limits_asked(options, counted, recipe.dataset)
     if options["objectives"] is not None:
         metrics = (name.strip() for name in options["objectives"].split(","))
         changes["objectives"] = tuple(Objective(metric=metric) for metric in metrics)
@@ -124,12 +130,23 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
         limits["max_latency_ms"] = options["max_latency_ms"]
     if options["measure_latency"] is not None:
         changes["latency"] = _parse_latency(options["measure_latency"])
-    given = {name: value for name, value in limits.items() if value is not None}
-    if given:
-        changes["limits"] = type(study.limits)(**{**asdict(study.limits), **given})
+    if limits:
+        changes["limits"] = replace(study.limits, **limits)
     if options["fix"]:
         changes["space"] = study.space.fixed(_parse_assignments(options["fix"]))
-    return with_spread_share(study.with_changes(recipe=recipe, **changes))
+    changed = study.with_changes(recipe=recipe, **changes)
+    return changed if options["objectives"] is None else _spread(changed)
+
+
+def _spread(study: Study) -> Study:
+    """The study with small shares searched where the objectives asked for ask for them; told on stderr."""
+    spread = with_spread_share(study)
+    if spread.space != study.space:
+        print_note(
+            f"{MACS_SHARE} is searched from {SPREAD_SHARE:g} on: a cost is an objective, and a front needs"
+            " networks of every cost. A study that says its objectives itself keeps its bounds"
+        )
+    return spread
 
 
 def print_note(note: str) -> None:
@@ -161,7 +178,7 @@ def print_outcome(outcome: Any, form: str, *, again: str) -> None:
             err=True,
         )
     elif outcome.end_reason is not None and progress.trained < progress.target and not outcome.interrupted:
-        trained = count_of(progress.trained, "trial")
+        trained = f"{progress.trained} of {count_of(progress.target, 'trial')}"
         click.echo(f"study {study.name!r} ended with {trained}. {_way_on(outcome)}", err=True)
     print_study(outcome.store, study.name, form, top=10)
     print_ending(outcome, again=again)
@@ -214,7 +231,8 @@ def print_study(store: str, name: str, form: str, *, top: int) -> None:
     click.echo(render(for_people(best, trials) if form == "table" else best, form), nl=False)
     if form == "table":
         others = [worth(trials, reports, objectives, definition["limits"])] if several and best.rows else []
-        others += [leaderboard.states(trials, reports), leaderboard.rungs(reports, metric=metric)]
+        rungs = leaderboard.rungs(reports, definition["rungs"], metric=metric)
+        others += [leaderboard.states(trials, reports), rungs]
         for table in (*others, ledger(opened.rows(name))):
             if table.rows:
                 click.echo(render(table, form), nl=False)
@@ -266,6 +284,12 @@ def python_command() -> str:
     path = Path(sys.executable)
     here = Path.cwd()
     return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
+
+
+def _limits_asked(options: Mapping[str, Any], names: Sequence[str], dataset: str) -> dict[str, int]:
+    """The limits of these names that the command line gives; a share of a network is of it on `dataset`."""
+    found = {name: _parse_limit(name, options[name], dataset) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _parse_limit(name: str, text: str | None, dataset: str) -> int | None:

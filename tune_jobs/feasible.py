@@ -73,9 +73,14 @@ def resolve_recipe(study: Study, params: Params, number: int) -> Recipe:
     """The recipe of one trial. Where `macs_share` is among its params, the width that uses that share.
 
     The network is then the widest of its family (by the option that `ModelFamily.width` names) whose MACs are
-    within that share of the study's limit. MACs rise with the width, so it is found by halving; channels are
-    whole, so the MACs land a little below. A shape that is too costly at its narrowest keeps that width, and
-    the limit refuses it.
+    within that share of the study's limit. MACs rise with the width, so it is found by halving. They rise in
+    steps, since channels are whole multiples of the family's divisor, and the MACs land below the share by up
+    to a step. At a share of 1 (60 shapes of the sampler `random`, seed 0) networks of `mobilenet` (divisor
+    8) have 0.94 of the limit in the mean and 0.67 at least, those of `digits-mobilenet` (divisor 4) 0.95 and
+    0.59, those of `digits-front` (divisor 1) 0.99 and 0.90.
+
+    A shape that is beyond its share at its narrowest keeps that width. The limit refuses it only where it is
+    beyond the whole limit too; else it is trained, above its share.
 
     Raises:
         InvalidValueError: the study has no limit on MACs to take a share of.

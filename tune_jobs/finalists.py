@@ -26,7 +26,7 @@ from tune_jobs.feasible import count_cost
 from tune_jobs.search.pareto import non_dominated
 from tune_jobs.space import Choice, Integer, Space
 from tune_jobs.study import REPEAT, Direction, Limits, Objective, SamplerName, Study, fit_and_test
-from tune_jobs.trial import Row, StartRow, State, TrialRow
+from tune_jobs.trial import Row, StartRow, State, TrialRow, as_json_text
 
 SUFFIX = "-final"
 """What the name of a study of finalists ends with."""
@@ -83,7 +83,9 @@ class Tried:
     """A recipe that the search trained to its end, under the number of its first trial.
 
     Attributes:
-        objective: the mean over its trials; more than one where the search repeats recipes.
+        objective: the mean over its trials; more than one where the search repeats recipes. Where it searches
+            what is the same for all finalists, recipes that differ in nothing else are one, and those of its
+            trials that had the most epochs count: they are the nearest to what the finalist gets.
         values: its other metrics and costs by name, of the first trial.
     """
 
@@ -149,11 +151,13 @@ def list_tried(rows: Iterable[Row]) -> list[Tried]:
     ends: dict[str, list[TrialRow]] = defaultdict(list)
     for row in rows:
         if isinstance(row, StartRow):
-            recipes.setdefault(row.number, Recipe.from_json(row.recipe).with_changes(seed=0))
+            recipes.setdefault(row.number, Recipe.from_json(row.recipe))
         elif isinstance(row, TrialRow) and row.state is State.COMPLETED and row.objective is not None:
-            ends[recipes[row.number].to_json()].append(row)
+            ends[_identity(recipes[row.number])].append(row)
     tried = []
-    for group in ends.values():
+    for of_one in ends.values():
+        most = max(recipes[row.number].epochs for row in of_one)
+        group = [row for row in of_one if recipes[row.number].epochs == most]
         first = min(group, key=lambda row: row.number)
         objective = fmean(row.objective for row in group if row.objective is not None)
         tried.append(
@@ -165,6 +169,11 @@ def list_tried(rows: Iterable[Row]) -> list[Tried]:
             )
         )
     return sorted(tried, key=lambda t: t.number)
+
+
+def _identity(recipe: Recipe) -> str:
+    """One text for the recipes that would be the same finalist."""
+    return as_json_text({k: v for k, v in recipe.as_dict().items() if k not in SAME_FOR_ALL})
 
 
 def best(tried: Iterable[Tried], objective: Objective) -> list[Tried]:

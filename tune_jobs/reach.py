@@ -7,6 +7,7 @@ proposal, is `tune_jobs.feasible`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
@@ -22,7 +23,7 @@ from tune_jobs.feasible import (
     width_bounds,
     with_width,
 )
-from tune_jobs.space import Choice, Constant, Parameter, Params, Space, Value
+from tune_jobs.space import Choice, Constant, Float, Integer, Parameter, Params, Space, Value
 from tune_jobs.study import MACS_SHARE, RECIPE_FIELDS, Limits, Study
 from tune_jobs.together import check_together
 
@@ -68,6 +69,11 @@ def _check_each(study: Study, limits: Limits) -> list[str]:
         problems.append(f"max_macs is {limits.max_macs:,}, but its smallest network has {least:,} MACs")
     if limits.min_macs is not None and most < limits.min_macs:
         problems.append(f"min_macs is {limits.min_macs:,}, but its largest network has {most:,} MACs")
+    elif limits.min_macs is not None and (shared := _most_of_shares(study, corners)) < limits.min_macs:
+        problems.append(
+            f"min_macs is {limits.min_macs:,}, but no {MACS_SHARE} lets a network have more than"
+            f" {shared:,} MACs"
+        )
     if limits.max_parameters is not None and fewest > limits.max_parameters:
         problems.append(
             f"max_parameters is {limits.max_parameters:,}, but its smallest network has {fewest:,} parameters"
@@ -76,6 +82,23 @@ def _check_each(study: Study, limits: Limits) -> list[str]:
     if limits.max_macs is not None and most <= limits.max_macs:
         notes.append(f"max_macs {limits.max_macs:,} binds nothing: the largest network has {most:,} MACs")
     return notes
+
+
+def _most_of_shares(study: Study, corners: Sequence[Params]) -> float:
+    """The MACs that no network exceeds whose width follows from a share of the limit; infinite without one.
+
+    That is the highest share of the limit, or the costliest shape at its narrowest width: no share narrows it
+    further.
+    """
+    limit = study.limits.max_macs
+    if limit is None or not all(MACS_SHARE in corner for corner in corners):
+        return math.inf
+    share = study.space[MACS_SHARE]
+    shares = (share.low, share.high) if isinstance(share, Float | Integer) else share.grid()
+    highest = max((value for value in shares if isinstance(value, int | float)), default=1.0)
+    costliest = (_outermost(study, corner, _macs, sign=-1) for corner in corners)
+    narrowest = (_macs(_cost(study, params, widest=False)) for params in costliest)
+    return max(math.floor(limit * highest), *narrowest)
 
 
 def list_adapted(study: Study) -> dict[str, list[str]]:
@@ -109,20 +132,30 @@ def _check_choices(study: Study) -> None:
 
 
 def _extreme(study: Study, corner: Params, measure: Measure, *, sign: int) -> int:
-    """The least (or, with sign -1, the most) that a corner reaches, moving one number after the other."""
+    """The least (or, with sign -1, the most) that a corner reaches."""
+    return measure(_cost(study, _outermost(study, corner, measure, sign=sign), widest=sign < 0))
+
+
+def _outermost(study: Study, corner: Params, measure: Measure, *, sign: int) -> Params:
+    """The params that reach it, found by moving one number after the other until none of them helps.
+
+    Once around is not enough: channels are whole, so at a small width a stage's own width changes nothing.
+    """
 
     def cost(params: Params) -> int:
         return sign * measure(_cost(study, params, widest=sign < 0))
 
-    params, best = corner, cost(corner)
-    for parameter in study.space.parameters:
-        if parameter.name not in params or parameter.name == MACS_SHARE:
-            continue
-        for end in _ends(study.space, parameter):
-            moved = {**params, parameter.name: end}
-            if (found := cost(moved)) < best:
-                params, best = moved, found
-    return sign * best
+    params, best, before = corner, cost(corner), math.inf
+    while best < before:
+        before = best
+        for parameter in study.space.parameters:
+            if parameter.name not in params or parameter.name == MACS_SHARE:
+                continue
+            for end in _ends(study.space, parameter):
+                moved = {**params, parameter.name: end}
+                if (found := cost(moved)) < best:
+                    params, best = moved, found
+    return params
 
 
 def _cost(study: Study, params: Params, *, widest: bool) -> NetworkCost:
@@ -133,7 +166,10 @@ def _cost(study: Study, params: Params, *, widest: bool) -> NetworkCost:
 
 
 def _iter_corners(parameters: Sequence[Parameter], chosen: Params) -> Iterator[Params]:
-    """Params with each number at one end, one for each combination of the choices that shape a network."""
+    """Params with each number at one end, one for each combination of the choices that shape a network.
+
+    A number that others depend on is like a choice here: it stands at each value that `_turns` names.
+    """
     if not parameters:
         yield dict(chosen)
         return
@@ -149,9 +185,23 @@ def _iter_corners(parameters: Sequence[Parameter], chosen: Params) -> Iterator[P
         alone = _is_numeric(head) and not _depends(rest, head.name)
         values = head.values if shapes and not alone else head.values[:1]
     else:
-        values = ((head.grid() or (head.low,))[0],)
+        values = _turns(head, rest) or ((head.grid() or (head.low,))[0],)
     for value in values:
         yield from _iter_corners(rest, {**chosen, head.name: value})
+
+
+def _turns(number: Float | Integer, rest: Sequence[Parameter]) -> tuple[Value, ...]:
+    """Where a number decides which others apply: the values of their conditions, and both ends of the rest.
+
+    Ascending; none where nothing depends on it.
+    """
+    conditions = [p.when for p in rest if p.when is not None and p.when.parameter == number.name]
+    if not conditions:
+        return ()
+    named = {number.canonical(value) for when in conditions for value in when.values}
+    grid = number.grid() or (number.low, number.high)
+    ends = [next((value for value in way if value not in named), None) for way in (grid, reversed(grid))]
+    return tuple(sorted({*named, *(end for end in ends if end is not None)}))
 
 
 def _ends(space: Space, parameter: Parameter) -> tuple[Value, ...]:

@@ -82,13 +82,17 @@ def stored_recipe(rows: Sequence[Row], number: int) -> Recipe:
 
 
 def iter_replay(trial: StoredTrial, *, device: str, data_dir: str | None) -> Iterator[ReplayedEpoch]:
-    """Train again as far as the trial came; one item an epoch."""
+    """Train again as far as the trial came; one item for each epoch that the store has a report of."""
+    if not trial.reports:
+        return
     from eml_models.train import fit
 
-    for stored, again in zip(
-        trial.reports, fit(trial.recipe, device=device, data_dir=data_dir), strict=False
-    ):
-        yield ReplayedEpoch(epoch=again.epoch, stored=_values(stored), replayed=_values(again))
+    stored = {report.epoch: report for report in trial.reports}
+    for again in fit(trial.recipe, device=device, data_dir=data_dir):
+        if (report := stored.get(again.epoch)) is not None:
+            yield ReplayedEpoch(epoch=again.epoch, stored=_values(report), replayed=_values(again))
+        if again.epoch == max(stored):
+            return
 
 
 def list_changes(trial: StoredTrial, *, git_commit: str | None, torch_version: str, device: str) -> list[str]:

@@ -122,9 +122,13 @@ def _scaled(limits: Limits, factor: float) -> Limits:
 
 
 def _describe(full: Study, small: Study) -> list[str]:
-    before = {**full.recipe.as_dict(), "trials": full.trials, "max_macs": full.limits.max_macs}
-    after = {**small.recipe.as_dict(), "trials": small.trials, "max_macs": small.limits.max_macs}
-    changed = [f"{n} {_shown(after[n])} (full: {_shown(before[n])})" for n in before if before[n] != after[n]]
+    """What differs; of the recipe not what the space sets in every trial anew."""
+    before, after = (
+        {**study.recipe.as_dict(), "trials": study.trials, **study.limits.as_json()}
+        for study in (full, small)
+    )
+    names = [name for name in before if name not in full.space.names and before[name] != after[name]]
+    changed = [f"{name} {_shown(after[name])} (full: {_shown(before[name])})" for name in names]
     return [f"scale smoke, as study {small.name!r}: {', '.join(changed) or 'small already'}"]
 
 

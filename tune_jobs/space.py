@@ -64,6 +64,8 @@ class Float:
         object.__setattr__(self, "low", float(self.low))
         object.__setattr__(self, "high", float(self.high))
         raise_if_any(f"parameter {self.name!r}", _range_problems(self))
+        if self.step is not None:  # 0.7 + 0.1 is a little below 0.8, which is on the grid all the same
+            object.__setattr__(self, "high", max(self.high, self._on_grid(self._num_steps())))
 
     @property
     def role(self) -> Role:

@@ -223,6 +223,7 @@ class Study:
         metrics = [objective.metric for objective in self.objectives]
         problems += [*_objective_problems(metrics), *_latency_problems(self, metrics)]
         problems += [*_final_metric_problems(self), *candidate_problems(self.candidates, self.space)]
+        problems += _seed_problems(self.space)
         raise_if_any(f"study {self.name!r}", problems)
 
     @property
@@ -303,6 +304,9 @@ MACS_SHARE = "macs_share"
 REPEAT = "repeat"
 """The parameter that changes nothing but the trial's number, and so its seed: another run of one recipe."""
 
+SEED = "seed"
+"""The field of a recipe that no parameter may set."""
+
 OF_THE_STUDY = frozenset({MACS_SHARE, REPEAT, CANDIDATE})
 """The parameters that are neither a field of the recipe nor an option of the model."""
 
@@ -339,6 +343,16 @@ def _final_metric_problems(study: Study) -> list[str]:
         f"{final[0]} is measured once and chooses nothing; such a study takes a sampler that looks at no"
         f" result (grid, random) and no ASHA, got"
         f" sampler {study.sampler}{'' if study.asha is None else ' with ASHA'}"
+    ]
+
+
+def _seed_problems(space: Space) -> list[str]:
+    """A trial's seed follows from the study's and its number, so that no two trials share one."""
+    if SEED not in space.names:
+        return []
+    return [
+        f"{SEED!r} cannot be a parameter: every trial has a seed of its own; for N runs of each recipe take"
+        f' Integer("{REPEAT}", 1, N)'
     ]
 
 

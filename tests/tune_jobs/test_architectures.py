@@ -11,13 +11,13 @@ from session_testing import Clock, MemoryLog, play, rising
 from eml_models import ModelFamily, Option, OptionKind, PlanBuilder, build_plan, register_model
 from eml_models.errors import InvalidValueError
 from eml_models.registry import unregister_model
-from tune_jobs.feasible import count_cost, resolve_recipe
+from tune_jobs.feasible import count_cost, refusal, resolve_recipe
 from tune_jobs.parts import gather_lists
 from tune_jobs.reach import check_reachable, list_adapted
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Random
 from tune_jobs.session import Session
-from tune_jobs.space import Choice, Float, Integer, Params, Space
+from tune_jobs.space import Choice, Constant, Float, Integer, Params, Space, When
 from tune_jobs.studies import digits_families, digits_mobilenet, mobilenet
 from tune_jobs.study import Limits, Study
 from tune_jobs.trial import State
@@ -135,6 +135,33 @@ def test_impossible_limits_are_refused_with_what_can_be_reached(limits: Limits, 
         check_reachable(digits_mobilenet().with_changes(limits=limits))
 
 
+def narrowed_resnet(*, highest: float, max_macs: int, min_macs: int) -> Study:
+    recipe = digits_mobilenet().recipe.with_changes(model="resnet18", model_options={})
+    space = Space(Float("macs_share", 0.5, highest), Float("learning_rate", 0.01, 1.0))
+    return Study(name="x", space=space, recipe=recipe, limits=Limits(max_macs=max_macs, min_macs=min_macs))
+
+
+def test_a_least_that_no_share_of_the_limit_reaches_is_refused() -> None:
+    with pytest.raises(InvalidValueError) as told:
+        check_reachable(narrowed_resnet(highest=0.7, max_macs=20_000_000, min_macs=14_000_001))
+    assert str(told.value).endswith(
+        "min_macs is 14,000,001, but no macs_share lets a network have more than 14,000,000 MACs"
+    )
+    assert check_reachable(narrowed_resnet(highest=1.0, max_macs=20_000_000, min_macs=14_000_001)) == []
+
+
+def test_a_shape_that_has_the_least_at_its_narrowest_width_is_within_reach_of_any_share() -> None:
+    narrowest = build_plan("resnet18", input_shape=(1, 8, 8), num_classes=10, width=1).macs
+    study = narrowed_resnet(highest=0.7, max_macs=narrowest, min_macs=narrowest)
+    cost = count_cost(resolve_recipe(study, {"macs_share": 0.7, "learning_rate": 0.1}, 0))
+    assert cost.macs == narrowest
+    assert refusal(study, cost) is None
+    assert check_reachable(study) == []
+    beyond = study.with_changes(limits=Limits(max_macs=narrowest - 1))
+    assert count_cost(resolve_recipe(beyond, {"macs_share": 0.7, "learning_rate": 0.1}, 0)) == cost
+    assert refusal(beyond, cost) is not None
+
+
 def test_what_small_images_change_is_listed_by_family() -> None:
     adapted = list_adapted(digits_families())
     assert set(adapted) == {"mobilenet", "resnet18"}
@@ -203,6 +230,31 @@ def test_a_number_that_makes_networks_smaller_refuses_nothing_that_can_be_reache
         assert check_reachable(study.with_changes(limits=Limits(max_macs=costs[1]))) == []
     finally:
         unregister_model("falling")
+
+
+@pytest.mark.parametrize("asked", [(64,), (4, 64)])
+def test_a_number_that_others_depend_on_is_looked_at_wherever_these_change(asked: tuple[int, ...]) -> None:
+    recipe = digits_mobilenet().recipe.with_changes(model="resnet18", model_options={})
+    costs = {width: count_cost(recipe.with_changes(model_options={"width": width})).macs for width in (4, 64)}
+    decay = Float("weight_decay", 1e-5, 1e-2, log=True, when=When("width", asked))
+    space = Space(Integer("width", 4, 64, step=20), decay)
+    study = Study(name="x", space=space, recipe=recipe)
+    assert told_smallest(study) == costs[4]
+    assert check_reachable(study.with_changes(limits=Limits(min_macs=costs[64]))) == []
+    with pytest.raises(InvalidValueError, match=f"its largest network has {costs[64]:,} MACs"):
+        check_reachable(study.with_changes(limits=Limits(min_macs=costs[64] + 1)))
+
+
+def test_numbers_that_change_nothing_until_another_moves_are_looked_at_again() -> None:
+    """At the least width of all, fours of channels hide a stage's own width."""
+    stages = [p for p in digits_mobilenet().space.parameters if p.name != "macs_share"]
+    space = Space(*stages, Float("width_mult", 0.01, 1.0))
+    largest = {p.name: p.value if isinstance(p, Constant) else p.high for p in space.parameters}
+    study = digits_mobilenet().with_changes(space=space, limits=Limits())
+    most = count_cost(study.recipe_for(largest, 0)).macs
+    assert check_reachable(study.with_changes(limits=Limits(min_macs=most))) == []
+    with pytest.raises(InvalidValueError, match=f"its largest network has {most:,} MACs"):
+        check_reachable(study.with_changes(limits=Limits(min_macs=most + 1)))
 
 
 def test_a_space_of_many_choices_is_looked_at_in_time() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -11,10 +12,15 @@ from pathlib import Path
 import pytest
 from session_testing import a_study, play
 
+from eml_models import Recipe
 from tune_jobs import TrialStore
 from tune_jobs.cli import main
+from tune_jobs.commands import print_outcome
+from tune_jobs.on_ray.runner import RunOutcome
 from tune_jobs.session import Session
+from tune_jobs.space import Choice, Space
 from tune_jobs.store.writer import StudyWriter
+from tune_jobs.study import SamplerName, Study
 from tune_jobs.user_code import load_study
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -155,6 +161,50 @@ def test_a_finished_study_says_what_it_can_be_asked_for_next(
     assert code == 0
     assert f"study 'own' is complete: {told}" in err
     assert ("`report own` compares" in err) == ("grid has" in told)
+
+
+def test_bounds_that_a_study_declares_are_changed_only_where_objectives_are_asked_for(
+    cli: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "own.py").write_text(
+        "from dataclasses import replace\n"
+        "from tune_jobs import Float, Space\n"
+        "from tune_jobs.studies import digits_front, digits_mobilenet\n"
+        "def near():\n"
+        "    return digits_front().with_changes(name='near', space=Space(\n"
+        "        *(replace(p, low=0.5, log=False) if p.name == 'macs_share' else p\n"
+        "          for p in digits_front().space.parameters)))\n"
+    )
+    study, _ = load_study(str(tmp_path / "own.py:near"))
+    code, out, err = cli("run", "own.py:near", "--dry-run")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["fingerprint"] == study.fingerprint()
+    code, out, err = cli("run", "digits-mobilenet", "--objectives", "val_accuracy,macs", "--dry-run")
+    assert code == 0
+    assert err.startswith("note: macs_share is searched from 0.05 on: a cost is an objective")
+    share = json.loads(out)["definition"]["space"][0]
+    assert (share["name"], share["low"], share["log"]) == ("macs_share", 0.05, True)
+
+
+def test_a_run_that_came_to_the_end_of_its_grid_says_so_and_leaves_no_more_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = Space(Choice("optimizer", ("sgd", "adam")))
+    recipe = Recipe(learning_rate=0.1, epochs=2)
+    study = Study(name="own", space=space, recipe=recipe, trials=10, asha=None, sampler=SamplerName.GRID)
+    store = str(tmp_path / "trials")
+    with StudyWriter.open(store, study, versions={}) as writer:
+        session = Session(study, writer)
+        play(session)
+    with StudyWriter.open(store, study, versions={}) as writer:
+        again = Session(study, writer, writer.rows)
+    assert session.finished
+    assert again.finished
+    assert not again.opened
+    outcome = RunOutcome(study=study, store=store, progress=session.progress(), end_reason=session.end_reason)
+    print_outcome(outcome, "table", again="")
+    err = capsys.readouterr().err
+    assert "study 'own' ended with 2 of 10 trials. The grid has 2 points and all were proposed; add" in err
 
 
 @pytest.mark.parametrize(

@@ -168,3 +168,12 @@ def test_smoke_scale_has_another_name_and_says_what_it_changed(cli: Cli) -> None
     assert "dataset digits (full: cifar10)" in err
     _, out, _ = cli("run", "lab-mnist", "--scale", "smoke", "--name", "mine", "--trials", "7", "--dry-run")
     assert (json.loads(out)["name"], json.loads(out)["trials"]) == ("mine-smoke", 7)
+
+
+def test_limits_that_are_asked_for_at_the_smoke_scale_shrink_as_those_of_the_study_do(cli: Cli) -> None:
+    asked = ("--max-macs", "60M", "--min-macs", "15M")
+    code, out, err = cli("run", "lab-macs-30m", "--scale", "smoke", "--dry-run", *asked)
+    assert code == 0
+    limits = json.loads(out)["definition"]["limits"]
+    assert (limits["max_macs"], limits["min_macs"]) == (7_023_145, 1_755_786)  # 30 M become 3,511,573
+    assert "max_macs 7,023,145 (full: 60,000,000), min_macs 1,755,786 (full: 15,000,000)" in err

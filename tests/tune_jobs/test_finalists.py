@@ -83,6 +83,24 @@ def test_repeats_of_a_recipe_are_one_finalist_by_their_mean() -> None:
     assert [(t.number, t.objective) for t in ranked] == [(1, pytest.approx(0.825)), (0, pytest.approx(0.7))]
 
 
+def test_recipes_that_differ_in_what_finalists_have_in_common_are_one_finalist() -> None:
+    """Each rate is tried with 3 and with 6 epochs; what it is worth is what it was after 6."""
+    space = Space(Choice("learning_rate", (0.01, 0.02)), Choice("epochs", (3, 6)))
+    study = a_study(space=space, sampler=SamplerName.GRID, asha=None, trials=4, recipe=SMALL)
+    values = {0: 0.9, 1: 0.5, 2: 0.1, 3: 0.6}
+    log = MemoryLog()
+    play(
+        Session(study, log, clock=Clock()),
+        lambda attempt, epoch: {"epoch": epoch, "val_accuracy": values[attempt.number]},
+    )
+    ranked = best(list_tried(log.rows), study.objective)
+    assert [(t.number, t.objective, t.recipe.epochs) for t in ranked] == [(3, 0.6, 6), (1, 0.5, 6)]
+    final, notes = final_study(study, log.rows, FinalOptions(top=3))
+    rates = [candidate.changes["learning_rate"] for candidate in final.candidates if not candidate.baseline]
+    assert rates == [0.02, 0.01]
+    assert "the top 3 are 2: so many recipes ran to their end" in notes
+
+
 def test_front_has_every_trial_that_no_other_is_better_than() -> None:
     study, rows = searched(asha=None)
     tried = list_tried(rows)

@@ -11,7 +11,9 @@ from tune_jobs.definition import study_from_definition
 from tune_jobs.feasible import count_cost
 from tune_jobs.reach import check_reachable
 from tune_jobs.scale import dataset_at_hand, narrowed, smoke_study
-from tune_jobs.studies import SHIPPED, lab_cifar10, lab_macs_30m, lab_mnist
+from tune_jobs.space import Choice, Space
+from tune_jobs.studies import SHIPPED, lab_cifar10, lab_macs_30m, lab_mnist, mobilenet
+from tune_jobs.study import Limits
 
 
 def put_dataset(folder: Path, name: str) -> None:
@@ -48,6 +50,18 @@ def test_limit_shrinks_as_the_macs_of_the_network_do(tmp_path: Path) -> None:
     share = count_cost(small.recipe).macs / count_cost(full.recipe).macs
     assert small.limits.max_macs == pytest.approx(30_000_000 * share, abs=1)
     assert f"max_macs {small.limits.max_macs:,} (full: 30,000,000)" in notes[0]
+
+
+def test_note_names_every_limit_that_changed_and_nothing_that_the_space_sets(tmp_path: Path) -> None:
+    full = mobilenet().with_changes(
+        space=Space(*mobilenet().space.parameters, Choice("batch_size", (32, 64))),
+        limits=Limits(max_macs=30_000_000, min_macs=20_000_000),
+    )
+    small, notes = smoke_study(full, data_dir=tmp_path)
+    assert f"max_macs {small.limits.max_macs:,} (full: 30,000,000)" in notes[0]
+    assert f"min_macs {small.limits.min_macs:,} (full: 20,000,000)" in notes[0]
+    assert "batch_size" not in notes[0]
+    assert "batch_size 32 (full: 128)" in smoke_study(mobilenet(), data_dir=tmp_path)[1][0]
 
 
 def test_data_at_hand(tmp_path: Path) -> None:

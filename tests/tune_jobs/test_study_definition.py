@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from eml_models.errors import InvalidValueError
+from eml_models.recipe import Recipe
 from tune_jobs.definition import study_from_definition
-from tune_jobs.space import Choice, Float, Space
+from tune_jobs.space import Choice, Constant, Float, Integer, Parameter, Space
 from tune_jobs.studies import digits_mobilenet, digits_recipes
 from tune_jobs.study import Study, differences
 
@@ -57,3 +58,13 @@ def test_even_kernel_in_a_space_is_refused_with_the_rule() -> None:
         InvalidValueError, match=r"'kernels' must be a list of 7 whole numbers in \[1, 7\], odd"
     ):
         study.recipe_for({f"kernel_{stage}": 4 for stage in range(1, 8)}, 0)
+
+
+@pytest.mark.parametrize("parameter", [Integer("seed", 0, 4), Constant("seed", 3)])
+def test_seed_cannot_be_a_parameter_and_the_error_says_what_can(parameter: Parameter) -> None:
+    with pytest.raises(InvalidValueError) as told:
+        Study(name="x", space=Space(parameter), recipe=Recipe(learning_rate=0.1, epochs=2))
+    assert str(told.value) == (
+        "study 'x': 'seed' cannot be a parameter: every trial has a seed of its own; for N runs of each"
+        ' recipe take Integer("repeat", 1, N)'
+    )

@@ -38,6 +38,9 @@ DIFFERENCE = "difference"
 MIN_CORRELATED = 10
 """Trials. Of ten, chance alone gives a rank correlation beyond 0.648 once in 20; of fewer, a larger one."""
 
+LACKING = "some cells lack trials, which a mean leaves out; the order is that within the cells in common"
+"""What the table of a factor says where its levels have different numbers of trials."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -129,14 +132,15 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Ta
     In a grid levels are compared within the cells that both have in common, by a paired t over these: a
     level's own spread is that of the other factors and not of chance. In a random search they are compared
     by Welch's t over trials. P values are corrected over all pairs of levels, since the best one was not
-    known beforehand. `best` is the best cell of the level, the mean over its seeds.
+    known beforehand. `best` is the best cell of the level, the mean over its seeds. The order is that of
+    `_ranked`.
     """
     levels: dict[object, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         if factor in outcome.params:
             levels[outcome.params[factor]].append(outcome)
     means = {level: fmean(values) for level, group in levels.items() if (values := _values(group))}
-    ordered = sorted(means, key=lambda level: -design.sign * means[level])
+    ordered = _ranked(levels, means, design, factor)
     ordered += [level for level in levels if level not in means]
     differences = (
         {} if design.is_adaptive else _compare_all(levels, [n for n in ordered if n in means], design, factor)
@@ -160,7 +164,13 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Ta
     columns: tuple[str, ...] = (factor, "n", "failed", design.metric, "best")
     if not design.is_adaptive:
         columns += (DIFFERENCE, "diff_low", "diff_high", "p", "verdict")
-    return Table(title=_factor_title(factor, design), columns=columns, rows=tuple(rows))
+    lacks = design.is_grid and len({row[1] for row in rows}) > 1
+    return Table(
+        title=_factor_title(factor, design),
+        note=LACKING if lacks else "",
+        columns=columns,
+        rows=tuple(rows),
+    )
 
 
 def for_people(table: Table) -> Table:
@@ -170,7 +180,7 @@ def for_people(table: Table) -> Table:
     at = table.columns.index(DIFFERENCE)
     rows = [(*row[:at], _difference_in_words(row[at:])) for row in table.rows]
     columns = (*table.columns[:at], DIFFERENCE)
-    return Table(title=table.title, columns=columns, rows=tuple(rows), below=(DIFFERENCE,))
+    return Table(title=table.title, note=table.note, columns=columns, rows=tuple(rows), below=(DIFFERENCE,))
 
 
 def _difference_in_words(cells: Sequence[Any]) -> str | None:
@@ -211,6 +221,29 @@ def _factor_title(factor: str, design: Design) -> str:
         )
     how = "paired t over the cells in common" if design.is_grid else "Welch's t over trials"
     return f"{factor}: mean over all else; differences to the best level ({how}; 95 %; Holm over all pairs)"
+
+
+def _ranked(
+    levels: Mapping[object, Sequence[Outcome]], means: Mapping[object, float], design: Design, factor: str
+) -> list[object]:
+    """The levels that have a mean, the best first.
+
+    In a grid by how many others each is better than within the cells that both have in common, then by how
+    much in sum: the mean of a level that failed where the others did badly is of its easy cells alone. Where
+    no trial is missing, that is the order of the means.
+    """
+    by_mean = sorted(means, key=lambda level: -design.sign * means[level])
+    if not design.is_grid:
+        return by_mean
+    ahead = {
+        level: [
+            design.sign * _compare_cells(levels[level], levels[other], factor).value
+            for other in by_mean
+            if other != level
+        ]
+        for level in by_mean
+    }
+    return sorted(by_mean, key=lambda level: (-sum(lead > 0 for lead in ahead[level]), -sum(ahead[level])))
 
 
 def _compare_all(

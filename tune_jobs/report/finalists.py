@@ -49,6 +49,7 @@ def candidates_table(trials: pd.DataFrame, definition: Mapping[str, Any]) -> Tab
     pairs = [(name, baseline) for name in others if name in means for baseline in baselines]
     differences = {(name, other): welch(accuracies[name], accuracies[other]) for name, other in pairs}
     corrected = dict(zip(differences, holm([d.p for d in differences.values()]), strict=True))
+    num_judged = sum(p is not None for p in corrected.values())
     costs = {name: group.iloc[0] for name, group in trials.groupby("param_candidate")}
     failed = trials[trials["state"] == State.FAILED].groupby("param_candidate").size()
     rows = []
@@ -67,7 +68,7 @@ def candidates_table(trials: pd.DataFrame, definition: Mapping[str, Any]) -> Tab
     return Table(
         title=(
             "test accuracy with its 95 % interval (Student's t over seeds); differences to baselines by"
-            f" Welch's t, p by Holm over {len(pairs)}"
+            f" Welch's t, p by Holm over {num_judged}"
         ),
         columns=(*columns, "less", "difference", "diff_low", "diff_high", "p", "verdict"),
         rows=tuple(rows),

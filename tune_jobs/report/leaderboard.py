@@ -6,6 +6,7 @@ Everything here is computed from the store's frames; nothing is remembered from 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ import pandas as pd
 from eml_models.wording import count_of
 from tune_jobs.report.for_people import NETWORK, PARAMS, TRIAL, name_networks, short_params
 from tune_jobs.report.tables import Table, format_value
+from tune_jobs.search.history import rung_between
 from tune_jobs.study import METRICS, Direction
 from tune_jobs.trial import Decision, State
 
@@ -132,15 +134,20 @@ def states(trials: pd.DataFrame, reports: pd.DataFrame) -> Table:
     )
 
 
-def rungs(reports: pd.DataFrame, *, metric: str) -> Table:
+def rungs(reports: pd.DataFrame, epochs: Sequence[int], *, metric: str) -> Table:
     """What each rung decided: how many came, how many were stopped, and the range of those that went on.
 
-    Of an epoch that a later attempt reported again the first report counts.
+    A report past a rung's epoch was judged at that rung where the trial did not report the epoch itself. Of a
+    rung that a later attempt reached again the first report counts.
+
+    Args:
+        epochs: those of the study's rungs, ascending.
     """
     decided = reports[reports["decision"].notna()].sort_values("seq")
-    decided = decided.drop_duplicates(["number", "epoch"])
+    reached = decided["epoch"].map(lambda epoch: rung_between(epochs, 0, epoch))
+    decided = decided.assign(rung=reached).drop_duplicates(["number", "rung"])
     rows = []
-    for epoch, group in decided.groupby("epoch"):
+    for epoch, group in decided.groupby("rung"):
         went_on = group[group["decision"] == Decision.CONTINUE][metric]
         stopped = group[group["decision"] == Decision.STOP][metric]
         rows.append((epoch, len(group), len(stopped), _range(stopped), _range(went_on)))

@@ -106,11 +106,14 @@ def describe(progress: Progress) -> str:
 
 
 def remaining_s(progress: Progress) -> float | None:
-    """Seconds left at this session's pace since its first attempt; None before its first trial ended."""
+    """Seconds left at this session's pace since its first attempt; None before its first trial ended.
+
+    0 where more trials are trained than the study is to have by now.
+    """
     ended = progress.trained - progress.trained_before
     if ended < 1:
         return None
-    return progress.working_s / ended * (progress.target - progress.trained)
+    return progress.working_s / ended * max(0, progress.target - progress.trained)
 
 
 def _clock(seconds: float) -> str:

@@ -123,6 +123,38 @@ def test_differences_of_levels_are_one_text_for_people() -> None:
     assert str(shown.rows[1][-1]).endswith(str(cells["verdict"]))
 
 
+@pytest.mark.parametrize("metric", ["val_accuracy", "val_loss"])
+def test_a_level_that_failed_where_others_did_badly_is_not_the_best_for_that(metric: str) -> None:
+    """RMSprop has no trial at the rate that is hard for all: the best mean, and each cell worse."""
+    values = {
+        ("rmsprop", 0.01): (0.90, 0.91),
+        ("rmsprop", 0.1): (0.88, 0.89),
+        ("rmsprop", 1.0): (None, None),
+        ("sgd", 0.01): (0.94, 0.95),
+        ("sgd", 0.1): (0.93, 0.93),
+        ("sgd", 1.0): (0.30, 0.31),
+        ("adam", 0.01): (0.91, 0.92),
+        ("adam", 0.1): (0.90, 0.91),
+        ("adam", 1.0): (0.10, None),
+    }
+    if metric == "val_loss":
+        values = {k: tuple(None if v is None else 1 - v for v in seeds) for k, seeds in values.items()}
+    design = design_of(GRID.with_changes(objectives=(Objective(metric=metric),)).definition())
+    sign = 1 if metric == "val_accuracy" else -1
+    table = factor_table(read_outcomes(grid_frame(values)), design, "optimizer")
+    assert [(row[0], row[1], row[2]) for row in table.rows] == [
+        ("sgd", 6, 0),
+        ("adam", 5, 1),
+        ("rmsprop", 4, 2),
+    ]
+    assert [row[5] for row in table.rows[1:]] == [
+        pytest.approx(sign * -(0.03 + 0.025 + 0.205) / 3),
+        pytest.approx(sign * -0.0425),
+    ]
+    assert "the order is that within the cells in common" in table.note
+    assert factor_table(read_outcomes(grid_frame(VALUES)), design, "optimizer").note == ""
+
+
 def test_smaller_losses_are_better() -> None:
     study = GRID.with_changes(objectives=(Objective(metric="val_loss"),))
     table = factor_table(read_outcomes(grid_frame(VALUES)), design_of(study.definition()), "optimizer")
@@ -211,6 +243,16 @@ def test_candidates_are_compared_with_each_baseline_and_corrected_together() -> 
     assert below[0] == "less resnet18: 0.1000 [0.0773, 0.1227], p 0.0007657, significant"
     assert len(below) == 2
     assert shown.rows[-1][-1] is None
+
+
+def test_title_counts_the_comparisons_that_are_corrected_for() -> None:
+    values = {"trial-1": (0.90, 0.91), "trial-2": (0.8,), "resnet18": (0.80, 0.81), "narrow": (0.7, 0.71)}
+    definition = final_definition("resnet18", "narrow", others=("trial-1", "trial-2"))
+    table = candidates_table(final_frame(values), definition)
+    verdicts = [row[-1] for row in table.rows if row[-1] is not None]
+    assert verdicts.count("cannot be judged") == 2
+    assert len(verdicts) == 4
+    assert table.title.endswith("p by Holm over 2")
 
 
 def test_candidates_without_a_test_yet_are_rows_too() -> None:

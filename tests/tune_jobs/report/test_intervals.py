@@ -82,6 +82,12 @@ def test_nothing_is_said_without_a_spread() -> None:
     assert paired([0.1, 0.1]).p is None
     assert verdict(None) == "cannot be judged"
     assert holm([None, 0.02, None]) == [None, 0.02, None]
+    rounded = [(306 - 300) / 360, 306 / 360 - 300 / 360, 0.9 - 0.8833333333333333]
+    assert len(set(rounded)) > 1
+    assert paired(rounded).p is None
+    assert welch(rounded, [0.5, 0.5]).p is None
+    assert paired([1e6 + 0.1, 1e6 + 0.1 + 1e-9]).p is None
+    assert paired([1e-9, 2e-9]).p is not None
     with pytest.raises(ValueError, match="at least one value"):
         estimate([])
 

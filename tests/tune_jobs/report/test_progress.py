@@ -54,6 +54,12 @@ def test_time_left_counts_this_sessions_trials_and_not_the_start_of_ray() -> Non
     assert remaining_s(HALFWAY) == 3700.0 / 2 * 4
 
 
+def test_no_time_is_left_where_fewer_trials_are_asked_for_than_there_are() -> None:
+    lowered = replace(HALFWAY, target=2, trained=5, running=1)
+    assert remaining_s(lowered) == 0
+    assert describe(lowered).endswith("best 0.9965 (trial 3) | 1:01:48")
+
+
 def test_nothing_is_written_where_stderr_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     with progress_line() as on_progress:
         on_progress(HALFWAY)

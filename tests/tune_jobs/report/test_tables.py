@@ -118,8 +118,24 @@ def test_rungs_show_who_went_on() -> None:
             "val_accuracy": [0.1, 0.9, 0.2, 0.9, 0.95],
         }
     )
-    (row,) = rungs(reports, metric="val_accuracy").rows
+    (row,) = rungs(reports, [1], metric="val_accuracy").rows
     assert row == (1, 3, 2, "0.1000 .. 0.2000", "0.9000 .. 0.9000")
+
+
+def test_rungs_are_told_by_their_own_epochs_where_trials_report_past_them() -> None:
+    """Reports of every second epoch; after an interruption trial 1 reports the first epoch too."""
+    reports = pd.DataFrame(
+        {
+            "seq": [1, 2, 3, 4, 5],
+            "number": [0, 1, 2, 1, 1],
+            "epoch": [2, 2, 2, 4, 1],
+            "decision": ["stop", "continue", "continue", "continue", "continue"],
+            "val_accuracy": [0.1, 0.9, 0.8, 0.95, 0.7],
+        }
+    )
+    first, second = rungs(reports, [1, 3], metric="val_accuracy").rows
+    assert first == (1, 3, 1, "0.1000 .. 0.1000", "0.8000 .. 0.9000")
+    assert second == (3, 1, 0, None, "0.9500 .. 0.9500")
 
 
 def test_params_fit_on_a_line() -> None:

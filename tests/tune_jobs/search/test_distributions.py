@@ -113,6 +113,26 @@ def test_drawn_values_stay_within_bounds_and_on_the_grid() -> None:
     assert value_of(Choice("x", (1, "a")), 1) == 1
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "step", "expected"),
+    [
+        (0.7, 0.7 + 0.1, 0.1, 0.8),  # 0.7999999999999999
+        (0.1, 0.1 + 0.7, 0.1, 0.8),
+        (0.0, 0.1 * 3, 0.1, 0.1 * 3),  # 0.30000000000000004: a study that has it stays what it is
+        (0.7, 0.79, 0.1, 0.79),
+    ],
+)
+def test_an_end_that_rounding_puts_below_the_grid_is_on_it(
+    low: float, high: float, step: float, expected: float
+) -> None:
+    stepped = Float("x", low, high, step=step)
+    assert stepped.high == expected
+    space = Space(stepped)
+    for drawn in stepped.grid() or ():
+        assert space.validated({"x": value_of(stepped, drawn)}) == {"x": drawn}
+    assert space.validated({"x": high if expected == 0.8 else low})["x"] in (stepped.grid() or ())
+
+
 def test_numpy_numbers_become_plain_ones() -> None:
     assert type(value_of(Float("x", 0, 1), np.float64(0.5))) is float
 
