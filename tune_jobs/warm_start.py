@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from eml_models.errors import InvalidValueError
 from eml_models.wording import count_of
-from tune_jobs.search.given import MAX_TOLD, ToldTrial, check_point
+from tune_jobs.search.given import MAX_TOLD, ToldTrial
+from tune_jobs.search.history import params_from_json
 from tune_jobs.space import Constant, Params
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study import Study
@@ -85,9 +85,10 @@ def is_told(origin: str, rows: Iterable[Row]) -> bool:
 def choose_told(study: Study, rows: Iterable[Row]) -> tuple[list[ToldTrial], dict[str, int]]:
     """The trials that fit the study's space, at most `MAX_TOLD`, and how many were left out and why.
 
-    A trial fits if its params, without those that this space does not have and with its constants, are a
-    point of the space. Failed trials are not told. Beyond the most that are told, the
-    best half and the newest half are taken.
+    A trial fits if its params, without those that this space does not have, are a point of the space: one
+    that this space fixes must have had the same value there, since what another value reached says nothing of
+    it; where that study did not know it, the value here is taken. Failed trials are not told. Beyond the most
+    that are told, the best half and the newest half are taken.
     """
     reports: dict[int, ReportRow] = {}
     ends: list[TrialRow] = []
@@ -119,14 +120,13 @@ def choose_told(study: Study, rows: Iterable[Row]) -> tuple[list[ToldTrial], dic
 
 
 def _fitting(study: Study, end: TrialRow) -> Params | None:
-    data: Mapping[str, Any] = json.loads(end.params)
     names = set(study.space.names)
-    known = {name: value for name, value in data.items() if name in names}
+    known = {name: value for name, value in params_from_json(end.params).items() if name in names}
     constants = {p.name: p.value for p in study.space.parameters if isinstance(p, Constant)}
+    point = {**constants, **known}
+    applying = {p.name for p in study.space.active(point)}
     try:
-        point = check_point(study.space, {**known, **{n: v for n, v in constants.items() if n in known}})
-        applying = {p.name for p in study.space.active({**constants, **point})}
-        return study.space.validated({**{n: v for n, v in constants.items() if n in applying}, **point})
+        return study.space.validated({n: v for n, v in point.items() if n in known or n in applying})
     except InvalidValueError:
         return None
 
