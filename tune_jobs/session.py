@@ -24,7 +24,7 @@ from tune_jobs.attempt import (
     WorkerInfo,
 )
 from tune_jobs.errors import RunFailedError
-from tune_jobs.feasible import count_cost, refusal, resolve_recipe
+from tune_jobs.feasible import count_cost, refusal, resolve_recipe, too_slow
 from tune_jobs.refusals import Refusals
 from tune_jobs.rows import RowBuilder, ending, first_line, metrics_problem, number_of
 from tune_jobs.search.asha import Verdict, decide
@@ -271,11 +271,10 @@ class Session:
         """
         live = self._live[number]
         live.latency_ms = latency_ms
-        limit = self.study.limits.max_latency_ms
-        if limit is None or latency_ms <= limit:
+        reason = too_slow(self.study, latency_ms)
+        if reason is None:
             self._too_slow_in_a_row = 0
             return Decision.CONTINUE
-        reason = f"{latency_ms:.4g} ms are above the limit of {limit:g} ms"
         rows = self._began(live, worker)
         self._record(*rows, *self._end_rows(live, (), State.INFEASIBLE, reason))
         del self._live[number]

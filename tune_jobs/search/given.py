@@ -14,7 +14,7 @@ from datetime import datetime
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.space import Constant, Params, Space
-from tune_jobs.study import COSTS, Study
+from tune_jobs.study import COSTS, LATENCY, Study
 from tune_jobs.trial import EventRow, ReportRow, State, TrialRow, as_json_text
 
 MAX_TOLD = 250
@@ -38,7 +38,8 @@ class ToldTrial:
     """A trial of another study, as far as a sampler learns from it.
 
     Attributes:
-        end: the row that ended it.
+        end: the row that ended it; what its network costs in the study that is told. An event of an earlier
+            version says what it cost in its own.
         last_report: its last report; None if it had none.
     """
 
@@ -114,7 +115,7 @@ def _as_data(trial: ToldTrial, metric: str) -> dict[str, object]:
         "state": str(end.state),
         "reason": end.reason,
         "objective": end.objective,
-        **{name: getattr(end, name) for name in (*COSTS, "objectives")},
+        **{name: getattr(end, name) for name in (*COSTS, LATENCY, "objectives")},
         "epoch": report.epoch if report else None,
         "value": getattr(report, metric) if report else None,
     }
@@ -122,7 +123,7 @@ def _as_data(trial: ToldTrial, metric: str) -> dict[str, object]:
 
 def _from_data(data: Mapping[str, object], metric: str, at: datetime) -> ToldTrial:
     known = {name: data[name] for name in ("trial_id", "number", "reason", "objective")}
-    known |= {name: data[name] for name in (*COSTS, "objectives") if name in data}
+    known |= {name: data[name] for name in (*COSTS, LATENCY, "objectives") if name in data}
     study = str(data["trial_id"]).rpartition("/")[0]
     params = _as_params(data["params"])
     end = TrialRow(
