@@ -302,7 +302,7 @@ class Session:
         self._failed_in_a_row = 0
 
     def record_failure(self, number: int, failure: Failure, error: str, *, worker: WorkerInfo) -> None:
-        """An attempt failed. A crash is tried again while the trial has attempts left.
+        """An attempt failed. A crash is tried again until so many attempts of the trial have crashed.
 
         Args:
             failure: what kind.
@@ -315,7 +315,8 @@ class Session:
         live.peak_memory_bytes = worker.peak_memory_bytes
         rows: list[Row] = self._began(live, worker)
         reason = f"{failure} in attempt {live.attempt.attempt}: {first_line(error)}"
-        again = failure in TRIED_AGAIN and live.attempt.attempt < self.settings.max_attempts
+        num_crashed = self.history.trials[number].num_crashed + 1
+        again = failure in TRIED_AGAIN and num_crashed < self.settings.max_attempts
         if again:
             rows.append(self._build.attempt_ended(live, reason))
         else:

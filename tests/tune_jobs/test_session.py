@@ -169,6 +169,31 @@ def test_crash_is_tried_again_until_the_attempts_are_spent() -> None:
     assert "crashed in attempt 3" in trial.reason
 
 
+def test_a_lost_driver_costs_no_attempt() -> None:
+    log = MemoryLog()
+    for epoch in (1, 2, 3, 4):
+        session = a_session(log, trials=1, asha=None)
+        attempt = session.next_attempt()
+        assert attempt is not None
+        assert session.record_report(attempt.number, rising(attempt, epoch), WORKER) is Decision.CONTINUE
+    session.record_failure(0, Failure.CRASHED, "ValueError: no", worker=WORKER)
+    fail_all(session, Failure.CRASHED)
+    assert [row.attempt for row in log.starts] == [1, 2, 3, 4, 5, 6]
+    (trial,) = log.trials
+    assert (trial.state, trial.reason) == (State.FAILED, "crashed in attempt 6: ValueError: no")
+
+
+def test_crashes_are_counted_across_drivers() -> None:
+    log = MemoryLog()
+    for _ in range(3):
+        session = a_session(log, trials=1, asha=None)
+        attempt = session.next_attempt()
+        assert attempt is not None
+        session.record_failure(attempt.number, Failure.HUNG, "silent", worker=WORKER)
+    assert [row.state for row in log.trials] == [State.FAILED]
+    assert session.history.trials == History.from_rows(a_study(), log.rows).trials
+
+
 def test_crashed_trial_that_recovers_completes_with_each_epoch_once() -> None:
     log = MemoryLog()
     session = a_session(log, trials=1, asha=None)

@@ -262,7 +262,12 @@ class History:
             self.trials[row.number] = replace(record, last_seen_at=row.happened_at)
         elif record.in_hand and row.attempt == record.attempts:
             seconds = _held_s(record) if row.duration_s is None else row.duration_s
-            self.trials[row.number] = replace(record, in_hand=False, held_s=record.held_s + seconds)
+            self.trials[row.number] = replace(
+                record,
+                in_hand=False,
+                held_s=record.held_s + seconds,
+                num_crashed=record.num_crashed + (record.end is None),  # else it ended with the trial
+            )
 
     def _enqueue(self, points: Iterable[Point]) -> None:
         for point in points:

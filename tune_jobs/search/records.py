@@ -24,6 +24,8 @@ class TrialRecord:
 
     Attributes:
         attempts: how often it was handed out so far; 0 for a refused proposal.
+        num_crashed: attempts that ended before the trial did, because their worker crashed or hung or their
+            share of memory was too small. One that a driver's end cut short is none: no row says its end.
         reports: the first acknowledged report of each epoch, in order of epoch.
         end: the row that ended it; None while it is unfinished.
         in_hand: whether its latest attempt was handed out and has not ended as far as the rows tell (after a
@@ -40,6 +42,7 @@ class TrialRecord:
     params: Params
     first_started_at: datetime
     attempts: int = 0
+    num_crashed: int = 0
     reports: tuple[ReportRow, ...] = ()
     end: TrialRow | None = None
     in_hand: bool = False
