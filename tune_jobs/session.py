@@ -183,9 +183,8 @@ class Session:
             if reason is None:
                 name = trial_id(self.study.name, number)
                 attempt = Attempt(trial_id=name, number=number, attempt=1, recipe=recipe)
-                return self._hand_out(
-                    LiveAttempt(attempt=attempt, cost=cost, handed_out_at=self._clock()), text, known
-                )
+                live = LiveAttempt(attempt=attempt, cost=cost, handed_out_at=self._clock())
+                return self._hand_out(live, text, known)
             refusals.add(cost)
             self._record(
                 self._build.refused(
@@ -214,6 +213,7 @@ class Session:
             attempt=Attempt(trial_id=record.trial_id, number=record.number, attempt=attempt, recipe=recipe),
             cost=count_cost(recipe),
             handed_out_at=self._clock(),
+            latency_ms=record.reports[0].latency_ms if record.reports else None,
         )
 
     def _decided_rows(self) -> list[Row]:
@@ -268,15 +268,16 @@ class Session:
         """Take what an attempt measured of its network, before it trains it.
 
         STOP means that it is above the study's limit: the trial has ended as infeasible, and is in the store.
+        What an earlier attempt measured stands once it has reported: noise must not undo what was trained.
         """
         live = self._live[number]
-        live.latency_ms = latency_ms
-        reason = too_slow(self.study, latency_ms)
+        if live.latency_ms is None:
+            live.latency_ms = latency_ms
+        reason = too_slow(self.study, live.latency_ms)
         if reason is None:
             self._too_slow_in_a_row = 0
             return Decision.CONTINUE
-        rows = self._began(live, worker)
-        self._record(*rows, *self._end_rows(live, (), State.INFEASIBLE, reason))
+        self._record(*self._began(live, worker), *self._end_rows(live, (), State.INFEASIBLE, reason))
         del self._live[number]
         self._too_slow_in_a_row += 1
         if self._too_slow_in_a_row >= MAX_TOO_SLOW_IN_A_ROW:
@@ -293,9 +294,8 @@ class Session:
             error = "the training function returned without a report"
             self.record_failure(number, Failure.RAISED, error, worker=worker)
             return
-        reason = (
-            f"the training function returned after epoch {live.last_epoch} of {live.attempt.recipe.epochs}"
-        )
+        epochs = live.attempt.recipe.epochs
+        reason = f"the training function returned after epoch {live.last_epoch} of {epochs}"
         reports = self.history.trials[number].reports
         self._record(*self._end_rows(live, reports, State.COMPLETED, reason))
         del self._live[number]
