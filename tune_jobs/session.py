@@ -107,7 +107,7 @@ class Session:
         if settings.retry_failed:
             failed = (r for r in history.trials.values() if r.state is State.FAILED and not r.diverged)
             points += [
-                Point(params=record.params, retry_of=record.number)
+                Point(params=record.params, retry_of=record.number, first=True)
                 for record in failed
                 if record.number not in history.retried
             ]

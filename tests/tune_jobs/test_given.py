@@ -130,6 +130,58 @@ def test_failed_trials_are_tried_again_as_new_ones_that_take_their_place() -> No
     assert audit(a_study(), log.rows).differences == ()
 
 
+def waiting_point_and_failed_trial(log: MemoryLog) -> None:
+    """Three trials, the first of which failed, and a point that waits because there is no place for it."""
+    session = a_session(log, a_study(trials=3))
+    attempt = session.next_attempt()
+    assert attempt is not None
+    session.record_failure(attempt.number, Failure.RAISED, "no", worker=WORKER)
+    play(session)
+    a_session(log, a_study(trials=3), points=[POINT]).close("finished")
+
+
+def test_a_retry_takes_the_place_that_it_freed_before_points_that_wait() -> None:
+    log = MemoryLog()
+    waiting_point_and_failed_trial(log)
+    play(a_session(log, a_study(trials=3), retry_failed=True))
+    assert params_of(log)[3:] == params_of(log)[:1]
+    session = a_session(log, a_study(trials=3), retry_failed=True)
+    assert session.finished
+    assert [point.params for point in session.history.enqueued] == [POINT]
+    play(a_session(log, a_study(trials=4)))
+    assert params_of(log)[4:] == [POINT]
+    assert audit(a_study(), log.rows).differences == ()
+
+
+def test_retries_keep_their_order_before_points_of_the_same_run() -> None:
+    log = MemoryLog()
+    fail_first_three(log)
+    play(a_session(log, a_study(trials=6), points=[POINT], retry_failed=True))
+    assert params_of(log)[5:] == [*params_of(log)[:2], POINT]
+
+
+@pytest.mark.parametrize("cut", range(1, 9))
+def test_killed_while_retrying_it_goes_on_the_same(cut: int) -> None:
+    before = MemoryLog()
+    waiting_point_and_failed_trial(before)
+    whole = MemoryLog(before.rows[:])
+    play(a_session(whole, a_study(trials=4), retry_failed=True))
+    log = MemoryLog(whole.rows[: len(before.rows) + cut])
+    play(a_session(log, a_study(trials=4), retry_failed=True))
+    assert table(log) == table(whole)
+
+
+def test_a_retry_that_an_earlier_version_enqueued_stays_where_it_was() -> None:
+    """The rows that followed were proposed in that order."""
+    log = MemoryLog()
+    waiting_point_and_failed_trial(log)
+    retry = {"points": [{"params": params_of(log)[0], "retry_of": 0}]}
+    event = next(row for row in log.rows if isinstance(row, EventRow) and row.kind is EventKind.ENQUEUED)
+    log.append_many([replace(event, detail=json.dumps(retry))])
+    play(a_session(log, a_study(trials=4)))
+    assert params_of(log)[3:] == [POINT, params_of(log)[0]]
+
+
 def test_a_session_without_anything_to_do_writes_nothing() -> None:
     log = MemoryLog()
     play(session := a_session(log))

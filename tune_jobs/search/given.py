@@ -27,10 +27,13 @@ class Point:
 
     Attributes:
         retry_of: the failed trial that it takes the place of; that one no longer counts as trained.
+        first: whether it goes before all that wait. A retry does, since another point would take the place
+            that it freed; in events of earlier versions it waits behind them.
     """
 
     params: Params
     retry_of: int | None = None
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +86,14 @@ def check_point(space: Space, params: Mapping[str, object]) -> Params:
 
 def points_as_json(points: Iterable[Point]) -> str:
     """The detail of an `ENQUEUED` event."""
-    return as_json_text({"points": [{"params": p.params, "retry_of": p.retry_of} for p in points]})
+    data = [{"params": p.params, "retry_of": p.retry_of, "first": p.first} for p in points]
+    return as_json_text({"points": data})
 
 
 def points_from_json(detail: str) -> list[Point]:
     """The points of an `ENQUEUED` event."""
     return [
-        Point(params=_as_params(point["params"]), retry_of=point["retry_of"])
+        Point(params=_as_params(point["params"]), retry_of=point["retry_of"], first=point.get("first", False))
         for point in json.loads(detail)["points"]
     ]
 

@@ -269,9 +269,10 @@ class History:
                 num_crashed=record.num_crashed + (record.end is None),  # else it ended with the trial
             )
 
-    def _enqueue(self, points: Iterable[Point]) -> None:
+    def _enqueue(self, points: Sequence[Point]) -> None:
+        self.enqueued.extendleft(point for point in reversed(points) if point.first)
+        self.enqueued.extend(point for point in points if not point.first)
         for point in points:
-            self.enqueued.append(point)
             self._known_points.add(as_json_text(point.params))
             if point.retry_of is None or point.retry_of in self.retried:
                 continue
