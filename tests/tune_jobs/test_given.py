@@ -68,6 +68,20 @@ def test_what_a_point_leaves_out_is_drawn() -> None:
     assert audit(a_study(), log.rows).differences == ()
 
 
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_what_a_point_leaves_out_is_drawn_for_no_other_trial(sampler: str) -> None:
+    study = a_study(
+        space=Space(*a_study().space.parameters, Float("weight_decay", 1e-6, 1e-2, log=True)),
+        sampler=sampler,
+        trials=8,
+    )
+    log = MemoryLog()
+    play(a_session(log, study, points=[{"weight_decay": value} for value in (1e-3, 1e-4, 1e-5)]))
+    assert [params["weight_decay"] for params in params_of(log)[:3]] == [1e-3, 1e-4, 1e-5]
+    assert len({params["learning_rate"] for params in params_of(log)}) == 8
+    assert audit(study, log.rows).differences == ()
+
+
 def test_a_grid_keeps_all_its_points_behind_the_queue() -> None:
     space = Space(Choice("learning_rate", (0.1, 0.2)), Choice("optimizer", ("sgd", "adam")))
     study = a_study(space=space, sampler=SamplerName.GRID, trials=5)
