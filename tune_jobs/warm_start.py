@@ -13,6 +13,7 @@ from tune_jobs.feasible import count_cost, refusal, resolve_recipe, too_slow
 from tune_jobs.search.given import MAX_TOLD, ToldTrial
 from tune_jobs.search.history import params_from_json
 from tune_jobs.search.objectives import cost_of
+from tune_jobs.search.records import has_diverged
 from tune_jobs.space import Constant, Params
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study import COSTS, LATENCY, Study
@@ -21,6 +22,8 @@ from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, State
 SEPARATOR = "::"
 """Between a store and a study's name; a path may hold single colons."""
 
+TELLING = (State.COMPLETED, State.STOPPED, State.INFEASIBLE)
+"""States that say something of a trial's params; that it failed does only where it diverged."""
 
 OUTSIDE = "with params outside this space"
 REFUSED_THERE = "refused there by what is no limit here"
@@ -101,8 +104,8 @@ def choose_told(
 
     A trial fits if its params, without those that this space does not have, are a point of the space: one
     that this space fixes must have had the same value there, since what another value reached says nothing of
-    it; where that study did not know it, the value here is taken. Failed trials are not told. Beyond the most
-    that are told, the best half and the newest half are taken.
+    it; where that study did not know it, the value here is taken. Of failed trials those that diverged are
+    told. Beyond the most that are told, the best half and the newest half are taken.
 
     What a network costs is counted anew, since another data set or another limit to take a share of makes
     another network of the same params. A refused proposal is told if this study's own limits refuse it.
@@ -118,7 +121,7 @@ def choose_told(
     for row in rows:
         if isinstance(row, StartRow | TrialRow):
             numbers.add(row.number)
-        if isinstance(row, TrialRow) and row.state in (State.COMPLETED, State.STOPPED, State.INFEASIBLE):
+        if isinstance(row, TrialRow) and (row.state in TELLING or has_diverged(row)):
             ends.append(row)
         elif isinstance(row, TrialRow):
             num_failed += 1

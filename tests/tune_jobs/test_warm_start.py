@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from optuna.trial import FrozenTrial, TrialState
-from session_testing import WORKER, Clock, MemoryLog, a_study, play, play_attempt
+from session_testing import WORKER, Clock, MemoryLog, a_study, play, play_attempt, rising
 
 from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe
-from tune_jobs.attempt import SessionSettings
+from tune_jobs.attempt import Failure, SessionSettings
 from tune_jobs.feasible import count_cost, resolve_recipe
 from tune_jobs.search.given import ToldTrial
 from tune_jobs.search.history import History
@@ -147,6 +147,27 @@ def test_latency_in_another_mode_is_another_objective(tmp_path: Path) -> None:
     study = source.with_changes(name="second", latency=LatencyMode(batch_size=32))
     with pytest.raises(InvalidValueError, match=r"'played' measures latency as .*'batch_size': 1.*: 32"):
         read_source(study, "played", store=str(tmp_path))
+
+
+def test_trials_that_diverged_are_told_as_the_worst_and_other_failures_are_not() -> None:
+    log = MemoryLog()
+    session = Session(a_study(trials=8, asha=None), log, clock=Clock())
+    for failure in (Failure.DIVERGED, Failure.RAISED, Failure.DIVERGED):
+        attempt = session.next_attempt()
+        assert attempt is not None
+        session.record_report(attempt.number, rising(attempt, 1), WORKER)
+        session.record_failure(attempt.number, failure, "no", worker=WORKER)
+    play(session)
+    diverged = [row for row in log.trials if row.reason.startswith("diverged")]
+    assert len(diverged) == 2
+    study = a_study(name="second")
+    told, left_out = choose_told(study, log.rows)
+    assert left_out == {"failed or cancelled": 1}
+    heard = {trial.end.number: optuna for trial, optuna in zip(told, told_to(study, told), strict=True)}
+    for row in diverged:
+        assert heard[row.number].state is TrialState.PRUNED
+        assert heard[row.number].intermediate_values == {}
+        assert heard[row.number].params == json.loads(row.params)
 
 
 def test_an_event_of_an_earlier_version_is_told_as_it_was() -> None:

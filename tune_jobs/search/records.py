@@ -18,6 +18,11 @@ DIVERGED = "diverged"
 """How the reason of a failed trial begins if its training diverged."""
 
 
+def has_diverged(end: TrialRow) -> bool:
+    """Whether a trial failed because its training diverged, which says something of its params."""
+    return end.state is State.FAILED and end.reason.startswith(DIVERGED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
     """One trial as far as the rows tell: a frozen snapshot, replaced whenever a row changes it.
@@ -69,7 +74,7 @@ class TrialRecord:
     @property
     def diverged(self) -> bool:
         """Whether it failed because its training diverged."""
-        return self.end is not None and self.state is State.FAILED and self.end.reason.startswith(DIVERGED)
+        return self.end is not None and has_diverged(self.end)
 
     @property
     def trained(self) -> bool:
