@@ -16,7 +16,7 @@ from eml_models.errors import InvalidValueError, UnknownNameError
 from tune_jobs.attempt import Failure, SessionSettings
 from tune_jobs.audit import audit
 from tune_jobs.point_files import read_points
-from tune_jobs.search.given import MAX_TOLD
+from tune_jobs.search.given import MAX_TOLD, check_point
 from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import as_optuna_study
 from tune_jobs.session import Session
@@ -30,6 +30,7 @@ POINT = {"learning_rate": 0.25, "optimizer": "adam"}
 SPACE = Space(
     Choice("optimizer", ("sgd", "adam")),
     Float("momentum", 0.0, 0.9, when=When("optimizer", ("sgd",))),
+    Choice("nesterov", (True, False), when=When("momentum", (0.5, 0.9))),
     Constant("batch_size", 32),
 )
 
@@ -240,12 +241,24 @@ def test_points_are_read_from_json_and_csv(tmp_path: Path, name: str, text: str)
     assert points == [{"optimizer": "sgd", "momentum": 0.5}, {"optimizer": "adam"}]
 
 
+def test_a_point_holds_what_its_parameters_depend_on(tmp_path: Path) -> None:
+    (tmp_path / "points.json").write_text('[{"momentum": 0.7}, {"nesterov": true, "momentum": 0.5}]')
+    assert read_points(str(tmp_path / "points.json"), SPACE) == [
+        {"optimizer": "sgd", "momentum": 0.7},
+        {"optimizer": "sgd", "momentum": 0.5, "nesterov": True},
+    ]
+    fixed = SPACE.fixed({"optimizer": "sgd"})
+    assert check_point(fixed, {"momentum": 0.7}) == {"momentum": 0.7}
+    with pytest.raises(InvalidValueError, match=r"only where optimizer is one of \['sgd'\], got 'adam'"):
+        check_point(SPACE.fixed({"optimizer": "adam"}), {"momentum": 0.7})
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
         (
             '[{"optimizr": "sgd"}]',
-            "point 1: optimizr: not in this space; known: optimizer, momentum, batch_size",
+            "point 1: optimizr: not in this space; known: optimizer, momentum, nesterov, batch_size",
         ),
         (
             '[{"optimizer": "adam", "momentum": 0.5}]',
@@ -253,6 +266,7 @@ def test_points_are_read_from_json_and_csv(tmp_path: Path, name: str, text: str)
         ),
         ('[{"optimizer": "sgd"}, {"momentum": 7}]', r"point 2: momentum must be in \[0, 0.9\], got 7"),
         ('[{"batch_size": 64}]', "batch_size is fixed at 32, got 64"),
+        ('[{"nesterov": true}]', r"nesterov applies only where momentum is one of \[0.5, 0.9\]; name it"),
         ("[]", "it holds no points"),
         ("[1]", "a point is an object, got 1"),
         ("{", "is no JSON"),

@@ -52,15 +52,19 @@ class ToldTrial:
 
 
 def check_point(space: Space, params: Mapping[str, object]) -> Params:
-    """A point with the space's own types.
+    """A point with the space's own types, and the value that a parameter of it needs where there is only one.
+
+    Else another might be drawn, which rules the parameter out: what the point says would be lost.
 
     Raises:
         InvalidValueError: with all problems: unknown names, values out of range, a parameter that these
-            values rule out.
+            values rule out, or that depends on one that is not named.
     """
     problems = [
         f"{n}: not in this space; known: {', '.join(space.names)}" for n in params if n not in space.names
     ]
+    params, open_conditions = _with_conditions(space, params)
+    problems += open_conditions
     point: Params = {}
     for parameter in space.parameters:
         if parameter.name not in params:
@@ -82,6 +86,25 @@ def check_point(space: Space, params: Mapping[str, object]) -> Params:
     if problems:
         raise InvalidValueError("; ".join(problems))
     return {name: value for name, value in point.items() if name in params}
+
+
+def _with_conditions(space: Space, params: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
+    """The params with the one value under which each applies; problems where there are several."""
+    whole, problems = dict(params), []
+    for parameter in reversed(space.parameters):  # what a parameter depends on comes before it
+        when = parameter.when
+        if parameter.name not in whole or when is None or when.parameter in whole:
+            continue
+        if isinstance(space[when.parameter], Constant):
+            continue
+        if len(when.values) == 1:
+            whole[when.parameter] = when.values[0]
+        else:
+            values = list(when.values)
+            problems.append(
+                f"{parameter.name} applies only where {when.parameter} is one of {values}; name it"
+            )
+    return whole, problems
 
 
 def points_as_json(points: Iterable[Point]) -> str:
