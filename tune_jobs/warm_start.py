@@ -100,12 +100,12 @@ def is_told(origin: str, rows: Iterable[Row]) -> bool:
 def choose_told(
     study: Study, rows: Iterable[Row], *, same_latency: bool = False
 ) -> tuple[list[ToldTrial], dict[str, int]]:
-    """The trials that fit the study's space, at most `MAX_TOLD`, and how many were left out and why.
+    """The trials that fit the study's space, the newest first, and how many are left out and why.
 
     A trial fits if its params, without those that this space does not have, are a point of the space: one
     that this space fixes must have had the same value there, since what another value reached says nothing of
     it; where that study did not know it, the value here is taken. Of failed trials those that diverged are
-    told. Beyond the most that are told, the best half and the newest half are taken.
+    told. At most `MAX_TOLD` are: the best half and the newest half.
 
     What a network costs is counted anew, since another data set or another limit to take a share of makes
     another network of the same params. A refused proposal is told if this study's own limits refuse it.
@@ -136,7 +136,7 @@ def choose_told(
     here = partial(_as_here, study, same_latency=same_latency)
     known = [t for t in fitting if t.end.state is not State.INFEASIBLE or _is_refused(study, here(t))]
     most_telling = _most_telling(study, known)
-    chosen = [told for trial in most_telling if (told := here(trial)) is not None]
+    chosen = [told for trial in reversed(most_telling) if (told := here(trial)) is not None]
     left_out = {
         OUTSIDE: len(ends) - len(fitting) + len(most_telling) - len(chosen),
         REFUSED_THERE: len(fitting) - len(known),

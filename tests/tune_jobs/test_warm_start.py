@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,21 @@ def test_trials_that_diverged_are_told_as_the_worst_and_other_failures_are_not()
         assert heard[row.number].state is TrialState.PRUNED
         assert heard[row.number].intermediate_values == {}
         assert heard[row.number].params == json.loads(row.params)
+
+
+def test_the_newest_trial_has_the_highest_number() -> None:
+    """TPE sorts by number, and weighs the last ones fully and those before them less and less."""
+    source = played(a_study(trials=40))
+    study = a_study(name="second", asha=None)
+    told, _ = choose_told(study, source.rows)
+    heard = sorted(told_to(study, told), key=lambda trial: trial.number)
+    ended = sorted(source.trials, key=lambda row: row.seq)
+    assert [trial.number for trial in heard] == list(range(-41, -1))
+    assert [trial.params for trial in heard] == [json.loads(row.params) for row in ended]
+    many = [replace(row, number=row.number + shift) for shift in range(0, 800, 40) for row in ended]
+    told, _ = choose_told(study, many)
+    assert [trial.end.number for trial in told] == sorted((t.end.number for t in told), reverse=True)
+    assert told[0].end.number == many[-1].number
 
 
 def test_an_event_of_an_earlier_version_is_told_as_it_was() -> None:
