@@ -15,6 +15,7 @@ from tune_jobs.search.history import params_from_json
 from tune_jobs.search.objectives import cost_of
 from tune_jobs.search.records import has_diverged
 from tune_jobs.space import Constant, Params
+from tune_jobs.store.files import is_same_store
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study import COSTS, LATENCY, Study
 from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow, as_json_text
@@ -60,7 +61,7 @@ def read_source(study: Study, text: str, *, store: str) -> Source:
     """
     other, separator, name = text.rpartition(SEPARATOR)
     where = other if separator else store
-    if name == study.name and where == store:
+    if name == study.name and is_same_store(where, store):
         raise InvalidValueError(f"study {name!r} cannot warm-start from itself; it knows its own trials")
     opened = TrialStore(where)
     definition = opened.definition(name)

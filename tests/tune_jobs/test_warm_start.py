@@ -14,6 +14,7 @@ from session_testing import WORKER, Clock, MemoryLog, a_study, play, play_attemp
 from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe
 from tune_jobs.attempt import Failure, SessionSettings
+from tune_jobs.errors import StoreMissingError
 from tune_jobs.feasible import count_cost, resolve_recipe
 from tune_jobs.search.given import ToldTrial
 from tune_jobs.search.history import History
@@ -184,6 +185,20 @@ def test_the_newest_trial_has_the_highest_number() -> None:
     told, _ = choose_told(study, many)
     assert [trial.end.number for trial in told] == sorted((t.end.number for t in told), reverse=True)
     assert told[0].end.number == many[-1].number
+
+
+def test_a_study_is_itself_however_its_store_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("trials")
+    for where in ("trials", "trials/", "./trials", str(tmp_path / "trials"), "link"):
+        with pytest.raises(InvalidValueError, match="'played' cannot warm-start from itself"):
+            read_source(a_study(), f"{where}::played", store="trials")
+    with pytest.raises(InvalidValueError, match="cannot warm-start from itself"):
+        read_source(a_study(), "s3://bucket/trials/::played", store="s3://bucket/trials")
+    with pytest.raises(StoreMissingError):
+        read_source(a_study(), "elsewhere::played", store="trials")
 
 
 def test_an_event_of_an_earlier_version_is_told_as_it_was() -> None:
