@@ -96,9 +96,9 @@ def run_study(
     settings = settings or RunSettings()
     if job_id() is not None:
         require_lasting_store(settings.store)
+    check_reachable(study)  # first: it says best what is wrong with a study
     source = settings.warm_start and read_source(study, settings.warm_start, store=settings.store)
     session_settings = _session_settings(study, settings, source or None)
-    check_reachable(study)
     if not is_known(settings.store, study.name):
         _require_data(study, settings)  # before the store learns of the study
     with (
