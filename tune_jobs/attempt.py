@@ -74,7 +74,8 @@ class SessionSettings:
     """How a run goes; not part of the study's definition.
 
     Attributes:
-        max_attempts: starts of one trial before a crash of its worker fails it.
+        max_attempts: attempts of one trial that may end by a crash of its worker, the last of which fails the
+            trial; those that a driver's end cut short are not counted.
         max_failed_in_a_row: trials that fail one after the other before the run ends.
         max_device_s: seconds that trials may hold their resources, over all sessions of the study; None for
             any.

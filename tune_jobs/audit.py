@@ -21,7 +21,10 @@ from tune_jobs.trial import ReportRow, Row, StartRow, State, TrialRow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """What was checked, and where the rows differ from the rules, in words."""
+    """What was checked, and where the rows differ from the rules, in words.
+
+    A trial was proposed once, however many attempts it took; the params of each attempt are checked.
+    """
 
     num_proposals: int
     num_decisions: int
@@ -47,8 +50,9 @@ def audit(study: Study, rows: Iterable[Row]) -> Audit:
         differences += _check_all(study, history, sampler, asking.get(row.seq, ()))
     checked = [row for group in asking.values() for row in group]
     num_decisions = sum(isinstance(row, ReportRow) for row in checked)
+    proposed = {row.number for row in checked if isinstance(row, StartRow | TrialRow)}
     return Audit(
-        num_proposals=len(checked) - num_decisions,
+        num_proposals=len(proposed),
         num_decisions=num_decisions,
         differences=tuple(differences),
     )

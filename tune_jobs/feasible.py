@@ -161,6 +161,14 @@ def refusal(study: Study, cost: NetworkCost) -> str | None:
     return "; ".join(broken.reason for broken in broken_limits(study.limits, cost)) or None
 
 
+def too_slow(study: Study, latency_ms: float | None) -> str | None:
+    """Why the limit on latency refuses a network that was measured, or None if it admits it."""
+    limit = study.limits.max_latency_ms
+    if limit is None or latency_ms is None or latency_ms <= limit:
+        return None
+    return f"{latency_ms:.4g} ms are above the limit of {limit:g} ms"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenLimit:
     """A limit that a network breaks: its name in `Limits`, why in words, and by which share of it."""

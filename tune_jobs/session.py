@@ -24,7 +24,7 @@ from tune_jobs.attempt import (
     WorkerInfo,
 )
 from tune_jobs.errors import RunFailedError
-from tune_jobs.feasible import count_cost, refusal, resolve_recipe
+from tune_jobs.feasible import count_cost, refusal, resolve_recipe, too_slow
 from tune_jobs.refusals import Refusals
 from tune_jobs.rows import RowBuilder, ending, first_line, metrics_problem, number_of
 from tune_jobs.search.asha import Verdict, decide
@@ -107,7 +107,7 @@ class Session:
         if settings.retry_failed:
             failed = (r for r in history.trials.values() if r.state is State.FAILED and not r.diverged)
             points += [
-                Point(params=record.params, retry_of=record.number)
+                Point(params=record.params, retry_of=record.number, first=True)
                 for record in failed
                 if record.number not in history.retried
             ]
@@ -183,9 +183,8 @@ class Session:
             if reason is None:
                 name = trial_id(self.study.name, number)
                 attempt = Attempt(trial_id=name, number=number, attempt=1, recipe=recipe)
-                return self._hand_out(
-                    LiveAttempt(attempt=attempt, cost=cost, handed_out_at=self._clock()), text, known
-                )
+                live = LiveAttempt(attempt=attempt, cost=cost, handed_out_at=self._clock())
+                return self._hand_out(live, text, known)
             refusals.add(cost)
             self._record(
                 self._build.refused(
@@ -214,6 +213,7 @@ class Session:
             attempt=Attempt(trial_id=record.trial_id, number=record.number, attempt=attempt, recipe=recipe),
             cost=count_cost(recipe),
             handed_out_at=self._clock(),
+            latency_ms=record.reports[0].latency_ms if record.reports else None,
         )
 
     def _decided_rows(self) -> list[Row]:
@@ -268,16 +268,16 @@ class Session:
         """Take what an attempt measured of its network, before it trains it.
 
         STOP means that it is above the study's limit: the trial has ended as infeasible, and is in the store.
+        What an earlier attempt measured stands once it has reported: noise must not undo what was trained.
         """
         live = self._live[number]
-        live.latency_ms = latency_ms
-        limit = self.study.limits.max_latency_ms
-        if limit is None or latency_ms <= limit:
+        if live.latency_ms is None:
+            live.latency_ms = latency_ms
+        reason = too_slow(self.study, live.latency_ms)
+        if reason is None:
             self._too_slow_in_a_row = 0
             return Decision.CONTINUE
-        reason = f"{latency_ms:.4g} ms are above the limit of {limit:g} ms"
-        rows = self._began(live, worker)
-        self._record(*rows, *self._end_rows(live, (), State.INFEASIBLE, reason))
+        self._record(*self._began(live, worker), *self._end_rows(live, (), State.INFEASIBLE, reason))
         del self._live[number]
         self._too_slow_in_a_row += 1
         if self._too_slow_in_a_row >= MAX_TOO_SLOW_IN_A_ROW:
@@ -294,16 +294,15 @@ class Session:
             error = "the training function returned without a report"
             self.record_failure(number, Failure.RAISED, error, worker=worker)
             return
-        reason = (
-            f"the training function returned after epoch {live.last_epoch} of {live.attempt.recipe.epochs}"
-        )
+        epochs = live.attempt.recipe.epochs
+        reason = f"the training function returned after epoch {live.last_epoch} of {epochs}"
         reports = self.history.trials[number].reports
         self._record(*self._end_rows(live, reports, State.COMPLETED, reason))
         del self._live[number]
         self._failed_in_a_row = 0
 
     def record_failure(self, number: int, failure: Failure, error: str, *, worker: WorkerInfo) -> None:
-        """An attempt failed. A crash is tried again while the trial has attempts left.
+        """An attempt failed. A crash is tried again until so many attempts of the trial have crashed.
 
         Args:
             failure: what kind.
@@ -316,7 +315,8 @@ class Session:
         live.peak_memory_bytes = worker.peak_memory_bytes
         rows: list[Row] = self._began(live, worker)
         reason = f"{failure} in attempt {live.attempt.attempt}: {first_line(error)}"
-        again = failure in TRIED_AGAIN and live.attempt.attempt < self.settings.max_attempts
+        num_crashed = self.history.trials[number].num_crashed + 1
+        again = failure in TRIED_AGAIN and num_crashed < self.settings.max_attempts
         if again:
             rows.append(self._build.attempt_ended(live, reason))
         else:

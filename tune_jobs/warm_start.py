@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
 
 from eml_models.errors import InvalidValueError
 from eml_models.wording import count_of
-from tune_jobs.search.given import MAX_TOLD, ToldTrial, check_point
+from tune_jobs.feasible import count_cost, refusal, resolve_recipe, too_slow
+from tune_jobs.search.given import MAX_TOLD, ToldTrial
+from tune_jobs.search.history import params_from_json
+from tune_jobs.search.objectives import cost_of
+from tune_jobs.search.records import has_diverged
 from tune_jobs.space import Constant, Params
+from tune_jobs.store.files import is_same_store
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.study import Study
-from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow
+from tune_jobs.study import COSTS, LATENCY, Study
+from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow, as_json_text
 
 SEPARATOR = "::"
 """Between a store and a study's name; a path may hold single colons."""
 
+TELLING = (State.COMPLETED, State.STOPPED, State.INFEASIBLE)
+"""States that say something of a trial's params; that it failed does only where it diverged."""
 
 OUTSIDE = "with params outside this space"
+REFUSED_THERE = "refused there by what is no limit here"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,16 +61,24 @@ def read_source(study: Study, text: str, *, store: str) -> Source:
     """
     other, separator, name = text.rpartition(SEPARATOR)
     where = other if separator else store
-    if name == study.name and where == store:
+    if name == study.name and is_same_store(where, store):
         raise InvalidValueError(f"study {name!r} cannot warm-start from itself; it knows its own trials")
     opened = TrialStore(where)
-    theirs = [objective["metric"] for objective in opened.definition(name)["objectives"]]
+    definition = opened.definition(name)
+    theirs = [objective["metric"] for objective in definition["objectives"]]
     if theirs[0] != study.objective.metric or not set(study.metrics) <= set(theirs):
         raise InvalidValueError(
             f"warm start needs the same objectives: {name!r} searches {', '.join(theirs)}, {study.name!r}"
             f" searches {', '.join(objective.metric for objective in study.objectives)}"
         )
-    told, left_out = choose_told(study, opened.rows(name))
+    latency = definition.get("latency")
+    same_latency = latency == study.definition().get("latency")
+    if LATENCY in study.metrics and not same_latency:
+        raise InvalidValueError(
+            f"warm start needs the same objectives: {name!r} measures latency as {latency}, {study.name!r} as"
+            f" {study.definition().get('latency')}"
+        )
+    told, left_out = choose_told(study, opened.rows(name), same_latency=same_latency)
     if not told:
         why = "; ".join(f"{count:,} {reason}" for reason, count in left_out.items()) or "it has none"
         raise InvalidValueError(
@@ -82,12 +98,22 @@ def is_told(origin: str, rows: Iterable[Row]) -> bool:
     )
 
 
-def choose_told(study: Study, rows: Iterable[Row]) -> tuple[list[ToldTrial], dict[str, int]]:
-    """The trials that fit the study's space, at most `MAX_TOLD`, and how many were left out and why.
+def choose_told(
+    study: Study, rows: Iterable[Row], *, same_latency: bool = False
+) -> tuple[list[ToldTrial], dict[str, int]]:
+    """The trials that fit the study's space, the newest first, and how many are left out and why.
 
-    A trial fits if its params, without those that this space does not have and with its constants, are a
-    point of the space. Failed trials are not told. Beyond the most that are told, the
-    best half and the newest half are taken.
+    A trial fits if its params, without those that this space does not have, are a point of the space: one
+    that this space fixes must have had the same value there, since what another value reached says nothing of
+    it; where that study did not know it, the value here is taken. Of failed trials those that diverged are
+    told. At most `MAX_TOLD` are: the best half and the newest half.
+
+    What a network costs is counted anew, since another data set or another limit to take a share of makes
+    another network of the same params. A refused proposal is told if this study's own limits refuse it.
+
+    Args:
+        same_latency: whether the other study measured latency in this one's mode, so that its times say
+            something here.
     """
     reports: dict[int, ReportRow] = {}
     ends: list[TrialRow] = []
@@ -96,22 +122,26 @@ def choose_told(study: Study, rows: Iterable[Row]) -> tuple[list[ToldTrial], dic
     for row in rows:
         if isinstance(row, StartRow | TrialRow):
             numbers.add(row.number)
-        if isinstance(row, TrialRow) and row.state in (State.COMPLETED, State.STOPPED, State.INFEASIBLE):
+        if isinstance(row, TrialRow) and (row.state in TELLING or has_diverged(row)):
             ends.append(row)
         elif isinstance(row, TrialRow):
             num_failed += 1
         elif isinstance(row, ReportRow):
             last = reports.get(row.number)
             reports[row.number] = row if last is None or row.epoch > last.epoch else last
-    told = [
+    fitting = [
         ToldTrial(params=params, end=end, last_report=reports.get(end.number))
         for end in ends
         if (params := _fitting(study, end)) is not None
     ]
-    chosen = _most_telling(study, told)
+    here = partial(_as_here, study, same_latency=same_latency)
+    known = [t for t in fitting if t.end.state is not State.INFEASIBLE or _is_refused(study, here(t))]
+    most_telling = _most_telling(study, known)
+    chosen = [told for trial in reversed(most_telling) if (told := here(trial)) is not None]
     left_out = {
-        OUTSIDE: len(ends) - len(told),
-        f"beyond the {MAX_TOLD} that say most": len(told) - len(chosen),
+        OUTSIDE: len(ends) - len(fitting) + len(most_telling) - len(chosen),
+        REFUSED_THERE: len(fitting) - len(known),
+        f"beyond the {MAX_TOLD} that say most": len(known) - len(most_telling),
         "failed or cancelled": num_failed,
         "not ended": len(numbers) - len(ends) - num_failed,
     }
@@ -119,16 +149,44 @@ def choose_told(study: Study, rows: Iterable[Row]) -> tuple[list[ToldTrial], dic
 
 
 def _fitting(study: Study, end: TrialRow) -> Params | None:
-    data: Mapping[str, Any] = json.loads(end.params)
     names = set(study.space.names)
-    known = {name: value for name, value in data.items() if name in names}
+    known = {name: value for name, value in params_from_json(end.params).items() if name in names}
     constants = {p.name: p.value for p in study.space.parameters if isinstance(p, Constant)}
+    point = {**constants, **known}
+    applying = {p.name for p in study.space.active(point)}
     try:
-        point = check_point(study.space, {**known, **{n: v for n, v in constants.items() if n in known}})
-        applying = {p.name for p in study.space.active({**constants, **point})}
-        return study.space.validated({**{n: v for n, v in constants.items() if n in applying}, **point})
+        return study.space.validated({n: v for n, v in point.items() if n in known or n in applying})
     except InvalidValueError:
         return None
+
+
+def _as_here(study: Study, trial: ToldTrial, *, same_latency: bool) -> ToldTrial | None:
+    """The trial with what its network costs in this study; None if this study has no such network."""
+    try:
+        cost = count_cost(resolve_recipe(study, trial.params, 0))
+    except InvalidValueError:
+        return None
+    stored = json.loads(trial.end.objectives)
+    end = replace(
+        trial.end,
+        **{name: getattr(cost, name) for name in COSTS},
+        latency_ms=trial.end.latency_ms if same_latency else None,
+        objectives=as_json_text({name: stored[name] for name in study.metrics if name in stored}),
+    )
+    if end.state is State.INFEASIBLE:
+        end = replace(end, reason=_refusal(study, end) or end.reason)
+    return replace(trial, end=end)
+
+
+def _is_refused(study: Study, trial: ToldTrial | None) -> bool:
+    return trial is not None and _refusal(study, trial.end) is not None
+
+
+def _refusal(study: Study, end: TrialRow) -> str | None:
+    """Why this study's limits refuse the network of a row that says what it costs here."""
+    cost = cost_of(end)
+    assert cost is not None
+    return refusal(study, cost) or too_slow(study, end.latency_ms)
 
 
 def _most_telling(study: Study, told: list[ToldTrial]) -> list[ToldTrial]:

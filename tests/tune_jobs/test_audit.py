@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from session_testing import Clock, MemoryLog, a_study, play
+from session_testing import WORKER, Clock, MemoryLog, a_study, play
 
 from tune_jobs.attempt import SessionSettings
 from tune_jobs.audit import audit
@@ -15,8 +15,8 @@ from tune_jobs.definition import study_from_definition
 from tune_jobs.report.ledger import account, ledger
 from tune_jobs.session import Session
 from tune_jobs.studies import SHIPPED
-from tune_jobs.study import Study
-from tune_jobs.trial import Decision, EventKind, EventRow, ReportRow, Row, StartRow
+from tune_jobs.study import LatencyMode, Limits, Study
+from tune_jobs.trial import Decision, EventKind, EventRow, ReportRow, Row, StartRow, State
 
 
 def played(cut: int | None = None, **changes: object) -> MemoryLog:
@@ -40,8 +40,21 @@ def test_rows_of_a_session_pass_their_audit(sampler: str, cut: int | None) -> No
     log = played(cut, sampler=sampler)
     result = audit(a_study(sampler=sampler), log.rows)
     assert result.differences == ()
-    assert result.num_proposals == len(log.starts)
+    assert result.num_proposals == len(log.trials) == 16
     assert result.num_decisions == sum(report.decision is not None for report in log.reports) > 10
+
+
+def test_a_trial_counts_as_one_proposal_however_many_attempts_it_took() -> None:
+    study = a_study(limits=Limits(max_latency_ms=1.0), latency=LatencyMode(), trials=1)
+    log = MemoryLog()
+    for latency_ms in (0.5, 0.5, 2.0):
+        session = Session(study, log, log.rows[:], clock=Clock())
+        attempt = session.next_attempt()
+        assert attempt is not None
+        session.record_latency(attempt.number, latency_ms, WORKER)
+    assert [row.attempt for row in log.starts] == [1, 2, 3]
+    assert [row.state for row in log.trials] == [State.INFEASIBLE]
+    assert audit(study, log.rows).num_proposals == 1
 
 
 def other_params(row: Row) -> Row | None:

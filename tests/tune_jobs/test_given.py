@@ -16,7 +16,7 @@ from eml_models.errors import InvalidValueError, UnknownNameError
 from tune_jobs.attempt import Failure, SessionSettings
 from tune_jobs.audit import audit
 from tune_jobs.point_files import read_points
-from tune_jobs.search.given import MAX_TOLD
+from tune_jobs.search.given import MAX_TOLD, check_point
 from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import as_optuna_study
 from tune_jobs.session import Session
@@ -30,6 +30,7 @@ POINT = {"learning_rate": 0.25, "optimizer": "adam"}
 SPACE = Space(
     Choice("optimizer", ("sgd", "adam")),
     Float("momentum", 0.0, 0.9, when=When("optimizer", ("sgd",))),
+    Choice("nesterov", (True, False), when=When("momentum", (0.5, 0.9))),
     Constant("batch_size", 32),
 )
 
@@ -66,6 +67,20 @@ def test_what_a_point_leaves_out_is_drawn() -> None:
     assert first["optimizer"] in ("sgd", "adam")
     assert second["optimizer"] == "adam"
     assert audit(a_study(), log.rows).differences == ()
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_what_a_point_leaves_out_is_drawn_for_no_other_trial(sampler: str) -> None:
+    study = a_study(
+        space=Space(*a_study().space.parameters, Float("weight_decay", 1e-6, 1e-2, log=True)),
+        sampler=sampler,
+        trials=8,
+    )
+    log = MemoryLog()
+    play(a_session(log, study, points=[{"weight_decay": value} for value in (1e-3, 1e-4, 1e-5)]))
+    assert [params["weight_decay"] for params in params_of(log)[:3]] == [1e-3, 1e-4, 1e-5]
+    assert len({params["learning_rate"] for params in params_of(log)}) == 8
+    assert audit(study, log.rows).differences == ()
 
 
 def test_a_grid_keeps_all_its_points_behind_the_queue() -> None:
@@ -130,6 +145,58 @@ def test_failed_trials_are_tried_again_as_new_ones_that_take_their_place() -> No
     assert audit(a_study(), log.rows).differences == ()
 
 
+def waiting_point_and_failed_trial(log: MemoryLog) -> None:
+    """Three trials, the first of which failed, and a point that waits because there is no place for it."""
+    session = a_session(log, a_study(trials=3))
+    attempt = session.next_attempt()
+    assert attempt is not None
+    session.record_failure(attempt.number, Failure.RAISED, "no", worker=WORKER)
+    play(session)
+    a_session(log, a_study(trials=3), points=[POINT]).close("finished")
+
+
+def test_a_retry_takes_the_place_that_it_freed_before_points_that_wait() -> None:
+    log = MemoryLog()
+    waiting_point_and_failed_trial(log)
+    play(a_session(log, a_study(trials=3), retry_failed=True))
+    assert params_of(log)[3:] == params_of(log)[:1]
+    session = a_session(log, a_study(trials=3), retry_failed=True)
+    assert session.finished
+    assert [point.params for point in session.history.enqueued] == [POINT]
+    play(a_session(log, a_study(trials=4)))
+    assert params_of(log)[4:] == [POINT]
+    assert audit(a_study(), log.rows).differences == ()
+
+
+def test_retries_keep_their_order_before_points_of_the_same_run() -> None:
+    log = MemoryLog()
+    fail_first_three(log)
+    play(a_session(log, a_study(trials=6), points=[POINT], retry_failed=True))
+    assert params_of(log)[5:] == [*params_of(log)[:2], POINT]
+
+
+@pytest.mark.parametrize("cut", range(1, 9))
+def test_killed_while_retrying_it_goes_on_the_same(cut: int) -> None:
+    before = MemoryLog()
+    waiting_point_and_failed_trial(before)
+    whole = MemoryLog(before.rows[:])
+    play(a_session(whole, a_study(trials=4), retry_failed=True))
+    log = MemoryLog(whole.rows[: len(before.rows) + cut])
+    play(a_session(log, a_study(trials=4), retry_failed=True))
+    assert table(log) == table(whole)
+
+
+def test_a_retry_that_an_earlier_version_enqueued_stays_where_it_was() -> None:
+    """The rows that followed were proposed in that order."""
+    log = MemoryLog()
+    waiting_point_and_failed_trial(log)
+    retry = {"points": [{"params": params_of(log)[0], "retry_of": 0}]}
+    event = next(row for row in log.rows if isinstance(row, EventRow) and row.kind is EventKind.ENQUEUED)
+    log.append_many([replace(event, detail=json.dumps(retry))])
+    play(a_session(log, a_study(trials=4)))
+    assert params_of(log)[3:] == [POINT, params_of(log)[0]]
+
+
 def test_a_session_without_anything_to_do_writes_nothing() -> None:
     log = MemoryLog()
     play(session := a_session(log))
@@ -174,12 +241,24 @@ def test_points_are_read_from_json_and_csv(tmp_path: Path, name: str, text: str)
     assert points == [{"optimizer": "sgd", "momentum": 0.5}, {"optimizer": "adam"}]
 
 
+def test_a_point_holds_what_its_parameters_depend_on(tmp_path: Path) -> None:
+    (tmp_path / "points.json").write_text('[{"momentum": 0.7}, {"nesterov": true, "momentum": 0.5}]')
+    assert read_points(str(tmp_path / "points.json"), SPACE) == [
+        {"optimizer": "sgd", "momentum": 0.7},
+        {"optimizer": "sgd", "momentum": 0.5, "nesterov": True},
+    ]
+    fixed = SPACE.fixed({"optimizer": "sgd"})
+    assert check_point(fixed, {"momentum": 0.7}) == {"momentum": 0.7}
+    with pytest.raises(InvalidValueError, match=r"only where optimizer is one of \['sgd'\], got 'adam'"):
+        check_point(SPACE.fixed({"optimizer": "adam"}), {"momentum": 0.7})
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
         (
             '[{"optimizr": "sgd"}]',
-            "point 1: optimizr: not in this space; known: optimizer, momentum, batch_size",
+            "point 1: optimizr: not in this space; known: optimizer, momentum, nesterov, batch_size",
         ),
         (
             '[{"optimizer": "adam", "momentum": 0.5}]',
@@ -187,6 +266,7 @@ def test_points_are_read_from_json_and_csv(tmp_path: Path, name: str, text: str)
         ),
         ('[{"optimizer": "sgd"}, {"momentum": 7}]', r"point 2: momentum must be in \[0, 0.9\], got 7"),
         ('[{"batch_size": 64}]', "batch_size is fixed at 32, got 64"),
+        ('[{"nesterov": true}]', r"nesterov applies only where momentum is one of \[0.5, 0.9\]; name it"),
         ("[]", "it holds no points"),
         ("[1]", "a point is an object, got 1"),
         ("{", "is no JSON"),

@@ -14,7 +14,7 @@ from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import as_optuna_study
 from tune_jobs.session import Session
 from tune_jobs.space import Float, Integer, Space
-from tune_jobs.study import Limits
+from tune_jobs.study import LatencyMode, Limits, Objective, Study
 from tune_jobs.trial import Decision, EventKind, EventRow, State, TrialRow
 
 
@@ -169,6 +169,31 @@ def test_crash_is_tried_again_until_the_attempts_are_spent() -> None:
     assert "crashed in attempt 3" in trial.reason
 
 
+def test_a_lost_driver_costs_no_attempt() -> None:
+    log = MemoryLog()
+    for epoch in (1, 2, 3, 4):
+        session = a_session(log, trials=1, asha=None)
+        attempt = session.next_attempt()
+        assert attempt is not None
+        assert session.record_report(attempt.number, rising(attempt, epoch), WORKER) is Decision.CONTINUE
+    session.record_failure(0, Failure.CRASHED, "ValueError: no", worker=WORKER)
+    fail_all(session, Failure.CRASHED)
+    assert [row.attempt for row in log.starts] == [1, 2, 3, 4, 5, 6]
+    (trial,) = log.trials
+    assert (trial.state, trial.reason) == (State.FAILED, "crashed in attempt 6: ValueError: no")
+
+
+def test_crashes_are_counted_across_drivers() -> None:
+    log = MemoryLog()
+    for _ in range(3):
+        session = a_session(log, trials=1, asha=None)
+        attempt = session.next_attempt()
+        assert attempt is not None
+        session.record_failure(attempt.number, Failure.HUNG, "silent", worker=WORKER)
+    assert [row.state for row in log.trials] == [State.FAILED]
+    assert session.history.trials == History.from_rows(a_study(), log.rows).trials
+
+
 def test_crashed_trial_that_recovers_completes_with_each_epoch_once() -> None:
     log = MemoryLog()
     session = a_session(log, trials=1, asha=None)
@@ -185,6 +210,51 @@ def test_crashed_trial_that_recovers_completes_with_each_epoch_once() -> None:
     (trial,) = log.trials
     assert (trial.state, trial.epochs, trial.attempt) == (State.COMPLETED, 9, 2)
     assert [r.epoch for r in session.history.trials[0].reports] == list(range(1, 10))
+
+
+def measured() -> Study:
+    """Latency is an objective, and limited to a millisecond."""
+    objectives = (Objective(), Objective(metric="latency_ms"))
+    limits = Limits(max_latency_ms=1.0)
+    return a_study(latency=LatencyMode(), objectives=objectives, limits=limits, trials=1, asha=None)
+
+
+def test_noise_of_a_later_measurement_undoes_nothing_that_was_trained() -> None:
+    log = MemoryLog()
+    for latency_ms, epochs in ((0.99, range(1, 9)), (1.01, range(9, 10))):
+        session = Session(measured(), log, log.rows[:], clock=Clock())
+        attempt = session.next_attempt()
+        assert attempt is not None
+        assert session.record_latency(attempt.number, latency_ms, WORKER) is Decision.CONTINUE
+        for epoch in epochs:
+            session.record_report(attempt.number, rising(attempt, epoch), WORKER)
+    (trial,) = log.trials
+    assert (trial.state, trial.epochs, trial.latency_ms) == (State.COMPLETED, 9, 0.99)
+    assert {row.latency_ms for row in log.reports} == {0.99}
+    assert session.history.trials[0].point == (trial.objective, 0.99)
+
+
+def test_a_trial_that_has_not_reported_is_measured_anew() -> None:
+    log = MemoryLog()
+    for latency_ms, decision in ((0.99, Decision.CONTINUE), (1.01, Decision.STOP)):
+        session = Session(measured(), log, log.rows[:], clock=Clock())
+        attempt = session.next_attempt()
+        assert attempt is not None
+        assert session.record_latency(attempt.number, latency_ms, WORKER) is decision
+    (trial,) = log.trials
+    assert (trial.state, trial.latency_ms) == (State.INFEASIBLE, 1.01)
+
+
+def test_an_end_that_a_kill_prevented_has_the_latency_too() -> None:
+    whole = MemoryLog()
+    session = Session(measured(), whole, clock=Clock())
+    attempt = session.next_attempt()
+    assert attempt is not None
+    session.record_latency(attempt.number, 0.5, WORKER)
+    play_attempt(session, attempt)
+    log = MemoryLog([row for row in whole.rows if row.seq <= whole.reports[-1].seq])
+    Session(measured(), log, log.rows[:], clock=Clock())
+    assert [row.latency_ms for row in log.trials] == [row.latency_ms for row in whole.trials] == [0.5]
 
 
 def test_function_that_returns_early_completes_the_trial_and_says_so() -> None:

@@ -30,6 +30,7 @@ from tune_jobs.on_ray.shared_data import shared_bytes
 from tune_jobs.provenance import git_state
 from tune_jobs.reach import check_reachable
 from tune_jobs.retention import Retention
+from tune_jobs.search.given import check_point
 from tune_jobs.session import Session
 from tune_jobs.store.definitions import is_known
 from tune_jobs.store.files import absolute
@@ -96,9 +97,9 @@ def run_study(
     settings = settings or RunSettings()
     if job_id() is not None:
         require_lasting_store(settings.store)
+    check_reachable(study)  # first: it says best what is wrong with a study
     source = settings.warm_start and read_source(study, settings.warm_start, store=settings.store)
-    session_settings = _session_settings(settings, source or None)
-    check_reachable(study)
+    session_settings = _session_settings(study, settings, source or None)
     if not is_known(settings.store, study.name):
         _require_data(study, settings)  # before the store learns of the study
     with (
@@ -129,13 +130,13 @@ def run_study(
         return _outcome(session, settings, interrupted=interrupted)
 
 
-def _session_settings(settings: RunSettings, source: Source | None) -> SessionSettings:
+def _session_settings(study: Study, settings: RunSettings, source: Source | None) -> SessionSettings:
     hours = settings.max_device_hours
     return SessionSettings(
         max_attempts=settings.max_failures + 1,
         max_failed_in_a_row=settings.max_failed_in_a_row,
         max_device_s=None if hours is None else hours * 3600,
-        points=settings.points,
+        points=[check_point(study.space, params) for params in settings.points],
         retry_failed=settings.retry_failed,
         origin=source.origin if source else None,
         told=source.trials if source else (),

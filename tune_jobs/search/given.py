@@ -14,7 +14,7 @@ from datetime import datetime
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.space import Constant, Params, Space
-from tune_jobs.study import COSTS, Study
+from tune_jobs.study import COSTS, LATENCY, Study
 from tune_jobs.trial import EventRow, ReportRow, State, TrialRow, as_json_text
 
 MAX_TOLD = 250
@@ -27,10 +27,13 @@ class Point:
 
     Attributes:
         retry_of: the failed trial that it takes the place of; that one no longer counts as trained.
+        first: whether it goes before all that wait. A retry does, since another point would take the place
+            that it freed; in events of earlier versions it waits behind them.
     """
 
     params: Params
     retry_of: int | None = None
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,8 @@ class ToldTrial:
     """A trial of another study, as far as a sampler learns from it.
 
     Attributes:
-        end: the row that ended it.
+        end: the row that ended it; what its network costs in the study that is told. An event of an earlier
+            version says what it cost in its own.
         last_report: its last report; None if it had none.
     """
 
@@ -48,15 +52,19 @@ class ToldTrial:
 
 
 def check_point(space: Space, params: Mapping[str, object]) -> Params:
-    """A point with the space's own types.
+    """A point with the space's own types, and the value that a parameter of it needs where there is only one.
+
+    Else another might be drawn, which rules the parameter out: what the point says would be lost.
 
     Raises:
         InvalidValueError: with all problems: unknown names, values out of range, a parameter that these
-            values rule out.
+            values rule out, or that depends on one that is not named.
     """
     problems = [
         f"{n}: not in this space; known: {', '.join(space.names)}" for n in params if n not in space.names
     ]
+    params, open_conditions = _with_conditions(space, params)
+    problems += open_conditions
     point: Params = {}
     for parameter in space.parameters:
         if parameter.name not in params:
@@ -80,15 +88,35 @@ def check_point(space: Space, params: Mapping[str, object]) -> Params:
     return {name: value for name, value in point.items() if name in params}
 
 
+def _with_conditions(space: Space, params: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
+    """The params with the one value under which each applies; problems where there are several."""
+    whole, problems = dict(params), []
+    for parameter in reversed(space.parameters):  # what a parameter depends on comes before it
+        when = parameter.when
+        if parameter.name not in whole or when is None or when.parameter in whole:
+            continue
+        if isinstance(space[when.parameter], Constant):
+            continue
+        if len(when.values) == 1:
+            whole[when.parameter] = when.values[0]
+        else:
+            values = list(when.values)
+            problems.append(
+                f"{parameter.name} applies only where {when.parameter} is one of {values}; name it"
+            )
+    return whole, problems
+
+
 def points_as_json(points: Iterable[Point]) -> str:
     """The detail of an `ENQUEUED` event."""
-    return as_json_text({"points": [{"params": p.params, "retry_of": p.retry_of} for p in points]})
+    data = [{"params": p.params, "retry_of": p.retry_of, "first": p.first} for p in points]
+    return as_json_text({"points": data})
 
 
 def points_from_json(detail: str) -> list[Point]:
     """The points of an `ENQUEUED` event."""
     return [
-        Point(params=_as_params(point["params"]), retry_of=point["retry_of"])
+        Point(params=_as_params(point["params"]), retry_of=point["retry_of"], first=point.get("first", False))
         for point in json.loads(detail)["points"]
     ]
 
@@ -114,7 +142,7 @@ def _as_data(trial: ToldTrial, metric: str) -> dict[str, object]:
         "state": str(end.state),
         "reason": end.reason,
         "objective": end.objective,
-        **{name: getattr(end, name) for name in (*COSTS, "objectives")},
+        **{name: getattr(end, name) for name in (*COSTS, LATENCY, "objectives")},
         "epoch": report.epoch if report else None,
         "value": getattr(report, metric) if report else None,
     }
@@ -122,7 +150,7 @@ def _as_data(trial: ToldTrial, metric: str) -> dict[str, object]:
 
 def _from_data(data: Mapping[str, object], metric: str, at: datetime) -> ToldTrial:
     known = {name: data[name] for name in ("trial_id", "number", "reason", "objective")}
-    known |= {name: data[name] for name in (*COSTS, "objectives") if name in data}
+    known |= {name: data[name] for name in (*COSTS, LATENCY, "objectives") if name in data}
     study = str(data["trial_id"]).rpartition("/")[0]
     params = _as_params(data["params"])
     end = TrialRow(

@@ -262,11 +262,17 @@ class History:
             self.trials[row.number] = replace(record, last_seen_at=row.happened_at)
         elif record.in_hand and row.attempt == record.attempts:
             seconds = _held_s(record) if row.duration_s is None else row.duration_s
-            self.trials[row.number] = replace(record, in_hand=False, held_s=record.held_s + seconds)
+            self.trials[row.number] = replace(
+                record,
+                in_hand=False,
+                held_s=record.held_s + seconds,
+                num_crashed=record.num_crashed + (record.end is None),  # else it ended with the trial
+            )
 
-    def _enqueue(self, points: Iterable[Point]) -> None:
+    def _enqueue(self, points: Sequence[Point]) -> None:
+        self.enqueued.extendleft(point for point in reversed(points) if point.first)
+        self.enqueued.extend(point for point in points if not point.first)
         for point in points:
-            self.enqueued.append(point)
             self._known_points.add(as_json_text(point.params))
             if point.retry_of is None or point.retry_of in self.retried:
                 continue

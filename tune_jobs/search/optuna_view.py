@@ -104,7 +104,10 @@ class OptunaView:
         )
 
     def _told_from_elsewhere(self, history: History) -> list[Told]:
-        """Trials of other studies, numbered below zero."""
+        """Trials of other studies, numbered below zero in the order in which they stand in the event.
+
+        TPE weighs the trials with the highest numbers most, and `warm_start` puts the newest first.
+        """
         for index, trial in enumerate(history.told):
             if index < len(self._elsewhere) and self._elsewhere[index][0] is trial:
                 continue

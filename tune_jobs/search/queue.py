@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from eml_models import seeds
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Sampler, build_sampler
 from tune_jobs.space import Params
@@ -13,7 +14,10 @@ from tune_jobs.study import SamplerName, Study
 class QueueFirst:
     """A sampler behind a queue.
 
-    The sampler counts its own proposals: a grid leaves out no point because another one was enqueued.
+    The sampler counts its own proposals: a grid leaves out no point because another one was enqueued. What a
+    point leaves out is drawn with seeds of its own: with the sampler's it would be drawn once more, for the
+    proposal of the sampler that bears the same number. An audit therefore names the incomplete points that an
+    earlier version drew.
 
     Args:
         build: makes the sampler of a study; what a point leaves out is drawn by one over the rest of the
@@ -32,7 +36,9 @@ class QueueFirst:
         space = self._study.space.fixed(point.params)
         sampler = self._study.sampler
         rest = self._study.with_changes(
-            space=space, sampler=SamplerName.RANDOM if sampler is SamplerName.GRID else sampler
+            space=space,
+            sampler=SamplerName.RANDOM if sampler is SamplerName.GRID else sampler,
+            seed=seeds.derive(self._study.seed, -1, "queue"),
         )
         return self._build(rest).propose(history, number)
 

@@ -18,12 +18,19 @@ DIVERGED = "diverged"
 """How the reason of a failed trial begins if its training diverged."""
 
 
+def has_diverged(end: TrialRow) -> bool:
+    """Whether a trial failed because its training diverged, which says something of its params."""
+    return end.state is State.FAILED and end.reason.startswith(DIVERGED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
     """One trial as far as the rows tell: a frozen snapshot, replaced whenever a row changes it.
 
     Attributes:
         attempts: how often it was handed out so far; 0 for a refused proposal.
+        num_crashed: attempts that ended before the trial did, because their worker crashed or hung or their
+            share of memory was too small. One that a driver's end cut short is none: no row says its end.
         reports: the first acknowledged report of each epoch, in order of epoch.
         end: the row that ended it; None while it is unfinished.
         in_hand: whether its latest attempt was handed out and has not ended as far as the rows tell (after a
@@ -40,6 +47,7 @@ class TrialRecord:
     params: Params
     first_started_at: datetime
     attempts: int = 0
+    num_crashed: int = 0
     reports: tuple[ReportRow, ...] = ()
     end: TrialRow | None = None
     in_hand: bool = False
@@ -66,7 +74,7 @@ class TrialRecord:
     @property
     def diverged(self) -> bool:
         """Whether it failed because its training diverged."""
-        return self.end is not None and self.state is State.FAILED and self.end.reason.startswith(DIVERGED)
+        return self.end is not None and has_diverged(self.end)
 
     @property
     def trained(self) -> bool:

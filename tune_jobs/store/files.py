@@ -111,6 +111,13 @@ def absolute(store: str) -> str:
     return store if is_url(store) else os.path.abspath(store)
 
 
+def is_same_store(one: str, other: str) -> bool:
+    """Whether two ways to write a store name one place, whatever its slashes, links and relative paths."""
+    if is_url(one) or is_url(other):
+        return one.rstrip("/") == other.rstrip("/")
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
 def open_files(store: str | os.PathLike[str] | Files) -> Files:
     """The files of a store at a path; files are returned as they are.
 

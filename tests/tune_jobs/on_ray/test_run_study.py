@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ray_studies import bad_study, curve_study
 
+from eml_models.errors import InvalidValueError
 from tune_jobs import RunFailedError, RunSettings, StudyChangedError, TrialStore, run_study
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.runner import make_scratch
@@ -121,6 +122,12 @@ def test_changed_definition_is_refused_with_the_difference(tmp_path: Path) -> No
     run(curve_study(trials=2), tmp_path)
     with pytest.raises(StudyChangedError, match="seed: was 0, is now 1"):
         run(curve_study(trials=2, seed=1), tmp_path)
+
+
+def test_a_point_outside_the_space_is_refused_before_there_is_a_store(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValueError, match="optimizr: not in this space; known: batch_size"):
+        run(bad_study(6), tmp_path, points=({"optimizr": "sgd"},))
+    assert not (tmp_path / "store").exists()
 
 
 def test_limit_of_device_hours_ends_the_run_and_the_study_goes_on_later(tmp_path: Path) -> None:
