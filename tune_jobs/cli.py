@@ -1,7 +1,7 @@
 """The command line. Parses, calls, prints; every decision is made elsewhere.
 
 stdout is data, stderr is talk. Heavy imports stand inside the commands, so that ``--help`` answers at once.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage (`tune_jobs.errors` says which), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -56,12 +56,13 @@ for _command in (run, submit, status, logs, stop, finalists, report):
 def list_studies(store: str, form: str) -> None:
     """List the studies of the store."""
     from tune_jobs.commands import print_problems
-    from tune_jobs.report.leaderboard import studies
+    from tune_jobs.report.leaderboard import studies, studies_for_people
     from tune_jobs.report.tables import render
     from tune_jobs.store.reader import TrialStore
 
     opened = TrialStore(store)
-    click.echo(render(studies(opened.studies(), opened.trials()), form), nl=False)
+    found = studies(opened.studies(), opened.trials())
+    click.echo(render(studies_for_people(found) if form == "table" else found, form), nl=False)
     print_problems(opened)
 
 
@@ -156,7 +157,8 @@ def latency(models: tuple[str, ...], store: str, form: str, **options: Any) -> N
     """Measure how long MODEL takes, explain why, and name its fastest mode.
 
     MODEL is resnet18, resnet18-35m, mobilenet-130m, mobilenet-30m, FAMILY:OPTION=VALUE,... (such as
-    mobilenet:width_mult=0.5) or STUDY/TRIAL of the store. With the default or all modes the time of each
+    mobilenet:width_mult=0.5) or STUDY/TRIAL of the store, where STUDY may be FILE.py:FUNCTION: what
+    that file registers can then be measured too. With the default or all modes the time of each
     network is taken apart, and the hypotheses on why fewer MACs may not be faster are judged.
 
     Example: tune-jobs latency resnet18 mobilenet-130m mobilenet-30m

@@ -117,7 +117,7 @@ def run(study: str, form: str, dry_run: bool, **options: Any) -> int:
     digits-mobilenet, mobilenet, digits-front, fashion-mnist-front, digits-families, families, lab-mnist,
     lab-cifar10, lab-macs-130m, lab-macs-30m.
     """
-    from tune_jobs.commands import print_dry_run, print_outcome, resolve
+    from tune_jobs.commands import print_dry_run, print_note, print_outcome, resolve
     from tune_jobs.report.progress import show_progress
 
     resolved, settings, code = resolve(study, options)
@@ -127,7 +127,7 @@ def run(study: str, form: str, dry_run: bool, **options: Any) -> int:
     from tune_jobs.on_ray.runner import run_study
 
     with show_progress() as on_progress:
-        outcome = run_study(resolved, settings, code=code, on_progress=on_progress)
+        outcome = run_study(resolved, settings, code=code, on_progress=on_progress, on_note=print_note)
     print_outcome(outcome, form, again=typed_command())
     return EXIT_INTERRUPTED if outcome.interrupted else 0
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,20 @@ from typing import Any
 import click
 
 from eml_models.errors import InvalidValueError
+from eml_models.registry import custom_models
+from eml_models.wording import count_of
 from tune_jobs.errors import StoreError
 from tune_jobs.feasible import parse_count, parse_macs, with_spread_share
 from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.point_files import read_points
-from tune_jobs.reach import check_reachable
+from tune_jobs.reach import check_reachable, list_adapted
 from tune_jobs.report import leaderboard
+from tune_jobs.report.for_people import for_people, shapes_network
 from tune_jobs.report.front import front, objectives_of, worth
 from tune_jobs.report.ledger import ledger
 from tune_jobs.report.tables import render
 from tune_jobs.scale import smoke_study
-from tune_jobs.space import Choice, Params
+from tune_jobs.space import Choice, Params, Role
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study import Direction, LatencyMode, Objective, Study
 from tune_jobs.user_code import UserCode, load_study, stored_name
@@ -55,7 +59,7 @@ def resolve(target: str, options: Mapping[str, Any]) -> tuple[Study, RunSettings
     points = tuple(read_points(options["enqueue"], study.space)) if options["enqueue"] else ()
     settings = build_settings(options, points=points)
     for note in check_reachable(study):
-        click.echo(f"note: {note}", err=True)
+        print_note(note)
     if options["rename"]:
         study = renamed(study, settings.store)
     return study, settings, code
@@ -78,7 +82,7 @@ def _made_small(study: Study, options: Mapping[str, Any]) -> Study:
         study = study.with_changes(name=options["name"])
     small, notes = smoke_study(study, data_dir=options["data_dir"], dataset=options["dataset"])
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        print_note(note)
     return small
 
 
@@ -124,17 +128,23 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
     if given:
         changes["limits"] = type(study.limits)(**{**asdict(study.limits), **given})
     if options["fix"]:
-        changes["space"] = study.space.fixed(dict(map(_parse_assignment, options["fix"])))
+        changes["space"] = study.space.fixed(_parse_assignments(options["fix"]))
     return with_spread_share(study.with_changes(recipe=recipe, **changes))
 
 
+def print_note(note: str) -> None:
+    """One line on stderr; printed, since click writes past the progress line that stands there."""
+    print(f"note: {note}", file=sys.stderr)
+
+
 def print_dry_run(study: Study, settings: RunSettings) -> None:
-    """The resolved study and settings as JSON on stdout."""
+    """The resolved study and settings as JSON on stdout, and what small images change in its networks."""
     resolved = {
         "name": study.name,
         "description": study.description,
         "trials": study.trials,
         "fingerprint": study.fingerprint(),
+        "adapted_to_small_images": list_adapted(study),
         "definition": study.definition(),
         "settings": asdict(settings),
     }
@@ -146,31 +156,45 @@ def print_outcome(outcome: Any, form: str, *, again: str) -> None:
     study, progress = outcome.study, outcome.progress
     if outcome.already_complete:
         click.echo(
-            f"study {study.name!r} is complete: {progress.trained} of {progress.target} trials."
-            f" Add some with --trials {progress.trained + progress.target}.",
+            f"study {study.name!r} is complete: {progress.trained} of {count_of(progress.target, 'trial')}."
+            f" {_way_on(outcome)}",
             err=True,
         )
+    elif outcome.end_reason is not None and progress.trained < progress.target and not outcome.interrupted:
+        trained = count_of(progress.trained, "trial")
+        click.echo(f"study {study.name!r} ended with {trained}. {_way_on(outcome)}", err=True)
     print_study(outcome.store, study.name, form, top=10)
     print_ending(outcome, again=again)
+
+
+def _way_on(outcome: Any) -> str:
+    """What a study that has its trials can be asked for next."""
+    if outcome.end_reason is None:
+        return f"Add some with --trials {outcome.progress.trained + outcome.progress.target}."
+    end = outcome.end_reason
+    return f"{end[0].upper()}{end[1:]}. `report {outcome.study.name}` compares them"
 
 
 def print_ending(outcome: Any, *, again: str) -> None:
     """After the tables, on stderr: where the store is, and how to go on."""
     study, progress = outcome.study, outcome.progress
     store = TrialStore(outcome.store)
+    done = f"{progress.trained} of {count_of(progress.target, 'trial')}"
     click.echo(f"\nstore: {store.path}", err=True)
     click.echo("ask it, for instance:", err=True)
     click.echo(f"  {_example_query(outcome.store, study)}", err=True)
+    if progress.best_number is not None and _searches_networks(study):
+        click.echo("time its best network:", err=True)
+        words = f"latency {study.name}/{progress.best_number}{_store_option(outcome.store)}"
+        click.echo(f"  {python_command()} -m tune_jobs {words}", err=True)
     if outcome.limit_reached:
         click.echo(
-            f"the limit of device-hours is reached after {progress.trained} of {progress.target} trials;"
-            " go on with a larger --max-device-hours",
+            f"the limit of device-hours is reached after {done}; go on with a larger --max-device-hours",
             err=True,
         )
     if outcome.interrupted:
         click.echo(
-            f"interrupted after {progress.trained} of {progress.target} trials; every finished one is in the"
-            f" store. Go on with:\n  {again}",
+            f"interrupted after {done}; every finished one is in the store. Go on with:\n  {again}",
             err=True,
         )
 
@@ -182,16 +206,18 @@ def print_study(store: str, name: str, form: str, *, top: int) -> None:
     objectives = objectives_of(definition)
     metric, several = objectives[0].metric, len(objectives) > 1
     trials, reports = opened.trials(name), opened.reports(name)
-    best = front(trials, objectives) if several else leaderboard.leaderboard(trials, metric=metric, top=top)
-    click.echo(render(best, form), nl=False)
+    starts = opened.starts(name)
+    if several:
+        best = front(trials, starts, objectives)
+    else:
+        best = leaderboard.leaderboard(trials, starts, metric=metric, top=top)
+    click.echo(render(for_people(best, trials) if form == "table" else best, form), nl=False)
     if form == "table":
-        if several:
-            click.echo(render(worth(trials, reports, objectives, definition["limits"]), form), nl=False)
-        click.echo(render(leaderboard.states(trials), form), nl=False)
-        rungs = leaderboard.rungs(reports, metric=metric)
-        if rungs.rows:
-            click.echo(render(rungs, form), nl=False)
-        click.echo(render(ledger(opened.rows(name)), form), nl=False)
+        others = [worth(trials, reports, objectives, definition["limits"])] if several and best.rows else []
+        others += [leaderboard.states(trials, reports), leaderboard.rungs(reports, metric=metric)]
+        for table in (*others, ledger(opened.rows(name))):
+            if table.rows:
+                click.echo(render(table, form), nl=False)
     print_problems(opened)
 
 
@@ -203,8 +229,6 @@ def print_problems(store: TrialStore) -> None:
 
 def _example_query(store: str, study: Study) -> str:
     """A question that suits the study: its first choice compared, else its best networks."""
-    import shlex
-
     choice = next((p.name for p in study.space.parameters if isinstance(p, Choice)), None)
     best = "min" if study.objective.direction is Direction.MINIMIZE else "max"
     order = "asc" if best == "min" else "desc"
@@ -217,15 +241,25 @@ def _example_query(store: str, study: Study) -> str:
             f"select param_{choice}, count(*) as trials, {best}(objective) as best from trials"
             f" where study = '{study.name}' group by all order by best {order}"
         )
-    option = "" if store == "trials" else f" --store {shlex.quote(store)}"
-    return f'{python_command()} -m tune_jobs query "{sql}"{option}'
+    return f'{python_command()} -m tune_jobs query "{sql}"{_store_option(store)}'
+
+
+def _store_option(store: str) -> str:
+    import shlex
+
+    return "" if store == "trials" else f" --store {shlex.quote(store)}"
+
+
+def _searches_networks(study: Study) -> bool:
+    """Whether its trials train different networks, all of families that need no code of a user's."""
+    searched = any(p.role is Role.SEARCHED and shapes_network(p.name) for p in study.space.parameters)
+    return searched and not custom_models()
 
 
 def python_command() -> str:
     """How to type the Python that runs here: ``python`` where that is it, else its path."""
     import shlex
     import shutil
-    import sys
 
     if shutil.which("python") == sys.executable:
         return "python"
@@ -263,11 +297,16 @@ def _parse_latency(text: str) -> LatencyMode:
     return LatencyMode(**({"mode": mode} if mode else {}), **size)  # type: ignore[arg-type]  # a mode and a size
 
 
-def _parse_assignment(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise InvalidValueError(f"--fix takes NAME=VALUE, got {text!r}")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
+def _parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InvalidValueError(f"--fix takes NAME=VALUE, got {text!r}")
+        if name in values:
+            raise InvalidValueError(f"--fix {name} is given twice, got {text!r} too; choose one")
+        try:
+            values[name] = json.loads(value)
+        except json.JSONDecodeError:
+            values[name] = value
+    return values

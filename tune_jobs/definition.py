@@ -32,6 +32,10 @@ KINDS: Mapping[str, Callable[..., Parameter]] = {
     "choice": Choice,
     "constant": Constant,
 }
+NEEDS_CODE = (
+    "needs what its own code registers: {error}. Name the study by its code, as it was run:"
+    " FILE.py:FUNCTION or MODULE:FUNCTION"
+)
 SHIPPED_FITS: Mapping[str, Fit] = {
     f"{fit.__module__}:{fit.__qualname__}": fit for fit in (fit_recipe, fit_and_test)
 }
@@ -54,10 +58,7 @@ def study_from_definition(name: str, definition: Mapping[str, Any]) -> Study:
     try:
         recipe = Recipe(**definition["recipe"])
     except InvalidValueError as error:
-        raise InvalidValueError(
-            f"study {name!r} needs what its own code registers: {error}. Name it by its code, as it was run:"
-            " FILE.py:FUNCTION or MODULE:FUNCTION"
-        ) from error
+        raise InvalidValueError(f"study {name!r} {NEEDS_CODE.format(error=error)}") from error
     return Study(
         name=name,
         space=Space(*(_parameter(data) for data in definition["space"])),

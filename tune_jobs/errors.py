@@ -9,13 +9,16 @@
     │   └── QueryError                    SQL that is wrong, or that may not run here
     └── TuneJobsError                     failure: exit code 1
         ├── StoreError                    the store cannot be read or written
+        │   ├── StoreMissingError         there is no store at that place: usage, exit code 2
         │   ├── StoreLockedError          another living writer holds the study
         │   └── StoreCorruptError         a file of the store is damaged; names it
     │       └── SegmentGoneError      it was there and is gone: a compaction or deletion; reading again helps
         ├── JobError                      a cluster's Jobs API did not answer, or refused
         └── RunFailedError                the search could not go on
 
-The command line shows the message without a traceback and exits with `exit_code(error)`.
+The command line shows the message without a traceback and exits with `exit_code(error)`: 2 where what was
+asked for is wrong, so that the same command fails again until it is written otherwise (an unknown option,
+value, study, job or store); 1 where it was right and could not be done.
 """
 
 from __future__ import annotations
@@ -40,7 +43,11 @@ class QueryError(InvalidValueError):
 
 
 class StoreError(TuneJobsError):
-    """The store cannot be read or written (missing, a file, read-only, full)."""
+    """The store cannot be read or written (a file, read-only, full)."""
+
+
+class StoreMissingError(StoreError):
+    """No store is at the place that was named, as no study may be of the name that was given."""
 
 
 class StoreLockedError(StoreError):
@@ -65,4 +72,4 @@ class RunFailedError(TuneJobsError):
 
 def exit_code(error: EmlError) -> int:
     """What the process returns for an error: 2 for wrong usage, 1 for everything else."""
-    return EXIT_USAGE if isinstance(error, InvalidValueError) else EXIT_FAILED
+    return EXIT_USAGE if isinstance(error, InvalidValueError | StoreMissingError) else EXIT_FAILED

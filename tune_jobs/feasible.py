@@ -153,17 +153,33 @@ def with_spread_share(study: Study) -> Study:
 
 def refusal(study: Study, cost: NetworkCost) -> str | None:
     """Why the study's limits refuse a network, or None if they admit it."""
-    return "; ".join(_broken_limits(study.limits, cost)) or None
+    return "; ".join(broken.reason for broken in broken_limits(study.limits, cost)) or None
 
 
-def _broken_limits(limits: Limits, cost: NetworkCost) -> list[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenLimit:
+    """A limit that a network breaks: its name in `Limits`, why in words, and by which share of it."""
+
+    limit: str
+    reason: str
+    excess: float
+
+
+def broken_limits(limits: Limits, cost: NetworkCost) -> list[BrokenLimit]:
+    """The limits that a network breaks, from its plan alone (latency is measured later)."""
     broken = []
-    if limits.max_macs is not None and cost.macs > limits.max_macs:
-        broken.append(f"{cost.macs:,} MACs are above the limit of {limits.max_macs:,}")
-    if limits.min_macs is not None and cost.macs < limits.min_macs:
-        broken.append(f"{cost.macs:,} MACs are below the least of {limits.min_macs:,}")
-    if limits.max_parameters is not None and cost.parameters > limits.max_parameters:
-        broken.append(f"{cost.parameters:,} parameters are above the limit of {limits.max_parameters:,}")
+    for name, got, what in (
+        ("max_macs", cost.macs, "MACs"),
+        ("max_parameters", cost.parameters, "parameters"),
+    ):
+        most = getattr(limits, name)
+        if most is not None and got > most:
+            reason = f"{got:,} {what} are above the limit of {most:,}"
+            broken.append(BrokenLimit(limit=name, reason=reason, excess=got / most - 1))
+    least = limits.min_macs
+    if least is not None and cost.macs < least:
+        reason = f"{cost.macs:,} MACs are below the least of {least:,}"
+        broken.append(BrokenLimit(limit="min_macs", reason=reason, excess=1 - cost.macs / least))
     return broken
 
 

@@ -8,11 +8,13 @@ from typing import Any
 import click
 
 from eml_models.errors import InvalidValueError, UnknownNameError
+from eml_models.wording import count_of
 from tune_jobs.commands import build_settings, print_ending, print_problems, renamed
 from tune_jobs.definition import SHIPPED_FITS, study_from_definition
 from tune_jobs.finalists import BASELINE, FinalOptions, final_study
 from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.report import factors, finalists
+from tune_jobs.report.for_people import PARAMS, for_people
 from tune_jobs.report.front import front, objectives_of, worth
 from tune_jobs.report.leaderboard import leaderboard
 from tune_jobs.report.tables import Table, render
@@ -59,7 +61,7 @@ def resolve_finalists(target: str, options: Mapping[str, Any]) -> tuple[Study, R
     ended = {row.number for row in rows if isinstance(row, TrialRow)}
     unfinished = {row.number for row in rows if isinstance(row, StartRow)} - ended
     if unfinished:
-        notes.append(f"{len(unfinished)} trials of {name!r} have not ended and are left out")
+        notes.append(f"{count_of(len(unfinished), 'trial')} of {name!r} not ended yet: left out")
     for note in notes:
         click.echo(f"note: {note}", err=True)
     if options["name"] is not None:
@@ -73,7 +75,7 @@ def print_finalists(outcome: Any, form: str, *, again: str) -> None:
     """The report of a study of finalists; around it, on stderr, what happened and what to type next."""
     study, progress = outcome.study, outcome.progress
     if outcome.already_complete:
-        click.echo(f"study {study.name!r} is complete: all {progress.trained} trials.", err=True)
+        click.echo(f"study {study.name!r} is complete: {count_of(progress.trained, 'trial')}.", err=True)
     if progress.trained:
         print_report(outcome.store, study.name, form)
     print_ending(outcome, again=again)
@@ -95,19 +97,26 @@ def print_report(store: str, name: str, form: str, *, top: int | None = None, by
         whole = finalists.for_people(first) if form == "table" else first
         tables = [whole, finalists.recipes_table(definition)]
     else:
-        tables = _search_tables(trials, definition, top=top, by=by)
+        starts = opened.starts(name)
+        tables = _search_tables(trials, starts, definition, top=top, by=by)
         objectives = objectives_of(definition)
         if len(objectives) > 1 and by is None:
             reports = opened.reports(name)
-            whole_front = front(trials, objectives)
+            whole_front = front(trials, starts, objectives)
             tables = [whole_front, worth(trials, reports, objectives, definition["limits"]), *tables]
-    for table in tables if form == "table" else tables[:1]:
-        click.echo(render(table, form), nl=False)
+    if form != "table":
+        click.echo(render(tables[0], form), nl=False)
+    else:
+        for index, table in enumerate(tables):
+            if table.rows or not index:
+                of_trials = PARAMS in table.columns
+                shown = for_people(table, trials) if of_trials else factors.for_people(table)
+                click.echo(render(shown, form), nl=False)
     print_problems(opened)
 
 
 def _search_tables(
-    trials: Any, definition: Mapping[str, Any], *, top: int | None, by: str | None
+    trials: Any, starts: Any, definition: Mapping[str, Any], *, top: int | None, by: str | None
 ) -> list[Table]:
     design, outcomes = factors.design_of(definition), factors.read_outcomes(trials)
     if by is not None:
@@ -121,7 +130,7 @@ def _search_tables(
     if design.is_grid:
         first = factors.cells_table(outcomes, design, top)
     else:
-        first = leaderboard(trials, metric=design.metric, top=top or 10)
+        first = leaderboard(trials, starts, metric=design.metric, top=top or 10)
     return [first, *tables]
 
 

@@ -17,8 +17,10 @@ from typing import Any
 
 from eml_models import seeds
 from eml_models.errors import InvalidValueError, raise_if_any
+from eml_models.latency.networks import SEPARATOR, parse_options
 from eml_models.recipe import Recipe
 from eml_models.registry import get_model
+from eml_models.wording import count_of
 from tune_jobs.candidate import CANDIDATE, SAME_FOR_ALL, Candidate
 from tune_jobs.feasible import count_cost
 from tune_jobs.search.pareto import non_dominated
@@ -45,8 +47,6 @@ BASELINE_RECIPE: Mapping[str, Any] = {
     "warmup_fraction": 0.0,
 }
 """How a baseline is trained unless its options say otherwise. The rest is as in the search's own recipe."""
-
-SEPARATOR = ":"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,9 @@ def final_study(searched: Study, rows: Sequence[Row], options: FinalOptions) -> 
         )
     epochs = options.epochs or LONGER * searched.recipe.epochs
     base = searched.recipe.with_changes(train_on="train_and_validation", epochs=epochs)
-    notes = [f"finalists train for {epochs} epochs, the search's trials for {searched.recipe.epochs}"]
+    notes = [
+        f"finalists train for {count_of(epochs, 'epoch')}, the search's trials for {searched.recipe.epochs}"
+    ]
     if options.front:
         chosen = [tried[index] for index in front(tried, objectives_of(searched))]
     else:
@@ -192,24 +194,17 @@ def parse_baseline(text: str, base: Recipe) -> Candidate:
     """The candidate that ``FAMILY:OPTION=VALUE,...`` names, trained by `BASELINE_RECIPE`.
 
     Raises:
-        InvalidValueError: an unknown family, option or field, or a value that breaks a rule.
+        InvalidValueError: an unknown family, option or field, one given twice, or a value that breaks a rule.
     """
-    family, _, listed = text.partition(SEPARATOR)
+    text = "".join(text.split())  # pasted from a table that has wrapped it
+    family, _, words = text.partition(SEPARATOR)
     known = {option.name for option in get_model(family).options}
-    changes: dict[str, Any] = {"model": family, "model_options": {}, **BASELINE_RECIPE}
-    problems = []
-    for part in filter(None, listed.split(",")):
-        name, equals, value = part.partition("=")
-        if not equals or not name:
-            problems.append(f"wants FAMILY:OPTION=VALUE,..., got {part!r}")
-        elif name in SAME_FOR_ALL:
-            problems.append(f"{name} is the same for all candidates")
-        elif name in known:
-            changes["model_options"][name] = _parse_value(value)
-        else:
-            changes[name] = _parse_value(value)
-    raise_if_any(f"baseline {text!r}", problems)
-    recipe = base.with_changes(**changes)
+    given, problems = parse_options(words)
+    problems += [f"{name} is the same for all candidates" for name in given if name in SAME_FOR_ALL]
+    raise_if_any(f"baseline {text!r} (FAMILY:OPTION=VALUE,...)", problems)
+    fields = {name: value for name, value in given.items() if name not in known}
+    options = {name: value for name, value in given.items() if name in known}
+    recipe = base.with_changes(**{"model": family, "model_options": options, **BASELINE_RECIPE, **fields})
     count_cost(recipe)  # the images may be too small for it
     return Candidate(name=text, changes=_changes(base, recipe), baseline=True)
 
@@ -225,10 +220,3 @@ def _values(row: TrialRow) -> dict[str, float]:
     costs = {name: getattr(row, name) for name in ("macs", "parameters", "latency_ms")}
     known = {name: float(value) for name, value in costs.items() if value is not None}
     return {**known, **json.loads(row.objectives)}
-
-
-def _parse_value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text

@@ -20,7 +20,8 @@ from eml_models.errors import InvalidValueError
 from eml_models.latency.campaign import Campaign, CampaignResult, Timed, run_campaign
 from eml_models.latency.modes import Mode, default_modes, iter_all_modes, parse_mode
 from eml_models.latency.networks import NetworkSpec, parse_network
-from eml_models.registry import SHIPPED
+from eml_models.wording import count_of
+from tune_jobs.latency_worker import program_with
 from tune_jobs.provenance import git_state
 from tune_jobs.replay import stored_recipe
 from tune_jobs.report import latency_tables
@@ -29,10 +30,13 @@ from tune_jobs.store.latencies import append_latencies, prepare_table
 from tune_jobs.store.latency_rows import LatencyRow
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.trial import as_json_text
-from tune_jobs.user_code import stored_name
+from tune_jobs.user_code import UserCode, load_study, stored_name
 
 DEFAULT_BATCH_SIZES = {"cpu": (1, 32), "cuda": (1, 128)}
 DEFAULT, ALL = "default", "all"
+
+CODE = ":"
+"""What a study that is named by its code has in its words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,7 @@ def measure_and_print(
         InvalidValueError: an unknown network, mode or device, or a batch size that is none.
         StoreError: the store cannot be written; what was measured has been printed.
     """
+    codes = load_codes(models)
     asked = [resolve_network(text, store) for text in models]
     device = _resolve_device(device, address)
     kind = device.partition(":")[0]
@@ -71,12 +76,23 @@ def measure_and_print(
         device=device,
         explain=modes in (DEFAULT, ALL),
         threads=threads,
+        program=program_with(codes),
     )
     prepare_table(store)
-    result = _measure(campaign, address)
+    result = _measure(campaign, address, codes)
     _print(result, form)
     written = append_latencies(store, list(rows_of(result, asked)))
-    click.echo(f"\nstored {len(result.timed)} rows: {written}", err=True)
+    click.echo(f"\nstored {count_of(len(result.timed), 'row')}: {written}", err=True)
+
+
+def load_codes(models: Sequence[str]) -> list[UserCode]:
+    """The code behind those words that name a trial by it: ``FILE.py:FUNCTION/NUMBER``, as it was run.
+
+    Loaded before any word is read, so that the families that it registers can be named in the others.
+    """
+    studies = dict.fromkeys(study for text in models if (study := _study_of(text)) and CODE in study)
+    found = (load_study(study)[1] for study in studies)
+    return [code for code in found if code is not None]
 
 
 def resolve_network(text: str, store: str) -> Asked:
@@ -84,29 +100,31 @@ def resolve_network(text: str, store: str) -> Asked:
 
     Raises:
         InvalidValueError: it names none; or the trial's network is of a family that a user's code registers,
-            which the measuring processes do not load.
+            and no word names that code.
     """
-    study, slash, number = text.rpartition("/")
-    if not slash or "=" in text:
+    target = _study_of(text)
+    if target is None:
         return Asked(network=parse_network(text))
+    number = text.rpartition("/")[2]
     if not number.isdecimal():
         raise InvalidValueError(f"a trial is STUDY/NUMBER, got {text!r}")
-    study = stored_name(study)
+    study = stored_name(target)
     recipe = stored_recipe(TrialStore(store).rows(study), int(number))
-    if recipe.model not in SHIPPED:
-        raise InvalidValueError(
-            f"{text}: its family {recipe.model!r} is registered by the study's own code, which the processes"
-            " that measure do not load; call eml_models.latency.measure_latency with the built model"
-        )
     data = get_dataset_spec(recipe.dataset)
     network = NetworkSpec(
-        name=text,
+        name=f"{study}/{number}",
         model=recipe.model,
         options=recipe.model_options,
         input_shape=data.input_shape,
         num_classes=data.num_classes,
     )
     return Asked(network=network, study=study, number=int(number))
+
+
+def _study_of(text: str) -> str | None:
+    """What stands before the number of a trial; None for words that name a network."""
+    study, slash, _ = text.rpartition("/")
+    return study if slash and "=" not in text else None
 
 
 def rows_of(result: CampaignResult, asked: Sequence[Asked]) -> list[LatencyRow]:
@@ -198,7 +216,7 @@ def _parse_batch_sizes(text: str | None, kind: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(map(int, words)))
 
 
-def _measure(campaign: Campaign, address: str | None) -> CampaignResult:
+def _measure(campaign: Campaign, address: str | None, codes: Sequence[UserCode]) -> CampaignResult:
     def show(text: str) -> None:
         click.echo(text, err=True)
 
@@ -207,7 +225,7 @@ def _measure(campaign: Campaign, address: str | None) -> CampaignResult:
     from tune_jobs.on_ray.latency import run_campaign_on
 
     show(f"measuring on {address}: one task, with a whole device to itself")
-    return run_campaign_on(address, campaign)
+    return run_campaign_on(address, campaign, codes)
 
 
 def _print(result: CampaignResult, form: str) -> None:

@@ -1,7 +1,8 @@
 """What a space can reach: limits that no network of it is within are refused before anything is started.
 
-Looks at the smallest and the largest network of a study, by their plans. Called by the command line and by
-`run_study`; the gate itself, which looks at each proposal, is `tune_jobs.feasible`.
+Looks at the smallest and the largest network of a study, by their plans, and for ``--dry-run`` at what small
+images change in them. Called by the command line and by `run_study`; the gate itself, which looks at each
+proposal, is `tune_jobs.feasible`.
 """
 
 from __future__ import annotations
@@ -9,19 +10,34 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
+from eml_models.datasets import get_dataset_spec
 from eml_models.errors import InvalidValueError, raise_if_any
-from tune_jobs.feasible import NEEDS_LIMIT, NetworkCost, count_cost, width_bounds, with_width
+from eml_models.registry import build_plan
+from tune_jobs.candidate import CANDIDATE
+from tune_jobs.feasible import (
+    NEEDS_LIMIT,
+    NetworkCost,
+    count_cost,
+    resolve_recipe,
+    width_bounds,
+    with_width,
+)
 from tune_jobs.space import Choice, Constant, Parameter, Params, Space, Value
 from tune_jobs.study import MACS_SHARE, RECIPE_FIELDS, Limits, Study
+from tune_jobs.together import check_together
 
 MAX_CORNERS = 64
 """Combinations of choices that are looked at; a space with more is judged proposal by proposal alone."""
+
+MODEL = "model"
 
 Measure = Callable[[NetworkCost], int]
 
 
 def check_reachable(study: Study) -> list[str]:
-    """Notes about limits that bind nothing. Also makes a recipe with each value of each choice.
+    """Notes about limits that bind nothing, or that together hardly leave a network.
+
+    Also makes a recipe with each value of each choice.
 
     What it says of limits is exact where MACs and parameters rise, or fall, with each number of the space on
     its own, as they do with widths, expansions and depths.
@@ -36,6 +52,11 @@ def check_reachable(study: Study) -> list[str]:
     _check_choices(study)
     if limits == Limits():
         return []
+    return [*_check_each(study, limits), *check_together(study)]
+
+
+def _check_each(study: Study, limits: Limits) -> list[str]:
+    """What each limit means on its own."""
     corners = list(islice(_iter_corners(study.space.parameters, {}), MAX_CORNERS + 1))
     if len(corners) > MAX_CORNERS:
         return []
@@ -55,6 +76,27 @@ def check_reachable(study: Study) -> list[str]:
     if limits.max_macs is not None and most <= limits.max_macs:
         notes.append(f"max_macs {limits.max_macs:,} binds nothing: the largest network has {most:,} MACs")
     return notes
+
+
+def list_adapted(study: Study) -> dict[str, list[str]]:
+    """What a plan changed because the images are small, by family, or by candidate where a study has these.
+
+    Strides and poolings are adapted to the size of the maps, which no width or depth changes: one network of
+    each family is looked at. Families that nothing was changed for are left out.
+    """
+    name = CANDIDATE if study.candidates else MODEL
+    values = study.space[name].grid() if name in study.space.names else None
+    adapted = {}
+    for value in values or (None,):
+        space = study.space if value is None else study.space.fixed({name: value})
+        recipe = resolve_recipe(study, next(_iter_corners(space.parameters, {})), 0)
+        data = get_dataset_spec(recipe.dataset)
+        plan = build_plan(
+            recipe.model, input_shape=data.input_shape, num_classes=data.num_classes, **recipe.model_options
+        )
+        if plan.adapted:
+            adapted[recipe.model if value is None else str(value)] = list(plan.adapted)
+    return adapted
 
 
 def _check_choices(study: Study) -> None:
@@ -103,7 +145,7 @@ def _iter_corners(parameters: Sequence[Parameter], chosen: Params) -> Iterator[P
     if isinstance(head, Constant):
         values = (head.value,)
     elif isinstance(head, Choice):
-        shapes = head.name == "model" or head.name not in RECIPE_FIELDS or _depends(rest, head.name)
+        shapes = head.name == MODEL or head.name not in RECIPE_FIELDS or _depends(rest, head.name)
         alone = _is_numeric(head) and not _depends(rest, head.name)
         values = head.values if shapes and not alone else head.values[:1]
     else:

@@ -12,7 +12,7 @@ from typing import Any
 
 from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe
-from tune_jobs.definition import SHIPPED_FITS
+from tune_jobs.definition import NEEDS_CODE, SHIPPED_FITS
 from tune_jobs.trial import ReportRow, Row, StartRow, TrialRow
 
 COMPARED = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
@@ -68,13 +68,17 @@ def stored_recipe(rows: Sequence[Row], number: int) -> Recipe:
     """The recipe that the first attempt of a trial was started with.
 
     Raises:
-        InvalidValueError: no such trial was trained.
+        InvalidValueError: no such trial was trained, or its recipe names a network or data set that is not
+            registered in this process.
     """
     starts = {row.number: row for row in reversed(rows) if isinstance(row, StartRow)}
     if number not in starts:
         known = f"0 to {max(starts)}" if starts else "none"
         raise InvalidValueError(f"trial {number} was never trained; the trained ones are {known}")
-    return Recipe.from_json(starts[number].recipe)
+    try:
+        return Recipe.from_json(starts[number].recipe)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"trial {number} {NEEDS_CODE.format(error=error)}") from error
 
 
 def iter_replay(trial: StoredTrial, *, device: str, data_dir: str | None) -> Iterator[ReplayedEpoch]:

@@ -273,7 +273,10 @@ def ending(live: LiveAttempt, verdict: Verdict | None) -> tuple[State | None, st
     if verdict is not None and verdict.decision is Decision.STOP:
         return State.STOPPED, verdict.reason
     if live.last_epoch >= live.attempt.recipe.epochs:
-        return State.COMPLETED, f"ran all {live.last_epoch} epochs"
+        return (
+            State.COMPLETED,
+            "ran its only epoch" if live.last_epoch == 1 else f"ran all {live.last_epoch} epochs",
+        )
     return None, ""
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
+from eml_models.wording import count_of
 from tune_jobs.attempt import (
     TRIED_AGAIN,
     Attempt,
@@ -24,6 +25,7 @@ from tune_jobs.attempt import (
 )
 from tune_jobs.errors import RunFailedError
 from tune_jobs.feasible import count_cost, refusal, resolve_recipe
+from tune_jobs.refusals import Refusals
 from tune_jobs.rows import RowBuilder, ending, first_line, metrics_problem, number_of
 from tune_jobs.search.asha import Verdict, decide
 from tune_jobs.search.given import Point, points_as_json, told_as_json
@@ -35,7 +37,6 @@ from tune_jobs.trial import Decision, EventKind, ReportRow, Row, State, as_json_
 
 MAX_REFUSED_IN_A_ROW = 1000
 """Proposals beyond a limit, one after the other, after which the search gives up."""
-
 
 MAX_TOO_SLOW_IN_A_ROW = 50
 """Networks above the limit on latency, each of which took a worker's second to measure."""
@@ -84,7 +85,6 @@ class Session:
         self._build = RowBuilder(study, provenance or Provenance(), clock)
         self._sampler = QueueFirst(study)
         self._live: dict[int, LiveAttempt] = {}
-        self._exhausted = False
         self._working_since: datetime | None = None
         self._failed_in_a_row = self._too_slow_in_a_row = 0
         self._begin()
@@ -127,6 +127,11 @@ class Session:
         return not self._live and not self._waiting and not self._wants_proposal()
 
     @property
+    def end_reason(self) -> str | None:
+        """Why there is nothing left to propose, whatever number of trials is asked for; None if there is."""
+        return self._sampler.end_reason_after(self.history)
+
+    @property
     def limit_reached(self) -> bool:
         """Whether the trials have held their resources for as long as they may; the study can go on later."""
         limit = self.settings.max_device_s
@@ -163,15 +168,14 @@ class Session:
 
     def _wants_proposal(self) -> bool:
         taken = self.history.num_trained + len(self._live) + len(self._waiting)
-        return not self._exhausted and taken < self.study.trials
+        return taken < self.study.trials and self.end_reason is None
 
     def _propose(self) -> Attempt | None:
-        reason: str | None = ""
+        refusals = Refusals(self.study.limits)
         for _ in range(MAX_REFUSED_IN_A_ROW):
             number, known = self.history.next_number, self.history.seq
             params = self._sampler.propose(self.history, number)
             if params is None:
-                self._exhausted = True
                 return None
             recipe, text = resolve_recipe(self.study, params, number), as_json_text(params)
             cost = count_cost(recipe)
@@ -182,14 +186,14 @@ class Session:
                 return self._hand_out(
                     LiveAttempt(attempt=attempt, cost=cost, handed_out_at=self._clock()), text, known
                 )
+            refusals.add(cost)
             self._record(
                 self._build.refused(
                     number, text, seed=recipe.seed, cost=cost, reason=reason, history_seq=known
                 )
             )
         raise RunFailedError(
-            f"{MAX_REFUSED_IN_A_ROW} proposals in a row were refused, the last because {reason};"
-            " widen the limits or the space"
+            f"{refusals.num_refused:,} proposals in a row were refused: {refusals.describe()}"
         )
 
     def _restart(self, record: TrialRecord) -> Attempt:
@@ -329,9 +333,9 @@ class Session:
         self._failed_in_a_row += 1
         if self._failed_in_a_row >= self.settings.max_failed_in_a_row:
             raise RunFailedError(
-                f"{self._failed_in_a_row} trials in a row failed, the last with: {first_line(error)}. Look at"
-                " column error of the view trials, mend the cause and run the same command again, or allow"
-                " more failures with --max-failed-in-a-row"
+                f"{count_of(self._failed_in_a_row, 'trial')} in a row failed, the last with:"
+                f" {first_line(error)}. Look at column error of the view trials, mend the cause and run the"
+                " same command again, or allow more failures with --max-failed-in-a-row"
             )
 
     def close(self, how: str) -> None:

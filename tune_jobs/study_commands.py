@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from eml_models.errors import InvalidValueError, UnknownNameError
+from eml_models.wording import count_of
 from tune_jobs.audit import audit
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.definition import study_from_definition
@@ -27,8 +28,8 @@ def print_audit(store: str, name: str) -> bool:
     study = study_from_definition(name, opened.definition(name))
     result = audit(study, opened.rows(name))
     click.echo(
-        f"{result.num_proposals} proposals and {result.num_decisions} decisions computed anew:"
-        f" {len(result.differences)} differ"
+        f"{count_of(result.num_proposals, 'proposal')} and {count_of(result.num_decisions, 'decision')}"
+        f" computed anew: {len(result.differences)} differ"
     )
     for difference in result.differences:
         click.echo(f"  {difference}")
@@ -56,7 +57,7 @@ def print_replay(store: str, name: str, number: int, form: str, *, device: str, 
     click.echo(render(Table(columns=columns, rows=tuple(rows)), form), nl=False)
     same = all(epoch.equal for epoch in epochs)
     num_equal = sum(epoch.equal for epoch in epochs)
-    click.echo(f"{num_equal} of {len(epochs)} epochs are equal to the bit", err=True)
+    click.echo(f"{num_equal} of {count_of(len(epochs), 'epoch')} equal to the bit", err=True)
     return same
 
 
@@ -117,10 +118,10 @@ def delete(store: str, name: str, *, yes: bool) -> None:
     known = list(opened.studies()["study"])
     if name not in known:
         raise UnknownNameError("study", name, known)
-    question = f"delete study {name!r} with {len(opened.trials(name))} trials from {opened.path}?"
+    question = f"delete study {name!r} with {count_of(len(opened.trials(name)), 'trial')} from {opened.path}?"
     if not yes:
         click.confirm(question, abort=True, err=True)
     deleted = delete_study(store, name)
     checkpoints = Checkpoints(store=store, study=name)
     checkpoints.remove(checkpoints.numbers())
-    click.echo(f"deleted {name!r}: {deleted.num_files} files", err=True)
+    click.echo(f"deleted {name!r}: {count_of(deleted.num_files, 'file')}", err=True)

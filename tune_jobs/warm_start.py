@@ -8,23 +8,39 @@ from dataclasses import dataclass
 from typing import Any
 
 from eml_models.errors import InvalidValueError
+from eml_models.wording import count_of
 from tune_jobs.search.given import MAX_TOLD, ToldTrial, check_point
 from tune_jobs.space import Constant, Params
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study import Study
-from tune_jobs.trial import ReportRow, Row, State, TrialRow
+from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow
 
 SEPARATOR = "::"
 """Between a store and a study's name; a path may hold single colons."""
 
 
+OUTSIDE = "with params outside this space"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A study to learn from: its name, where it lies, and the trials that say something to the new one."""
+    """A study to learn from: its name, where it lies, and the trials that say something to the new one.
+
+    Attributes:
+        left_out: how many of its trials are not told, by the reason in words.
+    """
 
     origin: str
     trials: tuple[ToldTrial, ...]
-    num_left_out: int
+    left_out: Mapping[str, int]
+
+    def describe(self, rows: Iterable[Row]) -> str:
+        """How many trials a study with these rows is told and how many not, and why, in one line."""
+        if is_told(self.origin, rows):
+            return f"warm start: {self.origin!r} was told in an earlier run of this study, and only once"
+        told = f"{count_of(len(self.trials), 'trial')} of {self.origin!r} told to the sampler"
+        left_out = "; ".join(f"{count:,} left out, {why}" for why, count in self.left_out.items())
+        return f"warm start: {told}{f'; {left_out}' if left_out else ''}"
 
 
 def read_source(study: Study, text: str, *, store: str) -> Source:
@@ -33,7 +49,7 @@ def read_source(study: Study, text: str, *, store: str) -> Source:
     Raises:
         InvalidValueError: the study is this one, searches for another metric, or none of its trials fits.
         UnknownNameError: the store holds no such study.
-        StoreError: there is no store.
+        StoreMissingError: there is no store.
     """
     other, separator, name = text.rpartition(SEPARATOR)
     where = other if separator else store
@@ -48,25 +64,42 @@ def read_source(study: Study, text: str, *, store: str) -> Source:
         )
     told, left_out = choose_told(study, opened.rows(name))
     if not told:
+        why = "; ".join(f"{count:,} {reason}" for reason, count in left_out.items()) or "it has none"
         raise InvalidValueError(
-            f"none of the {left_out} trials of {name!r} has params of this space"
+            f"no trial of {name!r} can be learned from: {why}. Params must be of this space"
             f" ({', '.join(study.space.names)}); choose another study to warm-start from"
         )
-    return Source(origin=text, trials=tuple(told), num_left_out=left_out)
+    return Source(origin=text, trials=tuple(told), left_out=left_out)
 
 
-def choose_told(study: Study, rows: Iterable[Row]) -> tuple[list[ToldTrial], int]:
-    """The trials that fit the study's space, at most `MAX_TOLD`, and how many were left out.
+def is_told(origin: str, rows: Iterable[Row]) -> bool:
+    """Whether a study with these rows has learned from that origin before; it is told once."""
+    return any(
+        isinstance(row, EventRow)
+        and row.kind is EventKind.WARM_STARTED
+        and json.loads(row.detail)["from"] == origin
+        for row in rows
+    )
+
+
+def choose_told(study: Study, rows: Iterable[Row]) -> tuple[list[ToldTrial], dict[str, int]]:
+    """The trials that fit the study's space, at most `MAX_TOLD`, and how many were left out and why.
 
     A trial fits if its params, without those that this space does not have and with its constants, are a
-    point of the space. Failed trials teach nothing, except diverged ones. Beyond the most that are told, the
+    point of the space. Failed trials are not told. Beyond the most that are told, the
     best half and the newest half are taken.
     """
     reports: dict[int, ReportRow] = {}
     ends: list[TrialRow] = []
+    numbers: set[int] = set()
+    num_failed = 0
     for row in rows:
+        if isinstance(row, StartRow | TrialRow):
+            numbers.add(row.number)
         if isinstance(row, TrialRow) and row.state in (State.COMPLETED, State.STOPPED, State.INFEASIBLE):
             ends.append(row)
+        elif isinstance(row, TrialRow):
+            num_failed += 1
         elif isinstance(row, ReportRow):
             last = reports.get(row.number)
             reports[row.number] = row if last is None or row.epoch > last.epoch else last
@@ -76,7 +109,13 @@ def choose_told(study: Study, rows: Iterable[Row]) -> tuple[list[ToldTrial], int
         if (params := _fitting(study, end)) is not None
     ]
     chosen = _most_telling(study, told)
-    return chosen, len(ends) - len(chosen)
+    left_out = {
+        OUTSIDE: len(ends) - len(told),
+        f"beyond the {MAX_TOLD} that say most": len(told) - len(chosen),
+        "failed or cancelled": num_failed,
+        "not ended": len(numbers) - len(ends) - num_failed,
+    }
+    return chosen, {why: count for why, count in left_out.items() if count}
 
 
 def _fitting(study: Study, end: TrialRow) -> Params | None:

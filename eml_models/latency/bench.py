@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,8 +23,25 @@ from eml_models.latency.conditions import ALLOCATOR_VARIABLES, KEEPING_MEMORY, C
 from eml_models.latency.measure import Measurement, summarise
 from eml_models.latency.modes import Precision
 from eml_models.latency.roofline import Ceilings
+from eml_models.wording import count_of
 
 Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerProgram:
+    """What a measuring process runs: a module that serves as `eml_models.latency.worker` does.
+
+    Attributes:
+        first_line: what it is told before any request; empty for nothing.
+    """
+
+    module: str = "eml_models.latency.worker"
+    first_line: str = ""
+
+
+PROGRAM = WorkerProgram()
+"""Knows the shipped families."""
 
 
 class Bench:
@@ -33,10 +51,19 @@ class Bench:
         device: ``cpu``, ``cuda`` or ``cuda:1``.
         threads: of a worker on a CPU.
         on_progress: told what is being done, in words.
+        program: what the workers run.
     """
 
-    def __init__(self, device: str, *, threads: int = 1, on_progress: Progress = lambda text: None) -> None:
+    def __init__(
+        self,
+        device: str,
+        *,
+        threads: int = 1,
+        on_progress: Progress = lambda text: None,
+        program: WorkerProgram = PROGRAM,
+    ) -> None:
         self._device, self._threads, self._on_progress = device, threads, on_progress
+        self._program = program
         self._workers: dict[Allocator, _Worker] = {}
         self._opened: dict[str, Case] = {}
         self._answers: dict[str, Mapping[str, Any]] = {}
@@ -70,7 +97,7 @@ class Bench:
         """Time open cases in rounds; what was timed before stays."""
         cases = list(cases)
         for number in range(1, rounds + 1):
-            self._on_progress(f"round {number} of {rounds}: {len(cases)} timings")
+            self._on_progress(f"round {number} of {rounds}: {count_of(len(cases), 'timing')}")
             for case in cases:
                 request = {"do": "time", "key": case.key, "seconds": seconds}
                 self._times.setdefault(case.key, []).extend(self._worker(case).ask(request)["times"])
@@ -119,7 +146,7 @@ class Bench:
     def _worker_of(self, allocator: Allocator) -> _Worker:
         if allocator not in self._workers:
             self._workers[allocator] = self._stack.enter_context(
-                _Worker(self._device, self._threads, allocator)
+                _Worker(self._device, self._threads, allocator, self._program)
             )
         return self._workers[allocator]
 
@@ -127,15 +154,18 @@ class Bench:
 class _Worker:
     """One worker process; ends with its context."""
 
-    def __init__(self, device: str, threads: int, allocator: Allocator) -> None:
+    def __init__(self, device: str, threads: int, allocator: Allocator, program: WorkerProgram) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "eml_models.latency.worker", device, str(threads)],
+            [sys.executable, "-m", program.module, device, str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
             env=_environment(threads, allocator),
         )
+        if program.first_line:
+            assert self._process.stdin is not None
+            self._process.stdin.write(program.first_line + "\n")  # sent with the first request
 
     def __enter__(self) -> Self:
         return self

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 
 from eml_models.errors import raise_if_any
-from eml_models.latency.bench import Bench, Progress
+from eml_models.latency.bench import PROGRAM, Bench, Progress, WorkerProgram
 from eml_models.latency.cases import Allocator, Case, Source, Variant
 from eml_models.latency.conditions import require_device
 from eml_models.latency.measure import Measurement
@@ -53,6 +53,7 @@ class Campaign:
         explain: whether the waterfalls and verdicts are wanted, at the largest batch size.
         rounds, seconds: every case is timed so often for so long, at least.
         threads: of a CPU.
+        program: what the measuring processes run; another one where a family is not a shipped one.
     """
 
     networks: tuple[NetworkSpec, ...]
@@ -63,6 +64,7 @@ class Campaign:
     rounds: int = 4
     seconds: float = 0.25
     threads: int = 1
+    program: WorkerProgram = PROGRAM
 
     def __post_init__(self) -> None:
         problems = [f"a batch size must be at least 1, got {n}" for n in self.batch_sizes if n < 1]
@@ -133,7 +135,9 @@ def run_campaign(campaign: Campaign, *, on_progress: Progress = lambda text: Non
     """
     require_device(campaign.device)
     counts = {network.name: _count(network, 1) for network in campaign.networks}
-    with Bench(campaign.device, threads=campaign.threads, on_progress=on_progress) as bench:
+    with Bench(
+        campaign.device, threads=campaign.threads, on_progress=on_progress, program=campaign.program
+    ) as bench:
         table, others = list(_table_cases(campaign)), []
         chains: dict[str, tuple[Stage, ...]] = {}
         if campaign.explain:

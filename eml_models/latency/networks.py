@@ -1,21 +1,25 @@
 """Which network is measured: a family with options on images of one shape, as words name it.
 
-``mobilenet:width_mult=0.5``, ``resnet18`` or a name of `NAMED`. Values only; no torch until one is built.
+``mobilenet:width_mult=0.5``, ``resnet18`` or a name of `NAMED`; and the way back, from a network to words
+that name it. Values only; no torch until one is built.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from eml_models.errors import InvalidValueError, UnknownNameError
+from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
 from eml_models.plan import Plan
 from eml_models.registry import build_plan, get_model, known_models
 
 CIFAR_SHAPE = (3, 32, 32)
 CIFAR_CLASSES = 10
+
+SEPARATOR = ":"
+"""Between a family and its options."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,23 +58,104 @@ NAMED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 """Networks with names, at 32 px and 10 classes: 555.4, 35.0, 133.3 and 29.0 M MACs."""
 
 
+EXACT = 17
+"""Significant digits that tell any two floats apart."""
+
+LEAST_DIGITS = 3
+
+
 def parse_network(text: str) -> NetworkSpec:
     """The network that words name, on CIFAR's images: a name of `NAMED` or ``FAMILY:OPTION=VALUE,...``.
 
-    Values are JSON (``widths=[1,1,2,1,1,1,1]``) or plain words.
+    Values are JSON (``widths=[1,1,2,1,1,1,1]``) or plain words. Line breaks and spaces, as pasting what a
+    table has wrapped brings them, are no part of the name.
 
     Raises:
-        InvalidValueError: an unknown family, an option without a value, or one that the family refuses.
+        InvalidValueError: an unknown family, an option without a value or with two, or one that the family
+            refuses.
     """
+    text = "".join(text.split())
     if text in NAMED:
         model, options = NAMED[text]
         return NetworkSpec(name=text, model=model, options=options)
-    model, _, words = text.partition(":")
+    model, _, words = text.partition(SEPARATOR)
     if model not in known_models():
         raise UnknownNameError("network", model, (*NAMED, *known_models()))
-    options = dict(_parse_option(text, word) for word in _split(words))
+    options, problems = parse_options(words)
+    raise_if_any(f"network {text!r}", problems)
     get_model(model).resolve(options)
     return NetworkSpec(name=text, model=model, options=options)
+
+
+def parse_options(words: str) -> tuple[dict[str, Any], list[str]]:
+    """The options that ``NAME=VALUE,...`` gives, and what is wrong with these words."""
+    options: dict[str, Any] = {}
+    problems = []
+    for word in _split(words):
+        name, equals, value = word.partition("=")
+        if not equals or not name or not value:
+            problems.append(f"an option is NAME=VALUE, got {word!r}")
+        elif name in options:
+            problems.append(f"{name} is given twice, got {word!r} too; choose one")
+        else:
+            options[name] = _parse_value(value)
+    return options, problems
+
+
+def name_network(network: NetworkSpec) -> str:
+    """Words that `parse_network` reads back as this network, as short as they can be.
+
+    Numbers are rounded to the fewest digits with which the family draws the very same layers on images of
+    this shape. They stay exact where that cannot be known: in a family that this process does not know, or
+    one that builds its module by itself.
+    """
+    options = {name: value for name, value in _in_order(network).items() if value is not None}
+    return next(
+        _as_words(network.model, rounded)
+        for rounded in (*_iter_rounded(options), options)
+        if rounded == options or _draws_the_same(network, rounded)
+    )
+
+
+def _in_order(network: NetworkSpec) -> dict[str, Any]:
+    """The options in the order of the family's table, where this process knows it."""
+    known = get_model(network.model).options if network.model in known_models() else ()
+    ordered = [option.name for option in known if option.name in network.options]
+    return {name: network.options[name] for name in (*ordered, *network.options)}
+
+
+def _iter_rounded(options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for digits in range(LEAST_DIGITS, EXACT):
+        yield {name: _rounded(value, digits) for name, value in options.items()}
+
+
+def _rounded(value: Any, digits: int) -> Any:
+    if isinstance(value, tuple | list):
+        return tuple(_rounded(item, digits) for item in value)
+    return float(f"{value:.{digits}g}") if isinstance(value, float) else value
+
+
+def _draws_the_same(network: NetworkSpec, options: Mapping[str, Any]) -> bool:
+    if network.model not in known_models() or get_model(network.model).build is not None:
+        return False
+    try:
+        return replace(network, options=options).plan().nodes == network.plan().nodes
+    except InvalidValueError:  # a rounded number may leave its bounds, and a family change after a study
+        return False
+
+
+def _as_words(model: str, options: Mapping[str, Any]) -> str:
+    words = ",".join(f"{name}={_as_word(value)}" for name, value in options.items())
+    return f"{model}{SEPARATOR}{words}" if words else model
+
+
+def _as_word(value: Any) -> str:
+    """JSON, but whole floats without their point, and plain words without quotes."""
+    if isinstance(value, tuple | list):
+        return "[" + ",".join(map(_as_word, value)) + "]"
+    if isinstance(value, float):
+        return repr(value).removesuffix(".0")
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _split(words: str) -> list[str]:
@@ -85,11 +170,8 @@ def _split(words: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _parse_option(text: str, word: str) -> tuple[str, Any]:
-    name, equals, value = word.partition("=")
-    if not equals or not name or not value:
-        raise InvalidValueError(f"network {text!r}: an option is NAME=VALUE, got {word!r}")
+def _parse_value(text: str) -> Any:
     try:
-        return name, json.loads(value)
+        return json.loads(text)
     except ValueError:
-        return name, value
+        return text

@@ -13,12 +13,12 @@ from eml_models.errors import InvalidValueError
 from eml_models.registry import unregister_model
 from tune_jobs.feasible import count_cost, resolve_recipe
 from tune_jobs.parts import gather_lists
-from tune_jobs.reach import check_reachable
+from tune_jobs.reach import check_reachable, list_adapted
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Random
 from tune_jobs.session import Session
 from tune_jobs.space import Choice, Float, Integer, Params, Space
-from tune_jobs.studies import digits_mobilenet, mobilenet
+from tune_jobs.studies import digits_families, digits_mobilenet, mobilenet
 from tune_jobs.study import Limits, Study
 from tune_jobs.trial import State
 
@@ -133,6 +133,40 @@ def test_smallest_network_is_of_the_cheapest_choice() -> None:
 def test_impossible_limits_are_refused_with_what_can_be_reached(limits: Limits, told: str) -> None:
     with pytest.raises(InvalidValueError, match=told):
         check_reachable(digits_mobilenet().with_changes(limits=limits))
+
+
+def test_what_small_images_change_is_listed_by_family() -> None:
+    adapted = list_adapted(digits_families())
+    assert set(adapted) == {"mobilenet", "resnet18"}
+    plan = build_plan("mobilenet", input_shape=(1, 8, 8), num_classes=10)
+    assert adapted["mobilenet"] == list(plan.adapted)
+    assert "stride 2 became 1, or its map of 2 x 2 px would fall below 2 px" in adapted["mobilenet"][0]
+    assert list_adapted(mobilenet()) == {}
+
+
+def test_limits_that_exclude_each_other_are_refused_where_all_networks_can_be_looked_at() -> None:
+    recipe = digits_mobilenet().recipe.with_changes(model="resnet18", model_options={})
+    space = Space(Integer("width", 2, 20), Float("learning_rate", 0.01, 1.0))
+    costs = [count_cost(recipe.with_changes(model_options={"width": width})) for width in (9, 10)]
+    limits = Limits(min_macs=costs[0].macs + 1, max_parameters=costs[1].parameters - 1)
+    study = Study(name="gap", space=space, recipe=recipe, limits=limits)
+    with pytest.raises(InvalidValueError) as told:
+        check_reachable(study)
+    assert "of its 19 networks were refused 11 by max_parameters" in str(told.value)
+    assert "8 by min_macs" in str(told.value)
+    assert str(told.value).endswith("lower --min-macs, raise --max-parameters, or widen the space")
+    assert check_reachable(study.with_changes(limits=Limits(min_macs=10, max_parameters=10**6))) == []
+
+
+def test_limits_that_leave_next_to_nothing_are_noted_with_the_nearest_miss() -> None:
+    study = digits_mobilenet().with_changes(
+        limits=Limits(max_macs=200_000, min_macs=190_000, max_parameters=6000)
+    )
+    (note,) = check_reachable(study)
+    assert note.startswith("none of 100 networks drawn at random is within the limits; refused were 100 by")
+    assert "max_parameters 6,000" in note
+    assert "the nearest miss has" in note
+    assert check_reachable(study) == [note]
 
 
 def test_the_better_part_of_proposals_is_near_the_limit() -> None:

@@ -126,7 +126,7 @@ def test_finalists_that_changed_are_refused_or_renamed(cli: Cli) -> None:
 def test_finalists_that_are_trained_are_shown_again(cli: Cli) -> None:
     code, out, err = cli("finalists", "played", "--repeats", "3")
     assert code == 0, err
-    assert "study 'played-final' is complete: all 9 trials." in err
+    assert "study 'played-final' is complete: 9 trials." in err
     assert "differences to baselines by Welch's t, p by Holm over 2" in out
 
 

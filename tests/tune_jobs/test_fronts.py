@@ -161,7 +161,7 @@ def test_warm_start_from_a_search_without_costs() -> None:
     log, _ = played(single)
     study = two_objectives()
     told, left_out = choose_told(study, log.rows)
-    assert (len(told), left_out) == (24, 0)
+    assert (len(told), left_out) == (24, {})
     second = MemoryLog()
     session = Session(study, second, settings=SessionSettings(origin="single", told=told), clock=Clock())
     view = as_optuna_study(study, session.history)

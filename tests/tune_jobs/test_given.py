@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from tune_jobs.space import Choice, Constant, Float, Space, When
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study import Limits, SamplerName, Study
 from tune_jobs.trial import EventKind, EventRow, State
-from tune_jobs.warm_start import choose_told, read_source
+from tune_jobs.warm_start import OUTSIDE, Source, choose_told, read_source
 
 POINT = {"learning_rate": 0.25, "optimizer": "adam"}
 SPACE = Space(
@@ -222,7 +223,7 @@ def test_warm_started_study_learns_from_the_other_and_says_so() -> None:
     source = played(a_study(trials=16))
     study = a_study(name="second", seed=5, trials=14)
     told, left_out = choose_told(study, source.rows)
-    assert (len(told), left_out) == (16, 0)
+    assert (len(told), left_out) == (16, {})
     log = MemoryLog()
     play(a_session(log, study, origin="played", told=told))
     assert {row.warm_started_from for row in log.starts} == {"played"}
@@ -242,6 +243,22 @@ def test_told_trials_keep_their_states_and_no_number_of_the_study() -> None:
     pruned = [trial for trial in trials if trial.state is TrialState.PRUNED]
     assert len(pruned) == sum(row.state is State.STOPPED for row in source.trials)
     assert all(trial.intermediate_values for trial in pruned)
+
+
+def test_a_warm_start_says_how_many_are_told_and_why_others_are_not() -> None:
+    source = played(a_study(trials=6))
+    ends = [replace(row, state=State.FAILED, objective=None) for row in source.trials[:2]]
+    rows = [*source.starts, *source.reports, *source.trials[2:5], *ends]
+    told, left_out = choose_told(a_study(name="second"), rows)
+    text = Source(origin="played", trials=tuple(told), left_out=left_out).describe([])
+    assert text == (
+        "warm start: 3 trials of 'played' told to the sampler; 2 left out, failed or cancelled;"
+        " 1 left out, not ended"
+    )
+    log = MemoryLog()
+    a_session(log, a_study(name="second"), origin="played", told=told)
+    again = Source(origin="played", trials=tuple(told), left_out={}).describe(log.rows)
+    assert again == "warm start: 'played' was told in an earlier run of this study, and only once"
 
 
 def test_warm_start_is_told_once() -> None:
@@ -271,18 +288,17 @@ def test_trials_outside_the_space_are_left_out_and_the_most_telling_are_kept() -
     narrow = a_study(space=Space(Float("learning_rate", 1e-2, 1.0, log=True), Choice("optimizer", ("sgd",))))
     told, left_out = choose_told(narrow, source.rows)
     assert 0 < len(told) < 40
-    assert len(told) + left_out == 40
+    assert left_out == {OUTSIDE: 40 - len(told)}
     assert all(trial.params["learning_rate"] >= 1e-2 for trial in told)
     many = [row for i in range(20) for row in _renumbered(source, i * 1000)]
-    told, _ = choose_told(a_study(), many)
+    told, left_out = choose_told(a_study(), many)
     assert len(told) == MAX_TOLD
+    assert left_out == {f"beyond the {MAX_TOLD} that say most": 20 * 40 - MAX_TOLD}
     best = max(row.objective or 0 for row in source.trials)
     assert sum(trial.end.objective == best for trial in told) == 20
 
 
 def _renumbered(log: MemoryLog, by: int) -> list[object]:
-    from dataclasses import replace
-
     return [replace(row, number=row.number + by) for row in log.trials]
 
 
@@ -294,12 +310,14 @@ def test_sources_that_cannot_help_are_refused(tmp_path: Path) -> None:
         assert attempt is not None
         play_attempt(session, attempt, rising)
     other = a_study(name="other")
-    assert len(read_source(other, "played", store=store).trials) == 1
+    source = read_source(other, "played", store=store)
+    assert len(source.trials) == 1
+    assert source.describe([]) == "warm start: 1 trial of 'played' told to the sampler"
     assert len(read_source(other, f"{store}::played", store="elsewhere").trials) == 1
     with pytest.raises(InvalidValueError, match="cannot warm-start from itself"):
         read_source(a_study(), "played", store=store)
     with pytest.raises(UnknownNameError, match="unknown study 'playd'"):
         read_source(other, "playd", store=store)
     foreign = a_study(name="other", space=Space(Float("weight_decay", 0.1, 1.0)))
-    with pytest.raises(InvalidValueError, match="none of the 1 trials of 'played' has params of this space"):
+    with pytest.raises(InvalidValueError, match="'played' can be learned from: 1 with params outside this"):
         read_source(foreign, "played", store=store)

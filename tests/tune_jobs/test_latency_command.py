@@ -5,22 +5,27 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from session_testing import a_study, play
 
+from eml_models.latency.bench import Bench
 from eml_models.latency.campaign import Campaign, CampaignResult, run_campaign
-from eml_models.latency.modes import parse_mode
+from eml_models.latency.cases import Case
+from eml_models.latency.modes import PLAIN, parse_mode
 from eml_models.latency.networks import parse_network
+from eml_models.registry import known_models, unregister_model
 from tune_jobs import TrialStore
 from tune_jobs.cli import main
-from tune_jobs.latency_commands import resolve_network
+from tune_jobs.latency_commands import load_codes, resolve_network
+from tune_jobs.latency_worker import program_with
 from tune_jobs.report import latency_tables
 from tune_jobs.report.tables import render
 from tune_jobs.session import Session
 from tune_jobs.store.writer import StudyWriter
+from tune_jobs.user_code import UserCode, load_study
 
 Cli = Callable[..., tuple[int, str, str]]
 TINY = "resnet18:width=4"
@@ -94,6 +99,44 @@ def test_a_trial_of_a_store_names_its_network(tmp_path: Path) -> None:
     assert asked.network.input_shape == (1, 8, 8)
     with pytest.raises(ValueError, match="never trained"):
         resolve_network("s/999", store)
+
+
+OWN = f"{Path(__file__).parents[2] / 'examples' / 'my_study.py'}:my_study"
+
+
+@pytest.fixture
+def own_code() -> Iterator[None]:
+    """What the example registers is forgotten, as if no command had loaded it."""
+    module = load_study(OWN)[1]
+    yield
+    forget(module)
+
+
+def forget(code: UserCode | None) -> None:
+    assert code is not None
+    sys.modules.pop(code.module, None)
+    if "residual_cnn" in known_models():
+        unregister_model("residual_cnn")
+
+
+def test_a_network_of_a_users_own_family_is_measured_by_its_code(cli: Cli, own_code: None) -> None:
+    study, code = load_study(OWN)
+    with StudyWriter.open("trials", study, versions={}) as writer:
+        play(Session(study, writer))
+    forget(code)
+    status, out, err = cli("latency", "odd-or-even/1")
+    assert (status, out) == (2, "")
+    assert "unknown model 'residual_cnn'" in err
+    assert "Name the study by its code, as it was run: FILE.py:FUNCTION" in err
+    words = (f"{OWN}/1", "residual_cnn:width=4")
+    codes = load_codes(words)
+    assert codes == [code]
+    trial, other = (resolve_network(text, "trials").network for text in words)
+    assert (trial.name, trial.model, trial.input_shape) == ("odd-or-even/1", "residual_cnn", (1, 8, 8))
+    case = Case(network=other, mode=PLAIN, batch_size=1)
+    with Bench("cpu", program=program_with(codes)) as bench:
+        bench.time(bench.open([case]), rounds=1, seconds=0.001)
+        assert bench.result(case).median_ms > 0
 
 
 @pytest.fixture(scope="module")

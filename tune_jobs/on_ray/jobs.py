@@ -23,6 +23,7 @@ from typing import Any
 from ray.exceptions import AuthenticationError, RayError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
+from eml_models.errors import InvalidValueError
 from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED, JobError
 from tune_jobs.inside_job import GIT_COMMIT
 from tune_jobs.on_ray.authentication import HINT, show_token_if_any
@@ -154,14 +155,16 @@ class Jobs:
         """The job of a study that is under way, else its newest one; or the job of that id.
 
         Raises:
-            JobError: there is none; names those that there are.
+            InvalidValueError: there is none; names those that there are.
         """
         jobs = self.list()
         named = sorted((job for job in jobs if name in (job.id, job.study)), key=lambda job: job.ended)
         found = named[0] if named else None
         if found is None:
             known = ", ".join(dict.fromkeys(job.study for job in jobs)) or "none"
-            raise JobError(f"the cluster at {self.address} knows no job {name!r}; it has jobs of: {known}")
+            raise InvalidValueError(
+                f"the cluster at {self.address} knows no job {name!r}; it has jobs of: {known}"
+            )
         return found
 
     def logs(self, job_id: str) -> str:

@@ -7,13 +7,14 @@ nothing beside it that would disturb the times. Two campaigns at once wait for e
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from eml_models.errors import InvalidValueError
 from eml_models.latency.campaign import Campaign, CampaignResult, run_campaign
 from tune_jobs.errors import TuneJobsError
+from tune_jobs.user_code import UserCode
 
 
 def kind_of_cluster(address: str) -> str:
@@ -26,8 +27,11 @@ def kind_of_cluster(address: str) -> str:
         return "cuda" if ray.cluster_resources().get("GPU") else "cpu"
 
 
-def run_campaign_on(address: str, campaign: Campaign) -> CampaignResult:
+def run_campaign_on(address: str, campaign: Campaign, codes: Sequence[UserCode] = ()) -> CampaignResult:
     """`run_campaign` on a node of the cluster.
+
+    Args:
+        codes: that register the families of the campaign's networks.
 
     Raises:
         InvalidValueError: the cluster has no device of that kind, or the campaign is refused there.
@@ -35,9 +39,9 @@ def run_campaign_on(address: str, campaign: Campaign) -> CampaignResult:
     """
     with _joined(address) as ray:
         resources = _whole_device(ray, campaign)
-        task = ray.remote(max_retries=0, **resources)(run_campaign)
+        task = ray.remote(max_retries=0, **resources)(_load_and_run)
         try:
-            result: CampaignResult = ray.get(task.remote(campaign))
+            result: CampaignResult = ray.get(task.remote(campaign, codes))
         except ray.exceptions.RayTaskError as error:
             cause = error.cause
             if isinstance(cause, InvalidValueError):
@@ -46,6 +50,12 @@ def run_campaign_on(address: str, campaign: Campaign) -> CampaignResult:
         except ray.exceptions.RayError as error:
             raise TuneJobsError(f"the measurement was lost on the cluster: {error}") from error
     return result
+
+
+def _load_and_run(campaign: Campaign, codes: Sequence[UserCode]) -> CampaignResult:
+    for code in codes:
+        code.load()
+    return run_campaign(campaign)
 
 
 def _whole_device(ray: Any, campaign: Campaign) -> dict[str, float]:

@@ -12,7 +12,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -35,7 +35,7 @@ from tune_jobs.store.files import absolute
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study import Study
 from tune_jobs.user_code import UserCode
-from tune_jobs.warm_start import read_source
+from tune_jobs.warm_start import Source, read_source
 
 SCRATCH = "tune-jobs-"
 """How the folders of Tune's own files begin."""
@@ -58,7 +58,11 @@ these."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
-    """How a run ended: its last progress, and what ended it if not its last trial."""
+    """How a run ended: its last progress, and what ended it if not its last trial.
+
+    Attributes:
+        end_reason: why there is nothing left to propose, where that is so (all points of a grid were).
+    """
 
     study: Study
     store: str
@@ -66,6 +70,7 @@ class RunOutcome:
     interrupted: bool = False
     limit_reached: bool = False
     already_complete: bool = False
+    end_reason: str | None = None
 
 
 def run_study(
@@ -74,11 +79,13 @@ def run_study(
     *,
     code: UserCode | None = None,
     on_progress: ProgressListener = lambda progress: None,
+    on_note: Callable[[str], object] = lambda note: None,
 ) -> RunOutcome:
     """Run or continue a study until it has its trials; every row is in the store when this returns.
 
     Args:
         on_progress: called a few times a second from this thread.
+        on_note: told in a line what a run should say at its start.
 
     Raises:
         StudyChangedError: the store holds another definition under this name.
@@ -88,7 +95,8 @@ def run_study(
     settings = settings or RunSettings()
     if job_id() is not None:
         require_lasting_store(settings.store)
-    session_settings = _session_settings(study, settings)
+    source = settings.warm_start and read_source(study, settings.warm_start, store=settings.store)
+    session_settings = _session_settings(settings, source or None)
     check_reachable(study)
     if not is_known(settings.store, study.name):
         _require_data(study, settings)  # before the store learns of the study
@@ -96,6 +104,8 @@ def run_study(
         StudyWriter.open(settings.store, study, versions=_versions()) as writer,
         _ending_signals() as signals,
     ):
+        if source:
+            on_note(source.describe(writer.rows))
         tap = RowTap(writer, writer.rows)
         session = Session(study, tap, writer.rows, settings=session_settings, provenance=_provenance())
         already_complete = session.finished
@@ -118,8 +128,7 @@ def run_study(
         return _outcome(session, settings, interrupted=interrupted)
 
 
-def _session_settings(study: Study, settings: RunSettings) -> SessionSettings:
-    source = settings.warm_start and read_source(study, settings.warm_start, store=settings.store)
+def _session_settings(settings: RunSettings, source: Source | None) -> SessionSettings:
     hours = settings.max_device_hours
     return SessionSettings(
         max_attempts=settings.max_failures + 1,
@@ -143,6 +152,7 @@ def _outcome(session: Session, settings: RunSettings, **how: bool) -> RunOutcome
         store=settings.store,
         progress=session.progress(),
         limit_reached=session.limit_reached and not session.finished,
+        end_reason=session.end_reason,
         **how,
     )
 

@@ -17,10 +17,23 @@ from typing import Any
 
 import pandas as pd
 
-from tune_jobs.report.intervals import Difference, estimate, holm, paired, verdict, welch
-from tune_jobs.report.tables import Table
+from eml_models.wording import count_of
+from tune_jobs.report.intervals import (
+    Difference,
+    estimate,
+    holm,
+    paired,
+    span_of,
+    verdict,
+    welch,
+    with_interval,
+)
+from tune_jobs.report.tables import Table, format_value
 from tune_jobs.study import REPEAT, Direction, Objective, SamplerName
 from tune_jobs.trial import State, as_json_text
+
+DIFFERENCE = "difference"
+"""What people see in place of the difference, its interval, p and the verdict."""
 
 MIN_CORRELATED = 10
 """Trials. Of ten, chance alone gives a rank correlation beyond 0.648 once in 20; of fewer, a larger one."""
@@ -92,7 +105,7 @@ def cells_table(outcomes: Sequence[Outcome], design: Design, top: int | None = N
     rows = []
     for group in cells.values():
         values = _values(group)
-        found = estimate(values) if values else None
+        found = estimate(values).within(span_of(design.metric)) if values else None
         rows.append(
             (
                 *(group[0].params.get(name) for name in design.factors),
@@ -104,7 +117,7 @@ def cells_table(outcomes: Sequence[Outcome], design: Design, top: int | None = N
     mean = len(design.factors) + 2
     rows.sort(key=lambda row: (row[mean] is None, -design.sign * (row[mean] or 0.0)))
     return Table(
-        title=f"{len(rows)} cells; the mean over seeds with its 95 % interval (Student's t)",
+        title=f"{count_of(len(rows), 'cell')}; the mean over seeds with its 95 % interval (Student's t)",
         columns=(*design.factors, "n", "failed", design.metric, "low", "high"),
         rows=tuple(rows[:top]),
     )
@@ -125,10 +138,11 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Ta
     means = {level: fmean(values) for level, group in levels.items() if (values := _values(group))}
     ordered = sorted(means, key=lambda level: -design.sign * means[level])
     ordered += [level for level in levels if level not in means]
-    found = (
+    differences = (
         {} if design.is_adaptive else _compare_all(levels, [n for n in ordered if n in means], design, factor)
     )
-    corrected = dict(zip(found, holm([d.p for d in found.values()]), strict=True))
+    corrected = dict(zip(differences, holm([d.p for d in differences.values()]), strict=True))
+    found = {pair: difference.within(span_of(design.metric)) for pair, difference in differences.items()}
     rows = []
     for level in ordered:
         group = levels[level]
@@ -145,8 +159,26 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Ta
         rows.append(row)
     columns: tuple[str, ...] = (factor, "n", "failed", design.metric, "best")
     if not design.is_adaptive:
-        columns += ("difference", "diff_low", "diff_high", "p", "verdict")
+        columns += (DIFFERENCE, "diff_low", "diff_high", "p", "verdict")
     return Table(title=_factor_title(factor, design), columns=columns, rows=tuple(rows))
+
+
+def for_people(table: Table) -> Table:
+    """`factor_table` with each difference, its interval and what it says in one text."""
+    if DIFFERENCE not in table.columns:
+        return table
+    at = table.columns.index(DIFFERENCE)
+    rows = [(*row[:at], _difference_in_words(row[at:])) for row in table.rows]
+    columns = (*table.columns[:at], DIFFERENCE)
+    return Table(title=table.title, columns=columns, rows=tuple(rows), below=(DIFFERENCE,))
+
+
+def _difference_in_words(cells: Sequence[Any]) -> str | None:
+    value, low, high, p, said = cells
+    if value is None:
+        return None
+    found = "" if p is None else f", p {format_value(p)}"
+    return f"less the best: {with_interval(value, low, high)}{found}, {said}"
 
 
 def correlations_table(outcomes: Sequence[Outcome], design: Design) -> Table:

@@ -5,14 +5,32 @@ Computed from the store's rows and the study's definition alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from tune_jobs.report.intervals import Difference, Estimate, estimate, holm, verdict, welch
-from tune_jobs.report.tables import Table
+from eml_models.wording import count_of
+from tune_jobs.report.for_people import network_words, shared, short, words_of
+from tune_jobs.report.intervals import (
+    Difference,
+    Estimate,
+    estimate,
+    holm,
+    span_of,
+    verdict,
+    welch,
+    with_interval,
+)
+from tune_jobs.report.tables import Table, format_value
 from tune_jobs.trial import State
+
+DIFFERENCE = "difference to a baseline"
+MOST_CHARACTERS = 40
+
+SPAN = span_of("test_accuracy")
 
 SHOWN_FIELDS = ("optimizer", "learning_rate", "weight_decay", "schedule", "batch_size")
 """What a recipe is described by, beside its model and options."""
@@ -26,7 +44,7 @@ def candidates_table(trials: pd.DataFrame, definition: Mapping[str, Any]) -> Tab
     """
     accuracies = _accuracies(trials, definition)
     baselines = [c["name"] for c in definition["candidates"] if c["baseline"] and accuracies[c["name"]]]
-    means = {name: estimate(values) for name, values in accuracies.items() if values}
+    means = {name: estimate(values).within(SPAN) for name, values in accuracies.items() if values}
     others = [name for name in accuracies if name not in baselines]
     pairs = [(name, baseline) for name in others if name in means for baseline in baselines]
     differences = {(name, other): welch(accuracies[name], accuracies[other]) for name, other in pairs}
@@ -43,7 +61,7 @@ def candidates_table(trials: pd.DataFrame, definition: Mapping[str, Any]) -> Tab
             None if cost is None else cost["macs"],
             None if cost is None else cost["parameters"],
         )
-        compared = [_compared(p[1], differences[p], corrected[p]) for p in pairs if p[0] == name]
+        compared = [_compared(p[1], differences[p].within(SPAN), corrected[p]) for p in pairs if p[0] == name]
         rows += [(*own, *cells) for cells in compared or [(None,) * 6]]
     columns = ("candidate", "n", "test_accuracy", "low", "high", "failed", "macs", "parameters")
     return Table(
@@ -57,34 +75,58 @@ def candidates_table(trials: pd.DataFrame, definition: Mapping[str, Any]) -> Tab
 
 
 def for_people(table: Table) -> Table:
-    """`candidates_table` with each interval behind its mean, so that a row fits on a line."""
+    """`candidates_table` with each interval behind its mean, and a candidate's differences below it."""
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-    dropped = {"low", "high", "diff_low", "diff_high"}
-    if not any(row["failed"] for row in rows):
-        dropped.add("failed")
+    by_candidate: dict[object, list[dict[str, object]]] = defaultdict(list)
     for row in rows:
-        row["test_accuracy"] = _with_interval(row["test_accuracy"], row["low"], row["high"])
-        row["difference"] = _with_interval(row["difference"], row["diff_low"], row["diff_high"])
-    columns = tuple(name for name in table.columns if name not in dropped)
-    return Table(
-        title=table.title, columns=columns, rows=tuple(tuple(row[name] for name in columns) for row in rows)
-    )
+        by_candidate[row["candidate"]].append(row)
+    shown = ["candidate", "n", "test_accuracy", "macs", "parameters"]
+    if any(row["failed"] for row in rows):
+        shown.append("failed")
+    cells = []
+    for first, *others in by_candidate.values():
+        first["candidate"] = _shortened(first["candidate"])
+        first["test_accuracy"] = _with_interval(first["test_accuracy"], first["low"], first["high"])
+        differences = [_difference_in_words(row) for row in (first, *others) if row["less"] is not None]
+        cells.append((*(first[name] for name in shown), "\n".join(differences) or None))
+    return Table(title=table.title, columns=(*shown, DIFFERENCE), rows=tuple(cells), below=(DIFFERENCE,))
+
+
+def _difference_in_words(row: Mapping[str, object]) -> str:
+    p = f", p {format_value(row['p'])}" if row["p"] is not None else ""
+    found = _with_interval(row["difference"], row["diff_low"], row["diff_high"])
+    return f"less {_shortened(row['less'])}: {found}{p}, {row['verdict']}"
+
+
+def _shortened(name: object) -> str:
+    """A baseline's name may hold a whole network; the table of recipes has it in full."""
+    text = str(name)
+    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
 
 
 def recipes_table(definition: Mapping[str, Any]) -> Table:
     """What the candidates are, and how they are trained."""
-    rows = []
-    for candidate in definition["candidates"]:
-        recipe = {**definition["recipe"], **candidate["changes"]}
-        options = " ".join(f"{name}={_short(value)}" for name, value in recipe["model_options"].items())
-        rows.append(
-            (candidate["name"], recipe["model"], options or "default", *map(recipe.get, SHOWN_FIELDS))
+    recipes = {c["name"]: {**definition["recipe"], **c["changes"]} for c in definition["candidates"]}
+    fields = [{name: short(recipe[name]) for name in SHOWN_FIELDS} for recipe in recipes.values()]
+    same = shared(fields)
+    rows = tuple(
+        (
+            _shortened(name),
+            shlex.quote(network_words(recipe)),
+            words_of({n: v for n, v in own.items() if n not in same}) or None,
         )
+        for (name, recipe), own in zip(recipes.items(), fields, strict=True)
+    )
     recipe = definition["recipe"]
     return Table(
-        title=f"what they are; {recipe['epochs']} epochs each on {recipe['dataset']}, train + validation",
-        columns=("candidate", "model", "options", *SHOWN_FIELDS),
-        rows=tuple(rows),
+        title=(
+            f"what they are; {count_of(recipe['epochs'], 'epoch')} each on {recipe['dataset']},"
+            " train + validation"
+        ),
+        note=f"the same in all: {words_of(same)}" if same else "",
+        columns=("candidate", "network", "recipe"),
+        rows=rows,
+        below=("network", "recipe"),
     )
 
 
@@ -98,10 +140,8 @@ def _accuracies(trials: pd.DataFrame, definition: Mapping[str, Any]) -> dict[str
     }
 
 
-def _with_interval(value: object, low: object, high: object) -> str | None:
-    if value is None:
-        return None
-    return f"{value:.4f}" if low is None or high is None else f"{value:.4f} [{low:.4f}, {high:.4f}]"
+def _with_interval(value: Any, low: Any, high: Any) -> str | None:
+    return None if value is None else with_interval(value, low, high)
 
 
 def _cells_of(found: Estimate | None) -> tuple[object, ...]:
@@ -110,9 +150,3 @@ def _cells_of(found: Estimate | None) -> tuple[object, ...]:
 
 def _compared(baseline: str, found: Difference, p: float | None) -> tuple[object, ...]:
     return (baseline, found.value, found.low, found.high, p, verdict(p))
-
-
-def _short(value: object) -> str:
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return "[" + " ".join(map(_short, value)) + "]"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

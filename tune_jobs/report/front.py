@@ -13,7 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-from tune_jobs.report.leaderboard import short_params
+from eml_models.wording import count_of
+from tune_jobs.report.for_people import NETWORK, PARAMS, TRIAL, name_networks, short_params
+from tune_jobs.report.leaderboard import way_on
 from tune_jobs.report.tables import Table
 from tune_jobs.search.objectives import Point
 from tune_jobs.search.pareto import hypervolume, non_dominated
@@ -35,7 +37,7 @@ def objectives_of(definition: Mapping[str, Any]) -> tuple[Objective, ...]:
     return tuple(Objective(metric=objective["metric"]) for objective in definition["objectives"])
 
 
-def front(trials: pd.DataFrame, objectives: Sequence[Objective]) -> Table:
+def front(trials: pd.DataFrame, starts: pd.DataFrame, objectives: Sequence[Objective]) -> Table:
     """The completed trials that no other beats in every objective, the best in the first one on top."""
     completed = _completed(trials, objectives)
     points = _points(completed, objectives)
@@ -44,7 +46,8 @@ def front(trials: pd.DataFrame, objectives: Sequence[Objective]) -> Table:
     ascending = [objective.direction is Direction.MINIMIZE for objective in objectives]
     members = members.sort_values([*names, "number"], ascending=[*ascending, True])
     extra = [cost for cost in ("macs", "parameters") if cost not in names]
-    columns = ("trial", *names, *extra, "epochs", "train_s", "params")
+    columns = (TRIAL, *names, *extra, "epochs", "train_s", PARAMS, NETWORK)
+    networks = name_networks(starts, members["number"])
     rows = tuple(
         (
             row["number"],
@@ -52,13 +55,15 @@ def front(trials: pd.DataFrame, objectives: Sequence[Objective]) -> Table:
             row["epochs"],
             row["train_s"],
             short_params(str(row["params"])),
+            networks.get(row["number"]),
         )
         for row in members.to_dict("records")
     )
     return Table(
-        title=f"the front: {len(rows)} of {len(completed)} completed trials, which none beats",
+        title=f"the front: {len(rows)} of {count_of(len(completed), 'completed trial')}, which none beats",
         columns=columns,
         rows=rows,
+        empty=way_on(trials),
     )
 
 

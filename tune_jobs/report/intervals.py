@@ -2,19 +2,25 @@
 
 Intervals are Student's t, two-sided. Accuracies of one recipe over seeds come in threes to tens; of so few a
 bootstrap cannot know the tails (its percentile intervals are too narrow below some twenty values), and t
-costs no more than that the means be about normal. Ends are not cut at 0 and 1, so that an interval stays
-symmetric and its half width can be read.
+costs no more than that the means be about normal. It knows nothing of a metric's range: of few values near 1
+its upper end can lie above 1. What is shown is cut there (`within`). No mean lies in what is cut off, so the
+interval holds it as often as before; its half width is read from the end that was not cut. P values come
+from the same t as before and know of no cut.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE
+
+Span = tuple[float, float]
+ACCURACY = "accuracy"
+"""What the names of metrics in [0, 1] end with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +32,10 @@ class Estimate:
     sd: float | None
     low: float | None
     high: float | None
+
+    def within(self, span: Span) -> Estimate:
+        """The estimate with its ends cut to the range in which the mean lies."""
+        return replace(self, low=_cut(self.low, span), high=_cut(self.high, span))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +49,17 @@ class Difference:
     low: float | None = None
     high: float | None = None
     p: float | None = None
+
+    def within(self, span: Span) -> Difference:
+        """The difference of two means of that range, with its ends cut to what such differences can be."""
+        width = span[1] - span[0]
+        ends = -width, width
+        return replace(self, low=_cut(self.low, ends), high=_cut(self.high, ends))
+
+
+def span_of(metric: str) -> Span:
+    """The range of a metric: accuracies are shares, losses and times are at least 0."""
+    return (0.0, 1.0) if metric.endswith(ACCURACY) else (0.0, math.inf)
 
 
 def estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
@@ -104,11 +125,20 @@ def verdict(p: float | None, alpha: float = ALPHA) -> str:
     return "significant" if p < alpha else "not significant"
 
 
+def with_interval(value: float, low: float | None, high: float | None) -> str:
+    """A value and its interval in words: ``0.9100 [0.8852, 0.9348]``."""
+    return f"{value:.4f}" if low is None or high is None else f"{value:.4f} [{low:.4f}, {high:.4f}]"
+
+
 def t_quantile(degrees: float, probability: float) -> float:
     """The quantile of Student's t."""
     from scipy.special import stdtrit  # a tenth of a second, and most commands report no interval
 
     return float(stdtrit(degrees, probability))
+
+
+def _cut(end: float | None, span: Span) -> float | None:
+    return None if end is None else min(max(end, span[0]), span[1])
 
 
 def _with_t(value: float, error: float, degrees: float, confidence: float) -> Difference:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from eml_models.wording import count_of
 from tune_jobs.attempt import Progress
 from tune_jobs.inside_job import job_id
 from tune_jobs.on_ray.settings import ProgressListener
@@ -94,7 +95,7 @@ def describe(progress: Progress) -> str:
         "infeasible": progress.infeasible,
     }
     shown = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    parts = [f"{progress.trained}/{progress.target} trials", *([shown] if shown else [])]
+    parts = [f"{progress.trained}/{count_of(progress.target, 'trial')}", *([shown] if shown else [])]
     if progress.best is not None:
         parts.append(f"best {format_value(progress.best)} (trial {progress.best_number})")
     if progress.front:

@@ -39,3 +39,7 @@ class QueueFirst:
     def end_reason(self, number: int) -> str | None:
         """Why there is no proposal for trial `number`; None if there is one."""
         return self._sampler.end_reason(number)
+
+    def end_reason_after(self, history: History) -> str | None:
+        """Why there is no proposal after this history, the queue's points counted; None if there is one."""
+        return None if history.enqueued else self.end_reason(history.next_number - history.num_dequeued)

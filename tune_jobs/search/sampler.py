@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from eml_models import seeds
 from eml_models.errors import InvalidValueError
+from eml_models.wording import count_of
 from tune_jobs.search.distributions import distribution_of, joint_groups, only_value, value_of
 from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import OptunaView
@@ -124,8 +125,8 @@ class Grid:
         if self._point(number) is not None:
             return None
         return (
-            f"the grid has {len(self._points)} points and all were proposed (trials={self._trials});"
-            " add values to the space, or search it with another sampler"
+            f"the grid has {count_of(len(self._points), 'point')} and all were proposed;"
+            " add values to the space, or search it with another sampler, under another --name"
         )
 
     def _point(self, number: int) -> Params | None:

@@ -27,6 +27,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
+from eml_models.errors import UnknownNameError
 from tune_jobs.errors import StoreCorruptError, StoreError
 from tune_jobs.store.convert import with_typed_params
 from tune_jobs.store.definitions import read_definition
@@ -254,8 +255,7 @@ def _num_files(files: Files, study: str) -> int:
 
 def _require_study(files: Files, study: str) -> None:
     if read_definition(files, study) is None:
-        known = ", ".join(list_studies(files)) or "none"
-        raise StoreError(f"{files.describe('')!r} holds no study {study!r}; it holds: {known}")
+        raise UnknownNameError("study", study, list_studies(files))
 
 
 def _holder() -> dict[str, object]:

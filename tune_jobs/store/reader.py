@@ -24,7 +24,7 @@ import pandas as pd
 import pyarrow as pa
 
 from eml_models.errors import UnknownNameError
-from tune_jobs.errors import QueryError, SegmentGoneError, StoreError
+from tune_jobs.errors import QueryError, SegmentGoneError, StoreMissingError
 from tune_jobs.store import queries
 from tune_jobs.store.convert import rows_to_arrow
 from tune_jobs.store.definitions import Definitions, read_definition, read_definitions
@@ -57,7 +57,7 @@ class TrialStore:
         problems: the damaged files that were met so far, in words.
 
     Raises:
-        StoreError: there is no store.
+        StoreMissingError: there is no store.
     """
 
     def __init__(self, store: str | os.PathLike[str] | Files) -> None:
@@ -211,7 +211,7 @@ def read_history(store: str | os.PathLike[str], study: str) -> list[Row]:
     """Every acknowledged row of a study, published or not, in `seq` order.
 
     Raises:
-        StoreError: there is no store at that place.
+        StoreMissingError: there is no store at that place.
         UnknownNameError: it has no such study.
     """
     return TrialStore(store).rows(study)
@@ -228,7 +228,7 @@ def _check_is_store(files: Files, path: str) -> None:
         reason = "no such folder"
     elif not os.path.isdir(path):
         reason = "a store is a folder, this is a file"
-    raise StoreError(f"there is no store at {path!r}: {reason}; {way_out}")
+    raise StoreMissingError(f"there is no store at {path!r}: {reason}; {way_out}")
 
 
 def _own_params(studies: Iterable[StudyRow]) -> dict[str, str]:

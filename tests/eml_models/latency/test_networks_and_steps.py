@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from latency_testing import TINY
@@ -10,7 +12,7 @@ from torch import nn
 from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.latency.cases import Case, Source, Variant
 from eml_models.latency.modes import PLAIN
-from eml_models.latency.networks import NAMED, NetworkSpec, parse_network
+from eml_models.latency.networks import NAMED, NetworkSpec, name_network, parse_network
 from eml_models.latency.operators import count_operators
 from eml_models.latency.steps import build_step, build_variant
 
@@ -46,11 +48,46 @@ def test_a_network_is_a_family_with_options() -> None:
         ("mobilenet:width", "NAME=VALUE"),
         ("mobilenet:width=2", "unknown option 'width'"),
         ("mobilenet:width_mult=99", "width_mult"),
+        ("resnet18:width=8,width=16", "width is given twice, got 'width=16' too; choose one"),
     ],
 )
 def test_a_network_that_is_none_says_what_there_is(text: str, says: str) -> None:
     with pytest.raises(InvalidValueError, match=says):
         parse_network(text)
+
+
+WIDTHS = (1.7612345678, 0.6381234567, 0.5612345678, 1.0712345678, 1.2612345678, 1.1212345678, 1.3712345678)
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        (NetworkSpec(name="", model="resnet18"), "resnet18"),
+        (NetworkSpec(name="", model="resnet18", options={"width": 8}), "resnet18:width=8"),
+        (
+            NetworkSpec(name="", model="mobilenet", options={"width_mult": 0.5, "activation": "relu"}),
+            "mobilenet:width_mult=0.5,activation=relu",
+        ),
+        (
+            NetworkSpec(name="", model="mobilenet", options={"zero_gamma": False, "head_channels": None}),
+            "mobilenet:zero_gamma=false",
+        ),
+        (NetworkSpec(name="", model="unknown", options={"rate": 0.123456789}), "unknown:rate=0.123456789"),
+    ],
+)
+def test_a_network_is_named_by_words(network: NetworkSpec, words: str) -> None:
+    assert name_network(network) == words
+
+
+@pytest.mark.parametrize("width_mult", [0.1, 0.123456789, 0.3712345678, 1.9876543210])
+def test_words_are_rounded_no_further_than_the_layers_allow(width_mult: float) -> None:
+    options = {"divisor": 1, "width_mult": width_mult, "widths": WIDTHS, "dropout": 0.1}
+    network = NetworkSpec(name="", model="mobilenet", options=options, input_shape=(1, 8, 8))
+    words = name_network(network)
+    read = replace(parse_network(words.replace(",", ",\n     ")), input_shape=(1, 8, 8))
+    assert read.name == words
+    assert read.plan().nodes == network.plan().nodes
+    assert len(words) < 120
 
 
 def test_unknown_networks_are_unknown_names() -> None:

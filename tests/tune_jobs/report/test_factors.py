@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tune_jobs.report import factors
 from tune_jobs.report.factors import (
     cells_table,
     correlations_table,
@@ -81,7 +82,8 @@ def test_cells_are_means_over_seeds_the_best_first() -> None:
     second = table.rows[1]
     assert second[:5] == ("sgd", 0.1, 2, 0, pytest.approx(0.82))
     half = 12.706 * 0.028284 / 2**0.5  # t of one degree of freedom, sd of (0.80, 0.84)
-    assert second[6] == pytest.approx(0.82 + half, abs=1e-3)
+    assert second[5] == pytest.approx(0.82 - half, abs=1e-3)
+    assert 0.82 + half > second[6] == 1.0  # no accuracy is above 1
     assert len(cells_table(read_outcomes(grid_frame(VALUES)), design_of(GRID.definition()), 2).rows) == 2
 
 
@@ -107,6 +109,18 @@ def test_levels_are_compared_within_the_cells_that_they_share() -> None:
     assert other[9] == "significant"
     rates = factor_table(read_outcomes(grid_frame(VALUES)), design_of(GRID.definition()), "learning_rate")
     assert [row[0] for row in rates.rows] == [0.1, 0.01, 1.0]
+
+
+def test_differences_of_levels_are_one_text_for_people() -> None:
+    table = factor_table(read_outcomes(grid_frame(VALUES)), design_of(GRID.definition()), "optimizer")
+    shown = factors.for_people(table)
+    assert shown.columns == ("optimizer", "n", "failed", "val_accuracy", "best", "difference")
+    assert shown.below == ("difference",)
+    assert shown.rows[0][-1] is None
+    cells = dict(zip(table.columns, table.rows[1], strict=True))
+    text = f"{cells['difference']:.4f} [{cells['diff_low']:.4f}, {cells['diff_high']:.4f}], p "
+    assert str(shown.rows[1][-1]).startswith(f"less the best: {text}")
+    assert str(shown.rows[1][-1]).endswith(str(cells["verdict"]))
 
 
 def test_smaller_losses_are_better() -> None:
@@ -192,7 +206,11 @@ def test_candidates_are_compared_with_each_baseline_and_corrected_together() -> 
     assert shown.rows[0][:3] == ("trial-1", 3, "0.9100 [0.8852, 0.9348]")
     assert "failed" in shown.columns
     assert "low" not in shown.columns
-    assert shown.rows[-1][-3:] == (None, None, None)
+    assert [row[0] for row in shown.rows] == list(dict.fromkeys(r["candidate"] for r in rows))
+    below = str(shown.rows[0][-1]).splitlines()
+    assert below[0] == "less resnet18: 0.1000 [0.0773, 0.1227], p 0.0007657, significant"
+    assert len(below) == 2
+    assert shown.rows[-1][-1] is None
 
 
 def test_candidates_without_a_test_yet_are_rows_too() -> None:

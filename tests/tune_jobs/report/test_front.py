@@ -12,6 +12,8 @@ from tune_jobs.study import Objective
 
 OBJECTIVES = (Objective(), Objective(metric="macs"))
 LIMITS = {"max_macs": 400}
+NO_STARTS = pd.DataFrame({"number": [], "recipe": []})
+WORDS = ("params", "network")
 
 
 def trials(*rows: tuple[int, int, str, float, int]) -> pd.DataFrame:
@@ -44,8 +46,8 @@ REPORTS = pd.DataFrame({"seq": [2, 3, 4, 7, 8, 9, 11, 17, 18, 19, 21, 22]})
 
 
 def test_front_is_of_completed_trials_best_first() -> None:
-    table = front(TRIALS, OBJECTIVES)
-    assert table.columns == ("trial", "val_accuracy", "macs", "parameters", "epochs", "train_s", "params")
+    table = front(TRIALS, NO_STARTS, OBJECTIVES)
+    assert table.columns == ("trial", "val_accuracy", "macs", "parameters", "epochs", "train_s", *WORDS)
     assert [row[:4] for row in table.rows] == [(3, 0.9, 100, 1000), (0, 0.8, 50, 500)]
     assert "2 of 3 completed trials" in table.title
 
@@ -59,7 +61,9 @@ def test_worth_grows_with_the_epochs() -> None:
 
 def test_a_study_without_a_completed_trial_has_an_empty_front() -> None:
     stopped = trials((0, 5, "stopped", 0.8, 50))
-    assert front(stopped, OBJECTIVES).rows == ()
+    assert front(stopped, NO_STARTS, OBJECTIVES).rows == ()
+    told = front(stopped, NO_STARTS, OBJECTIVES).empty
+    assert told.startswith("No trial has completed. 1 trial stopped at a rung. Train more with --trials")
     assert {row[2] for row in worth(stopped, REPORTS, OBJECTIVES, LIMITS).rows} == {0.0}
 
 

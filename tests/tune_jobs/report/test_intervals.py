@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune_jobs.report.intervals import estimate, holm, paired, t_quantile, verdict, welch
+from tune_jobs.report.intervals import estimate, holm, paired, span_of, t_quantile, verdict, welch
 
 # Student 1908 ("The probable error of a mean", Biometrika 6), hours of sleep gained with two drugs; R ships
 # them as `sleep`, and the expected values are what R's manual page of t.test prints for them.
@@ -47,6 +47,24 @@ def test_interval_of_a_mean() -> None:
     found = estimate([1.0, 2.0, 3.0, 4.0, 5.0])  # sd 1.5811, so 2.776 * 1.5811 / sqrt(5) on each side
     assert (found.n, found.mean, found.sd) == (5, 3.0, pytest.approx(math.sqrt(2.5)))
     assert (found.low, found.high) == (pytest.approx(1.0368, abs=1e-4), pytest.approx(4.9632, abs=1e-4))
+
+
+def test_shown_ends_stay_in_the_range_of_the_metric_and_p_values_as_they_are() -> None:
+    values, others = [0.99, 0.97, 1.0], [0.02, 0.0, 0.01]
+    found = estimate(values)
+    assert found.high is not None
+    assert found.high > 1
+    shown = found.within(span_of("test_accuracy"))
+    assert (shown.low, shown.mean, shown.high) == (found.low, found.mean, 1.0)
+    assert estimate(others).within(span_of("val_loss")).low == 0.0
+    assert estimate([5.0, 5.1]).within(span_of("val_loss")).high == estimate([5.0, 5.1]).high
+    whole = welch(values, others[:2])
+    assert whole.high is not None
+    assert whole.high > 1
+    cut = whole.within(span_of("val_accuracy"))
+    assert (cut.low, cut.high, cut.p) == (whole.low, 1.0, whole.p)
+    assert whole.within(span_of("val_loss")) == whole
+    assert estimate([0.5]).within((0.0, 1.0)).low is None
 
 
 def test_holm_corrects_as_in_the_textbook_example() -> None:

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tune_jobs.report.leaderboard import leaderboard, rungs, short_params, states
-from tune_jobs.report.tables import Table, format_value, render
+from tune_jobs.report.for_people import short_params
+from tune_jobs.report.leaderboard import leaderboard, rungs, states, studies, studies_for_people
+from tune_jobs.report.tables import PLAIN_WIDTH, Table, format_value, render
 
 TABLE = Table(
     title="all kinds",
@@ -60,6 +61,9 @@ def test_values_are_short_for_people(value: object, shown: str) -> None:
     assert format_value(value) == shown
 
 
+NO_STARTS = pd.DataFrame({"number": [], "recipe": []})
+
+
 def frame(*rows: tuple[int, str, float | None]) -> pd.DataFrame:
     same = {"epochs": 3, "train_s": 1.0, "macs": 5, "params": "{}"}
     records = [
@@ -71,25 +75,37 @@ def frame(*rows: tuple[int, str, float | None]) -> pd.DataFrame:
 
 def test_leaderboard_ranks_completed_trials_and_keeps_the_earlier_of_equals() -> None:
     trials = frame((0, "completed", 0.5), (1, "stopped", 0.9), (2, "completed", 0.7), (3, "completed", 0.7))
-    table = leaderboard(trials, metric="val_accuracy")
+    table = leaderboard(trials, NO_STARTS, metric="val_accuracy")
     assert [row[0] for row in table.rows] == [2, 3, 0]
     assert "macs" not in table.columns
-    losses = leaderboard(trials, metric="val_loss", top=1)
+    losses = leaderboard(trials, NO_STARTS, metric="val_loss", top=1)
     assert [row[0] for row in losses.rows] == [0]
 
 
 def test_leaderboard_shows_stopped_trials_where_none_completed() -> None:
-    table = leaderboard(frame((0, "stopped", 0.5), (1, "failed", None)), metric="val_accuracy")
+    table = leaderboard(frame((0, "stopped", 0.5), (1, "failed", None)), NO_STARTS, metric="val_accuracy")
     assert [row[0] for row in table.rows] == [0]
     assert "stopped" in table.title
 
 
 def test_states_count_every_end_and_quote_the_last_reason() -> None:
-    table = states(frame((0, "completed", 0.5), (1, "failed", None), (2, "failed", None)))
-    assert [(row[0], row[1], row[-1]) for row in table.rows] == [
-        ("completed", 1, "because 0"),
-        ("failed", 2, "because 2"),
+    ended = frame((0, "completed", 0.5), (1, "failed", None), (2, "failed", None))
+    table = states(ended, reports_of((0, 1, 1.0), (0, 2, 2.0), (1, 1, 4.0)))
+    assert [(row[0], row[1], row[3], row[-1]) for row in table.rows] == [
+        ("completed", 1, 3.0, "because 0"),
+        ("failed", 2, 4.0, "because 2"),
     ]
+
+
+def test_seconds_by_state_count_the_first_training_of_an_epoch_as_the_ledger_does() -> None:
+    again = reports_of((0, 1, 1.0), (0, 2, 2.0), (0, 2, 32.0), (0, 3, 4.0))
+    assert states(frame((0, "completed", 0.5)), again).rows[0][3] == 7.0
+
+
+def reports_of(*rows: tuple[int, int, float]) -> pd.DataFrame:
+    """(number, epoch, epoch_s) in order of seq"""
+    reports = pd.DataFrame(rows, columns=["number", "epoch", "epoch_s"])
+    return reports.assign(seq=range(len(reports)))
 
 
 def test_rungs_show_who_went_on() -> None:
@@ -111,3 +127,84 @@ def test_params_fit_on_a_line() -> None:
         short_params('{"learning_rate":0.0123456,"optimizer":"adam"}')
         == "learning_rate=0.0123 optimizer=adam"
     )
+
+
+ENDS = [(0, "stopped", None), (1, "failed", None), (2, "failed", None), (3, "infeasible", None)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (
+            [],
+            "No trial has ended yet. Wait if the study runs, else give the same command again: it goes on.",
+        ),
+        (ENDS[1:3], "No trial has completed. 2 trials failed. `show` has the last reason"),
+        (ENDS[3:], "No trial has completed. 1 trial refused before training. Move the limits"),
+        (ENDS, "1 trial stopped at a rung. Train more with --trials"),
+    ],
+)
+def test_an_empty_leaderboard_says_why_and_what_to_do(
+    rows: list[tuple[int, str, float | None]], told: str
+) -> None:
+    trials = frame(*rows) if rows else frame((0, "failed", None)).iloc[:0]
+    table = leaderboard(trials, NO_STARTS, metric="val_accuracy")
+    text = " ".join(render(table, "table").split())
+    assert told in text
+    assert "trial val_accuracy epochs" in text
+    assert json.loads(render(table, "json")) == []
+
+
+LONG = Table(
+    title="title",
+    columns=("trial", "value", "params", "network"),
+    rows=(
+        (
+            3,
+            0.5,
+            "learning_rate=0.01 " + "optimizer=adam " * 8,
+            "'mobilenet:widths=[" + "1.234," * 30 + "2]'",
+        ),
+        (12, 0.25, None, "resnet18:width=8"),
+    ),
+    below=("params", "network"),
+    note="a note",
+)
+
+
+def test_long_cells_stand_below_their_row_within_the_width() -> None:
+    lines = render(LONG, "table").splitlines()
+    assert [line.strip() for line in lines[:4]] == ["title", "a note", "", "trial    value"]
+    assert lines[5].split() == ["3", "0.5000"]
+    assert lines[6].startswith("    learning_rate=0.01 optimizer=adam")
+    assert all(len(line) <= PLAIN_WIDTH for line in lines)
+    network = "".join(line.strip() for line in lines[7:9])
+    assert network == LONG.rows[0][3]
+    assert lines[9:] == ["", "    12   0.2500", "    resnet18:width=8", ""]
+
+
+def test_numbers_are_never_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tune_jobs.report.tables.PLAIN_WIDTH", 40)
+    wide = Table(columns=tuple(f"column_{i}" for i in range(12)), rows=(tuple(0.5 + i for i in range(12)),))
+    text = render(wide, "table")
+    assert all(f"column_{i}" in text and f"{0.5 + i:.4f}" in text for i in range(12))
+
+
+def test_cells_that_fit_stay_beside_their_row() -> None:
+    short = Table(columns=LONG.columns, rows=((3, 0.5, "a=1", "resnet18"),), below=LONG.below)
+    assert render(short, "table").splitlines()[1].split() == [*LONG.columns]
+
+
+def test_list_for_people_has_no_empty_states_and_keeps_names_whole() -> None:
+    kinds = {"study": "a-study-of-many-words", "created_at": datetime(2026, 1, 2, 3, 4, 5)}
+    definition = json.dumps({"objectives": [{"metric": "val_accuracy", "direction": "maximize"}]})
+    found = studies(pd.DataFrame([{**kinds, "definition": definition}]), trials_of("a-study-of-many-words"))
+    assert "failed" in found.columns
+    shown = studies_for_people(found)
+    assert shown.columns == ("study", "objective", "best", "completed", "created_at")
+    assert shown.rows == (("a-study-of-many-words", "val_accuracy", 0.5, 1, "2026-01-02 03:04"),)
+    assert "The store holds no study yet" in render(studies(pd.DataFrame({"study": []}), frame()), "table")
+
+
+def trials_of(study: str) -> pd.DataFrame:
+    return frame((0, "completed", 0.5)).assign(study=study)

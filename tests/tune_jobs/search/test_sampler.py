@@ -223,8 +223,8 @@ def test_grid_ends_with_a_reason() -> None:
     assert sampler.propose(History(grid_study()), 9) is None
     assert sampler.end_reason(8) is None
     assert sampler.end_reason(9) == (
-        "the grid has 9 points and all were proposed (trials=24); add values to the space,"
-        " or search it with another sampler"
+        "the grid has 9 points and all were proposed; add values to the space, or search it with another"
+        " sampler, under another --name"
     )
 
 

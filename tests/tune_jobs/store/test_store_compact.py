@@ -31,6 +31,7 @@ from store_testing import (
     whole_trial,
 )
 
+from eml_models.errors import UnknownNameError
 from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
 from tune_jobs.space import Float
 from tune_jobs.store.batches import PublishPolicy
@@ -187,7 +188,7 @@ def test_a_damaged_file_is_refused_and_nothing_changes(tmp_path: Path) -> None:
 
 def test_unknown_study_lists_the_known_ones(tmp_path: Path) -> None:
     write_trials(tmp_path, 1)
-    with pytest.raises(StoreError, match="holds no study 'nope'; it holds: s"):
+    with pytest.raises(UnknownNameError, match="unknown study 'nope'; known: s"):
         compact_study(tmp_path, "nope")
 
 

@@ -1,0 +1,37 @@
+"""A measuring process that knows a user's own families: it loads their code, then does what any other does.
+
+``python -m tune_jobs.latency_worker DEVICE THREADS``; the first line on stdin is the code (`program_with`),
+the rest are the requests of `eml_models.latency.worker`. `eml_models.latency.bench` starts it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import asdict
+
+from eml_models.latency.bench import PROGRAM, WorkerProgram
+from tune_jobs.user_code import UserCode
+
+
+def program_with(codes: Sequence[UserCode]) -> WorkerProgram:
+    """The program of measuring processes that need this code; the usual one if there is none."""
+    if not codes:
+        return PROGRAM
+    return WorkerProgram(module=__name__, first_line=json.dumps([asdict(code) for code in codes]))
+
+
+def main() -> None:
+    """Load the code of the first line and serve until stdin ends."""
+    from eml_models.latency import worker
+
+    with redirect_stdout(sys.stderr):  # stdout is for answers, and the code may print
+        for data in json.loads(sys.stdin.readline()):
+            UserCode(**{**data, "search_paths": tuple(data["search_paths"])}).load()
+    worker.main()
+
+
+if __name__ == "__main__":
+    main()

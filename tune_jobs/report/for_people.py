@@ -1,0 +1,112 @@
+"""A table of trials as people read it: what all rows share is said once, and a row's own stands below it.
+
+JSON and CSV hold the table as it is; only the text is made from this one.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from eml_models.datasets import get_dataset_spec
+from eml_models.errors import UnknownNameError
+from eml_models.latency.networks import CIFAR_SHAPE, NetworkSpec, name_network
+from tune_jobs.report.tables import Table
+from tune_jobs.study import OF_THE_STUDY, RECIPE_FIELDS
+
+TRIAL, PARAMS, NETWORK = "trial", "params", "network"
+MODEL = "model"
+
+
+def name_networks(starts: pd.DataFrame, numbers: Iterable[int]) -> dict[int, str]:
+    """The networks of some trials by their numbers, in the words that `--baseline` and `latency` take.
+
+    They come from the recipes that were trained, so that a width that followed from `macs_share` is in them.
+    """
+    recipes = dict(zip(starts["number"], starts["recipe"], strict=True))
+    return {number: network_words(json.loads(recipes[number])) for number in numbers if number in recipes}
+
+
+def network_words(recipe: Mapping[str, Any]) -> str:
+    """The network of a recipe, given as plain data, in words."""
+    try:
+        shape = get_dataset_spec(recipe["dataset"]).input_shape
+    except UnknownNameError:  # a user's own, whose code is not loaded here: only rounding depends on it
+        shape = CIFAR_SHAPE
+    options = recipe["model_options"]
+    return name_network(NetworkSpec(name="", model=recipe[MODEL], options=options, input_shape=shape))
+
+
+def for_people(table: Table, trials: pd.DataFrame) -> Table:
+    """The table with the params and the network of each row below it, and what is the same in all above.
+
+    A param that shaped the network is in the network's words and is not said again.
+
+    Args:
+        table: with the columns `TRIAL`, `PARAMS` and `NETWORK`.
+        trials: the frame that it was made from.
+    """
+    index = table.columns.index
+    stored = dict(zip(trials["number"], trials["params"], strict=True))
+    networks = [row[index(NETWORK)] for row in table.rows]
+    own: list[dict[str, str]] = []
+    for row, network in zip(table.rows, networks, strict=True):
+        params = json.loads(stored[row[index(TRIAL)]])
+        own.append({n: short(v) for n, v in params.items() if network is None or not shapes_network(n)})
+    same = shared(own)
+    one_network = len(table.rows) > 1 and len(set(networks)) == 1 and networks[0] is not None
+    rows = []
+    for row, params, network in zip(table.rows, own, networks, strict=True):
+        cells = list(row)
+        cells[index(PARAMS)] = words_of({n: v for n, v in params.items() if n not in same}) or None
+        cells[index(NETWORK)] = None if network is None else shlex.quote(str(network))
+        rows.append(tuple(cells))
+    said = words_of({**same, **({NETWORK: str(networks[0])} if one_network else {})})
+    notes = [f"the same in all: {said}"] if said else []
+    if any(networks) and not one_network:
+        notes.append("each network is in the words that --baseline takes")
+    whole = replace(table, rows=tuple(rows), below=(PARAMS, NETWORK), note="; ".join(notes))
+    return _without(whole, NETWORK) if one_network or not any(networks) else whole
+
+
+def shapes_network(name: str) -> bool:
+    """Whether a param is one that the network's words say."""
+    return name == MODEL or name not in RECIPE_FIELDS | OF_THE_STUDY
+
+
+def shared(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """What several rows have in common; a single row has only what is its own."""
+    if len(rows) < 2:
+        return {}
+    first, *others = rows
+    return {n: v for n, v in first.items() if all(other.get(n) == v for other in others)}
+
+
+def _without(table: Table, name: str) -> Table:
+    kept = [index for index, column in enumerate(table.columns) if column != name]
+    return replace(
+        table,
+        columns=tuple(table.columns[index] for index in kept),
+        rows=tuple(tuple(row[index] for index in kept) for row in table.rows),
+    )
+
+
+def short_params(text: str) -> str:
+    """Params in one line: ``learning_rate=0.0123 optimizer=adam``."""
+    params: Mapping[str, object] = json.loads(text)
+    return words_of({name: short(value) for name, value in params.items()})
+
+
+def words_of(params: Mapping[str, str]) -> str:
+    """Names and values as words."""
+    return " ".join(f"{name}={value}" for name, value in params.items())
+
+
+def short(value: object) -> str:
+    """A value in a few characters: three significant digits."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
