@@ -127,8 +127,9 @@ class Jobs:
         """
         self._require_same_ray()
         self._require_free(submission)
-        left_out = choose_left_out(submission.folder, *submission.left_out)
-        check_size(submission.folder, left_out)
+        with _only_errors_logged():
+            left_out = choose_left_out(submission.folder, *submission.left_out)
+            check_size(submission.folder, left_out)
         with _explained(self.address):
             made = self._client.submit_job(
                 entrypoint=shlex.join(["python", "-m", "tune_jobs", *submission.words]),

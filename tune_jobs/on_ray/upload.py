@@ -120,17 +120,19 @@ def measure(folder: Path, left_out: list[str]) -> dict[str, int]:
         InvalidValueError: one of them cannot be read.
     """
     sizes: dict[str, int] = {}
-    closed: list[Path] = []
+    closed: list[OSError] = []
 
     def note(path: Path) -> None:
         if path.is_file():
             sizes[str(path.relative_to(folder))] = path.stat().st_size
-            if not os.access(path, os.R_OK):
-                closed.append(path)
+            try:
+                path.open("rb").close()
+            except OSError as error:
+                closed.append(error)
 
     _travel(folder, left_out, note)
     if closed:
-        raise _unreadable(closed[0], "permission denied")
+        raise _unreadable(closed[0]) from closed[0]
     return sizes
 
 
@@ -145,13 +147,13 @@ def _travel(
     try:
         _dir_travel(folder, [_get_excludes(folder, patterns), *left_out_too], handle, include_gitignore=True)
     except OSError as error:
-        raise _unreadable(error.filename, str(error.strerror)) from error
+        raise _unreadable(error) from error
 
 
-def _unreadable(path: object, why: str) -> InvalidValueError:
+def _unreadable(error: OSError) -> InvalidValueError:
     return InvalidValueError(
-        f"{str(path)!r} of the working folder cannot be read: {why}. Ray would not pack it: give it to"
-        " yourself, move it out of there, or name another folder with --working-dir"
+        f"{str(error.filename)!r} of the working folder cannot be read: {error.strerror}. Ray would not pack"
+        " it: make it readable, move it out of the folder, or name another folder with --working-dir"
     )
 
 
