@@ -90,10 +90,14 @@ def job_cluster(*, workers: int) -> Iterator[JobCluster]:
     made = JobCluster(temp=temp, environment=environment)
     try:
         made.start_head()
+        wait_until(
+            lambda: made.status_without_token("/api/version") == 401,
+            "the dashboard did not come up",
+            seconds=120,  # and not together with nodes, which give up on a head that a busy machine holds up
+        )
         for number in range(1, workers + 1):
             made.add_worker()
             made.wait_for(cpus=number)
-        wait_until(lambda: made.status_without_token("/api/version") == 401, "the dashboard did not come up")
         yield made
     finally:
         for process in (*made.nodes, made.head):

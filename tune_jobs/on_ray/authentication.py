@@ -13,7 +13,7 @@ MODE, TOKEN, TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PAT
 
 HINT = (
     "Put the cluster's token into ~/.ray/auth_token, or name its file in RAY_AUTH_TOKEN_PATH, and leave"
-    " RAY_AUTH_MODE unset or set it to token"
+    " RAY_AUTH_MODE unset or set it to token before Ray is imported"
 )
 
 
