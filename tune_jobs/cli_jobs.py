@@ -5,12 +5,23 @@ Parses and calls, like `tune_jobs.cli`, which adds them to its group; heavy impo
 
 from __future__ import annotations
 
+import shlex
+from itertools import pairwise, takewhile
+from pathlib import PurePath
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from tune_jobs.cli_options import FORMAT
-from tune_jobs.cli_run import run
+from tune_jobs.cli_run import finalists, run
+from tune_jobs.on_ray.authentication import show_token_if_any
+
+COMMANDS = {"run": run, "finalists": finalists}
+"""The commands that a job may be, as far as it runs a study."""
+
+OPERATORS = frozenset("();<>|&")
+"""What a shell's operators are made of; the command that we look for ends at the next one."""
 
 ADDRESS = click.option(
     "--address",
@@ -41,11 +52,13 @@ def submit(
 
     Takes the options of `run` and passes them on; --store is a folder that every node sees, or a bucket.
     """
-    from tune_jobs.job_commands import given_words
+    show_token_if_any()
+    from tune_jobs.job_commands import Given, given_words
     from tune_jobs.job_commands import submit as submit_asked
+    from tune_jobs.on_ray.jobs import Jobs
 
-    words = given_words(context, run, working_dir)
-    return submit_asked(study, words, options, address=address, folder=working_dir, wait=not no_wait)
+    given = Given(target=study, words=given_words(context, run, working_dir), options=options)
+    return submit_asked(given, lambda: Jobs(address, read_command), folder=working_dir, wait=not no_wait)
 
 
 _own = {parameter.name for parameter in submit.params} | {"dry_run"}
@@ -58,9 +71,11 @@ submit.params += [parameter for parameter in run.params if parameter.name not in
 @FORMAT
 def status(study: str | None, address: str | None, form: str) -> None:
     """List the jobs of a cluster that run studies, or the job of STUDY (a name or a job's id)."""
+    show_token_if_any()
     from tune_jobs.job_commands import print_status
+    from tune_jobs.on_ray.jobs import Jobs
 
-    print_status(address, study, form)
+    print_status(Jobs(address, read_command), study, form)
 
 
 @click.command()
@@ -69,9 +84,11 @@ def status(study: str | None, address: str | None, form: str) -> None:
 @click.option("--follow", "-f", is_flag=True, help="Go on until the job ends, and exit as it does.")
 def logs(study: str, address: str | None, follow: bool) -> int:
     """Show what the job of STUDY (a name or a job's id) has written."""
+    show_token_if_any()
     from tune_jobs.job_commands import print_logs
+    from tune_jobs.on_ray.jobs import Jobs
 
-    return print_logs(address, study, follows=follow)
+    return print_logs(Jobs(address, read_command), study, follows=follow)
 
 
 @click.command()
@@ -79,6 +96,50 @@ def logs(study: str, address: str | None, follow: bool) -> int:
 @ADDRESS
 def stop(study: str, address: str | None) -> int:
     """End the job of STUDY (a name or a job's id) in order; submitting it again goes on."""
+    show_token_if_any()
     from tune_jobs.job_commands import stop as stop_asked
+    from tune_jobs.on_ray.jobs import Jobs
 
-    return stop_asked(address, study)
+    return stop_asked(Jobs(address, read_command), study)
+
+
+def read_command(command: str) -> tuple[str | None, str | None]:
+    """Study and store of a ``... tune_jobs run STUDY ...`` that somebody typed; two None for anything else.
+
+    The study is called as far as the words tell: the name that a file's function gives its study, or that
+    ``--rename`` finds, is not among them.
+    """
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    try:
+        words = list(lexer)
+    except ValueError:
+        return None, None
+    for at, (program, word) in enumerate(pairwise(words)):
+        if PurePath(program).name in ("tune_jobs", "tune-jobs") and word in COMMANDS:
+            rest = takewhile(lambda text: not OPERATORS.issuperset(text), words[at + 2 :])
+            return _read_words(word, list(rest))
+    return None, None
+
+
+def _read_words(name: str, words: list[str]) -> tuple[str | None, str | None]:
+    from tune_jobs.finalists import SUFFIX
+    from tune_jobs.scale import smoke_name
+
+    context = COMMANDS[name].make_context(name, words, resilient_parsing=True)
+    given = {
+        option: value
+        for option, value in context.params.items()
+        if context.get_parameter_source(option) is ParameterSource.COMMANDLINE  # its environment is not ours
+    }
+    study, chosen = given.get("study"), given.get("name")
+    if study is None:
+        return None, None
+    called = study.rpartition(":")[2]
+    if name == "run":
+        called = chosen or called
+    if given.get("scale") == "smoke":
+        called = smoke_name(called)
+    if name == "finalists":
+        called = chosen or f"{called}{SUFFIX}"
+    return called, given.get("store")

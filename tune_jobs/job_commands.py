@@ -1,8 +1,12 @@
-"""What `submit`, `status`, `logs` and `stop` do between parsing and printing: studies as a cluster's jobs."""
+"""What `submit`, `status`, `logs` and `stop` do between parsing and printing: studies as a cluster's jobs.
+
+Imports Ray: the token is shown before this is imported.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,21 +27,32 @@ NOT_PASSED_ON = ("address", "dry_run")
 FILES = ("enqueue",)
 """Options whose value is a file of the working folder."""
 
+OF_NODES = ("data_dir",)
+"""Options whose value is a folder of each node: what this machine's environment says is of this machine."""
 
-def submit(
-    target: str,
-    words: Sequence[str],
-    options: Mapping[str, Any],
-    *,
-    address: str | None,
-    folder: str,
-    wait: bool,
-) -> int:
+NOT_FOUND = 127
+"""With what a shell exits that finds no such program."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A study to be submitted, as it was asked for.
+
+    Attributes:
+        words: the options of `run` that were given, as they were typed.
+        options: the same and their defaults, parsed.
+    """
+
+    target: str
+    words: Sequence[str]
+    options: Mapping[str, Any]
+
+
+def submit(given: Given, open_cluster: Callable[[], Jobs], *, folder: str, wait: bool) -> int:
     """Submit a study as a job and follow it; the exit status of the job, or 0 if nobody waits.
 
     Args:
-        words: the options of `run` that were given, as they were typed.
-        options: the same and their defaults, parsed.
+        open_cluster: called once what needs no cluster has been checked.
 
     Raises:
         InvalidValueError: an option is wrong, the store would not last, or a file is not in `folder`.
@@ -46,14 +61,14 @@ def submit(
     place = Path(folder).expanduser().absolute()
     if not place.is_dir():
         raise InvalidValueError(f"the working folder {folder!r} is no folder; name one with --working-dir")
-    require_lasting_store(options["store"])
-    study, settings, _ = resolve(target, {**options, "rename": False, "address": None})
-    jobs = Jobs(address)
+    require_lasting_store(given.options["store"])
+    study, settings, _ = resolve(given.target, {**given.options, "rename": False, "address": None})
+    jobs = open_cluster()
     job = jobs.submit(
         Submission(
             study=study.name,
             store=settings.store,
-            words=("run", _inside_target(target, place), *words),
+            words=("run", _inside_target(given.target, place), *given.words),
             folder=place,
             left_out=(settings.data_dir, settings.store),
         )
@@ -77,10 +92,9 @@ def follow(jobs: Jobs, job: Job) -> int:
     return ended.exit_status
 
 
-def print_status(address: str | None, name: str | None, form: str) -> None:
-    """The jobs of a cluster, or the newest one of a study, as a table."""
-    jobs = Jobs(address)
-    shown = [jobs.find(name)] if name else jobs.list()
+def print_status(jobs: Jobs, name: str | None, form: str) -> None:
+    """The jobs of a cluster, or those of a study that are under way (else its newest), as a table."""
+    shown = jobs.named(name) if name else jobs.list()
     rows = tuple(
         (job.study, job.state.lower(), _text(job.started_at), _seconds(job), job.store, job.exit_code, job.id)
         for job in shown
@@ -89,9 +103,8 @@ def print_status(address: str | None, name: str | None, form: str) -> None:
     click.echo(render(Table(columns=columns, rows=rows), form), nl=False)
 
 
-def print_logs(address: str | None, name: str, *, follows: bool) -> int:
+def print_logs(jobs: Jobs, name: str, *, follows: bool) -> int:
     """What a job wrote; with `follows` until it ends, and then its exit status."""
-    jobs = Jobs(address)
     job = jobs.find(name)
     if follows:
         return follow(jobs, job)
@@ -99,9 +112,8 @@ def print_logs(address: str | None, name: str, *, follows: bool) -> int:
     return 0
 
 
-def stop(address: str | None, name: str) -> int:
-    """End the newest job of a study in order; 0 if it has ended."""
-    jobs = Jobs(address)
+def stop(jobs: Jobs, name: str) -> int:
+    """End the job of a study in order; 0 if it has ended."""
     job = jobs.find(name)
     if job.ended:
         click.echo(f"job {job.id} has ended already: {job.state.lower()}", err=True)
@@ -116,21 +128,40 @@ def stop(address: str | None, name: str) -> int:
 
 
 def given_words(context: click.Context, command: click.Command, folder: str) -> list[str]:
-    """The options of `command` that were typed or come from the environment, as words for it."""
+    """The options of `command` that were typed or come from the environment, as words for it.
+
+    Raises:
+        InvalidValueError: a path would mean nothing to the job.
+    """
     words: list[str] = []
+    place = Path(folder).expanduser().absolute()
     for parameter in command.params:
         name = parameter.name or ""
-        given = context.get_parameter_source(name) not in (None, ParameterSource.DEFAULT)
+        source = context.get_parameter_source(name)
+        given = source not in (None, ParameterSource.DEFAULT)
         if not isinstance(parameter, click.Option) or name in NOT_PASSED_ON or not given:
+            continue
+        if name in OF_NODES and source is ParameterSource.ENVIRONMENT:
             continue
         value, option = context.params[name], parameter.opts[0]
         if parameter.is_flag:
             words += [option] if value else []
             continue
         values = value if parameter.multiple else (value,)
-        place = Path(folder).expanduser().absolute()
-        words += [word for v in values for word in (option, inside(v, place) if name in FILES else str(v))]
+        words += [word for v in values for word in (option, _for_the_job(name, v, place))]
     return words
+
+
+def _for_the_job(name: str, value: Any, folder: Path) -> str:
+    """The value of an option as the job takes it."""
+    if name in FILES:
+        return inside(value, folder)
+    if name in OF_NODES and not Path(value).is_absolute():
+        raise InvalidValueError(
+            f"--{name.replace('_', '-')} {value!r} is relative, and a job takes no data with it; name a"
+            " folder of the nodes, such as /shared/data, or leave it out if they have TUNE_JOBS_DATA_DIR"
+        )
+    return str(value)
 
 
 def inside(path: str, folder: Path) -> str:
@@ -164,6 +195,12 @@ def _say_end(job: Job) -> None:
         click.echo(f"  it is still {job.state.lower()} although its log has ended", err=True)
     elif job.exit_code is None and job.message:
         click.echo(f"  {job.message.strip()}", err=True)
+    elif job.exit_code == NOT_FOUND:
+        click.echo(
+            "  its head finds no `python`: start Ray there with its environment's folder first in PATH"
+            " (export PATH=$PWD/.venv/bin:$PATH)",
+            err=True,
+        )
 
 
 def _seconds(job: Job) -> float | None:

@@ -43,8 +43,9 @@ class JobCluster(Cluster):
         return f"http://127.0.0.1:{self.dashboard_port}"
 
     def call(self, *words: str, folder: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run the command line against this cluster."""
-        variables = {**self.environment, "RAY_API_SERVER_ADDRESS": self.url, **environment}
+        """Run the command line against this cluster, as somebody who has a token in the home folder."""
+        plain = {name: value for name, value in self.environment.items() if not name.startswith("RAY_AUTH_")}
+        variables = {**plain, "RAY_API_SERVER_ADDRESS": self.url, **environment}
         return subprocess.run(
             [*TUNE_JOBS, *words], cwd=folder, env=variables, capture_output=True, text=True, timeout=180
         )
@@ -74,24 +75,29 @@ def job_cluster(*, workers: int) -> Iterator[JobCluster]:
     """A head and some nodes behind a token that only this test knows; everything is ended afterwards."""
     temp = tempfile.mkdtemp(prefix="r", dir="/tmp")  # Ray's sockets need a short path
     home = Path(temp, "home")
-    home.mkdir(mode=0o700)
-    (home / "token").write_text(secrets.token_hex(32))
+    (home / ".ray").mkdir(mode=0o700, parents=True)
+    token = home / ".ray" / "auth_token"
+    token.write_text(secrets.token_hex(32))
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("RAY_ADDRESS")},
         "HOME": str(home),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(home / "token"),
+        "RAY_AUTH_TOKEN_PATH": str(token),
         "RAY_USAGE_STATS_ENABLED": "0",
         "OMP_NUM_THREADS": "1",
     }
     made = JobCluster(temp=temp, environment=environment)
     try:
         made.start_head()
+        wait_until(
+            lambda: made.status_without_token("/api/version") == 401,
+            "the dashboard did not come up",
+            seconds=120,  # and not together with nodes, which give up on a head that a busy machine holds up
+        )
         for number in range(1, workers + 1):
             made.add_worker()
             made.wait_for(cpus=number)
-        wait_until(lambda: made.status_without_token("/api/version") == 401, "the dashboard did not come up")
         yield made
     finally:
         for process in (*made.nodes, made.head):

@@ -173,8 +173,8 @@ def test_trials_are_held_to_their_share_and_get_a_larger_one(cluster: JobCluster
 
 
 def test_what_the_cluster_can_never_give_is_said_at_once(cluster: JobCluster, tmp_path: Path) -> None:
-    words = ("submit", "digits-recipes", "--store", str(tmp_path / "store"), "--device", "cpu")
-    done = cluster.call(*words, "--cpus-per-trial", "64")
+    words = ("run", "digits-recipes", "--store", str(tmp_path / "store"), "--device", "cpu")
+    done = cluster.call(*words, "--cpus-per-trial", "64", "--address", cluster.address)
     assert done.returncode == 1
-    assert "a trial takes 64 CPU, and no node of the cluster has that (its 3 nodes have at" in done.stdout
-    assert "and it has no autoscaler; lower --cpus-per-trial" in done.stdout
+    assert "a trial takes 64 CPU, and no node of the cluster has that (its 3 nodes have at" in done.stderr
+    assert "and it has no autoscaler; lower --cpus-per-trial" in done.stderr

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 import subprocess
 import tomllib
 import warnings
@@ -11,12 +13,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from tune_jobs.accounting import CLASSES
+from tune_jobs.cli import cli
+from tune_jobs.inside_job import require_lasting_store
+from tune_jobs.studies import SHIPPED
 
 ROOT = Path(__file__).parents[2]
 LAUNCHER = ("cluster.yaml", "cluster-onpremise.yaml")
@@ -111,6 +117,45 @@ def test_every_start_asks_for_the_token(name: str) -> None:
     assert re.search(r"RAY_AUTH_MODE\W+(?:RAY_AUTH_MODE:-)?token|authOptions: \{mode: token\}", text)
     assert not re.search(r"RAY_AUTH_TOKEN[\"']?\s*[:=]\s*[\"']?[0-9a-f]{16}", text)  # the name, never a value
     assert "RAY_AUTH_MODE=disabled" not in text
+
+
+def test_token_that_is_made_as_we_say_is_its_owners_alone(tmp_path: Path) -> None:
+    """Also where Ray has made the folder before, for all to read."""
+    (line,) = re.findall(r"^\(umask .* > ~/\.ray/auth_token\)$", read("README.md"), re.MULTILINE)
+    assert f"#   {line}\n" in read("cluster.yaml")
+    (tmp_path / "old" / ".ray").mkdir(mode=0o755, parents=True)
+    (tmp_path / "old" / ".ray" / "auth_token").touch(mode=0o644)
+    (tmp_path / "new").mkdir()
+    for home in ("old", "new"):
+        folder = tmp_path / home / ".ray"
+        subprocess.run(["sh", "-c", line], env={**os.environ, "HOME": str(folder.parent)}, check=True)
+        token = folder / "auth_token"
+        assert re.fullmatch(r"[0-9a-f]{64}\n", token.read_text())
+        assert (folder.stat().st_mode & 0o777, token.stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+def test_jobs_of_the_readmes_head_find_its_python() -> None:
+    """A job is `python ...` in the environment that `ray start` had."""
+    blocks = re.findall(r"```sh\n(.*?)```", read("README.md"), re.DOTALL)
+    (block,) = [block for block in blocks if "ray start --head" in block]
+    assert block.index("PATH=$PWD/.venv/bin:$PATH") < block.index("ray start")
+    for name in LAUNCHER:
+        for line in (*load(name)["head_start_ray_commands"], *load(name)["worker_start_ray_commands"]):
+            assert "ray start" not in line or "PATH=/opt/tune-jobs/bin:$PATH" in line
+
+
+@pytest.mark.parametrize("name", ["cluster.yaml", "kubernetes/rayjob.yaml"])
+def test_study_that_a_cluster_file_starts_has_a_lasting_store_and_its_data(name: str) -> None:
+    text = read(name) if name in LAUNCHER else str(load(name)["spec"]["entrypoint"])
+    (line,) = re.findall(r"python -m tune_jobs (.+)", text)
+    words = shlex.split(line)
+    command = cli.commands[words[0]]
+    given = command.make_context(words[0], words[1:], parent=click.Context(cli)).params
+    require_lasting_store(given["store"])
+    study = SHIPPED[given["study"]]()
+    assert given["download"] or study.recipe.dataset == "digits"
+    assert given["workers"]  # GPUs come from zero
+    assert given["gpus_per_trial"]
 
 
 @pytest.mark.parametrize("name", LAUNCHER)

@@ -1,6 +1,7 @@
 """Starts a Ray of our own or joins a cluster, and says plainly why that failed.
 
-Called by `tune_jobs.on_ray.runner`, which sets Tune's environment first.
+Called by `tune_jobs.on_ray.runner`, which sets Tune's environment first, and by `tune_jobs.on_ray.latency`.
+Neither imports Ray before that: see `tune_jobs.on_ray.authentication`.
 """
 
 from __future__ import annotations

@@ -2,12 +2,14 @@
 
 A job is `python -m tune_jobs run STUDY ...` on the cluster, with the study and its store as metadata; one
 that was submitted by `ray job submit` is recognised by its command. Everything goes over the dashboard's
-address; nothing here connects to the cluster as a driver does.
+address; nothing here connects to the cluster as a driver does. Who imports this has shown the token before
+(`tune_jobs.on_ray.authentication`): Ray reads the mode when it is imported.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import shlex
@@ -26,7 +28,7 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 from eml_models.errors import InvalidValueError
 from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED, JobError
 from tune_jobs.inside_job import GIT_COMMIT
-from tune_jobs.on_ray.authentication import HINT, show_token_if_any
+from tune_jobs.on_ray.authentication import HINT
 from tune_jobs.on_ray.reaching import jobs_url
 from tune_jobs.on_ray.upload import check_size, choose_left_out
 from tune_jobs.provenance import git_state
@@ -39,6 +41,9 @@ GRACE_S = 30
 
 STUDY, STORE = "study", "store"
 """The keys of a job's metadata."""
+
+CommandReader = Callable[[str], tuple[str | None, str | None]]
+"""Tells the study and the store of a command that somebody typed; the study is None where it runs none."""
 
 POLL_S = 0.5
 OVERRIDES = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
@@ -100,12 +105,15 @@ class Submission:
 class Jobs:
     """The jobs of the cluster at an address.
 
+    Args:
+        read_command: recognises jobs that were not submitted by us.
+
     Raises:
         JobError: nothing answers there, or the token is missing or wrong.
     """
 
-    def __init__(self, address: str | None) -> None:
-        show_token_if_any()
+    def __init__(self, address: str | None, read_command: CommandReader) -> None:
+        self._read_command = read_command
         self.address = jobs_url(address or DEFAULT_ADDRESS)
         with _explained(self.address), _without(OVERRIDES):
             self._client = JobSubmissionClient(self.address)
@@ -119,8 +127,9 @@ class Jobs:
         """
         self._require_same_ray()
         self._require_free(submission)
-        left_out = choose_left_out(submission.folder, *submission.left_out)
-        check_size(submission.folder, left_out)
+        with _only_errors_logged():
+            left_out = choose_left_out(submission.folder, *submission.left_out)
+            check_size(submission.folder, left_out)
         with _explained(self.address):
             made = self._client.submit_job(
                 entrypoint=shlex.join(["python", "-m", "tune_jobs", *submission.words]),
@@ -140,32 +149,45 @@ class Jobs:
     def list(self) -> list[Job]:
         """All jobs that run studies, the newest first."""
         with _explained(self.address):
-            jobs = [job for details in self._client.list_jobs() if (job := _as_job(details))]
+            jobs = [job for details in self._client.list_jobs() if (job := self._as_job(details))]
         return sorted(jobs, key=lambda job: job.started_at or datetime.max.replace(tzinfo=UTC), reverse=True)
 
     def get(self, job_id: str) -> Job:
         """A job by its id."""
         with _explained(self.address):
-            job = _as_job(self._client.get_job_info(job_id))
+            job = self._as_job(self._client.get_job_info(job_id))
         if job is None:
             raise JobError(f"job {job_id!r} at {self.address} runs no study")
         return job
 
-    def find(self, name: str) -> Job:
-        """The job of a study that is under way, else its newest one; or the job of that id.
+    def named(self, name: str) -> Sequence[Job]:
+        """The jobs of a study that are under way, else its newest one; or the job of that id.
 
         Raises:
             InvalidValueError: there is none; names those that there are.
         """
         jobs = self.list()
-        named = sorted((job for job in jobs if name in (job.id, job.study)), key=lambda job: job.ended)
-        found = named[0] if named else None
-        if found is None:
+        found = [job for job in jobs if job.id == name] or [job for job in jobs if job.study == name]
+        if not found:
             known = ", ".join(dict.fromkeys(job.study for job in jobs)) or "none"
             raise InvalidValueError(
                 f"the cluster at {self.address} knows no job {name!r}; it has jobs of: {known}"
             )
-        return found
+        return [job for job in found if not job.ended] or found[:1]
+
+    def find(self, name: str) -> Job:
+        """The one job that `named` finds.
+
+        Raises:
+            InvalidValueError: there is none, or several are under way; names them.
+        """
+        found = self.named(name)
+        if len(found) > 1:
+            several = ", ".join(f"{job.id} (store {job.store or 'unknown'})" for job in found)
+            raise InvalidValueError(
+                f"{len(found)} jobs of study {name!r} are under way: {several}; name one by its id"
+            )
+        return found[0]
 
     def logs(self, job_id: str) -> str:
         """What the job has written so far."""
@@ -196,6 +218,25 @@ class Jobs:
             time.sleep(POLL_S)
         return job
 
+    def _as_job(self, details: JobDetails) -> Job | None:
+        """A job of ours; None for others."""
+        metadata = details.metadata or {}
+        study, store = metadata.get(STUDY), metadata.get(STORE)
+        if study is None:
+            study, store = self._read_command(details.entrypoint)
+        if study is None or details.submission_id is None:
+            return None
+        return Job(
+            id=details.submission_id,
+            study=study,
+            store=store,
+            state=str(details.status.value),
+            started_at=_instant(details.start_time),
+            ended_at=_instant(details.end_time),
+            exit_code=details.driver_exit_code,
+            message=details.message,
+        )
+
     def _require_free(self, submission: Submission) -> None:
         """One study has one writer; better told here than by the job's log."""
         for job in self.list():
@@ -216,41 +257,6 @@ class Jobs:
             )
 
 
-def _as_job(details: JobDetails) -> Job | None:
-    """A job of ours; None for others."""
-    metadata = details.metadata or {}
-    study, store = metadata.get(STUDY), metadata.get(STORE)
-    if study is None:
-        study, store = _read_command(details.entrypoint)
-    if study is None or details.submission_id is None:
-        return None
-    return Job(
-        id=details.submission_id,
-        study=study,
-        store=store,
-        state=str(details.status.value),
-        started_at=_instant(details.start_time),
-        ended_at=_instant(details.end_time),
-        exit_code=details.driver_exit_code,
-        message=details.message,
-    )
-
-
-def _read_command(command: str) -> tuple[str | None, str | None]:
-    """Study and store of a ``... tune_jobs run STUDY ...`` that somebody typed."""
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return None, None
-    for at, word in enumerate(words[:-2]):
-        if word in ("tune_jobs", "tune-jobs") and words[at + 1] == "run":
-            given = dict(zip(words[at + 2 :], words[at + 3 :], strict=False))
-            pairs = dict(w.split("=", 1) for w in words[at + 2 :] if w.startswith("--") and "=" in w)
-            options = {**given, **pairs}
-            return options.get("--name", words[at + 2].rpartition(":")[2]), options.get("--store")
-    return None, None
-
-
 def _instant(milliseconds: int | None) -> datetime | None:
     return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
 
@@ -268,7 +274,8 @@ def _describe_commit(folder: Path) -> dict[str, str]:
 def _explained(address: str) -> Iterator[None]:
     """Turn what Ray's client raises into an error that says what to do."""
     try:
-        yield
+        with _only_errors_logged():
+            yield
     except AuthenticationError as error:
         first = str(error).split(". Ensure")[0].replace("\n\n", ": ").rstrip(".:")
         raise JobError(f"the cluster at {address} refused us: {first}. {HINT}") from error
@@ -279,6 +286,19 @@ def _explained(address: str) -> Iterator[None]:
         ) from error
     except (RuntimeError, RayError) as error:
         raise JobError(f"the cluster at {address} could not do that: {error}") from error
+
+
+@contextmanager
+def _only_errors_logged() -> Iterator[None]:
+    """Ray tells of each file that it packs or leaves out, by loggers whose own level is INFO."""
+    handlers = [(handler, handler.level) for handler in logging.getLogger("ray").handlers]
+    for handler, _ in handlers:
+        handler.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for handler, level in handlers:
+            handler.setLevel(level)
 
 
 @contextmanager

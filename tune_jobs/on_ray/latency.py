@@ -6,7 +6,6 @@ nothing beside it that would disturb the times. Two campaigns at once wait for e
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +13,8 @@ from typing import Any
 from eml_models.errors import InvalidValueError
 from eml_models.latency.campaign import Campaign, CampaignResult, run_campaign
 from tune_jobs.errors import TuneJobsError
+from tune_jobs.on_ray.connect import connected
+from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.user_code import UserCode
 
 
@@ -21,7 +22,8 @@ def kind_of_cluster(address: str) -> str:
     """``cuda`` where a node of the cluster has a GPU, else ``cpu``.
 
     Raises:
-        TuneJobsError: no cluster answers at the address.
+        InvalidValueError: the address is none of a head.
+        TuneJobsError: no cluster answers at the address, or it does not let us in.
     """
     with _joined(address) as ray:
         return "cuda" if ray.cluster_resources().get("GPU") else "cpu"
@@ -80,16 +82,7 @@ def _whole_device(ray: Any, campaign: Campaign) -> dict[str, float]:
 @contextmanager
 def _joined(address: str) -> Iterator[Any]:
     """The cluster's Ray; one that this process has joined already is used and left alone."""
-    import ray
+    with connected(RunSettings(address=address)):
+        import ray
 
-    if ray.is_initialized():
         yield ray
-        return
-    try:
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise TuneJobsError(f"Ray at {address} did not answer: {error}") from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()

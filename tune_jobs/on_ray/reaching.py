@@ -15,20 +15,46 @@ TIMEOUT_S = 5.0
 FOUND_BY_RAY = ("auto", "local")
 
 
-def require_listener(address: str) -> None:
-    """Refuse an address at which nothing listens. ``auto`` and addresses with a scheme are left to Ray.
+def check_address(address: str) -> None:
+    """Refuse what is no address of a head: HOST:PORT, or a word that Ray knows. Asks nobody.
 
     Raises:
-        InvalidValueError: it is no HOST:PORT, or it is that of the Jobs API.
-        TuneJobsError: nothing listens there.
+        InvalidValueError: it is none, or it is that of the Jobs API or of Ray Client.
     """
     if address.startswith(("http://", "https://")):
+        raise _of_dashboard(address)
+    if "://" in address:
         raise InvalidValueError(
-            f"the address {address!r} is that of a dashboard, which takes jobs: use it with submit, or give"
-            " run the address of the head itself, HOST:6379"
+            f"the address {address!r} is that of Ray Client, through which Tune would not run in this"
+            " process: give the address of the head itself, HOST:6379, or submit the study as a job"
         )
-    if address in FOUND_BY_RAY or "://" in address:
+    if address not in FOUND_BY_RAY:
+        split_address(address)
+
+
+def require_listener(address: str) -> None:
+    """Refuse an address at which no head listens. ``auto`` and ``local`` are left to Ray.
+
+    Raises:
+        InvalidValueError: as `check_address`; or a dashboard listens there.
+        TuneJobsError: nothing listens there.
+    """
+    check_address(address)
+    if address in FOUND_BY_RAY:
         return
+    _require_anybody(address)
+    if _speaks_http(address):
+        raise _of_dashboard(address)
+
+
+def _of_dashboard(address: str) -> InvalidValueError:
+    return InvalidValueError(
+        f"the address {address!r} is that of a dashboard, which takes jobs: use it with submit, or give the"
+        " address of the head itself, HOST:6379"
+    )
+
+
+def _require_anybody(address: str) -> None:
     host, port = split_address(address)
     try:
         socket.create_connection((host, port), timeout=TIMEOUT_S).close()
@@ -50,7 +76,7 @@ def jobs_url(address: str) -> str:
     """
     if "://" in address or address == "auto":
         return address
-    require_listener(address)
+    _require_anybody(address)
     return f"http://{address}" if _speaks_http(address) else address
 
 

@@ -24,6 +24,7 @@ from tune_jobs.attempt import Progress, Provenance, SessionSettings
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.inside_job import job_id, require_lasting_store
 from tune_jobs.on_ray.connect import connected
+from tune_jobs.on_ray.reaching import check_address
 from tune_jobs.on_ray.row_tap import RowTap
 from tune_jobs.on_ray.settings import ProgressListener, RunSettings
 from tune_jobs.on_ray.shared_data import shared_bytes
@@ -92,9 +93,12 @@ def run_study(
     Raises:
         StudyChangedError: the store holds another definition under this name.
         StoreError: the store cannot be written, or another writer holds the study.
+        InvalidValueError: the cluster's address is none for a run.
         RunFailedError: the search could not go on.
     """
     settings = settings or RunSettings()
+    if settings.address is not None:
+        check_address(settings.address)
     if job_id() is not None:
         require_lasting_store(settings.store)
     check_reachable(study)  # first: it says best what is wrong with a study
@@ -211,14 +215,14 @@ def _run_session(
 ) -> bool:
     """Let Tune work until the session has finished; True if a signal ended it."""
     os.environ.update(TUNE_ENVIRONMENT)  # read by ray.tune when it is imported and by its workers
-    from tune_jobs.on_ray.tuning import fit_session
-
     on_progress(session.progress())
     how = "failed"
     scratch = make_scratch()
     try:
         with connected(settings, object_bytes=shared_bytes(session.study, settings)):
             signals.listen()  # again: Ray has set its own handler of SIGTERM, which exits at once
+            from tune_jobs.on_ray.tuning import fit_session  # Ray: not before the token is shown
+
             interrupted = fit_session(session, settings, code, scratch, signals, tap, on_progress)
         how = "interrupted" if interrupted else "finished"
     finally:

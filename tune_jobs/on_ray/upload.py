@@ -1,14 +1,18 @@
-"""What a job takes with it: the files of its working folder, without environments, stores and data.
+"""What a job takes with it: the files of its working folder, without environments, stores, data and secrets.
 
 Ray packs the folder itself; here is said what it leaves out, and a folder that is too large is refused before
 anything is sent, with what is large in it. Which files are left out beyond our own list (.gitignore,
 .rayignore, Ray's own list) is asked of Ray's packing code, so that both count the same.
+
+Environments and stores are known by what is in them, whatever they are called and wherever they lie; a
+secret is known by its usual names alone.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from ray._private import ray_constants
@@ -26,31 +30,73 @@ LEFT_OUT = (
     ".hypothesis",
     "/trials",
     "/data",
+    ".env*",
+    "*.pem",
+    "*.key",
+    "id_rsa",
+    "id_ecdsa",
+    "id_ed25519",
+    ".netrc",
+    ".pypirc",
+    ".ssh",
+    ".aws",
+    ".kube",
+    ".ray",
 )
-"""Patterns as in a .gitignore. Data sets are read from the nodes, stores are shared."""
+"""Patterns as in a .gitignore. Data sets are read from the nodes, stores are shared; secrets belong to the
+nodes."""
 
 STORE_SIGN = "studies"
 """A folder with this one in it that holds `study_slug=` folders is a trial store."""
+
+ENVIRONMENT_SIGNS = ("pyvenv.cfg", "conda-meta")
+"""A folder with one of these in it is an environment of Python."""
+
+SPECIAL = frozenset("\\*?[]")
+"""Characters that mean something in a pattern."""
 
 NUM_SHOWN = 5
 
 
 def choose_left_out(folder: Path, *paths: str | None) -> list[str]:
-    """Patterns of what is not uploaded from `folder`: the usual, its stores, and `paths` that lie in it."""
-    inside = [store.name for store in folder.iterdir() if _is_store(store)]
+    """Patterns of what is not uploaded from `folder`: the usual, stores and environments in it, and `paths`.
+
+    Raises:
+        InvalidValueError: a part of the folder cannot be read.
+    """
+    inside: set[str] = set()
+
+    def is_found(path: Path) -> bool:
+        found = path != folder and (_is_store(path) or _is_environment(path))
+        if found:
+            inside.add(str(path.relative_to(folder)))
+        return found
+
+    _travel(folder, [*LEFT_OUT], lambda path: None, is_found)
     for path in paths:
         if path and "://" not in path:
-            absolute = (folder / path).absolute()
+            absolute = Path(os.path.abspath(folder / path))
             if absolute != folder and absolute.is_relative_to(folder):
-                inside.append(str(absolute.relative_to(folder)))
-    return [*LEFT_OUT, *(f"/{name}" for name in sorted({*inside}))]
+                inside.add(str(absolute.relative_to(folder)))
+    return [*LEFT_OUT, *(pattern_of(name) for name in sorted(inside))]
+
+
+def pattern_of(path: str) -> str:
+    """The pattern that one path of the folder fits and no other.
+
+    Blanks at its end stand in brackets: Ray strips a pattern before it looks for a backslash.
+    """
+    text = "".join(f"\\{letter}" if letter in SPECIAL else letter for letter in path)
+    kept = text.rstrip()
+    return f"/{kept}" + "".join(f"[{blank}]" for blank in text[len(kept) :])
 
 
 def check_size(folder: Path, left_out: list[str], *, most: int = GCS_STORAGE_MAX_SIZE) -> int:
     """The bytes that would be uploaded, before packing.
 
     Raises:
-        InvalidValueError: they are more than Ray takes; names the largest folders and files.
+        InvalidValueError: they are more than Ray takes (names the largest folders and files), or one of them
+            cannot be read.
     """
     sizes = measure(folder, left_out)
     total = sum(sizes.values())
@@ -68,21 +114,56 @@ def check_size(folder: Path, left_out: list[str], *, most: int = GCS_STORAGE_MAX
 
 
 def measure(folder: Path, left_out: list[str]) -> dict[str, int]:
-    """The files that would be uploaded, by their path in the folder, with their bytes."""
+    """The files that would be uploaded, by their path in the folder, with their bytes.
+
+    Raises:
+        InvalidValueError: one of them cannot be read.
+    """
     sizes: dict[str, int] = {}
+    closed: list[OSError] = []
 
     def note(path: Path) -> None:
         if path.is_file():
             sizes[str(path.relative_to(folder))] = path.stat().st_size
+            try:
+                path.open("rb").close()
+            except OSError as error:
+                closed.append(error)
 
-    patterns = [*ray_constants.get_runtime_env_default_excludes(), *left_out]
-    _dir_travel(folder, [_get_excludes(folder, patterns)], note, include_gitignore=True)
+    _travel(folder, left_out, note)
+    if closed:
+        raise _unreadable(closed[0]) from closed[0]
     return sizes
+
+
+def _travel(
+    folder: Path,
+    left_out: list[str],
+    handle: Callable[[Path], None],
+    *left_out_too: Callable[[Path], bool],
+) -> None:
+    """Show every path that Ray would pack to `handle`."""
+    patterns = [*ray_constants.get_runtime_env_default_excludes(), *left_out]
+    try:
+        _dir_travel(folder, [_get_excludes(folder, patterns), *left_out_too], handle, include_gitignore=True)
+    except OSError as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: OSError) -> InvalidValueError:
+    return InvalidValueError(
+        f"{str(error.filename)!r} of the working folder cannot be read: {error.strerror}. Ray would not pack"
+        " it: make it readable, move it out of the folder, or name another folder with --working-dir"
+    )
 
 
 def _is_store(folder: Path) -> bool:
     studies = folder / STORE_SIGN
     return studies.is_dir() and any(studies.glob("study_slug=*"))
+
+
+def _is_environment(folder: Path) -> bool:
+    return folder.is_dir() and any((folder / sign).exists() for sign in ENVIRONMENT_SIGNS)
 
 
 def _mib(num_bytes: int) -> str:

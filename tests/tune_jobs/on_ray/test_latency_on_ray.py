@@ -12,7 +12,8 @@ from tune_jobs.on_ray.latency import kind_of_cluster, run_campaign_on
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_of_the_tests")]
 
-HERE = "the Ray of the tests, which this process has joined"
+HERE = "auto"
+"""The Ray of the tests, which this process has joined."""
 CAMPAIGN = Campaign(
     networks=(parse_network("resnet18:width=4"),),
     modes=(parse_mode("fp32"),),

@@ -1,0 +1,189 @@
+"""The job commands against a dashboard of our own, which keeps what it is asked: the token, words, files."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tune_jobs.cli import main
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+ROOT = Path(__file__).parents[3]
+TOKEN = "5" * 64
+
+
+@dataclass
+class Dashboard:
+    """What a head's dashboard answers about its jobs; it starts none."""
+
+    address: str = ""
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    package: bytes = b""
+    tokens: set[str | None] = field(default_factory=set)
+    stopped: list[str] = field(default_factory=list)
+
+    def add(self, job: str, study: str, store: str, status: str = "RUNNING", start: int = 1) -> None:
+        self._append(job, {"study": study, "store": store}, f"python -m tune_jobs run {study}", status, start)
+
+    def _append(self, job: str, metadata: dict[str, str], words: str, status: str, start: int) -> None:
+        about = {"type": "SUBMISSION", "submission_id": job, "status": status, "start_time": start}
+        self.jobs.append({**about, "metadata": metadata, "entrypoint": words})
+
+    def get(self, path: str) -> object | None:
+        if path == "/api/version":
+            return {"version": "4", "ray_version": version("ray")}
+        if path == "/api/jobs/":
+            return self.jobs
+        return next((job for job in self.jobs if path == f"/api/jobs/{job['submission_id']}"), None)
+
+    def post(self, path: str, body: bytes) -> object:
+        if path.endswith("/stop"):
+            self.stopped.append(path.split("/")[-2])
+            self.jobs = [
+                {**job, "status": "STOPPED"} if job["submission_id"] in self.stopped else job
+                for job in self.jobs
+            ]
+            return {"stopped": True}
+        asked = json.loads(body)
+        self._append(asked["submission_id"], asked["metadata"], asked["entrypoint"], "PENDING", 1)
+        return {"job_id": asked["submission_id"], "submission_id": asked["submission_id"]}
+
+
+@pytest.fixture
+def dashboard() -> Iterator[Dashboard]:
+    made = Dashboard()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(made.get(self.path))
+
+        def do_POST(self) -> None:
+            self._answer(made.post(self.path, self._body()))
+
+        def do_PUT(self) -> None:
+            made.package = self._body()
+            self._answer({})
+
+        def _body(self) -> bytes:
+            return self.rfile.read(int(self.headers["Content-Length"]))
+
+        def _answer(self, answer: object | None) -> None:
+            made.tokens.add(self.headers["Authorization"])
+            self.send_response(404 if answer is None else 200)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, *args: object) -> None:
+            """Silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    made.address = f"http://127.0.0.1:{server.server_port}"
+    yield made
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def working_folder(tmp_path: Path) -> Path:
+    """A folder with code, and with what nobody wants to send."""
+    folder = tmp_path / "work"
+    for name in ("src/a.py", ".env", "keys/id_rsa", "runs [old]/studies/study_slug=s-a/d.parquet"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x")
+    (folder / ".gitignore").write_text("ignored\n")  # of which Ray tells at length
+    return folder
+
+
+def test_submit_shows_the_token_sends_the_code_alone_and_says_one_line(
+    dashboard: Dashboard, working_folder: Path, tmp_path: Path
+) -> None:
+    """From a shell with a token in its home folder and no variable of Ray's."""
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text(TOKEN)
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment = {**plain, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "TUNE_JOBS_DATA_DIR": "mine"}
+    words = ["submit", "digits-recipes", "--address", dashboard.address, "--store", "/shared/trials"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tune_jobs", *words, "--trials", "4", "--no-wait"],
+        cwd=working_folder, env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert dashboard.tokens == {f"Bearer {TOKEN}"}
+    (job,) = dashboard.jobs
+    told = done.stderr.splitlines()
+    assert told[0].startswith(f"submitted job {job['submission_id']} to {dashboard.address}: study digits-re")
+    assert [line.split()[3] for line in told[1:]] == ["logs", "status", "stop"]
+    assert job["entrypoint"] == (
+        "python -m tune_jobs run digits-recipes --store /shared/trials --trials 4"  # no data folder of ours
+    )
+    sent = zipfile.ZipFile(io.BytesIO(dashboard.package)).namelist()
+    assert sorted(name for name in sent if not name.endswith("/")) == [".gitignore", "src/a.py"]
+
+
+@pytest.fixture
+def call(
+    dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Any:
+    """Run a job command in this process: its exit code, stdout and stderr."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", dashboard.address)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tune-jobs", *words])
+        code = main()
+        seen = capsys.readouterr()
+        return code, seen.out, seen.err
+
+    return run
+
+
+def test_stop_ends_nothing_where_several_jobs_have_the_name(dashboard: Dashboard, call: Any) -> None:
+    dashboard.add("one-1", "one", "/a")
+    dashboard.add("one-2", "one", "/b", start=2)
+    dashboard.add("one-3", "one", "/b", "SUCCEEDED", start=3)
+    for verb in ("stop", "logs"):
+        code, _, told = call(verb, "one")
+        assert code == 2
+        assert "2 jobs of study 'one' are under way: one-2 (store /b), one-1 (store /a); name one by" in told
+    assert dashboard.stopped == []
+    listed = json.loads(call("status", "one", "--format", "json")[1])
+    assert [job["job"] for job in listed] == ["one-2", "one-1"]
+    assert call("stop", "one-1")[0] == 0
+    assert call("stop", "one")[0] == 0  # now there is one
+    assert dashboard.stopped == ["one-1", "one-2"]
+    listed = json.loads(call("status", "one", "--format", "json")[1])
+    assert [job["job"] for job in listed] == ["one-3"]  # the newest, as none is under way
+
+
+def test_data_folder_that_means_nothing_on_a_node_is_refused(
+    dashboard: Dashboard, call: Any, working_folder: Path
+) -> None:
+    words = ("submit", "digits-recipes", "--store", "/shared/trials", "--working-dir", str(working_folder))
+    code, _, told = call(*words, "--data-dir", "data")
+    assert code == 2
+    assert "--data-dir 'data' is relative, and a job takes no data with it" in told
+    assert dashboard.jobs == []
+
+
+def test_head_without_a_python_is_told_how_to_start(capsys: pytest.CaptureFixture[str]) -> None:
+    from tune_jobs.job_commands import _say_end
+    from tune_jobs.on_ray.jobs import Job
+
+    values = {"store": None, "started_at": None, "ended_at": None, "message": "failed"}
+    _say_end(Job(id="one-1", study="one", state="FAILED", exit_code=127, **values))
+    assert "start Ray there with its environment's folder first in PATH" in capsys.readouterr().err
