@@ -68,7 +68,7 @@ def for_people(table: Table, trials: pd.DataFrame) -> Table:
         rows.append(tuple(cells))
     said = words_of({**same, **({NETWORK: str(networks[0])} if one_network else {})})
     notes = [f"the same in all: {said}"] if said else []
-    if any(networks) and not one_network:
+    if any(":" in str(network) for network in networks) and not one_network:
         notes.append("each network is in the words that --baseline takes")
     whole = replace(table, rows=tuple(rows), below=(PARAMS, NETWORK), note="; ".join(notes))
     return _without(whole, NETWORK) if one_network or not any(networks) else whole

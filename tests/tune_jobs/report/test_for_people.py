@@ -80,7 +80,7 @@ def test_networks_stand_in_words_and_their_params_are_not_said_twice() -> None:
 def test_a_single_row_keeps_all_of_its_params() -> None:
     trials, starts = frames(digits_recipes(), 1)
     table = for_people(leaderboard(trials, starts, metric="val_accuracy"), trials)
-    assert table.note == "each network is in the words that --baseline takes"
+    assert table.note == ""
     assert "batch_size=" in str(table.rows[0][-2])
     assert table.rows[0][-1] == "small_cnn"
 
