@@ -57,7 +57,7 @@ def fit_session(
     room.require()
     shares = Shares(share.gpus, tap.rows)
     bridge = Bridge(session, room, shares, trial_timeout_s=settings.trial_timeout_s)
-    probe = StoreProbe.leave(absolute(settings.store))
+    probe = StoreProbe.leave(absolute(settings.store), session.study.name)
     payload = build_payload(
         session.study,
         code,
