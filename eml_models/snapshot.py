@@ -77,12 +77,18 @@ def copy_to_cpu(state: Any) -> Any:
 
 
 def save_snapshot(snapshot: Snapshot, path: str | os.PathLike[str]) -> None:
-    """Write a snapshot; an earlier file of that name is replaced only when the new one is whole."""
+    """Write a snapshot; an earlier file of that name is replaced only when the new one is whole.
+
+    Raises:
+        OSError: it could not be written.
+    """
     path = Path(path)
+    content = io.BytesIO()  # writing to a full disk itself, torch raises a RuntimeError
+    torch.save(_as_plain(snapshot), content)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as file:
-            torch.save(_as_plain(snapshot), file)
+            file.write(content.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -3,7 +3,9 @@
 Workers save and load; the driver removes. Under ``STORE/checkpoints/STUDY/NUMBER/`` each attempt has a file
 of its own, so that a worker that outlives its driver cannot overwrite what a newer attempt wrote. What a file
 holds is `eml_models.snapshot`'s business: tensors and plain values, read as data and never as code. Imports
-no torch until something is saved. In a bucket a file is written here first and put whole.
+no torch until something is saved. In a bucket a file is written here first and put whole. Whatever a bucket's
+client raises becomes an `OSError`, as a disk's errors are: whoever calls decides what a moment without it may
+cost.
 
 A checkpoint is saved only after the driver has recorded the report of its epoch: going on from it leaves no
 epoch without a report. The weights after the last epoch are saved before that epoch's report, since the
@@ -16,8 +18,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -41,7 +43,11 @@ class Checkpoints:
     study: str
 
     def latest(self, number: int) -> Path | None:
-        """A file that the trial can go on from: of the newest attempt that has one."""
+        """A file that the trial can go on from: of the newest attempt that has one.
+
+        Raises:
+            OSError: the store cannot be read.
+        """
         return self._newest(LIVING, number)
 
     def final(self, number: int) -> Path | None:
@@ -74,7 +80,11 @@ class Checkpoints:
             self._place.remove(f"{number}/{LIVING}-{attempt}.pt")
 
     def remove(self, numbers: Iterable[int]) -> None:
-        """Remove the files of trials; what cannot be removed now is left for the next run."""
+        """Remove the files of trials; what is left of them can be removed later.
+
+        Raises:
+            OSError: the store cannot be reached.
+        """
         for number in numbers:
             self._place.remove(str(number))
 
@@ -130,7 +140,7 @@ class LocalPlace:
 
 @dataclass(frozen=True, slots=True)
 class BucketPlace:
-    """Objects under a prefix, through an fsspec file system."""
+    """Objects under a prefix, through an fsspec file system; every error of it is an `OSError`."""
 
     fs: Any
     root: str
@@ -138,7 +148,8 @@ class BucketPlace:
     def sizes(self, key: str) -> Mapping[str, int]:
         """What is under a prefix, with the bytes of each object."""
         try:
-            found = self.fs.ls(f"{self.root}/{key}".rstrip("/"), detail=True, refresh=True)
+            with self._path(key, "list") as path:
+                found = self.fs.ls(path.rstrip("/"), detail=True, refresh=True)
         except FileNotFoundError:
             return {}
         return {entry["name"].rstrip("/").rpartition("/")[2]: entry["size"] or 0 for entry in found}
@@ -147,28 +158,60 @@ class BucketPlace:
         from eml_models.snapshot import save_snapshot
 
         with tempfile.TemporaryDirectory(prefix="tune-jobs-") as folder:
-            path = Path(folder) / "snapshot.pt"
-            save_snapshot(snapshot, path)
-            self.fs.put_file(str(path), f"{self.root}/{key}")
+            local = Path(folder) / "snapshot.pt"
+            save_snapshot(snapshot, local)
+            with self._path(key, "write") as path:
+                self.fs.put_file(str(local), path)
 
     def fetch(self, key: str) -> Path:
         """A local copy; it goes with this process."""
-        path = Path(_copies().name) / key.replace("/", "-")
-        self.fs.get_file(f"{self.root}/{key}", str(path))
-        return path
+        local = Path(_copies().name) / key.replace("/", "-")
+        with self._path(key, "read") as path:
+            self.fs.get_file(path, str(local))
+        return local
 
     def remove(self, key: str) -> None:
-        with suppress(FileNotFoundError):
-            self.fs.rm(f"{self.root}/{key}", recursive=True)
+        with suppress(FileNotFoundError), self._path(key, "remove") as path:
+            self.fs.rm(path, recursive=True)
+
+    def read_bytes(self, key: str) -> bytes:
+        with self._path(key, "read") as path:
+            return bytes(self.fs.cat_file(path))
+
+    def write_bytes(self, key: str, data: bytes) -> None:
+        with self._path(key, "write") as path:
+            self.fs.pipe_file(path, data)
+
+    @contextmanager
+    def _path(self, key: str, action: str) -> Iterator[str]:
+        path = f"{self.root}/{key}"
+        with _explained(action, path):
+            yield path
 
 
 @cache
 def bucket_place(url: str) -> BucketPlace:
-    """The place of a URL; credentials come from where fsspec's file system looks for them."""
+    """The place of a URL; credentials come from where fsspec's file system looks for them.
+
+    Raises:
+        OSError: there is no file system for it on this machine.
+    """
     import fsspec
 
-    fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+    with _explained("open", url):
+        fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
     return BucketPlace(fs, root)
+
+
+@contextmanager
+def _explained(action: str, path: str) -> Iterator[None]:
+    """Turn whatever is raised inside into an `OSError`; one that is one stays what it is."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # the clients behind fsspec share no base class of their errors
+        raise OSError(f"could not {action} {path!r}: {type(error).__name__}: {error}") from error
 
 
 @cache

@@ -1,11 +1,14 @@
 """Which checkpoints a study keeps: those of living trials and of its best ones. A function of its history.
 
-The driver calls `Retention.tidy` now and then; files that a dead driver left are removed by the next one.
+The driver calls `Retention.tidy` now and then; files that a dead driver left are removed by the next one. A
+file too many costs room and nothing else: a store that does not answer is a warning, and another try later.
 """
 
 from __future__ import annotations
 
 import heapq
+import logging
+import time
 from collections.abc import Iterable
 
 from tune_jobs.checkpoints import Checkpoints
@@ -14,6 +17,11 @@ from tune_jobs.search.pareto import standings
 from tune_jobs.search.records import TrialRecord
 from tune_jobs.study import Direction
 from tune_jobs.trial import State
+
+logger = logging.getLogger(__name__)
+
+AGAIN_AFTER_S = 30.0
+"""How long after a failure the next try comes, since each may take seconds."""
 
 
 def best_numbers(history: History, count: int) -> list[int]:
@@ -52,13 +60,26 @@ class Retention:
     def __init__(self, checkpoints: Checkpoints, *, keep: int, max_bytes: int | None = None) -> None:
         self._checkpoints, self._keep, self._max_bytes = checkpoints, keep, max_bytes
         self._num_ended = -1
+        self._again_at = 0.0
 
-    def tidy(self, history: History) -> None:
-        """Remove the files of trials that ended and are not among the best."""
+    def tidy(self, history: History, *, last: bool = False) -> None:
+        """Remove the files of trials that ended and are not among the best.
+
+        Args:
+            last: there will be no later try, so none is put off.
+        """
         num_ended = sum(history.counts.values())
-        if num_ended == self._num_ended:
+        if num_ended == self._num_ended or (not last and time.monotonic() < self._again_at):
+            return
+        try:
+            self._tidy(history)
+        except OSError as error:
+            logger.warning("checkpoints that are not needed any more were not removed yet: %s", error)
+            self._again_at = time.monotonic() + AGAIN_AFTER_S
             return
         self._num_ended = num_ended
+
+    def _tidy(self, history: History) -> None:
         best = best_numbers(history, self._keep)
         living = {record.number for record in history.unfinished()}
         kept = {*best, *living}

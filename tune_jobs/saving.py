@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from eml_models.errors import InvalidValueError
@@ -17,6 +18,9 @@ from eml_models.recipe import Recipe
 from tune_jobs.checkpoints import Checkpoints
 
 logger = logging.getLogger(__name__)
+
+READ_PAUSES_S = (0.0, 2.0, 10.0)
+"""Before each try to find out what to go on from."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,7 +43,7 @@ class Saving:
 
     def begin(self, fit: Callable[..., Iterable[Any]], recipe: Recipe, **options: Any) -> Iterable[Any]:
         """The training, gone on with where an earlier attempt was saved, else from its start."""
-        path = self.checkpoints.latest(self.number) if self.attempt > 1 else None
+        path = self._latest() if self.attempt > 1 else None
         if path is None:
             return fit(recipe, resume_from=None, **options)
         try:
@@ -49,6 +53,17 @@ class Saving:
             return fit(recipe, resume_from=None, **options)
         self.resumed_from_epoch = getattr(training, "epoch", 0)
         return training
+
+    def _latest(self) -> Path | None:
+        problem: OSError | None = None
+        for pause_s in READ_PAUSES_S:
+            time.sleep(pause_s)
+            try:
+                return self.checkpoints.latest(self.number)
+            except OSError as error:  # without the store for long, it costs its epochs and not the trial
+                problem = error
+        logger.warning("trial %d starts again from its first epoch: %s", self.number, problem)
+        return None
 
     def before_report(self, training: Any, report: Any) -> None:
         """Save the weights after the last epoch; the trial ends with its report."""

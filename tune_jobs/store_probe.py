@@ -2,7 +2,8 @@
 
 A path that exists on two machines need not be the same folder, and training that cannot save would be lost.
 So the driver leaves a file with a number that nobody can guess, and a worker reads it, and writes one of
-its own and removes it. Knows no Ray and loads no Parquet.
+its own and removes it. They lie in the study's scratch folder, so those of a driver that was killed go with
+the next one. Knows no Ray and loads no Parquet.
 """
 
 from __future__ import annotations
@@ -16,9 +17,7 @@ from pathlib import Path
 
 from tune_jobs.checkpoints import bucket_place
 from tune_jobs.errors import StoreError
-
-FOLDER = "_tmp"
-"""Of the store: no reader looks there."""
+from tune_jobs.store.layout import scratch_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,23 +26,25 @@ class StoreProbe:
 
     Attributes:
         store: the store's absolute folder or URL.
+        study: the study's name.
         nonce: what the file holds.
     """
 
     store: str
+    study: str
     nonce: str
 
     @classmethod
-    def leave(cls, store: str) -> StoreProbe:
-        """Write the file; called by the driver.
+    def leave(cls, store: str, study: str) -> StoreProbe:
+        """Write the file; called by the driver, which holds the study's lock.
 
         Raises:
             StoreError: it could not be written.
         """
-        probe = cls(store=store, nonce=secrets.token_hex(16))
+        probe = cls(store=store, study=study, nonce=secrets.token_hex(16))
         try:
-            probe._write(probe._path("driver"))
-        except Exception as error:  # a bucket's client raises errors of its own
+            probe._write("driver")
+        except OSError as error:
             raise StoreError(f"cannot write to the store {store!r}: {error}") from error
         return probe
 
@@ -55,18 +56,18 @@ class StoreProbe:
         """
         host = socket.gethostname()
         try:
-            seen = self._read(self._path("driver"))
-        except Exception as error:  # a bucket's client raises errors of its own
+            seen = self._read("driver")
+        except (OSError, UnicodeDecodeError) as error:
             raise StoreError(
                 f"node {host} does not see the driver's store {self.store!r} ({error}): a store must be a"
                 " folder that every node mounts at the same path, or a bucket"
             ) from error
         if seen != self.nonce:
             raise StoreError(f"node {host} sees another store at {self.store!r} than the driver does")
-        own = self._path(f"worker-{host}-{os.getpid()}")
+        own = f"worker-{host}-{os.getpid()}"
         try:
             self._write(own)
-        except Exception as error:  # a bucket's client raises errors of its own
+        except OSError as error:
             raise StoreError(
                 f"node {host} sees the store {self.store!r} and may not write to it: {error}. Trials save"
                 " their checkpoints there; run all nodes as one user, or give them the right"
@@ -74,31 +75,31 @@ class StoreProbe:
         self._remove(own)
 
     def remove(self) -> None:
-        """Remove the driver's file; called by the driver at the end."""
-        self._remove(self._path("driver"))
+        """Remove the driver's file, or leave it to the next driver; called by the driver at the end."""
+        self._remove("driver")
 
-    def _path(self, name: str) -> str:
-        root = bucket_place(self.store).root if self._in_bucket else self.store
-        return f"{root}/{FOLDER}/probe-{self.nonce}-{name}"
+    def _key(self, name: str) -> str:
+        return f"{scratch_folder(self.study)}/probe-{self.nonce}-{name}"
 
-    def _read(self, path: str) -> str:
+    def _read(self, name: str) -> str:
         if self._in_bucket:
-            return bytes(bucket_place(self.store).fs.cat_file(path)).decode()
-        return Path(path).read_text()
+            return bucket_place(self.store).read_bytes(self._key(name)).decode()
+        return (Path(self.store) / self._key(name)).read_text()
 
-    def _write(self, path: str) -> None:
+    def _write(self, name: str) -> None:
         if self._in_bucket:
-            bucket_place(self.store).fs.pipe_file(path, self.nonce.encode())
+            bucket_place(self.store).write_bytes(self._key(name), self.nonce.encode())
         else:
-            Path(path).parent.mkdir(exist_ok=True)
-            Path(path).write_text(self.nonce)
+            path = Path(self.store) / self._key(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(self.nonce)
 
-    def _remove(self, path: str) -> None:
+    def _remove(self, name: str) -> None:
         with suppress(OSError):
             if self._in_bucket:
-                bucket_place(self.store).fs.rm_file(path)
+                bucket_place(self.store).remove(self._key(name))
             else:
-                os.unlink(path)
+                (Path(self.store) / self._key(name)).unlink()
 
     @property
     def _in_bucket(self) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from bucket_testing import MoodyFileSystem, bucket_away, moody_url
 from session_testing import Clock, MemoryLog, a_study, play
 
 from eml_models.recipe import Recipe
@@ -86,6 +90,82 @@ def test_full_disk_costs_the_checkpoint_and_not_the_trial(
     reports = reports_of(saving_of(Checkpoints(store=str(tmp_path), study="study"), 1))
     assert len(reports) == 3
     assert "was not saved" in caplog.text
+
+
+@contextmanager
+def full_disk(num_bytes: int) -> Iterator[None]:
+    """While this holds, no file grows beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_disk_that_fills_up_anywhere_in_a_file_costs_the_checkpoint(
+    checkpoints: Checkpoints, caplog: pytest.LogCaptureFixture
+) -> None:
+    saving = saving_of(checkpoints, 1)
+    training = saving.begin(fit, RECIPE)
+    next(iter(training))
+    for num_bytes in range(0, 200_000, 10_000):
+        with full_disk(num_bytes):
+            saving.after_report(training)
+        assert list(checkpoints.folder(4).iterdir()) == []
+    assert caplog.text.count("trial 4 was not saved: [Errno 27] File too large") == 20
+    saving.after_report(training)
+    assert checkpoints.latest(4) is not None
+
+
+def test_moment_without_the_bucket_costs_the_checkpoint_and_not_the_trial(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tune_jobs.saving.READ_PAUSES_S", (0.0, 0.0))
+    checkpoints = Checkpoints(store=moody_url(), study="study")
+    assert len(reports_of(saving_of(checkpoints, 1), until=2)) == 2
+    with bucket_away():
+        assert [epoch for epoch, _ in reports_of(saving_of(checkpoints, 2))] == [1, 2, 3]
+    assert "trial 4 starts again from its first epoch: could not list" in caplog.text
+    assert "trial 4 was not saved: could not write" in caplog.text
+    assert [epoch for epoch, _ in reports_of(saving_of(checkpoints, 3))] == [2, 3]
+
+
+def test_moment_without_the_bucket_is_waited_for_before_a_trial_starts_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    checkpoints = Checkpoints(store=moody_url(), study="study")
+    reports_of(saving_of(checkpoints, 1), until=2)
+    pauses: list[float] = []
+    monkeypatch.setattr(MoodyFileSystem, "is_away", False)  # and so again after this test
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        MoodyFileSystem.is_away = seconds == 0.0
+
+    monkeypatch.setattr("tune_jobs.saving.READ_PAUSES_S", (0.0, 1.0))
+    monkeypatch.setattr("tune_jobs.saving.time.sleep", sleep)
+    assert [epoch for epoch, _ in reports_of(saving_of(checkpoints, 2))] == [2, 3]
+    assert pauses == [0.0, 1.0]
+
+
+def test_tidying_without_the_bucket_is_put_off(caplog: pytest.LogCaptureFixture) -> None:
+    log = MemoryLog()
+    session = Session(a_study(), log)
+    play(session)
+    checkpoints = Checkpoints(store=moody_url(), study="study")
+    training = fit(RECIPE)
+    next(iter(training))
+    for number in range(session.study.trials):
+        checkpoints.save(number, 1, training.snapshot(), final=True)
+    retention = Retention(checkpoints, keep=2)
+    with bucket_away():
+        retention.tidy(session.history)
+    assert "were not removed yet: could not list" in caplog.text
+    retention.tidy(session.history)  # at once again is too early
+    assert len(checkpoints.numbers()) == session.study.trials
+    retention.tidy(session.history, last=True)
+    assert checkpoints.numbers() == sorted(best_numbers(session.history, 2))
 
 
 def test_only_the_best_and_the_living_keep_files(checkpoints: Checkpoints) -> None:

@@ -131,6 +131,7 @@ def run_study(
 
         interrupted = _run_session(session, settings, code, signals, tap, tick)
         tick(session.progress())
+        retention.tidy(session.history, last=True)
         return _outcome(session, settings, interrupted=interrupted)
 
 

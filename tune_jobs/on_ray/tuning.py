@@ -73,7 +73,7 @@ def fit_session(
     alone = settings.address is None and room.workers(session.num_left, training=0) == 1
     if is_shared(session.study, settings) and not alone:
         reading = SharedRead.begin(session.study, code, settings, share.resources())
-    probe = StoreProbe.leave(absolute(settings.store))
+    probe = StoreProbe.leave(absolute(settings.store), session.study.name)
     payload = build_payload(
         session.study,
         code,

@@ -9,7 +9,7 @@
     _wal/s-NAME/lock                         held by the study's living writer
     _wal/damaged/...                         journals that were set aside
     _wal/schema-version                      the version of the columns of all published files
-    _tmp/s-NAME/...                          files on their way
+    _tmp/s-NAME/...                          files on their way, and what a driver left for workers to see
     _tmp/latencies/...                       latencies on their way
     _old/s-NAME/...                          what the last compaction replaced
 

@@ -8,7 +8,8 @@ Implements `files.Files`. A bucket has no append, no rename and no lock, so:
   machine's disk first, and travel with the next line that may not, or when their batch is published (30 s). A
   driver that is killed loses nothing; a driver's machine that is lost loses those lines at most. Lines on the
   disk count only while the bucket still has all the objects before them and none after: if another machine
-  went on with the study, they are void.
+  went on with the study, they are void. The first object is the first to go: without it there is no such
+  file, so nobody takes some of the objects for all of them.
 * A lock is a lease (`lease`). A holder that cannot renew it stops writing before another can take it.
 
 Called through `open_files`.
@@ -85,12 +86,13 @@ class ObjectFiles:
         self._check_leases()
         with self._explained("write", key):
             self._fs.pipe_file(self._path(key), data)
+        self._check_leases()  # it may have taken so long that a successor went on without it
 
     def remove(self, key: str) -> None:
         self._check_leases()
         parts = self._parts(key)
         with self._explained("remove", key):
-            for one in reversed(parts or [key]):
+            for one in parts or [key]:
                 with suppress(FileNotFoundError):
                     self._fs.rm_file(self._path(one))
         for path in self._waiting_files(key) if parts else ():
@@ -139,7 +141,10 @@ class ObjectFiles:
         return self._waiting_folder / f"{key.replace('/', '+')}.{number:06d}"
 
     def _read_appended(self, key: str) -> bytes | None:
+        waiting = self._read_waiting(key)  # first: what goes from the disk is in the bucket by then
         parts = self._parts(key)
+        if f"{key}.{0:06d}" not in parts:
+            return None  # never there, or being removed
         data = b""
         for part in parts:
             with self._explained("read", part):
@@ -147,10 +152,15 @@ class ObjectFiles:
                     data += self._fs.cat_file(self._path(part))
                 except FileNotFoundError:
                     return None  # its writer has just published it
-        waiting = self.waiting_file(key, len(parts))
-        if parts and waiting.exists():
-            data += waiting.read_bytes()
-        return data if parts else None
+        return data + waiting.get(self.waiting_file(key, len(parts)), b"")
+
+    def _read_waiting(self, key: str) -> dict[Path, bytes]:
+        """All lines of an appended file that are on this machine's disk, also those that are void."""
+        found = {}
+        for path in self._waiting_files(key):
+            with suppress(FileNotFoundError):
+                found[path] = path.read_bytes()
+        return found
 
     def _parts(self, key: str) -> list[str]:
         folder, _, name = key.rpartition("/")

@@ -178,8 +178,8 @@ def test_scratch_of_dead_processes_is_removed_and_of_living_ones_is_not(
 def test_store_that_workers_do_not_see_ends_the_run_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unseen = StoreProbe(store=str(tmp_path / "store"), nonce="of the driver alone")
-    monkeypatch.setattr(StoreProbe, "leave", lambda store: unseen)
+    unseen = StoreProbe(store=str(tmp_path / "store"), study="study", nonce="of the driver alone")
+    monkeypatch.setattr(StoreProbe, "leave", lambda store, study: unseen)
     with pytest.raises(RunFailedError, match="does not see the driver's store"):
         run(curve_study(trials=2), tmp_path)
     monkeypatch.undo()
