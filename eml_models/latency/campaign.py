@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from eml_models.errors import raise_if_any
+from eml_models.errors import WorkerLostError, raise_if_any
 from eml_models.latency.bench import PROGRAM, Bench, Progress, WorkerProgram
 from eml_models.latency.cases import Allocator, Case, Source, Variant
 from eml_models.latency.conditions import require_device
@@ -97,7 +97,8 @@ class CampaignResult:
 
     Attributes:
         timed: everything.
-        skipped: cases that the device does not have, with the reason.
+        skipped: cases that the device does not have or that failed, with the reason.
+        notes: what could not be explained, and why.
     """
 
     campaign: Campaign
@@ -107,6 +108,7 @@ class CampaignResult:
     ceilings: Ceilings | None
     waterfalls: tuple[Waterfall, ...]
     verdicts: tuple[Verdict, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def table(self) -> tuple[Timed, ...]:
@@ -130,8 +132,8 @@ def run_campaign(campaign: Campaign, *, on_progress: Progress = lambda text: Non
     """Measure everything that a campaign asks for.
 
     Raises:
-        InvalidValueError: there is no such device, or not even one image fits into its memory.
-        WorkerLostError: a measuring process was killed.
+        InvalidValueError: there is no such device.
+        WorkerLostError: nothing at all could be timed.
     """
     require_device(campaign.device)
     counts = {network.name: _count(network, 1) for network in campaign.networks}
@@ -147,14 +149,19 @@ def run_campaign(campaign: Campaign, *, on_progress: Progress = lambda text: Non
         others = [case for key, case in {c.key: c for c in others}.items() if key not in known]
         opened = _time_all(bench, campaign, [*others, *table])
         timed = {key: Timed(case=case, measurement=bench.result(case)) for key, case in opened.items()}
+        if not timed:
+            raise WorkerLostError(f"nothing could be timed: {next(iter(bench.skipped.values()))}")
         evidence: list[NetworkEvidence] = []
-        ceilings = None
-        if campaign.explain:
-            ceilings = bench.measure_ceilings()
-            evidence = [
-                _collect(campaign, network, chains[network.name], timed, bench.skipped, ceilings)
-                for network in campaign.networks
-            ]
+        notes: list[str] = []
+        ceilings = _measure_ceilings(bench, notes) if campaign.explain else None
+        for network in campaign.networks:
+            chain = chains.get(network.name, ())
+            if ceilings is None or not chain:
+                continue
+            if chain[0].case.key in timed:
+                evidence.append(_collect(campaign, network, chain, timed, bench.skipped, ceilings))
+            else:
+                notes.append(f"{network.name} is not explained: {bench.skipped[chain[0].case.key]}")
         skipped = [(case, bench.skipped[case.key]) for case in [*table, *others] if case.key in bench.skipped]
     return CampaignResult(
         campaign=campaign,
@@ -164,7 +171,17 @@ def run_campaign(campaign: Campaign, *, on_progress: Progress = lambda text: Non
         ceilings=ceilings,
         waterfalls=tuple(one.waterfall for one in evidence),
         verdicts=judge(evidence, "cuda" if campaign.on_cuda else "cpu") if evidence else (),
+        notes=tuple(notes),
     )
+
+
+def _measure_ceilings(bench: Bench, notes: list[str]) -> Ceilings | None:
+    """None, and a note, where they cannot be: what was timed is worth having without a waterfall."""
+    try:
+        return bench.measure_ceilings()
+    except WorkerLostError as error:
+        notes.append(f"nothing is explained, since the device's ceilings could not be measured: {error}")
+        return None
 
 
 def _table_cases(campaign: Campaign) -> Iterator[Case]:
@@ -209,10 +226,11 @@ def _choose_chains(campaign: Campaign, bench: Bench) -> dict[str, tuple[Stage, .
         )
         opened = bench.open([half, full])
         bench.time(opened, rounds=1, seconds=campaign.seconds)
+        both = bench.was_timed(half) and bench.was_timed(full)
         chains[network.name] = chain_on_cpu(
             network,
             batch_size,
-            half_is_faster=half in opened and bench.result(half).median_ms < bench.result(full).median_ms,
+            half_is_faster=both and bench.result(half).median_ms < bench.result(full).median_ms,
         )
     return chains
 
@@ -252,7 +270,7 @@ def _time_all(bench: Bench, campaign: Campaign, cases: Sequence[Case]) -> dict[s
     for start in range(0, len(unique), MAX_OPEN):
         part = bench.open(unique[start : start + MAX_OPEN])
         bench.time(part, rounds=campaign.rounds, seconds=campaign.seconds)
-        opened |= {case.key: case for case in part}
+        opened |= {case.key: case for case in part if bench.was_timed(case)}
         if start + MAX_OPEN < len(unique):
             bench.close_cases()
     return opened

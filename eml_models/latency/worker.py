@@ -9,6 +9,11 @@ them and asks one after the other. A request is a line of JSON on stdin, its ans
     {"do": "close"}                               {}
     {"do": "ceilings"}                            {"name": ..., "flops": {...}, "bandwidth": [...]}
     {"do": "conditions"}                          {"device": "cpu", ...}
+
+A case that fails to open is skipped with what failed, whatever that is: a compiler, cuDNN and a driver each
+raise errors of their own, and none of them is the other cases' concern. Any other request that fails is
+answered by ``{"error": "why"}``. Where the failure has left the GPU unusable to this process, the answer says
+``"broken": true`` besides, and the process ends.
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ from typing import Any
 
 import torch
 
-from eml_models.errors import EmlError, UnsupportedModeError
+from eml_models.errors import EmlError, describe_cause
 from eml_models.latency.cases import case_from_dict
 from eml_models.latency.ceilings import measure_ceilings
 from eml_models.latency.conditions import read_conditions, require_device
@@ -72,9 +77,9 @@ class Server:
         began = time.perf_counter()
         try:
             step, batch_size, notes = build_step(case, self._device)
-        except UnsupportedModeError as error:
-            return {"skipped": str(error)}
-        warm_up(step, self._device)
+            warm_up(step, self._device)
+        except Exception as error:  # a compiler, cuDNN or a driver may raise anything; see above
+            return {"skipped": _describe(error), **_state_of(self._device)}
         self._steps[case.key] = step
         return {"batch_size": batch_size, "notes": notes, "open_s": time.perf_counter() - began}
 
@@ -88,9 +93,26 @@ def main() -> None:
     for line in sys.stdin:
         try:
             answer = server.answer(json.loads(line))
-        except EmlError as error:
-            answer = {"error": str(error)}
+        except Exception as error:  # whoever asked can go on with other cases; see above
+            answer = {"error": _describe(error), **_state_of(device)}
         print(json.dumps(answer), file=answers, flush=True)
+        if answer.get("broken"):
+            return
+
+
+def _describe(error: Exception) -> str:
+    """Errors of this project speak for themselves; of others the type says the most."""
+    return str(error) if isinstance(error, EmlError) else describe_cause(error)
+
+
+def _state_of(device: torch.device) -> dict[str, bool]:
+    """Some of CUDA's errors stay: every later call of the process fails with the same words."""
+    try:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+    except RuntimeError:
+        return {"broken": True}
+    return {}
 
 
 if __name__ == "__main__":

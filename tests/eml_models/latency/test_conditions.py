@@ -1,4 +1,4 @@
-"""What a device answers about itself, with a GPU's answers played; in a process that has imported nothing else."""
+"""What a device answers about itself, with a GPU's answers played, in a process that has imported nothing."""
 
 from __future__ import annotations
 
