@@ -19,6 +19,7 @@ from torch import nn
 
 from eml_models.errors import DeployError
 from eml_models.latency.conditions import find_compiler, require_device
+from eml_models.latency.measure import explaining_images
 from eml_models.latency.modes import PLAIN, Execution, Layout, Mode, Precision, parse_mode
 from eml_models.latency.preparing import Prepared
 
@@ -49,8 +50,9 @@ class Deployed:
     example: torch.Tensor
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (N, classes) in fp32 of images (N, C, H, W)."""
-        return self.prepared(self.prepared.place(images)).float()
+        """Logits (N, classes) in fp32 of images (N, C, H, W); the caller's own, whatever is called later."""
+        logits = self.prepared(self.prepared.place(images))
+        return logits.to(torch.float32, copy=True)
 
 
 def usual_mode(device: str) -> Mode:
@@ -75,14 +77,16 @@ def deploy(
 
     Raises:
         UnsupportedModeError: the device does not have the mode, or the model cannot be compiled.
+        InvalidValueError: there is no image, or the model cannot run on such ones.
         DeployError: its logits differ from the model's by more than the mode's precision explains.
     """
     place = require_device(device)
     mode = mode or usual_mode(device)
     prepared, reference = Prepared(model, mode, place), Prepared(model, PLAIN, place)
     example = prepared.place(images)
-    expected = reference(reference.place(images))
-    found = prepared(example).float()
+    with explaining_images(images):
+        expected = reference(reference.place(images))
+        found = prepared(example).float()
     error, same_class = compare_logits(found, expected)
     _check(error, mode)
     return Deployed(prepared=prepared, mode=mode, error=error, same_class=same_class, example=example)

@@ -9,7 +9,7 @@ import torch
 from latency_testing import with_used_norms
 from torch import nn
 
-from eml_models.errors import DeployError
+from eml_models.errors import DeployError, InvalidValueError
 from eml_models.latency.deploy import (
     deploy,
     load_deployed,
@@ -90,6 +90,16 @@ def test_onnxruntime_computes_the_network(model: nn.Module, tmp_path: Path) -> N
     half = deploy(model, IMAGES, parse_mode("bf16-weights"))
     with pytest.raises(DeployError, match="fp32"):
         save_onnx(half, tmp_path / "half.onnx")
+
+
+@pytest.mark.parametrize(
+    ("shape", "says"), [((0, 3, 8, 8), "at least one of them"), ((2, 1, 8, 8), "cannot run on images")]
+)
+def test_images_that_are_none_of_the_models_are_refused(
+    model: nn.Module, shape: tuple[int, ...], says: str
+) -> None:
+    with pytest.raises(InvalidValueError, match=says):
+        deploy(model, torch.rand(shape), FOLDED)
 
 
 def test_usual_modes() -> None:
