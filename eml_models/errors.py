@@ -47,7 +47,19 @@ class UnknownNameError(InvalidValueError):
 
 
 class UnsupportedModeError(InvalidValueError):
-    """A device does not have a mode, or a model cannot be brought into it; the message says why."""
+    """A device does not have a mode, or a model cannot be brought into it.
+
+    Args:
+        subject: the mode and the device.
+        reason: why not, in words that hold for every mode with that reason.
+    """
+
+    def __init__(self, subject: str, reason: str) -> None:
+        self.subject, self.reason = subject, reason
+        super().__init__(f"{subject}: {reason}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.subject, self.reason))
 
 
 class DatasetMissingError(EmlError):

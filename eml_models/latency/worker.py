@@ -22,18 +22,18 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import torch
 
-from eml_models.errors import EmlError, describe_cause
+from eml_models.errors import EmlError, UnsupportedModeError, describe_cause
 from eml_models.latency.cases import case_from_dict
 from eml_models.latency.ceilings import measure_ceilings
 from eml_models.latency.conditions import read_conditions, require_device
 from eml_models.latency.measure import time_calls, warm_up
-from eml_models.latency.steps import build_step
+from eml_models.latency.steps import Step, build_step
 
 LEAST_CALLS = 3
 """Of one round; several rounds follow each other."""
@@ -47,7 +47,7 @@ class Server:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._steps: dict[str, Callable[[], object]] = {}
+        self._steps: dict[str, Step] = {}
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to one request."""
@@ -56,9 +56,10 @@ class Server:
                 return self._open(request["case"])
             case "time":
                 step = self._steps[request["key"]]
-                for _ in range(RE_WARM_CALLS):
-                    step()
-                times = time_calls(step, self._device, seconds=request["seconds"], least=LEAST_CALLS)
+                with step.settings():
+                    for _ in range(RE_WARM_CALLS):
+                        step.call()
+                    times = time_calls(step.call, self._device, seconds=request["seconds"], least=LEAST_CALLS)
                 return {"times": times}
             case "close":
                 self._steps.clear()
@@ -76,17 +77,20 @@ class Server:
         case = case_from_dict(data)
         began = time.perf_counter()
         try:
-            step, batch_size, notes = build_step(case, self._device)
-            warm_up(step, self._device)
+            step = build_step(case, self._device)
+            with step.settings():
+                warm_up(step.call, self._device)
         except Exception as error:  # a compiler, cuDNN or a driver may raise anything; see above
             return {"skipped": _describe(error), **_state_of(self._device)}
         self._steps[case.key] = step
-        return {"batch_size": batch_size, "notes": notes, "open_s": time.perf_counter() - began}
+        return {"batch_size": step.batch_size, "notes": step.notes, "open_s": time.perf_counter() - began}
 
 
 def main() -> None:
     """Serve until stdin ends."""
     device, threads = require_device(sys.argv[1]), int(sys.argv[2])
+    if device.index is not None:
+        torch.cuda.set_device(device)
     torch.set_num_threads(threads)
     server = Server(device)
     answers, sys.stdout = sys.stdout, sys.stderr  # libraries may print
@@ -101,7 +105,10 @@ def main() -> None:
 
 
 def _describe(error: Exception) -> str:
-    """Errors of this project speak for themselves; of others the type says the most."""
+    """Errors of this project speak for themselves; of others the type says the most. A mode that is not there
+    is told without its name: it may be one of many."""
+    if isinstance(error, UnsupportedModeError):
+        return error.reason
     return str(error) if isinstance(error, EmlError) else describe_cause(error)
 
 
