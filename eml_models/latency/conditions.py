@@ -128,5 +128,5 @@ def _read_cpu_fields() -> dict[str, str]:
 def _cuda_clock(device: torch.device) -> float | None:
     try:
         return float(torch.cuda.clock_rate(device))
-    except (RuntimeError, ModuleNotFoundError, AssertionError):
-        return None  # needs NVIDIA's management library, which containers often lack
+    except Exception:  # of NVIDIA's management library, which containers often lack: each failure has a type
+        return None

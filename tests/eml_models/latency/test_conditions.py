@@ -5,6 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+import torch
+
+from eml_models.latency.conditions import read_conditions
+
 A_GPU_ANSWERS = """
 import torch
 
@@ -31,3 +36,20 @@ print(capabilities.name, capabilities.compute_capability, type(capabilities.has_
 print(unsupported_reason(parse_mode("fp16-weights/graph"), capabilities))
 """)
     assert found.splitlines() == ["A100 (8, 0) bool", "None"]
+
+
+def test_a_clock_that_cannot_be_read_is_none_whatever_the_library_raises(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class NVMLError(Exception):
+        pass
+
+    def failing(device: torch.device) -> int:
+        raise NVMLError("libnvidia-ml.so.1 not found")
+
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "A100")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    monkeypatch.setattr(torch.cuda, "clock_rate", lambda device: 1410)
+    assert read_conditions(torch.device("cuda")).clock_mhz == 1410
+    monkeypatch.setattr(torch.cuda, "clock_rate", failing)
+    assert read_conditions(torch.device("cuda")).clock_mhz is None
