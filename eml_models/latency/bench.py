@@ -1,7 +1,7 @@
 """Times many cases, interleaved: each round times every case for a moment, so that what disturbs the machine
 disturbs all of them alike.
 
-One worker process an allocator; only one of them works at any time. A case that fails takes nothing else
+One worker process an allocator and setting of cuDNN's search; only one of them works at any time. A case that fails takes nothing else
 with it: it is skipped with the reason, what was timed before is kept, and where it ended its process the
 others are opened anew in a fresh one. Used by `campaign` and the benchmarks.
 """
@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from eml_models.errors import WorkerLostError
-from eml_models.latency.cases import Allocator, Case
+from eml_models.latency.cases import Allocator, Case, usual_allocator
 from eml_models.latency.conditions import ALLOCATOR_VARIABLES, KEEPING_MEMORY, Conditions
 from eml_models.latency.measure import Measurement, summarise
 from eml_models.latency.modes import Precision
@@ -29,6 +29,10 @@ from eml_models.latency.roofline import Ceilings
 from eml_models.wording import count_of
 
 Progress = Callable[[str], None]
+
+WorkerKind = tuple[Allocator, bool]
+"""What a process has once and for all: glibc reads its settings when a process starts, and cuDNN's plans stay
+in one cache, by shape: with the search on, those that were made without it are replayed, and the reverse."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +74,12 @@ class Bench:
     ) -> None:
         self._device, self._threads, self._on_progress = device, threads, on_progress
         self._program = program
-        self._workers: dict[Allocator, _Worker] = {}
-        self._broken: dict[Allocator, str] = {}
+        self._workers: dict[WorkerKind, _Worker] = {}
+        self._broken: dict[WorkerKind, str] = {}
         self._opened: dict[str, Case] = {}
         self._answers: dict[str, Mapping[str, Any]] = {}
         self._times: dict[str, list[float]] = {}
+        self._conditions: dict[str, Conditions] = {}
         self._failed: dict[str, str] = {}
         self._stack = ExitStack()
         self.skipped: dict[str, str] = {}
@@ -113,14 +118,14 @@ class Bench:
             cases = [case for case in cases if self._time(case, seconds)]
 
     def result(self, case: Case) -> Measurement:
-        """What was measured of a case so far."""
+        """What was measured of a case so far; its conditions are those of its last round."""
         answer = self._answers[case.key]
         return summarise(
             self._times[case.key],
             mode=case.mode,
             batch_size=answer["batch_size"],
             requested_batch_size=case.batch_size,
-            conditions=self._conditions(case),
+            conditions=self._conditions[case.key],
             notes=[*answer["notes"], *([reason] if (reason := self._failed.get(case.key)) else [])],
         )
 
@@ -130,21 +135,21 @@ class Bench:
 
     def close_cases(self) -> None:
         """Free what the open cases hold; their results stay."""
-        for allocator, worker in list(self._workers.items()):
+        for kind, worker in list(self._workers.items()):
             try:
                 worker.ask({"do": "close"})
             except WorkerLostError as error:
-                self._drop(allocator, str(error))
+                self._drop(kind, str(error))
             worker.opened.clear()
         self._opened.clear()
 
     def measure_ceilings(self) -> Ceilings:
-        """This machine's ceilings, by a worker that keeps its memory.
+        """This machine's ceilings, by a worker as most cases have it.
 
         Raises:
             WorkerLostError: they could not be measured.
         """
-        found = self._worker_of(Allocator.KEEPING).ask({"do": "ceilings"})
+        found = self._worker_of((usual_allocator(self._device), True)).ask({"do": "ceilings"})
         return Ceilings(
             name=found["name"],
             flops={Precision(name): rate for name, rate in found["flops"].items()},
@@ -160,31 +165,32 @@ class Bench:
             self._skip(case, answer["skipped"])
             return False
         self._opened[case.key], self._answers[case.key] = case, answer
-        self._workers[case.allocator].opened.add(case.key)
+        self._workers[_kind(case)].opened.add(case.key)
         return True
 
     def _time(self, case: Case, seconds: float) -> bool:
         """Whether it was timed; one that was open in a process that ended is opened anew first."""
-        worker = self._workers.get(case.allocator)
+        worker = self._workers.get(_kind(case))
         if (worker is None or case.key not in worker.opened) and not self._open(case):
             return False
         answer = self._ask(case, {"do": "time", "key": case.key, "seconds": seconds})
         if answer is None:
             return False
         self._times.setdefault(case.key, []).extend(answer["times"])
+        self._conditions[case.key] = Conditions(**answer["conditions"])
         return True
 
     def _ask(self, case: Case, request: Mapping[str, Any]) -> dict[str, Any] | None:
         """The answer of a case's worker; None if there is none, and then the case is skipped."""
         answer, reason = None, "the process that measures is of no more use"
         try:
-            answer = self._worker_of(case.allocator).ask(request)
+            answer = self._worker_of(_kind(case)).ask(request)
         except WorkerLostError as error:
             reason = str(error)
             self._skip(case, reason)
-        worker = self._workers.get(case.allocator)
+        worker = self._workers.get(_kind(case))
         if worker is not None and worker.ended:
-            self._drop(case.allocator, reason)
+            self._drop(_kind(case), reason)
         return answer
 
     def _skip(self, case: Case, reason: str) -> None:
@@ -195,22 +201,23 @@ class Bench:
         else:
             self.skipped[case.key] = reason
 
-    def _drop(self, allocator: Allocator, reason: str) -> None:
+    def _drop(self, kind: WorkerKind, reason: str) -> None:
         """Let the next request start a fresh process, unless this one could not even begin to answer."""
-        if not self._workers.pop(allocator).has_answered:
-            self._broken[allocator] = reason
+        if not self._workers.pop(kind).has_answered:
+            self._broken[kind] = reason
 
-    def _conditions(self, case: Case) -> Conditions:
-        return Conditions(**self._worker_of(case.allocator).ask({"do": "conditions"}))
-
-    def _worker_of(self, allocator: Allocator) -> _Worker:
-        if allocator in self._broken:
-            raise WorkerLostError(self._broken[allocator])
-        if allocator not in self._workers:
-            self._workers[allocator] = self._stack.enter_context(
-                _Worker(self._device, self._threads, allocator, self._program)
+    def _worker_of(self, kind: WorkerKind) -> _Worker:
+        if kind in self._broken:
+            raise WorkerLostError(self._broken[kind])
+        if kind not in self._workers:
+            self._workers[kind] = self._stack.enter_context(
+                _Worker(self._device, self._threads, kind[0], self._program)
             )
-        return self._workers[allocator]
+        return self._workers[kind]
+
+
+def _kind(case: Case) -> WorkerKind:
+    return case.allocator, case.kernel_search
 
 
 class _Worker:

@@ -5,10 +5,9 @@ them and asks one after the other. A request is a line of JSON on stdin, its ans
 
     {"do": "open", "case": {...}}                 {"batch_size": 32, "notes": [], "open_s": 1.2} or
                                                   {"skipped": "why"}
-    {"do": "time", "key": "...", "seconds": 0.3}  {"times": [0.012, ...]}
+    {"do": "time", "key": "...", "seconds": 0.3}  {"times": [0.012, ...], "conditions": {...}}
     {"do": "close"}                               {}
     {"do": "ceilings"}                            {"name": ..., "flops": {...}, "bandwidth": [...]}
-    {"do": "conditions"}                          {"device": "cpu", ...}
 
 A case that fails to open is skipped with what failed, whatever that is: a compiler, cuDNN and a driver each
 raise errors of their own, and none of them is the other cases' concern. Any other request that fails is
@@ -20,11 +19,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 
@@ -60,7 +60,8 @@ class Server:
                     for _ in range(RE_WARM_CALLS):
                         step.call()
                     times = time_calls(step.call, self._device, seconds=request["seconds"], least=LEAST_CALLS)
-                return {"times": times}
+                # a GPU's clock falls within a moment of its last kernel
+                return {"times": times, "conditions": asdict(read_conditions(self._device))}
             case "close":
                 self._steps.clear()
                 return {}
@@ -69,8 +70,6 @@ class Server:
                 # JSON has no infinity
                 bandwidth = [[None if math.isinf(size) else size, rate] for size, rate in found.bandwidth]
                 return {"name": found.name, "flops": dict(found.flops), "bandwidth": bandwidth}
-            case "conditions":
-                return asdict(read_conditions(self._device))
         raise AssertionError(f"no such request: {request}")
 
     def _open(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,12 +87,27 @@ class Server:
 
 def main() -> None:
     """Serve until stdin ends."""
+    serve(take_stdout())
+
+
+def take_stdout() -> TextIO:
+    """What leads to whoever asks; from now on all that this process prints goes to stderr.
+
+    By its descriptor, since C++ prints too (ONEDNN_VERBOSE, cuDNN's logs).
+    """
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return answers
+
+
+def serve(answers: TextIO) -> None:
+    """Answer the requests of stdin."""
     device, threads = require_device(sys.argv[1]), int(sys.argv[2])
     if device.index is not None:
         torch.cuda.set_device(device)
     torch.set_num_threads(threads)
     server = Server(device)
-    answers, sys.stdout = sys.stdout, sys.stderr  # libraries may print
     for line in sys.stdin:
         try:
             answer = server.answer(json.loads(line))

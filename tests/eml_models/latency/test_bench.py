@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -77,6 +78,28 @@ def test_a_case_that_fails_in_a_later_round_keeps_its_times_and_says_so(bench: B
     found = bench.result(failing)
     assert (found.n, found.notes) == (1, ("it failed in a later round: RuntimeError: CUDA error",))
     assert bench.skipped == {}
+
+
+def test_cudnns_search_has_a_process_of_its_own(bench: Bench) -> None:
+    cases = [replace(case("one"), kernel_search=search) for search in (True, False)]
+    bench.time(bench.open(cases), rounds=1, seconds=0.01)
+    assert [bench.result(one).conditions.clock_mhz for one in cases] == [
+        1,
+        1,
+    ]  # each the first of its process
+
+
+def test_a_clock_is_read_with_the_times_that_it_belongs_to(bench: Bench) -> None:
+    cases = [case("one"), case("two")]
+    bench.time(bench.open(cases), rounds=1, seconds=0.01)
+    assert [bench.result(one).conditions.clock_mhz for one in cases] == [1, 2]
+
+
+def test_what_a_library_prints_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEDNN_VERBOSE", "1")
+    with Bench("cpu") as real:
+        real.time(real.open([case("small")]), rounds=1, seconds=0.001)
+        assert real.result(case("small")).median_ms > 0
 
 
 def test_a_case_that_a_library_refuses_is_skipped_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
