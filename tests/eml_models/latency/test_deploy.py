@@ -92,6 +92,15 @@ def test_onnxruntime_computes_the_network(model: nn.Module, tmp_path: Path) -> N
         save_onnx(half, tmp_path / "half.onnx")
 
 
+def test_autocast_is_no_part_of_a_written_program(model: nn.Module, tmp_path: Path) -> None:
+    deployed = deploy(model, IMAGES, parse_mode("bf16-autocast"))
+    with pytest.raises(
+        DeployError, match="would be fp32, got bf16-autocast/nchw/eager; deploy with bf16-weights"
+    ):
+        save_deployed(deployed, tmp_path / "net.pt2")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("shape", "says"), [((0, 3, 8, 8), "at least one of them"), ((2, 1, 8, 8), "cannot run on images")]
 )
