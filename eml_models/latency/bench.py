@@ -1,9 +1,9 @@
 """Times many cases, interleaved: each round times every case for a moment, so that what disturbs the machine
 disturbs all of them alike.
 
-One worker process an allocator and setting of cuDNN's search; only one of them works at any time. A case that fails takes nothing else
-with it: it is skipped with the reason, what was timed before is kept, and where it ended its process the
-others are opened anew in a fresh one. Used by `campaign` and the benchmarks.
+One worker process an allocator and setting of cuDNN's search; only one of them works at any time. A case that
+fails takes nothing else with it: it is skipped with the reason, what was timed before is kept, and where it
+ended its process the others are opened anew in a fresh one. Used by `investigation`.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ from eml_models.latency.modes import (
 
 DTYPES = {
     Precision.FP32: torch.float32,
+    Precision.CONV_TF32: torch.float32,
     Precision.TF32: torch.float32,
     Precision.BF16: torch.bfloat16,
     Precision.FP16: torch.float16,
@@ -184,9 +185,8 @@ def _cuda_settings(mode: Mode, *, kernel_search: bool) -> Iterator[None]:
     backends: Any = torch.backends  # its stubs lack what is newer
     search, precisions = backends.cudnn.benchmark, _read_precisions(backends)
     backends.cudnn.benchmark = kernel_search
-    tf32 = mode.precision is Precision.TF32
-    torch.set_float32_matmul_precision("high" if tf32 else "highest")
-    backends.cudnn.allow_tf32 = tf32
+    torch.set_float32_matmul_precision("high" if mode.precision is Precision.TF32 else "highest")
+    backends.cudnn.allow_tf32 = mode.precision in (Precision.TF32, Precision.CONV_TF32)
     try:
         yield
     finally:

@@ -144,6 +144,14 @@ def test_precisions_are_set_so_that_inductor_can_ask_for_them(cuda: PlayedCuda) 
     assert rounded["conv, newer"] == rounded["matmul, newer"] == "tf32"
 
 
+def test_torchs_own_precision_is_a_mode(cuda: PlayedCuda) -> None:
+    asking = Asking()
+    asking(IMAGES)  # nobody has set anything up
+    usual = ("matmul", "conv", "conv, newer")
+    found = answers_in("tf32conv")
+    assert [found[name] for name in usual] == [asking.answers[name] for name in usual]
+
+
 @pytest.mark.parametrize("mixed", [False, True])
 def test_precisions_of_the_process_are_put_back(cuda: PlayedCuda, mixed: bool) -> None:
     backends: Any = torch.backends
