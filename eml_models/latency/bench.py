@@ -202,8 +202,8 @@ class Bench:
             self.skipped[case.key] = reason
 
     def _drop(self, kind: WorkerKind, reason: str) -> None:
-        """Let the next request start a fresh process, unless this one could not even begin to answer."""
-        if not self._workers.pop(kind).has_answered:
+        """Let the next request start a fresh process, unless this one could not even begin."""
+        if self._workers.pop(kind).could_not_begin:
             self._broken[kind] = reason
 
     def _worker_of(self, kind: WorkerKind) -> _Worker:
@@ -279,6 +279,12 @@ class _Worker:
         if "error" in answer:
             raise WorkerLostError(answer["error"])
         return answer
+
+    @property
+    def could_not_begin(self) -> bool:
+        """Whether it ended by itself before any answer, as each of its kind would; a first case that has it
+        killed is another matter."""
+        return not self.has_answered and (self._process.poll() or 0) > 0
 
     def _last_words(self) -> str:
         """How it ended, and what it wrote last."""

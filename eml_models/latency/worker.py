@@ -17,6 +17,7 @@ answered by ``{"error": "why"}``. Where the failure has left the GPU unusable to
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -64,6 +65,7 @@ class Server:
                 return {"times": times, "conditions": asdict(read_conditions(self._device))}
             case "close":
                 self._steps.clear()
+                _free(self._device)
                 return {}
             case "ceilings":
                 found = measure_ceilings(self._device)
@@ -124,6 +126,15 @@ def _describe(error: Exception) -> str:
     if isinstance(error, UnsupportedModeError):
         return error.reason
     return str(error) if isinstance(error, EmlError) else describe_cause(error)
+
+
+def _free(device: torch.device) -> None:
+    """Give back what closed cases leave behind: compiled code with its graphs' memory, and CUDA's blocks."""
+    if "torch._dynamo" in sys.modules:  # else nothing was compiled
+        torch.compiler.reset()
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _state_of(device: torch.device) -> dict[str, bool]:

@@ -41,6 +41,11 @@ def test_a_case_that_kills_its_process_takes_no_other_with_it(bench: Bench) -> N
     assert "killed by signal 9; if that was for its memory, give smaller --batch-sizes" in reason
 
 
+def test_a_first_case_that_kills_its_process_is_not_taken_for_one_that_cannot_begin(bench: Bench) -> None:
+    last = case("last")
+    assert bench.open([case("dies-in-open"), last]) == [last]
+
+
 def test_what_was_timed_before_a_process_was_killed_is_kept(bench: Bench) -> None:
     cases = [case("first"), case("dies-in-time"), case("last")]
     bench.time(bench.open(cases), rounds=2, seconds=0.01)
