@@ -6,6 +6,7 @@ Not played: kernels, their numbers and their speed; `test_on_cuda` has these.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -197,3 +198,5 @@ def test_what_a_compiler_stumbles_over_is_said(monkeypatch: pytest.MonkeyPatch) 
         Prepared(network(), parse_mode("fp32/compile"), CPU)(IMAGES)
     assert found.value.reason == "the model cannot be compiled: KeyError: 'no such kernel'"
     assert "mode fp32/nchw/compile on cpu" in str(found.value)
+    travelled = pickle.loads(pickle.dumps(found.value))
+    assert (str(travelled), travelled.reason) == (str(found.value), found.value.reason)
