@@ -9,8 +9,9 @@ from __future__ import annotations
 import copy
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +45,8 @@ OUT_OF_MEMORY = (
     "unable to find an engine to execute this computation",
 )
 WARM_UP_CALLS = 3
-"""Before a CUDA graph is captured, on a stream of its own, as torch asks for."""
+"""Before a CUDA graph is captured, on a stream of its own, as torch asks for; a compiler's own graphs take as
+many: one to compile, one to record, one to replay."""
 
 
 class Prepared:
@@ -72,6 +74,7 @@ class Prepared:
             name = "default" if mode.execution is Execution.COMPILE else mode.execution.value
             # fullgraph: a break would leave a part eager without a word; dynamic: one shape is measured
             self._call = torch.compile(self.module, mode=name, fullgraph=True, dynamic=False)
+        self._calls: Counter[torch.Size] = Counter()
         self._graphs: dict[torch.Size, Callable[[torch.Tensor], torch.Tensor]] = {}
 
     def place(self, images: torch.Tensor) -> torch.Tensor:
@@ -107,8 +110,6 @@ class Prepared:
             if self.device.type == "cuda":  # a graph is captured on the device that is current
                 stack.enter_context(torch.cuda.device(self.device))
                 stack.enter_context(_cuda_settings(self.mode, kernel_search=self.kernel_search))
-            if self.mode.execution in COMPILED:
-                stack.enter_context(_compiler_settings())
             yield
 
     def run(self, images: torch.Tensor) -> torch.Tensor:
@@ -127,8 +128,12 @@ class Prepared:
             return self._call(images)
 
     def _run_compiled(self, images: torch.Tensor) -> torch.Tensor:
+        # 50 us of a call, and needed only while something is compiled or recorded: the first calls of a shape
+        compiling = self._calls[images.shape] < WARM_UP_CALLS
+        self._calls[images.shape] += 1
         try:
-            return self._run(images)
+            with _compiler_settings() if compiling else nullcontext():
+                return self._run(images)
         except Exception as error:  # a compiler may raise anything; all of it means: not in this mode
             if is_out_of_memory(error):
                 raise
