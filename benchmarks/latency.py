@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ import torch
 
 from benchmarks.comparing import describe_conditions, write_result
 from eml_models.errors import DeployError
-from eml_models.latency.campaign import Campaign, run_campaign
+from eml_models.latency.campaign import Campaign
 from eml_models.latency.deploy import deploy, load_onnx, save_onnx
+from eml_models.latency.investigation import run_campaign
 from eml_models.latency.measure import quartiles, time_calls, warm_up
 from eml_models.latency.modes import parse_mode
 from eml_models.latency.networks import NetworkSpec, parse_network
@@ -63,11 +65,14 @@ def main() -> None:
                 str(timed.case.mode): timed.measurement.median_ms
                 for timed in result.table
                 if timed.case.network.name == name and timed.case.batch_size == batch_size
-                if timed != result.before(name, batch_size)
+                if timed.is_complete and timed != result.before(name, batch_size)
             }
             if words.device == "cpu":
                 times |= measure_onnx(parse_network(name), batch_size)
-            before = result.before(name, batch_size).measurement
+            plain = result.before(name, batch_size)
+            if plain is None or not times:
+                sys.exit(f"a batch of {batch_size} of {name} could not be timed; give smaller --batch-sizes")
+            before = plain.measurement
             rows.append(
                 {
                     "network": name,
@@ -78,7 +83,8 @@ def main() -> None:
                     "after_ms": times,
                 }
             )
-    print(f"{conditions}; one thread, medians of processor time")
+    how = "one thread, medians of processor time" if words.device == "cpu" else "medians of CUDA's events"
+    print(f"{conditions}; {how}")
     for row in rows:
         print(describe(row, rows))
     write_result(words.output, {"conditions": conditions, "rows": rows})

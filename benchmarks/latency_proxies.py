@@ -54,7 +54,8 @@ def main() -> None:
     correlations = {mode: correlate([r for r in records if r["mode"] == mode]) for mode in MODES}
     predictors = {mode: fit([r for r in records if r["mode"] == mode]) for mode in MODES}
     conditions = f"{describe_conditions()}, load average {os.getloadavg()[0]:.1f}"
-    print(f"{conditions}; one thread, batch {words.batch_size}")
+    how = "one thread" if words.device == "cpu" else f"on {words.device}"
+    print(f"{conditions}; {how}, batch {words.batch_size}")
     for mode in MODES:
         print(mode)
         for group, values in correlations[mode].items():

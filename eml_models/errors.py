@@ -8,7 +8,7 @@
     │   └── UnsupportedModeError  a device does not have a mode, or a model cannot be brought into it
     ├── DatasetMissingError       a data set is not in the data folder
     ├── DeployError               a deployed form cannot be made, or does not compute what the model does
-    ├── WorkerLostError           a process that measures ended without an answer
+    ├── WorkerLostError           a process that measures ended without an answer, or failed at a request
     └── DivergedError             training produced a loss that is not finite, or that blew up
 
 Messages say what was got, the rule, and the way out. `tune_jobs.errors` continues this tree.
@@ -47,7 +47,19 @@ class UnknownNameError(InvalidValueError):
 
 
 class UnsupportedModeError(InvalidValueError):
-    """A device does not have a mode, or a model cannot be brought into it; the message says why."""
+    """A device does not have a mode, or a model cannot be brought into it.
+
+    Args:
+        subject: the mode and the device.
+        reason: why not, in words that hold for every mode with that reason.
+    """
+
+    def __init__(self, subject: str, reason: str) -> None:
+        self.subject, self.reason = subject, reason
+        super().__init__(f"{subject}: {reason}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.subject, self.reason))
 
 
 class DatasetMissingError(EmlError):
@@ -59,7 +71,7 @@ class DeployError(EmlError):
 
 
 class WorkerLostError(EmlError):
-    """A process that measures ended without an answer; the message says what was asked of it."""
+    """A process that measures ended without an answer, or failed; the message says at what, and why."""
 
 
 class DivergedError(EmlError):
@@ -75,6 +87,17 @@ class DivergedError(EmlError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.message, self.epoch))
+
+
+def describe_cause(error: BaseException) -> str:
+    """What lies at the bottom of an error, in a line: the innermost error's type and first line.
+
+    A compiler's outermost error says only that it failed; torch keeps the reason in ``inner_exception``.
+    """
+    while (inner := getattr(error, "inner_exception", None) or error.__cause__) is not None:
+        error = inner
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def raise_if_any(subject: str, problems: Sequence[str]) -> None:

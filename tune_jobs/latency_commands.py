@@ -17,7 +17,8 @@ import click
 
 from eml_models.datasets import get_dataset_spec
 from eml_models.errors import InvalidValueError
-from eml_models.latency.campaign import Campaign, CampaignResult, Timed, run_campaign
+from eml_models.latency.campaign import Campaign, CampaignResult, Timed
+from eml_models.latency.investigation import run_campaign
 from eml_models.latency.modes import Mode, default_modes, iter_all_modes, parse_mode
 from eml_models.latency.networks import NetworkSpec, parse_network
 from eml_models.wording import count_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from eml_models.latency.predictor import FEATURES, LatencyPredictor, fit_predictor
 from tune_jobs.store.reader import TrialStore
 
-CONDITIONS = ("device_name", "mode", "allocator", "batch_size", "threads")
+CONDITIONS = ("device_name", "mode", "allocator", "batch_size", "threads", "kernel_search")
 """What must be equal for times to be compared."""
 
 
@@ -16,7 +16,7 @@ def fit_from_store(
 
     Args:
         mode: as tables write it, ``fp32/nchw/eager``.
-        device_name: None for that of the most networks; where allocators and threads differ, likewise.
+        device_name: None for that of the most networks; likewise where other conditions differ.
 
     Raises:
         InvalidValueError: too few networks.

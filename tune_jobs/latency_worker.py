@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from dataclasses import asdict
 
 from eml_models.latency.bench import PROGRAM, WorkerProgram
@@ -27,10 +26,10 @@ def main() -> None:
     """Load the code of the first line and serve until stdin ends."""
     from eml_models.latency import worker
 
-    with redirect_stdout(sys.stderr):  # stdout is for answers, and the code may print
-        for data in json.loads(sys.stdin.readline()):
-            UserCode(**{**data, "search_paths": tuple(data["search_paths"])}).load()
-    worker.main()
+    answers = worker.take_stdout()  # the code may print
+    for data in json.loads(sys.stdin.readline()):
+        UserCode(**{**data, "search_paths": tuple(data["search_paths"])}).load()
+    worker.serve(answers)
 
 
 if __name__ == "__main__":

@@ -1,47 +1,20 @@
-"""The whole investigation of some networks on one device: the table of modes, the waterfalls, the verdicts.
-
-Says which cases are needed, lets `bench` time them interleaved, and hands the times to `waterfall` and
-`verdicts`. The command ``latency`` and the benchmark are thin callers.
-"""
+"""What a campaign of latency measurements asks for and finds. Values only; `investigation` runs it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import torch
-
 from eml_models.errors import raise_if_any
-from eml_models.latency.bench import PROGRAM, Bench, Progress, WorkerProgram
+from eml_models.latency.bench import PROGRAM, WorkerProgram
 from eml_models.latency.cases import Allocator, Case, Source, Variant
-from eml_models.latency.conditions import require_device
 from eml_models.latency.measure import Measurement
-from eml_models.latency.modes import COMPILED, PLAIN, Cast, Layout, Mode, Precision
+from eml_models.latency.modes import Mode, untouched_mode
 from eml_models.latency.networks import NetworkSpec
-from eml_models.latency.operators import OperatorCounts, OperatorKind, count_operators
-from eml_models.latency.preparing import DTYPES
-from eml_models.latency.roofline import (
-    DEVICES,
-    Ceilings,
-    estimate_roofline,
-    launch_bound_below,
-)
-from eml_models.latency.verdicts import NetworkEvidence, Verdict, judge
-from eml_models.latency.waterfall import (
-    ABSENT_ON_CPU,
-    Stage,
-    Waterfall,
-    build_waterfall,
-    chain_on_cpu,
-    chain_on_cuda,
-)
-from eml_models.registry import build_model
-
-MAX_OPEN = 96
-"""Cases that are open at once: each holds a copy of its network."""
-
-SHOWN_GPUS = ("a100-40g", "h100")
-"""Whose launch-bound batch sizes a verdict names."""
+from eml_models.latency.operators import OperatorCounts
+from eml_models.latency.roofline import Ceilings
+from eml_models.latency.verdicts import Verdict
+from eml_models.latency.waterfall import Waterfall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +53,12 @@ class Campaign:
 
     @property
     def on_cuda(self) -> bool:
-        return self.device.startswith("cuda")
+        return self.kind == "cuda"
+
+    @property
+    def kind(self) -> str:
+        """Of the device: ``cpu`` or ``cuda``."""
+        return self.device.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +68,11 @@ class Timed:
     case: Case
     measurement: Measurement
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether it is of the batch that was asked for; times of a smaller one compare with nothing."""
+        return self.measurement.batch_size == self.measurement.requested_batch_size
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignResult:
@@ -97,7 +80,8 @@ class CampaignResult:
 
     Attributes:
         timed: everything.
-        skipped: cases that the device does not have, with the reason.
+        skipped: cases that the device does not have or that failed, with the reason.
+        notes: what could not be explained, and why.
     """
 
     campaign: Campaign
@@ -107,80 +91,60 @@ class CampaignResult:
     ceilings: Ceilings | None
     waterfalls: tuple[Waterfall, ...]
     verdicts: tuple[Verdict, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def table(self) -> tuple[Timed, ...]:
         """Whole networks on a batch that is there: those that can be compared and used."""
         return tuple(timed for timed in self.timed if is_usual(timed.case))
 
-    def before(self, network: str, batch_size: int) -> Timed:
-        """The plain network as a process runs it that nobody has set up: fp32, NCHW, eager."""
-        found = self._of(network, batch_size)
-        return next(timed for timed in found if _is_before(timed.case, self.campaign))
+    def before(self, network: str, batch_size: int) -> Timed | None:
+        """The plain network as a process runs it that nobody has set up: torch's own precision, NCHW, eager.
 
-    def fastest(self, network: str, batch_size: int) -> Timed:
-        """The quickest of a network's modes at a batch size."""
-        return min(self._of(network, batch_size), key=lambda timed: timed.measurement.median_ms)
+        None where it could not be timed over the batch.
+        """
+        found = self._of(network, batch_size)
+        return next((timed for timed in found if _is_before(timed.case, self.campaign)), None)
+
+    def fastest(self, network: str, batch_size: int) -> Timed | None:
+        """The quickest of a network's modes; None where none could be timed over the batch."""
+        found = self._of(network, batch_size)
+        return min(found, key=lambda timed: timed.measurement.median_ms, default=None)
+
+    def speed_up(self, timed: Timed) -> float | None:
+        """How many times faster it is than `before`; None where one of them is not of the batch."""
+        before = self.before(timed.case.network.name, timed.case.batch_size)
+        if before is None or not timed.is_complete:
+            return None
+        return before.measurement.median_ms / timed.measurement.median_ms
+
+    def gain(self, get: Callable[[str, int], Timed | None], network: str, batch_size: int) -> float | None:
+        """How many times faster a network is than the reference, by `before` or `fastest` of both."""
+        reference, own = get(self.reference, batch_size), get(network, batch_size)
+        if reference is None or own is None:
+            return None
+        return reference.measurement.median_ms / own.measurement.median_ms
+
+    @property
+    def reference(self) -> str:
+        """The network with the most MACs, which the others are meant to beat."""
+        return max(self.counts, key=lambda name: self.counts[name].macs)
 
     def _of(self, network: str, batch_size: int) -> Iterator[Timed]:
-        return (t for t in self.table if t.case.network.name == network and t.case.batch_size == batch_size)
+        return (
+            timed
+            for timed in self.table
+            if timed.case.network.name == network
+            and timed.case.batch_size == batch_size
+            and timed.is_complete
+        )
 
 
-def run_campaign(campaign: Campaign, *, on_progress: Progress = lambda text: None) -> CampaignResult:
-    """Measure everything that a campaign asks for.
-
-    Raises:
-        InvalidValueError: there is no such device, or not even one image fits into its memory.
-        WorkerLostError: a measuring process was killed.
-    """
-    require_device(campaign.device)
-    counts = {network.name: _count(network, 1) for network in campaign.networks}
-    with Bench(
-        campaign.device, threads=campaign.threads, on_progress=on_progress, program=campaign.program
-    ) as bench:
-        table, others = list(_table_cases(campaign)), []
-        chains: dict[str, tuple[Stage, ...]] = {}
-        if campaign.explain:
-            chains = _choose_chains(campaign, bench)
-            others = list(_explaining_cases(campaign, chains))
-        known = {case.key for case in table}
-        others = [case for key, case in {c.key: c for c in others}.items() if key not in known]
-        opened = _time_all(bench, campaign, [*others, *table])
-        timed = {key: Timed(case=case, measurement=bench.result(case)) for key, case in opened.items()}
-        evidence: list[NetworkEvidence] = []
-        ceilings = None
-        if campaign.explain:
-            ceilings = bench.measure_ceilings()
-            evidence = [
-                _collect(campaign, network, chains[network.name], timed, bench.skipped, ceilings)
-                for network in campaign.networks
-            ]
-        skipped = [(case, bench.skipped[case.key]) for case in [*table, *others] if case.key in bench.skipped]
-    return CampaignResult(
-        campaign=campaign,
-        timed=tuple(timed[case.key] for case in [*table, *others] if case.key in timed),
-        skipped=tuple(skipped),
-        counts=counts,
-        ceilings=ceilings,
-        waterfalls=tuple(one.waterfall for one in evidence),
-        verdicts=judge(evidence, "cuda" if campaign.on_cuda else "cpu") if evidence else (),
-    )
-
-
-def _table_cases(campaign: Campaign) -> Iterator[Case]:
-    """Eager before compiled, so that a compiler's heat is not in the others' first round."""
-    modes = sorted(campaign.modes, key=lambda mode: mode.execution in COMPILED)
-    for network in campaign.networks:
-        for batch_size in campaign.batch_sizes:
-            yield _before_case(network, batch_size, campaign)
-            for mode in modes:
-                yield Case(network=network, mode=mode, batch_size=batch_size)
-
-
-def _before_case(network: NetworkSpec, batch_size: int, campaign: Campaign) -> Case:
+def before_case(network: NetworkSpec, batch_size: int, campaign: Campaign) -> Case:
+    """The case of `CampaignResult.before`."""
     return Case(
         network=network,
-        mode=PLAIN,
+        mode=untouched_mode(campaign.kind),
         batch_size=batch_size,
         allocator=Allocator.DEFAULT,
         kernel_search=not campaign.on_cuda,  # a CPU has none, and a case is timed once
@@ -193,146 +157,4 @@ def is_usual(case: Case) -> bool:
 
 
 def _is_before(case: Case, campaign: Campaign) -> bool:
-    return case == _before_case(case.network, case.batch_size, campaign)
-
-
-def _choose_chains(campaign: Campaign, bench: Bench) -> dict[str, tuple[Stage, ...]]:
-    """The chain of each network; on a CPU a short timing says whether it goes on in fp32 or in 16 bits."""
-    batch_size = max(campaign.batch_sizes)
-    if campaign.on_cuda:
-        return {network.name: chain_on_cuda(network, batch_size) for network in campaign.networks}
-    chains = {}
-    for network in campaign.networks:
-        half, full = (
-            Case(network=network, mode=mode, batch_size=batch_size, allocator=Allocator.DEFAULT)
-            for mode in (_half_weights(campaign), PLAIN)
-        )
-        opened = bench.open([half, full])
-        bench.time(opened, rounds=1, seconds=campaign.seconds)
-        chains[network.name] = chain_on_cpu(
-            network,
-            batch_size,
-            half_is_faster=half in opened and bench.result(half).median_ms < bench.result(full).median_ms,
-        )
-    return chains
-
-
-def _explaining_cases(campaign: Campaign, chains: Mapping[str, Sequence[Stage]]) -> Iterator[Case]:
-    for network in campaign.networks:
-        yield from (stage.case for stage in chains[network.name])
-        yield from _probes(campaign, network).values()
-
-
-def _probes(campaign: Campaign, network: NetworkSpec) -> dict[str, Case]:
-    """The cases that verdicts need besides the chain, by what they are for."""
-    batch_size, least = max(campaign.batch_sizes), min(campaign.batch_sizes)
-    eager = Mode(layout=Layout.CHANNELS_LAST)
-
-    def plain(mode: Mode, batch_size: int = batch_size, variant: Variant = Variant.WHOLE) -> Case:
-        default = Allocator.DEFAULT if mode.layout is Layout.NCHW else Allocator.KEEPING
-        return Case(network=network, mode=mode, batch_size=batch_size, variant=variant, allocator=default)
-
-    return {
-        "half autocast": plain(Mode(precision=_half(campaign), cast=Cast.AUTOCAST)),
-        "half weights": plain(_half_weights(campaign)),
-        "fp32": plain(PLAIN),
-        "half autocast, least": plain(Mode(precision=_half(campaign), cast=Cast.AUTOCAST), least),
-        "half weights, least": plain(_half_weights(campaign), least),
-        "fp32, least": plain(PLAIN, least),
-        "whole": plain(eager),
-        "without depthwise": plain(eager, variant=Variant.WITHOUT_DEPTHWISE),
-        "skeleton": plain(eager, variant=Variant.SKELETON),
-        "one image": plain(eager, batch_size=1),
-    }
-
-
-def _time_all(bench: Bench, campaign: Campaign, cases: Sequence[Case]) -> dict[str, Case]:
-    opened: dict[str, Case] = {}
-    unique = list({case.key: case for case in cases}.values())
-    for start in range(0, len(unique), MAX_OPEN):
-        part = bench.open(unique[start : start + MAX_OPEN])
-        bench.time(part, rounds=campaign.rounds, seconds=campaign.seconds)
-        opened |= {case.key: case for case in part}
-        if start + MAX_OPEN < len(unique):
-            bench.close_cases()
-    return opened
-
-
-def _collect(
-    campaign: Campaign,
-    network: NetworkSpec,
-    chain: Sequence[Stage],
-    timed: Mapping[str, Timed],
-    skipped: Mapping[str, str],
-    ceilings: Ceilings,
-) -> NetworkEvidence:
-    """The waterfall of one network and what the verdicts need besides."""
-    times_ms = {key: entry.measurement.median_ms for key, entry in timed.items()}
-    last = next(stage.case for stage in reversed(chain) if stage.case.key in times_ms)
-    batch_size = timed[last.key].measurement.batch_size
-    counts = _count(network, batch_size, DTYPES[last.mode.precision])
-    fused = last.mode.execution in COMPILED
-    roofline = estimate_roofline(counts, ceilings, last.mode.precision, fused=fused)
-    probes = _probes(campaign, network)
-    ms = {name: times_ms[case.key] for name, case in probes.items() if case.key in times_ms}
-    full = _count(network, batch_size)
-    depthwise = full.by_kind().get(OperatorKind.DEPTHWISE)
-    return NetworkEvidence(
-        network=network.name,
-        macs=network.plan().macs,
-        kernels=full.kernels,
-        casts=_count(network, 1, autocast=DTYPES[_half(campaign)]).casts,
-        waterfall=build_waterfall(
-            chain, times_ms, skipped, roofline, absent=() if campaign.on_cuda else ABSENT_ON_CPU
-        ),
-        half=_half(campaign).value,
-        batch_size=batch_size,
-        least_batch_size=min(campaign.batch_sizes),
-        autocast_ratio=ms["half autocast"] / ms["fp32"],
-        weights_ratio=ms["half weights"] / ms["fp32"],
-        least_autocast_ratio=ms["half autocast, least"] / ms["fp32, least"],
-        least_weights_ratio=ms["half weights, least"] / ms["fp32, least"],
-        whole_ms=ms["whole"],
-        without_depthwise_ms=ms["without depthwise"] if depthwise else None,
-        depthwise_macs_share=depthwise.macs / full.macs if depthwise else 0.0,
-        depthwise_rate_share=_rate_share(depthwise, ms["whole"] - ms["without depthwise"], ceilings),
-        skeleton_ms=ms["skeleton"],
-        one_image_ms=ms.get("one image"),
-        launch_bound_below=_launch_bounds(network),
-    )
-
-
-def _rate_share(depthwise: OperatorCounts | None, ms: float, ceilings: Ceilings) -> float | None:
-    """The rate at which depthwise convolutions move their bytes, as a share of the ceiling."""
-    if depthwise is None or ms <= 0:
-        return None
-    at_ceiling_s = sum(o.num_bytes / ceilings.bandwidth_for(o.num_bytes) for o in depthwise.operators)
-    return at_ceiling_s * 1e3 / ms
-
-
-def _launch_bounds(network: NetworkSpec) -> dict[str, int | None]:
-    counted = {n: _count(network, n, torch.float16) for n in (1, 2)}
-    return {
-        DEVICES[name].name: launch_bound_below(counted.__getitem__, DEVICES[name], Precision.FP16)
-        for name in SHOWN_GPUS
-    }
-
-
-def _count(
-    network: NetworkSpec,
-    batch_size: int,
-    dtype: torch.dtype = torch.float32,
-    *,
-    autocast: torch.dtype | None = None,
-) -> OperatorCounts:
-    with torch.random.fork_rng(devices=[]):  # weights are drawn, and nobody's generator moves
-        model = build_model(network.plan())
-    return count_operators(model, network.input_shape, batch_size=batch_size, dtype=dtype, autocast=autocast)
-
-
-def _half(campaign: Campaign) -> Precision:
-    return Precision.FP16 if campaign.on_cuda else Precision.BF16
-
-
-def _half_weights(campaign: Campaign) -> Mode:
-    return Mode(precision=_half(campaign), cast=Cast.WEIGHTS)
+    return case == before_case(case.network, case.batch_size, campaign)

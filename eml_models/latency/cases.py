@@ -37,6 +37,15 @@ class Allocator(StrEnum):
     KEEPING = "keeping"
 
 
+def usual_allocator(device: str) -> Allocator:
+    """That of the cases in which the allocator is not the question.
+
+    On a GPU glibc's: its settings touch the host's side alone, and each further process takes hundreds of MB
+    of the GPU's memory.
+    """
+    return Allocator.DEFAULT if device.startswith("cuda") else Allocator.KEEPING
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """What one timing is of.

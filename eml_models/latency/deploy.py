@@ -7,10 +7,11 @@ network on a CPU. Which mode is the fastest on a device, `campaign` measures; `u
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from torch import nn
 
 from eml_models.errors import DeployError
 from eml_models.latency.conditions import find_compiler, require_device
-from eml_models.latency.modes import PLAIN, Execution, Layout, Mode, Precision, parse_mode
+from eml_models.latency.measure import explaining_images
+from eml_models.latency.modes import PLAIN, Cast, Execution, Layout, Mode, Precision, parse_mode
 from eml_models.latency.preparing import Prepared
 
 TOLERANCE: Mapping[Precision, float] = {
     Precision.FP32: 1e-4,
+    Precision.CONV_TF32: 1e-2,
     Precision.TF32: 1e-2,
     Precision.FP16: 1e-2,
     Precision.BF16: 6e-2,
@@ -49,14 +52,16 @@ class Deployed:
     example: torch.Tensor
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (N, classes) in fp32 of images (N, C, H, W)."""
-        return self.prepared(self.prepared.place(images)).float()
+        """Logits (N, classes) in fp32 of images (N, C, H, W); the caller's own, whatever is called later."""
+        logits = self.prepared(self.prepared.place(images))
+        return logits.to(torch.float32, copy=True)
 
 
 def usual_mode(device: str) -> Mode:
     """A fast mode of a kind of device, without measuring.
 
-    On a GPU fp16 in a CUDA graph. On a CPU fp32 (not all have units for bf16), compiled if it can be.
+    On a GPU fp16 in a CUDA graph; folding saves it next to nothing (see `folding`). On a CPU fp32 (not all
+    have units for bf16), compiled if it can be.
     """
     if device.startswith("cuda"):
         return parse_mode("fp16-weights/channels_last/graph/folded")
@@ -75,14 +80,16 @@ def deploy(
 
     Raises:
         UnsupportedModeError: the device does not have the mode, or the model cannot be compiled.
+        InvalidValueError: there is no image, or the model cannot run on such ones.
         DeployError: its logits differ from the model's by more than the mode's precision explains.
     """
     place = require_device(device)
     mode = mode or usual_mode(device)
     prepared, reference = Prepared(model, mode, place), Prepared(model, PLAIN, place)
     example = prepared.place(images)
-    expected = reference(reference.place(images))
-    found = prepared(example).float()
+    with explaining_images(images):
+        expected = reference(reference.place(images))
+        found = prepared(example).float()
     error, same_class = compare_logits(found, expected)
     _check(error, mode)
     return Deployed(prepared=prepared, mode=mode, error=error, same_class=same_class, example=example)
@@ -101,8 +108,15 @@ def save_deployed(deployed: Deployed, path: str | os.PathLike[str]) -> None:
     What is written is folded, cast and laid out; compile or graph it anew where it is loaded.
 
     Raises:
-        DeployError: the model cannot be exported, the written program differs, or the file is there already.
+        DeployError: the mode casts by autocast, which is no part of a program; the model cannot be exported,
+            the written program differs, or the file is there already.
     """
+    mode = deployed.mode
+    if mode.cast is Cast.AUTOCAST:
+        raise DeployError(
+            f"autocast is no part of a written program, which would be fp32, got {mode}; deploy with"
+            f" {replace(mode, cast=Cast.WEIGHTS)} or in fp32 first"
+        )
     target = _new_file(path)
     module, example = deployed.prepared.module, _two_images(deployed.example)
     try:
@@ -133,13 +147,14 @@ def save_onnx(deployed: Deployed, path: str | os.PathLike[str]) -> None:
     if deployed.mode.precision is not Precision.FP32:
         raise DeployError(f"ONNX is written in fp32, got {deployed.mode}; deploy with an fp32 mode first")
     target = _new_file(path)
-    example = _two_images(deployed.example).contiguous()
+    # onnxruntime runs on the CPU here
+    module, example = copy.deepcopy(deployed.prepared.module).cpu(), _two_images(deployed.example.cpu())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter warns of its own parts
             torch.onnx.export(
-                deployed.prepared.module,
-                (example,),
+                module,
+                (example.contiguous(),),
                 os.fspath(target),
                 input_names=["images"],
                 output_names=["logits"],
@@ -167,7 +182,7 @@ def load_onnx(path: str | os.PathLike[str], *, threads: int = 1) -> Callable[[to
     session: Any = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
 
     def run(images: torch.Tensor) -> torch.Tensor:
-        (logits,) = session.run(None, {"images": images.contiguous().numpy()})
+        (logits,) = session.run(None, {"images": images.cpu().contiguous().numpy()})
         return torch.from_numpy(logits)
 
     return run
@@ -176,7 +191,8 @@ def load_onnx(path: str | os.PathLike[str], *, threads: int = 1) -> Callable[[to
 def _check_written(run: Callable[[torch.Tensor], torch.Tensor], deployed: Deployed, target: Path) -> None:
     """What was written computes what was deployed, else it is removed."""
     with torch.inference_mode():
-        error, _ = compare_logits(run(deployed.example).float(), deployed.prepared(deployed.example).float())
+        expected = deployed.prepared(deployed.example).float()
+        error, _ = compare_logits(run(deployed.example).float().cpu(), expected.cpu())
     try:
         _check(error, deployed.mode)
     except DeployError:

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from eml_models.errors import InvalidValueError
+from eml_models.errors import InvalidValueError, describe_cause
 from eml_models.latency.conditions import Conditions, read_conditions
 from eml_models.latency.modes import PLAIN, Mode
 from eml_models.latency.preparing import Prepared, is_out_of_memory
@@ -67,15 +68,20 @@ def measure_latency(
 
     Raises:
         UnsupportedModeError: the device does not have the mode, or the model cannot be compiled.
-        InvalidValueError: there is no such device, or not even one image fits.
+        InvalidValueError: there is no such device, not even one image fits into its memory, or the model
+            cannot run on such images.
     """
     from eml_models.latency.conditions import require_device
 
     place = require_device(device)
     prepared = Prepared(model, mode, place)
-    call, num_images, notes = fit_into_memory(lambda n: _forward(prepared, images[:n]), images.shape[0])
-    warm_up(call, place)
-    times = time_calls(call, place, seconds=seconds)
+    with explaining_images(images):
+        call, num_images, notes = fit_into_memory(
+            lambda n: _forward(prepared, images[:n]), images.shape[0], settings=prepared.settings
+        )
+    with prepared.settings():
+        warm_up(call, place)
+        times = time_calls(call, place, seconds=seconds)
     return summarise(
         times,
         mode=mode,
@@ -87,12 +93,16 @@ def measure_latency(
 
 
 def fit_into_memory(
-    build: Callable[[int], Callable[[], object]], batch_size: int
+    build: Callable[[int], Callable[[], object]],
+    batch_size: int,
+    *,
+    settings: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> tuple[Callable[[], object], int, tuple[str, ...]]:
     """A call that has run once, over the largest of ``batch_size``, its half, its quarter, ... that fits.
 
     Args:
         build: makes the call for a batch size.
+        settings: in which it is to run.
 
     Returns:
         The call, its batch size, and a note if it is not the one that was asked for.
@@ -101,20 +111,40 @@ def fit_into_memory(
         InvalidValueError: not even one image fits.
     """
     num_images = batch_size
+    call: Callable[[], object] | None = None
     while True:
         try:
             call = build(num_images)
-            call()
+            with settings():
+                call()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             if num_images == 1:
                 raise InvalidValueError(f"not even a batch of one image fits into memory: {error}") from error
             num_images //= 2
+            call = None  # else the batch that is too large lives on while its half is tried
             continue
         if num_images == batch_size:
             return call, num_images, ()
         return call, num_images, (f"a batch of {batch_size} does not fit into memory: {num_images}",)
+
+
+@contextmanager
+def explaining_images(images: torch.Tensor) -> Iterator[None]:
+    """What a model says of images that are not its own, as an error that names them.
+
+    Raises:
+        InvalidValueError: it cannot run on them.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
+        raise InvalidValueError(
+            f"the model cannot run on images {tuple(images.shape)}: {describe_cause(error)}"
+        ) from error
 
 
 def warm_up(call: Callable[[], object], device: torch.device) -> None:
@@ -161,7 +191,7 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
 
 def _forward(prepared: Prepared, images: torch.Tensor) -> Callable[[], object]:
     placed = prepared.place(images)
-    return lambda: prepared(placed)
+    return lambda: prepared.run(placed)
 
 
 def _time_on_cpu(call: Callable[[], object], device: torch.device, seconds: float, least: int) -> list[float]:

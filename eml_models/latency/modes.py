@@ -16,9 +16,14 @@ from eml_models.errors import InvalidValueError
 
 
 class Precision(StrEnum):
-    """What products are computed in. TF32: fp32 tensors, products rounded to 10 bits on tensor cores."""
+    """What products are computed in. TF32: fp32 tensors, products rounded to 10 bits on tensor cores.
+
+    CONV_TF32 is what torch does on a GPU unless told: TF32 in convolutions, where the GPU has it, and exact
+    products in linear layers.
+    """
 
     FP32 = "fp32"
+    CONV_TF32 = "tf32conv"
     TF32 = "tf32"
     BF16 = "bf16"
     FP16 = "fp16"
@@ -82,7 +87,12 @@ class Mode:
 
 
 PLAIN = Mode()
-"""fp32, NCHW, eager: what everything else is compared with."""
+"""fp32, NCHW, eager: exact products."""
+
+
+def untouched_mode(kind: str) -> Mode:
+    """How a process runs a network that nobody has set up, on a kind of device: what is compared with."""
+    return Mode(precision=Precision.CONV_TF32) if kind == "cuda" else PLAIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +136,7 @@ def parse_mode(text: str) -> Mode:
 
 def iter_all_modes() -> Iterator[Mode]:
     """Every mode there is, whether a device has it or not."""
-    reached = [(Precision.FP32, Cast.NONE), (Precision.TF32, Cast.NONE)]
+    reached = [(one, Cast.NONE) for one in Precision if one not in HALF]
     reached += [(precision, cast) for precision in HALF for cast in (Cast.AUTOCAST, Cast.WEIGHTS)]
     for (precision, cast), layout, execution, folded in itertools.product(
         reached, Layout, Execution, (False, True)
@@ -167,7 +177,7 @@ _DEFAULT_ON_CUDA = (
 
 
 def _reason_on_cpu(mode: Mode, device: Capabilities) -> str | None:
-    if mode.precision is Precision.TF32:
+    if mode.precision in (Precision.TF32, Precision.CONV_TF32):
         return "TF32 is a format of NVIDIA's tensor cores; a CPU has none"
     if mode.execution is Execution.GRAPH:
         return "CUDA graphs exist on CUDA devices only"
@@ -208,7 +218,7 @@ def _parse_part(part: str) -> Iterator[tuple[str, object]]:
     elif part == FOLDED:
         yield "folded", True
         return
-    precisions = "fp32, tf32, bf16-autocast, bf16-weights, fp16-autocast, fp16-weights"
+    precisions = "fp32, tf32conv, tf32, bf16-autocast, bf16-weights, fp16-autocast, fp16-weights"
     raise InvalidValueError(
         f"unknown part {part!r} of a mode; a mode is PRECISION/LAYOUT/EXECUTION[/folded] with PRECISION"
         f" {precisions}; LAYOUT {', '.join(Layout)}; EXECUTION {', '.join(Execution)}"

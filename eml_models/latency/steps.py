@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -24,8 +25,24 @@ SKELETON_SIDE = 8
 """Pixels of a skeleton's image."""
 
 
-def build_step(case: Case, device: torch.device) -> tuple[Callable[[], object], int, tuple[str, ...]]:
-    """What is timed, the batch size that fits into memory, and a note if that is not the case's.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What is timed.
+
+    Attributes:
+        call: to be run within `settings`.
+        batch_size: what fits into memory.
+        notes: one if that is not the case's batch size.
+    """
+
+    call: Callable[[], object]
+    settings: Callable[[], AbstractContextManager[None]]
+    batch_size: int
+    notes: tuple[str, ...] = ()
+
+
+def build_step(case: Case, device: torch.device) -> Step:
+    """The step of a case; it has run once.
 
     Raises:
         UnsupportedModeError: the device does not have the mode, or the network cannot be compiled.
@@ -36,14 +53,15 @@ def build_step(case: Case, device: torch.device) -> tuple[Callable[[], object], 
     def build(batch_size: int) -> Callable[[], object]:
         if case.source is Source.LOADER:
             load = _build_loader(case.network, batch_size)
-            return lambda: prepared(prepared.place(load()))
+            return lambda: prepared.run(prepared.place(load()))
         placed = prepared.place(torch.rand(batch_size, *case.network.input_shape))
-        return lambda: prepared(placed)
+        return lambda: prepared.run(placed)
 
     if case.variant is Variant.SKELETON:  # what operators cost by their number does not depend on the batch
         one = prepared.place(torch.rand(1, 1, SKELETON_SIDE, SKELETON_SIDE))
-        return (lambda: prepared(one)), case.batch_size, ()
-    return fit_into_memory(build, case.batch_size)
+        return Step(call=lambda: prepared.run(one), settings=prepared.settings, batch_size=case.batch_size)
+    call, num_images, notes = fit_into_memory(build, case.batch_size, settings=prepared.settings)
+    return Step(call=call, settings=prepared.settings, batch_size=num_images, notes=notes)
 
 
 def build_variant(case: Case) -> nn.Module:

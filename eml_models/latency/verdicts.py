@@ -53,14 +53,18 @@ class NetworkEvidence:
 
     Attributes:
         autocast_ratio, weights_ratio: time in 16 bits by autocast and with cast weights, as a share of
-            fp32's, in NCHW and eager; ``least_...`` at the smallest batch size.
-        whole_ms, without_depthwise_ms: one mode, the network and the network without these.
+            that in `full`, in NCHW and eager; ``least_...`` at the smallest batch size.
+        full: the precision that nobody has set up.
+        without_depthwise_ratio: time without these as a share of the whole network's, in one mode; None if
+            there are none.
         depthwise_macs_share: of the network's MACs.
         depthwise_rate_share: bytes of depthwise convolutions by their measured time, as a share of the
             ceiling; None if they took no measurable time.
         skeleton_ms: as many operators without arithmetic.
         one_image_ms: of a batch of one, in the skeleton's mode; None if it was not asked for.
         launch_bound_below: batch size by GPU, modelled; None if it always is.
+
+    A time or ratio is None as well where a case of it could not be timed over its batch.
     """
 
     network: str
@@ -69,17 +73,17 @@ class NetworkEvidence:
     casts: int
     waterfall: Waterfall
     half: str
+    full: str
     batch_size: int
     least_batch_size: int
-    autocast_ratio: float
-    weights_ratio: float
-    least_autocast_ratio: float
-    least_weights_ratio: float
-    whole_ms: float
-    without_depthwise_ms: float | None
+    autocast_ratio: float | None
+    weights_ratio: float | None
+    least_autocast_ratio: float | None
+    least_weights_ratio: float | None
+    without_depthwise_ratio: float | None
     depthwise_macs_share: float
     depthwise_rate_share: float | None
-    skeleton_ms: float
+    skeleton_ms: float | None
     one_image_ms: float | None
     launch_bound_below: Mapping[str, int | None] = field(default_factory=dict, hash=False)
 
@@ -123,14 +127,16 @@ def _judge_casts(networks: Sequence[NetworkEvidence]) -> tuple[Outcome, list[str
     found, evidence = False, []
     for one, small in _with_role(networks):
         casts = _part(one.waterfall, CASTS)
-        slower = max(one.autocast_ratio, one.least_autocast_ratio) - 1
+        measured = [ratio for ratio in (one.autocast_ratio, one.least_autocast_ratio) if ratio is not None]
+        slower = max(measured, default=1.0) - 1
         found |= small and (casts >= MATTERS or slower >= MATTERS)
         ratios = {
             one.least_batch_size: (one.least_autocast_ratio, one.least_weights_ratio),
             one.batch_size: (one.autocast_ratio, one.weights_ratio),
         }
         at_batches = " and ".join(
-            f"{autocast:.2f} of fp32's time at a batch of {size} ({weights:.2f} with weights cast beforehand)"
+            f"{_number(autocast)} of {one.full}'s time at a batch of {size} ({_number(weights)} with weights"
+            " cast beforehand)"
             for size, (autocast, weights) in ratios.items()
         )
         evidence.append(
@@ -143,10 +149,13 @@ def _judge_casts(networks: Sequence[NetworkEvidence]) -> tuple[Outcome, list[str
 def _judge_depthwise(networks: Sequence[NetworkEvidence]) -> tuple[Outcome, list[str]]:
     found, tested, evidence = False, False, []
     for one, small in _with_role(networks):
-        if one.without_depthwise_ms is None:
+        if not one.depthwise_macs_share:
             evidence.append(f"{one.network} has no depthwise convolution")
             continue
-        share = 1 - one.without_depthwise_ms / one.whole_ms
+        if one.without_depthwise_ratio is None:
+            evidence.append(f"{one.network} could not be timed with and without them")
+            continue
+        share = 1 - one.without_depthwise_ratio
         rate = one.depthwise_rate_share
         at_ceiling = rate is not None and rate >= AT_THE_CEILING
         tested, found = True, found or (small and share >= MATTERS and at_ceiling)
@@ -164,22 +173,26 @@ def _judge_operators(networks: Sequence[NetworkEvidence]) -> tuple[Outcome, list
     found, evidence = False, []
     for one, small in _with_role(networks):
         fused = _part(one.waterfall, FOLDED) + _part(one.waterfall, COMPILED)
-        number = one.skeleton_ms / one.one_image_ms if one.one_image_ms else 0.0
-        found |= small and (fused >= MATTERS or number >= MATTERS)
-        at_one = f" ({number:.0%} of the time of a single image)" if one.one_image_ms else ""
+        number = one.skeleton_ms / one.one_image_ms if one.skeleton_ms and one.one_image_ms else None
+        found |= small and (fused >= MATTERS or (number or 0.0) >= MATTERS)
+        at_one = "" if number is None else f" ({number:.0%} of the time of a single image)"
         evidence.append(
             f"{one.network}: folding and compiling take away {fused:.0%} of the step; its {one.kernels}"
-            f" operators cost {one.skeleton_ms:.2f} ms by their number alone{at_one}"
+            f" operators cost {_number(one.skeleton_ms)} ms by their number alone{at_one}"
         )
     return _outcome(found), evidence
 
 
 def _judge_kernels(networks: Sequence[NetworkEvidence]) -> tuple[Outcome, list[str]]:
+    """Each lever by itself and in either direction: a choice that makes it slower matters too."""
     found, evidence = False, []
     for one, small in _with_role(networks):
-        share = _part(one.waterfall, KERNELS) + _part(one.waterfall, LAYOUT)
-        found |= small and share >= MATTERS
-        evidence.append(f"{one.network}: cuDNN's search and channels_last take away {share:.0%} of the step")
+        parts = {name: _part(one.waterfall, name) for name in (KERNELS, LAYOUT)}
+        found |= small and any(abs(part) >= MATTERS for part in parts.values())
+        evidence.append(
+            f"{one.network}: cuDNN's search takes away {parts[KERNELS]:.0%} of the step, channels_last"
+            f" {parts[LAYOUT]:.0%}"
+        )
     return _outcome(found), evidence
 
 
@@ -232,6 +245,10 @@ def _part(waterfall: Waterfall, name: str) -> float:
     """What an intervention took away, as a share of the real step; 0 where it was not made."""
     share = waterfall.find(name)
     return 0.0 if share is None else share.ms / waterfall.total_ms
+
+
+def _number(value: float | None) -> str:
+    return "(not measured)" if value is None else f"{value:.2f}"
 
 
 def _outcome(found: bool) -> Outcome:

@@ -5,30 +5,36 @@ them and asks one after the other. A request is a line of JSON on stdin, its ans
 
     {"do": "open", "case": {...}}                 {"batch_size": 32, "notes": [], "open_s": 1.2} or
                                                   {"skipped": "why"}
-    {"do": "time", "key": "...", "seconds": 0.3}  {"times": [0.012, ...]}
+    {"do": "time", "key": "...", "seconds": 0.3}  {"times": [0.012, ...], "conditions": {...}}
     {"do": "close"}                               {}
     {"do": "ceilings"}                            {"name": ..., "flops": {...}, "bandwidth": [...]}
-    {"do": "conditions"}                          {"device": "cpu", ...}
+
+A case that fails to open is skipped with what failed, whatever that is: a compiler, cuDNN and a driver each
+raise errors of their own, and none of them is the other cases' concern. Any other request that fails is
+answered by ``{"error": "why"}``. Where the failure has left the GPU unusable to this process, the answer says
+``"broken": true`` besides, and the process ends.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import math
+import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 
-from eml_models.errors import EmlError, UnsupportedModeError
+from eml_models.errors import EmlError, UnsupportedModeError, describe_cause
 from eml_models.latency.cases import case_from_dict
 from eml_models.latency.ceilings import measure_ceilings
 from eml_models.latency.conditions import read_conditions, require_device
 from eml_models.latency.measure import time_calls, warm_up
-from eml_models.latency.steps import build_step
+from eml_models.latency.steps import Step, build_step
 
 LEAST_CALLS = 3
 """Of one round; several rounds follow each other."""
@@ -42,7 +48,7 @@ class Server:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._steps: dict[str, Callable[[], object]] = {}
+        self._steps: dict[str, Step] = {}
 
     def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to one request."""
@@ -51,46 +57,94 @@ class Server:
                 return self._open(request["case"])
             case "time":
                 step = self._steps[request["key"]]
-                for _ in range(RE_WARM_CALLS):
-                    step()
-                times = time_calls(step, self._device, seconds=request["seconds"], least=LEAST_CALLS)
-                return {"times": times}
+                with step.settings():
+                    for _ in range(RE_WARM_CALLS):
+                        step.call()
+                    times = time_calls(step.call, self._device, seconds=request["seconds"], least=LEAST_CALLS)
+                # a GPU's clock falls within a moment of its last kernel
+                return {"times": times, "conditions": asdict(read_conditions(self._device))}
             case "close":
                 self._steps.clear()
+                _free(self._device)
                 return {}
             case "ceilings":
                 found = measure_ceilings(self._device)
                 # JSON has no infinity
                 bandwidth = [[None if math.isinf(size) else size, rate] for size, rate in found.bandwidth]
                 return {"name": found.name, "flops": dict(found.flops), "bandwidth": bandwidth}
-            case "conditions":
-                return asdict(read_conditions(self._device))
         raise AssertionError(f"no such request: {request}")
 
     def _open(self, data: Mapping[str, Any]) -> dict[str, Any]:
         case = case_from_dict(data)
         began = time.perf_counter()
         try:
-            step, batch_size, notes = build_step(case, self._device)
-        except UnsupportedModeError as error:
-            return {"skipped": str(error)}
-        warm_up(step, self._device)
+            step = build_step(case, self._device)
+            with step.settings():
+                warm_up(step.call, self._device)
+        except Exception as error:  # a compiler, cuDNN or a driver may raise anything; see above
+            return {"skipped": _describe(error), **_state_of(self._device)}
         self._steps[case.key] = step
-        return {"batch_size": batch_size, "notes": notes, "open_s": time.perf_counter() - began}
+        return {"batch_size": step.batch_size, "notes": step.notes, "open_s": time.perf_counter() - began}
 
 
 def main() -> None:
     """Serve until stdin ends."""
+    serve(take_stdout())
+
+
+def take_stdout() -> TextIO:
+    """What leads to whoever asks; from now on all that this process prints goes to stderr.
+
+    By its descriptor, since C++ prints too (ONEDNN_VERBOSE, cuDNN's logs).
+    """
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return answers
+
+
+def serve(answers: TextIO) -> None:
+    """Answer the requests of stdin."""
     device, threads = require_device(sys.argv[1]), int(sys.argv[2])
+    if device.index is not None:
+        torch.cuda.set_device(device)
     torch.set_num_threads(threads)
     server = Server(device)
-    answers, sys.stdout = sys.stdout, sys.stderr  # libraries may print
     for line in sys.stdin:
         try:
             answer = server.answer(json.loads(line))
-        except EmlError as error:
-            answer = {"error": str(error)}
+        except Exception as error:  # whoever asked can go on with other cases; see above
+            answer = {"error": _describe(error), **_state_of(device)}
         print(json.dumps(answer), file=answers, flush=True)
+        if answer.get("broken"):
+            return
+
+
+def _describe(error: Exception) -> str:
+    """Errors of this project speak for themselves; of others the type says the most. A mode that is not there
+    is told without its name: it may be one of many."""
+    if isinstance(error, UnsupportedModeError):
+        return error.reason
+    return str(error) if isinstance(error, EmlError) else describe_cause(error)
+
+
+def _free(device: torch.device) -> None:
+    """Give back what closed cases leave behind: compiled code with its graphs' memory, and CUDA's blocks."""
+    if "torch._dynamo" in sys.modules:  # else nothing was compiled
+        torch.compiler.reset()
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def _state_of(device: torch.device) -> dict[str, bool]:
+    """Some of CUDA's errors stay: every later call of the process fails with the same words."""
+    try:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+    except RuntimeError:
+        return {"broken": True}
+    return {}
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ import pytest
 from session_testing import a_study, play
 
 from eml_models.latency.bench import Bench
-from eml_models.latency.campaign import Campaign, CampaignResult, run_campaign
+from eml_models.latency.campaign import Campaign, CampaignResult
 from eml_models.latency.cases import Case
+from eml_models.latency.investigation import run_campaign
 from eml_models.latency.modes import PLAIN, parse_mode
 from eml_models.latency.networks import parse_network
 from eml_models.registry import known_models, unregister_model
@@ -189,5 +190,7 @@ def test_an_investigation_is_told_in_tables_and_words(result: CampaignResult) ->
 def test_fastest_is_no_slower_than_before(result: CampaignResult) -> None:
     for network in result.counts:
         before, after = result.before(network, 2), result.fastest(network, 2)
+        assert before is not None
+        assert after is not None
         assert after.measurement.median_ms <= before.measurement.median_ms
         assert before.case.allocator == "default"

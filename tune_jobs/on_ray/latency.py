@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from eml_models.errors import InvalidValueError
-from eml_models.latency.campaign import Campaign, CampaignResult, run_campaign
+from eml_models.latency.campaign import Campaign, CampaignResult
+from eml_models.latency.investigation import run_campaign
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.connect import connected
 from tune_jobs.on_ray.settings import RunSettings

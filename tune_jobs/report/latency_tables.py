@@ -6,15 +6,20 @@ from collections.abc import Iterator
 from typing import Any
 
 from eml_models.latency.campaign import CampaignResult, Timed
+from eml_models.latency.cases import Case
 from eml_models.latency.measure import NOISY, Measurement
 from eml_models.latency.modes import Precision
 from eml_models.latency.operators import OperatorCounts
 from eml_models.latency.roofline import DEVICES, estimate_roofline
 from eml_models.latency.waterfall import Hypothesis, Share
+from eml_models.wording import count_of
 from tune_jobs.report.tables import Table
 
 LARGEST_SHARES = 3
 """Of a waterfall, that a sentence names."""
+
+NAMED_MODES = 3
+"""Of those that were skipped for one reason."""
 
 
 def describe_networks(result: CampaignResult) -> Table:
@@ -61,21 +66,22 @@ def describe_modes(result: CampaignResult) -> Table:
     rows = []
     for timed in sorted(result.table, key=place):
         case, measured = timed.case, timed.measurement
-        before = result.before(case.network.name, case.batch_size).measurement
         rows.append(
             (
                 case.network.name,
                 measured.batch_size,
                 str(case.mode),
                 case.allocator.value,
+                *([_kernels_of(case)] if result.campaign.on_cuda else []),
                 measured.median_ms,
                 f"{measured.q1_ms:.3g} .. {measured.q3_ms:.3g}",
                 measured.n,
-                f"{before.median_ms / measured.median_ms:.2f}x",
+                _times(result.speed_up(timed), digits=2),
                 _short_notes(measured),
             )
         )
-    columns = ("network", "batch", "mode", "allocator", "ms", "quartiles", "n", "speed-up", "notes")
+    kernels = ("cuDNN",) if result.campaign.on_cuda else ()
+    columns = ("network", "batch", "mode", "allocator", *kernels, "ms", "quartiles", "n", "speed-up", "notes")
     return Table(
         columns=columns,
         rows=tuple(rows),
@@ -116,30 +122,35 @@ def describe_waterfalls(result: CampaignResult) -> Table:
 
 def describe_fastest(result: CampaignResult) -> Table:
     """Each network before and after, and how much of the speed-up that MACs promise is there."""
-    reference = max(result.counts, key=lambda name: result.counts[name].macs)
+    reference = result.reference
     rows = []
     for batch_size in result.campaign.batch_sizes:
         for network in result.counts:
             before, after = (get(network, batch_size) for get in (result.before, result.fastest))
             promised = result.counts[reference].macs / result.counts[network].macs
-            gains = [
-                get(reference, batch_size).measurement.median_ms
-                / get(network, batch_size).measurement.median_ms
-                for get in (result.before, result.fastest)
-            ]
+            gains = [result.gain(get, network, batch_size) for get in (result.before, result.fastest)]
             rows.append(
                 (
                     network,
-                    before.measurement.batch_size,
-                    before.measurement.median_ms,
-                    str(after.case.mode),
-                    after.measurement.median_ms,
-                    f"{before.measurement.median_ms / after.measurement.median_ms:.2f}x",
+                    batch_size,
+                    "-" if before is None else before.measurement.median_ms,
+                    "-" if after is None else str(after.case.mode),
+                    *(
+                        [_kernels_of(None if after is None else after.case)]
+                        if result.campaign.on_cuda
+                        else []
+                    ),
+                    "-" if after is None else after.measurement.median_ms,
+                    _times(None if after is None else result.speed_up(after), digits=2),
                     f"{promised:.1f}x",
-                    *(f"{gain:.1f}x ({gain / promised:.0%})" for gain in gains),
+                    *("-" if gain is None else f"{gain:.1f}x ({gain / promised:.0%})" for gain in gains),
                 )
             )
-    columns = ("network", "batch", "before ms", "fastest mode", "ms", "gained", "by MACs", "before", "after")
+    kernels = ("cuDNN",) if result.campaign.on_cuda else ()
+    columns = (
+        *("network", "batch", "before ms", "fastest mode", *kernels, "ms", "gained", "by MACs"),
+        *("before", "after"),
+    )
     return Table(
         columns=columns,
         rows=tuple(rows),
@@ -157,23 +168,20 @@ def iter_verdict_lines(result: CampaignResult) -> Iterator[str]:
 
 def iter_summary_lines(result: CampaignResult) -> Iterator[str]:
     """What happened, a sentence a network: what its MACs promise, what is there, what took the rest."""
-    reference = max(result.counts, key=lambda name: result.counts[name].macs)
+    reference = result.reference
     for waterfall in result.waterfalls:
         network = waterfall.network
         if network == reference:
             continue
         promised = result.counts[reference].macs / result.counts[network].macs
         batch_size = max(result.campaign.batch_sizes)
-        gains = [
-            get(reference, batch_size).measurement.median_ms / get(network, batch_size).measurement.median_ms
-            for get in (result.before, result.fastest)
-        ]
+        gains = [result.gain(get, network, batch_size) for get in (result.before, result.fastest)]
         parts = sorted(waterfall.shares, key=lambda share: -share.ms)[:LARGEST_SHARES]
         causes = ", ".join(f"{s.cause} ({s.name}) {s.ms / waterfall.total_ms:.0%}" for s in parts)
         yield (
             f"{network} has {promised:.1f}x fewer MACs than {reference}. Over a batch of {batch_size} it is"
-            f" {gains[0]:.1f}x as fast as it stands, and {gains[1]:.1f}x with both in their fastest forms."
-            f" Most of its step: {causes}"
+            f" {_times(gains[0])} as fast as it stands, and {_times(gains[1])} with both in their fastest"
+            f" forms. Most of its step: {causes}"
         )
 
 
@@ -193,8 +201,12 @@ def iter_note_lines(result: CampaignResult) -> Iterator[str]:
         yield f"measured ceilings: {rates}, memory {narrowest / 1e9:.0f} GB/s, cache {widest / 1e9:.0f} GB/s"
     for name, reason in dict.fromkeys(pair for w in result.waterfalls for pair in w.untestable):
         yield f"not testable here: {name}: {reason}"
+    yield from result.notes
     for reason in dict.fromkeys(reason for _, reason in result.skipped):
-        yield f"skipped: {reason}"
+        cases = [case for case, other in result.skipped if other == reason]
+        modes = list(dict.fromkeys(str(case.mode) for case in cases))
+        rest = f" and {len(modes) - NAMED_MODES} more" if len(modes) > NAMED_MODES else ""
+        yield f"skipped {count_of(len(cases), 'case')} ({', '.join(modes[:NAMED_MODES])}{rest}): {reason}"
 
 
 def as_document(result: CampaignResult) -> dict[str, Any]:
@@ -247,6 +259,17 @@ def _in_order(result: CampaignResult) -> list[str]:
     names = [] if longest is None else [share.name for share in longest.shares]
     rest = [s.name for w in result.waterfalls for s in w.shares if s.name not in names]
     return [*names, *dict.fromkeys(rest)]
+
+
+def _kernels_of(case: Case | None) -> str:
+    """How cuDNN comes to its kernels: the only difference between some rows of a GPU."""
+    if case is None:
+        return "-"
+    return "searched" if case.kernel_search else "not searched"
+
+
+def _times(factor: float | None, *, digits: int = 1) -> str:
+    return "-" if factor is None else f"{factor:.{digits}f}x"
 
 
 def _gpu_ms(counts: OperatorCounts, name: str) -> str:

@@ -9,7 +9,7 @@ import torch
 from latency_testing import with_used_norms
 from torch import nn
 
-from eml_models.errors import DeployError
+from eml_models.errors import DeployError, InvalidValueError
 from eml_models.latency.deploy import (
     deploy,
     load_deployed,
@@ -90,6 +90,25 @@ def test_onnxruntime_computes_the_network(model: nn.Module, tmp_path: Path) -> N
     half = deploy(model, IMAGES, parse_mode("bf16-weights"))
     with pytest.raises(DeployError, match="fp32"):
         save_onnx(half, tmp_path / "half.onnx")
+
+
+def test_autocast_is_no_part_of_a_written_program(model: nn.Module, tmp_path: Path) -> None:
+    deployed = deploy(model, IMAGES, parse_mode("bf16-autocast"))
+    with pytest.raises(
+        DeployError, match="would be fp32, got bf16-autocast/nchw/eager; deploy with bf16-weights"
+    ):
+        save_deployed(deployed, tmp_path / "net.pt2")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("shape", "says"), [((0, 3, 8, 8), "at least one of them"), ((2, 1, 8, 8), "cannot run on images")]
+)
+def test_images_that_are_none_of_the_models_are_refused(
+    model: nn.Module, shape: tuple[int, ...], says: str
+) -> None:
+    with pytest.raises(InvalidValueError, match=says):
+        deploy(model, torch.rand(shape), FOLDED)
 
 
 def test_usual_modes() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import statistics
+import weakref
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 import torch
@@ -15,7 +17,7 @@ from eml_models.latency.conditions import KEEPING_MEMORY, describe_allocator
 from eml_models.latency.folding import fold_batch_norms
 from eml_models.latency.measure import fit_into_memory, measure_latency, quartiles, summarise
 from eml_models.latency.modes import PLAIN, iter_all_modes, parse_mode, unsupported_reason
-from eml_models.latency.preparing import Prepared, find_capabilities
+from eml_models.latency.preparing import Prepared, find_capabilities, is_out_of_memory
 from eml_models.registry import build_model
 
 CPU = torch.device("cpu")
@@ -131,12 +133,63 @@ def failing_above(largest: int, error: Exception) -> Callable[[int], Callable[[]
         torch.OutOfMemoryError("CUDA out of memory"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"),
         MemoryError(),
+        RuntimeError("FIND was unable to find an engine to execute this computation"),
+        RuntimeError("GET was unable to find an engine to execute this computation"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ],
 )
 def test_a_batch_that_does_not_fit_is_halved_and_that_is_said(error: Exception) -> None:
     _, batch_size, notes = fit_into_memory(failing_above(9, error), 64)
     assert batch_size == 8
     assert notes == ("a batch of 64 does not fit into memory: 8",)
+
+
+def test_a_batch_that_is_too_large_is_freed_before_its_half_is_tried() -> None:
+    built: list[weakref.ref[torch.Tensor]] = []
+
+    def build(batch_size: int) -> Callable[[], object]:
+        assert not any(reference() is not None for reference in built)
+        images = torch.zeros(batch_size)
+        built.append(weakref.ref(images))
+
+        def call() -> None:
+            if images.shape[0] > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+        return call
+
+    assert fit_into_memory(build, 16)[1] == 2
+
+
+def test_an_end_of_a_capture_that_hides_a_lack_of_memory_is_one() -> None:
+    hidden = RuntimeError("operation failed due to a previous error during capture")
+    hidden.__context__ = torch.OutOfMemoryError("CUDA out of memory")
+    assert is_out_of_memory(hidden)
+    assert not is_out_of_memory(RuntimeError("shapes do not agree"))
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 8, 8), (3, 8, 8)])
+def test_no_image_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InvalidValueError, match=r"must be \(N, C, H, W\) with at least one"):
+        measure_latency(network(), torch.rand(shape))
+
+
+def test_images_of_other_channels_are_refused_in_words() -> None:
+    with pytest.raises(InvalidValueError, match=r"cannot run on images \(2, 5, 8, 8\): RuntimeError: "):
+        measure_latency(network(), torch.rand(2, 5, 8, 8))
+
+
+def test_settings_are_entered_around_the_timed_calls_not_in_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    entered: list[str] = []
+    settings = Prepared.settings
+
+    def counting(prepared: Prepared) -> AbstractContextManager[None]:
+        entered.append("settings")
+        return settings(prepared)
+
+    monkeypatch.setattr(Prepared, "settings", counting)
+    assert measure_latency(network(), torch.rand(1, 3, 8, 8), seconds=0.05).n > len(entered) == 2
 
 
 def test_not_even_one_image_fits() -> None:

@@ -25,7 +25,7 @@ P100 = Capabilities(kind="cuda", name="P100", compute_capability=(6, 0), has_tri
 
 def test_all_modes_are_there_once_and_read_back() -> None:
     modes = list(iter_all_modes())
-    assert len(modes) == len(set(modes)) == 6 * 2 * 5 * 2
+    assert len(modes) == len(set(modes)) == 7 * 2 * 5 * 2
     assert [parse_mode(str(mode)) for mode in modes] == modes
 
 

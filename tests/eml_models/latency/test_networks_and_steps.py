@@ -120,11 +120,12 @@ def test_without_depthwise_only_these_are_gone() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_step_runs_from_a_cached_batch_or_a_loader(source: Source, channels: int) -> None:
     network = NetworkSpec(name="c", model="small_cnn", input_shape=(channels, 8, 8))
-    step, batch_size, notes = build_step(Case(network=network, mode=PLAIN, batch_size=5, source=source), CPU)
-    logits = step()
+    step = build_step(Case(network=network, mode=PLAIN, batch_size=5, source=source), CPU)
+    with step.settings():
+        logits = step.call()
     assert isinstance(logits, torch.Tensor)
     assert logits.shape == (5, 10)
-    assert (batch_size, notes) == (5, ())
+    assert (step.batch_size, step.notes) == (5, ())
 
 
 def test_building_a_step_leaves_the_generator_as_found() -> None:

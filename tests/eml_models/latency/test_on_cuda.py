@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from latency_testing import with_used_norms
 from torch import nn
 
-from eml_models.latency.campaign import Campaign, run_campaign
-from eml_models.latency.deploy import TOLERANCE, deploy
+from eml_models.latency.campaign import Campaign
+from eml_models.latency.deploy import TOLERANCE, deploy, save_deployed, save_onnx
+from eml_models.latency.investigation import run_campaign
 from eml_models.latency.measure import measure_latency
 from eml_models.latency.modes import COMPILED, Mode, default_modes, iter_all_modes, parse_mode
 from eml_models.latency.networks import parse_network
@@ -35,7 +38,16 @@ def test_every_mode_computes_the_network(mode: Mode) -> None:
     torch.testing.assert_close(again, deployed(images).flip(0), rtol=0.05, atol=0.05)
 
 
-@pytest.mark.parametrize("mode", ["fp16-weights/channels_last/max-autotune/folded", "fp32/compile"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "fp16-weights/channels_last/max-autotune/folded",
+        "fp32/compile",
+        "fp32/max-autotune",
+        "tf32/channels_last/max-autotune/folded",
+        "tf32conv/reduce-overhead",
+    ],
+)
 def test_compiled_modes_compute_the_network(mode: str) -> None:
     assert deploy(network(), torch.rand(8, 3, 32, 32), parse_mode(mode), device="cuda").error < 0.02
 
@@ -50,6 +62,22 @@ def test_settings_of_the_process_are_put_back() -> None:
         torch.backends.cuda.matmul.fp32_precision,
         cudnn.conv.fp32_precision,
     )
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_a_graph_of_a_second_gpu_replays_what_it_is_given() -> None:
+    deployed = deploy(network(), torch.rand(8, 3, 32, 32), parse_mode("fp32/graph"), device="cuda:1")
+    first, second = (deployed(torch.rand(8, 3, 32, 32)) for _ in range(2))
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("mode", ["fp32/graph", "fp16-weights/graph/folded"])
+def test_a_network_on_a_gpu_is_written(mode: str, tmp_path: Path) -> None:
+    deployed = deploy(network(), torch.rand(8, 3, 32, 32), parse_mode(mode), device="cuda")
+    save_deployed(deployed, tmp_path / "net.pt2")
+    if deployed.mode.precision == "fp32":
+        pytest.importorskip("onnxruntime")
+        save_onnx(deployed, tmp_path / "net.onnx")
 
 
 def test_a_graph_is_quicker_than_launching_small_kernels() -> None:

@@ -99,14 +99,14 @@ def evidence(
         casts=20,
         waterfall=waterfall_of(chain_on_cpu(TINY, 32, half_is_faster=True), list(times_ms)),
         half="bf16",
+        full="fp32",
         batch_size=32,
         least_batch_size=1,
         autocast_ratio=1.0,
         weights_ratio=1.0,
         least_autocast_ratio=1.0,
         least_weights_ratio=1.0,
-        whole_ms=10.0,
-        without_depthwise_ms=9.9,
+        without_depthwise_ratio=0.99,
         depthwise_macs_share=0.05,
         depthwise_rate_share=0.9,
         skeleton_ms=0.01,
@@ -139,7 +139,7 @@ def test_nothing_that_stands_out_supports_nothing() -> None:
         ("a", {"times_ms": (100, 99, 80, 79, 78, 77, 76)}),
         ("a", {"autocast_ratio": 1.2}),
         ("a", {"least_autocast_ratio": 1.2}),
-        ("b", {"without_depthwise_ms": 6.0}),
+        ("b", {"without_depthwise_ratio": 0.6}),
         ("c", {"times_ms": (100, 99, 98, 97, 96, 80, 79)}),
         ("c", {"skeleton_ms": 0.5}),
         ("e", {"times_ms": (100, 70, 69, 68, 67, 66, 65)}),
@@ -156,9 +156,10 @@ def test_what_explains_a_small_networks_time_is_supported(
 
 def test_depthwise_convolutions_that_do_not_reach_the_memory_are_not_bound_by_it() -> None:
     assert (
-        outcomes(LARGE, evidence(without_depthwise_ms=6.0, depthwise_rate_share=0.2))["b"] is Outcome.REFUTED
+        outcomes(LARGE, evidence(without_depthwise_ratio=0.6, depthwise_rate_share=0.2))["b"]
+        is Outcome.REFUTED
     )
-    dense = {"without_depthwise_ms": None, "depthwise_rate_share": None}
+    dense = {"without_depthwise_ratio": None, "depthwise_macs_share": 0.0}
     assert outcomes(LARGE, replace(LARGE, network="x"), device="cpu")["b"] is Outcome.REFUTED
     assert outcomes(replace(LARGE, **dense))["b"] is Outcome.NOT_TESTABLE  # type: ignore[arg-type]  # by name
 
@@ -168,6 +169,18 @@ def test_on_a_gpu_kernel_choice_and_launches_are_judged() -> None:
     slow_launches = waterfall_of(stages, [100, 95, 40, 39, 20, 19, 18, 17])
     found = outcomes(LARGE, evidence(waterfall=slow_launches), device="cuda")
     assert (found["d"], found["e"]) == (Outcome.SUPPORTED, Outcome.SUPPORTED)
+
+
+@pytest.mark.parametrize(
+    ("searched_ms", "laid_out_ms"), [(60, 72), (130, 105), (100, 80)], ids=["both", "slower", "layout"]
+)
+def test_levers_of_opposite_signs_do_not_cancel_each_other(searched_ms: float, laid_out_ms: float) -> None:
+    stages = chain_on_cuda(TINY, 128)
+    chain = waterfall_of(stages, [103, 102, 101, 100, searched_ms, laid_out_ms, laid_out_ms, laid_out_ms])
+    small = evidence(waterfall=chain)
+    assert outcomes(LARGE, small, device="cuda")["d"] is Outcome.SUPPORTED
+    still = waterfall_of(stages, [103, 102, 101, 100, 95, 103, 102, 101])
+    assert outcomes(LARGE, evidence(waterfall=still), device="cuda")["d"] is Outcome.REFUTED
 
 
 def test_every_verdict_has_evidence_about_every_network() -> None:

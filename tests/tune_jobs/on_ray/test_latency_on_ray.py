@@ -29,7 +29,9 @@ def test_a_task_measures_and_brings_everything_back() -> None:
     result = run_campaign_on(HERE, CAMPAIGN)
     assert result.campaign == CAMPAIGN
     assert len(result.timed) == 2
-    assert result.fastest("resnet18:width=4", 1).measurement.median_ms > 0
+    fastest = result.fastest("resnet18:width=4", 1)
+    assert fastest is not None
+    assert fastest.measurement.median_ms > 0
 
 
 def test_a_device_that_the_cluster_lacks_is_refused() -> None:

@@ -140,6 +140,8 @@ def test_a_predictor_is_fitted_to_comparable_rows_alone(tmp_path: Path) -> None:
     append_latencies(tmp_path, [replace(row, run="0002") for row in others])
     probes = [replace(r, variant="skeleton", median_ms=900.0, q3_ms=900.0) for r in timed_networks(30)]
     append_latencies(tmp_path, [replace(row, run="0003") for row in probes])
+    unsearched = [replace(r, kernel_search=False, median_ms=900.0, q3_ms=900.0) for r in timed_networks(12)]
+    append_latencies(tmp_path, [replace(row, run="0004") for row in unsearched])
     predictor = fit_from_store(TrialStore(tmp_path), mode="fp32/nchw/eager", batch_size=32)
     assert predictor.num_networks == 30
     assert predictor.quality.p95_error < 1e-6

@@ -1,0 +1,67 @@
+"""A measuring process that plays its answers, without torch: a network's name says what happens to it.
+
+``dies-in-open``, ``dies-in-time``: the process is killed; ``exits``: it ends with words on stderr;
+``breaks``: the case fails and the process is of no more use; ``fails-in-time``, ``skips``: what they say.
+Each ``time`` takes one millisecond more than the one before it in this process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+CONDITIONS = {
+    "device": "cpu",
+    "device_name": "a CPU",
+    "torch_version": "2.14.1",
+    "cudnn_version": None,
+    "threads": 1,
+    "allocator": "default",
+    "clock_mhz": None,
+    "load_average": None,
+}
+
+
+def main() -> None:
+    calls, opened = 0, dict[str, str]()
+    for line in sys.stdin:
+        request, answer = json.loads(line), dict[str, Any]()
+        if request["do"] == "open":
+            case = request["case"]
+            name = case["network"]["name"]
+            answer = {"batch_size": case["batch_size"], "notes": [], **play_open(name)}
+            words = (name, case["mode"], case["batch_size"], case["source"], case["variant"])
+            search = "search" if case["kernel_search"] else "no search"
+            opened[" ".join(map(str, (*words, case["allocator"], search)))] = name
+        elif request["do"] == "time":
+            calls += 1
+            name = opened[request["key"]]
+            if name == "dies-in-time":
+                os.kill(os.getpid(), signal.SIGKILL)
+            answer = {"times": [calls / 1e3], "conditions": {**CONDITIONS, "clock_mhz": float(calls)}}
+            if name == "fails-in-time" and calls > 1:
+                answer = {"error": "RuntimeError: CUDA error"}
+        elif request["do"] == "ceilings":
+            answer = {"name": "played", "flops": {"fp16": 3e14, "bf16": 3e14}, "bandwidth": [[None, 1.5e12]]}
+        print(json.dumps(answer), flush=True)
+
+
+def play_open(name: str) -> dict[str, Any]:
+    """What an answer holds besides or instead of the usual."""
+    if name == "dies-in-open":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if name == "exits":
+        print("one\ntwo\nlibcuda.so is too old\nupdate\nthe driver", file=sys.stderr)
+        sys.exit(3)
+    if name == "breaks":
+        return {"skipped": "RuntimeError: CUDA error", "broken": True}
+    if name == "skips":
+        return {"skipped": "there is none"}
+    return {}
+
+
+if __name__ == "__main__":
+    main()

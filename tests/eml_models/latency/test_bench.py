@@ -1,0 +1,120 @@
+"""What becomes of the other cases when one fails, by worker processes that play their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+
+from eml_models.latency import steps
+from eml_models.latency.bench import Bench, WorkerProgram
+from eml_models.latency.cases import Allocator, Case
+from eml_models.latency.modes import PLAIN
+from eml_models.latency.networks import NetworkSpec
+from eml_models.latency.worker import Server
+
+
+def case(name: str, allocator: Allocator = Allocator.KEEPING) -> Case:
+    return Case(
+        network=NetworkSpec(name=name, model="small_cnn", input_shape=(1, 8, 8)),
+        mode=PLAIN,
+        batch_size=1,
+        allocator=allocator,
+    )
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with Bench("cpu", program=WorkerProgram(module="played_worker")) as one:
+        yield one
+
+
+def test_a_case_that_kills_its_process_takes_no_other_with_it(bench: Bench) -> None:
+    first, last = case("first"), case("last")
+    opened = bench.open([first, case("dies-in-open"), last])
+    assert opened == [first, last]
+    bench.time(opened, rounds=2, seconds=0.01)
+    assert [bench.result(one).n for one in opened] == [2, 2]
+    (reason,) = bench.skipped.values()
+    assert "killed by signal 9; if that was for its memory, give smaller --batch-sizes" in reason
+
+
+def test_a_first_case_that_kills_its_process_is_not_taken_for_one_that_cannot_begin(bench: Bench) -> None:
+    last = case("last")
+    assert bench.open([case("dies-in-open"), last]) == [last]
+
+
+def test_what_was_timed_before_a_process_was_killed_is_kept(bench: Bench) -> None:
+    cases = [case("first"), case("dies-in-time"), case("last")]
+    bench.time(bench.open(cases), rounds=2, seconds=0.01)
+    assert [bench.was_timed(one) for one in cases] == [True, False, True]
+    assert [bench.result(one).n for one in cases[::2]] == [2, 2]
+    assert list(bench.skipped) == [cases[1].key]
+
+
+def test_a_process_that_ends_by_itself_is_quoted_and_memory_is_not_blamed(bench: Bench) -> None:
+    assert bench.open([case("exits")]) == []
+    (reason,) = bench.skipped.values()
+    assert "(exit code 3: libcuda.so is too old update the driver)" in reason
+    assert "memory" not in reason
+
+
+def test_a_process_that_cannot_even_begin_is_not_started_again_and_others_go_on(bench: Bench) -> None:
+    bench.open([case("exits", Allocator.DEFAULT), case("second", Allocator.DEFAULT)])
+    assert len(bench.skipped) == 2
+    assert len(set(bench.skipped.values())) == 1
+    other = case("third")
+    bench.time(bench.open([other]), rounds=1, seconds=0.01)
+    assert bench.result(other).n == 1
+
+
+def test_a_case_that_breaks_its_process_has_the_others_opened_anew(bench: Bench) -> None:
+    cases = [case("first"), case("breaks"), case("skips"), case("last")]
+    bench.time(bench.open(cases), rounds=1, seconds=0.01)
+    assert bench.skipped == {cases[1].key: "RuntimeError: CUDA error", cases[2].key: "there is none"}
+    assert bench.result(cases[0]).n == bench.result(cases[3]).n == 1
+
+
+def test_a_case_that_fails_in_a_later_round_keeps_its_times_and_says_so(bench: Bench) -> None:
+    failing = case("fails-in-time")
+    bench.time(bench.open([failing]), rounds=3, seconds=0.01)
+    found = bench.result(failing)
+    assert (found.n, found.notes) == (1, ("it failed in a later round: RuntimeError: CUDA error",))
+    assert bench.skipped == {}
+
+
+def test_cudnns_search_has_a_process_of_its_own(bench: Bench) -> None:
+    cases = [replace(case("one"), kernel_search=search) for search in (True, False)]
+    bench.time(bench.open(cases), rounds=1, seconds=0.01)
+    assert [bench.result(one).conditions.clock_mhz for one in cases] == [
+        1,
+        1,
+    ]  # each the first of its process
+
+
+def test_a_clock_is_read_with_the_times_that_it_belongs_to(bench: Bench) -> None:
+    cases = [case("one"), case("two")]
+    bench.time(bench.open(cases), rounds=1, seconds=0.01)
+    assert [bench.result(one).conditions.clock_mhz for one in cases] == [1, 2]
+
+
+def test_what_a_library_prints_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONEDNN_VERBOSE", "1")
+    with Bench("cpu") as real:
+        real.time(real.open([case("small")]), rounds=1, seconds=0.001)
+        assert real.result(case("small")).median_ms > 0
+
+
+def test_a_case_that_a_library_refuses_is_skipped_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refused:
+        """cuDNN without an engine for a convolution."""
+
+        def __init__(self, *words: object, **options: object) -> None:
+            raise RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED\nat Conv_v8.cpp")
+
+    monkeypatch.setattr(steps, "Prepared", Refused)
+    server = Server(torch.device("cpu"))
+    answer = server.answer({"do": "open", "case": case("small").as_dict()})
+    assert answer == {"skipped": "RuntimeError: cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"}
