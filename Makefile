@@ -63,6 +63,7 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.store_scale
 	$(BIN)/python -m benchmarks.near_limit
 	$(BIN)/python -m benchmarks.fronts
+	$(BIN)/python -m benchmarks.shared_data
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.latency_proxies
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
