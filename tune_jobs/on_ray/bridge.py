@@ -85,6 +85,7 @@ class Bridge:
             return Searcher.FINISHED
         if len(self.session.live_numbers) >= workers:
             return None
+        self._room.make_way()
         attempt = self._guarded(self.session.next_attempt)
         if attempt is None:
             return Searcher.FINISHED if self.ending or self.session.finished else None
@@ -99,10 +100,13 @@ class Bridge:
             "gpus": self._gpus[tune_id],
         }
 
+    def take_start(self, tune_id: str) -> None:
+        """The attempt has its worker."""
+        self._training.add(self._numbers[tune_id])
+
     def take_message(self, tune_id: str, result: Mapping[str, Any]) -> Decision:
         """Pass a worker's message to the session; STOP where the trial has ended."""
         number, self._heard_at[tune_id] = self._numbers[tune_id], time.monotonic()
-        self._training.add(number)
         message = json.loads(result[MESSAGE])
         worker = WorkerInfo(pid=result.get("pid"), gpus=self._gpus[tune_id], **message["worker"])
         decision = self._guarded(lambda: self._dispatch(number, message, worker))

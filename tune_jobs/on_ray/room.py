@@ -136,19 +136,23 @@ class Room:
                 self._heed_autoscaler(nodes)
             self._workers = room if self._wanted is None else min(room, self._wanted)
             aim = room + 1 if self._wanted is None else self._wanted
-            self._ask(max(0, min(aim, left) - room), more=training >= room)
+            # while a trial is still to take its place, a demand that waits could take it first
+            self._ask(max(0, min(aim, left) - room) if training >= room else 0)
         return self._workers
+
+    def make_way(self) -> None:
+        """Let no demand take the place of a trial that is about to begin; asked for again when it trains.
+
+        Tune asks for nothing as long as a trial waits, so what took its place would keep it.
+        """
+        self._ask(0)
 
     def close(self) -> None:
         """Ask for nothing any more."""
-        self._ask(0, more=False)
+        self._ask(0)
 
-    def _ask(self, missing: int, *, more: bool) -> None:
-        """Let the autoscaler know of at most so many trials for which there is no node yet.
-
-        Args:
-            more: whether to ask for those that were not asked for before, too.
-        """
+    def _ask(self, missing: int) -> None:
+        """Let the autoscaler know of so many trials for which there is no node yet."""
         waiting: list[PlacementGroup] = []
         for group in self._demand:
             placed = group.wait(0)
@@ -156,7 +160,7 @@ class Room:
                 remove_placement_group(group)
             else:
                 waiting.append(group)
-        if self._brings_nodes and more:
+        if self._brings_nodes:
             waiting += [_ask_for(self.share) for _ in range(missing - len(waiting))]
         self._demand = waiting
 

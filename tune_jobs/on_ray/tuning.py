@@ -124,7 +124,7 @@ def fit_session(
 
 
 class _Ticker(DriverOnly, Callback):
-    """Lets the bridge heed signals and passes progress to its listeners, between two steps of Tune."""
+    """Tells the bridge of signals and of workers, and listeners of progress, between two steps of Tune."""
 
     def __init__(
         self,
@@ -136,6 +136,9 @@ class _Ticker(DriverOnly, Callback):
         self._bridge, self._reading = bridge, reading
         self._metrics, self._on_progress = metrics, on_progress
         self._next_at = 0.0
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._bridge.take_start(trial.trial_id)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self._bridge.heed_signals()

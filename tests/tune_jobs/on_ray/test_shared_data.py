@@ -177,7 +177,7 @@ class TestOnRay:
         payload = Payload(
             code=None, fit=b"", registered=pack_registered(None), threads=1, device="cpu", data_dir=None,
             download=False, checkpoints=Checkpoints(store=str(tmp_path), study="none"),
-            checkpoint_period_s=0.0, probe=StoreProbe.leave(str(tmp_path)), trial_timeout_s=1.0,
+            checkpoint_period_s=0.0, probe=StoreProbe.leave(str(tmp_path), "none"), trial_timeout_s=1.0,
             shared=SharedData(dataset="counted", data_dir=None, verdict=slow, content=slow),
         )  # fmt: skip
 
