@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -70,6 +71,8 @@ def resolve(target: str, options: Mapping[str, Any]) -> tuple[Study, RunSettings
 def build_settings(options: Mapping[str, Any], points: tuple[Params, ...] = ()) -> RunSettings:
     """How to run a study, from the command line; options that a command lacks keep their default."""
     gigabytes = options["max_checkpoint_gb"]
+    if gigabytes is not None and not 0 <= gigabytes < math.inf:
+        raise InvalidValueError(f"--max-checkpoint-gb must be a number of at least 0, got {gigabytes:g}")
     return RunSettings(
         max_checkpoint_bytes=None if gigabytes is None else int(gigabytes * 1e9),
         points=points,

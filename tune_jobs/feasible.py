@@ -204,7 +204,7 @@ def parse_count(text: str) -> int:
     """
     match = COUNT_PATTERN.fullmatch(text.strip().replace("_", "").replace(",", ""))
     value = float(match[1]) * SUFFIXES.get(match[2].lower(), 1) if match else 0.0
-    if value < 1 or abs(value - round(value)) > 1e-6:
+    if value < 1 or math.isinf(value) or abs(value - round(value)) > 1e-6:
         raise InvalidValueError(
             f"must be a positive whole number, or one with k, M or G such as 30M, got {text!r}"
         )

@@ -80,7 +80,7 @@ def parse_network(text: str) -> NetworkSpec:
         return NetworkSpec(name=text, model=model, options=options)
     model, _, words = text.partition(SEPARATOR)
     if model not in known_models():
-        raise UnknownNameError("network", model, (*NAMED, *known_models()))
+        raise UnknownNameError("network", model, tuple(dict.fromkeys((*NAMED, *known_models()))))
     options, problems = parse_options(words)
     raise_if_any(f"network {text!r}", problems)
     get_model(model).resolve(options)

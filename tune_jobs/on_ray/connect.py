@@ -14,7 +14,7 @@ from typing import Any
 
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.authentication import HINT, show_token_if_any
-from tune_jobs.on_ray.reaching import require_listener
+from tune_jobs.on_ray.reaching import FOUND_BY_RAY, require_listener
 from tune_jobs.on_ray.settings import RunSettings
 
 OBJECT_STORE_BYTES = 128 << 20
@@ -77,6 +77,8 @@ def _describe(address: str | None, error: Exception) -> str:
             " of docker/ on every node, or submit the study as a job, which runs with the cluster's own"
             " Python"
         )
+    if address in FOUND_BY_RAY and "any running Ray instance" in text:
+        return "no Ray runs on this machine: leave --address out to start one, or name a cluster's HOST:6379"
     if type(error).__name__ == "AuthenticationError" or isinstance(error, ConnectionError):
         first = text.split(". Ensure")[0]
         return (

@@ -13,6 +13,7 @@ from tune_jobs.errors import TuneJobsError
 
 TIMEOUT_S = 5.0
 FOUND_BY_RAY = ("auto", "local")
+RAY_CLIENT = "ray://"
 
 
 def check_address(address: str) -> None:
@@ -54,14 +55,14 @@ def _of_dashboard(address: str) -> InvalidValueError:
     )
 
 
-def _require_anybody(address: str) -> None:
+def _require_anybody(address: str, *, usual_port: int = 6379) -> None:
     host, port = split_address(address)
     try:
         socket.create_connection((host, port), timeout=TIMEOUT_S).close()
     except OSError as error:
         raise TuneJobsError(
-            f"no Ray cluster answers at {address}: {error}. Is its head up, the port right (6379 unless it"
-            " was started with another), and is there a way through the firewall?"
+            f"no Ray cluster answers at {address}: {error}. Is its head up, the port right"
+            f" ({usual_port} unless it was started with another), and is there a way through the firewall?"
         ) from error
 
 
@@ -74,9 +75,11 @@ def jobs_url(address: str) -> str:
         InvalidValueError: it is neither HOST:PORT nor a URL.
         TuneJobsError: nothing listens there.
     """
+    if address.startswith(RAY_CLIENT):  # Ray would try for half a minute
+        _require_anybody(address.removeprefix(RAY_CLIENT), usual_port=10001)
     if "://" in address or address == "auto":
         return address
-    _require_anybody(address)
+    _require_anybody(address, usual_port=8265)
     return f"http://{address}" if _speaks_http(address) else address
 
 

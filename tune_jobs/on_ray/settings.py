@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -79,12 +80,12 @@ class RunSettings:
             problems.append(f"max_failed_in_a_row must be at least 1, got {self.max_failed_in_a_row}")
         if self.max_device_hours is not None and not self.max_device_hours > 0:
             problems.append(f"max_device_hours must be above 0, got {self.max_device_hours:g}")
-        if self.checkpoint_period_s < 0:
+        if not self.checkpoint_period_s >= 0:
             problems.append(f"checkpoint_period_s must be at least 0, got {self.checkpoint_period_s:g}")
         if self.keep_checkpoints < 0:
             problems.append(f"keep_checkpoints must be at least 0, got {self.keep_checkpoints}")
         if self.max_checkpoint_bytes is not None and self.max_checkpoint_bytes < 0:
             problems.append(f"max_checkpoint_bytes must be at least 0, got {self.max_checkpoint_bytes:,}")
-        if self.trial_timeout_s is not None and not self.trial_timeout_s > 0:
-            problems.append(f"trial_timeout_s must be above 0, got {self.trial_timeout_s:g}")
+        if self.trial_timeout_s is not None and not 0 < self.trial_timeout_s < math.inf:
+            problems.append(f"trial_timeout_s must be a number above 0, got {self.trial_timeout_s:g}")
         raise_if_any("run settings", problems)

@@ -85,6 +85,7 @@ class StudyWriter:
         self._sealed: list[Batch] = []
         self._retry_at = 0.0
         self._usable, self._closed = True, False
+        self._failure = "it was interrupted; every acknowledged row is safe, open the study again to go on"
 
     @classmethod
     def open(
@@ -196,7 +197,11 @@ class StudyWriter:
         self._usable = False  # whatever interrupts the next lines leaves this writer without more rows
         batch = self._open_batch()
         assert self._journal is not None
-        self._journal.append(encode_line(plain), may_wait=not any(map(_binds, rows)))
+        try:
+            self._journal.append(encode_line(plain), may_wait=not any(map(_binds, rows)))
+        except Exception as error:
+            self._failure = str(error) or type(error).__name__
+            raise
         self._last_seq += len(stored)
         batch.add(stored)
         self._usable = True
@@ -208,8 +213,8 @@ class StudyWriter:
             raise StoreError(f"the writer of study {self.study.name!r} is closed; open the study again")
         if not self._usable:
             raise StoreError(
-                f"an earlier write to study {self.study.name!r} failed, so this writer takes no more rows;"
-                " every acknowledged row is safe, open the study again to go on"
+                f"an earlier write to study {self.study.name!r} failed, so this writer takes no more rows:"
+                f" {self._failure}"
             )
 
     def _checked(self, row: Row) -> dict[str, Any]:

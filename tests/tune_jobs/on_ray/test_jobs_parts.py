@@ -212,8 +212,9 @@ def test_address_where_nobody_listens_is_refused_at_once() -> None:
         port = bound.getsockname()[1]
     with pytest.raises(TuneJobsError, match=f"no Ray cluster answers at 127.0.0.1:{port}"):
         require_listener(f"127.0.0.1:{port}")
-    with pytest.raises(TuneJobsError, match="no Ray cluster answers"):
-        jobs_url(f"127.0.0.1:{port}")
+    for scheme in ("", "ray://"):
+        with pytest.raises(TuneJobsError, match="no Ray cluster answers"):
+            jobs_url(f"{scheme}127.0.0.1:{port}")
     with pytest.raises(InvalidValueError, match="HOST:PORT"):
         require_listener("just-a-host")
     with pytest.raises(InvalidValueError, match="is that of a dashboard, which takes jobs"):

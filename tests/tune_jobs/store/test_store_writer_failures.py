@@ -60,7 +60,7 @@ def test_a_full_disk_keeps_what_was_acknowledged(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match=r"could not write .*acknowledged row is safe: free some space"):
             writer.append(report(0, 1))
         assert journal.read_bytes() == whole, "the half line is taken back"
-    with pytest.raises(StoreError, match="takes no more rows"):
+    with pytest.raises(StoreError, match=r"takes no more rows: could not write .*: free some space"):
         writer.append(report(0, 1))
     writer.close()
     with open_writer(tmp_path) as writer:
@@ -125,7 +125,7 @@ def test_an_interrupted_append_leaves_no_doubtful_seq(
         patch.setattr("tune_jobs.store.local.sync_data", interrupt)
         with pytest.raises(KeyboardInterrupt):
             writer.append(report(0, 1))
-    with pytest.raises(StoreError, match="takes no more rows"):
+    with pytest.raises(StoreError, match="takes no more rows: it was interrupted"):
         writer.append(report(0, 2))
     writer.close()
     assert [row.seq for row in read_history(tmp_path, "s")] == [1]
