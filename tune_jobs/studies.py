@@ -113,7 +113,7 @@ def mobilenet() -> Study:
     """MobileNet's widths, expansions and depths per stage on CIFAR-10 within 30 M MACs; meant for GPUs."""
     return Study(
         name="mobilenet",
-        description="MobileNet's width, expansion and depth by stage, CIFAR-10, within a limit (30 M MACs as shipped).",
+        description="MobileNet's stages on CIFAR-10 within a limit on MACs (30 M as shipped).",
         space=architecture_space(),
         recipe=Recipe(
             model="mobilenet",
@@ -133,7 +133,7 @@ def digits_mobilenet() -> Study:
     """The same search on the embedded digits within 200,000 MACs, in a few minutes on two cores."""
     return mobilenet().with_changes(
         name="digits-mobilenet",
-        description="MobileNet's width, expansion and depth by stage, the digits, within a limit (200,000 MACs as shipped).",
+        description="MobileNet's stages on the digits within a limit on MACs (200,000 as shipped).",
         space=architecture_space(max_depth=2),
         recipe=Recipe(
             model="mobilenet",
@@ -206,7 +206,7 @@ def families() -> Study:
     """MobileNets and narrowed ResNet-18s on CIFAR-10 within 30 M MACs, in one search; meant for GPUs."""
     return mobilenet().with_changes(
         name="families",
-        description="MobileNets and narrowed ResNet-18s on CIFAR-10 within a limit (30 M MACs as shipped).",
+        description="MobileNets and narrowed ResNet-18s on CIFAR-10 within a limit on MACs (30 M as shipped).",
         space=family_space(architecture_space()),
     )
 
@@ -216,7 +216,7 @@ def digits_families() -> Study:
     study = digits_mobilenet()
     return study.with_changes(
         name="digits-families",
-        description="MobileNets and narrowed ResNet-18s on the digits within a limit (1 M MACs as shipped).",
+        description="MobileNets and narrowed ResNet-18s on the digits within a limit on MACs (1 M as shipped).",
         space=family_space(study.space, divisor=4, head_channels=128),
         limits=Limits(max_macs=1_000_000),
         recipe=study.recipe.with_changes(model_options={}),
@@ -279,7 +279,7 @@ def lab_macs_130m() -> Study:
     """The lab report's first limit: MobileNets on CIFAR-10 within 130 M MACs; its finalists come after."""
     return mobilenet().with_changes(
         name="lab-macs-130m",
-        description="MobileNet's width, expansion and depth by stage, CIFAR-10, within a limit (130 M MACs as shipped).",
+        description="MobileNet's stages on CIFAR-10 within a limit on MACs (130 M as shipped).",
         limits=Limits(max_macs=130_000_000),
     )
 
