@@ -206,7 +206,7 @@ def families() -> Study:
     """MobileNets and narrowed ResNet-18s on CIFAR-10 within 30 M MACs, in one search; meant for GPUs."""
     return mobilenet().with_changes(
         name="families",
-        description="MobileNets and narrowed ResNet-18s on CIFAR-10 within a limit on MACs (30 M as shipped).",
+        description="MobileNets and narrow ResNet-18s on CIFAR-10 within a limit on MACs (30 M as shipped).",
         space=family_space(architecture_space()),
     )
 
@@ -216,7 +216,7 @@ def digits_families() -> Study:
     study = digits_mobilenet()
     return study.with_changes(
         name="digits-families",
-        description="MobileNets and narrowed ResNet-18s on the digits within a limit on MACs (1 M as shipped).",
+        description="MobileNets and narrow ResNet-18s on the digits within a limit on MACs (1 M as shipped).",
         space=family_space(study.space, divisor=4, head_channels=128),
         limits=Limits(max_macs=1_000_000),
         recipe=study.recipe.with_changes(model_options={}),
