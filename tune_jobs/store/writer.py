@@ -199,7 +199,7 @@ class StudyWriter:
         assert self._journal is not None
         try:
             self._journal.append(encode_line(plain), may_wait=not any(map(_binds, rows)))
-        except Exception as error:
+        except Exception as error:  # kept for whoever tries to append after it
             self._failure = str(error) or type(error).__name__
             raise
         self._last_seq += len(stored)
