@@ -111,9 +111,7 @@ def test_second_driver_is_refused_and_an_interrupt_keeps_what_finished(tmp_path:
     assert second.returncode == 1
     assert f"is being written by process {process.pid} on" in second.stderr
     os.kill(process.pid, signal.SIGINT)
-    began = time.monotonic()
     _, err = process.communicate(timeout=60)
-    assert time.monotonic() - began < 20
     assert process.returncode == 130, err
     assert "Go on with:" in err
     assert "Traceback" not in err

@@ -111,7 +111,7 @@ def test_studies_survive_what_clusters_do(cluster: JobCluster, tmp_path: Path) -
     assert again.returncode == 1
     assert f"job '{first}' runs study 'one' of store" in again.stderr
     for name in ("one", "two"):
-        wait_until(lambda name=name: num_reports(store, name) >= 8, f"no reports of {name}", seconds=90)
+        wait_until(lambda name=name: num_reports(store, name) >= 8, f"no reports of {name}", seconds=180)
 
     as_is = subprocess.run(
         [RAY, "job", "submit", "--address", cluster.url, "--working-dir", str(ROOT), "--", "python", "-m",
@@ -125,7 +125,7 @@ def test_studies_survive_what_clusters_do(cluster: JobCluster, tmp_path: Path) -
     kill_tree(cluster.nodes[1])
     cluster.add_worker("--num-gpus=4")
     text = wait_until(
-        lambda: found if 'study="one"' in (found := cluster.metrics()) else None, "no metrics", seconds=40
+        lambda: found if 'study="one"' in (found := cluster.metrics()) else None, "no metrics", seconds=120
     )
     for series in ("trials", "feasible_share", "worker_seconds", "reports_total"):
         assert f"ray_tune_jobs_{series}{{" in text
