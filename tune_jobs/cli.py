@@ -56,12 +56,15 @@ for _command in (run, submit, status, logs, stop, finalists, report):
 def list_studies(store: str, form: str) -> None:
     """List the studies of the store."""
     from tune_jobs.commands import print_problems
-    from tune_jobs.report.leaderboard import studies, studies_for_people
+    from tune_jobs.report.leaderboard import LAST_RUNS_SQL, studies, studies_for_people
     from tune_jobs.report.tables import render
     from tune_jobs.store.reader import TrialStore
 
     opened = TrialStore(store)
-    found = studies(opened.studies(), opened.trials())
+    last_runs = opened.sql(LAST_RUNS_SQL)
+    found = studies(
+        opened.studies(), opened.trials(), dict(zip(last_runs["study"], last_runs["how"], strict=True))
+    )
     click.echo(render(studies_for_people(found) if form == "table" else found, form), nl=False)
     print_problems(opened)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from tune_jobs.latency_worker import program_with
 from tune_jobs.provenance import git_state
 from tune_jobs.replay import stored_recipe
 from tune_jobs.report import latency_tables
-from tune_jobs.report.tables import render
+from tune_jobs.report.tables import INDENT, render, text_width, wrapped
 from tune_jobs.store.latencies import append_latencies, prepare_table
 from tune_jobs.store.latency_rows import LatencyRow
 from tune_jobs.store.reader import TrialStore
@@ -237,17 +237,24 @@ def _print(result: CampaignResult, form: str) -> None:
     if form == "csv":
         click.echo(render(latency_tables.describe_modes(result), form), nl=False)
         return
-    for line in latency_tables.iter_note_lines(result):
-        click.echo(line)
-    click.echo()
-    click.echo(render(latency_tables.describe_networks(result), form))
-    click.echo(render(latency_tables.describe_modes(result), form))
+    _say(latency_tables.iter_note_lines(result))
+    for table in (
+        latency_tables.describe_networks(result),
+        latency_tables.describe_rooflines(result),
+        latency_tables.describe_modes(result),
+    ):
+        click.echo(render(table, form))
     if result.waterfalls:
         click.echo(render(latency_tables.describe_waterfalls(result), form))
-        for line in latency_tables.iter_verdict_lines(result):
-            click.echo(line)
-        click.echo()
-        for line in latency_tables.iter_summary_lines(result):
-            click.echo(line)
-        click.echo()
+        _say(latency_tables.iter_verdict_lines(result))
+        _say(latency_tables.iter_summary_lines(result))
     click.echo(render(latency_tables.describe_fastest(result), form), nl=False)
+
+
+def _say(lines: Iterable[str]) -> None:
+    """Sentences in the width of the tables, the rest of each below its beginning, and a line between."""
+    for line in lines:
+        text = line.lstrip()
+        first, *others = wrapped(text, text_width() - len(INDENT), " " * (len(line) - len(text)))
+        click.echo("\n".join([first, *(INDENT + other for other in others)]))
+    click.echo()

@@ -174,7 +174,10 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Ta
 
 
 def for_people(table: Table) -> Table:
-    """`factor_table` with each difference, its interval and what it says in one text."""
+    """The table without failures if there are none, and each difference with its verdict in one text."""
+    failed = table.columns.index("failed") if "failed" in table.columns else None
+    if failed is not None and not any(row[failed] for row in table.rows):
+        table = table.without("failed")
     if DIFFERENCE not in table.columns:
         return table
     at = table.columns.index(DIFFERENCE)

@@ -28,7 +28,6 @@ from tune_jobs.report.tables import Table, format_value
 from tune_jobs.trial import State
 
 DIFFERENCE = "difference to a baseline"
-MOST_CHARACTERS = 40
 
 SPAN = span_of("test_accuracy")
 
@@ -86,7 +85,6 @@ def for_people(table: Table) -> Table:
         shown.append("failed")
     cells = []
     for first, *others in by_candidate.values():
-        first["candidate"] = _shortened(first["candidate"])
         first["test_accuracy"] = _with_interval(first["test_accuracy"], first["low"], first["high"])
         differences = [_difference_in_words(row) for row in (first, *others) if row["less"] is not None]
         cells.append((*(first[name] for name in shown), "\n".join(differences) or None))
@@ -96,13 +94,7 @@ def for_people(table: Table) -> Table:
 def _difference_in_words(row: Mapping[str, object]) -> str:
     p = f", p {format_value(row['p'])}" if row["p"] is not None else ""
     found = _with_interval(row["difference"], row["diff_low"], row["diff_high"])
-    return f"less {_shortened(row['less'])}: {found}{p}, {row['verdict']}"
-
-
-def _shortened(name: object) -> str:
-    """A baseline's name may hold a whole network; the table of recipes has it in full."""
-    text = str(name)
-    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
+    return f"less {row['less']}: {found}{p}, {row['verdict']}"
 
 
 def recipes_table(definition: Mapping[str, Any]) -> Table:
@@ -112,7 +104,7 @@ def recipes_table(definition: Mapping[str, Any]) -> Table:
     same = shared(fields)
     rows = tuple(
         (
-            _shortened(name),
+            name,
             shlex.quote(network_words(recipe)),
             words_of({n: v for n, v in own.items() if n not in same}) or None,
         )

@@ -71,7 +71,7 @@ def for_people(table: Table, trials: pd.DataFrame) -> Table:
     if any(":" in str(network) for network in networks) and not one_network:
         notes.append("each network is in the words that --baseline takes")
     whole = replace(table, rows=tuple(rows), below=(PARAMS, NETWORK), note="; ".join(notes))
-    return _without(whole, NETWORK) if one_network or not any(networks) else whole
+    return whole.without(NETWORK) if one_network or not any(networks) else whole
 
 
 def shapes_network(name: str) -> bool:
@@ -85,15 +85,6 @@ def shared(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
         return {}
     first, *others = rows
     return {n: v for n, v in first.items() if all(other.get(n) == v for other in others)}
-
-
-def _without(table: Table, name: str) -> Table:
-    kept = [index for index, column in enumerate(table.columns) if column != name]
-    return replace(
-        table,
-        columns=tuple(table.columns[index] for index in kept),
-        rows=tuple(tuple(row[index] for index in kept) for row in table.rows),
-    )
 
 
 def short_params(text: str) -> str:

@@ -23,35 +23,37 @@ NAMED_MODES = 3
 
 
 def describe_networks(result: CampaignResult) -> Table:
-    """What can be said of each network without hardware."""
-    rows = []
+    """What can be counted of each network without hardware."""
     reference = max(counts.macs for counts in result.counts.values())
-    for network, counts in result.counts.items():
-        rows.append(
-            (
-                network,
-                counts.macs,
-                f"{reference / counts.macs:.1f}x",
-                counts.activations,
-                counts.num_bytes,
-                f"{counts.intensity:.1f}",
-                counts.kernels,
-                *(_gpu_ms(counts, name) for name in DEVICES),
-            )
+    rows = tuple(
+        (
+            network,
+            counts.macs,
+            f"{reference / counts.macs:.1f}x",
+            counts.activations,
+            counts.num_bytes,
+            f"{counts.intensity:.1f}",
+            counts.kernels,
         )
+        for network, counts in result.counts.items()
+    )
     return Table(
-        columns=(
-            "network",
-            "MACs",
-            "fewer",
-            "conv outputs",
-            "bytes",
-            "FLOP/byte",
-            "kernels",
-            *(f"{name} ms*" for name in DEVICES),
+        columns=("network", "MACs", "fewer", "conv outputs", "bytes", "FLOP/byte", "kernels"),
+        rows=rows,
+        millions=("MACs", "conv outputs", "bytes"),
+        title="Without hardware: one image in fp32",
+    )
+
+
+def describe_rooflines(result: CampaignResult) -> Table:
+    """The least time that each network could take on some GPUs."""
+    return Table(
+        columns=("network", *(f"{name} ms" for name in DEVICES)),
+        rows=tuple(
+            (network, *(_gpu_ms(counts, name) for name in DEVICES))
+            for network, counts in result.counts.items()
         ),
-        rows=tuple(rows),
-        title="Without hardware: one image in fp32 (* roofline, modelled, TF32)",
+        title="Roofline, modelled: the least time of one image in TF32",
     )
 
 
@@ -74,7 +76,7 @@ def describe_modes(result: CampaignResult) -> Table:
                 case.allocator.value,
                 *([_kernels_of(case)] if result.campaign.on_cuda else []),
                 measured.median_ms,
-                f"{measured.q1_ms:.3g} .. {measured.q3_ms:.3g}",
+                f"{measured.q1_ms:.3g}..{measured.q3_ms:.3g}",
                 measured.n,
                 _times(result.speed_up(timed), digits=2),
                 _short_notes(measured),
@@ -85,6 +87,7 @@ def describe_modes(result: CampaignResult) -> Table:
     return Table(
         columns=columns,
         rows=tuple(rows),
+        groups=("network", "batch"),
         title="Measured: one call over a batch (allocator: glibc's default, or keeping freed memory)",
     )
 
@@ -105,7 +108,7 @@ def describe_waterfalls(result: CampaignResult) -> Table:
                 share.hypothesis.value,
                 share.kind.value,
                 *(
-                    "-" if s is None else f"{s.ms:.2f} ({s.ms / w.total_ms:.0%})"
+                    "-" if s is None else _share_of(s.ms, w.total_ms)
                     for s, w in zip(cells, result.waterfalls, strict=True)
                 ),
             )
@@ -116,6 +119,7 @@ def describe_waterfalls(result: CampaignResult) -> Table:
     return Table(
         columns=("what was changed", "what it took away", "", "how", *(w.network for w in result.waterfalls)),
         rows=tuple(rows),
+        below=("what it took away",),
         title=f"Waterfall: ms of a step over a batch of {batch}, and what each change took away",
     )
 
@@ -154,6 +158,8 @@ def describe_fastest(result: CampaignResult) -> Table:
     return Table(
         columns=columns,
         rows=tuple(rows),
+        groups=("batch",),
+        below=("fastest mode",),
         title=f"Fastest (by MACs, before, after: times faster than {reference}, and the share realised)",
     )
 
@@ -214,6 +220,7 @@ def as_document(result: CampaignResult) -> dict[str, Any]:
     return {
         "notes": list(iter_note_lines(result)),
         "networks": _records(describe_networks(result)),
+        "rooflines": _records(describe_rooflines(result)),
         "measurements": _records(describe_modes(result)),
         "skipped": [{"case": case.key, "reason": reason} for case, reason in result.skipped],
         "waterfalls": [
@@ -272,8 +279,12 @@ def _times(factor: float | None, *, digits: int = 1) -> str:
     return "-" if factor is None else f"{factor:.{digits}f}x"
 
 
-def _gpu_ms(counts: OperatorCounts, name: str) -> str:
-    return f"{estimate_roofline(counts, DEVICES[name], Precision.TF32).seconds * 1e3:.3f}"
+def _share_of(ms: float, total_ms: float) -> str:
+    return f"{round(ms, 2) + 0.0:.2f} ({round(ms / total_ms, 2) + 0.0:.0%})"  # adding 0 makes of -0.0 a 0.0
+
+
+def _gpu_ms(counts: OperatorCounts, name: str) -> float:
+    return estimate_roofline(counts, DEVICES[name], Precision.TF32).seconds * 1e3
 
 
 def _short_notes(measured: Measurement) -> str:

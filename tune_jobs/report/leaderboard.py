@@ -6,9 +6,8 @@ Everything here is computed from the store's frames; nothing is remembered from 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 import pandas as pd
 
@@ -19,9 +18,12 @@ from tune_jobs.search.history import rung_between
 from tune_jobs.study import METRICS, Direction
 from tune_jobs.trial import Decision, State
 
-T = TypeVar("T")
-MACS = 4
-"""Where a network's MACs stand in a leaderboard's row."""
+LAST_RUN, FINISHED, NO_END = "last_run", "finished", "no end yet"
+LAST_RUNS_SQL = """
+    select study, detail->>'how' as how from events where kind in ('session_started', 'session_ended')
+    qualify row_number() over (partition by study order by seq desc) = 1
+"""
+"""How the last run of each study ended; null for one that runs or was killed."""
 
 
 def leaderboard(trials: pd.DataFrame, starts: pd.DataFrame, *, metric: str, top: int = 10) -> Table:
@@ -48,29 +50,30 @@ def leaderboard(trials: pd.DataFrame, starts: pd.DataFrame, *, metric: str, top:
         )
         for row in best.to_dict("records")
     ]
-    columns: tuple[str, ...] = (TRIAL, metric, "epochs", "train_s", "macs", PARAMS, NETWORK)
-    if len({row[MACS] for row in rows}) == 1:  # one network for all: it says nothing about who is better
-        columns, rows = _without(MACS, columns), [_without(MACS, row) for row in rows]
     kind = "completed" if len(completed) or not len(scored) else "stopped"
-    return Table(
+    table = Table(
         title=f"best {len(rows)} of {count_of(len(shown), f'{kind} trial')}",
-        columns=columns,
+        columns=(TRIAL, metric, "epochs", "train_s", "macs", PARAMS, NETWORK),
         rows=tuple(rows),
         empty=way_on(trials),
     )
+    # one network for all says nothing about who is better
+    return table.without("macs") if best["macs"].nunique(dropna=False) == 1 else table
 
 
 def studies_for_people(table: Table) -> Table:
-    """`studies` with the states that have trials, and instants to the minute."""
+    """`studies` with the states that have trials, runs if some did not finish, and dates."""
     nothing = {
         name
         for index, name in enumerate(table.columns)
         if name in list(State) and not any(row[index] for row in table.rows)
     }
-    kept = [index for index, name in enumerate(table.columns) if name not in nothing]
+    runs = table.columns.index(LAST_RUN)
+    if all(row[runs] == FINISHED for row in table.rows):
+        nothing.add(LAST_RUN)
     at = table.columns.index("created_at")
-    rows = tuple(tuple(f"{row[i]:%Y-%m-%d %H:%M}" if i == at else row[i] for i in kept) for row in table.rows)
-    return replace(table, columns=tuple(table.columns[index] for index in kept), rows=rows)
+    rows = tuple((*row[:at], f"{row[at]:%Y-%m-%d}", *row[at + 1 :]) for row in table.rows)
+    return replace(table, rows=rows).without(*nothing)
 
 
 def way_on(trials: pd.DataFrame) -> str:
@@ -106,10 +109,6 @@ WAYS_OUT = (
     (State.CANCELLED, "cancelled", "Train others with --trials."),
 )
 """The states of a trial that did not complete, what happened to it, and what helps."""
-
-
-def _without(index: int, items: tuple[T, ...]) -> tuple[T, ...]:
-    return items[:index] + items[index + 1 :]
 
 
 def states(trials: pd.DataFrame, reports: pd.DataFrame) -> Table:
@@ -158,8 +157,12 @@ def rungs(reports: pd.DataFrame, epochs: Sequence[int], *, metric: str) -> Table
     )
 
 
-def studies(studies_frame: pd.DataFrame, trials: pd.DataFrame) -> Table:
-    """The studies of a store: trials by state and the best objective of each."""
+def studies(studies_frame: pd.DataFrame, trials: pd.DataFrame, last_runs: Mapping[str, str | None]) -> Table:
+    """The studies of a store: trials by state, the best objective and how the last run of each ended.
+
+    Args:
+        last_runs: by study, as `LAST_RUNS_SQL` finds them; None for one that runs or was killed.
+    """
     rows = []
     for row in studies_frame.sort_values("study").itertuples():
         own = trials[trials["study"] == row.study]
@@ -169,9 +172,10 @@ def studies(studies_frame: pd.DataFrame, trials: pd.DataFrame) -> Table:
         if len(scored):
             best = scored.min() if objective["direction"] == Direction.MINIMIZE else scored.max()
         counts = [int((own["state"] == state).sum()) for state in State]
-        rows.append((row.study, objective["metric"], best, *counts, row.created_at))
+        last_run = last_runs.get(str(row.study)) or NO_END
+        rows.append((row.study, objective["metric"], best, *counts, last_run, row.created_at))
     return Table(
-        columns=("study", "objective", "best", *(str(state) for state in State), "created_at"),
+        columns=("study", "objective", "best", *(str(state) for state in State), LAST_RUN, "created_at"),
         rows=tuple(rows),
         empty="The store holds no study yet; the first run with --store makes one.",
     )

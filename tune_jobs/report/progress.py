@@ -1,7 +1,8 @@
-"""How far a run is, on stderr: one live line on a terminal, lines to follow in a job's log, else silence.
+"""How far a run is, on stderr: one live line on a terminal, lines to follow everywhere else.
 
 A job's log is read with `logs --follow` and in the dashboard, where a line that redraws itself becomes
-hundreds: there a line is written when something has happened, and otherwise now and then.
+hundreds: there a line is written when something has happened, and otherwise now and then. So it is where
+stderr goes to a file, once a run has lasted half a minute: a short one has nothing to follow.
 """
 
 from __future__ import annotations
@@ -31,32 +32,40 @@ NUM_MILESTONES = 10
 @contextmanager
 def show_progress() -> Iterator[ProgressListener]:
     """A listener that shows what suits stderr while the block runs."""
-    if job_id() is not None and not sys.stderr.isatty():
-        yield LogLines(lambda line: print(line, file=sys.stderr, flush=True))
-    else:
+    if sys.stderr.isatty():
         with progress_line() as on_progress:
             yield on_progress
+    else:
+        quiet_s = LINE_PERIOD_S if job_id() is None else 0.0
+        yield LogLines(lambda line: print(line, file=sys.stderr, flush=True), quiet_s=quiet_s)
 
 
 class LogLines:
     """A listener that writes a line at each milestone, and one every half minute.
 
     Milestones: the first trial has begun, a new best, another failure, another tenth of the trials, the last.
+
+    Args:
+        quiet_s: nothing is written so long.
     """
 
     def __init__(
         self,
         write: Callable[[str], object],
         *,
+        quiet_s: float = 0.0,
         elapsed: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._write, self._elapsed, self._now = write, elapsed, now
+        self._quiet_until = elapsed() + quiet_s
         self._written_at: float | None = None
         self._seen: tuple[object, ...] = ()
 
     def __call__(self, progress: Progress) -> None:
         at, seen = self._elapsed(), _milestone(progress)
+        if at < self._quiet_until:
+            return
         since = float("inf") if self._written_at is None else at - self._written_at
         last = progress.trained >= progress.target and progress.running == 0 and seen != self._seen
         if last or since >= LINE_PERIOD_S or (seen != self._seen and since >= LINE_GAP_S):
@@ -73,10 +82,7 @@ def _milestone(progress: Progress) -> tuple[object, ...]:
 
 @contextmanager
 def progress_line() -> Iterator[ProgressListener]:
-    """A listener that keeps one line on stderr up to date while the block runs, and leaves its last state."""
-    if not sys.stderr.isatty():
-        yield lambda progress: None
-        return
+    """A listener that keeps one line of a terminal up to date during the block, and leaves its last state."""
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text

@@ -1,6 +1,7 @@
 """A small table and its three forms: text for people, JSON and CSV for programs.
 
-Text goes through rich, which fits the terminal; JSON and CSV hold every digit.
+Text fits the terminal; JSON and CSV hold every digit. rich knows how wide a character is; its own tables cut
+numbers off to fit and break words anywhere.
 """
 
 from __future__ import annotations
@@ -10,29 +11,28 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import zip_longest
 
 import pandas as pd
+from rich.cells import cell_len, set_cell_size
 
 FORMATS = ("table", "json", "csv")
 PLAIN_WIDTH = 160
 """Columns of a table that is not written to a terminal."""
 
-MOST_WIDTH = 1000
-"""No row of short cells is longer."""
-
-GAP = "   "
-"""What rich draws between columns."""
-
-MOST_KEY = 40
-"""Characters of what a row begins with, which is not broken: it is what people look for."""
+GAP, NARROW_GAP = 3, 2
+"""Blanks between columns; the second where a row would not fit otherwise."""
 
 INDENT = "    "
 WORD = re.compile(r"\S+\s*")
 WORD_OR_COMMA = re.compile(r"[^\s,]*,\s*|[^\s,]+\s*")
 """The same, broken behind commas too: words that name a network are read back with such breaks in them."""
+
+BREAKS = re.compile(r"[^\s,/]*[,/]\s*|[^\s,/]+\s*")
+"""The same, broken behind slashes too: the words that name a mode have them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,9 @@ class Table:
     Attributes:
         below: the columns whose cells are long text: for people they stand on lines of their own under their
             row, where they do not fit beside it.
+        groups: the columns that consecutive rows share: for people they stand once above those rows, where
+            they do not fit beside them.
+        millions: columns of large counts, which people read in millions.
         note: what people are told under the title.
         empty: what people are told where there is no row.
     """
@@ -50,8 +53,16 @@ class Table:
     rows: tuple[tuple[object, ...], ...]
     title: str = ""
     below: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    millions: tuple[str, ...] = ()
     note: str = ""
     empty: str = "no rows"
+
+    def without(self, *names: str) -> Table:
+        """The table with fewer columns."""
+        kept = [index for index, name in enumerate(self.columns) if name not in names]
+        columns = tuple(self.columns[index] for index in kept)
+        return replace(self, columns=columns, rows=tuple(tuple(row[i] for i in kept) for row in self.rows))
 
 
 def render(table: Table, form: str) -> str:
@@ -83,59 +94,29 @@ def format_value(value: object) -> str:
 
 
 def _as_text(table: Table) -> str:
+    width = text_width()
+    counts = ", ".join(name for name in table.columns if name in table.millions)
+    notes = [table.title, table.note, *([f"in millions: {counts}"] if counts else [])]
+    head = [line for note in notes for line in wrapped(note, width)]
+    body = (
+        _draw(table, width) if table.rows else [*_draw(table, width)[:-1], *wrapped(table.empty, width), ""]
+    )
+    return "\n".join([*head, *body]) + "\n"
+
+
+def text_width() -> int:
+    """Columns of what people read: the terminal's, and `PLAIN_WIDTH` where stdout is none."""
     from rich.console import Console
 
     on_terminal = Console()
-    width = on_terminal.width if on_terminal.is_terminal else PLAIN_WIDTH
-    head = [*_wrapped(table.title, width), *_wrapped(table.note, width)]
-    if not table.rows:
-        return "\n".join([*head, *_draw(table, width)[:-1], *_wrapped(table.empty, width), ""]) + "\n"
-    below = [name for name in table.columns if name in table.below]
-    if below and not _fits(table, width):
-        return "\n".join([*head, *_draw_over_lines(table, below, width)]) + "\n"
-    return "\n".join([*head, *_draw(table, width)]) + "\n"
+    return on_terminal.width if on_terminal.is_terminal else PLAIN_WIDTH
 
 
-def _fits(table: Table, width: int) -> bool:
-    """Whether every row has room on one line."""
-    longest = (
-        max(len(name), *(len(format_value(row[index])) for row in table.rows))
-        for index, name in enumerate(table.columns)
-    )
-    return sum(longest) + len(GAP) * len(table.columns) <= width
-
-
-def _draw_over_lines(table: Table, below: Sequence[str], width: int) -> Iterator[str]:
-    """Each row on one line, with what stands below it underneath."""
-    kept = [index for index, name in enumerate(table.columns) if name not in below]
-    rows = tuple(tuple(row[index] for index in kept) for row in table.rows)
-    short = Table(columns=tuple(table.columns[index] for index in kept), rows=rows)
-    drawn = _draw(short, max(width, MOST_WIDTH))[:-1]  # a row is one line; a narrow terminal wraps it
-    blocks = [
-        [line, *_iter_below(table, row, below, width)]
-        for line, row in zip(drawn[-len(rows) :], table.rows, strict=True)
-    ]
-    spaced = any(len(block) > 2 for block in blocks)
-    yield from drawn[: -len(rows)]
-    for block in blocks:
-        yield from block
-        if spaced:
-            yield ""
-    if not spaced:
-        yield ""
-
-
-def _iter_below(table: Table, row: Sequence[object], below: Sequence[str], width: int) -> Iterator[str]:
-    for name in below:
-        for text in str(row[table.columns.index(name)] or "").splitlines():
-            yield from _wrapped(text, width, INDENT, at=WORD_OR_COMMA)
-
-
-def _wrapped(text: str, width: int, indent: str = "", *, at: re.Pattern[str] = WORD) -> list[str]:
+def wrapped(text: str, width: int, indent: str = "", *, at: re.Pattern[str] = WORD) -> list[str]:
     """Lines of at most that width; only a word that is longer makes a longer one."""
     lines: list[str] = []
     for word in at.findall(text):
-        if lines and len(indent) + len((lines[-1] + word).rstrip()) <= width:
+        if lines and len(indent) + cell_len((lines[-1] + word).rstrip()) <= width:
             lines[-1] += word
         else:
             lines.append(word)
@@ -143,25 +124,135 @@ def _wrapped(text: str, width: int, indent: str = "", *, at: re.Pattern[str] = W
 
 
 def _draw(table: Table, width: int) -> list[str]:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
+    """The table without its title: on one line a row if it fits, else in as few as can be.
 
-    drawn = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, name in enumerate(table.columns):
-        numeric = all(isinstance(_plain(row[index]), int | float | None) for row in table.rows)
-        short = not index and all(len(format_value(row[index])) <= MOST_KEY for row in table.rows)
-        drawn.add_column(
-            name, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric or short
-        )
+    Where it does not fit, what rows of a group share stands above them, or long texts stand below their rows,
+    or both; at last cells are broken.
+    """
+    groups = [name for name in table.columns if name in table.groups] if len(table.rows) > 1 else []
+    below = [name for name in table.columns if name in table.below]
+    for above, beneath in (([], []), (groups, []), ([], below), (groups, below)):
+        for gap in (GAP, NARROW_GAP):
+            if _fits(table.without(*above, *beneath), width, gap):
+                return _draw_blocks(table, above, beneath, width, gap)
+    return _draw_blocks(table, groups, below, width, NARROW_GAP)
+
+
+def _fits(table: Table, width: int, gap: int) -> bool:
+    """Whether every row has room on one line; a header may take more."""
+    return _total([column.whole for column in _columns(table)], gap) <= width
+
+
+def _total(widths: Sequence[int], gap: int) -> int:
+    return 1 + sum(widths) + gap * (len(widths) - 1)
+
+
+def _draw_blocks(table: Table, above: Sequence[str], below: Sequence[str], width: int, gap: int) -> list[str]:
+    """Rows with the values of some columns above those that share them, and of others under each row."""
+    columns = _columns(table.without(*above, *below))
+    widths = _shrunk(columns, width, gap)
+    lines = ["", *_row_lines([c.name for c in columns], columns, widths, gap, at=WORD)]
+    lines.append(" " + "\u2500" * (_total(widths, gap) - 1))
+    blocks, heads, spaced = [], [], False
     for row in table.rows:
-        drawn.add_row(*(Text(format_value(value)) for value in row))
-    least = Console(width=MOST_WIDTH).measure(drawn).minimum
-    console = Console(width=max(width, least), color_system=None)  # rich would cut numbers off to fit
-    with console.capture() as capture:
-        console.print(drawn)
-    return [line.rstrip() for line in capture.get().splitlines()]
+        cells = dict(zip(table.columns, row, strict=True))
+        shown = [column.shown(cells[column.name]) for column in columns]
+        beneath = [line for name in below for line in _iter_below(cells[name], width)]
+        blocks.append([*_row_lines(shown, columns, widths, gap, at=BREAKS), *beneath])
+        spaced |= bool(below) and len(blocks[-1]) > 2
+        heads.append(", ".join(_named(name, cells[name]) for name in above))
+    for index, (block, head) in enumerate(zip(blocks, heads, strict=True)):
+        if head and (not index or head != heads[index - 1]):
+            lines += [*([""] if index and not spaced else []), *wrapped(head, width, " ")]
+        lines += [*block, *([""] if spaced else [])]
+    return lines if spaced else [*lines, ""]
+
+
+def _named(name: str, value: object) -> str:
+    """A value that stands above its rows: a number needs its column's name, a text is its own."""
+    return f"{name} {format_value(value)}" if isinstance(_plain(value), int | float) else format_value(value)
+
+
+def _iter_below(value: object, width: int) -> Iterator[str]:
+    for text in str("" if value is None else value).splitlines():
+        yield from wrapped(text, width, INDENT, at=WORD_OR_COMMA)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Column:
+    """How a column is written.
+
+    Attributes:
+        least: the width that its longest unbreakable part takes.
+        whole: the width at which no cell is broken; `most`: that at which its header is not either.
+        key: whether it is broken after all others, since it is what people look for.
+    """
+
+    name: str
+    numeric: bool
+    millions: bool
+    key: bool
+    least: int = 0
+    whole: int = 0
+    most: int = 0
+
+    def shown(self, value: object) -> str:
+        value = _plain(value)
+        return f"{value / 1e6:,.2f}" if self.millions and isinstance(value, int) else format_value(value)
+
+
+def _columns(table: Table) -> list[_Column]:
+    found = []
+    for index, name in enumerate(table.columns):
+        values = [row[index] for row in table.rows]
+        column = _Column(
+            name=name,
+            numeric=all(isinstance(_plain(value), int | float | None) for value in values),
+            millions=name in table.millions,
+            key=index == 0,
+        )
+        cells = [column.shown(value) for value in values]
+        head = _longest(WORD.findall(name))
+        whole = max(head, _longest(cells))
+        pieces = max(head, _longest(piece for cell in cells for piece in BREAKS.findall(cell)))
+        least = whole if column.numeric else pieces
+        found.append(replace(column, least=least, whole=whole, most=max(whole, cell_len(name))))
+    return found
+
+
+def _longest(texts: Iterable[str]) -> int:
+    return max((cell_len(text.rstrip()) for text in texts), default=0)
+
+
+def _shrunk(columns: Sequence[_Column], width: int, gap: int) -> list[int]:
+    """Widths that fit: headers are broken first, then cells, and at last those that people look for.
+
+    They are wider than that only where nothing can be broken further.
+    """
+    widths = [column.most for column in columns]
+    headers = [column.whole for column in columns]
+    cells = [column.whole if column.key else column.least for column in columns]
+    for limits in (headers, cells, [column.least for column in columns]):
+        while (
+            _total(widths, gap) > width
+            and (able := [index for index, limit in enumerate(limits) if widths[index] > limit])
+        ):  # fmt: skip
+            widths[max(able, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _row_lines(
+    cells: Sequence[str], columns: Sequence[_Column], widths: Sequence[int], gap: int, *, at: re.Pattern[str]
+) -> list[str]:
+    broken = [wrapped(cell, width, at=at) for cell, width in zip(cells, widths, strict=True)]
+    lines = []
+    for parts in zip_longest(*broken, fillvalue=""):
+        padded = [
+            " " * (width - cell_len(part)) + part if column.numeric else set_cell_size(part, width)
+            for part, column, width in zip(parts, columns, widths, strict=True)
+        ]
+        lines.append((" " + (" " * gap).join(padded)).rstrip())
+    return lines
 
 
 def _plain(value: object) -> object:

@@ -114,7 +114,7 @@ def test_levels_are_compared_within_the_cells_that_they_share() -> None:
 def test_differences_of_levels_are_one_text_for_people() -> None:
     table = factor_table(read_outcomes(grid_frame(VALUES)), design_of(GRID.definition()), "optimizer")
     shown = factors.for_people(table)
-    assert shown.columns == ("optimizer", "n", "failed", "val_accuracy", "best", "difference")
+    assert shown.columns == ("optimizer", "n", "val_accuracy", "best", "difference")  # none failed
     assert shown.below == ("difference",)
     assert shown.rows[0][-1] is None
     cells = dict(zip(table.columns, table.rows[1], strict=True))

@@ -9,7 +9,7 @@ import pytest
 
 from tune_jobs.attempt import Progress
 from tune_jobs.inside_job import JOB_CONFIG
-from tune_jobs.report.progress import LogLines, describe, progress_line, remaining_s, show_progress
+from tune_jobs.report.progress import LogLines, describe, remaining_s, show_progress
 
 NOTHING = Progress(
     target=8,
@@ -60,12 +60,6 @@ def test_no_time_is_left_where_fewer_trials_are_asked_for_than_there_are() -> No
     assert describe(lowered).endswith("best 0.9965 (trial 3) | 1:01:48")
 
 
-def test_nothing_is_written_where_stderr_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress_line() as on_progress:
-        on_progress(HALFWAY)
-    assert capsys.readouterr() == ("", "")
-
-
 def test_jobs_log_gets_a_line_at_each_milestone_and_now_and_then() -> None:
     lines: list[str] = []
     now = [0.0]
@@ -89,10 +83,25 @@ def test_jobs_log_gets_a_line_at_each_milestone_and_now_and_then() -> None:
     assert lines[-1] == "12:00:00 8/8 trials | 8 completed | best 0.9500 (trial 4) | 0:01"
 
 
-def test_lines_are_for_jobs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_short_run_that_no_terminal_shows_is_quiet_and_a_long_one_is_not() -> None:
+    lines: list[str] = []
+    now = [0.0]
+    on_progress = LogLines(lines.append, quiet_s=30.0, elapsed=lambda: now[0])
+    for tick in range(1, 30):
+        now[0] = tick
+        on_progress(replace(NOTHING, running=2, trained=tick // 8))
+    assert lines == []
+    now[0] = 30.0
+    on_progress(replace(NOTHING, running=2, trained=4))
+    assert "4/8 trials" in lines[0]
+
+
+def test_a_job_tells_from_its_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with show_progress() as on_progress:
         on_progress(HALFWAY)
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr() == ("", "")
     monkeypatch.setenv(JOB_CONFIG, '{"metadata": {"job_submission_id": "x"}}')
     with show_progress() as on_progress:
         on_progress(HALFWAY)

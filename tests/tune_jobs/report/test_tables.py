@@ -206,6 +206,62 @@ def test_numbers_are_never_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(f"column_{i}" in text and f"{0.5 + i:.4f}" in text for i in range(12))
 
 
+MODES = Table(
+    title="modes",
+    columns=("network", "batch", "mode", "ms", "what it took away"),
+    rows=tuple(
+        (network, batch, f"bf16-weights/channels_last/{how}", 1.5, "memory")
+        for network in ("mobilenet-130m", "resnet18")
+        for batch in (1, 32)
+        for how in ("eager", "compile/folded")
+    ),
+    groups=("network", "batch"),
+)
+
+
+def narrow(table: Table, monkeypatch: pytest.MonkeyPatch, width: int) -> list[str]:
+    monkeypatch.setattr("tune_jobs.report.tables.PLAIN_WIDTH", width)
+    lines = render(table, "table").splitlines()
+    assert all(len(line) <= width for line in lines)
+    return lines
+
+
+def test_what_rows_share_stands_above_them_where_it_does_not_fit_beside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = narrow(MODES, monkeypatch, 72)
+    assert lines[2] == " mode                                            ms   what it took away"
+    assert lines[4:8] == [
+        " mobilenet-130m, batch 1",
+        " bf16-weights/channels_last/eager            1.5000   memory",
+        " bf16-weights/channels_last/compile/folded   1.5000   memory",
+        "",
+    ]
+    assert [line for line in lines if "batch" in line][1:] == [
+        " mobilenet-130m, batch 32",
+        " resnet18, batch 1",
+        " resnet18, batch 32",
+    ]
+
+
+def test_headers_are_broken_before_cells_and_both_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = narrow(MODES, monkeypatch, 66)
+    assert [line.split() for line in broken[2:4]] == [["mode", "ms", "what", "it", "took"], ["away"]]
+    assert broken[7].split() == ["bf16-weights/channels_last/compile/folded", "1.5000", "memory"]
+    narrower = narrow(MODES, monkeypatch, 52)
+    assert [line.strip() for line in narrower[3:6]] == ["it", "took", "away"]
+    assert narrower[9].split() == ["bf16-weights/channels_last/compile/", "1.5000", "memory"]
+    assert narrower[10] == " folded"
+
+
+def test_large_counts_are_read_in_millions() -> None:
+    counts = Table(columns=("network", "macs"), rows=(("a", 29_026_048), ("b", None)), millions=("macs",))
+    lines = render(counts, "table").splitlines()
+    assert lines[0] == "in millions: macs"
+    assert [line.split() for line in lines[4:6]] == [["a", "29.03"], ["b", "-"]]
+    assert json.loads(render(counts, "json"))[0]["macs"] == 29_026_048
+
+
 def test_cells_that_fit_stay_beside_their_row() -> None:
     short = Table(columns=LONG.columns, rows=((3, 0.5, "a=1", "resnet18"),), below=LONG.below)
     assert render(short, "table").splitlines()[1].split() == [*LONG.columns]
@@ -214,12 +270,18 @@ def test_cells_that_fit_stay_beside_their_row() -> None:
 def test_list_for_people_has_no_empty_states_and_keeps_names_whole() -> None:
     kinds = {"study": "a-study-of-many-words", "created_at": datetime(2026, 1, 2, 3, 4, 5)}
     definition = json.dumps({"objectives": [{"metric": "val_accuracy", "direction": "maximize"}]})
-    found = studies(pd.DataFrame([{**kinds, "definition": definition}]), trials_of("a-study-of-many-words"))
+    name = "a-study-of-many-words"
+    stored = pd.DataFrame([{**kinds, "definition": definition}])
+    found = studies(stored, trials_of(name), {name: "finished"})
     assert "failed" in found.columns
     shown = studies_for_people(found)
     assert shown.columns == ("study", "objective", "best", "completed", "created_at")
-    assert shown.rows == (("a-study-of-many-words", "val_accuracy", 0.5, 1, "2026-01-02 03:04"),)
-    assert "The store holds no study yet" in render(studies(pd.DataFrame({"study": []}), frame()), "table")
+    assert shown.rows == ((name, "val_accuracy", 0.5, 1, "2026-01-02"),)
+    none = studies(pd.DataFrame({"study": []}), frame(), {})
+    assert "The store holds no study yet" in render(none, "table")
+    killed = studies_for_people(studies(stored, trials_of(name), {name: None}))
+    assert killed.columns[-2:] == ("last_run", "created_at")
+    assert killed.rows[0][-2] == "no end yet"
 
 
 def trials_of(study: str) -> pd.DataFrame:
