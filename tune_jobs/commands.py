@@ -31,6 +31,7 @@ from tune_jobs.space import Choice, Params, Role
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study import MACS_SHARE, Direction, LatencyMode, Objective, Study
 from tune_jobs.user_code import UserCode, load_study, stored_name
+from tune_jobs.warm_start import read_source
 
 MACS_LIMITS = ("max_macs", "min_macs")
 
@@ -158,7 +159,13 @@ def print_note(note: str) -> None:
 
 
 def print_dry_run(study: Study, settings: RunSettings) -> None:
-    """The resolved study and settings as JSON on stdout, and what small images change in its networks."""
+    """The resolved study and settings as JSON on stdout, and what small images change in its networks.
+
+    Raises:
+        TuneJobsError: the run would be refused for what it is to be warm-started from.
+    """
+    if settings.warm_start:
+        read_source(study, settings.warm_start, store=settings.store)
     resolved = {
         "name": study.name,
         "description": study.description,
@@ -301,7 +308,7 @@ def _parse_limit(name: str, text: str | None, dataset: str) -> int | None:
     try:
         return parse_count(text) if name == "max_parameters" else parse_macs(text, dataset)
     except InvalidValueError as error:
-        raise InvalidValueError(f"--{name.replace('_', '-')} {error}") from error
+        raise InvalidValueError(f"--{name.replace('_', '-')}: {error}") from error
 
 
 def _parse_gpus(text: str | None) -> float | str | None:

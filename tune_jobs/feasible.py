@@ -196,8 +196,11 @@ def broken_limits(limits: Limits, cost: NetworkCost) -> list[BrokenLimit]:
     return broken
 
 
-def parse_count(text: str) -> int:
+def parse_count(text: str, *, also: str = "") -> int:
     """A whole number, or a number with k, M or G (decimal, any case): ``30M`` is 30,000,000.
+
+    Args:
+        also: what else the text might have been, for the message.
 
     Raises:
         InvalidValueError: anything else, or a value that is not a positive whole number.
@@ -206,7 +209,7 @@ def parse_count(text: str) -> int:
     value = float(match[1]) * SUFFIXES.get(match[2].lower(), 1) if match else 0.0
     if value < 1 or math.isinf(value) or abs(value - round(value)) > 1e-6:
         raise InvalidValueError(
-            f"must be a positive whole number, or one with k, M or G such as 30M, got {text!r}"
+            f"a count is a positive whole number, or one with k, M or G such as 30M{also}, got {text!r}"
         )
     return round(value)
 
@@ -215,7 +218,7 @@ def parse_macs(text: str, dataset: str) -> int:
     """A count, or a share of a family's default network on `dataset`: ``0.5*resnet18`` ``0.5 x resnet18``."""
     share, star, family = SHARE_PATTERN.sub("*", text).partition("*")
     if not star:
-        return parse_count(text)
+        return parse_count(text, also=", or a share of a network such as 0.5*resnet18")
     try:
         factor = float(share)
     except ValueError:

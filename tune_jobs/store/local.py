@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pyarrow.fs as pafs
 
-from tune_jobs.errors import StoreError, StoreLockedError
+from tune_jobs.errors import StoreError, StoreLockedError, StoreMissingError
 from tune_jobs.store.swapping import swap_paths
 
 LOCK_POLL_S = 0.01
@@ -211,7 +211,8 @@ def explained(action: str, path: Path, *, unless: type[OSError] | tuple[()] = ()
         raise
     except OSError as error:
         reason = error.strerror or str(error)
-        raise StoreError(f"could not {action} {str(path)!r}: {reason}{_way_out(error)}") from error
+        kind = StoreMissingError if error.errno in NOT_A_FOLDER else StoreError  # no place for a store
+        raise kind(f"could not {action} {str(path)!r}: {reason}{_way_out(error)}") from error
 
 
 def _way_out(error: OSError) -> str:
