@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 READ_PAUSES_S = (0.0, 2.0, 10.0)
 """Before each try to find out what to go on from."""
 
+WEIGHTS, CHECKPOINT = "weights after the last epoch", "checkpoint to go on from"
+
 
 @dataclass(slots=True, kw_only=True)
 class Saving:
@@ -31,6 +33,7 @@ class Saving:
         period_s: seconds of training after which it is saved again; 0 saves after each epoch. By time, so
         that short epochs are not slowed.
         resumed_from_epoch: the epochs that it did not have to train again.
+        unsaved: what could not be saved since the driver was last told: why, by what it was.
     """
 
     checkpoints: Checkpoints
@@ -39,6 +42,7 @@ class Saving:
     epochs: int
     period_s: float
     resumed_from_epoch: int = 0
+    unsaved: dict[str, str] = field(default_factory=dict)
     _saved_at: float = field(default_factory=time.monotonic)
 
     def begin(self, fit: Callable[..., Iterable[Any]], recipe: Recipe, **options: Any) -> Iterable[Any]:
@@ -83,4 +87,9 @@ class Saving:
         try:
             self.checkpoints.save(self.number, self.attempt, snapshot(), final=final)
         except OSError as error:  # a full disk costs the checkpoint, not the trial
-            logger.warning("trial %d was not saved: %s", self.number, error)
+            self.unsaved[WEIGHTS if final else CHECKPOINT] = str(error)
+
+    def take_unsaved(self) -> dict[str, str]:
+        """`unsaved`, which is told by that."""
+        taken, self.unsaved = self.unsaved, {}
+        return taken

@@ -15,7 +15,7 @@ from eml_models.recipe import Recipe
 from eml_models.train import fit
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.retention import Retention, best_numbers
-from tune_jobs.saving import Saving
+from tune_jobs.saving import CHECKPOINT, WEIGHTS, Saving
 from tune_jobs.session import Session
 from tune_jobs.trial import State
 
@@ -83,13 +83,14 @@ def test_torn_file_means_starting_again(checkpoints: Checkpoints, caplog: pytest
     assert "starts again from its first epoch" in caplog.text
 
 
-def test_full_disk_costs_the_checkpoint_and_not_the_trial(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_full_disk_costs_the_checkpoint_and_not_the_trial(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").write_text("a file where the folder should be")
-    reports = reports_of(saving_of(Checkpoints(store=str(tmp_path), study="study"), 1))
-    assert len(reports) == 3
-    assert "was not saved" in caplog.text
+    saving = saving_of(Checkpoints(store=str(tmp_path), study="study"), 1)
+    assert len(reports_of(saving)) == 3
+    unsaved = saving.take_unsaved()
+    assert set(unsaved) == {WEIGHTS, CHECKPOINT}
+    assert all("Not a directory" in reason or "File exists" in reason for reason in unsaved.values())
+    assert saving.take_unsaved() == {}
 
 
 @contextmanager
@@ -103,9 +104,7 @@ def full_disk(num_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_disk_that_fills_up_anywhere_in_a_file_costs_the_checkpoint(
-    checkpoints: Checkpoints, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_disk_that_fills_up_anywhere_in_a_file_costs_the_checkpoint(checkpoints: Checkpoints) -> None:
     saving = saving_of(checkpoints, 1)
     training = saving.begin(fit, RECIPE)
     next(iter(training))
@@ -113,7 +112,7 @@ def test_disk_that_fills_up_anywhere_in_a_file_costs_the_checkpoint(
         with full_disk(num_bytes):
             saving.after_report(training)
         assert list(checkpoints.folder(4).iterdir()) == []
-    assert caplog.text.count("trial 4 was not saved: [Errno 27] File too large") == 20
+        assert saving.take_unsaved()[CHECKPOINT].startswith("[Errno 27] File too large")
     saving.after_report(training)
     assert checkpoints.latest(4) is not None
 
@@ -124,10 +123,11 @@ def test_moment_without_the_bucket_costs_the_checkpoint_and_not_the_trial(
     monkeypatch.setattr("tune_jobs.saving.READ_PAUSES_S", (0.0, 0.0))
     checkpoints = Checkpoints(store=moody_url(), study="study")
     assert len(reports_of(saving_of(checkpoints, 1), until=2)) == 2
+    saving = saving_of(checkpoints, 2)
     with bucket_away():
-        assert [epoch for epoch, _ in reports_of(saving_of(checkpoints, 2))] == [1, 2, 3]
+        assert [epoch for epoch, _ in reports_of(saving)] == [1, 2, 3]
     assert "trial 4 starts again from its first epoch: could not list" in caplog.text
-    assert "trial 4 was not saved: could not write" in caplog.text
+    assert saving.unsaved[WEIGHTS].startswith("could not write")
     assert [epoch for epoch, _ in reports_of(saving_of(checkpoints, 3))] == [2, 3]
 
 

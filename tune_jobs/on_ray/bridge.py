@@ -9,6 +9,7 @@ inside another error.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -24,6 +25,8 @@ from tune_jobs.on_ray.room import Room
 from tune_jobs.on_ray.trainable import ENDED, FAILURE, MEASURED, MESSAGE, REPORT, UNUSABLE
 from tune_jobs.session import Session
 from tune_jobs.trial import Decision
+
+LOG = logging.getLogger("tune_jobs.run")
 
 T = TypeVar("T")
 
@@ -60,6 +63,7 @@ class Bridge:
         self._gpus: dict[str, float] = {}
         self._training: set[int] = set()
         self._heard_at: dict[str, float] = {}
+        self._told: set[str] = set()
 
     @property
     def ending(self) -> bool:
@@ -127,6 +131,7 @@ class Bridge:
         if kind == MEASURED:
             return self.session.record_latency(number, message["latency_ms"], worker)
         if kind == REPORT:
+            self._tell_unsaved(number, message["unsaved"])
             return self.session.record_report(number, message["metrics"], worker)
         if kind == FAILURE:
             failure = Failure(message["failure"])
@@ -137,6 +142,13 @@ class Bridge:
         elif kind == UNUSABLE:
             raise RunFailedError(f"a worker cannot train this study: {message['error']}")
         return Decision.STOP
+
+    def _tell_unsaved(self, number: int, unsaved: Mapping[str, str]) -> None:
+        """What a worker could not save, once a run and kind: a disk that is full is so for every trial."""
+        for what, reason in unsaved.items():
+            if what not in self._told:
+                LOG.warning("trial %d goes on, but its %s could not be saved: %s", number, what, reason)
+            self._told.add(what)
 
     def _guarded(self, action: Callable[[], T]) -> T | None:
         try:

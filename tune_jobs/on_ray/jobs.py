@@ -279,7 +279,12 @@ def _explained(address: str) -> Iterator[None]:
     except AuthenticationError as error:
         first = str(error).split(". Ensure")[0].replace("\n\n", ": ").rstrip(".:")
         raise JobError(f"the cluster at {address} refused us: {first}. {HINT}") from error
-    except (ConnectionError, OSError) as error:
+    except OSError as error:
+        if error.filename is not None:  # not of the connection: a file went, or was closed to us, meanwhile
+            raise JobError(
+                f"could not read {str(error.filename)!r} of the working folder: {error.strerror}. Submit"
+                " again once nothing changes it, or list it in .rayignore"
+            ) from error
         raise JobError(
             f"no Ray dashboard answers at {address}: {error}. Is the head up, and is its dashboard's port"
             " (8265) forwarded to this machine (ssh -L 8265:127.0.0.1:8265 HEAD)?"

@@ -147,7 +147,8 @@ def iter_messages(payload: Payload, config: Mapping[str, Any]) -> Iterator[dict[
                     "torch_version": _torch_version(),
                 }
             saving.before_report(training, report)
-            yield {"kind": REPORT, "metrics": _metrics(report), "worker": worker}
+            unsaved = saving.take_unsaved()
+            yield {"kind": REPORT, "metrics": _metrics(report), "unsaved": unsaved, "worker": worker}
             worker = {}
             saving.after_report(training)
         yield {"kind": ENDED, "worker": worker}

@@ -289,3 +289,13 @@ def test_what_ray_says_of_a_cluster_is_put_into_words() -> None:
     closed = ConnectionError("Failed to connect to Ray cluster at 10.0.0.5:6379")
     assert "most likely the token is missing or wrong" in _describe("10.0.0.5:6379", closed)
     assert _describe(None, RuntimeError("no memory")) == "Ray on this machine did not start: no memory"
+
+
+def test_a_file_that_goes_while_the_folder_is_packed_is_no_missing_dashboard() -> None:
+    from tune_jobs.on_ray.jobs import _explained
+
+    address, told = "http://127.0.0.1:8265", r"could not read 'x/a\.py' of the working folder: No such file"
+    with pytest.raises(JobError, match=told), _explained(address):
+        raise FileNotFoundError(2, "No such file or directory", "x/a.py")
+    with pytest.raises(JobError, match="no Ray dashboard answers"), _explained(address):
+        raise ConnectionError("refused")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -162,6 +163,25 @@ def test_real_training_keeps_the_weights_of_the_best(tmp_path: Path) -> None:
     assert fingerprints.nunique() == 1
     started = store.events().query("kind == 'session_started'")["detail"].iloc[0]
     assert json.loads(started)["workers"] == 2
+
+
+def test_trials_that_cannot_be_saved_go_on_and_that_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from eml_models.recipe import Recipe
+    from tune_jobs.study import fit_recipe
+
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "checkpoints").write_text("a file where the folder should be")
+    study = curve_study(recipe=Recipe(learning_rate=0.05, epochs=3), fit=fit_recipe, trials=3, asha=None)
+    with caplog.at_level(logging.WARNING, "tune_jobs.run"):
+        store = run(study, tmp_path, checkpoint_period_s=0.0)
+    assert list(store.trials()["state"]) == ["completed"] * 3
+    told = sorted(message.partition("could not be saved")[0] for message in caplog.messages)
+    assert [text[len("trial 0 goes on, but its ") :] for text in told] == [
+        "checkpoint to go on from ",
+        "weights after the last epoch ",
+    ]
 
 
 def test_scratch_of_dead_processes_is_removed_and_of_living_ones_is_not(
