@@ -21,6 +21,7 @@ from ray.tune.search import Searcher
 from tune_jobs.attempt import Failure, WorkerInfo
 from tune_jobs.errors import RunFailedError
 from tune_jobs.on_ray.gpu_share import Shares
+from tune_jobs.on_ray.openings import Openings
 from tune_jobs.on_ray.room import Room
 from tune_jobs.on_ray.trainable import ENDED, FAILURE, MEASURED, MESSAGE, REPORT, UNUSABLE
 from tune_jobs.session import Session
@@ -57,6 +58,7 @@ class Bridge:
     ) -> None:
         self.session, self.trial_timeout_s = session, trial_timeout_s
         self._room, self._shares, self._ended = room, shares, ended
+        self._openings = Openings(room.count_free)
         self.error: Exception | None = None
         self.interrupted = False
         self._numbers: dict[str, int] = {}
@@ -87,7 +89,7 @@ class Bridge:
         )
         if workers is None:
             return Searcher.FINISHED
-        if len(self.session.live_numbers) >= workers:
+        if len(self.session.live_numbers) >= workers or not self._openings.may_begin():
             return None
         self._room.make_way()
         attempt = self._guarded(self.session.next_attempt)
@@ -96,6 +98,7 @@ class Bridge:
         self._numbers[tune_id], self._heard_at[tune_id] = attempt.number, time.monotonic()
         self._gpus[tune_id] = self._shares.of(attempt.number)
         self._training.discard(attempt.number)
+        self._openings.begin(attempt.number)
         return {
             "trial_id": attempt.trial_id,
             "number": attempt.number,
@@ -107,20 +110,24 @@ class Bridge:
     def take_start(self, tune_id: str) -> None:
         """The attempt has its worker."""
         self._training.add(self._numbers[tune_id])
+        self._openings.take_start(self._numbers[tune_id])
 
     def take_message(self, tune_id: str, result: Mapping[str, Any]) -> Decision:
         """Pass a worker's message to the session; STOP where the trial has ended."""
         number, self._heard_at[tune_id] = self._numbers[tune_id], time.monotonic()
         message = json.loads(result[MESSAGE])
         worker = WorkerInfo(pid=result.get("pid"), gpus=self._gpus[tune_id], **message["worker"])
-        decision = self._guarded(lambda: self._dispatch(number, message, worker))
-        return Decision.STOP if decision is None else decision
+        decision = self._guarded(lambda: self._dispatch(number, message, worker)) or Decision.STOP
+        if decision is Decision.STOP:
+            self._openings.take_end(number, worker_lives=True)
+        return decision
 
     def take_crash(self, tune_id: str, error: str) -> None:
         """The attempt's worker process or node died, or ended itself because nothing came of the trial."""
         number = self._numbers.get(tune_id)
         if number is None or number not in self.session.live_numbers:
             return
+        self._openings.take_end(number, worker_lives=False)
         failure, limit_s = Failure.CRASHED, self.trial_timeout_s
         if limit_s is not None and time.monotonic() - self._heard_at[tune_id] >= limit_s:
             failure, error = Failure.HUNG, f"no report for {limit_s:g} s, so its worker was ended\n{error}"
@@ -188,6 +195,13 @@ class StudyScheduler(DriverOnly, FIFOScheduler):
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Ray ships no types for it
         self._bridge = bridge
+
+    def choose_trial_to_run(self, tune_controller: Any) -> None:
+        """None: Tune begins what the searcher hands out.
+
+        A trial named here, as Tune's own schedulers do, would get the worker of the next trial that ends, and
+        the process that starts for it would be ended.
+        """
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         decision = self._bridge.take_message(trial.trial_id, result)

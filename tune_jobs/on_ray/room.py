@@ -140,11 +140,13 @@ class Room:
             self._ask(max(0, min(aim, left) - room) if training >= room else 0)
         return self._workers
 
-    def make_way(self) -> None:
-        """Let no demand take the place of a trial that is about to begin; asked for again when it trains.
+    def count_free(self) -> int:
+        """Trials that could begin now by what nobody holds, over all nodes: at most as many as really can."""
+        free = ray.available_resources()
+        return int(min(free.get(name, 0.0) / n + ROUNDING for name, n in self.share.resources().items()))
 
-        Tune asks for nothing as long as a trial waits, so what took its place would keep it.
-        """
+    def make_way(self) -> None:
+        """Let no demand take the place of a trial that is about to begin; asked for again when it trains."""
         self._ask(0)
 
     def close(self) -> None:
