@@ -59,6 +59,7 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.side_by_side
 	$(BIN)/python -m benchmarks.digits
 	$(BIN)/python -m benchmarks.store_scale
 	$(BIN)/python -m benchmarks.near_limit

@@ -2,7 +2,8 @@
 
 Reading order: `settings` (how a study is run), `runner` (one run from start to end), `tuning` (the Tune run),
 `bridge` (Tune's hooks, answered by the session), `trainable` (what runs on a worker). Around it: `connect`
-and `reaching` (a cluster or a Ray of our own), `room` (how many trials, and can they ever run), `gpu_share`
-and `gpu_measure`, `shared_data` (a data set read once for all workers), `registered` (the user's parts in
-other processes), `metrics`; `jobs` and `upload` (a study as a job of a cluster).
+and `reaching` (a cluster or a Ray of our own), `room` (how many trials, and can they ever run), `openings`
+(which of them may begin now), `gpu_share` and `gpu_measure`, `shared_data` (a data set read once for all
+workers), `registered` (the user's parts in other processes), `metrics`; `jobs` and `upload` (a study as a job
+of a cluster).
 """
