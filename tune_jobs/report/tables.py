@@ -129,38 +129,46 @@ def _draw(table: Table, width: int) -> list[str]:
     Where it does not fit, what rows of a group share stands above them, or long texts stand below their rows,
     or both; at last cells are broken.
     """
-    groups = [name for name in table.columns if name in table.groups] if len(table.rows) > 1 else []
-    below = [name for name in table.columns if name in table.below]
-    for above, beneath in (([], []), (groups, []), ([], below), (groups, below)):
-        for gap in (GAP, NARROW_GAP):
-            if _fits(table.without(*above, *beneath), width, gap):
-                return _draw_blocks(table, above, beneath, width, gap)
-    return _draw_blocks(table, groups, below, width, NARROW_GAP)
-
-
-def _fits(table: Table, width: int, gap: int) -> bool:
-    """Whether every row has room on one line; a header may take more."""
-    return _total([column.whole for column in _columns(table)], gap) <= width
+    columns = _columns(table)
+    groups = [column for column in columns if column.name in table.groups and len(table.rows) > 1]
+    below = [column for column in columns if column.name in table.below]
+    layouts: list[tuple[list[_Column], list[_Column]]] = [
+        ([], []),
+        (groups, []),
+        ([], below),
+        (groups, below),
+    ]
+    for above, beneath in layouts:
+        beside = [column for column in columns if column not in (*above, *beneath)]
+        for gap in (GAP, NARROW_GAP):  # a header may take more lines than one
+            if _total([column.whole for column in beside], gap) <= width:
+                return _draw_blocks(table.rows, beside, above, beneath, width, gap)
+    return _draw_blocks(table.rows, beside, above, beneath, width, NARROW_GAP)
 
 
 def _total(widths: Sequence[int], gap: int) -> int:
     return 1 + sum(widths) + gap * (len(widths) - 1)
 
 
-def _draw_blocks(table: Table, above: Sequence[str], below: Sequence[str], width: int, gap: int) -> list[str]:
+def _draw_blocks(
+    rows: Sequence[Sequence[object]],
+    beside: Sequence[_Column],
+    above: Sequence[_Column],
+    below: Sequence[_Column],
+    width: int,
+    gap: int,
+) -> list[str]:
     """Rows with the values of some columns above those that share them, and of others under each row."""
-    columns = _columns(table.without(*above, *below))
-    widths = _shrunk(columns, width, gap)
-    lines = ["", *_row_lines([c.name for c in columns], columns, widths, gap, at=WORD)]
+    widths = _shrunk(beside, width, gap)
+    lines = ["", *_row_lines([column.name for column in beside], beside, widths, gap, at=WORD)]
     lines.append(" " + "\u2500" * (_total(widths, gap) - 1))
     blocks, heads, spaced = [], [], False
-    for row in table.rows:
-        cells = dict(zip(table.columns, row, strict=True))
-        shown = [column.shown(cells[column.name]) for column in columns]
-        beneath = [line for name in below for line in _iter_below(cells[name], width)]
-        blocks.append([*_row_lines(shown, columns, widths, gap, at=BREAKS), *beneath])
+    for row in rows:
+        beneath = [line for column in below for line in _iter_below(row[column.index], width)]
+        shown = [column.shown(row[column.index]) for column in beside]
+        blocks.append([*_row_lines(shown, beside, widths, gap, at=BREAKS), *beneath])
         spaced |= bool(below) and len(blocks[-1]) > 2
-        heads.append(", ".join(_named(name, cells[name]) for name in above))
+        heads.append(", ".join(_named(column.name, row[column.index]) for column in above))
     for index, (block, head) in enumerate(zip(blocks, heads, strict=True)):
         if head and (not index or head != heads[index - 1]):
             lines += [*([""] if index and not spaced else []), *wrapped(head, width, " ")]
@@ -183,15 +191,15 @@ class _Column:
     """How a column is written.
 
     Attributes:
+        index: its place in a row.
         least: the width that its longest unbreakable part takes.
         whole: the width at which no cell is broken; `most`: that at which its header is not either.
-        key: whether it is broken after all others, since it is what people look for.
     """
 
+    index: int
     name: str
     numeric: bool
     millions: bool
-    key: bool
     least: int = 0
     whole: int = 0
     most: int = 0
@@ -206,12 +214,12 @@ def _columns(table: Table) -> list[_Column]:
     for index, name in enumerate(table.columns):
         values = [row[index] for row in table.rows]
         column = _Column(
+            index=index,
             name=name,
             numeric=all(isinstance(_plain(value), int | float | None) for value in values),
             millions=name in table.millions,
-            key=index == 0,
         )
-        cells = [column.shown(value) for value in values]
+        cells = [line for value in values for line in column.shown(value).splitlines()]
         head = _longest(WORD.findall(name))
         whole = max(head, _longest(cells))
         pieces = max(head, _longest(piece for cell in cells for piece in BREAKS.findall(cell)))
@@ -225,13 +233,13 @@ def _longest(texts: Iterable[str]) -> int:
 
 
 def _shrunk(columns: Sequence[_Column], width: int, gap: int) -> list[int]:
-    """Widths that fit: headers are broken first, then cells, and at last those that people look for.
+    """Widths that fit: headers are broken first, then cells, and at last those that people look for, the first.
 
     They are wider than that only where nothing can be broken further.
     """
     widths = [column.most for column in columns]
     headers = [column.whole for column in columns]
-    cells = [column.whole if column.key else column.least for column in columns]
+    cells = [column.least if index else column.whole for index, column in enumerate(columns)]
     for limits in (headers, cells, [column.least for column in columns]):
         while (
             _total(widths, gap) > width
@@ -244,7 +252,7 @@ def _shrunk(columns: Sequence[_Column], width: int, gap: int) -> list[int]:
 def _row_lines(
     cells: Sequence[str], columns: Sequence[_Column], widths: Sequence[int], gap: int, *, at: re.Pattern[str]
 ) -> list[str]:
-    broken = [wrapped(cell, width, at=at) for cell, width in zip(cells, widths, strict=True)]
+    broken = [_broken(cell, width, at) for cell, width in zip(cells, widths, strict=True)]
     lines = []
     for parts in zip_longest(*broken, fillvalue=""):
         padded = [
@@ -252,6 +260,15 @@ def _row_lines(
             for part, column, width in zip(parts, columns, widths, strict=True)
         ]
         lines.append((" " + (" " * gap).join(padded)).rstrip())
+    return lines
+
+
+def _broken(cell: str, width: int, at: re.Pattern[str]) -> list[str]:
+    """The lines of a cell; a line of its text that is indented stays so, as in a traceback."""
+    lines: list[str] = []
+    for text in cell.splitlines():
+        indent = text[: len(text) - len(text.lstrip())]
+        lines += wrapped(text, width, indent if cell_len(text) <= width else "", at=at)
     return lines
 
 

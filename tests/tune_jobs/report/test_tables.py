@@ -254,6 +254,18 @@ def test_headers_are_broken_before_cells_and_both_between_words(monkeypatch: pyt
     assert narrower[10] == " folded"
 
 
+def test_lines_of_a_text_stay_lines_and_columns_of_one_name_stay_apart() -> None:
+    error = 'Traceback:\n  File "x.py", in f\nValueError: no'
+    twice = Table(columns=("a", "a", "error"), rows=((1, 2, error), (3, 4, None)))
+    assert render(twice, "table").splitlines()[3:] == [
+        " 1   2   Traceback:",
+        '           File "x.py", in f',
+        "         ValueError: no",
+        " 3   4   -",
+        "",
+    ]
+
+
 def test_large_counts_are_read_in_millions() -> None:
     counts = Table(columns=("network", "macs"), rows=(("a", 29_026_048), ("b", None)), millions=("macs",))
     lines = render(counts, "table").splitlines()
