@@ -233,7 +233,7 @@ def _longest(texts: Iterable[str]) -> int:
 
 
 def _shrunk(columns: Sequence[_Column], width: int, gap: int) -> list[int]:
-    """Widths that fit: headers are broken first, then cells, and at last those that people look for, the first.
+    """Widths that fit: headers are broken first, then cells, and at last those people look for, the first.
 
     They are wider than that only where nothing can be broken further.
     """
