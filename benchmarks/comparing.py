@@ -8,6 +8,7 @@ import platform
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,30 @@ def describe_conditions() -> str:
     """Hardware and versions in one line."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("ray", "optuna", "torch"))
     return f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, {packages}"
+
+
+def tuner_by_hand(
+    train: Callable[[dict[str, Any]], None], space: dict[str, Any], *, trials: int, workers: int, folder: Path
+) -> Any:
+    """Ray Tune as somebody who knows it sets it up: actors reused, its own `OptunaSearch`, nothing printed."""
+    import optuna
+    from ray import tune
+    from ray.tune.search.optuna import OptunaSearch
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return tune.Tuner(
+        tune.with_resources(train, {"cpu": 1}),
+        param_space=space,
+        tune_config=tune.TuneConfig(
+            num_samples=trials,
+            metric="val_accuracy",
+            mode="max",
+            search_alg=OptunaSearch(seed=0),
+            max_concurrent_trials=workers,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(storage_path=str(folder), verbose=0),
+    )
 
 
 def summarise(values: list[float]) -> str:

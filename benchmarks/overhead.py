@@ -20,7 +20,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from benchmarks.comparing import RAY_QUIET, describe_conditions, run_variant, summarise, write_result
+from benchmarks.comparing import (
+    RAY_QUIET,
+    describe_conditions,
+    run_variant,
+    summarise,
+    tuner_by_hand,
+    write_result,
+)
 
 NUM_REPORTS = 3
 NUM_WORKERS = 2
@@ -55,24 +62,10 @@ def time_shipped(trials: int, folder: Path) -> float:
 
 
 def time_tuned(trials: int, folder: Path) -> float:
-    import optuna
     from ray import tune
-    from ray.tune.search.optuna import OptunaSearch
 
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    tuner = tune.Tuner(
-        tune.with_resources(train_nothing, {"cpu": 1}),
-        param_space={"learning_rate": tune.loguniform(1e-4, 1.0), "batch_size": tune.choice([32, 64, 128])},
-        tune_config=tune.TuneConfig(
-            num_samples=trials,
-            metric="val_accuracy",
-            mode="max",
-            search_alg=OptunaSearch(seed=0),
-            max_concurrent_trials=NUM_WORKERS,
-            reuse_actors=True,
-        ),
-        run_config=tune.RunConfig(storage_path=str(folder), verbose=0),
-    )
+    space = {"learning_rate": tune.loguniform(1e-4, 1.0), "batch_size": tune.choice([32, 64, 128])}
+    tuner = tuner_by_hand(train_nothing, space, trials=trials, workers=NUM_WORKERS, folder=folder)
     return _seconds(tuner.fit)
 
 

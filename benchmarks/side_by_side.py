@@ -23,7 +23,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from benchmarks.comparing import RAY_QUIET, describe_conditions, run_variant, summarise, write_result
+from benchmarks.comparing import (
+    RAY_QUIET,
+    describe_conditions,
+    run_variant,
+    summarise,
+    tuner_by_hand,
+    write_result,
+)
 
 NUM_REPORTS = 4
 LOWEST_RATE = 1e-4
@@ -53,24 +60,10 @@ def train_waiting(config: dict[str, Any]) -> None:
 
 
 def run_tuned(workers: int, trials: int, folder: Path) -> dict[str, float]:
-    import optuna
     from ray import tune
-    from ray.tune.search.optuna import OptunaSearch
 
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    tuner = tune.Tuner(
-        tune.with_resources(train_waiting, {"cpu": 1}),
-        param_space={"learning_rate": tune.loguniform(LOWEST_RATE, 1.0)},
-        tune_config=tune.TuneConfig(
-            num_samples=trials,
-            metric="val_accuracy",
-            mode="max",
-            search_alg=OptunaSearch(seed=0),
-            max_concurrent_trials=workers,
-            reuse_actors=True,
-        ),
-        run_config=tune.RunConfig(storage_path=str(folder), verbose=0),
-    )
+    space = {"learning_rate": tune.loguniform(LOWEST_RATE, 1.0)}
+    tuner = tuner_by_hand(train_waiting, space, trials=trials, workers=workers, folder=folder)
     results, seconds = _timed(tuner.fit)
     work_s = sum(NUM_REPORTS * pause_s(result.config["learning_rate"]) for result in results)
     processes = {result.metrics["process"] for result in results}
