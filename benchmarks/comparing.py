@@ -41,7 +41,7 @@ def describe_conditions() -> str:
 def tuner_by_hand(
     train: Callable[[dict[str, Any]], None], space: dict[str, Any], *, trials: int, workers: int, folder: Path
 ) -> Any:
-    """Ray Tune as somebody who knows it sets it up: actors reused, its own `OptunaSearch`, nothing printed."""
+    """Ray Tune as somebody who knows it sets it up: actors reused, its own `OptunaSearch`, quiet."""
     import optuna
     from ray import tune
     from ray.tune.search.optuna import OptunaSearch
