@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from tune_jobs.report.for_people import short_params
-from tune_jobs.report.leaderboard import leaderboard, rungs, states, studies, studies_for_people
+from tune_jobs.report.leaderboard import NO_END, leaderboard, rungs, states, studies, studies_for_people
 from tune_jobs.report.tables import PLAIN_WIDTH, Table, format_value, render
 
 TABLE = Table(
@@ -291,7 +291,7 @@ def test_list_for_people_has_no_empty_states_and_keeps_names_whole() -> None:
     assert shown.rows == ((name, "val_accuracy", 0.5, 1, "2026-01-02"),)
     none = studies(pd.DataFrame({"study": []}), frame(), {})
     assert "The store holds no study yet" in render(none, "table")
-    killed = studies_for_people(studies(stored, trials_of(name), {name: None}))
+    killed = studies_for_people(studies(stored, trials_of(name), {name: NO_END}))
     assert killed.columns[-2:] == ("last_run", "created_at")
     assert killed.rows[0][-2] == "no end yet"
 
