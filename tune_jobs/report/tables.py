@@ -284,7 +284,7 @@ def _broken(cell: str, width: int, at: re.Pattern[str]) -> list[str]:
 def _plain(value: object) -> object:
     """A value as JSON knows it: NaN and NaT become None, NumPy scalars Python's, instants and spans text."""
     if hasattr(value, "item") and callable(value.item) and not isinstance(value, Sequence):
-        value = value.item() if getattr(value, "size", 1) == 1 else list(value)  # type: ignore[call-overload]
+        value = list(value) if getattr(value, "shape", ()) else value.item()  # type: ignore[call-overload]
     if value is None or value is pd.NA or value != value:
         return None
     if isinstance(value, float) and not math.isfinite(value):
@@ -295,7 +295,9 @@ def _plain(value: object) -> object:
         return _span_text(value)
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value if isinstance(value, bool | int | float | str | dict) else str(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value if isinstance(value, bool | int | float | str) else str(value)
 
 
 def _span_text(span: pd.DateOffset) -> str:

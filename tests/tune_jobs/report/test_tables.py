@@ -317,6 +317,17 @@ def test_what_a_terminal_obeys_is_not_written_and_tabs_are_blanks() -> None:
     assert json.loads(render(odd, "json"))[0]["error"] == "\x1b[31mred\x1b[0m\x07"
 
 
+def test_lists_of_one_stay_lists_and_parts_of_values_are_plain() -> None:
+    at, nothing = datetime(2026, 1, 2), math.nan
+    table = Table(
+        columns=("one", "none", "parts"),
+        rows=((np.array([5]), np.array([]), {"at": at, "loss": nothing, "l": np.array([np.array([1, 2])])}),),
+    )
+    parts = {"at": "2026-01-02T00:00:00", "loss": None, "l": [[1, 2]]}
+    assert json.loads(render(table, "json")) == [{"one": [5], "none": [], "parts": parts}]
+    assert "[5]" in render(table, "table")
+
+
 @pytest.mark.parametrize(
     ("span", "text"),
     [
