@@ -27,9 +27,11 @@ GAP, NARROW_GAP = 3, 2
 """Blanks between columns; the second where a row would not fit otherwise."""
 
 INDENT = "    "
-WORD = re.compile(r"\S+\s*")
+WORD = re.compile(r"\S+(?: %\S*)?\s*")
+"""A number and its per cent sign are one."""
+
 WORD_OR_COMMA = re.compile(r"[^\s,]*,\s*|[^\s,]+\s*")
-"""The same, broken behind commas too: words that name a network are read back with such breaks in them."""
+"""A piece that ends behind a comma too: words that name a network are read back with such breaks in them."""
 
 BREAKS = re.compile(r"[^\s,/]*[,/]\s*|[^\s,/]+\s*")
 """The same, broken behind slashes too: the words that name a mode have them."""

@@ -16,7 +16,7 @@ import pytest
 
 from tune_jobs.report.for_people import short_params
 from tune_jobs.report.leaderboard import NO_END, leaderboard, rungs, states, studies, studies_for_people
-from tune_jobs.report.tables import PLAIN_WIDTH, Table, format_value, render
+from tune_jobs.report.tables import PLAIN_WIDTH, Table, format_value, render, wrapped
 from tune_jobs.store.frames import as_frame
 
 TABLE = Table(
@@ -315,6 +315,10 @@ def test_what_a_terminal_obeys_is_not_written_and_tabs_are_blanks() -> None:
         "",
     ]
     assert json.loads(render(odd, "json"))[0]["error"] == "\x1b[31mred\x1b[0m\x07"
+
+
+def test_a_number_and_its_per_cent_sign_stay_on_one_line() -> None:
+    assert wrapped("a mean with its 95 %; Holm", 20) == ["a mean with its", "95 %; Holm"]
 
 
 def test_lists_of_one_stay_lists_and_parts_of_values_are_plain() -> None:
