@@ -286,8 +286,8 @@ def _explained(address: str) -> Iterator[None]:
                 " again once nothing changes it, or list it in .rayignore"
             ) from error
         raise JobError(
-            f"no Ray dashboard answers at {address}: {error}. Is the head up, and is its dashboard's port"
-            " (8265) forwarded to this machine (ssh -L 8265:127.0.0.1:8265 HEAD)?"
+            f"no Ray dashboard answers at {address}: {str(error).rstrip('.')}. Is the head up, and is its"
+            " dashboard's port (8265) forwarded to this machine (ssh -L 8265:127.0.0.1:8265 HEAD)?"
         ) from error
     except (RuntimeError, RayError) as error:
         raise JobError(f"the cluster at {address} could not do that: {error}") from error

@@ -19,11 +19,12 @@ from tune_jobs.study import METRICS, Direction
 from tune_jobs.trial import Decision, State
 
 LAST_RUN, FINISHED, NO_END = "last_run", "finished", "no end yet"
-LAST_RUNS_SQL = """
-    select study, detail->>'how' as how from events where kind in ('session_started', 'session_ended')
+LAST_RUNS_SQL = f"""
+    select study, coalesce(detail->>'how', '{NO_END}') as how
+    from events where kind in ('session_started', 'session_ended')
     qualify row_number() over (partition by study order by seq desc) = 1
 """
-"""How the last run of each study ended; null for one that runs or was killed."""
+"""How the last run of each study ended, `NO_END` for one that runs or was killed."""
 
 
 def leaderboard(trials: pd.DataFrame, starts: pd.DataFrame, *, metric: str, top: int = 10) -> Table:
@@ -157,11 +158,11 @@ def rungs(reports: pd.DataFrame, epochs: Sequence[int], *, metric: str) -> Table
     )
 
 
-def studies(studies_frame: pd.DataFrame, trials: pd.DataFrame, last_runs: Mapping[str, str | None]) -> Table:
+def studies(studies_frame: pd.DataFrame, trials: pd.DataFrame, last_runs: Mapping[str, str]) -> Table:
     """The studies of a store: trials by state, the best objective and how the last run of each ended.
 
     Args:
-        last_runs: by study, as `LAST_RUNS_SQL` finds them; None for one that runs or was killed.
+        last_runs: by study, as `LAST_RUNS_SQL` finds them.
     """
     rows = []
     for row in studies_frame.sort_values("study").itertuples():
@@ -172,7 +173,7 @@ def studies(studies_frame: pd.DataFrame, trials: pd.DataFrame, last_runs: Mappin
         if len(scored):
             best = scored.min() if objective["direction"] == Direction.MINIMIZE else scored.max()
         counts = [int((own["state"] == state).sum()) for state in State]
-        last_run = last_runs.get(str(row.study)) or NO_END
+        last_run = last_runs.get(str(row.study), NO_END)
         rows.append((row.study, objective["metric"], best, *counts, last_run, row.created_at))
     return Table(
         columns=("study", "objective", "best", *(str(state) for state in State), LAST_RUN, "created_at"),

@@ -27,12 +27,18 @@ GAP, NARROW_GAP = 3, 2
 """Blanks between columns; the second where a row would not fit otherwise."""
 
 INDENT = "    "
-WORD = re.compile(r"\S+\s*")
+WORD = re.compile(r"\S+(?: %\S*)?\s*")
+"""A number and its per cent sign are one."""
+
 WORD_OR_COMMA = re.compile(r"[^\s,]*,\s*|[^\s,]+\s*")
-"""The same, broken behind commas too: words that name a network are read back with such breaks in them."""
+"""A piece that ends behind a comma too: words that name a network are read back with such breaks in them."""
 
 BREAKS = re.compile(r"[^\s,/]*[,/]\s*|[^\s,/]+\s*")
 """The same, broken behind slashes too: the words that name a mode have them."""
+
+TAB = 4
+UNSEEN = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f]")
+"""What a terminal obeys instead of showing it: colours of a worker's error, and control characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +96,12 @@ def format_value(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.4f}" if 0.01 <= abs(value) < 1000 else f"{value:.4g}"
-    return str(value)
+    return _seen(str(value))
+
+
+def _seen(text: str) -> str:
+    """A text as wide as a terminal shows it, and nothing that a terminal obeys."""
+    return UNSEEN.sub("", text).expandtabs(TAB)
 
 
 def _as_text(table: Table) -> str:
@@ -182,7 +193,7 @@ def _named(name: str, value: object) -> str:
 
 
 def _iter_below(value: object, width: int) -> Iterator[str]:
-    for text in str("" if value is None else value).splitlines():
+    for text in _seen(str("" if value is None else value)).splitlines():
         yield from wrapped(text, width, INDENT, at=WORD_OR_COMMA)
 
 
@@ -273,15 +284,30 @@ def _broken(cell: str, width: int, at: re.Pattern[str]) -> list[str]:
 
 
 def _plain(value: object) -> object:
-    """A value as JSON knows it: NaN and NaT become None, NumPy scalars Python's, instants ISO text."""
+    """A value as JSON knows it: NaN and NaT become None, NumPy scalars Python's, instants and spans text."""
     if hasattr(value, "item") and callable(value.item) and not isinstance(value, Sequence):
-        value = value.item() if getattr(value, "size", 1) == 1 else list(value)  # type: ignore[call-overload]
+        value = list(value) if getattr(value, "shape", ()) else value.item()  # type: ignore[call-overload]
     if value is None or value is pd.NA or value != value:
         return None
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, pd.DateOffset):
+        return _span_text(value)
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value if isinstance(value, bool | int | float | str | dict) else str(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+def _span_text(span: pd.DateOffset) -> str:
+    """A span of time as DuckDB writes and reads it: ``1 day 00:02:10.221243``."""
+    counts = [(unit, span.kwds.get(f"{unit}s", 0)) for unit in ("month", "day")]
+    dates = [f"{n} {unit}{'' if n == 1 else 's'}" for unit, n in counts if n]
+    microseconds = span.kwds.get("nanoseconds", 0) // 1000
+    minutes, rest = divmod(abs(microseconds), 60 * 10**6)
+    seconds = f"{rest // 10**6:02d}" + (f".{rest % 10**6:06d}" if rest % 10**6 else "")
+    time = f"{'-' if microseconds < 0 else ''}{minutes // 60:02d}:{minutes % 60:02d}:{seconds}"
+    return " ".join([*dates, *([time] if microseconds or not dates else [])])

@@ -6,15 +6,18 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 from datetime import datetime
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
 
 from tune_jobs.report.for_people import short_params
-from tune_jobs.report.leaderboard import leaderboard, rungs, states, studies, studies_for_people
-from tune_jobs.report.tables import PLAIN_WIDTH, Table, format_value, render
+from tune_jobs.report.leaderboard import NO_END, leaderboard, rungs, states, studies, studies_for_people
+from tune_jobs.report.tables import PLAIN_WIDTH, Table, format_value, render, wrapped
+from tune_jobs.store.frames import as_frame
 
 TABLE = Table(
     title="all kinds",
@@ -291,9 +294,62 @@ def test_list_for_people_has_no_empty_states_and_keeps_names_whole() -> None:
     assert shown.rows == ((name, "val_accuracy", 0.5, 1, "2026-01-02"),)
     none = studies(pd.DataFrame({"study": []}), frame(), {})
     assert "The store holds no study yet" in render(none, "table")
-    killed = studies_for_people(studies(stored, trials_of(name), {name: None}))
+    killed = studies_for_people(studies(stored, trials_of(name), {name: NO_END}))
     assert killed.columns[-2:] == ("last_run", "created_at")
     assert killed.rows[0][-2] == "no end yet"
+
+
+def test_what_a_terminal_obeys_is_not_written_and_tabs_are_blanks() -> None:
+    odd = Table(
+        columns=("name", "error", "n"),
+        rows=(("a\tb", "\x1b[31mred\x1b[0m\x07", 1), ("c", "plain\n\tindented", 2)),
+        below=("error",),
+    )
+    for wide in (odd, replace(odd, rows=((*odd.rows[0][:1], "\x1b[31m" + "red " * 60, 1),))):
+        assert render(wide, "table").replace("\n", "").isprintable()
+    lines = render(odd, "table").splitlines()
+    assert lines[3:] == [
+        " a   b   red            1",
+        " c       plain          2",
+        "             indented",
+        "",
+    ]
+    assert json.loads(render(odd, "json"))[0]["error"] == "\x1b[31mred\x1b[0m\x07"
+
+
+def test_a_number_and_its_per_cent_sign_stay_on_one_line() -> None:
+    assert wrapped("a mean with its 95 %; Holm", 20) == ["a mean with its", "95 %; Holm"]
+
+
+def test_lists_of_one_stay_lists_and_parts_of_values_are_plain() -> None:
+    at, nothing = datetime(2026, 1, 2), math.nan
+    table = Table(
+        columns=("one", "none", "parts"),
+        rows=((np.array([5]), np.array([]), {"at": at, "loss": nothing, "l": np.array([np.array([1, 2])])}),),
+    )
+    parts = {"at": "2026-01-02T00:00:00", "loss": None, "l": [[1, 2]]}
+    assert json.loads(render(table, "json")) == [{"one": [5], "none": [], "parts": parts}]
+    assert "[5]" in render(table, "table")
+
+
+@pytest.mark.parametrize(
+    ("span", "text"),
+    [
+        ("interval '130.221243 seconds'", "00:02:10.221243"),
+        ("interval '-90 minutes'", "-01:30:00"),
+        ("interval '1 day 100 hours'", "1 day 100:00:00"),
+        ("interval '2 months'", "2 months"),
+        ("interval '0 days'", "00:00:00"),
+    ],
+)
+def test_spans_of_time_are_texts_that_sql_reads_again(span: str, text: str) -> None:
+    def found(sql: str) -> pd.DataFrame:
+        return as_frame(duckdb.sql(sql).to_arrow_table())
+
+    (value,) = found(f"select {span} as span")["span"]
+    table = Table(columns=("span",), rows=((value,),))
+    assert json.loads(render(table, "json")) == [{"span": text}]
+    assert found(f"select {span} = interval '{text}' as same")["same"].tolist() == [True]
 
 
 def trials_of(study: str) -> pd.DataFrame:
