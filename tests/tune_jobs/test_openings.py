@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from tune_jobs.on_ray.openings import Openings
+from tune_jobs.on_ray.openings import PATIENCE_S, Openings
 
 
-def openings(*free: int) -> Openings:
+class Seconds:
+    """A clock that stands still unless it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def openings(*free: int, clock: Seconds | None = None) -> Openings:
     """Those of a cluster that has so many free places at each look; none after the last."""
     looks = iter(free)
-    return Openings(lambda: next(looks, 0))
+    return Openings(lambda: next(looks, 0), clock=clock or Seconds())
 
 
 def begin_all(found: Openings, first: int = 0) -> list[int]:
@@ -66,3 +76,57 @@ def test_a_trial_that_hoped_in_vain_lets_another_hope() -> None:
     assert begin_all(found) == [0]
     found.take_end(0, worker_lives=False)
     assert begin_all(found, 1) == [1]
+
+
+def test_a_trial_whose_place_is_gone_is_not_passed_by_for_ever() -> None:
+    clock = Seconds()
+    found = openings(3, clock=clock)
+    assert begin_all(found) == [0, 1, 2]
+    found.take_start(0)  # the other two places are somebody else's by now
+    clock.now = PATIENCE_S / 2
+    found.take_end(0, worker_lives=True)
+    assert begin_all(found, 3) == [3]
+    found.take_start(3)
+    clock.now = PATIENCE_S
+    found.take_end(3, worker_lives=True)
+    assert begin_all(found, 4) == []  # the worker is for 1 or 2
+    found.take_start(1)
+    found.take_end(1, worker_lives=True)
+    assert begin_all(found, 4) == []  # and this one for the other
+    found.take_start(2)
+    found.take_end(2, worker_lives=True)
+    assert begin_all(found, 4) == [4]
+
+
+def test_a_worker_is_promised_to_one_trial_alone() -> None:
+    clock = Seconds()
+    found = openings(4, clock=clock)
+    assert begin_all(found) == [0, 1, 2, 3]
+    for number in (0, 1, 2):
+        found.take_start(number)
+    clock.now = PATIENCE_S
+    found.take_end(0, worker_lives=True)  # for 3, which takes a moment to begin in it
+    found.take_end(1, worker_lives=True)
+    assert begin_all(found, 4) == [4]
+
+
+def test_nothing_takes_the_room_that_is_made_for_a_larger_trial() -> None:
+    found = openings(3, 2)
+    assert begin_all(found) == [0, 1, 2]
+    for number in (0, 1, 2):
+        found.take_start(number)
+    found.take_end(0, worker_lives=True)  # ran out of its share
+    found.begin(0, larger=True)
+    found.take_end(1, worker_lives=True)
+    assert begin_all(found, 3) == []
+    found.take_end(2, worker_lives=True)
+    assert begin_all(found, 3) == []
+    found.take_start(0)
+    assert begin_all(found, 3) == [3, 4]  # as many as there are by now, not as many as ended
+
+
+def test_a_larger_trial_whose_worker_died_holds_up_nobody() -> None:
+    found = openings(2, 2)
+    found.begin(0, larger=True)
+    found.take_end(0, worker_lives=False)
+    assert begin_all(found, 1) == [1, 2]

@@ -39,6 +39,24 @@ def test_room_is_counted_node_by_node(
     assert count_room(Share(cpus=cpus, gpus=gpus), nodes) == room
 
 
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "free", "trials"),
+    [
+        (1, 0, [{"CPU": 2}, {"CPU": 3}], 5),
+        (2, 0, [{"CPU": 1}, {"CPU": 1}, {"memory": 9}], 0),  # pieces of several nodes
+        (1, 0.25, [{"CPU": 8, "GPU": 0.75}, {"CPU": 1, "GPU": 1}], 4),
+        (1, 1 / 3, [{"CPU": 8, "GPU": 1 - 1 / 3}], 2),
+        (1, 1, [{"CPU": 8, "GPU": 0.75}, {"CPU": 8, "GPU": 0.25}], 0),
+    ],
+)
+def test_what_is_free_is_counted_node_by_node(
+    cpus: int, gpus: float, free: list[dict[str, float]], trials: int
+) -> None:
+    from tune_jobs.on_ray.room import Share, count_free
+
+    assert count_free(Share(cpus=cpus, gpus=gpus), free) == trials
+
+
 def test_share_of_memory_leaves_room_for_the_context() -> None:
     assert memory_fraction(0.25, 40 * GB) == pytest.approx(0.25 - CONTEXT_BYTES / (40 * GB))
     with pytest.raises(TuneJobsError, match="no more than a CUDA context"):

@@ -64,7 +64,7 @@ class Bridge:
         self._numbers: dict[str, int] = {}
         self._gpus: dict[str, float] = {}
         self._training: set[int] = set()
-        self._heard_at: dict[str, float] = {}
+        self._heard_at: dict[str, float] = {}  # from its worker's start on
         self._told: set[str] = set()
 
     @property
@@ -95,10 +95,10 @@ class Bridge:
         attempt = self._guarded(self.session.next_attempt)
         if attempt is None:
             return Searcher.FINISHED if self.ending or self.session.finished else None
-        self._numbers[tune_id], self._heard_at[tune_id] = attempt.number, time.monotonic()
+        self._numbers[tune_id] = attempt.number
         self._gpus[tune_id] = self._shares.of(attempt.number)
         self._training.discard(attempt.number)
-        self._openings.begin(attempt.number)
+        self._openings.begin(attempt.number, larger=self._gpus[tune_id] > self._room.share.gpus)
         return {
             "trial_id": attempt.trial_id,
             "number": attempt.number,
@@ -109,6 +109,7 @@ class Bridge:
 
     def take_start(self, tune_id: str) -> None:
         """The attempt has its worker."""
+        self._heard_at[tune_id] = time.monotonic()
         self._training.add(self._numbers[tune_id])
         self._openings.take_start(self._numbers[tune_id])
 
@@ -129,7 +130,8 @@ class Bridge:
             return
         self._openings.take_end(number, worker_lives=False)
         failure, limit_s = Failure.CRASHED, self.trial_timeout_s
-        if limit_s is not None and time.monotonic() - self._heard_at[tune_id] >= limit_s:
+        silent_s = time.monotonic() - self._heard_at.get(tune_id, float("inf"))
+        if limit_s is not None and silent_s >= limit_s:
             failure, error = Failure.HUNG, f"no report for {limit_s:g} s, so its worker was ended\n{error}"
         self._guarded(lambda: self.session.record_failure(number, failure, error, worker=WorkerInfo()))
 

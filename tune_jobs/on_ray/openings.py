@@ -7,11 +7,20 @@ hands the worker of an ended trial to one that waits, if there is no new one, an
 starting for it, trials shorter than such a start would hardly run side by side; and a process ended so early
 costs more than its start: of the placement groups that are removed within 2 ms of being asked for, Ray 2.60
 keeps the CPUs of one in fifty for good.
+
+A place that was open may be gone: somebody else took it, its node left, or it was pieces of several devices.
+The trial that waits for it would be passed by all that begin later in the workers of trials that end, up to
+the end of the study. So after some time it gets such a worker too.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+
+PATIENCE_S = 60.0
+"""How long a trial waits for its place before it gets an ended trial's worker: more than a process needs to
+start, also where many start at once."""
 
 
 class Openings:
@@ -20,41 +29,53 @@ class Openings:
     Args:
         count_free: says how many trials could begin now in what nobody holds. Asked for only while no trial
             waits: what waits may hold its place already, or not yet.
+        clock: seconds that only grow.
     """
 
-    def __init__(self, count_free: Callable[[], int]) -> None:
-        self._count_free = count_free
+    def __init__(self, count_free: Callable[[], int], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._count_free, self._clock = count_free, clock
         self._free = 0
-        self._waiting: set[int] = set()
-        self._hoping: int | None = None
+        self._waiting: dict[int, float] = {}  # from when on each is due to get an ended trial's worker
+        self._larger: int | None = None
 
     def may_begin(self) -> bool:
         """Whether another trial may be proposed now, as far as places go."""
+        if self._larger is not None:
+            return False
         if not self._waiting and not self._free:
             self._free = self._count_free()
         return self._free > 0 or not self._waiting
 
-    def begin(self, number: int) -> None:
-        """A trial waits for its worker from now on."""
-        if self._free:
-            self._free -= 1
-        else:
-            self._hoping = number
-        self._waiting.add(number)
+    def begin(self, number: int, *, larger: bool = False) -> None:
+        """A trial waits for its worker from now on.
+
+        Args:
+            larger: whether it takes more than the others. Several of them have to end before it has room, and
+                what begins meanwhile would take that from it, so nothing does.
+        """
+        hopes = not self._free
+        self._waiting[number] = self._clock() + (0.0 if hopes else PATIENCE_S)
+        self._free = max(0, self._free - 1)
+        if larger:
+            self._larger = number
 
     def take_start(self, number: int) -> None:
         """The trial has its worker."""
         self._forget(number)
 
     def take_end(self, number: int, *, worker_lives: bool) -> None:
-        """The trial has ended; a worker that lives goes to the trial that hopes, else its place is open."""
+        """The trial has ended; a worker that lives goes to the trial that is due, else its place is open."""
         self._forget(number)
         if worker_lives:
-            if self._hoping is None:
+            now = self._clock()
+            due = min(self._waiting, key=self._waiting.__getitem__, default=None)
+            if due is not None and self._waiting[due] <= now:
+                self._waiting[due] = now + PATIENCE_S
+            else:
                 self._free += 1
-            self._hoping = None
 
     def _forget(self, number: int) -> None:
-        self._waiting.discard(number)
-        if self._hoping == number:
-            self._hoping = None
+        self._waiting.pop(number, None)
+        if self._larger == number:
+            self._larger = None
+            self._free = 0  # it took several of them

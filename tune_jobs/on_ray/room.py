@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import ray
+from ray._private.state import available_resources_per_node
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 
 from tune_jobs.errors import TuneJobsError
@@ -61,6 +62,13 @@ def _fit(share: Share, node: Mapping[str, float]) -> int:
     if share.gpus < 1:  # a fraction lies on one device
         return min(room, int(gpus) * int(1 / share.gpus + ROUNDING))
     return min(room, int(gpus // share.gpus))
+
+
+def count_free(share: Share, nodes: Sequence[Mapping[str, float]]) -> int:
+    """How many trials can begin on nodes of which this is free, taking a node's GPUs for one: fewer where the
+    free parts of several only come to a share together."""
+    wanted = share.resources().items()
+    return sum(int(min(node.get(name, 0.0) / amount + ROUNDING for name, amount in wanted)) for node in nodes)
 
 
 class Room:
@@ -141,9 +149,8 @@ class Room:
         return self._workers
 
     def count_free(self) -> int:
-        """Trials that could begin now by what nobody holds, over all nodes: at most as many as really can."""
-        free = ray.available_resources()
-        return int(min(free.get(name, 0.0) / n + ROUNDING for name, n in self.share.resources().items()))
+        """Trials that can begin now in what nobody holds, or somewhat more: see the function."""
+        return count_free(self.share, list(available_resources_per_node().values()))
 
     def make_way(self) -> None:
         """Let no demand take the place of a trial that is about to begin; asked for again when it trains."""
