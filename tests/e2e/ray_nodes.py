@@ -11,10 +11,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tune_jobs import TrialStore
+from tune_jobs.errors import StoreError
 
 RAY = Path(sys.executable).with_name("ray")
 ENVIRONMENT = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
@@ -103,6 +106,40 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.wait()
+
+
+def freeze_when(process: subprocess.Popen[str], holds: Callable[[], bool], *, seconds: float = 240) -> None:
+    """Come back when `holds`, with the driver stopped, so that it holds until `thaw` or a kill.
+
+    Its workers wait for it after their next report.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        if holds():
+            os.kill(process.pid, signal.SIGSTOP)
+            if holds():
+                return
+            thaw(process)
+        time.sleep(0.2)
+    kill_tree(process)  # type: ignore[arg-type]  # of text or bytes, it has a pid
+    raise AssertionError(f"it was not to be seen: {process.communicate()}")
+
+
+def thaw(process: subprocess.Popen[str]) -> None:
+    """Let a frozen driver go on."""
+    os.kill(process.pid, signal.SIGCONT)
+
+
+def epochs_in_training(folder: str | Path) -> dict[int, int]:
+    """Of each process that trains, how many epochs of its trial the store has; none without a store."""
+    try:
+        store = TrialStore(folder)
+        began = store.events().query("kind == 'attempt_started'")
+        training = began[~began["number"].isin(store.trials()["number"])]
+        epochs = store.reports().groupby("number")["epoch"].max()
+    except StoreError:
+        return {}
+    return {int(row.pid): int(epochs.get(row.number, 0)) for row in training.itertuples()}
 
 
 def descendants(pid: int) -> list[int]:

@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -15,9 +13,9 @@ import pandas as pd
 import polars as pl
 import pyarrow.dataset as ds
 import pytest
+from ray_nodes import epochs_in_training, freeze_when, thaw
 
 from tune_jobs import TrialStore
-from tune_jobs.errors import StoreError
 
 pytestmark = pytest.mark.ray
 
@@ -43,19 +41,13 @@ def call(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=180, check=False)
 
 
-def begin(words: list[str], folder: Path, *, reports: int) -> subprocess.Popen[str]:
-    """Start a run and come back when its store holds so many reports."""
+def begin_and_freeze(words: list[str], folder: Path, store: str) -> subprocess.Popen[str]:
+    """Start a run and come back with it stopped in the midst of a trial that has checkpoints."""
     process = subprocess.Popen(
         words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if (folder / "trials" / "studies").exists() and len(
-            TrialStore(folder / "trials").reports()
-        ) >= reports:
-            return process
-        time.sleep(0.2)
-    raise AssertionError(f"no {reports} reports: {process.communicate()}")
+    freeze_when(process, lambda: any(epoch >= 3 for epoch in epochs_in_training(store).values()))
+    return process
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +101,12 @@ def test_store_opens_without_flags_in_every_reader(
 
 
 def test_second_driver_is_refused_and_an_interrupt_keeps_what_finished(tmp_path: Path) -> None:
-    process = begin(LONG, tmp_path, reports=3)
+    process = begin_and_freeze(LONG, tmp_path, str(tmp_path / "trials"))
     second = call(LONG, tmp_path)
     assert second.returncode == 1
     assert f"is being written by process {process.pid} on" in second.stderr
     os.kill(process.pid, signal.SIGINT)
+    thaw(process)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Go on with:" in err
@@ -127,7 +120,7 @@ def test_killed_run_ends_with_the_table_of_an_uninterrupted_one(tmp_path: Path) 
     (tmp_path / "whole").mkdir()
     assert call(LONG, tmp_path / "whole").returncode == 0
     (tmp_path / "killed").mkdir()
-    process = begin(LONG, tmp_path / "killed", reports=20)
+    process = begin_and_freeze(LONG, tmp_path / "killed", str(tmp_path / "killed" / "trials"))
     process.kill()
     process.communicate()
     assert call(LONG, tmp_path / "killed").returncode == 0
@@ -145,15 +138,7 @@ def test_store_in_a_bucket_is_killed_and_gone_on_with(tmp_path: Path, s3_store: 
     words += ["--checkpoint-period", "0", "--no-asha", "--store"]
     (tmp_path / "local").mkdir()
     assert call([*words, "trials"], tmp_path / "local").returncode == 0
-    process = subprocess.Popen(
-        [*words, s3_store], cwd=tmp_path, stderr=subprocess.PIPE, start_new_session=True
-    )
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        with suppress(StoreError):  # there is none before the run has made it
-            if len(TrialStore(s3_store).reports()) >= 10:
-                break
-        time.sleep(0.2)
+    process = begin_and_freeze([*words, s3_store], tmp_path, s3_store)
     process.kill()
     process.communicate()
     done = call([*words, s3_store], tmp_path)

@@ -6,11 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from ray_nodes import ENVIRONMENT, Cluster, cluster, kill_tree
+from ray_nodes import ENVIRONMENT, Cluster, cluster, epochs_in_training, freeze_when, kill_tree, thaw
 
 from tune_jobs import TrialStore
 from tune_jobs.report.ledger import account
@@ -35,24 +34,14 @@ def begin(folder: Path, made: Cluster) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def wait_for_training(folder: Path, process: subprocess.Popen[str], *, processes: int) -> None:
+def freeze_in_training(folder: Path, process: subprocess.Popen[str], *, processes: int) -> None:
     """Come back when so many processes are in the midst of a trial, well after its first epoch."""
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline and process.poll() is None:
-        if (folder / "trials" / "studies").exists():
-            epochs = epochs_in_training(TrialStore(folder / "trials"))
-            if len(epochs) >= processes and all(3 <= epoch <= 2 * EPOCHS // 3 for epoch in epochs.values()):
-                return
-        time.sleep(0.2)
-    raise AssertionError(f"nothing trains: {process.communicate()}")
 
+    def in_the_midst() -> bool:
+        epochs = epochs_in_training(folder / "trials")
+        return len(epochs) >= processes and all(3 <= epoch <= 2 * EPOCHS // 3 for epoch in epochs.values())
 
-def epochs_in_training(store: TrialStore) -> dict[int, int]:
-    """Of each process that trains, how many epochs its trial has behind it."""
-    began = store.events().query("kind == 'attempt_started'")
-    training = began[~began["number"].isin(store.trials()["number"])]
-    epochs = store.reports().groupby("number")["epoch"].max()
-    return {int(row.pid): int(epochs.get(row.number, 0)) for row in training.itertuples()}
+    freeze_when(process, in_the_midst)
 
 
 def check_complete(folder: Path) -> TrialStore:
@@ -70,8 +59,9 @@ def test_trials_of_a_lost_node_go_on_elsewhere_from_their_checkpoints(tmp_path: 
     with cluster(nodes=2) as made:
         process = begin(tmp_path, made)
         try:
-            wait_for_training(tmp_path, process, processes=2)
+            freeze_in_training(tmp_path, process, processes=2)
             kill_tree(made.nodes[1])
+            thaw(process)
             out, err = process.communicate(timeout=300)
         finally:
             kill_tree(process)  # type: ignore[arg-type]  # of text or bytes, it has a pid
@@ -89,10 +79,11 @@ def test_without_its_head_the_run_ends_and_the_same_command_goes_on(tmp_path: Pa
     with cluster(nodes=1) as made:
         process = begin(tmp_path, made)
         try:
-            wait_for_training(tmp_path, process, processes=1)
+            freeze_in_training(tmp_path, process, processes=1)
             before = len(TrialStore(tmp_path / "trials").reports())
             assert made.head is not None
             kill_tree(made.head)
+            thaw(process)
             process.communicate(timeout=300)
         finally:
             kill_tree(process)  # type: ignore[arg-type]  # of text or bytes, it has a pid

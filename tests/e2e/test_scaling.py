@@ -109,7 +109,7 @@ def test_nodes_come_for_trials_and_go_after_a_killed_and_a_finished_run(
         kill_tree(process)  # type: ignore[arg-type]  # of text or bytes, it has a pid
     assert process.returncode == 0, out + err
     check_complete(tmp_path, int(target))
-    assert cluster.num_waiting == 0
+    wait_until(lambda: cluster.num_waiting == 0, "a finished run's demand stays", seconds=PATIENCE_S)
     wait_until(lambda: cluster.num_workers == 0, "idle nodes stay", seconds=PATIENCE_S)
 
 
