@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from ray_nodes import RAY, Cluster, free_ports, kill_tree
+from ray_nodes import RAY, Cluster, descendants, free_ports, kill_tree
 
 T = TypeVar("T")
 
@@ -49,6 +49,16 @@ class JobCluster(Cluster):
         return subprocess.run(
             [*TUNE_JOBS, *words], cwd=folder, env=variables, capture_output=True, text=True, timeout=180
         )
+
+    def find_driver(self, *words: str) -> int:
+        """The process of a job whose command line has all these words."""
+        assert self.head is not None
+        for pid in descendants(self.head.pid):
+            with suppress(OSError):
+                line = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+                if all(word in line for word in words):
+                    return pid
+        raise AssertionError(f"no process {words}")
 
     def metrics(self) -> str:
         """What Prometheus would read of the head, where the drivers run."""
@@ -115,17 +125,6 @@ def wait_until(holds: Callable[[], T], problem: str, *, seconds: float = 60.0, p
                 return found
         time.sleep(period)
     raise AssertionError(problem)
-
-
-def find_process(*words: str) -> int:
-    """The process of this machine whose command line has all these words."""
-    for entry in Path("/proc").iterdir():
-        with suppress(OSError):
-            if entry.name.isdigit():
-                line = (entry / "cmdline").read_bytes().decode().split("\0")
-                if all(word in line for word in words):
-                    return int(entry.name)
-    raise AssertionError(f"no process {words}")
 
 
 assert RAY.exists(), "ray belongs to the environment of the tests"

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from job_cluster import ROOT, JobCluster, find_process, job_cluster, wait_until
+from job_cluster import ROOT, JobCluster, job_cluster, wait_until
 from ray_nodes import RAY, kill_tree
 
 from tune_jobs import TrialStore
@@ -121,7 +121,7 @@ def test_studies_survive_what_clusters_do(cluster: JobCluster, tmp_path: Path) -
     assert as_is.returncode == 1
     assert f"(job {first})" in as_is.stdout  # the second is told who runs the study
 
-    os.kill(find_process("tune_jobs", "--name", "two"), signal.SIGKILL)
+    os.kill(cluster.find_driver("tune_jobs", "--name", "two"), signal.SIGKILL)
     kill_tree(cluster.nodes[1])
     cluster.add_worker("--num-gpus=4")
     text = wait_until(
