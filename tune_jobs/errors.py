@@ -12,7 +12,7 @@
         │   ├── StoreMissingError         there is no store at that place: usage, exit code 2
         │   ├── StoreLockedError          another living writer holds the study
         │   └── StoreCorruptError         a file of the store is damaged; names it
-    │       └── SegmentGoneError      it was there and is gone: a compaction or deletion; reading again helps
+        │       └── SegmentGoneError      it went meanwhile (a compaction, a deletion); reading again helps
         ├── JobError                      a cluster's Jobs API did not answer, or refused
         └── RunFailedError                the search could not go on
 

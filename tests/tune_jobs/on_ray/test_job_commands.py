@@ -181,7 +181,7 @@ def test_data_folder_that_means_nothing_on_a_node_is_refused(
 
 
 def test_head_without_a_python_is_told_how_to_start(capsys: pytest.CaptureFixture[str]) -> None:
-    from tune_jobs.job_commands import _say_end
+    from tune_jobs.cli.job_commands import _say_end
     from tune_jobs.on_ray.jobs import Job
 
     values = {"store": None, "started_at": None, "ended_at": None, "message": "failed"}

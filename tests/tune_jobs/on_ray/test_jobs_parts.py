@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.cli import run
-from tune_jobs.cli_jobs import read_command
+from tune_jobs.cli.job_verbs import read_command
+from tune_jobs.cli.run_verbs import run
 from tune_jobs.errors import JobError, TuneJobsError
 from tune_jobs.inside_job import JOB_CONFIG, job_id, require_lasting_store
 from tune_jobs.on_ray.authentication import MODE, TOKEN, TOKEN_PATH, show_token_if_any
@@ -135,7 +135,7 @@ def test_study_of_a_job_is_read_from_its_command(
 
 
 def test_options_are_passed_on_as_they_were_given(tmp_path: Path) -> None:
-    from tune_jobs.job_commands import given_words
+    from tune_jobs.cli.job_commands import given_words
 
     (tmp_path / "points.json").write_text("[]")
     words = ["digits-recipes", "--trials", "8", "--fix", "optimizer=adam", "--fix", "batch_size=32"]
@@ -155,7 +155,7 @@ def test_options_are_passed_on_as_they_were_given(tmp_path: Path) -> None:
 
 
 def test_file_outside_of_the_working_folder_is_refused(tmp_path: Path) -> None:
-    from tune_jobs.job_commands import inside
+    from tune_jobs.cli.job_commands import inside
 
     assert inside(str(tmp_path / "a" / "b.py"), tmp_path) == os.path.join("a", "b.py")
     with pytest.raises(InvalidValueError, match="all that a job takes with it"):

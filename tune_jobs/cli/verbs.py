@@ -13,9 +13,9 @@ from typing import Any
 import click
 
 from eml_models.errors import EmlError
-from tune_jobs.cli_jobs import logs, status, stop, submit
-from tune_jobs.cli_options import FORMAT, STORE
-from tune_jobs.cli_run import finalists, report, run
+from tune_jobs.cli.job_verbs import logs, status, stop, submit
+from tune_jobs.cli.options import FORMAT, STORE
+from tune_jobs.cli.run_verbs import finalists, report, run
 from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, exit_code
 
 
@@ -55,7 +55,7 @@ for _command in (run, submit, status, logs, stop, finalists, report):
 @FORMAT
 def list_studies(store: str, form: str) -> None:
     """List the studies of the store."""
-    from tune_jobs.commands import print_problems
+    from tune_jobs.cli.commands import print_problems
     from tune_jobs.report.leaderboard import LAST_RUNS_SQL, studies, studies_for_people
     from tune_jobs.report.tables import render
     from tune_jobs.store.reader import TrialStore
@@ -86,10 +86,10 @@ def list_studies(store: str, form: str) -> None:
 def show(study: str, store: str, form: str, top: int, audit: bool) -> int:
     """Show STUDY: its best trials, how trials ended, what the rungs decided, where the seconds went."""
     if audit:
-        from tune_jobs.study_commands import print_audit
+        from tune_jobs.cli.study_commands import print_audit
 
         return 0 if print_audit(store, study) else EXIT_FAILED
-    from tune_jobs.commands import print_study
+    from tune_jobs.cli.commands import print_study
 
     print_study(store, study, form, top=top)
     return 0
@@ -106,7 +106,7 @@ def show(study: str, store: str, form: str, top: int, audit: bool) -> int:
 )
 def replay(study: str, trial: int, store: str, form: str, device: str, data_dir: str | None) -> int:
     """Train TRIAL (its number) of STUDY again and compare its reports; exit code 1 if any differs."""
-    from tune_jobs.study_commands import print_replay
+    from tune_jobs.cli.study_commands import print_replay
 
     same = print_replay(store, study, trial, form, device=device, data_dir=data_dir)
     return 0 if same else EXIT_FAILED
@@ -119,7 +119,7 @@ def replay(study: str, trial: int, store: str, form: str, device: str, data_dir:
 @click.option("--output", required=True, help="File to write.")
 def export(study: str, trial: int, store: str, output: str) -> None:
     """Write the weights and the recipe of TRIAL (its number) of STUDY to a file."""
-    from tune_jobs.study_commands import export_trial
+    from tune_jobs.cli.study_commands import export_trial
 
     export_trial(store, study, trial, output)
 
@@ -134,7 +134,7 @@ def compact(studies: tuple[str, ...], store: str, form: str, output: str | None)
 
     A study that is being written is left as it is and named; then the exit code is 1.
     """
-    from tune_jobs.study_commands import compact as compact_asked
+    from tune_jobs.cli.study_commands import compact as compact_asked
 
     return 0 if compact_asked(store, studies, form, output=output) else EXIT_FAILED
 
@@ -166,7 +166,7 @@ def latency(models: tuple[str, ...], store: str, form: str, **options: Any) -> N
 
     Example: tune-jobs latency resnet18 mobilenet-130m mobilenet-30m
     """
-    from tune_jobs.latency_commands import measure_and_print
+    from tune_jobs.cli.latency_commands import measure_and_print
 
     measure_and_print(models, store, form, **options)
 
@@ -177,7 +177,7 @@ def latency(models: tuple[str, ...], store: str, form: str, **options: Any) -> N
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(study: str, store: str, yes: bool) -> None:
     """Delete STUDY from the store, with its rows and weights."""
-    from tune_jobs.study_commands import delete as delete_asked
+    from tune_jobs.cli.study_commands import delete as delete_asked
 
     delete_asked(store, study, yes=yes)
 
@@ -191,7 +191,7 @@ def query(sql: str, store: str, form: str) -> None:
 
     Example: tune-jobs query "select number, objective from trials order by objective desc limit 5"
     """
-    from tune_jobs.commands import print_problems
+    from tune_jobs.cli.commands import print_problems
     from tune_jobs.report.tables import Table, render
     from tune_jobs.store.reader import TrialStore
 

@@ -15,7 +15,7 @@ import click
 from click.core import ParameterSource
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.commands import resolve
+from tune_jobs.cli.commands import resolve
 from tune_jobs.errors import EXIT_INTERRUPTED
 from tune_jobs.inside_job import require_lasting_store
 from tune_jobs.on_ray.jobs import Job, Jobs, Submission

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from tune_jobs.cli_options import FORMAT, STORE, typed_command
+from tune_jobs.cli.options import FORMAT, STORE, typed_command
 from tune_jobs.errors import EXIT_INTERRUPTED
 
 
@@ -117,7 +117,7 @@ def run(study: str, form: str, dry_run: bool, **options: Any) -> int:
     digits-mobilenet, mobilenet, digits-front, fashion-mnist-front, digits-families, families, lab-mnist,
     lab-cifar10, lab-macs-130m, lab-macs-30m.
     """
-    from tune_jobs.commands import print_dry_run, print_note, print_outcome, resolve
+    from tune_jobs.cli.commands import print_dry_run, print_note, print_outcome, resolve
     from tune_jobs.report.progress import show_progress
 
     resolved, settings, code = resolve(study, options)
@@ -168,8 +168,8 @@ def finalists(study: str, form: str, dry_run: bool, **options: Any) -> int:
 
     The same command continues it. The table is that of `report STUDY-final`.
     """
-    from tune_jobs.commands import print_dry_run
-    from tune_jobs.final_commands import print_finalists, resolve_finalists
+    from tune_jobs.cli.commands import print_dry_run
+    from tune_jobs.cli.final_commands import print_finalists, resolve_finalists
     from tune_jobs.report.progress import show_progress
 
     resolved, settings, code = resolve_finalists(study, options)
@@ -195,7 +195,7 @@ def report(study: str, store: str, form: str, top: int | None, by: str | None) -
 
     JSON and CSV hold the first table.
     """
-    from tune_jobs.final_commands import print_report
+    from tune_jobs.cli.final_commands import print_report
     from tune_jobs.user_code import stored_name
 
     print_report(store, stored_name(study), form, top=top, by=by)

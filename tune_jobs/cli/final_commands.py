@@ -9,7 +9,7 @@ import click
 
 from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.wording import count_of
-from tune_jobs.commands import build_settings, print_ending, print_problems, renamed
+from tune_jobs.cli.commands import build_settings, print_ending, print_problems, renamed
 from tune_jobs.definition import SHIPPED_FITS, study_from_definition
 from tune_jobs.finalists import BASELINE, FinalOptions, final_study
 from tune_jobs.on_ray.settings import RunSettings

@@ -27,6 +27,6 @@ def typed_command() -> str:
     """The command that was typed, to be shown as the way to go on."""
     import shlex
 
-    from tune_jobs.commands import python_command
+    from tune_jobs.cli.commands import python_command
 
     return f"{python_command()} -m tune_jobs {shlex.join(sys.argv[1:])}"

@@ -13,8 +13,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from tune_jobs.cli_options import FORMAT
-from tune_jobs.cli_run import finalists, run
+from tune_jobs.cli.options import FORMAT
+from tune_jobs.cli.run_verbs import finalists, run
 from tune_jobs.on_ray.authentication import show_token_if_any
 
 COMMANDS = {"run": run, "finalists": finalists}
@@ -53,8 +53,8 @@ def submit(
     Takes the options of `run` and passes them on; --store is a folder that every node sees, or a bucket.
     """
     show_token_if_any()
-    from tune_jobs.job_commands import Given, given_words
-    from tune_jobs.job_commands import submit as submit_asked
+    from tune_jobs.cli.job_commands import Given, given_words
+    from tune_jobs.cli.job_commands import submit as submit_asked
     from tune_jobs.on_ray.jobs import Jobs
 
     given = Given(target=study, words=given_words(context, run, working_dir), options=options)
@@ -72,7 +72,7 @@ submit.params += [parameter for parameter in run.params if parameter.name not in
 def status(study: str | None, address: str | None, form: str) -> None:
     """List the jobs of a cluster that run studies, or the job of STUDY (a name or a job's id)."""
     show_token_if_any()
-    from tune_jobs.job_commands import print_status
+    from tune_jobs.cli.job_commands import print_status
     from tune_jobs.on_ray.jobs import Jobs
 
     print_status(Jobs(address, read_command), study, form)
@@ -85,7 +85,7 @@ def status(study: str | None, address: str | None, form: str) -> None:
 def logs(study: str, address: str | None, follow: bool) -> int:
     """Show what the job of STUDY (a name or a job's id) has written."""
     show_token_if_any()
-    from tune_jobs.job_commands import print_logs
+    from tune_jobs.cli.job_commands import print_logs
     from tune_jobs.on_ray.jobs import Jobs
 
     return print_logs(Jobs(address, read_command), study, follows=follow)
@@ -97,7 +97,7 @@ def logs(study: str, address: str | None, follow: bool) -> int:
 def stop(study: str, address: str | None) -> int:
     """End the job of STUDY (a name or a job's id) in order; submitting it again goes on."""
     show_token_if_any()
-    from tune_jobs.job_commands import stop as stop_asked
+    from tune_jobs.cli.job_commands import stop as stop_asked
     from tune_jobs.on_ray.jobs import Jobs
 
     return stop_asked(Jobs(address, read_command), study)

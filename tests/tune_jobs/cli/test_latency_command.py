@@ -20,7 +20,7 @@ from eml_models.latency.networks import parse_network
 from eml_models.registry import known_models, unregister_model
 from tune_jobs import TrialStore
 from tune_jobs.cli import main
-from tune_jobs.latency_commands import load_codes, resolve_network
+from tune_jobs.cli.latency_commands import load_codes, resolve_network
 from tune_jobs.latency_worker import program_with
 from tune_jobs.report import latency_tables
 from tune_jobs.report.tables import render
@@ -102,7 +102,7 @@ def test_a_trial_of_a_store_names_its_network(tmp_path: Path) -> None:
         resolve_network("s/999", store)
 
 
-OWN = f"{Path(__file__).parents[2] / 'examples' / 'my_study.py'}:my_study"
+OWN = f"{Path(__file__).parents[3] / 'examples' / 'my_study.py'}:my_study"
 
 
 @pytest.fixture
