@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -124,11 +125,12 @@ def test_studies_survive_what_clusters_do(cluster: JobCluster, tmp_path: Path) -
     os.kill(cluster.find_driver("tune_jobs", "--name", "two"), signal.SIGKILL)
     kill_tree(cluster.nodes[1])
     cluster.add_worker("--num-gpus=4")
-    text = wait_until(
-        lambda: found if 'study="one"' in (found := cluster.metrics()) else None, "no metrics", seconds=120
+    told = ("trials", "feasible_share", "worker_seconds", "reports_total")  # each is sent at its own times
+    wait_until(
+        lambda: all(re.search(f'ray_tune_jobs_{one}{{.*study="one"', cluster.metrics()) for one in told),
+        "no metrics",
+        seconds=120,
     )
-    for series in ("trials", "feasible_share", "worker_seconds", "reports_total"):
-        assert f"ray_tune_jobs_{series}{{" in text
     assert wait_until(lambda: job_of(cluster, "two")["state"] == "failed", "the dead driver's job lives on")
 
     stopped = cluster.call("stop", "one")
