@@ -246,13 +246,6 @@ def print_study(store: str, name: str, form: str, *, top: int) -> None:
         for table in (*others, ledger(opened.rows(name))):
             if table.rows:
                 click.echo(render(table, form), nl=False)
-    print_problems(opened)
-
-
-def print_problems(store: TrialStore) -> None:
-    """What could not be read, on stderr: the answer is of the rest."""
-    for problem in store.problems:
-        click.echo(f"warning: {problem}", err=True)
 
 
 def _example_query(store: str, study: Study) -> str:

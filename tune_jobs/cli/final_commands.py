@@ -9,7 +9,7 @@ import click
 
 from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.wording import count_of
-from tune_jobs.cli.commands import build_settings, print_ending, print_problems, renamed
+from tune_jobs.cli.commands import build_settings, print_ending, renamed
 from tune_jobs.definition import SHIPPED_FITS, study_from_definition
 from tune_jobs.finalists import BASELINE, FinalOptions, final_study
 from tune_jobs.on_ray.settings import RunSettings
@@ -103,7 +103,8 @@ def print_report(store: str, name: str, form: str, *, top: int | None = None, by
         if len(objectives) > 1 and by is None:
             reports = opened.reports(name)
             whole_front = front(trials, starts, objectives)
-            tables = [whole_front, worth(trials, reports, objectives, definition["limits"]), *tables]
+            others = [table for table in tables if PARAMS not in table.columns]  # its best are on the front
+            tables = [whole_front, worth(trials, reports, objectives, definition["limits"]), *others]
     if form != "table":
         click.echo(render(tables[0], form), nl=False)
     else:
@@ -112,7 +113,6 @@ def print_report(store: str, name: str, form: str, *, top: int | None = None, by
                 of_trials = PARAMS in table.columns
                 shown = for_people(table, trials) if of_trials else factors.for_people(table)
                 click.echo(render(shown, form), nl=False)
-    print_problems(opened)
 
 
 def _search_tables(

@@ -6,8 +6,11 @@ Exit codes: 0 done, 1 failed, 2 wrong usage (`tune_jobs.errors` says which), 130
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -22,7 +25,8 @@ from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, exit_cod
 def main() -> int:
     """Run the command line; returns the exit code. A user's error is shown without a traceback."""
     try:
-        result = cli.main(standalone_mode=False, prog_name="tune-jobs")
+        with _warnings_on_stderr():
+            result = cli.main(standalone_mode=False, prog_name="tune-jobs")
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
         error.show()
@@ -35,6 +39,23 @@ def main() -> int:
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes stdout at exit; the reader has gone
         return 0
+
+
+class _Warnings(logging.Handler):
+    """What the packages warn of, a line on stderr; printed, so that it stands above a progress line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"{record.levelname.lower()}: {record.getMessage()}", file=sys.stderr)
+
+
+@contextmanager
+def _warnings_on_stderr() -> Iterator[None]:
+    handler, logger = _Warnings(logging.WARNING), logging.getLogger("tune_jobs")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,7 +76,6 @@ for _command in (run, submit, status, logs, stop, finalists, report):
 @FORMAT
 def list_studies(store: str, form: str) -> None:
     """List the studies of the store."""
-    from tune_jobs.cli.commands import print_problems
     from tune_jobs.report.leaderboard import LAST_RUNS_SQL, studies, studies_for_people
     from tune_jobs.report.tables import render
     from tune_jobs.store.reader import TrialStore
@@ -66,7 +86,6 @@ def list_studies(store: str, form: str) -> None:
         opened.studies(), opened.trials(), dict(zip(last_runs["study"], last_runs["how"], strict=True))
     )
     click.echo(render(studies_for_people(found) if form == "table" else found, form), nl=False)
-    print_problems(opened)
 
 
 @cli.command()
@@ -191,7 +210,6 @@ def query(sql: str, store: str, form: str) -> None:
 
     Example: tune-jobs query "select number, objective from trials order by objective desc limit 5"
     """
-    from tune_jobs.cli.commands import print_problems
     from tune_jobs.report.tables import Table, render
     from tune_jobs.store.reader import TrialStore
 
@@ -199,4 +217,3 @@ def query(sql: str, store: str, form: str) -> None:
     frame = opened.sql(sql)
     rows = tuple(frame.astype(object).itertuples(index=False, name=None))
     click.echo(render(Table(columns=tuple(map(str, frame.columns)), rows=rows), form), nl=False)
-    print_problems(opened)

@@ -311,3 +311,14 @@ def test_missing_data_set_leaves_no_study_behind(cli: Cli, store: Path) -> None:
     assert code in (1, 2)
     assert "--download" in err
     assert [*TrialStore(store).studies()["study"]] == ["played"]
+
+
+@pytest.mark.parametrize("words", [("list",), ("show", "played"), ("query", "select * from trials")])
+def test_a_damaged_file_is_left_out_and_told_of_once(cli: Cli, store: Path, words: tuple[str, ...]) -> None:
+    damaged = next((store / "trials").rglob("*.parquet"))
+    damaged.write_text("not Parquet")
+    code, out, err = cli(*words)
+    assert (code, bool(out)) == (0, True)
+    (told,) = err.splitlines()
+    assert told.startswith("warning: left out: ")
+    assert damaged.name in told
