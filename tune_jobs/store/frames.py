@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
@@ -26,6 +27,8 @@ _NULLABLE: Mapping[pa.DataType, Any] = {
 def as_frame(table: pa.Table, *, required: Sequence[str] | None = None) -> pd.DataFrame:
     """A table as a frame.
 
+    Lists and structs are Python's own, maps are lists of pairs.
+
     Args:
         required: the columns that are never null; None for those that have no null.
     """
@@ -33,6 +36,10 @@ def as_frame(table: pa.Table, *, required: Sequence[str] | None = None) -> pd.Da
     if required is None:
         required = [name for name in table.column_names if table.column(name).null_count == 0]
     frame: pd.DataFrame = table.to_pandas(types_mapper=_NULLABLE.get)
+    for field in table.schema:
+        if pa.types.is_nested(field.type):  # pandas would make the numbers of a list with a null floats
+            values = [_as_plain(value) for value in table.column(field.name).to_pylist()]
+            frame[field.name] = pd.Series(values, index=frame.index, dtype=object)
     plain = {
         name: table.schema.field(name).type.to_pandas_dtype()
         for name in required
@@ -76,6 +83,17 @@ def _without_decimals(table: pa.Table) -> pa.Table:
         if pa.types.is_decimal(field.type):
             table = table.set_column(index, field.name, _cast_decimal(table.column(index)))
     return table
+
+
+def _as_plain(value: Any) -> Any:
+    """Lists, structs and maps with their decimals as `_cast_decimal` has them."""
+    if isinstance(value, Decimal):
+        return int(value) if value.as_tuple().exponent == 0 else float(value)
+    if isinstance(value, dict):
+        return {name: _as_plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_as_plain(part) for part in value)
+    return value
 
 
 def _cast_decimal(column: pa.ChunkedArray) -> pa.ChunkedArray:
