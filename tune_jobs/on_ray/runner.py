@@ -24,7 +24,7 @@ from tune_jobs.attempt import Progress, Provenance, SessionSettings
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.inside_job import job_id, require_lasting_store
 from tune_jobs.on_ray.connect import connected
-from tune_jobs.on_ray.reaching import check_address
+from tune_jobs.on_ray.reaching import check_address, require_listener
 from tune_jobs.on_ray.row_tap import RowTap
 from tune_jobs.on_ray.settings import ProgressListener, RunSettings
 from tune_jobs.on_ray.shared_data import shared_bytes
@@ -105,7 +105,9 @@ def run_study(
     source = settings.warm_start and read_source(study, settings.warm_start, store=settings.store)
     session_settings = _session_settings(study, settings, source or None)
     if not is_known(settings.store, study.name):
-        _require_data(study, settings)  # before the store learns of the study
+        if settings.address is not None:  # before the store learns of the study
+            require_listener(settings.address)
+        _require_data(study, settings)
     with (
         StudyWriter.open(settings.store, study, versions=_versions()) as writer,
         _ending_signals() as signals,

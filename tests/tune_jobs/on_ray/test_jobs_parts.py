@@ -234,6 +234,15 @@ def test_address_that_is_none_for_a_run_is_refused_before_the_store_knows(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_address_where_nobody_listens_is_refused_before_the_store_knows(tmp_path: Path) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{bound.getsockname()[1]}"
+    with pytest.raises(TuneJobsError, match=f"no Ray cluster answers at {address}"):
+        run_study(SHIPPED["digits-recipes"](), RunSettings(store=str(tmp_path / "trials"), address=address))
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def dashboard() -> Iterator[Callable[[int, dict[str, object]], str]]:
     """Starts an HTTP server that answers everything alike; returns its HOST:PORT."""
