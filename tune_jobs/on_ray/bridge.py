@@ -20,6 +20,7 @@ from ray.tune.search import Searcher
 
 from tune_jobs.attempt import Failure, WorkerInfo
 from tune_jobs.errors import RunFailedError
+from tune_jobs.on_ray.deaths import describe_death
 from tune_jobs.on_ray.gpu_share import Shares
 from tune_jobs.on_ray.openings import Openings
 from tune_jobs.on_ray.room import Room
@@ -210,7 +211,7 @@ class StudyScheduler(DriverOnly, FIFOScheduler):
         return TrialScheduler.STOP if decision is Decision.STOP else TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        self._bridge.take_crash(trial.trial_id, str(trial.get_error() or "the worker died"))
+        self._bridge.take_crash(trial.trial_id, describe_death(trial))
 
 
 class StudyStopper(DriverOnly, Stopper):

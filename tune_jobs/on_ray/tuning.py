@@ -17,6 +17,7 @@ from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.autoscaler import has_autoscaler
 from tune_jobs.on_ray.bridge import Bridge, DriverOnly, StudyScheduler, StudySearcher, StudyStopper
+from tune_jobs.on_ray.deaths import deaths_told
 from tune_jobs.on_ray.gpu_measure import measure_share
 from tune_jobs.on_ray.gpu_share import Shares
 from tune_jobs.on_ray.metrics import StudyMetrics
@@ -112,7 +113,8 @@ def fit_session(
     )
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     try:
-        tuner.fit()
+        with deaths_told():
+            tuner.fit()
     finally:
         room.close()
         probe.remove()
