@@ -17,7 +17,7 @@ from tune_jobs.space import Params
 
 
 class Failure(StrEnum):
-    """Why an attempt failed; only a crash of its worker or its silence is tried again."""
+    """Why an attempt failed; what lies with its worker or its share is tried again."""
 
     DIVERGED = "diverged"
     RAISED = "raised"
@@ -27,8 +27,9 @@ class Failure(StrEnum):
     HUNG = "hung"
 
 
-TRIED_AGAIN = frozenset({Failure.CRASHED, Failure.HUNG, Failure.OUT_OF_SHARE})
-"""Failures that may lie with the worker and not with the trial, or that a larger share cures."""
+TRIED_AGAIN = frozenset({Failure.CRASHED, Failure.HUNG})
+"""Failures that may lie with the worker and not with the trial: tried again so many times. One that a larger
+share cures is tried again until it has a whole GPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -302,7 +302,8 @@ class Session:
         self._failed_in_a_row = 0
 
     def record_failure(self, number: int, failure: Failure, error: str, *, worker: WorkerInfo) -> None:
-        """An attempt failed. A crash is tried again until so many attempts of the trial have crashed.
+        """An attempt failed. A crash is tried again until so many attempts of the trial have crashed, one that
+        ran out of its share in any case: its next one has a larger share.
 
         Args:
             failure: what kind.
@@ -317,6 +318,7 @@ class Session:
         reason = f"{failure} in attempt {live.attempt.attempt}: {first_line(error)}"
         num_crashed = self.history.trials[number].num_crashed + 1
         again = failure in TRIED_AGAIN and num_crashed < self.settings.max_attempts
+        again = again or failure is Failure.OUT_OF_SHARE
         if again:
             rows.append(self._build.attempt_ended(live, reason))
         else:

@@ -194,6 +194,21 @@ def test_crashes_are_counted_across_drivers() -> None:
     assert session.history.trials == History.from_rows(a_study(), log.rows).trials
 
 
+def test_trial_gets_larger_shares_up_to_a_whole_gpu_and_these_are_no_crashes() -> None:
+    log = MemoryLog()
+    settings = SessionSettings(max_attempts=2)
+    session = Session(a_study(trials=1), log, settings=settings, clock=Clock())
+    ways = [*[Failure.OUT_OF_SHARE] * 3, Failure.CRASHED, Failure.CRASHED]  # an eighth at first
+    for number, failure in enumerate(ways, start=1):
+        assert not log.trials
+        attempt = session.next_attempt()
+        assert attempt is not None
+        assert attempt.attempt == number
+        session.record_failure(attempt.number, failure, "the error", worker=WORKER)
+    assert [row.state for row in log.trials] == [State.FAILED]
+    assert session.history.trials == History.from_rows(a_study(), log.rows).trials
+
+
 def test_crashed_trial_that_recovers_completes_with_each_epoch_once() -> None:
     log = MemoryLog()
     session = a_session(log, trials=1, asha=None)

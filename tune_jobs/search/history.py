@@ -22,7 +22,7 @@ from tune_jobs.search.given import Point, ToldTrial, points_from_json, told_from
 from tune_jobs.search.objectives import Point as ObjectivePoint
 from tune_jobs.search.objectives import cost_of, final_point, point_of
 from tune_jobs.search.pareto import non_dominated
-from tune_jobs.search.records import Ranking, Rung, TrialRecord
+from tune_jobs.search.records import OUT_OF_SHARE, Ranking, Rung, TrialRecord
 from tune_jobs.space import Params
 from tune_jobs.study import Direction, Study
 from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow, as_json_text
@@ -262,11 +262,13 @@ class History:
             self.trials[row.number] = replace(record, last_seen_at=row.happened_at)
         elif record.in_hand and row.attempt == record.attempts:
             seconds = _held_s(record) if row.duration_s is None else row.duration_s
+            how = str(json.loads(row.detail).get("how"))
             self.trials[row.number] = replace(
                 record,
                 in_hand=False,
                 held_s=record.held_s + seconds,
-                num_crashed=record.num_crashed + (record.end is None),  # else it ended with the trial
+                # where there is an end, it ended with the trial
+                num_crashed=record.num_crashed + (record.end is None and not how.startswith(OUT_OF_SHARE)),
             )
 
     def _enqueue(self, points: Sequence[Point]) -> None:

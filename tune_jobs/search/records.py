@@ -18,6 +18,10 @@ DIVERGED = "diverged"
 """How the reason of a failed trial begins if its training diverged."""
 
 
+OUT_OF_SHARE = "out of its share"
+"""How the end of an attempt begins whose share of a GPU was too small."""
+
+
 def has_diverged(end: TrialRow) -> bool:
     """Whether a trial failed because its training diverged, which says something of its params."""
     return end.state is State.FAILED and end.reason.startswith(DIVERGED)
@@ -29,8 +33,8 @@ class TrialRecord:
 
     Attributes:
         attempts: how often it was handed out so far; 0 for a refused proposal.
-        num_crashed: attempts that ended before the trial did, because their worker crashed or hung or their
-            share of memory was too small. One that a driver's end cut short is none: no row says its end.
+        num_crashed: attempts that ended before the trial did, because their worker crashed or hung. One that
+            a driver's end cut short is none (no row says its end), nor one whose share of memory was too small.
         reports: the first acknowledged report of each epoch, in order of epoch.
         end: the row that ended it; None while it is unfinished.
         in_hand: whether its latest attempt was handed out and has not ended as far as the rows tell (after a
