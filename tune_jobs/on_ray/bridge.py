@@ -110,9 +110,10 @@ class Bridge:
 
     def take_start(self, tune_id: str) -> None:
         """The attempt has its worker."""
-        self._heard_at[tune_id] = time.monotonic()
-        self._training.add(self._numbers[tune_id])
-        self._openings.take_start(self._numbers[tune_id])
+        number, self._heard_at[tune_id] = self._numbers[tune_id], time.monotonic()
+        self._training.add(number)
+        self._openings.take_start(number)
+        self._guarded(lambda: self.session.take_worker(number))
 
     def take_message(self, tune_id: str, result: Mapping[str, Any]) -> Decision:
         """Pass a worker's message to the session; STOP where the trial has ended."""
