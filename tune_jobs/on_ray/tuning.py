@@ -61,7 +61,7 @@ def fit_session(
         return True
     share = Share(cpus=settings.cpus_per_trial, gpus=gpus)
     room = Room(share, wanted=settings.workers)
-    room.require()
+    room.require(ended=lambda: signals.arrived)
     shares = Shares(share.gpus, tap.rows)
     bridge = Bridge(
         session,
@@ -161,7 +161,7 @@ def _gpus_per_trial(
         return 0.0
     if settings.gpus_per_trial == AUTO:
         whole = Room(Share(cpus=settings.cpus_per_trial, gpus=1.0), wanted=1)
-        whole.require()
+        whole.require(ended=lambda: signals.arrived)
         there = whole.wait(ended=lambda: signals.arrived)
         whole.close()  # or it would hold the GPU that it asked for
         return measure_share(study, code, settings, ended=lambda: signals.arrived) if there else None
