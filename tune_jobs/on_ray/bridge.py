@@ -90,7 +90,8 @@ class Bridge:
         )
         if workers is None:
             return Searcher.FINISHED
-        if len(self.session.live_numbers) >= workers or not self._openings.may_begin():
+        may_begin = self._openings.may_begin()
+        if len(self.session.live_numbers) - self._openings.num_in_vain >= workers or not may_begin:
             return None
         self._room.make_way()
         attempt = self._guarded(self.session.next_attempt)
