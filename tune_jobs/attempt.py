@@ -17,7 +17,7 @@ from tune_jobs.space import Params
 
 
 class Failure(StrEnum):
-    """Why an attempt failed; only a crash of its worker or its silence is tried again."""
+    """Why an attempt failed; what lies with its worker or its share is tried again."""
 
     DIVERGED = "diverged"
     RAISED = "raised"
@@ -27,8 +27,9 @@ class Failure(StrEnum):
     HUNG = "hung"
 
 
-TRIED_AGAIN = frozenset({Failure.CRASHED, Failure.HUNG, Failure.OUT_OF_SHARE})
-"""Failures that may lie with the worker and not with the trial, or that a larger share cures."""
+TRIED_AGAIN = frozenset({Failure.CRASHED, Failure.HUNG})
+"""Failures that may lie with the worker and not with the trial: tried again so many times. One that a larger
+share cures is tried again until it has a whole GPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,14 +122,23 @@ class Progress:
 
 @dataclass(slots=True, kw_only=True)
 class LiveAttempt:
-    """An attempt that a worker holds, as far as the session has heard of it."""
+    """An attempt that a worker holds or will hold, as far as the session has heard of it.
+
+    Attributes:
+        held_since: from when on a worker has it; None while it waits for one.
+    """
 
     attempt: Attempt
     cost: NetworkCost
     handed_out_at: datetime
+    held_since: datetime | None = None
     began: bool = False
     worker: WorkerInfo = field(default_factory=WorkerInfo)
     last_epoch: int = 0
     elapsed_s: float = 0.0
     peak_memory_bytes: int | None = None
     latency_ms: float | None = None
+
+    def held_s(self, now: datetime) -> float:
+        """Seconds for which a worker has had it."""
+        return (now - self.held_since).total_seconds() if self.held_since else 0.0

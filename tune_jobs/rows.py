@@ -10,7 +10,8 @@ import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Protocol
 
 from tune_jobs.attempt import Failure, LiveAttempt, Provenance
 from tune_jobs.feasible import NetworkCost
@@ -22,6 +23,7 @@ from tune_jobs.trial import (
     EventKind,
     EventRow,
     ReportRow,
+    Row,
     StartRow,
     State,
     TrialRow,
@@ -42,6 +44,17 @@ REPORT_FLOATS = (
 )
 REPORT_COLUMNS = (*REPORT_FLOATS, "peak_memory_bytes")
 """What a report's metrics may hold beside its epoch."""
+
+
+class RowLog(Protocol):
+    """What a session needs of a store's writer: rows are durable when it returns, and carry their `seq`."""
+
+    def append_many(self, rows: Sequence[Row]) -> list[Row]: ...
+
+
+def utc_now() -> datetime:
+    """The current instant, aware, UTC."""
+    return datetime.now(UTC)
 
 
 class RowBuilder:
@@ -123,18 +136,26 @@ class RowBuilder:
         )
 
     def attempt_started(self, live: LiveAttempt) -> EventRow:
-        """A worker's first message; `duration_s` is how long it took from handing out."""
+        """A worker's first message; `duration_s` is how long it took from handing out, and `waited_s` of that
+        until there was a worker."""
         detail: dict[str, object] = {"resumed_from_epoch": live.worker.resumed_from_epoch}
+        if live.held_since is not None and live.held_since > live.handed_out_at:
+            detail["waited_s"] = (live.held_since - live.handed_out_at).total_seconds()
         if live.worker.gpus:
             detail["gpus"] = live.worker.gpus
-        return self._of_attempt(live, EventKind.ATTEMPT_STARTED, detail)
+        seconds = (self._clock() - live.handed_out_at).total_seconds()
+        return self._of_attempt(live, EventKind.ATTEMPT_STARTED, seconds, detail)
 
     def attempt_ended(self, live: LiveAttempt, how: str) -> EventRow:
         """An attempt is over; `duration_s` is how long it held its resources."""
         detail: dict[str, object] = {"how": how, "train_s": live.elapsed_s, "epochs": live.last_epoch}
         if live.peak_memory_bytes:
             detail["peak_memory_bytes"] = live.peak_memory_bytes
-        return self._of_attempt(live, EventKind.ATTEMPT_ENDED, detail)
+        return self._of_attempt(live, EventKind.ATTEMPT_ENDED, live.held_s(self._clock()), detail)
+
+    def attempt_seen(self, live: LiveAttempt) -> EventRow:
+        """An attempt is still held; `duration_s` is for how long."""
+        return self._of_attempt(live, EventKind.HEARTBEAT, live.held_s(self._clock()))
 
     def session_event(
         self,
@@ -193,7 +214,7 @@ class RowBuilder:
             ),
             train_s=(last.elapsed_s or 0.0) if last else 0.0,
             wall_s=(now - record.first_started_at).total_seconds(),
-            device_s=record.held_s + (now - live.handed_out_at).total_seconds(),
+            device_s=record.held_s + live.held_s(now),
             error=error,
             params=as_json_text(record.params),
             seed=live.attempt.recipe.seed,
@@ -216,11 +237,14 @@ class RowBuilder:
         }
 
     def _of_attempt(
-        self, live: LiveAttempt, kind: EventKind, detail: Mapping[str, object] | None = None
+        self,
+        live: LiveAttempt,
+        kind: EventKind,
+        seconds: float,
+        detail: Mapping[str, object] | None = None,
     ) -> EventRow:
-        held_s = (self._clock() - live.handed_out_at).total_seconds()
         return replace(
-            self.session_event(kind, detail or {}, duration_s=held_s),
+            self.session_event(kind, detail or {}, duration_s=seconds),
             trial_id=live.attempt.trial_id,
             number=live.attempt.number,
             attempt=live.attempt.attempt,

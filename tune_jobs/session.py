@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import datetime
 
 from eml_models.wording import count_of
 from tune_jobs.attempt import (
@@ -26,7 +25,7 @@ from tune_jobs.attempt import (
 from tune_jobs.errors import RunFailedError
 from tune_jobs.feasible import count_cost, refusal, resolve_recipe, too_slow
 from tune_jobs.refusals import Refusals
-from tune_jobs.rows import RowBuilder, ending, first_line, metrics_problem, number_of
+from tune_jobs.rows import RowBuilder, RowLog, ending, first_line, metrics_problem, number_of, utc_now
 from tune_jobs.search.asha import Verdict, decide
 from tune_jobs.search.given import Point, points_as_json, told_as_json
 from tune_jobs.search.history import History
@@ -40,17 +39,6 @@ MAX_REFUSED_IN_A_ROW = 1000
 
 MAX_TOO_SLOW_IN_A_ROW = 50
 """Networks above the limit on latency, each of which took a worker's second to measure."""
-
-
-class RowLog(Protocol):
-    """What a session needs of a store's writer: rows are durable when it returns, and carry their `seq`."""
-
-    def append_many(self, rows: Sequence[Row]) -> list[Row]: ...
-
-
-def utc_now() -> datetime:
-    """The current instant, aware, UTC."""
-    return datetime.now(UTC)
 
 
 class Session:
@@ -139,14 +127,15 @@ class Session:
 
     @property
     def device_s(self) -> float:
-        """Seconds that trials have held their resources, over all sessions, those in hand included."""
+        """Seconds that workers have held trials, over all sessions, those in hand included."""
         now = self._clock()
-        live = sum((now - live.handed_out_at).total_seconds() for live in self._live.values())
-        return live + sum(record.held_s for record in self.history.trials.values())
+        live = sum(live.held_s(now) for live in self._live.values())
+        cut_short = (r.in_hand_s for r in self.history.in_hand() if r.number not in self._live)
+        return live + sum(r.held_s for r in self.history.trials.values()) + sum(cut_short)
 
     @property
     def live_numbers(self) -> tuple[int, ...]:
-        """The trials that workers hold."""
+        """The trials that are handed out: workers hold them, or they wait for one."""
         return tuple(self._live)
 
     @property
@@ -233,6 +222,10 @@ class Session:
 
     # What attempts say.
 
+    def take_worker(self, number: int) -> None:
+        """The attempt has its worker from now on; where nobody says so, it had it since it was handed out."""
+        self._live[number].held_since = self._clock()
+
     def record_report(self, number: int, metrics: Mapping[str, object], worker: WorkerInfo) -> Decision:
         """Record the report of an epoch and decide whether the trial goes on.
 
@@ -302,7 +295,8 @@ class Session:
         self._failed_in_a_row = 0
 
     def record_failure(self, number: int, failure: Failure, error: str, *, worker: WorkerInfo) -> None:
-        """An attempt failed. A crash is tried again until so many attempts of the trial have crashed.
+        """An attempt failed. A crash is tried again until so many attempts of the trial have crashed; one
+        that ran out of its share is, in any case.
 
         Args:
             failure: what kind.
@@ -317,6 +311,7 @@ class Session:
         reason = f"{failure} in attempt {live.attempt.attempt}: {first_line(error)}"
         num_crashed = self.history.trials[number].num_crashed + 1
         again = failure in TRIED_AGAIN and num_crashed < self.settings.max_attempts
+        again = again or failure is Failure.OUT_OF_SHARE
         if again:
             rows.append(self._build.attempt_ended(live, reason))
         else:
@@ -339,12 +334,14 @@ class Session:
             )
 
     def close(self, how: str) -> None:
-        """Write that the session ended; `how` says why (finished, interrupted, failed)."""
+        """Write that the session ended, why (finished, interrupted, failed), and what it cut short held."""
         if not self.opened:
             return
         self.opened = False
         seconds = (self._clock() - self._began_at).total_seconds()
-        self._record(self._build.session_event(EventKind.SESSION_ENDED, {"how": how}, duration_s=seconds))
+        held = [self._build.attempt_seen(live) for live in self._live.values() if live.held_since]
+        ended = self._build.session_event(EventKind.SESSION_ENDED, {"how": how}, duration_s=seconds)
+        self._record(*held, ended)
 
     def progress(self) -> Progress:
         """Counts for the progress line and the log."""
@@ -376,6 +373,7 @@ class Session:
         if live.began:
             return []
         live.began, live.worker = True, worker
+        live.held_since = live.held_since or live.handed_out_at
         return [self._build.attempt_started(live)]
 
     def _with(self, report: ReportRow) -> list[ReportRow]:

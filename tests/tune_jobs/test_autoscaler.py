@@ -191,6 +191,16 @@ def test_run_that_never_had_room_ends_when_there_will_be_none_and_one_that_had_w
         assert cluster.asked == 0
 
 
+def test_run_that_waits_for_the_autoscalers_first_word_ends_with_a_signal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from tune_jobs.on_ray import room
+
+    ScaledCluster(monkeypatch)
+    monkeypatch.setattr(room, "VERDICT_S", float("inf"))
+    room.Room(room.Share(cpus=1, gpus=0.0), wanted=1).require(ended=lambda: True)
+
+
 def test_why_no_node_starts_is_told_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

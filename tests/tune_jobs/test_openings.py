@@ -125,6 +125,31 @@ def test_nothing_takes_the_room_that_is_made_for_a_larger_trial() -> None:
     assert begin_all(found, 3) == [3, 4]  # as many as there are by now, not as many as ended
 
 
+def test_a_larger_trial_that_nothing_makes_room_for_holds_up_the_others_no_longer() -> None:
+    clock = Seconds()
+    found = openings(2, 1, clock=clock)  # the other half of the device is somebody else's for ever
+    assert begin_all(found) == [0, 1]
+    for number in (0, 1):
+        found.take_start(number)
+    found.take_end(0, worker_lives=True)  # ran out of its share
+    found.begin(0, larger=True)
+    clock.now = 2 * PATIENCE_S
+    assert begin_all(found, 2) == []  # 1 trains still
+    found.take_end(1, worker_lives=True)
+    assert begin_all(found, 2) == []  # 0 may be about to begin
+    clock.now += PATIENCE_S
+    assert begin_all(found, 2) == [2]
+    assert found.num_in_vain == 1
+    found.take_start(2)
+    found.take_end(2, worker_lives=True)
+    assert begin_all(found, 3) == [3]
+    found.take_start(0)  # somebody left
+    assert found.num_in_vain == 0
+    found.take_end(0, worker_lives=True)
+    found.begin(4, larger=True)
+    assert begin_all(found, 5) == []
+
+
 def test_a_larger_trial_whose_worker_died_holds_up_nobody() -> None:
     found = openings(2, 2)
     found.begin(0, larger=True)

@@ -20,6 +20,7 @@ from ray.tune.search import Searcher
 
 from tune_jobs.attempt import Failure, WorkerInfo
 from tune_jobs.errors import RunFailedError
+from tune_jobs.on_ray.deaths import describe_death
 from tune_jobs.on_ray.gpu_share import Shares
 from tune_jobs.on_ray.openings import Openings
 from tune_jobs.on_ray.room import Room
@@ -89,7 +90,8 @@ class Bridge:
         )
         if workers is None:
             return Searcher.FINISHED
-        if len(self.session.live_numbers) >= workers or not self._openings.may_begin():
+        may_begin = self._openings.may_begin()
+        if len(self.session.live_numbers) - self._openings.num_in_vain >= workers or not may_begin:
             return None
         self._room.make_way()
         attempt = self._guarded(self.session.next_attempt)
@@ -109,9 +111,10 @@ class Bridge:
 
     def take_start(self, tune_id: str) -> None:
         """The attempt has its worker."""
-        self._heard_at[tune_id] = time.monotonic()
-        self._training.add(self._numbers[tune_id])
-        self._openings.take_start(self._numbers[tune_id])
+        number, self._heard_at[tune_id] = self._numbers[tune_id], time.monotonic()
+        self._training.add(number)
+        self._openings.take_start(number)
+        self._guarded(lambda: self.session.take_worker(number))
 
     def take_message(self, tune_id: str, result: Mapping[str, Any]) -> Decision:
         """Pass a worker's message to the session; STOP where the trial has ended."""
@@ -210,7 +213,7 @@ class StudyScheduler(DriverOnly, FIFOScheduler):
         return TrialScheduler.STOP if decision is Decision.STOP else TrialScheduler.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        self._bridge.take_crash(trial.trial_id, str(trial.get_error() or "the worker died"))
+        self._bridge.take_crash(trial.trial_id, describe_death(trial))
 
 
 class StudyStopper(DriverOnly, Stopper):

@@ -89,8 +89,10 @@ class Room:
         self._outlooks = Outlooks()
         self._told: set[str] = set()
 
-    def require(self) -> None:
+    def require(self, *, ended: Callable[[], bool]) -> None:
         """Refuse what the cluster neither has nor can bring, as soon as that is known.
+
+        Comes back at once when `ended` becomes true.
 
         Raises:
             TuneJobsError: no node has room for a trial, and no autoscaler can bring one that has.
@@ -110,6 +112,8 @@ class Room:
         self._demand.append(_ask_for(self.share))
         deadline = time.monotonic() + VERDICT_S
         while time.monotonic() < deadline and not self._demand[0].wait(0):
+            if ended():
+                return
             if self._heed_autoscaler(nodes).coming:
                 break
             time.sleep(POLL_S)

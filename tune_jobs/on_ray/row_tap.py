@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tune_jobs.session import RowLog
+from tune_jobs.rows import RowLog
 from tune_jobs.trial import ReportRow, Row
 
 

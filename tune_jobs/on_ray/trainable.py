@@ -14,7 +14,8 @@ import platform
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -41,6 +42,7 @@ T = TypeVar("T")
 
 TRACEBACK_LINES = 12
 STDERR = 2
+FOR_EVER_S = "1000000000"
 MESSAGE = "message"
 """The one key of what a worker reports to Tune; its value is JSON."""
 
@@ -91,34 +93,53 @@ def build_trainable(payload: Payload) -> Callable[[dict[str, Any]], None]:
     names."""
 
     def train_trial(config: dict[str, Any]) -> None:
+        # a process that takes longer to be done with a trial is refused the next one, and Tune loses that
+        os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = FOR_EVER_S
         if payload.shared is not None:  # unwatched: the first download may take longer than a trial's silence
             wait_for(payload.shared)
-        for message in while_watched(iter_messages(payload, config), payload.trial_timeout_s):
-            # one text: Tune flattens dictionaries and keeps statistics of each number in them
-            tune.report({MESSAGE: json.dumps(message)})
+        messages = while_watched(iter_messages(payload, config), payload.trial_timeout_s)
+        try:
+            for message in messages:
+                # one text: Tune flattens dictionaries and keeps statistics of each number in them
+                tune.report({MESSAGE: json.dumps(message)})
+        finally:
+            messages.close()  # where the trial was stopped, its training tidies up now
 
     return train_trial
 
 
-def while_watched(messages: Iterator[T], limit_s: float | None) -> Iterator[T]:
+def while_watched(messages: Generator[T], limit_s: float | None) -> Generator[T]:
     """The messages; if the next one takes longer than `limit_s` seconds, this process ends.
 
-    The watch runs in a thread that needs no Python, so a deadlock or a hung call of a library does not stop
-    it. It writes where the process stood to the worker's log. Waiting for the driver does not count.
+    So it does if they take longer to be closed. The watch runs in a thread that needs no Python, so a
+    deadlock or a hung call of a library does not stop it. It writes where the process stood to the worker's
+    log. Waiting for the driver does not count.
     """
     while True:
-        if limit_s is not None:
-            faulthandler.dump_traceback_later(limit_s, exit=True, file=STDERR)
+        with _watch(limit_s):
+            try:
+                message = next(messages)
+            except StopIteration:
+                return
         try:
-            message = next(messages)
-        except StopIteration:
-            return
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-        yield message
+            yield message
+        except GeneratorExit:
+            with _watch(limit_s):
+                messages.close()
+            raise
 
 
-def iter_messages(payload: Payload, config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+@contextmanager
+def _watch(limit_s: float | None) -> Iterator[None]:
+    if limit_s is not None:
+        faulthandler.dump_traceback_later(limit_s, exit=True, file=STDERR)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def iter_messages(payload: Payload, config: Mapping[str, Any]) -> Generator[dict[str, Any]]:
     """What one attempt says, epoch after epoch, and how it ended if not by its last epoch.
 
     The first message says where it runs.

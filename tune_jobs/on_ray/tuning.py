@@ -17,6 +17,7 @@ from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.autoscaler import has_autoscaler
 from tune_jobs.on_ray.bridge import Bridge, DriverOnly, StudyScheduler, StudySearcher, StudyStopper
+from tune_jobs.on_ray.deaths import deaths_told
 from tune_jobs.on_ray.gpu_measure import measure_share
 from tune_jobs.on_ray.gpu_share import Shares
 from tune_jobs.on_ray.metrics import StudyMetrics
@@ -60,7 +61,7 @@ def fit_session(
         return True
     share = Share(cpus=settings.cpus_per_trial, gpus=gpus)
     room = Room(share, wanted=settings.workers)
-    room.require()
+    room.require(ended=lambda: signals.arrived)
     shares = Shares(share.gpus, tap.rows)
     bridge = Bridge(
         session,
@@ -112,7 +113,8 @@ def fit_session(
     )
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     try:
-        tuner.fit()
+        with deaths_told():
+            tuner.fit()
     finally:
         room.close()
         probe.remove()
@@ -159,7 +161,7 @@ def _gpus_per_trial(
         return 0.0
     if settings.gpus_per_trial == AUTO:
         whole = Room(Share(cpus=settings.cpus_per_trial, gpus=1.0), wanted=1)
-        whole.require()
+        whole.require(ended=lambda: signals.arrived)
         there = whole.wait(ended=lambda: signals.arrived)
         whole.close()  # or it would hold the GPU that it asked for
         return measure_share(study, code, settings, ended=lambda: signals.arrived) if there else None

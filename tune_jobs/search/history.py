@@ -14,7 +14,7 @@ from bisect import bisect_right, insort
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.feasible import NetworkCost, count_cost, resolve_recipe
@@ -22,7 +22,7 @@ from tune_jobs.search.given import Point, ToldTrial, points_from_json, told_from
 from tune_jobs.search.objectives import Point as ObjectivePoint
 from tune_jobs.search.objectives import cost_of, final_point, point_of
 from tune_jobs.search.pareto import non_dominated
-from tune_jobs.search.records import Ranking, Rung, TrialRecord
+from tune_jobs.search.records import OUT_OF_SHARE, Ranking, Rung, TrialRecord
 from tune_jobs.space import Params
 from tune_jobs.study import Direction, Study
 from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow, as_json_text
@@ -259,14 +259,21 @@ class History:
             return
         record = self.trials[row.number]
         if row.kind is not EventKind.ATTEMPT_ENDED:
-            self.trials[row.number] = replace(record, last_seen_at=row.happened_at)
+            began_at = record.attempt_started_at
+            if row.kind is EventKind.ATTEMPT_STARTED and began_at is not None:
+                began_at += timedelta(seconds=json.loads(row.detail).get("waited_s", 0.0))
+            self.trials[row.number] = replace(
+                record, attempt_started_at=began_at, last_seen_at=row.happened_at
+            )
         elif record.in_hand and row.attempt == record.attempts:
-            seconds = _held_s(record) if row.duration_s is None else row.duration_s
+            seconds = record.in_hand_s if row.duration_s is None else row.duration_s
+            how = str(json.loads(row.detail).get("how"))
             self.trials[row.number] = replace(
                 record,
                 in_hand=False,
                 held_s=record.held_s + seconds,
-                num_crashed=record.num_crashed + (record.end is None),  # else it ended with the trial
+                # where there is an end, it ended with the trial
+                num_crashed=record.num_crashed + (record.end is None and not how.startswith(OUT_OF_SHARE)),
             )
 
     def _enqueue(self, points: Sequence[Point]) -> None:
@@ -307,11 +314,4 @@ def params_from_json(text: str) -> Params:
 
 def _released(record: TrialRecord) -> TrialRecord:
     """The record once its latest attempt no longer counts as held, although no row said that it ended."""
-    return replace(record, held_s=record.held_s + _held_s(record)) if record.in_hand else record
-
-
-def _held_s(record: TrialRecord) -> float:
-    """From handing out the latest attempt to its last row; never negative, since clocks may step."""
-    if record.attempt_started_at is None or record.last_seen_at is None:
-        return 0.0
-    return max(0.0, (record.last_seen_at - record.attempt_started_at).total_seconds())
+    return replace(record, held_s=record.held_s + record.in_hand_s)

@@ -18,6 +18,10 @@ DIVERGED = "diverged"
 """How the reason of a failed trial begins if its training diverged."""
 
 
+OUT_OF_SHARE = "out of its share"
+"""How the end of an attempt begins whose share of a GPU was too small."""
+
+
 def has_diverged(end: TrialRow) -> bool:
     """Whether a trial failed because its training diverged, which says something of its params."""
     return end.state is State.FAILED and end.reason.startswith(DIVERGED)
@@ -29,8 +33,8 @@ class TrialRecord:
 
     Attributes:
         attempts: how often it was handed out so far; 0 for a refused proposal.
-        num_crashed: attempts that ended before the trial did, because their worker crashed or hung or their
-            share of memory was too small. One that a driver's end cut short is none: no row says its end.
+        num_crashed: attempts that ended before the trial did, because their worker crashed or hung. One that
+            a driver's end cut short is none (no row says its end), nor one whose share was too small.
         reports: the first acknowledged report of each epoch, in order of epoch.
         end: the row that ended it; None while it is unfinished.
         in_hand: whether its latest attempt was handed out and has not ended as far as the rows tell (after a
@@ -38,6 +42,8 @@ class TrialRecord:
         first_started_at: the instant of its first row.
         held_s: how long its earlier attempts held their resources; one that a kill cut short counts until its
             last row.
+        attempt_started_at: from when on its latest attempt held them: that of handing out, until a row says
+            how long it waited for a worker.
         point: the values of all objectives at its last epoch, where the study has several and it completed or
             was stopped.
     """
@@ -60,6 +66,16 @@ class TrialRecord:
     def state(self) -> State | None:
         """How it ended; None while it is unfinished."""
         return self.end.state if self.end else None
+
+    @property
+    def in_hand_s(self) -> float:
+        """What its latest attempt has held to be added to `held_s`: until its last row, if it is in hand.
+
+        Never negative, since clocks may step.
+        """
+        if not self.in_hand or self.attempt_started_at is None or self.last_seen_at is None:
+            return 0.0
+        return max(0.0, (self.last_seen_at - self.attempt_started_at).total_seconds())
 
     @property
     def reason(self) -> str | None:

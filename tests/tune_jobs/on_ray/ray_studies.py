@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,6 +44,14 @@ def fit_badly(recipe: Recipe, *, data_dir: str | None, **options: Any) -> Iterat
         while lock.acquire():
             """The second time it waits for ever."""
     yield SimpleNamespace(epoch=1, val_accuracy=float("nan") if recipe.batch_size == 2 else 0.5)
+
+
+def fit_untidily(recipe: Recipe, **options: Any) -> Iterator[SimpleNamespace]:
+    """Takes longer to tidy up than the 2 s that Ray Tune waits of itself."""
+    try:
+        yield SimpleNamespace(epoch=1, val_accuracy=0.5)
+    finally:
+        time.sleep(3)
 
 
 def _num_crashes(folder: Path) -> int:

@@ -8,10 +8,11 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ray_studies import bad_study, curve_study
+from ray_studies import bad_study, curve_study, fit_untidily
 
 from eml_models.errors import InvalidValueError
 from tune_jobs import RunFailedError, RunSettings, StudyChangedError, TrialStore, run_study
@@ -78,7 +79,7 @@ def test_each_way_to_fail_is_a_row_with_its_reason(tmp_path: Path) -> None:
     assert ends[3][1].startswith("out of memory in attempt 1: MemoryError: no room")
     assert (ends[4][0], ends[4][2]) == ("completed", 3)
     assert (ends[5][0], ends[5][2]) == ("failed", 3)
-    assert ends[5][1].startswith("crashed in attempt 3")
+    assert ends[5][1].startswith("crashed in attempt 3: The actor died unexpectedly")
     assert ends[6][0] == "completed"
 
 
@@ -90,6 +91,35 @@ def test_hung_trial_is_ended_and_tried_again(tmp_path: Path) -> None:
     assert trials.loc[7, "attempt"] == 2
     ends = store.events().query("kind == 'attempt_ended' and number == 1")["detail"]
     assert "hung in attempt 1: no report for 5 s, so its worker was ended" in ends.iloc[0]
+
+
+def test_worker_that_ray_ends_for_want_of_memory_is_a_crash_and_not_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+    from ray.air.execution._internal import event_manager
+
+    (tmp_path / "calls").mkdir()
+
+    def get(future: Any) -> Any:
+        try:
+            return ray.get(future)
+        except ray.exceptions.RayActorError as error:
+            raise ray.exceptions.OutOfMemoryError("the node was running low on memory") from error
+
+    monkeypatch.setattr(event_manager, "ray", SimpleNamespace(get=get, wait=ray.wait))
+    store = run(bad_study(4, 6), tmp_path, data_dir=str(tmp_path / "calls"))
+    assert list(store.trials().sort_values("number")["attempt"]) == [3, 1]
+    assert set(store.trials()["state"]) == {"completed"}
+    crashes = store.events().query("kind == 'attempt_ended' and number == 0")["detail"]
+    assert "the node was running low on memory" in crashes.iloc[0]
+
+
+def test_trial_that_is_slow_to_tidy_up_costs_no_other_trial(tmp_path: Path) -> None:
+    study = bad_study(1, 2, 3, 4, fit=fit_untidily)
+    store = run(study, tmp_path)
+    assert list(store.trials()["state"]) == ["completed"] * 4
+    assert set(store.trials()["attempt"]) == {1}
 
 
 def test_failed_trials_run_again_on_request(tmp_path: Path) -> None:
