@@ -1,14 +1,15 @@
 """Where the worker-seconds of a study went: a function of its rows.
 
 Each session has workers x seconds to spend, from its start to its end (a killed one ends with its last
-row). An attempt holds a worker from being handed out until it ends. What it held goes to one class each:
+row). An attempt holds a worker from when it has one until it ends. What it held goes to one class each:
 
 * ``completed``, ``stopped``, ``failed``, ``unfinished``: training of epochs, by how the trial ended;
 * ``redone``: epochs that an earlier attempt had reported, and what an attempt that was cut short did after
 its last report;
-* ``start-up``: from the session's start to its first attempt, and from handing an attempt out to its first
-epoch; * ``overhead``: what an attempt held beside that (reporting, deciding, saving);
-* ``idle``: workers without an attempt. It is what remains, so that the classes add up to the whole.
+* ``start-up``: from the session's start until a worker has an attempt, and from there to its first epoch;
+* ``overhead``: what an attempt held beside that (reporting, deciding, saving);
+* ``idle``: workers without an attempt, also those that start anew. It is what remains, so that the classes
+add up to the whole.
 
 Called by the report, for its table, and by the metrics of a running driver.
 """
@@ -17,9 +18,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, TrialRow
 
@@ -44,6 +45,7 @@ class HeldAttempt:
     number: int
     attempt: int
     handed_out_at: datetime
+    held_since: datetime | None = None
     ended_at: datetime | None = None
     first_report_at: datetime | None = None
     reports: list[ReportRow] = field(default_factory=list)
@@ -58,6 +60,12 @@ class SessionSpan:
     workers: int | None
     attempts: dict[tuple[int, int], HeldAttempt] = field(default_factory=dict)
 
+    def iter_held(self) -> Iterator[tuple[HeldAttempt, datetime, datetime]]:
+        """The attempts that had a worker, from when and until when."""
+        for held in self.attempts.values():
+            if held.held_since is not None:
+                yield held, held.held_since, held.ended_at or self.ended_at
+
 
 def account(rows: Iterable[Row]) -> Seconds:
     """Worker-seconds by class; they add up to workers x wall time over all sessions."""
@@ -68,12 +76,12 @@ def account(rows: Iterable[Row]) -> Seconds:
     seen: set[tuple[int, int]] = set()
     for session in _sessions(ordered):
         spent: Seconds = defaultdict(float)
-        for held in session.attempts.values():
+        for held, since, until in session.iter_held():
             cut_short = held.attempt < last_attempts[held.number]
             state = states.get(held.number, "unfinished")
-            _add(spent, _account_attempt(held, session, state, cut_short, seen))
+            _add(spent, _account_attempt(held, since, until, state, cut_short, seen))
         workers = session.workers or _most_at_once(session)
-        first = min((held.handed_out_at for held in session.attempts.values()), default=session.ended_at)
+        first = min((since for _, since, _ in session.iter_held()), default=session.ended_at)
         spent["start-up"] += workers * _seconds(session.began_at, first)
         whole = workers * _seconds(session.began_at, session.ended_at)
         spent["idle"] += max(0.0, whole - sum(spent.values()))
@@ -96,31 +104,48 @@ def _sessions(ordered: Sequence[Row]) -> list[SessionSpan]:
 
 
 def _note(session: SessionSpan, row: Row) -> None:
+    if isinstance(row, TrialRow) or row.number is None or row.attempt is None:
+        return
     if isinstance(row, StartRow):
         session.attempts[row.number, row.attempt] = HeldAttempt(
             number=row.number, attempt=row.attempt, handed_out_at=row.started_at
         )
-    elif isinstance(row, ReportRow) and (held := session.attempts.get((row.number, row.attempt))):
+    held = session.attempts.get((row.number, row.attempt))
+    if held is None:
+        return
+    if isinstance(row, ReportRow):
+        held.held_since = held.held_since or held.handed_out_at
         held.first_report_at = held.first_report_at or row.reported_at
         held.reports.append(row)
-    elif isinstance(row, EventRow) and row.kind is EventKind.ATTEMPT_ENDED:
-        assert row.number is not None
-        assert row.attempt is not None
-        if held := session.attempts.get((row.number, row.attempt)):
+    elif isinstance(row, EventRow):
+        held.held_since = held.held_since or _held_since(held, row)
+        if row.kind is EventKind.ATTEMPT_ENDED:
             held.ended_at = row.happened_at
 
 
+def _held_since(held: HeldAttempt, row: EventRow) -> datetime | None:
+    """From when on an attempt had a worker, as the first event that tells of it says; None if it had none."""
+    if row.kind is EventKind.ATTEMPT_STARTED:
+        return held.handed_out_at + timedelta(seconds=json.loads(row.detail).get("waited_s", 0.0))
+    return row.happened_at - timedelta(seconds=row.duration_s) if row.duration_s else None
+
+
 def _account_attempt(
-    held: HeldAttempt, session: SessionSpan, state: str, cut_short: bool, seen: set[tuple[int, int]]
+    held: HeldAttempt,
+    since: datetime,
+    until: datetime,
+    state: str,
+    cut_short: bool,
+    seen: set[tuple[int, int]],
 ) -> Seconds:
     spent: Seconds = defaultdict(float)
-    whole = _seconds(held.handed_out_at, held.ended_at or session.ended_at)
+    whole = _seconds(since, until)
     for report in held.reports:
         key = report.number, report.epoch
         spent["redone" if key in seen else state] += report.epoch_s or 0.0
         seen.add(key)
     if held.first_report_at is not None:
-        began = _seconds(held.handed_out_at, held.first_report_at) - (held.reports[0].epoch_s or 0.0)
+        began = _seconds(since, held.first_report_at) - (held.reports[0].epoch_s or 0.0)
         spent["start-up"] += max(0.0, began)
     rest = max(0.0, whole - sum(spent.values()))
     spent["redone" if cut_short else "overhead"] += rest
@@ -130,9 +155,7 @@ def _account_attempt(
 def _most_at_once(session: SessionSpan) -> int:
     """The most attempts that were held at once: the workers of a session that took what there was."""
     changes = sorted(
-        change
-        for held in session.attempts.values()
-        for change in ((held.handed_out_at, 1), (held.ended_at or session.ended_at, -1))
+        change for _, since, until in session.iter_held() for change in ((since, 1), (until, -1))
     )
     most = now = 0
     for _, change in changes:

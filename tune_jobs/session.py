@@ -300,6 +300,7 @@ class Session:
 
         Args:
             failure: what kind.
+            worker: which said so; an empty one where the driver found out.
             error: type, message and the last lines of the traceback.
 
         Raises:
@@ -307,7 +308,7 @@ class Session:
         """
         live = self._live[number]
         live.peak_memory_bytes = worker.peak_memory_bytes
-        rows: list[Row] = self._began(live, worker)
+        rows: list[Row] = [] if worker == WorkerInfo() else self._began(live, worker)
         reason = f"{failure} in attempt {live.attempt.attempt}: {first_line(error)}"
         num_crashed = self.history.trials[number].num_crashed + 1
         again = failure in TRIED_AGAIN and num_crashed < self.settings.max_attempts

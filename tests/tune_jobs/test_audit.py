@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from session_testing import WORKER, Clock, MemoryLog, a_study, play
+from session_testing import WORKER, Clock, MemoryLog, a_study, play, play_attempt, rising
 
-from tune_jobs.attempt import SessionSettings
+from tune_jobs.attempt import Failure, SessionSettings, WorkerInfo
 from tune_jobs.audit import audit
 from tune_jobs.definition import study_from_definition
 from tune_jobs.report.ledger import account, ledger
@@ -110,6 +110,33 @@ def test_ledger_counts_idle_workers() -> None:
     assert isinstance(first, EventRow)
     rows = [replace(first, detail='{"workers":3}'), *log.rows[1:]]
     assert account(rows)["idle"] >= 2 * 0.9 * wall_s(rows)
+
+
+@pytest.mark.parametrize("end", ["trained", "interrupted", "its node went"])
+def test_ledger_counts_an_attempt_from_when_it_has_a_worker(end: str) -> None:
+    log, clock = MemoryLog(), Clock()
+    session = Session(a_study(trials=2, asha=None), log, clock=clock)
+    first, second = session.next_attempt(), session.next_attempt()
+    assert first is not None
+    assert second is not None
+    session.take_worker(first.number)
+    for epoch in range(1, first.recipe.epochs + 1):
+        clock.now += timedelta(seconds=100)
+        session.record_report(first.number, {**rising(first, epoch), "epoch_s": 100.0}, WORKER)
+    if end == "its node went":  # before it had a worker
+        session.record_failure(second.number, Failure.CRASHED, "lost", worker=WorkerInfo())
+    else:
+        session.take_worker(second.number)
+    if end == "trained":
+        play_attempt(session, second)
+    clock.now += timedelta(seconds=50)
+    session.close("interrupted")
+    seconds = account(log.rows)
+    assert sum(seconds.values()) == pytest.approx(wall_s(log.rows))  # of one worker
+    assert seconds["completed"] == 900 + 9 * (end == "trained")
+    assert seconds["start-up"] < 20
+    assert (seconds["overhead"] >= 50) == (end == "interrupted")  # held until the end
+    assert (seconds["idle"] >= 50) == (end != "interrupted")
 
 
 def wall_s(rows: list[Row]) -> float:

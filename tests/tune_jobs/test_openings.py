@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tune_jobs.on_ray.openings import PATIENCE_S, Openings
 
 
@@ -125,7 +127,9 @@ def test_nothing_takes_the_room_that_is_made_for_a_larger_trial() -> None:
     assert begin_all(found, 3) == [3, 4]  # as many as there are by now, not as many as ended
 
 
-def test_a_larger_trial_that_nothing_makes_room_for_holds_up_the_others_no_longer() -> None:
+def test_a_larger_trial_that_nothing_makes_room_for_holds_up_the_others_no_longer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     clock = Seconds()
     found = openings(2, 1, clock=clock)  # the other half of the device is somebody else's for ever
     assert begin_all(found) == [0, 1]
@@ -140,6 +144,7 @@ def test_a_larger_trial_that_nothing_makes_room_for_holds_up_the_others_no_longe
     clock.now += PATIENCE_S
     assert begin_all(found, 2) == [2]
     assert found.num_in_vain == 1
+    assert "trial 0 waits for more of a GPU than is free" in caplog.text
     found.take_start(2)
     found.take_end(2, worker_lives=True)
     assert begin_all(found, 3) == [3]

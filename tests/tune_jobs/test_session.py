@@ -371,7 +371,10 @@ def test_attempt_whose_worker_never_came_took_no_device_time() -> None:
     attempt = session.next_attempt()
     assert attempt is not None
     session.record_failure(attempt.number, Failure.CRASHED, "its node went", worker=WorkerInfo())
-    assert session.history.trials[0].held_s == session.device_s
+    assert session.history.trials[0].held_s == session.device_s == 0.0
+    assert not [
+        row for row in log.rows if isinstance(row, EventRow) and row.kind is EventKind.ATTEMPT_STARTED
+    ]
 
 
 def test_limit_of_device_time_counts_what_an_interrupted_session_held() -> None:

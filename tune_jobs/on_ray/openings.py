@@ -18,9 +18,11 @@ to end, what it lacks is somebody else's, and the others go on in the places tha
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
+LOG = logging.getLogger("tune_jobs.room")
 PATIENCE_S = 60.0
 """How long a trial waits for its place before it gets an ended trial's worker: more than a process needs to
 start, also where many start at once."""
@@ -53,6 +55,10 @@ class Openings:
         if self._larger is not None:
             if self._held or self._clock() < self._waiting[self._larger]:
                 return False
+            LOG.warning(
+                "trial %d waits for more of a GPU than is free, and no trial is left to end; the others go on",
+                self._larger,
+            )
             self._in_vain.add(self._larger)
             self._larger, self._free = None, 0
         waits = bool(self._waiting.keys() - self._in_vain)
