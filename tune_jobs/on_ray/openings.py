@@ -56,7 +56,7 @@ class Openings:
             if self._held or self._clock() < self._waiting[self._larger]:
                 return False
             LOG.warning(
-                "trial %d waits for more of a GPU than is free, and no trial is left to end; the others go on",
+                "trial %d waits for more of a GPU than is free, and none is left to end; the others go on",
                 self._larger,
             )
             self._in_vain.add(self._larger)
