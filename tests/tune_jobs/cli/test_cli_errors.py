@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli_testing import Cli
 from session_testing import a_study, play
 
 from eml_models import Recipe
 from tune_jobs import TrialStore
-from tune_jobs.cli import main
 from tune_jobs.cli.commands import print_outcome
 from tune_jobs.on_ray.runner import RunOutcome
 from tune_jobs.session import Session
@@ -22,22 +20,6 @@ from tune_jobs.space import Choice, Space
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study import SamplerName, Study
 from tune_jobs.user_code import load_study
-
-Cli = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
-    """Run the command line in an empty folder: its exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tune-jobs", *words])
-        code = main()
-        seen = capsys.readouterr()
-        return code, seen.out, seen.err
-
-    return call
 
 
 @pytest.fixture

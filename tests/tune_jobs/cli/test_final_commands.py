@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli_testing import Cli
 from session_testing import WORKER, Clock, a_study, play
 
 from tune_jobs.attempt import Attempt
-from tune_jobs.cli import main
 from tune_jobs.finalists import FinalOptions, final_study
 from tune_jobs.session import Session
 from tune_jobs.space import Choice, Integer, Space
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study import SamplerName, Study
-
-Cli = Callable[..., tuple[int, str, str]]
 
 
 def fit_nothing(*args: object, **options: object) -> list[object]:
@@ -59,19 +55,6 @@ def curve(attempt: Attempt, epoch: int) -> dict[str, object]:
     value = 0.9 - abs(recipe.learning_rate - 0.1) / 2 + chance - (recipe.model == "resnet18") / 10
     tested = value if epoch == recipe.epochs else None
     return {"epoch": epoch, "val_accuracy": value, "test_accuracy": tested, "elapsed_s": float(epoch)}
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path) -> Cli:
-    monkeypatch.chdir(folder)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tune-jobs", *words])
-        code = main()
-        seen = capsys.readouterr()
-        return code, seen.out, seen.err
-
-    return call
 
 
 def test_dry_run_of_finalists_shows_the_study_that_would_run(cli: Cli) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cli_testing import Cli
 from session_testing import a_study, play
 
 from eml_models.latency.bench import Bench
@@ -19,7 +20,6 @@ from eml_models.latency.modes import PLAIN, parse_mode
 from eml_models.latency.networks import parse_network
 from eml_models.registry import known_models, unregister_model
 from tune_jobs import TrialStore
-from tune_jobs.cli import main
 from tune_jobs.cli.latency_commands import load_codes, resolve_network
 from tune_jobs.latency_worker import program_with
 from tune_jobs.report import latency_tables
@@ -28,21 +28,8 @@ from tune_jobs.session import Session
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.user_code import UserCode, load_study
 
-Cli = Callable[..., tuple[int, str, str]]
 TINY = "resnet18:width=4"
 TINY_MOBILENET = "mobilenet:width_mult=0.1,head_channels=8,depths=[1,1,1,1,1,1,1]"
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tune-jobs", *words])
-        code = main()
-        return code, *capsys.readouterr()
-
-    return call
 
 
 def test_latency_prints_one_document_and_stores_its_rows(cli: Cli) -> None:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli_testing import Cli
 
 from eml_models import evaluate_test, fit, load_trained
 from eml_models.recipe import Recipe
 from tune_jobs import TrialStore
 from tune_jobs.attempt import WorkerInfo
 from tune_jobs.checkpoints import Checkpoints
-from tune_jobs.cli import main
 from tune_jobs.saving import Saving
 from tune_jobs.session import Session
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.studies import digits_recipes
 from tune_jobs.trial import Decision
 
-Cli = Callable[..., tuple[int, str, str]]
 RECIPE = Recipe(model="small_cnn", learning_rate=0.01, epochs=3, max_train_samples=200)
 
 
@@ -51,19 +48,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 ):
                     break
     return folder
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path) -> Cli:
-    monkeypatch.chdir(folder)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tune-jobs", *words])
-        code = main()
-        seen = capsys.readouterr()
-        return code, seen.out, seen.err
-
-    return call
 
 
 def completed_number(folder: Path) -> int:
