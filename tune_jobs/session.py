@@ -355,7 +355,7 @@ class Session:
             stopped=counts[State.STOPPED],
             failed=counts[State.FAILED],
             infeasible=counts[State.INFEASIBLE],
-            running=len(self._live),
+            running=sum(live.held_since is not None for live in self._live.values()),
             best=best.objective if best else None,
             best_number=best.number if best else None,
             front=len(self.history.front) if len(self.study.objectives) > 1 else None,
