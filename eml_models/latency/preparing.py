@@ -107,6 +107,8 @@ class Prepared:
         """What the mode sets in the whole process; put back at the end."""
         with ExitStack() as stack:
             stack.enter_context(torch.inference_mode())
+            if torch.is_autocast_enabled(self.device.type):  # the caller's; a mode enters its own
+                stack.enter_context(torch.autocast(self.device.type, enabled=False))
             if self.device.type == "cuda":  # a graph is captured on the device that is current
                 stack.enter_context(torch.cuda.device(self.device))
                 stack.enter_context(_cuda_settings(self.mode, kernel_search=self.kernel_search))

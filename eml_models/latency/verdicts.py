@@ -1,8 +1,8 @@
 """The lab report's five hypotheses, each judged by what was measured on one device, with its evidence.
 
 A hypothesis is supported if it explains at least `MATTERS` of a small network's time, refuted if it does not,
-and not testable here where the device lacks an intervention or one of its cases could not be timed. A verdict holds for its device, batch size and
-networks, not for others. Pure; `campaign` collects the evidence.
+and not testable here where the device lacks an intervention or one of its cases could not be timed. A verdict
+holds for its device, batch size and networks, not for others. Pure; `campaign` collects the evidence.
 """
 
 from __future__ import annotations
@@ -184,8 +184,8 @@ def _judge_operators(networks: Sequence[NetworkEvidence]) -> tuple[Outcome, list
             levers = f"folding takes away {folded} of the step, compiling {compiled}"
         at_one = "" if number is None else f" ({number:.0%} of the time of a single image)"
         evidence.append(
-            f"{one.network}: {levers}; its {one.kernels} operators cost {_number(one.skeleton_ms)} ms by their"
-            f" number alone{at_one}"
+            f"{one.network}: {levers}; its {one.kernels} operators cost {_number(one.skeleton_ms)} ms by"
+            f" their number alone{at_one}"
         )
     return _outcome(found, tested=tested), evidence
 
@@ -239,8 +239,8 @@ def _judge_host_on_cpu(networks: Sequence[NetworkEvidence]) -> tuple[Outcome, li
             for name, batch in one.launch_bound_below.items()
         )
         evidence.append(
-            f"{one.network}: making the batch image by image is {_percent(data)} of the step; by the model its"
-            f" launches would bound {bounds or 'no known GPU'}"
+            f"{one.network}: making the batch image by image is {_percent(data)} of the step; by the model"
+            f" its launches would bound {bounds or 'no known GPU'}"
         )
     note = "a CPU shows the data's half only: it launches nothing ahead"
     return (Outcome.SUPPORTED if found else Outcome.NOT_TESTABLE), [note, *evidence]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,16 @@ def test_a_form_that_computes_something_else_is_refused() -> None:
 
     with pytest.raises(DeployError, match="differ from eager fp32 by nan"):
         deploy(Overflowing(), torch.rand(2, 4, 1, 4), parse_mode("fp16-weights"))
+
+
+def test_an_offset_of_all_logits_hides_no_class_that_changed(model: nn.Module) -> None:
+    shifted = copy.deepcopy(model)
+    *_, last = (part for part in shifted.modules() if isinstance(part, nn.Linear))
+    with torch.no_grad():
+        last.bias += 1000
+    assert deploy(shifted, IMAGES, FOLDED).same_class == 1
+    with pytest.raises(DeployError, match="use a mode of higher precision"):
+        deploy(shifted, IMAGES, parse_mode("bf16-weights"))
 
 
 def test_a_written_program_is_read_back_for_any_batch(model: nn.Module, tmp_path: Path) -> None:
