@@ -62,6 +62,10 @@ class UnsupportedModeError(InvalidValueError):
         return (type(self), (self.subject, self.reason))
 
 
+class NotCompiledError(UnsupportedModeError):
+    """A device has a mode, and one model could not be compiled for it: others may be."""
+
+
 class BatchTooLargeError(InvalidValueError):
     """A batch does not fit into a device's memory."""
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from eml_models.errors import DeployError
+from eml_models.errors import DeployError, InvalidValueError
 from eml_models.latency.conditions import find_compiler, require_device
 from eml_models.latency.measure import explaining_images
 from eml_models.latency.modes import PLAIN, Cast, Execution, Layout, Mode, Precision, parse_mode
@@ -82,7 +82,7 @@ def deploy(
 
     Raises:
         UnsupportedModeError: the device does not have the mode, or the model cannot be compiled.
-        InvalidValueError: there is no image, or the model cannot run on such ones.
+        InvalidValueError: there is no image, or the model cannot run on such ones or returns no logits.
         DeployError: its logits differ from the model's by more than the mode's precision explains.
     """
     place = require_device(device)
@@ -91,6 +91,8 @@ def deploy(
     example = prepared.place(images)
     with explaining_images(images):
         expected = reference(reference.place(images))
+        if not isinstance(expected, torch.Tensor) or expected.ndim < 2:
+            raise InvalidValueError("the model must return logits (N, classes) and nothing else")
         found = prepared(example).float()
     error, same_class = compare_logits(found, expected)
     _check(error, mode)

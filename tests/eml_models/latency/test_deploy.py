@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -120,6 +122,16 @@ def test_images_that_are_none_of_the_models_are_refused(
 ) -> None:
     with pytest.raises(InvalidValueError, match=says):
         deploy(model, torch.rand(shape), FOLDED)
+
+
+@pytest.mark.parametrize("logits", [lambda x: (x.flatten(1),), lambda x: x.flatten(1).sum(1)])
+def test_a_model_that_returns_no_logits_is_refused(logits: Callable[[torch.Tensor], Any]) -> None:
+    class Other(nn.Module):
+        def forward(self, x: torch.Tensor) -> Any:
+            return logits(x)
+
+    with pytest.raises(InvalidValueError, match="must return logits"):
+        deploy(Other(), IMAGES, parse_mode("fp32"))
 
 
 def test_usual_modes() -> None:

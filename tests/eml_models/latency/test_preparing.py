@@ -16,7 +16,7 @@ import torch
 from latency_testing import with_used_norms
 from torch import nn
 
-from eml_models.errors import UnsupportedModeError
+from eml_models.errors import NotCompiledError
 from eml_models.latency import preparing
 from eml_models.latency.deploy import deploy
 from eml_models.latency.modes import parse_mode
@@ -194,7 +194,7 @@ def test_what_a_compiler_stumbles_over_is_said(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(torch, "compile", lambda model, **options: failing)
     monkeypatch.setattr(preparing, "unsupported_reason", lambda mode, device: None)
-    with pytest.raises(UnsupportedModeError) as found:
+    with pytest.raises(NotCompiledError) as found:
         Prepared(network(), parse_mode("fp32/compile"), CPU)(IMAGES)
     assert found.value.reason == "the model cannot be compiled: KeyError: 'no such kernel'"
     assert "mode fp32/nchw/compile on cpu" in str(found.value)
