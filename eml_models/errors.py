@@ -62,6 +62,14 @@ class UnsupportedModeError(InvalidValueError):
         return (type(self), (self.subject, self.reason))
 
 
+class NotCompiledError(UnsupportedModeError):
+    """A device has a mode, and one model could not be compiled for it: others may be."""
+
+
+class BatchTooLargeError(InvalidValueError):
+    """A batch does not fit into a device's memory."""
+
+
 class DatasetMissingError(EmlError):
     """A data set is not in the data folder and nobody asked to download it."""
 

@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -49,6 +50,9 @@ class WorkerProgram:
 
 PROGRAM = WorkerProgram()
 """Knows the shipped families."""
+
+PATIENCE_S = 1800.0
+"""For an answer: a compiler at its most thorough takes minutes, and a process that hangs would for ever."""
 
 QUOTED_LINES = 3
 """The last ones of what a process wrote to stderr before it ended."""
@@ -164,6 +168,9 @@ class Bench:
         if "skipped" in answer:
             self._skip(case, answer["skipped"])
             return False
+        before = self._answers.get(case.key, answer)
+        if answer["batch_size"] != before["batch_size"]:  # a fresh process may have more memory, or less
+            self._times.pop(case.key, None)
         self._opened[case.key], self._answers[case.key] = case, answer
         self._workers[_kind(case)].opened.add(case.key)
         return True
@@ -231,7 +238,7 @@ class _Worker:
 
     def __init__(self, device: str, threads: int, allocator: Allocator, program: WorkerProgram) -> None:
         self.opened: set[str] = set()
-        self.has_answered = self.ended = False
+        self.has_answered = self.ended = self._gave_up = False
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # `__exit__` closes it
         self._process = subprocess.Popen(
             [sys.executable, "-m", program.module, device, str(threads)],
@@ -264,13 +271,17 @@ class _Worker:
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        patience = threading.Timer(PATIENCE_S, self._give_up)
+        patience.start()
         try:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
             line = self._process.stdout.readline()
         except BrokenPipeError:
             line = ""
-        if not line:
+        finally:
+            patience.cancel()
+        if not line.endswith("\n"):  # nothing, or what it had written of a line when it was killed
             self.ended = True
             raise WorkerLostError(f"the process that measures ended ({self._last_words()})")
         self.has_answered = True
@@ -286,9 +297,15 @@ class _Worker:
         killed is another matter."""
         return not self.has_answered and (self._process.poll() or 0) > 0
 
+    def _give_up(self) -> None:
+        self._gave_up = True
+        self._process.kill()
+
     def _last_words(self) -> str:
         """How it ended, and what it wrote last."""
         code = self._process.wait()
+        if self._gave_up:
+            return f"it was ended, having said nothing for {PATIENCE_S:g} seconds"
         # a signal: the kernel's, when memory runs out, or that of a crash
         killed = f"killed by signal {-code}; if that was for its memory, give smaller --batch-sizes"
         self._stderr.seek(0)

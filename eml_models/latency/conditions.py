@@ -64,7 +64,7 @@ def read_conditions(device: torch.device) -> Conditions:
 
 
 def require_device(text: str) -> torch.device:
-    """The device of that name.
+    """The device of that name; a CPU has no index.
 
     Raises:
         InvalidValueError: there is none; says what this machine has.
@@ -74,8 +74,8 @@ def require_device(text: str) -> torch.device:
         device = torch.device(text)
     except RuntimeError as error:
         raise InvalidValueError(f"unknown device {text!r}; this machine has {', '.join(present)}") from error
-    index = device.index or 0
-    if device.type not in ("cpu", "cuda") or (device.type == "cuda" and f"cuda:{index}" not in present):
+    known = str(device) if device.index is not None or device.type == "cpu" else f"{device.type}:0"
+    if known not in present:
         raise InvalidValueError(f"there is no device {text!r}; this machine has {', '.join(present)}")
     return device
 

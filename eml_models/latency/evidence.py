@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import torch
 
+from eml_models.errors import InvalidValueError, describe_cause
 from eml_models.latency.campaign import Campaign, Timed
 from eml_models.latency.cases import Allocator, Case, Variant, usual_allocator
 from eml_models.latency.folding import fold_batch_norms
@@ -201,12 +202,24 @@ def count_network(
     autocast: torch.dtype | None = None,
     folded: bool = False,
 ) -> OperatorCounts:
-    """The operators of a network's pass over a batch."""
+    """The operators of a network's pass over a batch.
+
+    Raises:
+        InvalidValueError: its module cannot be run on tensors without values.
+    """
     with torch.random.fork_rng(devices=[]):  # weights are drawn, and nobody's generator moves
         model = build_model(network.plan())
     if folded:
         fold_batch_norms(model.eval())
-    return count_operators(model, network.input_shape, batch_size=batch_size, dtype=dtype, autocast=autocast)
+    try:
+        return count_operators(
+            model, network.input_shape, batch_size=batch_size, dtype=dtype, autocast=autocast
+        )
+    except Exception as error:  # of a user's own module, which may raise anything
+        raise InvalidValueError(
+            f"the operators of {network.name} cannot be counted, for which it runs on images without values:"
+            f" {describe_cause(error)}"
+        ) from error
 
 
 def _half(campaign: Campaign) -> Precision:

@@ -45,9 +45,12 @@ def _find_pairs(model: nn.Module) -> list[tuple[str, str]]:
     calls = [str(node.target) for node in graph.nodes if node.op == "call_module"]
     pairs = []
     for node in graph.nodes:
-        if node.op != "call_module" or not isinstance(modules[str(node.target)], nn.BatchNorm2d):
+        if node.op != "call_module":
             continue
-        before = node.args[0]
+        module = modules[str(node.target)]
+        if not isinstance(module, nn.BatchNorm2d) or module.running_mean is None:  # None: by the batch's own
+            continue
+        before = node.args[0] if node.args else None
         if not isinstance(before, fx.Node) or before.op != "call_module" or len(before.users) != 1:
             continue
         conv, norm = str(before.target), str(node.target)

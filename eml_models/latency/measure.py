@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from eml_models.errors import InvalidValueError, describe_cause
+from eml_models.errors import BatchTooLargeError, InvalidValueError, describe_cause
 from eml_models.latency.conditions import Conditions, read_conditions
 from eml_models.latency.modes import PLAIN, Mode
 from eml_models.latency.preparing import Prepared, is_out_of_memory
@@ -108,7 +108,7 @@ def fit_into_memory(
         The call, its batch size, and a note if it is not the one that was asked for.
 
     Raises:
-        InvalidValueError: not even one image fits.
+        BatchTooLargeError: not even one image fits.
     """
     num_images = batch_size
     call: Callable[[], object] | None = None
@@ -121,7 +121,9 @@ def fit_into_memory(
             if not is_out_of_memory(error):
                 raise
             if num_images == 1:
-                raise InvalidValueError(f"not even a batch of one image fits into memory: {error}") from error
+                raise BatchTooLargeError(
+                    f"not even a batch of one image fits into memory: {error}"
+                ) from error
             num_images //= 2
             call = None  # else the batch that is too large lives on while its half is tried
             continue
@@ -202,8 +204,13 @@ def _time_on_cpu(call: Callable[[], object], device: torch.device, seconds: floa
     times: list[float] = []
     began = clock()
     while len(times) < least or clock() - began < seconds:
-        left = max(seconds - (clock() - began), 0.0)
-        times += timer.blocked_autorange(min_run_time=left).times
+        left = seconds - (clock() - began)
+        if left > 0:
+            times += timer.blocked_autorange(min_run_time=left).times
+        else:  # slow ones: of two calls a block would use one up to find out its size
+            start = clock()
+            call()
+            times.append(clock() - start)
     return times
 
 

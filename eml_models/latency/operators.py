@@ -140,6 +140,7 @@ def count_operators(
             with recorder:
                 with casting:
                     loss = functional.cross_entropy(model(images), labels)
+                recorder.is_forward = False
                 loss.backward()
                 optimizer.step()
         else:
@@ -149,11 +150,16 @@ def count_operators(
 
 
 class _Recorder(TorchDispatchMode):
-    """Writes down what is dispatched while it is entered."""
+    """Writes down what is dispatched while it is entered.
+
+    Attributes:
+        is_forward: whether matrix products are those of layers.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.operators: list[Operator] = []
+        self.is_forward = True
 
     def __torch_dispatch__(
         self,
@@ -164,7 +170,7 @@ class _Recorder(TorchDispatchMode):
     ) -> Any:
         out = func(*args, **(kwargs or {}))
         if _launches(func):
-            self.operators.append(_describe(func, args, kwargs or {}, out))
+            self.operators.append(_describe(func, args, kwargs or {}, out, is_forward=self.is_forward))
         return out
 
 
@@ -177,7 +183,9 @@ def _launches(func: Any) -> bool:
     return not (views and all(views))
 
 
-def _describe(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> Operator:
+def _describe(
+    func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any, *, is_forward: bool
+) -> Operator:
     name = _name(func)
     kind = _kind_of(name, args, out)
     outputs = list(_tensors(out))
@@ -185,8 +193,9 @@ def _describe(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: 
     macs = 0
     if convolves:
         macs = prod(args[1].shape[1:]) * outputs[0].numel()
-    elif name == "addmm":
-        macs = args[1].shape[0] * args[1].shape[1] * args[2].shape[1]
+    elif kind is OperatorKind.LINEAR and is_forward:
+        left, right = args[-2:]  # of a layer with a bias and of one without
+        macs = left.shape[0] * left.shape[1] * right.shape[1]
     read = sum(map(_num_bytes, _tensors((args, dict(kwargs)))))
     written = sum(map(_num_bytes, outputs)) or sum(map(_num_bytes, _tensors(args[:1])))
     return Operator(

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from eml_models.errors import InvalidValueError, UnsupportedModeError, describe_cause
+from eml_models.errors import InvalidValueError, NotCompiledError, UnsupportedModeError, describe_cause
 from eml_models.latency.conditions import find_capabilities
 from eml_models.latency.folding import fold_batch_norms
 from eml_models.latency.modes import (
@@ -97,7 +97,7 @@ class Prepared:
             next call writes anew: copy what is to be kept.
 
         Raises:
-            UnsupportedModeError: the model cannot be compiled.
+            NotCompiledError: the model cannot be compiled.
         """
         with self.settings():
             return self.run(images)
@@ -107,6 +107,8 @@ class Prepared:
         """What the mode sets in the whole process; put back at the end."""
         with ExitStack() as stack:
             stack.enter_context(torch.inference_mode())
+            if torch.is_autocast_enabled(self.device.type):  # the caller's; a mode enters its own
+                stack.enter_context(torch.autocast(self.device.type, enabled=False))
             if self.device.type == "cuda":  # a graph is captured on the device that is current
                 stack.enter_context(torch.cuda.device(self.device))
                 stack.enter_context(_cuda_settings(self.mode, kernel_search=self.kernel_search))
@@ -138,7 +140,7 @@ class Prepared:
             if is_out_of_memory(error):
                 raise
             reason = f"the model cannot be compiled: {describe_cause(error)}"
-            raise UnsupportedModeError(f"mode {self.mode} on {self.device.type}", reason) from error
+            raise NotCompiledError(f"mode {self.mode} on {self.device.type}", reason) from error
 
     def _replay(self, images: torch.Tensor) -> torch.Tensor:
         if images.shape not in self._graphs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from eml_models.datasets import get_dataset_spec
-from eml_models.errors import InvalidValueError
+from eml_models.errors import BatchTooLargeError
 from eml_models.latency.measure import Measurement, measure_latency
 from eml_models.latency.modes import PLAIN, Mode
 from eml_models.recipe import Recipe
@@ -24,8 +24,9 @@ def measure_recipe_latency(
 
     Raises:
         UnsupportedModeError: the device does not have the mode.
-        InvalidValueError: there is no such device, or the batch does not fit into its memory: the time of a
-            smaller one would be compared with others' of the whole.
+        BatchTooLargeError: the batch does not fit into the device's memory: the time of a smaller one would
+            be compared with others' of the whole.
+        InvalidValueError: there is no such device.
     """
     return measure_recipe(recipe, mode=mode, batch_size=batch_size, device=device, seconds=seconds).median_ms
 
@@ -42,7 +43,7 @@ def measure_recipe(
     images = torch.zeros(batch_size, *data.input_shape)
     measured = measure_latency(model, images, mode, device=device, seconds=seconds)
     if measured.batch_size != batch_size:
-        raise InvalidValueError(
+        raise BatchTooLargeError(
             f"a batch of {batch_size} of {recipe.model} does not fit into the memory of {device}, one of"
             f" {measured.batch_size} does; declare that"
         )

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from eml_models.errors import InvalidValueError
 from eml_models.latency.cases import Case, Source, Variant
 from eml_models.latency.measure import fit_into_memory
 from eml_models.latency.networks import NetworkSpec
 from eml_models.latency.preparing import Prepared
 from eml_models.layers import build_module
 from eml_models.plan import Chain, Gated, LayerSpec, Node, Plan, Residual
-from eml_models.registry import build_model
+from eml_models.registry import build_model, get_model
 
 SEED = 0
 """Of weights and images: times do not depend on them, results of a run should not either."""
@@ -65,8 +67,17 @@ def build_step(case: Case, device: torch.device) -> Step:
 
 
 def build_variant(case: Case) -> nn.Module:
-    """The network of a case, or what is left of it."""
+    """The network of a case, or what is left of it.
+
+    Raises:
+        InvalidValueError: nobody knows what would be left: the family builds its module by itself, or has
+            depthwise convolutions that do more than filter each channel.
+    """
     plan = case.network.plan()
+    if case.variant is Variant.SKELETON and get_model(case.network.model).build is not None:
+        raise InvalidValueError(
+            f"{case.network.model} builds its module by itself: there is no skeleton of it"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(SEED)
         if case.variant is Variant.SKELETON:
@@ -74,6 +85,11 @@ def build_variant(case: Case) -> nn.Module:
         module: nn.Module = build_model(plan)
     if case.variant is Variant.WITHOUT_DEPTHWISE:
         remove_depthwise(module)
+        if any(map(_is_depthwise, module.modules())):
+            raise InvalidValueError(
+                f"{case.network.model} has depthwise convolutions that change more than the stride: without"
+                " them it is another network"
+            )
     return module
 
 
@@ -83,15 +99,29 @@ def skeleton(plan: Plan) -> Plan:
 
 
 def remove_depthwise(module: nn.Module) -> int:
-    """Replace each depthwise convolution by nothing, or by taking every other pixel; returns how many."""
+    """Replace each depthwise convolution by nothing, or by taking every other pixel; returns how many.
+
+    One that changes the number of channels, or the size otherwise than by one stride, stays.
+    """
     found = [
-        (name, part)
-        for name, part in module.named_modules()
-        if isinstance(part, nn.Conv2d) and part.groups == part.in_channels == part.out_channels > 1
+        (name, part) for name, part in module.named_modules() if _is_depthwise(part) and _filters_only(part)
     ]
     for name, part in found:
         module.set_submodule(name, nn.Identity() if part.stride == (1, 1) else Subsample(part.stride[0]))
     return len(found)
+
+
+def _is_depthwise(part: nn.Module) -> TypeGuard[nn.Conv2d]:
+    return isinstance(part, nn.Conv2d) and part.groups == part.in_channels > 1
+
+
+def _filters_only(conv: nn.Conv2d) -> bool:
+    reach = tuple(d * (k - 1) // 2 for d, k in zip(conv.dilation, conv.kernel_size, strict=True))
+    return (
+        conv.in_channels == conv.out_channels
+        and conv.stride[0] == conv.stride[1]
+        and conv.padding in (reach, "same")
+    )
 
 
 class Subsample(nn.Module):

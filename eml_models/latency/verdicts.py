@@ -1,8 +1,8 @@
 """The lab report's five hypotheses, each judged by what was measured on one device, with its evidence.
 
 A hypothesis is supported if it explains at least `MATTERS` of a small network's time, refuted if it does not,
-and not testable here where the device lacks the intervention. A verdict holds for its device, batch size and
-networks, not for others. Pure; `campaign` collects the evidence.
+and not testable here where the device lacks an intervention or one of its cases could not be timed. A verdict
+holds for its device, batch size and networks, not for others. Pure; `campaign` collects the evidence.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ MATTERS = 0.1
 
 AT_THE_CEILING = 0.5
 """Of the memory's measured rate: from here on a kernel counts as bound by memory."""
+
+UNKNOWN = "(not measured)"
 
 
 class Outcome(StrEnum):
@@ -124,12 +126,13 @@ def judge(networks: Sequence[NetworkEvidence], device: str) -> tuple[Verdict, ..
 
 
 def _judge_casts(networks: Sequence[NetworkEvidence]) -> tuple[Outcome, list[str]]:
-    found, evidence = False, []
+    found, tested, evidence = False, True, []
     for one, small in _with_role(networks):
         casts = _part(one.waterfall, CASTS)
         measured = [ratio for ratio in (one.autocast_ratio, one.least_autocast_ratio) if ratio is not None]
         slower = max(measured, default=1.0) - 1
-        found |= small and (casts >= MATTERS or slower >= MATTERS)
+        found |= small and ((casts or 0.0) >= MATTERS or slower >= MATTERS)
+        tested &= not small or (casts is not None and len(measured) == 2)
         ratios = {
             one.least_batch_size: (one.least_autocast_ratio, one.least_weights_ratio),
             one.batch_size: (one.autocast_ratio, one.weights_ratio),
@@ -141,9 +144,9 @@ def _judge_casts(networks: Sequence[NetworkEvidence]) -> tuple[Outcome, list[str
         )
         evidence.append(
             f"{one.network}: {one.half} by autocast takes {at_batches}; casting {one.casts} tensors anew is"
-            f" {casts:.0%} of the step"
+            f" {_percent(casts)} of the step"
         )
-    return _outcome(found), evidence
+    return _outcome(found, tested=tested), evidence
 
 
 def _judge_depthwise(networks: Sequence[NetworkEvidence]) -> tuple[Outcome, list[str]]:
@@ -158,77 +161,86 @@ def _judge_depthwise(networks: Sequence[NetworkEvidence]) -> tuple[Outcome, list
         share = 1 - one.without_depthwise_ratio
         rate = one.depthwise_rate_share
         at_ceiling = rate is not None and rate >= AT_THE_CEILING
-        tested, found = True, found or (small and share >= MATTERS and at_ceiling)
+        tested, found = tested or small, found or (small and share >= MATTERS and at_ceiling)
         speed = "" if rate is None else f", moving bytes at {rate:.0%} of the rate that memory reaches"
         evidence.append(
             f"{one.network}: without them it takes {share:.0%} less time; they are"
             f" {one.depthwise_macs_share:.0%} of its MACs{speed}"
         )
-    if not tested:
-        return Outcome.NOT_TESTABLE, evidence
-    return _outcome(found), evidence
+    return _outcome(found, tested=tested), evidence
 
 
 def _judge_operators(networks: Sequence[NetworkEvidence]) -> tuple[Outcome, list[str]]:
-    found, evidence = False, []
+    found, tested, evidence = False, True, []
     for one, small in _with_role(networks):
-        fused = _part(one.waterfall, FOLDED) + _part(one.waterfall, COMPILED)
+        fused = one.waterfall.part_of(Hypothesis.MANY_OPERATORS)
         number = one.skeleton_ms / one.one_image_ms if one.skeleton_ms and one.one_image_ms else None
+        whole = one.waterfall.explains(Hypothesis.MANY_OPERATORS, FOLDED, COMPILED)
         found |= small and (fused >= MATTERS or (number or 0.0) >= MATTERS)
+        tested &= not small or (whole and number is not None)
+        levers = f"folding and compiling take away {fused:.0%} of the step"
+        if not whole:
+            folded, compiled = (_percent(_part(one.waterfall, name)) for name in (FOLDED, COMPILED))
+            levers = f"folding takes away {folded} of the step, compiling {compiled}"
         at_one = "" if number is None else f" ({number:.0%} of the time of a single image)"
         evidence.append(
-            f"{one.network}: folding and compiling take away {fused:.0%} of the step; its {one.kernels}"
-            f" operators cost {_number(one.skeleton_ms)} ms by their number alone{at_one}"
+            f"{one.network}: {levers}; its {one.kernels} operators cost {_number(one.skeleton_ms)} ms by"
+            f" their number alone{at_one}"
         )
-    return _outcome(found), evidence
+    return _outcome(found, tested=tested), evidence
 
 
 def _judge_kernels(networks: Sequence[NetworkEvidence]) -> tuple[Outcome, list[str]]:
     """Each lever by itself and in either direction: a choice that makes it slower matters too."""
-    found, evidence = False, []
+    found, tested, evidence = False, True, []
     for one, small in _with_role(networks):
-        parts = {name: _part(one.waterfall, name) for name in (KERNELS, LAYOUT)}
+        waterfall = one.waterfall
+        parts = {
+            share.name: share.ms / waterfall.total_ms
+            for share in waterfall.shares
+            if share.hypothesis is Hypothesis.KERNEL_CHOICE
+        }
         found |= small and any(abs(part) >= MATTERS for part in parts.values())
-        evidence.append(
-            f"{one.network}: cuDNN's search takes away {parts[KERNELS]:.0%} of the step, channels_last"
-            f" {parts[LAYOUT]:.0%}"
-        )
-    return _outcome(found), evidence
+        tested &= not small or waterfall.explains(Hypothesis.KERNEL_CHOICE, KERNELS, LAYOUT)
+        taken = [f"{name} {part:.0%}" for name, part in parts.items()] or [_percent(None)]
+        evidence.append(f"{one.network}: taken away of the step: {', '.join(taken)}")
+    return _outcome(found, tested=tested), evidence
 
 
 def _judge_kernels_on_cpu(networks: Sequence[NetworkEvidence]) -> tuple[Outcome, list[str]]:
     evidence = [
         f"{one.network}: channels_last, which a CPU has in common with it, takes away"
-        f" {_part(one.waterfall, LAYOUT):.0%} of the step"
+        f" {_percent(_part(one.waterfall, LAYOUT))} of the step"
         for one, _ in _with_role(networks)
     ]
     return Outcome.NOT_TESTABLE, ["a CPU has no cuDNN", *evidence]
 
 
 def _judge_host(networks: Sequence[NetworkEvidence]) -> tuple[Outcome, list[str]]:
-    found, evidence = False, []
+    found, tested, evidence = False, True, []
     for one, small in _with_role(networks):
         data, launches = _part(one.waterfall, DATA), _part(one.waterfall, GRAPH)
-        found |= small and data + launches >= MATTERS
+        found |= small and one.waterfall.part_of(Hypothesis.HOST_BOUND) >= MATTERS
+        tested &= not small or one.waterfall.explains(Hypothesis.HOST_BOUND, DATA, GRAPH)
         evidence.append(
-            f"{one.network}: making and copying the batch is {data:.0%} of the step, launching kernels"
-            f" {launches:.0%}"
+            f"{one.network}: making and copying the batch is {_percent(data)} of the step, launching kernels"
+            f" {_percent(launches)}"
         )
-    return _outcome(found), evidence
+    return _outcome(found, tested=tested), evidence
 
 
 def _judge_host_on_cpu(networks: Sequence[NetworkEvidence]) -> tuple[Outcome, list[str]]:
     found, evidence = False, []
     for one, small in _with_role(networks):
         data = _part(one.waterfall, DATA)
-        found |= small and data >= MATTERS
+        found |= small and (data or 0.0) >= MATTERS
         bounds = ", ".join(
             f"{name} below a batch of {'any size' if batch is None else batch}"
             for name, batch in one.launch_bound_below.items()
         )
         evidence.append(
-            f"{one.network}: making the batch image by image is {data:.0%} of the step; by the model its"
-            f" launches would bound {bounds or 'no known GPU'}"
+            f"{one.network}: making the batch image by image is {_percent(data)} of the step; by the model"
+            f" its launches would bound {bounds or 'no known GPU'}"
         )
     note = "a CPU shows the data's half only: it launches nothing ahead"
     return (Outcome.SUPPORTED if found else Outcome.NOT_TESTABLE), [note, *evidence]
@@ -241,15 +253,22 @@ def _with_role(networks: Sequence[NetworkEvidence]) -> Iterator[tuple[NetworkEvi
         yield one, one is not reference or len(networks) == 1
 
 
-def _part(waterfall: Waterfall, name: str) -> float:
-    """What an intervention took away, as a share of the real step; 0 where it was not made."""
+def _part(waterfall: Waterfall, name: str) -> float | None:
+    """What an intervention took away, as a share of the real step; None where it was not made by itself."""
     share = waterfall.find(name)
-    return 0.0 if share is None else share.ms / waterfall.total_ms
+    return None if share is None else share.ms / waterfall.total_ms
+
+
+def _percent(part: float | None) -> str:
+    return UNKNOWN if part is None else f"{part:.0%}"
 
 
 def _number(value: float | None) -> str:
-    return "(not measured)" if value is None else f"{value:.2f}"
+    return UNKNOWN if value is None else f"{value:.2f}"
 
 
-def _outcome(found: bool) -> Outcome:
-    return Outcome.SUPPORTED if found else Outcome.REFUTED
+def _outcome(found: bool, *, tested: bool) -> Outcome:
+    """What was found is found, whatever else was not tested; what was not tested refutes nothing."""
+    if found:
+        return Outcome.SUPPORTED
+    return Outcome.REFUTED if tested else Outcome.NOT_TESTABLE

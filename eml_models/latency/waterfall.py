@@ -53,14 +53,20 @@ class Share:
     """A part of the real step.
 
     Attributes:
+        names: of its intervention; of several where those before it could not be timed by themselves.
+        hypothesis: `NONE` where its interventions belong to different ones.
         ms: negative where the intervention made it slower.
     """
 
-    name: str
+    names: tuple[str, ...]
     cause: str
     hypothesis: Hypothesis
     kind: Kind
     ms: float
+
+    @property
+    def name(self) -> str:
+        return " + ".join(self.names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +88,13 @@ class Waterfall:
         """What one hypothesis explains, as a share of the real step."""
         return sum(share.ms for share in self.shares if share.hypothesis is hypothesis) / self.total_ms
 
+    def explains(self, hypothesis: Hypothesis, *names: str) -> bool:
+        """Whether each of these interventions was made, by itself or with others of the same hypothesis."""
+        made = {name for share in self.shares if share.hypothesis is hypothesis for name in share.names}
+        return made.issuperset(names)
+
     def find(self, name: str) -> Share | None:
-        """The share of an intervention."""
+        """The share of an intervention by itself."""
         return next((share for share in self.shares if share.name == name), None)
 
 
@@ -169,20 +180,22 @@ def build_waterfall(
 
     Args:
         times_ms: of the stages' cases, by key.
-        skipped: why a stage's case could not be timed, by key; its intervention is named as untestable.
+        skipped: why a stage's case could not be timed, by key; its intervention is named as untestable, and
+            what it took away is in the share of the next one that was timed.
         roofline: of the last stage that was timed.
         absent: interventions that the device's chain does not have, each with the reason.
     """
     first = stages[0].case
     total_ms = before_ms = times_ms[first.key]
-    shares, untestable = [], [*absent]
+    shares, untestable, pending = [], [*absent], list[Stage]()
     for stage in stages[1:]:
+        pending.append(stage)
         if stage.case.key in skipped:
             untestable.append((stage.name, skipped[stage.case.key]))
             continue
         after_ms = times_ms[stage.case.key]
-        shares.append(_share(stage.name, stage.cause, stage.hypothesis, Kind.MEASURED, before_ms - after_ms))
-        before_ms = after_ms
+        shares.append(_measured(pending, before_ms - after_ms))
+        before_ms, pending = after_ms, []
     depthwise_ms, needed_ms = roofline.depthwise_s * 1e3, roofline.seconds * 1e3
     shares += [
         _share("roofline, depthwise", "memory", Hypothesis.DEPTHWISE, Kind.MODELLED, depthwise_ms),
@@ -210,8 +223,20 @@ def build_waterfall(
     )
 
 
+def _measured(stages: Sequence[Stage], ms: float) -> Share:
+    """What these stages took away together."""
+    hypotheses = {stage.hypothesis for stage in stages}
+    return Share(
+        names=tuple(stage.name for stage in stages),
+        cause=", ".join(dict.fromkeys(stage.cause for stage in stages)),
+        hypothesis=hypotheses.pop() if len(hypotheses) == 1 else Hypothesis.NONE,
+        kind=Kind.MEASURED,
+        ms=ms,
+    )
+
+
 def _share(name: str, cause: str, hypothesis: Hypothesis, kind: Kind, ms: float) -> Share:
-    return Share(name=name, cause=cause, hypothesis=hypothesis, kind=kind, ms=ms)
+    return Share(names=(name,), cause=cause, hypothesis=hypothesis, kind=kind, ms=ms)
 
 
 class _Chain:

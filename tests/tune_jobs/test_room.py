@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 from session_testing import Clock, MemoryLog, a_study, rising
 
+from eml_models.errors import BatchTooLargeError, NotCompiledError, UnsupportedModeError
 from eml_models.recipe import Recipe
 from tune_jobs.attempt import Failure, WorkerInfo
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.largest import largest_candidate
 from tune_jobs.on_ray.gpu_share import CONTEXT_BYTES, Shares, choose_share, memory_fraction
 from tune_jobs.on_ray.row_tap import RowTap
+from tune_jobs.on_ray.trainable import FAILURE, UNUSABLE, _describe_failure, _failure_kind
 from tune_jobs.session import Session
 from tune_jobs.studies import SHIPPED
 
@@ -120,3 +122,16 @@ def test_step_memory_is_measured_and_the_choice_follows() -> None:
 
     found = measure_step_memory(Recipe(learning_rate=0.1, epochs=1), device="cpu")
     assert 50 << 20 < found.peak_bytes < found.total_bytes
+
+
+@pytest.mark.parametrize(("gpus", "kind"), [(0.5, Failure.OUT_OF_SHARE), (1.0, Failure.OUT_OF_MEMORY)])
+def test_a_batch_to_time_that_does_not_fit_into_a_share_asks_for_a_larger_one(
+    gpus: float, kind: Failure
+) -> None:
+    assert _failure_kind(BatchTooLargeError("a batch of 128 does not fit"), gpus) is kind
+
+
+def test_one_network_that_no_compiler_takes_ends_its_trial_and_not_the_run() -> None:
+    words = ("mode fp32/nchw/compile on cpu", "the model cannot be compiled: KeyError: 'x'")
+    assert _describe_failure(NotCompiledError(*words), 0)["kind"] == FAILURE
+    assert _describe_failure(UnsupportedModeError(*words), 0)["kind"] == UNUSABLE

@@ -24,7 +24,13 @@ import ray
 from ray import cloudpickle, tune
 
 from eml_models.datasets import data_fingerprint
-from eml_models.errors import DatasetMissingError, DivergedError, UnsupportedModeError
+from eml_models.errors import (
+    BatchTooLargeError,
+    DatasetMissingError,
+    DivergedError,
+    NotCompiledError,
+    UnsupportedModeError,
+)
 from eml_models.recipe import Recipe
 from tune_jobs.attempt import Failure
 from tune_jobs.checkpoints import Checkpoints
@@ -270,9 +276,8 @@ def _peak_memory_bytes(device: str) -> int | None:
 
 
 def _describe_failure(error: Exception, gpus: float) -> dict[str, Any]:
-    if isinstance(
-        error, DatasetMissingError | UnsupportedModeError | TuneJobsError
-    ):  # of this machine, not of the trial
+    of_this_machine = isinstance(error, DatasetMissingError | UnsupportedModeError | TuneJobsError)
+    if of_this_machine and not isinstance(error, NotCompiledError):
         return {"kind": UNUSABLE, "error": str(error)}
     lines = "".join(traceback.format_exception(error)).strip().splitlines()
     text = "\n".join([f"{type(error).__name__}: {error}", *lines[-TRACEBACK_LINES:]])
@@ -282,6 +287,7 @@ def _describe_failure(error: Exception, gpus: float) -> dict[str, Any]:
 def _failure_kind(error: Exception, gpus: float) -> Failure:
     if isinstance(error, DivergedError):
         return Failure.DIVERGED
-    if type(error).__name__ == "OutOfMemoryError":  # torch's, told without importing it
+    torchs = type(error).__name__ == "OutOfMemoryError"  # told without importing torch
+    if torchs or isinstance(error, BatchTooLargeError):
         return Failure.OUT_OF_SHARE if 0 < gpus < 1 else Failure.OUT_OF_MEMORY
     return Failure.OUT_OF_MEMORY if isinstance(error, MemoryError) else Failure.RAISED

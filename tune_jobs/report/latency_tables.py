@@ -206,7 +206,9 @@ def iter_note_lines(result: CampaignResult) -> Iterator[str]:
         widest, narrowest = result.ceilings.bandwidth[0][1], result.ceilings.bandwidth[-1][1]
         yield f"measured ceilings: {rates}, memory {narrowest / 1e9:.0f} GB/s, cache {widest / 1e9:.0f} GB/s"
     for name, reason in dict.fromkeys(pair for w in result.waterfalls for pair in w.untestable):
-        yield f"not testable here: {name}: {reason}"
+        of = [w.network for w in result.waterfalls if (name, reason) in w.untestable]
+        whose = "" if len(of) == len(result.waterfalls) else f" of {', '.join(of)}"
+        yield f"not testable here: {name}{whose}: {reason}"
     yield from result.notes
     for reason in dict.fromkeys(reason for _, reason in result.skipped):
         cases = [case for case, other in result.skipped if other == reason]

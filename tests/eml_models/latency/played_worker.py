@@ -1,7 +1,9 @@
 """A measuring process that plays its answers, without torch: a network's name says what happens to it.
 
-``dies-in-open``, ``dies-in-time``: the process is killed; ``exits``: it ends with words on stderr;
-``breaks``: the case fails and the process is of no more use; ``fails-in-time``, ``skips``: what they say.
+``dies-in-open``, ``dies-in-time``: the process is killed; ``dies-in-answer``: with half a line written;
+``hangs``: it says nothing; ``exits``: it ends with words on stderr; ``crowded``: it gets a batch of one where
+another case is open; ``breaks``: the case fails and the process is of no more use; ``fails-in-time``,
+``skips``: what they say.
 Each ``time`` takes one millisecond more than the one before it in this process.
 """
 
@@ -35,6 +37,8 @@ def main() -> None:
             answer = {"batch_size": case["batch_size"], "notes": [], **play_open(name)}
             words = (name, case["mode"], case["batch_size"], case["source"], case["variant"])
             search = "search" if case["kernel_search"] else "no search"
+            if name == "crowded" and opened:
+                answer["batch_size"] = 1
             opened[" ".join(map(str, (*words, case["allocator"], search)))] = name
         elif request["do"] == "time":
             calls += 1
@@ -53,6 +57,11 @@ def play_open(name: str) -> dict[str, Any]:
     """What an answer holds besides or instead of the usual."""
     if name == "dies-in-open":
         os.kill(os.getpid(), signal.SIGKILL)
+    if name == "dies-in-answer":
+        print('{"batch_size": 1, "no', end="", flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if name == "hangs":
+        signal.pause()
     if name == "exits":
         print("one\ntwo\nlibcuda.so is too old\nupdate\nthe driver", file=sys.stderr)
         sys.exit(3)

@@ -46,6 +46,36 @@ def test_a_first_case_that_kills_its_process_is_not_taken_for_one_that_cannot_be
     assert bench.open([case("dies-in-open"), last]) == [last]
 
 
+def test_a_process_that_dies_within_its_answer_is_lost_like_any_other(bench: Bench) -> None:
+    last = case("last")
+    assert bench.open([case("dies-in-answer"), last]) == [last]
+    (reason,) = bench.skipped.values()
+    assert "killed by signal 9" in reason
+
+
+def test_a_process_that_hangs_is_ended_and_the_others_go_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, last = case("first"), case("last")
+    bench.open([first])
+    with monkeypatch.context() as patch:
+        patch.setattr("eml_models.latency.bench.PATIENCE_S", 0.01)
+        assert bench.open([case("hangs")]) == []
+    (reason,) = bench.skipped.values()
+    assert reason.startswith("the process that measures ended (it was ended, having said nothing for")
+    bench.time(bench.open([first, last]), rounds=1, seconds=0.01)
+    assert bench.result(first).n == bench.result(last).n == 1
+
+
+def test_times_of_another_batch_are_forgotten_where_a_fresh_process_has_room_for_more(bench: Bench) -> None:
+    crowded = replace(case("crowded"), batch_size=2)
+    killer, *_ = opened = bench.open([case("dies-in-time"), crowded])
+    bench.time(opened[::-1], rounds=1, seconds=0.01)
+    assert (bench.result(crowded).batch_size, bench.was_timed(killer)) == (1, False)
+    bench.time([crowded], rounds=2, seconds=0.01)
+    assert (bench.result(crowded).batch_size, bench.result(crowded).n) == (2, 2)
+
+
 def test_what_was_timed_before_a_process_was_killed_is_kept(bench: Bench) -> None:
     cases = [case("first"), case("dies-in-time"), case("last")]
     bench.time(bench.open(cases), rounds=2, seconds=0.01)

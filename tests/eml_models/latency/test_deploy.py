@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -62,6 +65,16 @@ def test_a_form_that_computes_something_else_is_refused() -> None:
         deploy(Overflowing(), torch.rand(2, 4, 1, 4), parse_mode("fp16-weights"))
 
 
+def test_an_offset_of_all_logits_hides_no_class_that_changed(model: nn.Module) -> None:
+    shifted = copy.deepcopy(model)
+    *_, last = (part for part in shifted.modules() if isinstance(part, nn.Linear))
+    with torch.no_grad():
+        last.bias += 1000
+    assert deploy(shifted, IMAGES, FOLDED).same_class == 1
+    with pytest.raises(DeployError, match="use a mode of higher precision"):
+        deploy(shifted, IMAGES, parse_mode("bf16-weights"))
+
+
 def test_a_written_program_is_read_back_for_any_batch(model: nn.Module, tmp_path: Path) -> None:
     deployed = deploy(model, IMAGES[:1], FOLDED)
     save_deployed(deployed, tmp_path / "net.pt2")
@@ -109,6 +122,16 @@ def test_images_that_are_none_of_the_models_are_refused(
 ) -> None:
     with pytest.raises(InvalidValueError, match=says):
         deploy(model, torch.rand(shape), FOLDED)
+
+
+@pytest.mark.parametrize("logits", [lambda x: (x.flatten(1),), lambda x: x.flatten(1).sum(1)])
+def test_a_model_that_returns_no_logits_is_refused(logits: Callable[[torch.Tensor], Any]) -> None:
+    class Other(nn.Module):
+        def forward(self, x: torch.Tensor) -> Any:
+            return logits(x)
+
+    with pytest.raises(InvalidValueError, match="must return logits"):
+        deploy(Other(), IMAGES, parse_mode("fp32"))
 
 
 def test_usual_modes() -> None:

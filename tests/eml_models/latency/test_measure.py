@@ -15,7 +15,7 @@ from torch import nn
 from eml_models.errors import InvalidValueError, UnsupportedModeError
 from eml_models.latency.conditions import KEEPING_MEMORY, describe_allocator
 from eml_models.latency.folding import fold_batch_norms
-from eml_models.latency.measure import fit_into_memory, measure_latency, quartiles, summarise
+from eml_models.latency.measure import fit_into_memory, measure_latency, quartiles, summarise, time_calls
 from eml_models.latency.modes import PLAIN, iter_all_modes, parse_mode, unsupported_reason
 from eml_models.latency.preparing import Prepared, find_capabilities, is_out_of_memory
 from eml_models.registry import build_model
@@ -105,12 +105,25 @@ def test_folding_keeps_a_batch_norm_whose_convolution_is_read_elsewhere() -> Non
         fold_batch_norms(model.train())
 
 
+def test_folding_keeps_a_batch_norm_that_is_no_affine_map_or_called_by_name() -> None:
+    class Named(nn.Sequential):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            norm: torch.Tensor = self[1](input=self[0](x))
+            return norm
+
+    parts = (nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    assert fold_batch_norms(Named(*parts).eval()) == 0
+    unused = nn.BatchNorm2d(4, track_running_stats=False)
+    assert fold_batch_norms(nn.Sequential(parts[0], unused).eval()) == 0
+    assert fold_batch_norms(nn.Sequential(*parts).eval()) == 1
+
+
 def test_a_mode_that_the_device_lacks_is_refused_with_the_reason() -> None:
     with pytest.raises(UnsupportedModeError, match="CUDA graphs exist on CUDA devices only"):
         measure_latency(network(), torch.rand(1, 3, 8, 8), parse_mode("fp32/graph"))
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "tpu", "mps"])
+@pytest.mark.parametrize("device", ["cuda:99", "tpu", "mps", "cpu:0"])
 def test_a_device_that_does_not_exist_names_those_that_do(device: str) -> None:
     with pytest.raises(InvalidValueError, match="this machine has cpu"):
         measure_latency(network(), torch.rand(1, 3, 8, 8), device=device)
@@ -200,6 +213,21 @@ def test_not_even_one_image_fits() -> None:
 def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
     with pytest.raises(RuntimeError, match="shapes"):
         fit_into_memory(failing_above(0, RuntimeError("shapes do not agree")), 4)
+
+
+def test_slow_calls_are_made_no_more_often_than_they_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    calls = []
+
+    def call() -> None:
+        nonlocal now
+        now += 10.0
+        calls.append(now)
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    monkeypatch.setattr("time.process_time", lambda: now)
+    assert time_calls(call, torch.device("cpu"), seconds=0.25, least=3) == [10.0] * 3
+    assert len(calls) == 4  # one to find out that they are slow
 
 
 def test_wide_quartiles_are_said() -> None:

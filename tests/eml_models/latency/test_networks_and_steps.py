@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -10,11 +12,16 @@ from latency_testing import TINY
 from torch import nn
 
 from eml_models.errors import InvalidValueError, UnknownNameError
+from eml_models.family import ModelFamily
 from eml_models.latency.cases import Case, Source, Variant
+from eml_models.latency.evidence import count_network
 from eml_models.latency.modes import PLAIN
 from eml_models.latency.networks import NAMED, NetworkSpec, name_network, parse_network
 from eml_models.latency.operators import count_operators
 from eml_models.latency.steps import build_step, build_variant
+from eml_models.plan import Plan
+from eml_models.plan_builder import PlanBuilder
+from eml_models.registry import register_model, unregister_model
 
 CPU = torch.device("cpu")
 
@@ -114,6 +121,47 @@ def test_without_depthwise_only_these_are_gone() -> None:
     assert not [m for m in rest.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
     images = torch.rand(2, *TINY.input_shape)
     assert rest.eval()(images).shape == whole.eval()(images).shape
+
+
+@contextmanager
+def built_by(build: Callable[[Plan], nn.Module]) -> Iterator[NetworkSpec]:
+    """A network of a user's family that builds its module by itself."""
+
+    def draw(net: PlanBuilder) -> None:
+        net.conv_bn_act("stem", 4)
+        net.classifier()
+
+    register_model(ModelFamily(name="own", draw=draw, build=build))
+    yield NetworkSpec(name="own", model="own", input_shape=(4, 8, 8))
+    unregister_model("own")
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        nn.Conv2d(4, 8, 3, padding=1, groups=4),
+        nn.Conv2d(4, 4, 3, groups=4),
+        nn.Conv2d(4, 4, 3, padding=1, stride=(1, 2), groups=4),
+    ],
+    ids=["more channels", "smaller", "two strides"],
+)
+def test_a_network_is_not_taken_for_what_is_left_of_another(filters: nn.Conv2d) -> None:
+    with built_by(lambda plan: nn.Sequential(filters, nn.Flatten(), nn.LazyLinear(10))) as network:
+        for variant in (Variant.WITHOUT_DEPTHWISE, Variant.SKELETON):
+            with pytest.raises(InvalidValueError, match=r"another network|no skeleton of it"):
+                build_variant(Case(network=network, mode=PLAIN, batch_size=1, variant=variant))
+
+
+def test_a_module_that_depends_on_values_is_refused_in_words() -> None:
+    class Gated(nn.Flatten):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.flatten(1) if float(x.sum()) > 0 else -x.flatten(1)
+
+    with (
+        built_by(lambda plan: Gated()) as network,
+        pytest.raises(InvalidValueError, match="the operators of own cannot be counted"),
+    ):
+        count_network(network, 1)
 
 
 @pytest.mark.parametrize("source", Source)

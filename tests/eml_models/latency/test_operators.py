@@ -98,6 +98,15 @@ def test_counts_agree_with_the_plan(model: str, options: dict[str, object]) -> N
     assert counts.num_bytes == pytest.approx(plan.traffic_bytes(batch=3), rel=1e-3)
 
 
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("train", [False, True])
+def test_linear_layers_count_with_and_without_a_bias_and_their_gradients_do_not(
+    bias: bool, train: bool
+) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(48, 7, bias=bias), nn.Linear(7, 5, bias=bias))
+    assert count_operators(model, (3, 4, 4), batch_size=2, train=train).macs == 2 * (48 * 7 + 7 * 5)
+
+
 def test_counting_leaves_the_model_as_found() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 10))
     state = {name: value.clone() for name, value in model.state_dict().items()}

@@ -16,7 +16,7 @@ import torch
 from latency_testing import with_used_norms
 from torch import nn
 
-from eml_models.errors import UnsupportedModeError
+from eml_models.errors import NotCompiledError
 from eml_models.latency import preparing
 from eml_models.latency.deploy import deploy
 from eml_models.latency.modes import parse_mode
@@ -194,9 +194,22 @@ def test_what_a_compiler_stumbles_over_is_said(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(torch, "compile", lambda model, **options: failing)
     monkeypatch.setattr(preparing, "unsupported_reason", lambda mode, device: None)
-    with pytest.raises(UnsupportedModeError) as found:
+    with pytest.raises(NotCompiledError) as found:
         Prepared(network(), parse_mode("fp32/compile"), CPU)(IMAGES)
     assert found.value.reason == "the model cannot be compiled: KeyError: 'no such kernel'"
     assert "mode fp32/nchw/compile on cpu" in str(found.value)
     travelled = pickle.loads(pickle.dumps(found.value))
     assert (str(travelled), travelled.reason) == (str(found.value), found.value.reason)
+
+
+@pytest.mark.parametrize("mode", ["fp32", "bf16-autocast"])
+def test_a_callers_autocast_is_no_part_of_a_mode(mode: str) -> None:
+    model = build_model("small_cnn", input_shape=(3, 8, 8), num_classes=10)
+    prepared = Prepared(model, parse_mode(mode), CPU)
+    expected = prepared(IMAGES)
+    with torch.autocast("cpu", torch.float16):
+        found = prepared(IMAGES)
+        assert torch.get_autocast_dtype("cpu") is torch.float16
+        assert torch.is_autocast_enabled("cpu")
+    assert found.dtype is expected.dtype
+    assert torch.equal(found, expected)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from eml_models.errors import UnsupportedModeError
+from eml_models.errors import BatchTooLargeError, UnsupportedModeError
 from eml_models.latency.modes import parse_mode
+from eml_models.latency.preparing import Prepared
 from eml_models.latency.recipes import measure_recipe_latency
 from eml_models.recipe import Recipe
 
@@ -20,6 +21,22 @@ def test_a_recipes_network_is_measured_in_the_declared_mode() -> None:
     large = measure_recipe_latency(wide, mode=parse_mode("fp32/channels_last"), batch_size=8, seconds=0.05)
     assert 0 < small < large
     assert torch.equal(torch.get_rng_state(), generator)
+
+
+@pytest.mark.parametrize("largest", [0, 2])
+def test_a_batch_that_does_not_fit_is_told_from_other_failures(
+    monkeypatch: pytest.MonkeyPatch, largest: int
+) -> None:
+    run = Prepared.run
+
+    def full(prepared: Prepared, images: torch.Tensor) -> torch.Tensor:
+        if images.shape[0] > largest:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return run(prepared, images)
+
+    monkeypatch.setattr(Prepared, "run", full)
+    with pytest.raises(BatchTooLargeError, match=r"does not fit|not even"):
+        measure_recipe_latency(RECIPE, batch_size=4, seconds=0.01)
 
 
 def test_a_mode_that_the_device_lacks_is_refused() -> None:

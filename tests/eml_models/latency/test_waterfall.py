@@ -18,6 +18,8 @@ from eml_models.latency.waterfall import (
     DATA,
     FP32,
     GRAPH,
+    KERNELS,
+    LAYOUT,
     Hypothesis,
     Kind,
     Stage,
@@ -81,6 +83,27 @@ def test_a_stage_that_the_device_lacks_is_named_and_the_rest_adds_up() -> None:
     assert found.untestable == (*ABSENT_ON_CPU, (COMPILED, "it has none"))
     assert found.find(COMPILED) is None
     assert sum(share.ms for share in found.shares) == pytest.approx(100)
+
+
+def test_what_a_stage_took_that_was_not_timed_is_not_laid_to_the_next_ones_cause() -> None:
+    stages = chain_on_cuda(TINY, 128)
+    found = waterfall_of(stages, [100, 95, 0, 0, 0, 0, 0, 20], skipped=tuple(s.name for s in stages[2:-1]))
+    together = found.shares[1]
+    assert (
+        together.name == "graph replay + weights cast + kernels searched + channels_last + folded + compiled"
+    )
+    assert (together.ms, together.hypothesis) == (75, Hypothesis.NONE)
+    assert "launches by the host, autocast casts weights anew" in together.cause
+    assert found.find(COMPILED) is None
+    assert sum(share.ms for share in found.shares) == pytest.approx(100)
+
+
+def test_stages_of_one_hypothesis_are_told_together() -> None:
+    stages = chain_on_cuda(TINY, 128)
+    found = waterfall_of(stages, [100, 95, 90, 85, 0, 60, 55, 50], skipped=(KERNELS,))
+    assert found.part_of(Hypothesis.KERNEL_CHOICE) == pytest.approx(0.25)
+    assert found.explains(Hypothesis.KERNEL_CHOICE, KERNELS, LAYOUT)
+    assert outcomes(LARGE, evidence(waterfall=found), device="cuda")["d"] is Outcome.SUPPORTED
 
 
 def test_a_case_travels_as_json() -> None:
@@ -181,6 +204,31 @@ def test_levers_of_opposite_signs_do_not_cancel_each_other(searched_ms: float, l
     assert outcomes(LARGE, small, device="cuda")["d"] is Outcome.SUPPORTED
     still = waterfall_of(stages, [103, 102, 101, 100, 95, 103, 102, 101])
     assert outcomes(LARGE, evidence(waterfall=still), device="cuda")["d"] is Outcome.REFUTED
+
+
+def test_what_was_not_measured_refutes_nothing() -> None:
+    stages = chain_on_cuda(TINY, 128)
+    names = tuple(stage.name for stage in stages[2:])
+    nothing = waterfall_of(stages, [100, 99, 0, 0, 0, 0, 0, 0], skipped=names)
+    last = waterfall_of(stages, [100, 99, 0, 0, 0, 0, 0, 10], skipped=names[:-1])
+    for chain in (nothing, last):
+        found = judge((LARGE, evidence(waterfall=chain)), "cuda")
+        by_name = {verdict.hypothesis.value: verdict for verdict in found}
+        assert {name: by_name[name].outcome for name in "acde"} == dict.fromkeys("acde", Outcome.NOT_TESTABLE)
+        assert by_name["e"].evidence[1].endswith("1% of the step, launching kernels (not measured)")
+        assert "compiling (not measured)" in by_name["c"].evidence[1]
+    assert outcomes(LARGE, evidence(waterfall=last, skeleton_ms=0.5), device="cuda")["c"] is Outcome.SUPPORTED
+
+
+def test_a_compiler_that_is_not_there_refutes_no_fusion() -> None:
+    stages = chain_on_cpu(TINY, 32, half_is_faster=True)
+    chain = waterfall_of(stages, [100, 99, 98, 97, 96, 95, 0], skipped=(COMPILED,))
+    assert outcomes(LARGE, evidence(waterfall=chain))["c"] is Outcome.NOT_TESTABLE
+
+
+def test_depthwise_convolutions_of_the_reference_alone_judge_no_small_network() -> None:
+    dense = evidence(without_depthwise_ratio=None, depthwise_macs_share=0.0)
+    assert outcomes(LARGE, dense)["b"] is Outcome.NOT_TESTABLE
 
 
 def test_every_verdict_has_evidence_about_every_network() -> None:

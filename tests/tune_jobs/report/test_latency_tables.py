@@ -14,6 +14,7 @@ from eml_models.latency.evidence import count_network
 from eml_models.latency.measure import Measurement
 from eml_models.latency.modes import iter_all_modes, parse_mode
 from eml_models.latency.networks import NetworkSpec
+from eml_models.latency.waterfall import Waterfall
 from tune_jobs.report import latency_tables
 from tune_jobs.report.tables import render
 
@@ -112,3 +113,14 @@ def test_reasons_are_said_once_however_many_modes_they_hold_for() -> None:
         "skipped 1 case (fp16-weights/nchw/graph): KeyError: 'x'",
     ]
     assert "small is not explained: memory" in lines
+
+
+def test_what_one_network_alone_could_not_do_is_said_of_it() -> None:
+    both, one = ("folded", "it cannot be traced"), ("compiled", "a batch of 128 does not fit: 64")
+    waterfalls = tuple(
+        Waterfall(network=name, batch_size=128, total_ms=1.0, shares=(), untestable=untestable)
+        for name, untestable in (("small", (both, one)), ("large", (both,)))
+    )
+    lines = list(latency_tables.iter_note_lines(replace(result_of([]), waterfalls=waterfalls)))
+    assert "not testable here: folded: it cannot be traced" in lines
+    assert "not testable here: compiled of small: a batch of 128 does not fit: 64" in lines
