@@ -79,6 +79,12 @@ def test_image_has_a_python_that_the_package_takes_and_no_root() -> None:
     assert any(line.startswith("HEALTHCHECK") for line in lines)
 
 
+def test_image_has_the_programs_by_which_a_head_starts_workers() -> None:
+    """The autoscaler runs in the head's container, and the base image is a slim one."""
+    (line,) = re.findall(r"apt-get install (.*)", read("docker/Dockerfile"))
+    assert {"openssh-client", "rsync"} <= set(line.split())
+
+
 @pytest.mark.parametrize("name", LAUNCHER)
 def test_ray_takes_the_cluster_file(name: str) -> None:
     with warnings.catch_warnings():
