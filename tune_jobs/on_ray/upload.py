@@ -186,8 +186,10 @@ def _travel(
 ) -> None:
     """Show every path that Ray would pack to `handle`."""
     patterns = [*ray_constants.get_runtime_env_default_excludes(), *left_out]
+    heeds = os.environ.get(ray_constants.RAY_RUNTIME_ENV_IGNORE_GITIGNORE, "0") != "1"  # as Ray asks it
+    excludes = [_get_excludes(folder, patterns), *left_out_too]
     try:
-        _dir_travel(folder, [_get_excludes(folder, patterns), *left_out_too], handle, include_gitignore=True)
+        _dir_travel(folder, excludes, handle, include_gitignore=heeds)
     except OSError as error:
         raise _unreadable(error) from error
     except (ValueError, IndexError) as error:  # of reading them, and of their patterns

@@ -68,6 +68,16 @@ def test_what_cannot_be_read_is_named_before_anything_is_packed(closed: str) -> 
             (folder / closed).chmod(0o700)
 
 
+def test_what_is_ignored_counts_where_ray_is_told_to_send_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tune_jobs.on_ray.upload import choose_left_out, measure
+
+    assert os.path.join("ignored", "b") not in measure(folder, choose_left_out(folder))
+    monkeypatch.setenv("RAY_RUNTIME_ENV_IGNORE_GITIGNORE", "1")
+    assert os.path.join("ignored", "b") in measure(folder, choose_left_out(folder))
+
+
 @contextmanager
 def as_nobody(folder: str) -> Iterator[None]:
     """As a user who owns the folder and may not read everything; root may."""
