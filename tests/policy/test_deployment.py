@@ -176,6 +176,8 @@ def test_containers_publish_the_dashboard_to_loopback_alone() -> None:
     assert published == ["127.0.0.1:8265:8265"]
     assert "DASHBOARD_HOST:-127.0.0.1" in read("docker/entrypoint.sh")
     assert "docker/token" in read(".gitignore")
+    assert "#   (umask 077; cp ~/.ray/auth_token docker/token)" in read("docker/compose.yaml")
+    assert all(service["stop_grace_period"] == "45s" for service in services.values())  # Ray takes up to 30
 
 
 def test_build_context_is_the_code_alone() -> None:
