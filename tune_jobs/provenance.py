@@ -19,16 +19,15 @@ def git_state(folder: Path) -> tuple[str | None, bool | None]:
         return told.rstrip("+"), told.endswith("+")
     try:
         commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10, check=True
+            ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, timeout=10, check=True
         )
         status = subprocess.run(
             ["git", "status", "--porcelain", "--untracked-files=no"],
             cwd=folder,
             capture_output=True,
-            text=True,
             timeout=10,
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None, None
-    return commit.stdout.strip(), bool(status.stdout.strip())
+    return commit.stdout.decode().strip(), bool(status.stdout.strip())

@@ -51,7 +51,7 @@ class UserCode:
         sys.path.extend(path for path in self.search_paths if path not in sys.path)
         try:
             return importlib.import_module(self.module) if self.source is None else self._execute(self.source)
-        except Exception as error:  # a user's file may raise anything; all of it is shown as their error
+        except (Exception, SystemExit) as error:  # a user's file may raise anything; it is shown as theirs
             own_lines = isinstance(error, SyntaxError)  # which say where; of others the last call does
             lines = traceback.format_exception_only(error)
             if not own_lines:
@@ -110,10 +110,10 @@ def _find_code(place: str) -> UserCode:
     working = os.getcwd()
     if not place.endswith(".py"):
         return UserCode(module=place, search_paths=(working,))
-    path = Path(place).expanduser()
     try:
-        source = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        path = Path(place).expanduser()
+        source = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError, RuntimeError) as error:  # as well: a zero byte, the home of nobody
         raise InvalidValueError(f"cannot read {place!r}: {error}; give the path of a Python file") from error
     digest = hashlib.blake2b(source.encode(), digest_size=4).hexdigest()
     stem = "".join(c if c.isalnum() else "_" for c in path.stem)
@@ -127,10 +127,12 @@ def _find_code(place: str) -> UserCode:
 
 def _call(build: object, target: str) -> Study:
     assert callable(build)
+    try:
+        parameters = inspect.signature(build).parameters.values()
+    except ValueError as error:  # of a class that is written in C
+        raise InvalidValueError(f"{target} must be a function that returns a tune_jobs.Study") from error
     required = [
-        p.name
-        for p in inspect.signature(build).parameters.values()
-        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]
     if required:
         raise InvalidValueError(f"{target} must take no arguments, it needs {', '.join(required)}")
@@ -138,7 +140,7 @@ def _call(build: object, target: str) -> Study:
         study = build()
     except EmlError:
         raise
-    except Exception as error:  # whatever a user's function raises is told as its fault
+    except (Exception, SystemExit) as error:  # whatever a user's function raises is told as its fault
         frame = traceback.extract_tb(error.__traceback__)[-1]
         raise InvalidValueError(
             f"{target} raised {type(error).__name__}: {error} (in {frame.filename}, line {frame.lineno})"

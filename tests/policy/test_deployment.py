@@ -79,6 +79,12 @@ def test_image_has_a_python_that_the_package_takes_and_no_root() -> None:
     assert any(line.startswith("HEALTHCHECK") for line in lines)
 
 
+def test_image_has_the_programs_by_which_a_head_starts_workers() -> None:
+    """The autoscaler runs in the head's container, and the base image is a slim one."""
+    (line,) = re.findall(r"apt-get install (.*)", read("docker/Dockerfile"))
+    assert {"openssh-client", "rsync"} <= set(line.split())
+
+
 @pytest.mark.parametrize("name", LAUNCHER)
 def test_ray_takes_the_cluster_file(name: str) -> None:
     with warnings.catch_warnings():
@@ -170,6 +176,8 @@ def test_containers_publish_the_dashboard_to_loopback_alone() -> None:
     assert published == ["127.0.0.1:8265:8265"]
     assert "DASHBOARD_HOST:-127.0.0.1" in read("docker/entrypoint.sh")
     assert "docker/token" in read(".gitignore")
+    assert "#   (umask 077; cp ~/.ray/auth_token docker/token)" in read("docker/compose.yaml")
+    assert all(service["stop_grace_period"] == "45s" for service in services.values())  # Ray takes up to 30
 
 
 def test_build_context_is_the_code_alone() -> None:

@@ -5,6 +5,7 @@ Imports Ray: the token is shown before this is imported.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,10 +17,11 @@ from click.core import ParameterSource
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.cli.commands import resolve
-from tune_jobs.errors import EXIT_INTERRUPTED
+from tune_jobs.errors import EXIT_INTERRUPTED, JobError
 from tune_jobs.inside_job import require_lasting_store
 from tune_jobs.on_ray.jobs import Job, Jobs, Submission
 from tune_jobs.report.tables import Table, render
+from tune_jobs.warm_start import SEPARATOR
 
 NOT_PASSED_ON = ("address", "dry_run")
 """Options of `run` that `submit` keeps to itself: a job runs on the cluster that it was given to."""
@@ -58,19 +60,24 @@ def submit(given: Given, open_cluster: Callable[[], Jobs], *, folder: str, wait:
         InvalidValueError: an option is wrong, the store would not last, or a file is not in `folder`.
         JobError: the cluster does not answer or refuses.
     """
-    place = Path(folder).expanduser().absolute()
+    place = _place_of(folder)
     if not place.is_dir():
         raise InvalidValueError(f"the working folder {folder!r} is no folder; name one with --working-dir")
     require_lasting_store(given.options["store"])
     study, settings, _ = resolve(given.target, {**given.options, "rename": False, "address": None})
+    own_target = _inside_target(given.target, place)
+    needed = [inside(path, place) for name in FILES if (path := given.options[name])]
+    if (own_file := own_target.rpartition(":")[0]).endswith(".py"):
+        needed.append(own_file)
     jobs = open_cluster()
     job = jobs.submit(
         Submission(
             study=study.name,
             store=settings.store,
-            words=("run", _inside_target(given.target, place), *given.words),
+            words=("run", own_target, *given.words),
             folder=place,
             left_out=(settings.data_dir, settings.store),
+            needed=needed,
         )
     )
     click.echo(f"submitted job {job.id} to {jobs.address}: study {job.study}, store {job.store}", err=True)
@@ -81,12 +88,19 @@ def submit(given: Given, open_cluster: Callable[[], Jobs], *, folder: str, wait:
 
 
 def follow(jobs: Jobs, job: Job) -> int:
-    """Show a job's log until it ends; its exit status. An interrupt leaves the job alone."""
+    """Show a job's log until it ends; its exit status. An interrupt or a lost line leaves it alone.
+
+    Raises:
+        JobError: the cluster does not answer any more.
+    """
     try:
         ended = jobs.follow(job.id, lambda text: click.echo(text, nl=False))
-    except KeyboardInterrupt:
-        click.echo(f"\nno longer following; job {job.id} goes on.", err=True)
+    except (KeyboardInterrupt, JobError) as error:
+        lost = isinstance(error, JobError)
+        click.echo(f"\nno longer following; job {job.id} {'may go' if lost else 'goes'} on.", err=True)
         _say_how_to_go_on(job)
+        if lost:
+            raise
         return EXIT_INTERRUPTED
     _say_end(ended)
     return ended.exit_status
@@ -134,7 +148,7 @@ def given_words(context: click.Context, command: click.Command, folder: str) -> 
         InvalidValueError: a path would mean nothing to the job.
     """
     words: list[str] = []
-    place = Path(folder).expanduser().absolute()
+    place = _place_of(folder)
     for parameter in command.params:
         name = parameter.name or ""
         source = context.get_parameter_source(name)
@@ -156,6 +170,8 @@ def _for_the_job(name: str, value: Any, folder: Path) -> str:
     """The value of an option as the job takes it."""
     if name in FILES:
         return inside(value, folder)
+    if name == "warm_start" and (store := value.rpartition(SEPARATOR)[0]):
+        require_lasting_store(store)
     if name in OF_NODES and not Path(value).is_absolute():
         raise InvalidValueError(
             f"--{name.replace('_', '-')} {value!r} is relative, and a job takes no data with it; name a"
@@ -170,13 +186,18 @@ def inside(path: str, folder: Path) -> str:
     Raises:
         InvalidValueError: it lies elsewhere.
     """
-    absolute_path = Path(path).expanduser().absolute().resolve()
-    if not absolute_path.is_relative_to(folder.resolve()):
-        raise InvalidValueError(
-            f"{path!r} is not in the working folder {str(folder)!r}, which is all that a job takes with it;"
-            " move it there, or name a folder above it with --working-dir"
-        )
-    return str(absolute_path.relative_to(folder.resolve()))
+    for clean in (os.path.abspath, os.path.realpath):  # a link in the folder is packed with what it leads to
+        file, top = Path(clean(Path(path).expanduser())), Path(clean(folder))
+        if file.is_relative_to(top):
+            return str(file.relative_to(top))
+    raise InvalidValueError(
+        f"{path!r} is not in the working folder {str(folder)!r}, which is all that a job takes with it;"
+        " move it there, or name a folder above it with --working-dir"
+    )
+
+
+def _place_of(folder: str) -> Path:
+    return Path(os.path.abspath(Path(folder).expanduser()))
 
 
 def _inside_target(target: str, folder: Path) -> str:

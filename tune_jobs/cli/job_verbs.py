@@ -117,7 +117,7 @@ def read_command(command: str) -> tuple[str | None, str | None]:
         return None, None
     for at, (program, word) in enumerate(pairwise(words)):
         if PurePath(program).name in ("tune_jobs", "tune-jobs") and word in COMMANDS:
-            rest = takewhile(lambda text: not OPERATORS.issuperset(text), words[at + 2 :])
+            rest = takewhile(lambda text: not text or not OPERATORS.issuperset(text), words[at + 2 :])
             return _read_words(word, list(rest))
     return None, None
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tune_jobs.errors import TuneJobsError
-from tune_jobs.on_ray.authentication import HINT, show_token_if_any
+from tune_jobs.on_ray.authentication import HINT, make_private_token_if_none, show_token_if_any
 from tune_jobs.on_ray.reaching import FOUND_BY_RAY, require_listener
 from tune_jobs.on_ray.settings import RunSettings
 
@@ -39,6 +39,8 @@ def connected(settings: RunSettings, *, object_bytes: int = 0) -> Iterator[None]
     if settings.address is not None:
         require_listener(settings.address)
         show_token_if_any()
+    else:
+        make_private_token_if_none()
     import ray
     from ray.exceptions import RayError
 

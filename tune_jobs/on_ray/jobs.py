@@ -14,7 +14,7 @@ import os
 import secrets
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,15 +22,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from ray.exceptions import AuthenticationError, RayError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED, JobError
 from tune_jobs.inside_job import GIT_COMMIT
-from tune_jobs.on_ray.authentication import HINT
+from tune_jobs.on_ray.authentication import HINT, TOKEN_PATH
 from tune_jobs.on_ray.reaching import jobs_url
-from tune_jobs.on_ray.upload import check_size, choose_left_out
+from tune_jobs.on_ray.upload import check_upload, choose_left_out
 from tune_jobs.provenance import git_state
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
@@ -46,6 +47,12 @@ CommandReader = Callable[[str], tuple[str | None, str | None]]
 """Tells the study and the store of a command that somebody typed; the study is None where it runs none."""
 
 POLL_S = 0.5
+CONNECT_S, ANSWER_S = 5.0, 120.0
+"""Seconds after which a dashboard that takes no connection, or gives no answer, is taken for gone."""
+
+SILENCE_S = 30.0
+"""Seconds without a word of a job's log after which the dashboard is asked whether both are still there."""
+
 OVERRIDES = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
 """Variables that Ray's job client follows even when it is given an address."""
 
@@ -78,8 +85,8 @@ class Job:
         """What a command that waited for the job exits with."""
         if self.state == JobStatus.STOPPED:
             return EXIT_INTERRUPTED
-        if self.exit_code is not None:
-            return self.exit_code
+        if self.exit_code is not None:  # negative: the signal that ended it, as a shell tells it
+            return self.exit_code if self.exit_code >= 0 else 128 - self.exit_code
         return 0 if self.state == JobStatus.SUCCEEDED else EXIT_FAILED
 
 
@@ -93,6 +100,7 @@ class Submission:
         words: what follows ``python -m tune_jobs``.
         folder: the working folder that is uploaded.
         left_out: paths in it that are not, beside the usual ones.
+        needed: files in it that the command reads.
     """
 
     study: str
@@ -100,6 +108,14 @@ class Submission:
     words: Sequence[str]
     folder: Path
     left_out: Sequence[str | None] = ()
+    needed: Sequence[str] = ()
+
+
+class _Client(JobSubmissionClient):
+    """Ray's client, which by itself waits for ever for a head that has gone silent."""
+
+    def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:
+        return super()._do_request(method, endpoint, **{"timeout": (CONNECT_S, ANSWER_S), **options})
 
 
 class Jobs:
@@ -116,24 +132,37 @@ class Jobs:
         self._read_command = read_command
         self.address = jobs_url(address or DEFAULT_ADDRESS)
         with _explained(self.address), _without(OVERRIDES):
-            self._client = JobSubmissionClient(self.address)
+            self._client = _Client(self.address)
 
     def submit(self, submission: Submission) -> Job:
         """Upload the working folder and start the job.
 
         Raises:
-            InvalidValueError: the folder is too large.
+            InvalidValueError: the folder is too large, or what the job needs of it is left out.
             JobError: a job of this cluster runs the study already, or the cluster is of another Ray.
         """
         self._require_same_ray()
         self._require_free(submission)
         with _only_errors_logged():
-            left_out = choose_left_out(submission.folder, *submission.left_out)
-            check_size(submission.folder, left_out)
+            left_out = choose_left_out(submission.folder, *submission.left_out, _token_file())
+            check_upload(submission.folder, left_out, needed=submission.needed)
+        job_id = f"{submission.study}-{secrets.token_hex(3)}"
+        try:
+            self._send(job_id, submission, left_out)
+            return self.get(job_id)
+        except JobError as error:
+            if isinstance(error.__cause__, OSError):
+                raise JobError(
+                    f"{error} It may have started job {job_id!r} nevertheless: ask for its status once it"
+                    " answers"
+                ) from error
+            raise
+
+    def _send(self, job_id: str, submission: Submission, left_out: list[str]) -> None:
         with _explained(self.address):
-            made = self._client.submit_job(
+            self._client.submit_job(
                 entrypoint=shlex.join(["python", "-m", "tune_jobs", *submission.words]),
-                submission_id=f"{submission.study}-{secrets.token_hex(3)}",
+                submission_id=job_id,
                 metadata={STUDY: submission.study, STORE: submission.store},
                 runtime_env={
                     "working_dir": str(submission.folder),
@@ -144,7 +173,6 @@ class Jobs:
                     },
                 },
             )
-        return self.get(made)
 
     def list(self) -> list[Job]:
         """All jobs that run studies, the newest first."""
@@ -198,12 +226,21 @@ class Jobs:
         """Pass on what the job writes until it ends; the job as it ended."""
 
         async def pass_on() -> None:
-            async for text in self._client.tail_job_logs(job_id):
-                write(text)
+            texts = self._client.tail_job_logs(job_id)
+            while (text := await self._next(texts, job_id)) is not None:
+                write(text)  # what this raises is not of the cluster
 
-        with _explained(self.address):
-            asyncio.run(pass_on())
+        asyncio.run(pass_on())
         return self.wait(job_id)
+
+    async def _next(self, texts: AsyncIterator[str], job_id: str) -> str | None:
+        """More of a log, None at its end; a connection that has died without a word is found out."""
+        with _explained(self.address):
+            coming = asyncio.ensure_future(anext(texts, None))
+            while not (await asyncio.wait([coming], timeout=SILENCE_S))[0]:
+                if (await asyncio.to_thread(self.get, job_id)).ended:
+                    return None
+            return coming.result()
 
     def stop(self, job_id: str) -> Job:
         """End a job: SIGTERM, and SIGKILL after its time of grace. Its finished trials are in the store."""
@@ -265,6 +302,12 @@ def _since(job: Job) -> str:
     return f" since {job.started_at:%Y-%m-%d %H:%M:%S} UTC" if job.started_at else ""
 
 
+def _token_file() -> str | None:
+    """The file of the cluster's token, where a variable names one: it may lie in the working folder."""
+    path = os.environ.get(TOKEN_PATH)
+    return os.path.abspath(path) if path else None
+
+
 def _describe_commit(folder: Path) -> dict[str, str]:
     commit, dirty = git_state(folder)
     return {GIT_COMMIT: f"{commit}{'+' if dirty else ''}"} if commit else {}
@@ -289,8 +332,10 @@ def _explained(address: str) -> Iterator[None]:
             f"no Ray dashboard answers at {address}: {str(error).rstrip('.')}. Is the head up, and is its"
             " dashboard's port (8265) forwarded to this machine (ssh -L 8265:127.0.0.1:8265 HEAD)?"
         ) from error
-    except (RuntimeError, RayError) as error:
+    except (RuntimeError, ValueError, AssertionError, aiohttp.ClientError, RayError) as error:
         raise JobError(f"the cluster at {address} could not do that: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise JobError(f"what answers at {address} is no dashboard of Ray: {error!r}") from error
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -149,6 +150,27 @@ def test_a_finished_study_says_what_it_can_be_asked_for_next(
     assert code == 0
     assert f"study 'own' is complete: {told}" in err
     assert ("`report own` compares" in err) == ("grid has" in told)
+
+
+@pytest.mark.parametrize(
+    ("target", "body", "told"),
+    [
+        ("own.py:f", "raise SystemExit(0)", "could not import '.*own.py': .*SystemExit: 0"),
+        ("own.py:f", "def f(): raise SystemExit(0)", "own.py:f raised SystemExit: 0"),
+        ("own.py:f", "\ufeffdef f(): return 1", "must return a tune_jobs.Study, it returned int"),
+        ("collections:OrderedDict", "", "must be a function that returns a tune_jobs.Study"),
+        ("own\0.py:f", "", "cannot read 'own.*embedded null byte"),
+        ("~nobody-of-this-name/own.py:f", "", "cannot read '~nobody-of-this-name/own.py'"),
+    ],
+)
+def test_whatever_a_users_file_does_is_told_as_its_fault(
+    cli: Cli, tmp_path: Path, target: str, body: str, told: str
+) -> None:
+    """Also that it leaves the program, which would look like success."""
+    (tmp_path / "own.py").write_text(body, encoding="utf-8")
+    code, out, err = cli("run", target)
+    assert (code, out) == (2, "")
+    assert re.search(told, err, re.DOTALL), err
 
 
 def test_bounds_that_a_study_declares_are_changed_only_where_objectives_are_asked_for(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
@@ -178,6 +179,100 @@ def test_data_folder_that_means_nothing_on_a_node_is_refused(
     assert code == 2
     assert "--data-dir 'data' is relative, and a job takes no data with it" in told
     assert dashboard.jobs == []
+
+
+def test_what_the_job_reads_has_to_be_in_the_upload(
+    dashboard: Dashboard, call: Any, working_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(working_folder)
+    for place in ("data", "ignored"):
+        (working_folder / place).mkdir(exist_ok=True)
+        (working_folder / place / "own.py").write_text(
+            "from tune_jobs.studies import SHIPPED\n\nf = SHIPPED['digits-recipes']\n"
+        )
+        (working_folder / place / "points.json").write_text('[{"optimizer": "adam"}]')
+    words = ("submit", "--store", "/shared/trials", "--no-wait")
+    for given in (["data/own.py:f"], ["digits-recipes", "--enqueue", "ignored/points.json"]):
+        code, _, told = call(*words, *given)
+        assert code == 2
+        assert "the job would not find" in told
+    code, _, told = call(*words, "digits-recipes", "--warm-start", "trials::one")
+    assert code == 2
+    assert "the store 'trials' is relative" in told
+    assert dashboard.jobs == []
+
+
+def test_token_in_the_working_folder_stays_here(
+    dashboard: Dashboard, call: Any, working_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (working_folder / "our-token").write_text(TOKEN)
+    monkeypatch.chdir(working_folder / "src")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "../our-token")
+    words = ("submit", "digits-recipes", "--store", "/shared/trials", "--no-wait")
+    assert call(*words, "--working-dir", str(working_folder))[0] == 0
+    sent = zipfile.ZipFile(io.BytesIO(dashboard.package)).namelist()
+    assert sorted(name for name in sent if not name.endswith("/")) == [".gitignore", "src/a.py"]
+
+
+def test_job_that_the_line_broke_upon_is_named(
+    dashboard: Dashboard, call: Any, working_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The head has taken the job, and its answer does not arrive."""
+
+    def take(path: str, body: bytes) -> object:
+        Dashboard.post(dashboard, path, body)
+        raise ConnectionError("the line broke")
+
+    monkeypatch.setattr(dashboard, "post", take)
+    words = ("submit", "digits-recipes", "--store", "/shared/trials", "--working-dir", str(working_folder))
+    code, _, told = call(*words)
+    assert code == 1
+    assert f"It may have started job {dashboard.jobs[0]['submission_id']!r} nevertheless" in told
+
+
+def test_log_that_cannot_be_followed_leaves_the_job_and_says_so(dashboard: Dashboard, call: Any) -> None:
+    dashboard.add("one-1", "one", "/a")  # this dashboard knows no websockets
+    code, _, told = call("logs", "one", "--follow")
+    assert code == 1
+    assert "no longer following; job one-1 may go on" in told
+    assert "logs one-1 --follow" in told
+    assert "could not do that: 404" in told
+
+
+@pytest.mark.timeout(60)
+def test_log_that_falls_silent_ends_with_its_job(
+    dashboard: Dashboard, call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As over a connection that was cut without a word."""
+    from tune_jobs.on_ray import jobs
+
+    async def tail(self: object, job: str) -> AsyncIterator[str]:
+        yield "a line\n"
+        dashboard.jobs[0]["status"] = "SUCCEEDED"
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(jobs, "SILENCE_S", 0.01)
+    monkeypatch.setattr(jobs._Client, "tail_job_logs", tail)
+    dashboard.add("one-1", "one", "/a")
+    assert call("logs", "one", "--follow")[:2] == (0, "a line\n")
+
+
+def test_reader_of_a_log_who_goes_is_no_missing_dashboard(
+    dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tune_jobs.cli.job_verbs import read_command
+    from tune_jobs.on_ray import jobs
+
+    async def tail(self: object, job: str) -> AsyncIterator[str]:
+        yield "a line\n"
+
+    def write(text: str) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(jobs._Client, "tail_job_logs", tail)
+    dashboard.add("one-1", "one", "/a")
+    with pytest.raises(BrokenPipeError):
+        jobs.Jobs(dashboard.address, read_command).follow("one-1", write)
 
 
 def test_head_without_a_python_is_told_how_to_start(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import socket
-import tempfile
+import subprocess
 import threading
-import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,13 @@ from tune_jobs.cli.job_verbs import read_command
 from tune_jobs.cli.run_verbs import run
 from tune_jobs.errors import JobError, TuneJobsError
 from tune_jobs.inside_job import JOB_CONFIG, job_id, require_lasting_store
-from tune_jobs.on_ray.authentication import MODE, TOKEN, TOKEN_PATH, show_token_if_any
+from tune_jobs.on_ray.authentication import (
+    MODE,
+    TOKEN,
+    TOKEN_PATH,
+    make_private_token_if_none,
+    show_token_if_any,
+)
 from tune_jobs.on_ray.latency import kind_of_cluster
 from tune_jobs.on_ray.reaching import jobs_url, require_listener
 from tune_jobs.on_ray.runner import run_study
@@ -30,82 +34,6 @@ from tune_jobs.provenance import git_state
 from tune_jobs.studies import SHIPPED
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
-
-
-ODD_STORES = ("my store", "results/trials", "runs [old]", "a*b?", "!x", "#y", "back\\slash", "blank ", "t\t ")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A working folder with code, environments, data, secrets, stores under odd names and an ignored file."""
-    code = ("src/a.py", "src/__pycache__/a.pyc", "notes.txt", "env/agent.py", "runs o/notes.py", "d1/a.py")
-    for name in (
-        *code, ".venv/lib/x.py", "data/MNIST/raw/big", "ignored/b", ".git/config",
-        "sub/py311/pyvenv.cfg", "sub/py311/lib/x.py", "miniforge/conda-meta/history", "d[1]/big",
-        ".env", "src/.env.local", "server.pem", ".ssh/id_ed25519",
-        *(f"{store}/studies/study_slug=s-a/definition-1.parquet" for store in ODD_STORES),
-    ):  # fmt: skip
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("x" * 100)
-    (tmp_path / ".gitignore").write_text("ignored/\n")
-    return tmp_path
-
-
-def test_upload_leaves_out_environments_stores_and_data_and_counts_as_ray_packs(folder: Path) -> None:
-    from ray._private import ray_constants
-    from ray._private.runtime_env.packaging import create_package
-
-    from tune_jobs.on_ray.upload import choose_left_out, measure
-
-    left_out = choose_left_out(folder, "data", "src/../d[1]", "/elsewhere", None, "s3://bucket/x")
-    package = folder.parent / f"{folder.name}.zip"
-    excludes = [*ray_constants.get_runtime_env_default_excludes(), *left_out]
-    create_package(str(folder), package, include_gitignore=True, excludes=excludes)
-    packed = {name for name in zipfile.ZipFile(package).namelist() if not name.endswith("/")}
-    kept = {"src/a.py", "notes.txt", ".gitignore", "env/agent.py", "runs o/notes.py", "d1/a.py"}
-    assert set(measure(folder, left_out)) == packed == kept
-
-
-@pytest.mark.parametrize("closed", ["closed/code", "closed"])
-def test_what_cannot_be_read_is_named_before_anything_is_packed(closed: str) -> None:
-    from tune_jobs.on_ray.upload import check_size, choose_left_out
-
-    with tempfile.TemporaryDirectory(dir="/tmp") as made, as_nobody(made):
-        folder = Path(made)
-        (folder / "closed").mkdir()
-        (folder / "closed" / "code").write_text("x")
-        (folder / closed).chmod(0)
-        try:
-            with pytest.raises(
-                InvalidValueError, match=r"'.*/closed.*' of the working folder cannot be read"
-            ):
-                check_size(folder, choose_left_out(folder))
-        finally:
-            (folder / closed).chmod(0o700)
-
-
-@contextmanager
-def as_nobody(folder: str) -> Iterator[None]:
-    """As a user who owns the folder and may not read everything; root may."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.chown(folder, 65534, 65534)
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-def test_folder_beyond_rays_limit_is_refused_with_what_is_large(folder: Path) -> None:
-    from tune_jobs.on_ray.upload import check_size, choose_left_out
-
-    (folder / "videos").mkdir()
-    (folder / "videos" / "a.mp4").write_bytes(b"x" * 5000)
-    with pytest.raises(InvalidValueError, match=r"Largest: videos \(.*List what the job does not need in"):
-        check_size(folder, choose_left_out(folder), most=4000)
-    assert check_size(folder, [*choose_left_out(folder), "/videos"], most=4000) < 700
 
 
 @pytest.mark.parametrize(
@@ -121,6 +49,7 @@ def test_folder_beyond_rays_limit_is_refused_with_what_is_large(folder: Path) ->
         ("python -m tune_jobs finalists --top 2 digits-recipes --store /s", ("digits-recipes-final", "/s")),
         ("python -m tune_jobs finalists digits-recipes --scale smoke", ("digits-recipes-smoke-final", None)),
         ("python -m tune_jobs finalists own.py:mine --name best", ("best", None)),
+        ("python -m tune_jobs run d --measure-latency '' --store /s", ("d", "/s")),
         ("python -m tune_jobs show digits-recipes", (None, None)),
         ("python -m tune_jobs run", (None, None)),
         ("python train.py run digits-recipes", (None, None)),
@@ -162,6 +91,16 @@ def test_file_outside_of_the_working_folder_is_refused(tmp_path: Path) -> None:
         inside(str(tmp_path.parent / "b.py"), tmp_path)
 
 
+def test_file_behind_a_link_in_the_folder_keeps_its_place(tmp_path: Path) -> None:
+    """Ray packs what links lead to."""
+    from tune_jobs.cli.job_commands import inside
+
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "link").symlink_to("../elsewhere")
+    assert inside(str(tmp_path / "work" / "link" / "a.py"), tmp_path / "work") == os.path.join("link", "a.py")
+
+
 def test_relative_store_is_refused_and_a_lasting_one_is_not() -> None:
     with pytest.raises(InvalidValueError, match="'trials' is relative, and the folder of a job goes away"):
         require_lasting_store("trials")
@@ -178,6 +117,20 @@ def test_job_knows_its_id_and_its_commit(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert job_id() is None
     monkeypatch.setenv("TUNE_JOBS_GIT_COMMIT", "abc+")
     assert git_state(tmp_path) == ("abc", True)
+
+
+def test_names_that_are_no_utf8_do_not_keep_a_commit_from_being_told(tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "core.quotepath=false")
+        subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    name = Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), b"\xff.py")))
+    name.touch()
+    for words in (["init"], ["config", "core.quotepath", "false"], ["add", "."], ["commit", "-m", "one"]):
+        git(*words)
+    name.write_text("changed")
+    commit, dirty = git_state(tmp_path)
+    assert (len(commit or ""), dirty) == (40, True)
 
 
 @pytest.mark.parametrize(
@@ -204,6 +157,25 @@ def test_token_mode_is_on_where_there_is_a_token(
         monkeypatch.setenv(name, value)
     show_token_if_any()
     assert os.environ.get(MODE) == mode
+
+
+def test_token_of_a_ray_of_our_own_is_its_owners_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in (TOKEN, TOKEN_PATH):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(MODE, "disabled")
+    make_private_token_if_none()
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.delenv(MODE)
+    make_private_token_if_none()
+    token = tmp_path / ".ray" / "auth_token"
+    written = token.read_text()
+    assert len(written) == 64
+    assert (token.parent.stat().st_mode & 0o777, token.stat().st_mode & 0o777) == (0o700, 0o600)
+    make_private_token_if_none()
+    assert [path.read_text() for path in token.parent.iterdir()] == [written]
 
 
 def test_address_where_nobody_listens_is_refused_at_once() -> None:
@@ -288,6 +260,38 @@ def test_cluster_of_another_ray_is_refused_before_anything_is_sent(
     submission = Submission(study="one", store="/shared", words=("run", "one"), folder=tmp_path)
     with pytest.raises(JobError, match=r"runs Ray 2\.50\.1, and this is written for Ray 2\.60"):
         jobs.submit(submission)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"), [({}, "is no dashboard of Ray"), ({"ray_version": "soon"}, "Invalid version")]
+)
+def test_server_that_is_no_dashboard_is_told_as_such(
+    answer: dict[str, object], told: str, dashboard: Callable[..., str]
+) -> None:
+    from tune_jobs.on_ray.jobs import Jobs
+
+    with pytest.raises(JobError, match=told):
+        Jobs(dashboard(200, answer), read_command)
+    with pytest.raises(JobError, match="does not have `get_job_submission_client_cluster_info`"):
+        Jobs("json://head:8265", read_command)
+
+
+def test_dashboard_that_takes_no_word_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tune_jobs.on_ray import jobs
+
+    monkeypatch.setattr(jobs, "ANSWER_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(JobError, match=f"no Ray dashboard answers at {url}: .*timed out"):
+            jobs.Jobs(url, read_command)
+
+
+def test_job_that_a_signal_ended_exits_as_a_shell_tells_it() -> None:
+    from tune_jobs.on_ray.jobs import Job
+
+    values = {"store": None, "started_at": None, "ended_at": None, "message": None}
+    job = Job(id="one-1", study="one", state="FAILED", exit_code=-9, **values)
+    assert job.exit_status == 137
 
 
 def test_what_ray_says_of_a_cluster_is_put_into_words() -> None:
