@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tune_jobs import TrialStore
 from tune_jobs.errors import StoreError
@@ -99,7 +100,7 @@ def cluster(*, nodes: int) -> Iterator[Cluster]:
         shutil.rmtree(temp, ignore_errors=True)
 
 
-def kill_tree(process: subprocess.Popen[bytes]) -> None:
+def kill_tree(process: subprocess.Popen[Any]) -> None:
     """SIGKILL a process with all its descendants, as a machine that loses power."""
     pids = [process.pid, *descendants(process.pid)]
     for pid in pids:
@@ -121,7 +122,7 @@ def freeze_when(process: subprocess.Popen[str], holds: Callable[[], bool], *, se
                 return
             thaw(process)
         time.sleep(0.2)
-    kill_tree(process)  # type: ignore[arg-type]  # of text or bytes, it has a pid
+    kill_tree(process)
     raise AssertionError(f"it was not to be seen: {process.communicate()}")
 
 

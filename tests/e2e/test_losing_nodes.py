@@ -64,7 +64,7 @@ def test_trials_of_a_lost_node_go_on_elsewhere_from_their_checkpoints(tmp_path: 
             thaw(process)
             out, err = process.communicate(timeout=300)
         finally:
-            kill_tree(process)  # type: ignore[arg-type]  # of text or bytes, it has a pid
+            kill_tree(process)
     assert process.returncode == 0, out + err
     store = check_complete(tmp_path)
     began = store.events().query("kind == 'attempt_started' and attempt > 1")
@@ -86,7 +86,7 @@ def test_without_its_head_the_run_ends_and_the_same_command_goes_on(tmp_path: Pa
             thaw(process)
             process.communicate(timeout=300)
         finally:
-            kill_tree(process)  # type: ignore[arg-type]  # of text or bytes, it has a pid
+            kill_tree(process)
     assert process.returncode != 0
     assert process.returncode != -signal.SIGKILL
     assert len(TrialStore(tmp_path / "trials").reports()) >= before

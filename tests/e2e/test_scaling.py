@@ -106,7 +106,7 @@ def test_nodes_come_for_trials_and_go_after_a_killed_and_a_finished_run(
     try:
         out, err = process.communicate(timeout=PATIENCE_S)
     finally:
-        kill_tree(process)  # type: ignore[arg-type]  # of text or bytes, it has a pid
+        kill_tree(process)
     assert process.returncode == 0, out + err
     check_complete(tmp_path, int(target))
     wait_until(lambda: cluster.num_waiting == 0, "a finished run's demand stays", seconds=PATIENCE_S)
@@ -124,7 +124,7 @@ def test_measured_share_of_a_gpu_that_comes_from_zero_is_what_trials_get(
     try:
         out, err = process.communicate(timeout=PATIENCE_S)
     finally:
-        kill_tree(process)  # type: ignore[arg-type]  # of text or bytes, it has a pid
+        kill_tree(process)
     assert process.returncode == 0, out + err
     assert "it takes 2.66 of 17.2 GB: 4 trials share a GPU" in err  # batches of 127 images
     store = TrialStore(tmp_path / "trials")

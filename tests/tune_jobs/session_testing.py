@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from eml_models.recipe import Recipe
-from tune_jobs.attempt import Attempt, WorkerInfo
+from tune_jobs.attempt import Attempt, SessionSettings, WorkerInfo
 from tune_jobs.session import Session
 from tune_jobs.space import Choice, Float, Space
 from tune_jobs.study import Asha, Study
@@ -67,6 +67,17 @@ def a_study(**changes: object) -> Study:
         asha=Asha(min_epochs=1, reduction_factor=3),
     )
     return study.with_changes(**changes)
+
+
+def a_session(log: MemoryLog, study: Study | None = None, **settings: object) -> Session:
+    """A session that goes on from the log's rows."""
+    return Session(
+        study or a_study(),
+        log,
+        log.rows[:],
+        settings=SessionSettings(**settings),  # type: ignore[arg-type]  # as each test names them
+        clock=Clock(),
+    )
 
 
 def rising(attempt: Attempt, epoch: int) -> Metrics:
