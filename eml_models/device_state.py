@@ -1,16 +1,25 @@
-"""What torch keeps per process and device: its generators, cuDNN's search, the memory peak.
+"""What torch keeps per process and device: its generators, its choice of kernels, the memory peak.
 
 A worker trains many recipes in one process, so whatever the training loop changes here it puts back.
 """
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+from eml_models.kernels import Kernels
+
+REPEATABLE_CUBLAS = ":4096:8"
+"""Value of CUBLAS_WORKSPACE_CONFIG with which cuBLAS gives the same bits each time.
+
+Source: NVIDIA, cuBLAS library, "Results reproducibility".
+"""
 
 
 @contextmanager
@@ -27,14 +36,33 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def cudnn_benchmark(device: torch.device) -> Iterator[None]:
-    """On CUDA, cuDNN tries its algorithms once for each shape; an epoch has at most four."""
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = device.type == "cuda"
+def chosen_kernels(device: torch.device, kernels: Kernels) -> Iterator[None]:
+    """On CUDA, torch and cuDNN take their kernels in this way inside, and as before afterwards."""
+    if device.type != "cuda":
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.deterministic, torch.are_deterministic_algorithms_enabled()
+    deterministic = kernels is Kernels.DETERMINISTIC
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", REPEATABLE_CUBLAS)
+    _set_kernels(kernels is Kernels.SEARCHED, deterministic, deterministic)
     try:
         yield
     finally:
-        torch.backends.cudnn.benchmark = before
+        _set_kernels(*before)
+
+
+def _set_kernels(search: bool, deterministic_cudnn: bool, deterministic_torch: bool) -> None:
+    torch.backends.cudnn.benchmark = search
+    torch.backends.cudnn.deterministic = deterministic_cudnn
+    torch.use_deterministic_algorithms(deterministic_torch)
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done what it was given; a CPU has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def peak_memory_bytes(device: torch.device) -> int:

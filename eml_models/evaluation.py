@@ -14,8 +14,9 @@ from torch.nn.functional import cross_entropy
 
 from eml_models.batches import ImagePreparation
 
-CUDA_BATCH = 4096
-"""Images a forward pass on CUDA."""
+CUDA_BATCH = 1024
+"""Images a forward pass on CUDA, at most: a large card is full from about 1,000 small images on, and more
+only take more memory than a training step does."""
 
 CPU_BATCH_PIXELS = 1 << 14
 """Pixels a forward pass on a CPU: 256 images of digits.
@@ -81,5 +82,18 @@ def evaluate(
 
 def _batch_size(images_NCHW: torch.Tensor) -> int:
     if images_NCHW.device.type == "cuda":
-        return CUDA_BATCH
+        return even_batch_size(len(images_NCHW), CUDA_BATCH)
     return max(CPU_MIN_BATCH, CPU_BATCH_PIXELS // (images_NCHW.shape[2] * images_NCHW.shape[3]))
+
+
+def even_batch_size(count: int, most: int) -> int:
+    """The size of equal batches of `count` images, so that a GPU meets one shape only.
+
+    It is the largest divisor of `count` between half of `most` and `most`. Where there is none, all batches
+    but the last have the size that makes the last one as large as can be.
+    """
+    fewest = -(-count // most)
+    for batches in range(fewest, 2 * fewest + 1):
+        if count % batches == 0:
+            return count // batches
+    return -(-count // fewest)

@@ -6,15 +6,17 @@ Knows nothing of searches; a notebook, a test and Ray's trainable all loop over 
         print(report.epoch, report.val_accuracy)
 
 On a CPU a run is the same to the bit each time, whatever the process did before: all chance comes from the
-recipe's seed and the epoch, and torch's global generator is left as it was found. The number of threads is
-the caller's (``torch.set_num_threads``). The test set is touched by `evaluate_test` only.
+recipe's seed and the epoch, and torch's global generator is left as it was found. On CUDA that holds for
+`Kernels.DETERMINISTIC`; with the default kernels the last bits differ from run to run. The number of threads
+is the caller's (``torch.set_num_threads``). The test set is touched by `evaluate_test` only.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -26,9 +28,10 @@ from torch.nn.functional import cross_entropy
 from eml_models import seeds
 from eml_models.averaging import WeightAverage
 from eml_models.batches import Batch, ImagePreparation, batch_bounds, iter_blocks
-from eml_models.device_state import cudnn_benchmark, peak_memory_bytes, seeded
+from eml_models.device_state import chosen_kernels, peak_memory_bytes, seeded, synchronize
 from eml_models.divergence import check_finite, check_train_loss
 from eml_models.evaluation import Evaluation, autocast, compute_dtype, evaluate
+from eml_models.kernels import Kernels, parse_kernels
 from eml_models.loading import Dataset, load_dataset, resolve_device, split
 from eml_models.optimizers import build_optimizer
 from eml_models.recipe import Recipe
@@ -73,6 +76,7 @@ def fit(
     data_dir: str | Path | None = None,
     download: bool = False,
     resume_from: Snapshot | str | os.PathLike[str] | None = None,
+    kernels: Kernels | str = Kernels.DEFAULT,
 ) -> Fit:
     """Begin to train a recipe; iterate over the result to train, one epoch a report.
 
@@ -81,6 +85,7 @@ def fit(
         data_dir: folder of the data sets that are not embedded.
         download: fetch the data set if it is not there.
         resume_from: a snapshot, or its file, to go on from.
+        kernels: how kernels are chosen on CUDA: ``default``, ``searched`` or ``deterministic``.
 
     Raises:
         DatasetMissingError: the data set is not there or damaged.
@@ -90,7 +95,7 @@ def fit(
     dataset = load_dataset(
         recipe.dataset, data_dir=data_dir, download=download, device=resolve_device(device)
     )
-    training = Fit(recipe, dataset)
+    training = Fit(recipe, dataset, kernels=parse_kernels(kernels))
     if resume_from is not None:
         training.restore(resume_from if isinstance(resume_from, Snapshot) else load_snapshot(resume_from))
     return training
@@ -103,10 +108,14 @@ class Fit(Iterator[EpochReport]):
         module: the network, in eval mode between epochs; if the recipe has `ema_decay`, the averaged one.
         epoch: epochs done.
         elapsed_s: training time so far.
+        first_step_s: seconds from the beginning of the first epoch here to the end of its first step, in
+            which a device loads its kernels; None before that.
     """
 
-    def __init__(self, recipe: Recipe, dataset: Dataset) -> None:
+    def __init__(self, recipe: Recipe, dataset: Dataset, *, kernels: Kernels = Kernels.DEFAULT) -> None:
         self.recipe, self.dataset, self.device = recipe, dataset, dataset.device
+        self.first_step_s: float | None = None
+        self._kernels = kernels
         self.epoch, self.elapsed_s = 0, 0.0
         self._train, self._validation = _choose_images(recipe, dataset)
         self._bounds = batch_bounds(len(self._train), recipe.batch_size)
@@ -145,8 +154,8 @@ class Fit(Iterator[EpochReport]):
         if self.epoch >= self.recipe.epochs:
             raise StopIteration
         began = time.perf_counter()
-        with seeded(self._seed(f"noise/{self.epoch}"), self.device), cudnn_benchmark(self.device):
-            trained, rate = self._train_epoch()
+        with seeded(self._seed(f"noise/{self.epoch}"), self.device), self._with_kernels():
+            trained, rate = self._train_epoch(began)
             train_s = time.perf_counter() - began
             validated = self._validate()
         epoch_s = time.perf_counter() - began
@@ -165,14 +174,25 @@ class Fit(Iterator[EpochReport]):
             peak_memory_bytes=peak_memory_bytes(self.device),
         )
 
-    def try_steps(self) -> None:
-        """Train two batches and validate, to see what that takes; the training is no longer its recipe's."""
-        with seeded(self._seed("tried"), self.device), cudnn_benchmark(self.device):
-            self.module.train()
+    @contextmanager
+    def tried(self) -> Iterator[tuple[Callable[[], object], Callable[[], object]]]:
+        """Inside, two functions to measure: a step on the first batch, and a validation.
+
+        Afterwards the training is no longer its recipe's.
+        """
+        with seeded(self._seed("tried"), self.device), self._with_kernels():
             images, labels = next(self._iter_blocks())[0]
-            for _ in range(2):  # the optimizer's state comes with the first
+
+            def step() -> None:
+                self._trained.train()
                 self._step(images, labels)
-            self._validate()
+
+            yield step, self._evaluate
+
+    @property
+    def num_validation(self) -> int:
+        """How many images it validates on."""
+        return len(self._validation[1]) if self._validation else 0
 
     def snapshot(self) -> Snapshot:
         """The state after the epochs done, a copy that further training does not change."""
@@ -205,7 +225,10 @@ class Fit(Iterator[EpochReport]):
     def _seed(self, role: str) -> int:
         return seeds.derive(self.recipe.seed, 0, role)
 
-    def _train_epoch(self) -> tuple[Evaluation, float]:
+    def _with_kernels(self) -> AbstractContextManager[None]:
+        return chosen_kernels(self.device, self._kernels)
+
+    def _train_epoch(self, began: float) -> tuple[Evaluation, float]:
         """Train on every image once; the means over the epoch and the last learning rate."""
         self._trained.train()
         num_batches = len(self._bounds) - 1
@@ -219,6 +242,9 @@ class Fit(Iterator[EpochReport]):
                 # the middle of the step: neither a warm-up's first nor a cosine's last step is one of rate 0
                 rate = self._set_learning_rate((step + 0.5) / num_steps)
                 output, loss = self._step(images, labels)
+                if self.first_step_s is None:
+                    synchronize(self.device)
+                    self.first_step_s = time.perf_counter() - began
                 if self._average:
                     self._average.update(step)
                 step += 1
@@ -280,13 +306,17 @@ class Fit(Iterator[EpochReport]):
             nn.utils.clip_grad_norm_(self._parameters, self.recipe.max_grad_norm)
 
     def _validate(self) -> Evaluation | None:
+        validated = self._evaluate()
+        if validated is not None:
+            check_finite("val_loss", validated.loss, self.recipe, self.epoch + 1)
+        return validated
+
+    def _evaluate(self) -> Evaluation | None:
         if self._validation is None:
             self.module.eval()
             return None
         images, labels = self._validation
-        validated = evaluate(self.module, self._prepare, images, labels, precision=self.recipe.precision)
-        check_finite("val_loss", validated.loss, self.recipe, self.epoch + 1)
-        return validated
+        return evaluate(self.module, self._prepare, images, labels, precision=self.recipe.precision)
 
 
 def evaluate_test(module: nn.Module, recipe: Recipe, *, data_dir: str | Path | None = None) -> Evaluation:

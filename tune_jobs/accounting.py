@@ -3,11 +3,16 @@
 Each session has workers x seconds to spend, from its start to its end (a killed one ends with its last
 row). An attempt holds a worker from when it has one until it ends. What it held goes to one class each:
 
-* ``completed``, ``stopped``, ``failed``, ``unfinished``: training of epochs, by how the trial ended;
+* ``completed``, ``stopped``, ``failed``, ``unfinished``: training of epochs, by how the trial ended; an
+epoch that was under way when the attempt ended counts too;
 * ``redone``: epochs that an earlier attempt had reported, and what an attempt that was cut short did after
 its last report;
-* ``start-up``: from the session's start until a worker has an attempt, and from there to its first epoch;
-* ``overhead``: what an attempt held beside that (reporting, deciding, saving);
+* ``start-up: Ray``: from the session's start until a worker has an attempt, and from there until the
+attempt's function is called;
+* ``start-up: imports``, ``start-up: data``: what that function takes for its code, and for the data set and
+the network (of a training function that yields its epochs, the first epoch holds the latter);
+* ``start-up: first step``: of the first epoch, what its first step took, in which a device loads its kernels;
+* ``overhead``: what an attempt held beside that (reporting, deciding, saving, measuring a latency);
 * ``idle``: workers without an attempt, also those that start anew. It is what remains, so that the classes
 add up to the whole.
 
@@ -18,13 +23,22 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, TrialRow
+from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow
 
 Seconds = defaultdict[str, float]
+
+WHOLE = frozenset({State.COMPLETED, State.STOPPED, State.INFEASIBLE})
+"""How a trial ends whose last attempt leaves no epoch under way."""
+
+TOLD = ("imports_s", "data_s", "latency_s", "first_step_s")
+"""What an attempt's events tell of its seconds before and at its first step."""
+
+RAY, IMPORTS, DATA, FIRST_STEP = (f"start-up: {part}" for part in ("Ray", "imports", "data", "first step"))
 
 CLASSES = (
     "completed",
@@ -32,7 +46,7 @@ CLASSES = (
     "failed",
     "unfinished",
     "redone",
-    "start-up",
+    *(RAY, IMPORTS, DATA, FIRST_STEP),
     "overhead",
     "idle",
 )
@@ -47,8 +61,21 @@ class HeldAttempt:
     handed_out_at: datetime
     held_since: datetime | None = None
     ended_at: datetime | None = None
-    first_report_at: datetime | None = None
+    began_at: datetime | None = None
+    told: dict[str, float] = field(default_factory=dict)
     reports: list[ReportRow] = field(default_factory=list)
+
+    @property
+    def first_epoch_at(self) -> datetime | None:
+        """When its first epoch began; None if it prepared until its end, as far as it said."""
+        if self.began_at is None and self.reports:
+            return self.reports[0].reported_at - timedelta(seconds=self.reports[0].epoch_s or 0.0)
+        return self.began_at
+
+    @property
+    def last_heard_at(self) -> datetime | None:
+        """When the epoch began that may have been under way at its end; None if it had not begun."""
+        return self.reports[-1].reported_at if self.reports else self.began_at
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,7 +109,7 @@ def account(rows: Iterable[Row]) -> Seconds:
             _add(spent, _account_attempt(held, since, until, state, cut_short, seen))
         workers = session.workers or _most_at_once(session)
         first = min((since for _, since, _ in session.iter_held()), default=session.ended_at)
-        spent["start-up"] += workers * _seconds(session.began_at, first)
+        spent[RAY] += workers * _seconds(session.began_at, first)
         whole = workers * _seconds(session.began_at, session.ended_at)
         spent["idle"] += max(0.0, whole - sum(spent.values()))
         _add(seconds, spent)
@@ -115,18 +142,21 @@ def _note(session: SessionSpan, row: Row) -> None:
         return
     if isinstance(row, ReportRow):
         held.held_since = held.held_since or held.handed_out_at
-        held.first_report_at = held.first_report_at or row.reported_at
         held.reports.append(row)
     elif isinstance(row, EventRow):
-        held.held_since = held.held_since or _held_since(held, row)
+        detail = json.loads(row.detail)
+        held.held_since = held.held_since or _held_since(held, row, detail)
+        held.told |= {name: detail[name] for name in TOLD if name in detail}
+        if row.kind is EventKind.ATTEMPT_STARTED and "data_s" in detail:
+            held.began_at = row.happened_at
         if row.kind is EventKind.ATTEMPT_ENDED:
             held.ended_at = row.happened_at
 
 
-def _held_since(held: HeldAttempt, row: EventRow) -> datetime | None:
+def _held_since(held: HeldAttempt, row: EventRow, detail: Mapping[str, Any]) -> datetime | None:
     """From when on an attempt had a worker, as the first event that tells of it says; None if it had none."""
     if row.kind is EventKind.ATTEMPT_STARTED:
-        return held.handed_out_at + timedelta(seconds=json.loads(row.detail).get("waited_s", 0.0))
+        return held.handed_out_at + timedelta(seconds=detail.get("waited_s", 0.0))
     return row.happened_at - timedelta(seconds=row.duration_s) if row.duration_s else None
 
 
@@ -138,17 +168,35 @@ def _account_attempt(
     cut_short: bool,
     seen: set[tuple[int, int]],
 ) -> Seconds:
-    spent: Seconds = defaultdict(float)
+    spent = _account_preparing(held, since, until)
     whole = _seconds(since, until)
+    first_step = held.told.get("first_step_s", 0.0)
     for report in held.reports:
         key = report.number, report.epoch
-        spent["redone" if key in seen else state] += report.epoch_s or 0.0
+        epoch_s = report.epoch_s or 0.0
+        first_step = min(first_step, epoch_s)
+        spent[FIRST_STEP] += first_step
+        spent["redone" if key in seen else state] += epoch_s - first_step
+        first_step = 0.0
         seen.add(key)
-    if held.first_report_at is not None:
-        began = _seconds(since, held.first_report_at) - (held.reports[0].epoch_s or 0.0)
-        spent["start-up"] += max(0.0, began)
     rest = max(0.0, whole - sum(spent.values()))
+    ended_by_report = state in WHOLE and not cut_short
+    if held.last_heard_at is not None and not ended_by_report:
+        under_way = min(rest, _seconds(held.last_heard_at, until))
+        spent["redone" if cut_short else state] += under_way
+        rest -= under_way
     spent["redone" if cut_short else "overhead"] += rest
+    return spent
+
+
+def _account_preparing(held: HeldAttempt, since: datetime, until: datetime) -> Seconds:
+    """What an attempt took until its first epoch, by what it told of it."""
+    spent: Seconds = defaultdict(float)
+    left = _seconds(since, held.first_epoch_at or until)
+    for name, told in (("imports_s", IMPORTS), ("data_s", DATA), ("latency_s", "overhead")):
+        spent[told] = min(left, held.told.get(name, 0.0))
+        left -= spent[told]
+    spent[RAY] = left
     return spent
 
 

@@ -6,7 +6,7 @@ Frozen values only; `LiveAttempt` is the one exception: the session's note of wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -44,9 +44,15 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerInfo:
-    """Where an attempt runs and with what; with a failure also the most memory that it took.
+    """Where an attempt runs and with what, as far as it has said; with a failure also its most memory.
 
-    `gpus` is how many GPUs, or what share of one, it was given; 0 on a CPU.
+    Attributes:
+        gpus: how many GPUs, or what share of one, it was given; 0 on a CPU.
+        kernels: how the shipped training comes to its kernels on CUDA (`eml_models.kernels`).
+        imports_s: seconds from its function's call until its code was loaded.
+        data_s: seconds for the data set and the network, those of a wait for shared data included.
+        latency_s: seconds for measuring its network's latency.
+        first_step_s: of the first epoch's seconds, those until the end of its first step.
     """
 
     node: str | None = None
@@ -55,8 +61,14 @@ class WorkerInfo:
     gpus: float = 0.0
     device: str | None = None
     torch_version: str | None = None
+    cudnn_version: int | None = None
+    kernels: str | None = None
     data_fingerprint: str | None = None
     resumed_from_epoch: int = 0
+    imports_s: float | None = None
+    data_s: float | None = None
+    latency_s: float | None = None
+    first_step_s: float | None = None
     peak_memory_bytes: int | None = None
 
 
@@ -138,6 +150,11 @@ class LiveAttempt:
     elapsed_s: float = 0.0
     peak_memory_bytes: int | None = None
     latency_ms: float | None = None
+
+    def learn(self, worker: WorkerInfo) -> None:
+        """Take what a later message says of the worker; what it leaves out stands."""
+        said = {f.name: value for f in fields(worker) if (value := getattr(worker, f.name)) != f.default}
+        self.worker = replace(self.worker, **said)
 
     def held_s(self, now: datetime) -> float:
         """Seconds for which a worker has had it."""

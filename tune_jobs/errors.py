@@ -14,6 +14,7 @@
         │   └── StoreCorruptError         a file of the store is damaged; names it
         │       └── SegmentGoneError      it went meanwhile (a compaction, a deletion); reading again helps
         ├── JobError                      a cluster's Jobs API did not answer, or refused
+        ├── BrokenDeviceError             a process cannot use its GPU any more; it ends, and a trial with it
         └── RunFailedError                the search could not go on
 
 The command line shows the message without a traceback and exits with `exit_code(error)`: 2 where what was
@@ -64,6 +65,10 @@ class SegmentGoneError(StoreCorruptError):
 
 class JobError(TuneJobsError):
     """The Jobs API of a cluster did not answer, refused us, or has no such job."""
+
+
+class BrokenDeviceError(TuneJobsError):
+    """No CUDA call of this process works any more; another process can use the GPU."""
 
 
 class RunFailedError(TuneJobsError):

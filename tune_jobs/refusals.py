@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from eml_models.wording import count_of
+from tune_jobs.errors import RunFailedError
 from tune_jobs.feasible import NetworkCost, broken_limits
 from tune_jobs.study import Limits
 
@@ -48,3 +49,11 @@ class Refusals:
             f"{', '.join(counts)}{several}; the nearest miss has {count_of(cost.macs, 'MAC')} and"
             f" {count_of(cost.parameters, 'parameter')}; {', '.join(moves)}, or widen the space"
         )
+
+
+def all_too_slow(count: int, last_reason: str) -> RunFailedError:
+    """The end of a search whose last `count` networks were too slow, one after the other."""
+    return RunFailedError(
+        f"{count} networks in a row were too slow, the last one: {last_reason}; raise --max-latency-ms, or"
+        " lower --max-macs"
+    )

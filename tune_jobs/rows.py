@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from tune_jobs.attempt import Failure, LiveAttempt, Provenance
+from tune_jobs.attempt import Failure, LiveAttempt, Provenance, WorkerInfo
 from tune_jobs.feasible import NetworkCost
 from tune_jobs.search.asha import Verdict
 from tune_jobs.search.records import TrialRecord
@@ -138,11 +138,13 @@ class RowBuilder:
     def attempt_started(self, live: LiveAttempt) -> EventRow:
         """A worker's first message; `duration_s` is how long it took from handing out, and `waited_s` of that
         until there was a worker."""
-        detail: dict[str, object] = {"resumed_from_epoch": live.worker.resumed_from_epoch}
+        worker = live.worker
+        detail: dict[str, object] = {"resumed_from_epoch": worker.resumed_from_epoch}
         if live.held_since is not None and live.held_since > live.handed_out_at:
             detail["waited_s"] = (live.held_since - live.handed_out_at).total_seconds()
-        if live.worker.gpus:
-            detail["gpus"] = live.worker.gpus
+        if worker.gpus:
+            detail["gpus"] = worker.gpus
+        detail |= _told(worker, "imports_s", "data_s", "latency_s", "kernels", "cudnn_version")
         seconds = (self._clock() - live.handed_out_at).total_seconds()
         return self._of_attempt(live, EventKind.ATTEMPT_STARTED, seconds, detail)
 
@@ -151,11 +153,13 @@ class RowBuilder:
         detail: dict[str, object] = {"how": how, "train_s": live.elapsed_s, "epochs": live.last_epoch}
         if live.peak_memory_bytes:
             detail["peak_memory_bytes"] = live.peak_memory_bytes
+        detail |= _told(live.worker, "data_s", "first_step_s")
         return self._of_attempt(live, EventKind.ATTEMPT_ENDED, live.held_s(self._clock()), detail)
 
     def attempt_seen(self, live: LiveAttempt) -> EventRow:
         """An attempt is still held; `duration_s` is for how long."""
-        return self._of_attempt(live, EventKind.HEARTBEAT, live.held_s(self._clock()))
+        detail = _told(live.worker, "data_s", "first_step_s")
+        return self._of_attempt(live, EventKind.HEARTBEAT, live.held_s(self._clock()), detail)
 
     def session_event(
         self,
@@ -252,6 +256,11 @@ class RowBuilder:
             device=live.worker.device,
             pid=live.worker.pid,
         )
+
+
+def _told(worker: WorkerInfo, *names: str) -> dict[str, object]:
+    """What a worker has said of itself, without what it has not."""
+    return {name: value for name in names if (value := getattr(worker, name)) is not None}
 
 
 def best_epoch(study: Study, reports: Sequence[ReportRow]) -> int | None:

@@ -24,7 +24,7 @@ from tune_jobs.attempt import (
 )
 from tune_jobs.errors import RunFailedError
 from tune_jobs.feasible import count_cost, refusal, resolve_recipe, too_slow
-from tune_jobs.refusals import Refusals
+from tune_jobs.refusals import Refusals, all_too_slow
 from tune_jobs.rows import RowBuilder, RowLog, ending, first_line, metrics_problem, number_of, utc_now
 from tune_jobs.search.asha import Verdict, decide
 from tune_jobs.search.given import Point, points_as_json, told_as_json
@@ -226,10 +226,13 @@ class Session:
         """The attempt has its worker from now on; where nobody says so, it had it since it was handed out."""
         self._live[number].held_since = self._clock()
 
-    def record_report(self, number: int, metrics: Mapping[str, object], worker: WorkerInfo) -> Decision:
-        """Record the report of an epoch and decide whether the trial goes on.
+    def record_begin(self, number: int, worker: WorkerInfo) -> Decision:
+        """The attempt's worker begins to train: code, data and network are there."""
+        self._record(*self._began(self._live[number], worker))
+        return Decision.CONTINUE
 
-        STOP means that the trial has ended (stopped at a rung, completed, or failed) and is in the store.
+    def record_report(self, number: int, metrics: Mapping[str, object], worker: WorkerInfo) -> Decision:
+        """Record the report of an epoch and decide; STOP where the trial has ended and is in the store.
 
         Raises:
             RunFailedError: the report failed the trial, and too many failed one after the other.
@@ -258,9 +261,8 @@ class Session:
         return Decision.STOP
 
     def record_latency(self, number: int, latency_ms: float, worker: WorkerInfo) -> Decision:
-        """Take what an attempt measured of its network, before it trains it.
+        """Take what an attempt measured of its network; STOP if it is too slow: the trial ends as infeasible.
 
-        STOP means that it is above the study's limit: the trial has ended as infeasible, and is in the store.
         What an earlier attempt measured stands once it has reported: noise must not undo what was trained.
         """
         live = self._live[number]
@@ -274,10 +276,7 @@ class Session:
         del self._live[number]
         self._too_slow_in_a_row += 1
         if self._too_slow_in_a_row >= MAX_TOO_SLOW_IN_A_ROW:
-            raise RunFailedError(
-                f"{self._too_slow_in_a_row} networks in a row were too slow, the last one: {reason}; raise"
-                " --max-latency-ms, or lower --max-macs"
-            )
+            raise all_too_slow(self._too_slow_in_a_row, reason)
         return Decision.STOP
 
     def record_end(self, number: int, worker: WorkerInfo) -> None:
@@ -371,9 +370,10 @@ class Session:
 
     def _began(self, live: LiveAttempt, worker: WorkerInfo) -> list[Row]:
         """The event that an attempt began, with its first message; nothing afterwards."""
+        live.learn(worker)
         if live.began:
             return []
-        live.began, live.worker = True, worker
+        live.began = True
         live.held_since = live.held_since or live.handed_out_at
         return [self._build.attempt_started(live)]
 

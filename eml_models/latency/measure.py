@@ -18,10 +18,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from eml_models.device_errors import is_out_of_memory
 from eml_models.errors import BatchTooLargeError, InvalidValueError, describe_cause
 from eml_models.latency.conditions import Conditions, read_conditions
 from eml_models.latency.modes import PLAIN, Mode
-from eml_models.latency.preparing import Prepared, is_out_of_memory
+from eml_models.latency.preparing import Prepared
 
 NOISY = 0.1
 """A spread above this share of the median is said: differences of that size mean nothing."""

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from eml_models.device_errors import is_out_of_memory
 from eml_models.errors import InvalidValueError, NotCompiledError, UnsupportedModeError, describe_cause
 from eml_models.latency.conditions import find_capabilities
 from eml_models.latency.folding import fold_batch_norms
@@ -38,12 +39,6 @@ DTYPES = {
     Precision.BF16: torch.bfloat16,
     Precision.FP16: torch.float16,
 }
-OUT_OF_MEMORY = (
-    "can't allocate memory",
-    "out of memory",
-    "alloc_failed",
-    "unable to find an engine to execute this computation",
-)
 WARM_UP_CALLS = 3
 """Before a CUDA graph is captured, on a stream of its own, as torch asks for; a compiler's own graphs take as
 many: one to compile, one to record, one to replay."""
@@ -250,19 +245,3 @@ def _compiler_settings() -> Iterator[None]:
     ):
         warnings.simplefilter("ignore")
         yield
-
-
-def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error, or one that it came of, says that memory did not suffice: on CUDA a type of its own,
-    on a CPU words.
-
-    cuDNN and cuBLAS have their own words, and torch tells a search in which every engine ran out of memory as
-    one that found none. A capture that fails hides the first error behind that of its end.
-    """
-    while error is not None:
-        if isinstance(error, torch.OutOfMemoryError | MemoryError):
-            return True
-        if any(words in str(error).lower() for words in OUT_OF_MEMORY):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

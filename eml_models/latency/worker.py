@@ -29,6 +29,7 @@ from typing import Any, TextIO
 
 import torch
 
+from eml_models.device_errors import is_broken
 from eml_models.errors import EmlError, UnsupportedModeError, describe_cause
 from eml_models.latency.cases import case_from_dict
 from eml_models.latency.ceilings import measure_ceilings
@@ -138,13 +139,7 @@ def _free(device: torch.device) -> None:
 
 
 def _state_of(device: torch.device) -> dict[str, bool]:
-    """Some of CUDA's errors stay: every later call of the process fails with the same words."""
-    try:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-    except RuntimeError:
-        return {"broken": True}
-    return {}
+    return {"broken": True} if is_broken(device) else {}
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ from session_testing import Clock, MemoryLog, a_study, rising
 
 from eml_models.errors import BatchTooLargeError, NotCompiledError, UnsupportedModeError
 from eml_models.recipe import Recipe
+from eml_models.step_load import StepLoad, measure_step_load
 from tune_jobs.attempt import Failure, WorkerInfo
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.largest import largest_candidate
-from tune_jobs.on_ray.gpu_share import CONTEXT_BYTES, Shares, choose_share, memory_fraction
+from tune_jobs.on_ray.gpu_share import CONTEXT_BYTES, Shares, choose_part, memory_fraction
 from tune_jobs.on_ray.row_tap import RowTap
 from tune_jobs.on_ray.trainable import FAILURE, UNUSABLE, _describe_failure, _failure_kind
 from tune_jobs.session import Session
@@ -66,11 +67,29 @@ def test_share_of_memory_leaves_room_for_the_context() -> None:
 
 
 @pytest.mark.parametrize(
-    ("peak", "share"),
-    [(30 * GB, 1.0), (80 * GB, 1.0), (15 * GB, 1 / 2), (7 * GB, 1 / 4), (GB // 2, 1 / 8), (1, 1 / 8)],
+    ("peak", "beside", "busy", "trials"),
+    [
+        (30, 1, 0.1, 1),
+        (80, 1, 0.1, 1),  # more than there is: it is tried all the same, and told of
+        (15, 1, 0.1, 2),  # 40 / (15 * 1.25 + 1) is 2.03
+        (15, 1.5, 0.1, 1),  # a context that takes more leaves room for one less
+        (2, 0.5, 0.05, 13),  # 40 / 3 is 13.3: no cap but memory's
+        (2, 0.5, 0.2, 6),  # that many keep the GPU busy, and a fifth more
+        (2, 0.5, 0.95, 2),
+        (2, 0.5, 1.0, 2),
+    ],
 )
-def test_measured_step_decides_how_many_share(peak: int, share: float) -> None:
-    assert choose_share(peak, 40 * GB) == share
+def test_measured_step_decides_how_many_share(peak: float, beside: float, busy: float, trials: int) -> None:
+    load = StepLoad(peak_bytes=int(peak * GB), beside_bytes=int(beside * GB), total_bytes=40 * GB, busy=busy)
+    part = choose_part(load)
+    assert part.gpus == 1 / trials
+    assert part.beside_bytes == load.beside_bytes
+
+
+def test_what_was_measured_beside_torchs_memory_is_left_out_of_the_share() -> None:
+    assert memory_fraction(0.25, 40 * GB, 2 * GB) == pytest.approx(0.25 - 2 / 40)
+    with pytest.raises(TuneJobsError, match=r"no more than a CUDA context takes \(3\.0 GB\)"):
+        memory_fraction(0.05, 40 * GB, 3 * GB)
 
 
 def test_share_doubles_for_each_time_that_a_trial_ran_out_also_after_a_resume() -> None:
@@ -117,11 +136,10 @@ def test_largest_candidate_is_within_the_limits_and_has_the_largest_batch() -> N
     assert largest_candidate(SHIPPED["digits-recipes"](), drawn=40).batch_size == 128
 
 
-def test_step_memory_is_measured_and_the_choice_follows() -> None:
-    from eml_models.step_memory import measure_step_memory
-
-    found = measure_step_memory(Recipe(learning_rate=0.1, epochs=1), device="cpu")
+def test_load_of_a_step_is_measured() -> None:
+    found = measure_step_load(Recipe(learning_rate=0.1, epochs=1), device="cpu")
     assert 50 << 20 < found.peak_bytes < found.total_bytes
+    assert (found.beside_bytes, found.busy) == (0, 1.0)
 
 
 @pytest.mark.parametrize(("gpus", "kind"), [(0.5, Failure.OUT_OF_SHARE), (1.0, Failure.OUT_OF_MEMORY)])

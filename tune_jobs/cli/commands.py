@@ -40,6 +40,7 @@ SETTING_OPTIONS = (
     "workers",
     "cpus_per_trial",
     "device",
+    "kernels",
     "data_dir",
     "download",
     "address",
@@ -162,8 +163,10 @@ def print_dry_run(study: Study, settings: RunSettings) -> None:
     """The resolved study and settings as JSON on stdout, and what small images change in its networks.
 
     Raises:
-        TuneJobsError: the run would be refused for what it is to be warm-started from.
+        InvalidValueError: the run would be refused for what it asks of GPUs.
+        TuneJobsError: it would be for what it is to be warm-started from.
     """
+    settings.check_gpus(study)
     if settings.warm_start:
         read_source(study, settings.warm_start, store=settings.store)
     resolved = {

@@ -53,9 +53,15 @@ from tune_jobs.errors import EXIT_INTERRUPTED
     "--cpus-per-trial", type=int, default=1, show_default=True, help="CPU cores and threads of a trial."
 )
 @click.option(
-    "--gpus-per-trial", help="GPUs of a trial: 0.25, 2, or auto to measure; the default is 1 if any."
+    "--gpus-per-trial", help="GPUs of a trial: 0.25, 1, or auto to measure; the default is 1 if any."
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option(
+    "--kernels",
+    default="default",
+    show_default=True,
+    help="On CUDA: default, searched (quickest of several) or deterministic (same bits each time).",
+)
 @click.option(
     "--address", envvar="RAY_ADDRESS", help="A running Ray cluster (also RAY_ADDRESS); default: local."
 )
@@ -135,7 +141,7 @@ def run(study: str, form: str, dry_run: bool, **options: Any) -> int:
 LIKE_RUN = frozenset(
     {
         "address", "checkpoint_period_s", "cpus_per_trial", "data_dir", "device", "download", "dry_run",
-        "form", "gpus_per_trial", "keep_checkpoints", "max_checkpoint_gb", "max_device_hours",
+        "form", "gpus_per_trial", "keep_checkpoints", "kernels", "max_checkpoint_gb", "max_device_hours",
         "max_failed_in_a_row", "max_failures", "name", "rename", "retry_failed", "scale", "store",
         "trial_timeout_s", "workers",
     }

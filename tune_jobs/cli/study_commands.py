@@ -37,7 +37,7 @@ def print_audit(store: str, name: str) -> bool:
 
 
 def print_replay(store: str, name: str, number: int, form: str, *, device: str, data_dir: str | None) -> bool:
-    """Train a trial again from its row; True if every report is equal to the bit."""
+    """Train a trial again from its row; True if every report agrees."""
     import torch
 
     from tune_jobs.provenance import git_state
@@ -52,13 +52,21 @@ def print_replay(store: str, name: str, number: int, form: str, *, device: str, 
     rows = []
     for epoch in epochs:
         pairs = zip(epoch.stored, epoch.replayed, strict=True)
-        rows.append((epoch.epoch, *(value for pair in pairs for value in pair), epoch.equal))
-    columns = ("epoch", *(f"{name}{kind}" for name in COMPARED for kind in ("", " again")), "equal")
+        rows.append((epoch.epoch, *(value for pair in pairs for value in pair), epoch.equal, epoch.agrees))
+    columns = ("epoch", *(f"{name}{kind}" for name in COMPARED for kind in ("", " again")), "equal", "agrees")
     click.echo(render(Table(columns=columns, rows=tuple(rows)), form), nl=False)
-    same = all(epoch.equal for epoch in epochs)
     num_equal = sum(epoch.equal for epoch in epochs)
+    num_agreeing = sum(epoch.agrees for epoch in epochs)
     click.echo(f"{num_equal} of {count_of(len(epochs), 'epoch')} equal to the bit", err=True)
-    return same
+    widest = max((epoch.tolerance for epoch in epochs if epoch.tolerance is not None), default=None)
+    if widest is not None:
+        click.echo(
+            f"{num_agreeing} agree: these kernels of CUDA differ in the last bits each time, so validation"
+            f" accuracies may differ by three standard errors, at most {widest:.4f} here. A study that is run"
+            " with --kernels deterministic repeats to the bit",
+            err=True,
+        )
+    return num_agreeing == len(epochs)
 
 
 def export_trial(store: str, name: str, number: int, output: str) -> None:

@@ -24,7 +24,7 @@ from tune_jobs.on_ray.deaths import describe_death
 from tune_jobs.on_ray.gpu_share import Shares
 from tune_jobs.on_ray.openings import Openings
 from tune_jobs.on_ray.room import Room
-from tune_jobs.on_ray.trainable import ENDED, FAILURE, MEASURED, MESSAGE, REPORT, UNUSABLE
+from tune_jobs.on_ray.trainable import BEGUN, ENDED, FAILURE, MEASURED, MESSAGE, REPORT, UNUSABLE
 from tune_jobs.session import Session
 from tune_jobs.trial import Decision
 
@@ -140,6 +140,8 @@ class Bridge:
 
     def _dispatch(self, number: int, message: Mapping[str, Any], worker: WorkerInfo) -> Decision:
         kind = message["kind"]
+        if kind == BEGUN:
+            return self.session.record_begin(number, worker)
         if kind == MEASURED:
             return self.session.record_latency(number, message["latency_ms"], worker)
         if kind == REPORT:

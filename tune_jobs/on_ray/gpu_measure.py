@@ -1,37 +1,120 @@
-"""``--gpus-per-trial auto``: one measured candidate says how many trials share a GPU.
+"""``--gpus-per-trial auto``: a measured step of the largest candidate says how many trials share a GPU.
 
-The measurement runs on a worker that has a whole GPU, as a trial would: with the study's code and its data.
+On this machine a process of its own measures while Ray starts. On a cluster a task measures on a worker that
+has a whole GPU, as a trial would. Both train with the study's code and its data, and take seconds.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
 
-import ray
-from ray.exceptions import RayError, RayTaskError
-
+from eml_models.datasets import custom_datasets
 from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe
+from eml_models.registry import custom_models
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.largest import largest_candidate
-from tune_jobs.on_ray.gpu_share import choose_share
-from tune_jobs.on_ray.registered import load_parts, pack_registered
-from tune_jobs.on_ray.settings import RunSettings
+from tune_jobs.on_ray.gpu_share import GpuPart, choose_part
+from tune_jobs.on_ray.settings import AUTO, RunSettings
+from tune_jobs.on_ray.step_program import read_answer, request_text
 from tune_jobs.study import Study
 from tune_jobs.user_code import UserCode
 
+if TYPE_CHECKING:
+    from eml_models.step_load import StepLoad
+
 LOG = logging.getLogger("tune_jobs.gpus")
-POLL_S = 0.5
+POLL_S = 0.2
+PROGRAM = "tune_jobs.on_ray.step_program"
+QUOTED = 400
+"""Characters of what a process wrote to stderr before it ended."""
 
 
-def measure_share(
-    study: Study, code: UserCode | None, settings: RunSettings, *, ended: Callable[[], bool]
-) -> float | None:
-    """The share of a GPU that a trial of the study gets, from the memory of its largest candidate.
+class LocalMeasurement:
+    """A process that measures on this machine's GPU."""
 
-    Waits for a whole GPU. None if `ended` became true before one was measured.
+    def __init__(self, process: subprocess.Popen[str], stderr: IO[str]) -> None:
+        self._process, self._stderr = process, stderr
+
+    def result(self, *, ended: Callable[[], bool]) -> StepLoad | None:
+        """The load of a step; None if `ended` became true before.
+
+        Raises:
+            TuneJobsError: the candidate could not be trained; says why.
+        """
+        while self._process.poll() is None:
+            if ended():
+                return None
+            time.sleep(POLL_S)
+        text = self._process.stdout.read() if self._process.stdout else ""
+        if not text.strip():
+            self._stderr.seek(0)
+            words = self._stderr.read()[-QUOTED:].strip() or "without a word"
+            raise _not_measured(f"the process ended with {self._process.returncode}: {words}")
+        found = read_answer(text)
+        if isinstance(found, str):
+            raise _not_measured(found)
+        return found
+
+
+@contextmanager
+def measured_here(
+    study: Study, code: UserCode | None, settings: RunSettings
+) -> Iterator[LocalMeasurement | None]:
+    """A measurement on this machine that is under way; None where there is nothing to measure, or a worker
+    of the cluster is to do it.
+
+    What this program registered itself is known to Ray's workers only, so they measure it.
+    """
+    asked = settings.gpus_per_trial == AUTO and settings.device != "cpu" and study.latency is None
+    here = settings.address is None and (code is not None or not (custom_models() or custom_datasets()))
+    if not (asked and here) or study.has_own_fit:
+        yield None
+        return
+    recipe = largest_candidate(study)
+    where = {"data_dir": settings.data_dir, "download": settings.download, "kernels": settings.kernels}
+    with tempfile.TemporaryFile("w+") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", PROGRAM],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+        assert process.stdin is not None
+        process.stdin.write(request_text(recipe, code, **where))  # type: ignore[arg-type]  # three settings
+        process.stdin.close()
+        try:
+            yield LocalMeasurement(process, stderr)
+        finally:
+            process.kill()
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
+
+
+def measure_part(
+    study: Study,
+    code: UserCode | None,
+    settings: RunSettings,
+    here: LocalMeasurement | None,
+    *,
+    ended: Callable[[], bool],
+) -> GpuPart | None:
+    """The part of a GPU that a trial of the study gets, from what a step of its largest candidate takes.
+
+    Args:
+        here: a measurement that is under way on this machine; None to let a worker measure.
+
+    Returns:
+        None if `ended` became true before one was measured.
 
     Raises:
         InvalidValueError: the study trains by a function of its own, which cannot be stopped after a step.
@@ -42,41 +125,61 @@ def measure_share(
             "--gpus-per-trial auto measures eml_models' training, and this study trains by a function of its"
             " own; give a number"
         )
-    recipe = largest_candidate(study)
+    load = here.result(ended=ended) if here else _measure_on_worker(study, code, settings, ended)
+    if load is None:
+        return None
+    part = choose_part(load)
+    LOG.warning(
+        "the largest candidate takes %.2f of %.1f GB and keeps the GPU busy for %.0f %% of a step: %s",
+        load.peak_bytes / 1e9,
+        load.total_bytes / 1e9,
+        100 * load.busy,
+        f"{round(1 / part.gpus)} trials share a GPU" if part.gpus < 1 else "each trial gets a whole GPU",
+    )
+    return part
+
+
+def _measure_on_worker(
+    study: Study, code: UserCode | None, settings: RunSettings, ended: Callable[[], bool]
+) -> StepLoad | None:
+    """Waits for a whole GPU."""
+    import ray
+
+    from tune_jobs.on_ray.registered import pack_registered
+
+    LOG.warning("measuring a step of the largest candidate, which takes a whole GPU for some seconds")
     measure = ray.remote(max_retries=0, num_cpus=settings.cpus_per_trial, num_gpus=1)(_measure)
-    LOG.warning("measuring a step of the largest candidate, which takes a whole GPU for that time")
-    task = measure.remote(recipe.to_json(), code, pack_registered(code), settings.data_dir, settings.download)
+    where = {"data_dir": settings.data_dir, "download": settings.download, "kernels": settings.kernels}
+    task = measure.remote(largest_candidate(study).to_json(), code, pack_registered(code), where)
     while not ray.wait([task], timeout=POLL_S)[0]:
         if ended():
             ray.cancel(task, force=True)
             return None
-    peak_bytes, total_bytes = _result(task)
-    share = choose_share(peak_bytes, total_bytes)
-    LOG.warning(
-        "it takes %.2f of %.1f GB: %d trials share a GPU",
-        peak_bytes / 1e9,
-        total_bytes / 1e9,
-        round(1 / share),
-    )
-    return share
+    return _result(task)
 
 
-def _measure(
-    recipe: str, code: UserCode | None, registered: bytes, data_dir: str | None, download: bool
-) -> tuple[int, int]:
-    """On a worker: the peak of a step and what its GPU has, in bytes."""
-    from eml_models.step_memory import measure_step_memory
+def _measure(recipe: str, code: UserCode | None, registered: bytes, where: dict[str, Any]) -> StepLoad:
+    from eml_models.step_load import measure_step_load
+    from tune_jobs.on_ray.registered import load_parts
 
     load_parts(code, registered)
-    found = measure_step_memory(Recipe.from_json(recipe), device="cuda", data_dir=data_dir, download=download)
-    return found.peak_bytes, found.total_bytes
+    return measure_step_load(Recipe.from_json(recipe), device="cuda", **where)
 
 
-def _result(task: Any) -> tuple[int, int]:
+def _result(task: Any) -> StepLoad:
+    import ray
+    from ray.exceptions import RayError, RayTaskError
+
     try:
-        found: tuple[int, int] = ray.get(task)
+        found: StepLoad = ray.get(task)
     except RayTaskError as error:
-        raise TuneJobsError(f"the largest candidate could not be measured: {error.cause}") from error
+        raise _not_measured(str(error.cause)) from error
     except RayError as error:
-        raise TuneJobsError(f"the largest candidate could not be measured: {error}") from error
+        raise _not_measured(str(error)) from error
     return found
+
+
+def _not_measured(why: str) -> TuneJobsError:
+    return TuneJobsError(
+        f"the largest candidate could not be measured: {why}. Mend that, or give --gpus-per-trial a number"
+    )

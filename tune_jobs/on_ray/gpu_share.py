@@ -9,26 +9,45 @@ is read from the rows, so a resumed study goes on with the shares that it had co
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tune_jobs.attempt import Failure
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.trial import EventKind, EventRow, Row
 
-CONTEXT_BYTES = 600 << 20
-"""Of a process beside torch's allocator: CUDA's context and the libraries' kernels. An estimate on the safe
-side; it differs by card, driver and build."""
+if TYPE_CHECKING:
+    from eml_models.step_load import StepLoad
 
-MAX_PER_GPU = 8
-"""Trials on one GPU that `auto` goes up to: beyond that they wait for its multiprocessors, not for memory."""
+CONTEXT_BYTES = 600 << 20
+"""Of a process beside torch's allocator, where nothing was measured: CUDA's context and the libraries'
+kernels. An estimate; it differs by card, driver and build, and `auto` measures it."""
 
 HEADROOM = 1.25
-"""What `auto` leaves a trial above the peak of one measured step: fragmentation, other batch shapes, cuDNN's
-search for algorithms."""
+"""What `auto` leaves a trial above the measured peak: fragmentation, and blocks of other sizes."""
+
+FILLED = 1.2
+"""How busy `auto` fills a GPU, if memory allows: processes take turns on it, so more trials at once than keep
+it busy only slow each other down; a fifth more covers the gaps between epochs."""
 
 
-def hold_to_share(share: float) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuPart:
+    """What a trial gets of GPUs.
+
+    Attributes:
+        gpus: a fraction of one, or how many; 0 for none.
+        beside_bytes: what its process takes of a GPU's memory beside torch's allocator.
+    """
+
+    gpus: float
+    beside_bytes: int = CONTEXT_BYTES
+
+
+def hold_to_share(share: float, beside_bytes: int = CONTEXT_BYTES) -> None:
     """Let torch take no more of this process's GPU than a share of it; called in a worker before it trains.
 
     Raises:
@@ -42,29 +61,33 @@ def hold_to_share(share: float) -> None:
             " driver is too old for it. Use the image of docker/ on GPU nodes, or --device cpu"
         )
     total = torch.cuda.get_device_properties(0).total_memory
-    fraction = 1.0 if share >= 1 else memory_fraction(share, total)
+    fraction = 1.0 if share >= 1 else memory_fraction(share, total, beside_bytes)
     torch.cuda.set_per_process_memory_fraction(fraction)
 
 
-def memory_fraction(share: float, total_bytes: int) -> float:
+def memory_fraction(share: float, total_bytes: int, beside_bytes: int = CONTEXT_BYTES) -> float:
     """The part of a device's memory that torch may take in a process with this share of it.
 
     Raises:
         TuneJobsError: a CUDA context alone takes that much.
     """
-    fraction = share - CONTEXT_BYTES / total_bytes
+    fraction = share - beside_bytes / total_bytes
     if fraction <= 0:
         raise TuneJobsError(
-            f"{share:g} of a GPU with {total_bytes / 1e9:.1f} GB is no more than a CUDA context takes; raise"
-            " --gpus-per-trial"
+            f"{share:g} of a GPU with {total_bytes / 1e9:.1f} GB is no more than a CUDA context takes"
+            f" ({beside_bytes / 1e9:.1f} GB); raise --gpus-per-trial"
         )
     return fraction
 
 
-def choose_share(step_peak_bytes: int, total_bytes: int) -> float:
-    """The share of a GPU for trials whose largest takes this much for one step: one of an n-th, n up to 8."""
-    needed = step_peak_bytes * HEADROOM + CONTEXT_BYTES
-    return 1 / max(1, min(MAX_PER_GPU, int(total_bytes / needed)))
+def choose_part(load: StepLoad) -> GpuPart:
+    """The part of a GPU for trials whose largest takes this much: one n-th.
+
+    n is the most that memory allows, and no more than keep the GPU busy.
+    """
+    needed = load.peak_bytes * HEADROOM + load.beside_bytes
+    by_memory, by_time = int(load.total_bytes / needed), math.ceil(FILLED / load.busy)
+    return GpuPart(gpus=1 / max(1, min(by_memory, by_time)), beside_bytes=load.beside_bytes)
 
 
 class Shares:

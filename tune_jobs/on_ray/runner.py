@@ -24,6 +24,7 @@ from tune_jobs.attempt import Progress, Provenance, SessionSettings
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.inside_job import job_id, require_lasting_store
 from tune_jobs.on_ray.connect import connected
+from tune_jobs.on_ray.gpu_measure import measured_here
 from tune_jobs.on_ray.reaching import check_address, require_listener
 from tune_jobs.on_ray.row_tap import RowTap
 from tune_jobs.on_ray.settings import ProgressListener, RunSettings
@@ -102,6 +103,7 @@ def run_study(
     if job_id() is not None:
         require_lasting_store(settings.store)
     check_reachable(study)  # first: it says best what is wrong with a study
+    settings.check_gpus(study)
     source = settings.warm_start and read_source(study, settings.warm_start, store=settings.store)
     session_settings = _session_settings(study, settings, source or None)
     if not is_known(settings.store, study.name):
@@ -151,6 +153,7 @@ def _session_settings(study: Study, settings: RunSettings, source: Source | None
             "workers": settings.workers,
             "cpus_per_trial": settings.cpus_per_trial,
             "gpus_per_trial": settings.gpus_per_trial,
+            "kernels": settings.kernels,
         },
     )
 
@@ -222,11 +225,16 @@ def _run_session(
     how = "failed"
     scratch = make_scratch()
     try:
-        with connected(settings, object_bytes=shared_bytes(session.study, settings)):
+        with (
+            measured_here(session.study, code, settings) as measurement,
+            connected(settings, object_bytes=shared_bytes(session.study, settings)),
+        ):
             signals.listen()  # again: Ray has set its own handler of SIGTERM, which exits at once
             from tune_jobs.on_ray.tuning import fit_session  # Ray: not before the token is shown
 
-            interrupted = fit_session(session, settings, code, scratch, signals, tap, on_progress)
+            interrupted = fit_session(
+                session, settings, code, scratch, signals, tap, on_progress, measurement
+            )
         how = "interrupted" if interrupted else "finished"
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

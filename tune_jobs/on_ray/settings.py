@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from eml_models.errors import raise_if_any
+from eml_models.errors import InvalidValueError, raise_if_any
+from eml_models.kernels import Kernels
 from tune_jobs.attempt import Progress
 from tune_jobs.space import Params
+
+if TYPE_CHECKING:
+    from tune_jobs.study import Study
 
 AUTO = "auto"
 """As `gpus_per_trial`: measure."""
@@ -26,6 +31,7 @@ class RunSettings:
         gpus_per_trial: GPUs of a trial: a fraction up to 1, or a whole number; ``auto`` for the share that a
             measured step of the largest candidate needs; None for 1 if there is one.
         device: ``auto``, ``cpu`` or ``cuda``.
+        kernels: how the shipped training comes to its kernels on CUDA: a name of `Kernels`.
         address: a running cluster's address; None for a Ray of its own on this machine.
         max_failures: crashes of its worker that a trial survives.
         max_failed_in_a_row: trials that fail one after the other before the run ends.
@@ -44,6 +50,7 @@ class RunSettings:
     cpus_per_trial: int = 1
     gpus_per_trial: float | str | None = None
     device: str = "auto"
+    kernels: str = Kernels.DEFAULT
     data_dir: str | None = None
     download: bool = False
     address: str | None = None
@@ -70,6 +77,8 @@ class RunSettings:
                 problems.append(f"gpus_per_trial must be a number or {AUTO}, got {gpus!r}")
         elif gpus is not None and not (0 <= gpus <= 1 or gpus == gpus // 1 > 0):
             problems.append(f"gpus_per_trial must be a fraction up to 1 or a whole number, got {gpus:g}")
+        if self.kernels not in set(Kernels):
+            problems.append(f"kernels must be one of {', '.join(Kernels)}, got {self.kernels!r}")
         if self.device not in ("auto", "cpu", "cuda"):
             problems.append(f"device must be auto, cpu or cuda, got {self.device!r}")
         if self.device == "cpu" and gpus:
@@ -89,3 +98,24 @@ class RunSettings:
         if self.trial_timeout_s is not None and not 0 < self.trial_timeout_s < math.inf:
             problems.append(f"trial_timeout_s must be a number above 0, got {self.trial_timeout_s:g}")
         raise_if_any("run settings", problems)
+
+    def check_gpus(self, study: Study) -> None:
+        """Refuse what GPUs cannot be used for by this study.
+
+        Raises:
+            InvalidValueError: the training cannot use so many GPUs, or a latency would be measured beside
+                other trials.
+        """
+        gpus = self.gpus_per_trial
+        if isinstance(gpus, str) or gpus is None:
+            return
+        if gpus > 1 and not study.has_own_fit:
+            raise InvalidValueError(
+                f"gpus_per_trial must be at most 1 for the shipped training, got {gpus:g}: it uses one GPU,"
+                " and the others would idle. Trials run side by side on several GPUs by themselves"
+            )
+        if 0 < gpus < 1 and study.latency is not None:
+            raise InvalidValueError(
+                f"latency is measured on a whole GPU, and trials get {gpus:g} of one: the trials beside it"
+                " would slow what is measured. Give --gpus-per-trial 1, or leave --measure-latency out"
+            )

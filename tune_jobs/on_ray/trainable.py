@@ -1,8 +1,10 @@
 """What runs on a worker: one attempt of a trial as a Ray Tune function trainable.
 
-A loop around `Study.fit`. It reports every epoch and also how it ended, as data, so that an exception in a
-user's training code neither kills the worker (which is reused) nor gets lost. Module state of a reused worker
-survives from trial to trial; whatever a trial needs is set anew here.
+A loop around `Study.fit`. It reports that training begins, every epoch, and also how it ended, as data, so
+that an exception in a user's training code neither kills the worker (which is reused) nor gets lost. The
+exception is an error after which no CUDA call of the process works any more: the trainable raises it, so that
+Tune ends the process, and the attempt counts as a crash. Module state of a reused worker survives from trial
+to trial; whatever a trial needs is set anew here.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import os
 import platform
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,13 +34,15 @@ from eml_models.errors import (
     NotCompiledError,
     UnsupportedModeError,
 )
+from eml_models.kernels import Kernels
 from eml_models.recipe import Recipe
 from tune_jobs.attempt import Failure
 from tune_jobs.checkpoints import Checkpoints
-from tune_jobs.errors import TuneJobsError
-from tune_jobs.on_ray.gpu_share import hold_to_share
+from tune_jobs.errors import BrokenDeviceError, TuneJobsError
+from tune_jobs.on_ray.gpu_share import CONTEXT_BYTES, hold_to_share
 from tune_jobs.on_ray.registered import load_parts, pack_registered
 from tune_jobs.on_ray.shared_data import SharedData, provide, wait_for
+from tune_jobs.on_ray.training_thread import made_in_training_thread
 from tune_jobs.rows import REPORT_COLUMNS
 from tune_jobs.saving import Saving
 from tune_jobs.store_probe import StoreProbe
@@ -52,9 +57,10 @@ FOR_EVER_S = "1000000000"
 MESSAGE = "message"
 """The one key of what a worker reports to Tune; its value is JSON."""
 
-REPORT, FAILURE, ENDED, UNUSABLE, MEASURED = "report", "failure", "ended", "unusable", "measured"
-"""The kinds of message that a worker sends: an epoch, a failed attempt, an early return, why this worker
-cannot train the study, a latency."""
+BEGUN, REPORT, FAILURE, ENDED = "begun", "report", "failure", "ended"
+UNUSABLE, MEASURED = "unusable", "measured"
+"""The kinds of message that a worker sends: training begins, an epoch, a failed attempt, an early return, why
+this worker cannot train the study, a latency."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +72,9 @@ class Payload:
         registered: model families and data sets that the driver's program registered, pickled.
         threads: CPU threads a trial may use.
         device: ``cpu`` or ``cuda``.
+        is_shipped: whether the training function is one of our own, which takes ``download`` and ``kernels``.
+        kernels: how it comes to its kernels on CUDA.
+        beside_bytes: what this process takes of a GPU's memory beside torch's allocator.
         download: whether to fetch the data set where it is missing.
         shared: the data set, read once for all workers; None if each reads for itself.
         checkpoint_period_s: training time after which a trial is saved again.
@@ -84,6 +93,9 @@ class Payload:
     checkpoints: Checkpoints
     checkpoint_period_s: float
     probe: StoreProbe
+    is_shipped: bool = False
+    kernels: str = Kernels.DEFAULT
+    beside_bytes: int = CONTEXT_BYTES
     trial_timeout_s: float | None = None
     latency: LatencyMode | None = None
     shared: SharedData | None = None
@@ -101,9 +113,11 @@ def build_trainable(payload: Payload) -> Callable[[dict[str, Any]], None]:
     def train_trial(config: dict[str, Any]) -> None:
         # a process that takes longer to be done with a trial is refused the next one, and Tune loses that
         os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = FOR_EVER_S
+        began = time.perf_counter()
         if payload.shared is not None:  # unwatched: the first download may take longer than a trial's silence
             wait_for(payload.shared)
-        messages = while_watched(iter_messages(payload, config), payload.trial_timeout_s)
+        made = made_in_training_thread(iter_messages(payload, config, began=began))
+        messages = while_watched(made, payload.trial_timeout_s)
         try:
             for message in messages:
                 # one text: Tune flattens dictionaries and keeps statistics of each number in them
@@ -145,34 +159,47 @@ def _watch(limit_s: float | None) -> Iterator[None]:
         faulthandler.cancel_dump_traceback_later()
 
 
-def iter_messages(payload: Payload, config: Mapping[str, Any]) -> Generator[dict[str, Any]]:
-    """What one attempt says, epoch after epoch, and how it ended if not by its last epoch.
+def iter_messages(
+    payload: Payload, config: Mapping[str, Any], *, began: float | None = None
+) -> Generator[dict[str, Any]]:
+    """What one attempt says: that it begins to train, epoch after epoch, and how it ended if not by its last.
 
-    The first message says where it runs.
+    The first message says where it runs, and for how long it has prepared since `began` (a `perf_counter`).
+
+    Raises:
+        BrokenDeviceError: the process cannot use its GPU any more.
     """
+    began = time.perf_counter() if began is None else began
+    waited_s = time.perf_counter() - began  # for the shared data set
     worker: dict[str, Any] = {}
     try:
         worker |= _describe_place()
         _check_store(payload.probe)
         _prepare(payload, config["gpus"])
-        worker["device"] = _describe_device(payload.device)
+        worker |= _describe_device(payload)
         fit: Callable[..., Iterable[Any]] = cloudpickle.loads(payload.fit)
         recipe = Recipe.from_json(config["recipe"])
+        worker["imports_s"] = time.perf_counter() - began - waited_s
         if payload.latency is not None:
+            measuring_at = time.perf_counter()
             latency_ms = _measure_latency(recipe, payload.latency, payload.device)
+            worker["latency_s"] = time.perf_counter() - measuring_at
             yield {"kind": MEASURED, "latency_ms": latency_ms, "worker": worker}
         saving = _saving_of(payload, config, recipe)
-        where: dict[str, Any] = {"device": payload.device, "data_dir": payload.data_dir}
-        if payload.download:  # only our own training functions know the word
-            where["download"] = True
-        training = saving.begin(fit, recipe, **where)
+        loading_at = time.perf_counter()
+        training = saving.begin(fit, recipe, **_options_of(payload))
+        worker |= {
+            "resumed_from_epoch": saving.resumed_from_epoch,
+            "data_s": time.perf_counter() - loading_at + waited_s,
+            **_describe_training(recipe, payload),
+        }
+        yield {"kind": BEGUN, "worker": worker}
+        worker = {}
+        first = True
         for report in training:
-            if worker:
-                worker |= {
-                    "resumed_from_epoch": saving.resumed_from_epoch,
-                    "data_fingerprint": _fingerprint(recipe, payload),
-                    "torch_version": _torch_version(),
-                }
+            if first:
+                worker = {"first_step_s": _first_step_s(training), **_describe_training(recipe, payload)}
+            first = False
             saving.before_report(training, report)
             unsaved = saving.take_unsaved()
             yield {"kind": REPORT, "metrics": _metrics(report), "unsaved": unsaved, "worker": worker}
@@ -180,8 +207,42 @@ def iter_messages(payload: Payload, config: Mapping[str, Any]) -> Generator[dict
             saving.after_report(training)
         yield {"kind": ENDED, "worker": worker}
     except Exception as error:  # whatever training raises is that trial's failure, not the worker's
+        _require_working_device(payload.device, error)
         worker["peak_memory_bytes"] = _peak_memory_bytes(payload.device)
         yield {**_describe_failure(error, config["gpus"]), "worker": worker}
+
+
+def _options_of(payload: Payload) -> dict[str, Any]:
+    """Where and how to train; only our own training functions know the last two words."""
+    options: dict[str, Any] = {"device": payload.device, "data_dir": payload.data_dir}
+    if payload.is_shipped:
+        options |= {"download": payload.download, "kernels": payload.kernels}
+    return options
+
+
+def _describe_training(recipe: Recipe, payload: Payload) -> dict[str, Any]:
+    """What is known once the data is there; a function that yields its epochs reads it for the first."""
+    return {"data_fingerprint": _fingerprint(recipe, payload), "torch_version": _torch_version()}
+
+
+def _first_step_s(training: Any) -> float | None:
+    """Seconds of the first step, if the training tells."""
+    seconds = _plain(getattr(training, "first_step_s", None))
+    return seconds if isinstance(seconds, float) else None
+
+
+def _require_working_device(device: str, error: Exception) -> None:
+    """Raise what ends this process, if its GPU cannot be used from here any more."""
+    if device == "cpu" or "torch" not in sys.modules:
+        return
+    import torch
+
+    from eml_models.device_errors import is_broken
+
+    if torch.cuda.is_initialized() and is_broken(torch.device(device)):
+        raise BrokenDeviceError(
+            f"every later CUDA call of this process would fail, so it ends: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _saving_of(payload: Payload, config: Mapping[str, Any], recipe: Recipe) -> Saving:
@@ -212,7 +273,9 @@ def _prepare(payload: Payload, gpus: float) -> None:
     if payload.shared is not None:
         provide(payload.shared)
     if gpus:
-        hold_to_share(gpus)  # each time: a reused process may have held another share before
+        hold_to_share(
+            gpus, payload.beside_bytes
+        )  # each time: a reused process may have held another share before
 
 
 def _measure_latency(recipe: Recipe, how: LatencyMode, device: str) -> float:
@@ -234,12 +297,15 @@ def _set_num_threads(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def _describe_device(name: str) -> str:
-    if name == "cpu":
-        return f"cpu: {platform.machine()}"
+def _describe_device(payload: Payload) -> dict[str, Any]:
+    if payload.device == "cpu":
+        return {"device": f"cpu: {platform.machine()}"}
     import torch
 
-    return f"cuda: {torch.cuda.get_device_name()}"
+    described: dict[str, Any] = {"device": f"cuda: {torch.cuda.get_device_name()}"}
+    if payload.is_shipped:
+        described |= {"kernels": payload.kernels, "cudnn_version": torch.backends.cudnn.version()}
+    return described
 
 
 def _fingerprint(recipe: Recipe, payload: Payload) -> str | None:
@@ -287,7 +353,22 @@ def _describe_failure(error: Exception, gpus: float) -> dict[str, Any]:
 def _failure_kind(error: Exception, gpus: float) -> Failure:
     if isinstance(error, DivergedError):
         return Failure.DIVERGED
-    torchs = type(error).__name__ == "OutOfMemoryError"  # told without importing torch
-    if torchs or isinstance(error, BatchTooLargeError):
+    if isinstance(error, BatchTooLargeError) or _ran_out_on_device(error):
         return Failure.OUT_OF_SHARE if 0 < gpus < 1 else Failure.OUT_OF_MEMORY
-    return Failure.OUT_OF_MEMORY if isinstance(error, MemoryError) else Failure.RAISED
+    return Failure.OUT_OF_MEMORY if _ran_out(error) else Failure.RAISED
+
+
+def _ran_out_on_device(error: Exception) -> bool:
+    if "torch" not in sys.modules:
+        return False
+    from eml_models.device_errors import is_out_of_device_memory
+
+    return is_out_of_device_memory(error)
+
+
+def _ran_out(error: Exception) -> bool:
+    if "torch" not in sys.modules:
+        return isinstance(error, MemoryError)
+    from eml_models.device_errors import is_out_of_memory
+
+    return is_out_of_memory(error)

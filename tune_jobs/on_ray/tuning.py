@@ -18,8 +18,8 @@ from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.autoscaler import has_autoscaler
 from tune_jobs.on_ray.bridge import Bridge, DriverOnly, StudyScheduler, StudySearcher, StudyStopper
 from tune_jobs.on_ray.deaths import deaths_told
-from tune_jobs.on_ray.gpu_measure import measure_share
-from tune_jobs.on_ray.gpu_share import Shares
+from tune_jobs.on_ray.gpu_measure import LocalMeasurement, measure_part
+from tune_jobs.on_ray.gpu_share import GpuPart, Shares
 from tune_jobs.on_ray.metrics import StudyMetrics
 from tune_jobs.on_ray.room import Room, Share, has_gpus
 from tune_jobs.on_ray.row_tap import RowTap
@@ -50,16 +50,24 @@ def fit_session(
     signals: EndingSignals,
     tap: RowTap,
     on_progress: ProgressListener,
+    measurement: LocalMeasurement | None = None,
 ) -> bool:
     """Let Tune schedule the session's attempts until it has finished; True if a signal ended it.
+
+    Args:
+        measurement: of a step on this machine's GPU, if one is under way.
 
     Raises:
         EmlError: what the session raised; Tune has ended in order by then.
     """
-    gpus = _gpus_per_trial(session.study, code, settings, signals)
-    if gpus is None:
+    reading = None
+    if settings.gpus_per_trial == AUTO and is_shared(session.study, settings):  # while it is measured
+        whole = Share(cpus=settings.cpus_per_trial, gpus=1.0)
+        reading = SharedRead.begin(session.study, code, settings, whole.resources())
+    part = _part_of_gpu(session.study, code, settings, signals, measurement)
+    if part is None:
         return True
-    share = Share(cpus=settings.cpus_per_trial, gpus=gpus)
+    share = Share(cpus=settings.cpus_per_trial, gpus=part.gpus)
     room = Room(share, wanted=settings.workers)
     room.require(ended=lambda: signals.arrived)
     shares = Shares(share.gpus, tap.rows)
@@ -70,9 +78,8 @@ def fit_session(
         ended=lambda: signals.arrived,
         trial_timeout_s=settings.trial_timeout_s,
     )
-    reading = None
     alone = settings.address is None and room.workers(session.num_left, training=0) == 1
-    if is_shared(session.study, settings) and not alone:
+    if reading is None and is_shared(session.study, settings) and not alone:
         reading = SharedRead.begin(session.study, code, settings, share.resources())
     probe = StoreProbe.leave(absolute(settings.store), session.study.name)
     payload = build_payload(
@@ -80,8 +87,11 @@ def fit_session(
         code,
         threads=settings.cpus_per_trial,
         device="cuda" if share.gpus else "cpu",
+        kernels=settings.kernels,
+        beside_bytes=part.beside_bytes,
+        is_shipped=not session.study.has_own_fit,
         data_dir=settings.data_dir,
-        download=settings.download and not session.study.has_own_fit,
+        download=settings.download,
         checkpoints=Checkpoints(store=absolute(settings.store), study=session.study.name),
         checkpoint_period_s=settings.checkpoint_period_s,
         trial_timeout_s=settings.trial_timeout_s,
@@ -153,18 +163,27 @@ class _Ticker(DriverOnly, Callback):
                 self._reading.tell()
 
 
-def _gpus_per_trial(
-    study: Study, code: UserCode | None, settings: RunSettings, signals: EndingSignals
-) -> float | None:
+def _part_of_gpu(
+    study: Study,
+    code: UserCode | None,
+    settings: RunSettings,
+    signals: EndingSignals,
+    measurement: LocalMeasurement | None,
+) -> GpuPart | None:
     """None if a signal came while it was measured."""
     if settings.device == "cpu":
-        return 0.0
+        return GpuPart(gpus=0.0)
     if settings.gpus_per_trial == AUTO:
+        if study.latency is not None:
+            LOG.warning("each trial gets a whole GPU: its network's latency is measured there, alone")
+            return GpuPart(gpus=1.0)
         whole = Room(Share(cpus=settings.cpus_per_trial, gpus=1.0), wanted=1)
         whole.require(ended=lambda: signals.arrived)
         there = whole.wait(ended=lambda: signals.arrived)
         whole.close()  # or it would hold the GPU that it asked for
-        return measure_share(study, code, settings, ended=lambda: signals.arrived) if there else None
+        if not there:
+            return None
+        return measure_part(study, code, settings, measurement, ended=lambda: signals.arrived)
     if settings.gpus_per_trial is not None:
         wanted = float(settings.gpus_per_trial)
     else:
@@ -175,7 +194,7 @@ def _gpus_per_trial(
             )
     if settings.device == "cuda" and wanted == 0:
         raise TuneJobsError("device cuda needs a GPU, and gpus_per_trial is 0; use --device cpu")
-    return wanted
+    return GpuPart(gpus=wanted)
 
 
 def _place(share: Share) -> PlacementGroupFactory:

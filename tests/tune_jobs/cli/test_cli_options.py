@@ -9,7 +9,7 @@ OPTIONS = {
     "run": {
         "--address", "--checkpoint-period", "--cpus-per-trial", "--data-dir", "--dataset", "--device",
         "--download", "--dry-run", "--epochs", "--fix", "--format", "--gpus-per-trial", "--keep-checkpoints",
-        "--max-device-hours", "--enqueue", "--max-checkpoint-gb", "--rename", "--retry-failed",
+        "--kernels", "--max-device-hours", "--enqueue", "--max-checkpoint-gb", "--rename", "--retry-failed",
         "--trial-timeout", "--warm-start",
         "--max-failed-in-a-row", "--max-failures", "--max-macs", "--max-parameters", "--min-macs", "--name",
         "--no-asha", "--objectives", "--precision", "--sampler", "--seed", "--store", "--trials", "--workers",
@@ -19,7 +19,7 @@ OPTIONS = {
         "--top", "--front", "--repeats", "--epochs", "--baseline",
         "--address", "--checkpoint-period", "--cpus-per-trial", "--data-dir", "--device", "--download",
         "--dry-run", "--format", "--gpus-per-trial", "--keep-checkpoints", "--max-checkpoint-gb",
-        "--max-device-hours", "--max-failed-in-a-row", "--max-failures", "--name", "--rename",
+        "--kernels", "--max-device-hours", "--max-failed-in-a-row", "--max-failures", "--name", "--rename",
         "--retry-failed", "--scale", "--store", "--trial-timeout", "--workers",
     },
     "report": {"--by", "--format", "--store", "--top"},
