@@ -29,6 +29,9 @@ DEVICE_STEPS = 3
 CLOCK_HZ = 2e9
 """At least a card's clock: `torch.cuda._sleep` counts its cycles."""
 
+LEAST_BUSY = 0.01
+"""A step that takes no time of the device was not measured well."""
+
 HELD_BACK = 3.0
 """How many times a step's own duration the device is held back, so that the whole step waits in its queue."""
 
@@ -66,8 +69,8 @@ def measure_step_load(
     Raises:
         torch.OutOfMemoryError: the device cannot hold even that.
     """
-    training = fit(recipe, device=device, data_dir=data_dir, download=download, kernels=kernels)
-    where = training.device
+    where = torch.device(device)
+    training = fit(recipe, device=where, data_dir=data_dir, download=download, kernels=kernels)
     with training.tried() as (step, validate):
         for _ in range(FIRST_STEPS):
             step()
@@ -87,7 +90,7 @@ def measure_step_load(
         peak_bytes=torch.cuda.max_memory_reserved(where),
         beside_bytes=max(0, total - free - torch.cuda.memory_reserved(where)),
         total_bytes=total,
-        busy=min(1.0, device_s / step_s),
+        busy=min(1.0, max(LEAST_BUSY, device_s / step_s)),
     )
 
 

@@ -174,6 +174,22 @@ def test_trials_are_held_to_their_share_and_get_a_larger_one(cluster: JobCluster
     assert ends["how"].str.startswith("out of its share of GPU memory in attempt 1").sum() == 1
 
 
+def test_a_gpu_that_fails_for_good_costs_one_attempt_each_time(cluster: JobCluster, tmp_path: Path) -> None:
+    """Each trial breaks its process once: three crashes, in processes that end, and no trial is lost."""
+    shutil.copy(Path(__file__).with_name("gpu_study.py"), tmp_path)
+    words = ("submit", "gpu_study.py:sticky", "--working-dir", str(tmp_path), "--gpus-per-trial", "1")
+    where = ("--store", str(tmp_path / "store"), "--data-dir", str(tmp_path))
+    done = cluster.call(*words, *where, folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    store = TrialStore(tmp_path / "store")
+    assert set(store.trials()["state"]) == {"completed"}
+    assert list(store.trials()["attempt"]) == [2, 2, 2]
+    ends = store.sql("select detail->>'how' as how from events where kind = 'attempt_ended'")["how"]
+    crashes = ends[ends.str.startswith("crashed in attempt 1")]
+    assert len(crashes) == 3
+    assert crashes.str.contains("illegal memory access").all()
+
+
 def test_what_the_cluster_can_never_give_is_said_at_once(cluster: JobCluster, tmp_path: Path) -> None:
     words = ("run", "digits-recipes", "--store", str(tmp_path / "store"), "--device", "cpu")
     done = cluster.call(*words, "--cpus-per-trial", "64", "--address", cluster.address)

@@ -244,6 +244,6 @@ def test_trial_that_fits_no_node_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_waiting_for_a_gpu_to_measure_on_ends_with_a_signal() -> None:
-    from tune_jobs.on_ray.gpu_measure import measure_share
+    from tune_jobs.on_ray.gpu_measure import measure_part
 
-    assert measure_share(digits_recipes(), None, RunSettings(), ended=lambda: True) is None
+    assert measure_part(digits_recipes(), None, RunSettings(), None, ended=lambda: True) is None

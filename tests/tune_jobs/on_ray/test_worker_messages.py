@@ -1,0 +1,270 @@
+"""What a worker says of an attempt, and in which thread it trains. Its messages alone: no Ray is started."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Generator, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from eml_models.errors import InvalidValueError
+from eml_models.recipe import Recipe
+from eml_models.step_load import StepLoad
+from tune_jobs.attempt import Failure
+from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.errors import BrokenDeviceError, TuneJobsError
+from tune_jobs.on_ray import trainable
+from tune_jobs.on_ray.gpu_measure import LocalMeasurement, measured_here
+from tune_jobs.on_ray.settings import RunSettings
+from tune_jobs.on_ray.step_program import _answer, read_answer, request_text
+from tune_jobs.on_ray.trainable import BEGUN, FAILURE, REPORT, build_payload, iter_messages
+from tune_jobs.on_ray.training_thread import made_in_training_thread
+from tune_jobs.store_probe import StoreProbe
+from tune_jobs.studies import digits_recipes, lab_macs_30m
+from tune_jobs.study import LatencyMode, Study
+
+RECIPE = Recipe(learning_rate=0.1, epochs=2, max_train_samples=64)
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def _known_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainable, "_describe_place", lambda: {"node": "10.0.0.1", "hostname": "host"})
+    monkeypatch.setattr(trainable, "_check_store", lambda probe: None)
+
+
+def messages_of(study: Study, folder: Path, *, gpus: float = 0, **payload: Any) -> list[dict[str, Any]]:
+    known: dict[str, Any] = {"threads": 1, "device": "cpu", "data_dir": None, "download": False}
+    packed = build_payload(
+        study,
+        None,
+        checkpoints=Checkpoints(store=str(folder), study=study.name),
+        checkpoint_period_s=1e9,
+        probe=StoreProbe(store=str(folder), study=study.name, nonce="x"),
+        **{**known, **payload},
+    )
+    config = {"recipe": RECIPE.to_json(), "number": 0, "attempt": 1, "gpus": gpus}
+    return list(iter_messages(packed, config))
+
+
+def test_a_worker_says_that_it_begins_before_its_first_epoch(tmp_path: Path) -> None:
+    begun, *reports, ended = messages_of(digits_recipes(), tmp_path, is_shipped=True)
+    assert begun["kind"] == BEGUN
+    worker = begun["worker"]
+    assert worker["imports_s"] > 0
+    assert worker["data_s"] > 0
+    assert worker["torch_version"] == torch.__version__
+    assert worker["data_fingerprint"]
+    assert [report["kind"] for report in reports] == [REPORT, REPORT]
+    first_step_s = reports[0]["worker"]["first_step_s"]
+    assert 0 < first_step_s <= reports[0]["metrics"]["epoch_s"]
+    assert reports[1]["worker"] == {}
+    assert ended["kind"] == "ended"
+
+
+def fit_of_ones_own(recipe: Recipe, **options: Any) -> Iterator[SimpleNamespace]:
+    assert set(options) == {"device", "data_dir", "resume_from"}
+    yield SimpleNamespace(epoch=1, val_accuracy=0.5)
+
+
+def test_a_training_function_of_ones_own_gets_only_the_words_it_knows(tmp_path: Path) -> None:
+    study = digits_recipes().with_changes(fit=fit_of_ones_own)
+    kinds = [message["kind"] for message in messages_of(study, tmp_path)]
+    assert kinds == [BEGUN, REPORT, "ended"]
+
+
+def fit_that_fails(recipe: Recipe, **options: Any) -> Iterator[Any]:
+    raise RuntimeError("CUDA error: an illegal memory access was encountered")
+    yield
+
+
+@pytest.fixture
+def simulated_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: "simulated")
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91900)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device=None: 7)
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda device=None: SimpleNamespace(total_memory=16 << 30)
+    )
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda fraction: None)
+
+
+@pytest.mark.usefixtures("simulated_gpu")
+@pytest.mark.parametrize("stays", [True, False])
+def test_an_error_that_stays_ends_the_process_and_any_other_is_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stays: bool
+) -> None:
+    def synchronize(device: object = None) -> None:
+        if stays:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+    study = digits_recipes().with_changes(fit=fit_that_fails)
+    if stays:
+        with pytest.raises(BrokenDeviceError, match="so it ends: RuntimeError: CUDA error: an illegal"):
+            messages_of(study, tmp_path, device="cuda", gpus=1)
+    else:
+        *_, last = messages_of(study, tmp_path, device="cuda", gpus=1)
+        assert (last["kind"], last["failure"]) == (FAILURE, Failure.RAISED)
+
+
+def fit_out_of_cudnn(recipe: Recipe, **options: Any) -> Iterator[Any]:
+    raise RuntimeError("GET was unable to find an engine to execute this computation")
+    yield
+
+
+def fit_out_of_host(recipe: Recipe, **options: Any) -> Iterator[Any]:
+    raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+    yield
+
+
+@pytest.mark.usefixtures("simulated_gpu")
+@pytest.mark.parametrize(
+    ("fit", "gpus", "failure"),
+    [
+        (fit_out_of_cudnn, 0.25, Failure.OUT_OF_SHARE),
+        (fit_out_of_cudnn, 1.0, Failure.OUT_OF_MEMORY),
+        (fit_out_of_host, 0.25, Failure.OUT_OF_MEMORY),
+    ],
+)
+def test_memory_that_ran_out_by_other_words_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fit: Any, gpus: float, failure: Failure
+) -> None:
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device=None: None)
+    study = digits_recipes().with_changes(fit=fit)
+    *_, last = messages_of(study, tmp_path, device="cuda", gpus=gpus)
+    assert last["failure"] == failure
+    assert last["worker"]["peak_memory_bytes"] == 7
+
+
+@pytest.mark.usefixtures("simulated_gpu")
+def test_kernels_and_cudnns_version_are_told_of_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device=None: None)
+    study = digits_recipes().with_changes(fit=lambda recipe, **options: iter(()))
+    begun, *_ = messages_of(study, tmp_path, device="cuda", gpus=1, is_shipped=True, kernels="deterministic")
+    assert begun["worker"]["kernels"] == "deterministic"
+    assert begun["worker"]["cudnn_version"] == 91900
+
+
+def names_of_threads() -> Generator[str]:
+    try:
+        while True:
+            yield threading.current_thread().name
+    finally:
+        CLOSED_IN.append(threading.current_thread().name)
+
+
+CLOSED_IN: list[str] = []
+
+
+def test_all_trials_of_a_process_train_in_one_thread() -> None:
+    seen: list[str] = []
+
+    def run_trial() -> None:
+        names = made_in_training_thread(names_of_threads())
+        seen.append(next(names))
+        seen.append(next(names))
+        names.close()
+
+    for _ in range(2):  # as Ray Tune does, each in a thread of its own
+        trial = threading.Thread(target=run_trial)
+        trial.start()
+        trial.join()
+    assert seen == ["training"] * 4
+    assert CLOSED_IN == ["training"] * 2
+
+
+def test_what_training_raises_arrives_where_its_messages_are_awaited() -> None:
+    def fail() -> Generator[int]:
+        yield 1
+        raise KeyError("x")
+
+    items = made_in_training_thread(fail())
+    assert next(items) == 1
+    with pytest.raises(KeyError, match="x"):
+        next(items)
+    assert list(made_in_training_thread(iter_of(3))) == [1, 2, 3]
+
+
+def iter_of(count: int) -> Generator[int]:
+    yield from range(1, count + 1)
+
+
+def a_study_with_latency() -> Study:
+    return lab_macs_30m().with_changes(latency=LatencyMode())
+
+
+@pytest.mark.parametrize(
+    ("study", "gpus", "words"),
+    [
+        (digits_recipes(), 2, "at most 1 for the shipped training, got 2"),
+        (a_study_with_latency(), 0.25, r"latency is measured on a whole GPU, and trials get 0\.25"),
+    ],
+)
+def test_what_gpus_cannot_do_is_refused_before_ray(study: Study, gpus: float, words: str) -> None:
+    with pytest.raises(InvalidValueError, match=words):
+        RunSettings(gpus_per_trial=gpus).check_gpus(study)
+
+
+def test_what_gpus_can_do_is_not_refused() -> None:
+    RunSettings(gpus_per_trial=2).check_gpus(digits_recipes().with_changes(fit=fit_of_ones_own))
+    RunSettings(gpus_per_trial=1).check_gpus(a_study_with_latency())
+    RunSettings(gpus_per_trial="auto").check_gpus(a_study_with_latency())
+    RunSettings(gpus_per_trial=0.25).check_gpus(digits_recipes())
+
+
+def measured(study: Study, **settings: Any) -> Any:
+    with measured_here(study, None, RunSettings(gpus_per_trial="auto", **settings)) as found:
+        return found and found.result(ended=lambda: False)
+
+
+def test_a_measurement_here_says_why_it_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(TuneJobsError, match="torch sees 0 CUDA devices") as caught:
+        measured(digits_recipes())
+    assert "--gpus-per-trial a number" in str(caught.value)
+
+
+def test_a_measuring_process_that_dies_is_told_with_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tune_jobs.on_ray.gpu_measure.PROGRAM", "no_such_module_here")
+    with pytest.raises(TuneJobsError, match=r"the process ended with 1: .*No module named no_such_module"):
+        measured(digits_recipes())
+
+
+def test_a_measurement_ends_with_a_signal() -> None:
+    with measured_here(digits_recipes(), None, RunSettings(gpus_per_trial="auto")) as found:
+        assert isinstance(found, LocalMeasurement)
+        assert found.result(ended=lambda: True) is None
+
+
+@pytest.mark.parametrize(
+    "settings", [{"device": "cpu", "gpus_per_trial": None}, {"gpus_per_trial": 0.5}, {"address": "h:1"}]
+)
+def test_nothing_is_measured_here_that_need_not_be(settings: dict[str, Any]) -> None:
+    with measured_here(
+        digits_recipes(), None, RunSettings(**{"gpus_per_trial": "auto", **settings})
+    ) as found:
+        assert found is None
+
+
+def test_latency_on_shared_gpus_is_not_measured_by_auto() -> None:
+    with measured_here(a_study_with_latency(), None, RunSettings(gpus_per_trial="auto")) as found:
+        assert found is None
+
+
+def test_the_measuring_program_answers_in_json() -> None:
+    text = request_text(RECIPE, None, data_dir=None, download=False, kernels="default")
+    if not torch.cuda.is_available():
+        assert "torch sees 0 CUDA devices" in str(read_answer(json.dumps(_answer(json.loads(text)))))
+    load = StepLoad(peak_bytes=3, beside_bytes=2, total_bytes=9, busy=0.5)
+    assert read_answer(json.dumps(asdict(load))) == load
