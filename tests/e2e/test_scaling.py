@@ -74,7 +74,8 @@ def reporting_trials(folder: Path) -> int:
 def test_what_no_node_type_has_is_refused_and_asked_for_no_more(
     cluster: ScalingCluster, tmp_path: Path
 ) -> None:
-    process = begin(cluster, tmp_path, "--gpus-per-trial", "4")
+    shutil.copy(Path(__file__).with_name("gpu_study.py"), tmp_path)  # the shipped training takes one GPU
+    process = begin(cluster, tmp_path, "--gpus-per-trial", "4", run=[*TUNE_JOBS, "run", "gpu_study.py:study"])
     _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1, err
     assert "a trial takes 1 CPU and 4 GPU, and no node of the cluster has that" in err

@@ -8,6 +8,7 @@ that tells it of every such error as of a death.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,12 @@ from ray.air.execution._internal import RayActorManager
 from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
 from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.tune.execution import tune_controller
+
+from tune_jobs.errors import BrokenDeviceError
+
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+CALL = "ray::"
+"""How the traceback of a worker's call begins."""
 
 
 class DeathsTold(RayActorManager):
@@ -40,10 +47,21 @@ def deaths_told() -> Iterator[None]:
 
 
 def describe_death(trial: Any) -> str:
-    """Why a trial of Tune failed, without Tune's own first line, which counts failures.
+    """Why a trial of Tune failed, the error itself in the first line.
 
     Tune's `Trial.get_error` looks where the text will be once it is copied, so it finds none yet.
     """
     file = trial.error_file
     text = Path(file).read_text() if file and Path(file).exists() else ""
-    return text.partition("\n")[2].strip() or "the worker died"
+    return error_first(text.partition("\n")[2])  # Tune's own first line counts failures
+
+
+def error_first(text: str) -> str:
+    """What Ray tells of a death, without colours; of a traceback the last line comes first: the error."""
+    plain = COLOURS.sub("", text).strip()
+    lines = plain.splitlines()
+    if not lines:
+        return "the worker died"
+    if not lines[0].startswith(CALL):
+        return plain
+    return "\n".join([lines[-1].strip().removeprefix(f"{BrokenDeviceError.__module__}."), *lines])

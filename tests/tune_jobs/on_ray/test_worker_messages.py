@@ -268,3 +268,22 @@ def test_the_measuring_program_answers_in_json() -> None:
         assert "torch sees 0 CUDA devices" in str(read_answer(json.dumps(_answer(json.loads(text)))))
     load = StepLoad(peak_bytes=3, beside_bytes=2, total_bytes=9, busy=0.5)
     assert read_answer(json.dumps(asdict(load))) == load
+
+
+@pytest.mark.parametrize(
+    ("told", "first"),
+    [
+        (
+            "\x1b[36mray::ImplicitFunc.train()\x1b[39m (pid=1, ip=10.0.0.1)\n  File x, line 1, in y\n"
+            "tune_jobs.errors.BrokenDeviceError: so it ends: RuntimeError: illegal memory access\n",
+            "BrokenDeviceError: so it ends: RuntimeError: illegal memory access",
+        ),
+        ("The actor died unexpectedly.\n\tclass_name: ImplicitFunc", "The actor died unexpectedly."),
+        ("", "the worker died"),
+    ],
+)
+def test_a_death_is_told_by_its_error_first(told: str, first: str) -> None:
+    from tune_jobs.on_ray.deaths import error_first
+
+    assert error_first(told).splitlines()[0] == first
+    assert "\x1b" not in error_first(told)
