@@ -1,0 +1,45 @@
+"""What is measured on a GPU once there is one still runs on a CPU, up to its first CUDA call."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+KIT = ROOT / "benchmarks" / "gpu"
+
+
+@pytest.mark.parametrize("part", ["small128", "small8"])
+def test_steps_are_measured_on_a_cpu_too(part: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, KIT / "train.py", "cpu", part], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert answer["part"] == part
+    assert "failed" not in answer, done.stderr
+
+
+@pytest.mark.parametrize("script", ["step1.sh", "step2.sh"])
+def test_the_steps_scripts_are_well_formed(script: str) -> None:
+    done = subprocess.run(["bash", "-n", KIT / script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_studies_on_colour_images_are_found() -> None:
+    words = [f"{KIT / 'jpeg_studies.py'}:{name}" for name in ("macs30", "resnet")]
+    for word in words:
+        done = subprocess.run(
+            [sys.executable, "-m", "tune_jobs", "run", word, "--dry-run"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["definition"]
