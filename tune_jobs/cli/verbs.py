@@ -135,9 +135,17 @@ def replay(study: str, trial: int, store: str, form: str, device: str, data_dir:
 @click.argument("study")
 @click.argument("trial", type=click.IntRange(min=0))
 @STORE
-@click.option("--output", required=True, help="File to write.")
+@click.option("--output", metavar="NAME", required=True, help="File to write: NAME.pt, .pt2 or .onnx.")
 def export(study: str, trial: int, store: str, output: str) -> None:
-    """Write the weights and the recipe of TRIAL (its number) of STUDY to a file."""
+    """Write the trained network of TRIAL (its number) of STUDY to a file, in fp32, by its suffix.
+
+    .pt is for eml_models.load_trained, .pt2 a program of torch.export, .onnx for onnxruntime (needs the
+    extra onnx). Each takes images with the values that the data set stores (digits 0 to 16, the other
+    shipped sets 0 to 255), standardises them itself, and carries input shape, range, mean, std, class names,
+    recipe and data fingerprint. .pt2 and .onnx take float32 images (N, C, H, W), any N.
+
+    Loading a .pt2 may run code: load those that you or people you trust have written.
+    """
     from tune_jobs.cli.study_commands import export_trial
 
     export_trial(store, study, trial, output)
