@@ -181,6 +181,12 @@ def compact(studies: tuple[str, ...], store: str, form: str, output: str | None)
     metavar="LIST",
     help="default, all, or modes such as fp32/channels_last/eager/folded, separated by commas.",
 )
+@click.option(
+    "--input",
+    "input_shape",
+    metavar="C,H,W",
+    help="Images of all networks: channels, height, width; default: the first trial's, else 3,32,32.",
+)
 @click.option("--threads", type=int, default=1, show_default=True, help="Threads on a CPU.")
 @click.option("--address", help="A running Ray cluster that measures; default: this machine does.")
 def latency(models: tuple[str, ...], store: str, form: str, **options: Any) -> None:
@@ -190,6 +196,7 @@ def latency(models: tuple[str, ...], store: str, form: str, **options: Any) -> N
     mobilenet:width_mult=0.5) or STUDY/TRIAL of the store, where STUDY may be FILE.py:FUNCTION: what
     that file registers can then be measured too. With the default or all modes the time of each
     network is taken apart, and the hypotheses on why fewer MACs may not be faster are judged.
+    All are measured on images of one shape; a trial of another shape is refused.
 
     Example: tune-jobs latency resnet18 mobilenet-130m mobilenet-30m
     """
