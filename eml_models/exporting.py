@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from eml_models import seeds
 from eml_models.errors import DeployError, InvalidValueError
@@ -143,10 +143,7 @@ def write_program(
         with warnings.catch_warnings():
             # it warns that weights in channels_last are no plain block; that they come back is checked below
             warnings.simplefilter("ignore")
-            program = torch.export.export(
-                module, (_two_images(example),), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},)
-            )
-            torch.export.save(program, content, extra_files=extra)
+            torch.export.save(_trace(module, example), content, extra_files=extra)
     except Exception as error:  # an exporter may raise anything; all of it means: not in this form
         raise DeployError(f"the model cannot be exported: {_first_line(error)}") from error
     check(_read_back(content))
@@ -177,11 +174,9 @@ def write_onnx(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter warns of its own parts
             exported: Any = torch.onnx.export(
-                module,
-                (_two_images(example).contiguous(),),
+                _trace(module, example.contiguous()),
                 input_names=[INPUT],
                 output_names=[OUTPUT],
-                dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
                 dynamo=True,
                 verbose=False,
             )
@@ -232,6 +227,16 @@ def draw_images(facts: NetworkFacts, count: int = CHECKED_IMAGES) -> torch.Tenso
     return low + (high - low) * torch.rand(count, *facts.data.input_shape, generator=chance)
 
 
+def _trace(module: nn.Module, example: torch.Tensor) -> torch.export.ExportedProgram:
+    """The module as a program for any batch size, without the folders of this machine's code."""
+    images = example if example.shape[0] > 1 else example.repeat(2, 1, 1, 1)  # one would be a constant
+    program = torch.export.export(module, (images,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+    for part in program.graph_module.modules():
+        for node in part.graph.nodes if isinstance(part, fx.GraphModule) else ():
+            node.meta.pop("stack_trace", None)
+    return program
+
+
 def _read_back(content: io.BytesIO) -> Run:
     """The program that was just written into this memory: the one place that loads one."""
     content.seek(0)
@@ -242,11 +247,6 @@ def _read_back(content: io.BytesIO) -> Run:
             return program(images)
 
     return run
-
-
-def _two_images(example: torch.Tensor) -> torch.Tensor:
-    """At least two images: an exporter takes a batch of one for a constant."""
-    return example if example.shape[0] > 1 else example.repeat(2, 1, 1, 1)
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import nn
 
+import eml_models
 from eml_models.datasets import (
     DatasetSpec,
     RawDataset,
@@ -201,6 +202,32 @@ def test_exported_file_says_what_it_takes(trained: Trained, suffix: str, tmp_pat
     shape, top = ("1, 8, 8", 16) if of_digits else ("3, 12, 12", 255)
     assert facts["takes"].startswith(f"float32 images (N, {shape}) with the values that")
     assert f"stores, 0 to {top}; it standardises them itself" in facts["takes"]
+
+
+@pytest.mark.parametrize("suffix", [".pt2", ".onnx"])
+def test_exported_file_names_no_folder_of_this_machine(digits: Trained, suffix: str, tmp_path: Path) -> None:
+    target = tmp_path / f"net{suffix}"
+    export_trained(digits.path, target)
+    parts = [target.read_bytes()]
+    if suffix == ".pt2":
+        with zipfile.ZipFile(target) as archive:
+            parts = [archive.read(name) for name in archive.namelist()]
+    for folder in (Path(eml_models.__file__).parent, Path(torch.__file__).parent, tmp_path):
+        assert not any(str(folder).encode() in part for part in parts)
+
+
+@pytest.mark.parametrize("library", ["onnx", "onnxscript", "onnxruntime"])
+def test_onnx_without_its_extra_is_told(
+    digits: Trained, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*arguments: object, **options: object) -> None:
+        raise ModuleNotFoundError(f"No module named '{library}'")
+
+    place = "onnxruntime.InferenceSession" if library == "onnxruntime" else "torch.onnx.export"
+    monkeypatch.setattr(place, missing)
+    with pytest.raises(DeployError, match=r"needs the extra: pip install 'tune-jobs\[onnx\]' .*" + library):
+        export_trained(digits.path, tmp_path / "net.onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_network_of_a_data_set_that_nobody_knows_here_still_runs(trained: Trained) -> None:

@@ -99,8 +99,8 @@ def _final_weights(store: str, name: str, number: int) -> Path:
     if source is None:
         kept = ", ".join(str(n) for n in checkpoints.numbers() if checkpoints.has_final(n)) or "none"
         raise InvalidValueError(
-            f"trial {number} of {name!r} kept no weights; those that did: {kept} (run with a larger"
-            " --keep-checkpoints, or train it again with replay)"
+            f"trial {number} of {name!r} kept no weights; those that did: {kept}; run with a"
+            " larger --keep-checkpoints, or train it again: eml_models.fit with its recipe in starts.recipe"
         )
     return source
 
