@@ -20,8 +20,9 @@ import torch
 
 from benchmarks.comparing import describe_conditions, write_result
 from eml_models.errors import DeployError
+from eml_models.exporting import load_onnx
 from eml_models.latency.campaign import Campaign
-from eml_models.latency.deploy import deploy, load_onnx, save_onnx
+from eml_models.latency.deploy import deploy, save_onnx
 from eml_models.latency.investigation import run_campaign
 from eml_models.latency.measure import quartiles, time_calls, warm_up
 from eml_models.latency.modes import parse_mode

@@ -13,9 +13,12 @@ from eml_models.errors import InvalidValueError as InvalidValueError
 from eml_models.errors import UnknownNameError as UnknownNameError
 from eml_models.errors import UnsupportedModeError as UnsupportedModeError
 from eml_models.evaluation import Evaluation as Evaluation
+from eml_models.exporting import export_network as export_network
+from eml_models.exporting import export_trained as export_trained
+from eml_models.facts import DataFacts as DataFacts
+from eml_models.facts import NetworkFacts as NetworkFacts
 from eml_models.latency.deploy import Deployed as Deployed
 from eml_models.latency.deploy import deploy as deploy
-from eml_models.latency.deploy import load_deployed as load_deployed
 from eml_models.latency.deploy import save_deployed as save_deployed
 from eml_models.latency.deploy import save_onnx as save_onnx
 from eml_models.latency.measure import Measurement as Measurement
@@ -47,5 +50,6 @@ from eml_models.train import EpochReport as EpochReport
 from eml_models.train import Fit as Fit
 from eml_models.train import evaluate_test as evaluate_test
 from eml_models.train import fit as fit
+from eml_models.trained import TrainedNetwork as TrainedNetwork
 
 __all__: list[str]

@@ -62,6 +62,7 @@ class DatasetSpec:
         files: what must lie in the folder, relative to it; empty if the reader looks for itself.
         num_train, num_test: how many images it should have, for who asks for its size before it is read;
             None if that is open.
+        class_names: in the order of the labels; empty if they have none. Exported networks carry them.
         source: where it comes from.
     """
 
@@ -72,15 +73,20 @@ class DatasetSpec:
     files: tuple[str, ...] = ()
     num_train: int | None = None
     num_test: int | None = None
+    class_names: tuple[str, ...] = ()
     source: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "input_shape", tuple(self.input_shape))
+        object.__setattr__(self, "class_names", tuple(self.class_names))
         problems = [] if self.name.isidentifier() else [f"name must be an identifier, got {self.name!r}"]
         if len(self.input_shape) != 3 or min(self.input_shape) < 1:
             problems.append(f"input_shape must be (channels, height, width), got {self.input_shape}")
         if self.num_classes < 2:
             problems.append(f"num_classes must be at least 2, got {self.num_classes}")
+        names = self.class_names
+        if names and (len(set(names)) != self.num_classes or not all(isinstance(n, str) for n in names)):
+            problems.append(f"class_names must be {self.num_classes} different names or none, got {names}")
         raise_if_any("data set", problems)
 
 
@@ -88,6 +94,8 @@ def _idx_files(folder: str) -> tuple[str, ...]:
     parts = ("images-idx3-ubyte", "labels-idx1-ubyte")
     return tuple(f"{folder}/raw/{half}-{part}" for half in ("train", "t10k") for part in parts)
 
+
+DIGIT_NAMES = tuple("0123456789")
 
 CIFAR10_FILES = tuple(
     f"cifar-10-batches-py/{name}"
@@ -104,6 +112,7 @@ SHIPPED = {
             read=read_digits,
             num_train=1_438,
             num_test=359,
+            class_names=DIGIT_NAMES,
             source="UCI optical recognition of handwritten digits, as bundled with scikit-learn",
         ),
         DatasetSpec(
@@ -114,6 +123,7 @@ SHIPPED = {
             files=_idx_files("MNIST"),
             num_train=60_000,
             num_test=10_000,
+            class_names=DIGIT_NAMES,
             source="LeCun et al. 1998, Proceedings of the IEEE 86(11)",
         ),
         DatasetSpec(
@@ -124,6 +134,10 @@ SHIPPED = {
             files=_idx_files("FashionMNIST"),
             num_train=60_000,
             num_test=10_000,
+            class_names=(
+                *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+                *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+            ),
             source="arXiv 1708.07747",
         ),
         DatasetSpec(
@@ -134,6 +148,10 @@ SHIPPED = {
             files=CIFAR10_FILES,
             num_train=50_000,
             num_test=10_000,
+            class_names=(
+                *("airplane", "automobile", "bird", "cat", "deer"),
+                *("dog", "frog", "horse", "ship", "truck"),
+            ),
             source="Krizhevsky 2009, Learning multiple layers of features from tiny images",
         ),
     )

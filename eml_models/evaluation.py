@@ -5,14 +5,13 @@ The training loop validates with it after each epoch and tests with it once; not
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
-
-from eml_models.batches import ImagePreparation
 
 CUDA_BATCH = 1024
 """Images a forward pass on CUDA, at most: a large card is full from about 1,000 small images on, and more
@@ -26,6 +25,9 @@ A small CNN takes 8 us an image of digits then, and 15 with 512 or 4,096 at once
 """
 
 CPU_MIN_BATCH = 64
+
+Preparation = Callable[[torch.Tensor], torch.Tensor]
+"""Stored images to what a network takes."""
 
 LOW_PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """What convolutions and linear layers compute in under a precision that is not fp32."""
@@ -57,7 +59,7 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 @torch.no_grad()
 def evaluate(
     module: nn.Module,
-    prepare: ImagePreparation,
+    prepare: Preparation,
     images_NCHW: torch.Tensor,
     labels: torch.Tensor,
     *,
@@ -69,6 +71,7 @@ def evaluate(
     (not under `inference_mode`, which turns that off) one autocast context casts each weight once.
 
     Args:
+        prepare: makes of stored images what the module takes, such as `eml_models.batches.ImagePreparation`.
         images_NCHW: as stored, on the module's device.
     """
     module.eval()

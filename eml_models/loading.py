@@ -17,6 +17,7 @@ import torch
 from eml_models.datasets import DatasetSpec, data_folder, get_dataset_spec, read_dataset
 from eml_models.datasets import data_fingerprint as fingerprint_of
 from eml_models.errors import InvalidValueError, raise_if_any
+from eml_models.facts import DataFacts
 from eml_models.splits import SPLIT_SEED, split_indices
 
 MAX_CACHED = 2
@@ -34,6 +35,7 @@ class Dataset:
         train_images_NCHW, test_images_NCHW: as stored, uint8 or float32.
         train_labels, test_labels: (N,) int64.
         mean, std: of each channel over all training images, (C,) float32; a constant channel has std 1.
+        value_range: the smallest and the largest value of the training images.
         fingerprint: see `eml_models.datasets.data_fingerprint`.
     """
 
@@ -44,12 +46,26 @@ class Dataset:
     test_labels: torch.Tensor
     mean: torch.Tensor
     std: torch.Tensor
+    value_range: tuple[float, float]
     fingerprint: str
 
     @property
     def device(self) -> torch.device:
         """Where the tensors are."""
         return self.train_labels.device
+
+    @property
+    def facts(self) -> DataFacts:
+        """What a network that is trained on it must be used with."""
+        return DataFacts(
+            input_shape=self.spec.input_shape,
+            value_range=self.value_range,
+            mean=tuple(self.mean.tolist()),
+            std=tuple(self.std.tolist()),
+            num_classes=self.spec.num_classes,
+            class_names=self.spec.class_names,
+            fingerprint=self.fingerprint,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -148,6 +164,7 @@ def _load(spec: DatasetSpec, folder: Path, *, download: bool, device: torch.devi
         test_labels=_as_tensor(raw.test_labels).to(device),
         mean=mean.to(device),
         std=std.to(device),
+        value_range=(float(train_images.min()), float(train_images.max())),
         fingerprint=fingerprint_of(spec.name, data_dir=folder) or "",
     )
 

@@ -1,30 +1,31 @@
 """The state of a training between two epochs, from which it goes on to the bit, and its file.
 
-`eml_models.train.Fit` takes and restores snapshots. A file appears whole or not at all: it is written under
-another name in the same folder, synced, then renamed. Files are read as data only, never as code.
+`eml_models.train.Fit` takes and restores snapshots. A file appears whole or not at all, and is read as data
+only, never as code. It holds all that its network must be used with, so that neither the data set nor the
+code that reads it is needed for that.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import os
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from eml_models.datasets import get_dataset_spec
 from eml_models.errors import InvalidValueError
+from eml_models.facts import DataFacts, NetworkFacts
 from eml_models.recipe import Recipe, describe_differences
 from eml_models.registry import build_model
+from eml_models.trained import TrainedNetwork
+from eml_models.whole_files import write_whole
 
-FORMAT = "eml_models.snapshot/2"
-OLDER_FORMATS = ("eml_models.snapshot/1",)
-"""Those that are still read. 1 is from before averaged weights: it lacks `trained`."""
+FORMAT = "eml_models.snapshot/3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,7 +38,7 @@ class Snapshot:
         trained: where `module` is an average of weights (`Recipe.ema_decay`), those that are being trained;
             else empty.
         scaler: state of fp16's loss scaling; empty for other precisions.
-        data_fingerprint: of the data set that it was trained on.
+        data: facts of the data set that it is trained on: what standardises its images, and the fingerprint.
     """
 
     recipe: Recipe
@@ -46,7 +47,7 @@ class Snapshot:
     module: Mapping[str, Any]
     optimizer: Mapping[str, Any]
     scaler: Mapping[str, Any]
-    data_fingerprint: str
+    data: DataFacts
     trained: Mapping[str, Any] = field(default_factory=dict)
 
     def check_fits(self, recipe: Recipe, data_fingerprint: str) -> None:
@@ -56,8 +57,8 @@ class Snapshot:
             InvalidValueError: another recipe (the message shows the difference) or other data.
         """
         differences = describe_differences(self.recipe, recipe)
-        if self.data_fingerprint != data_fingerprint:
-            differences.append(f"data: was {self.data_fingerprint}, is now {data_fingerprint}")
+        if self.data.fingerprint != data_fingerprint:
+            differences.append(f"data: was {self.data.fingerprint}, is now {data_fingerprint}")
         if differences:
             raise InvalidValueError(
                 f"this snapshot (epoch {self.epoch}) is of another training: {'; '.join(differences)};"
@@ -82,19 +83,9 @@ def save_snapshot(snapshot: Snapshot, path: str | os.PathLike[str]) -> None:
     Raises:
         OSError: it could not be written.
     """
-    path = Path(path)
     content = io.BytesIO()  # writing to a full disk itself, torch raises a RuntimeError
     torch.save(_as_plain(snapshot), content)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:  # whatever ends it, no half file stays
-        temporary.unlink(missing_ok=True)
-        raise
+    write_whole(path, content.getbuffer())
 
 
 def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
@@ -103,6 +94,62 @@ def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
     Raises:
         InvalidValueError: the file is missing, torn, or no snapshot.
     """
+    state = _read(path)
+    return Snapshot(
+        **{**state, "recipe": Recipe.from_json(state["recipe"]), "data": DataFacts.from_dict(state["data"])}
+    )
+
+
+def load_trained(path: str | os.PathLike[str]) -> TrainedNetwork:
+    """The network of a snapshot's file, in eval mode on the CPU: it takes images as its data set stores them.
+
+    Only the family must be known in this process; the data set need not be.
+
+    Raises:
+        InvalidValueError: the file is missing, torn, or no snapshot; or its family is not registered, or is
+            another one now.
+    """
+    state = _read(path)
+    facts = _facts_of(state)
+    with torch.random.fork_rng(devices=[]):  # the weights that it draws are replaced at once
+        module: nn.Module = build_model(
+            facts.recipe["model"],
+            input_shape=facts.data.input_shape,
+            num_classes=facts.data.num_classes,
+            **facts.recipe["model_options"],
+        )
+    try:
+        module.load_state_dict(state["module"])
+    except RuntimeError as error:  # names and shapes that differ, at length
+        raise InvalidValueError(
+            f"the weights in {path} do not fit the family {facts.recipe['model']!r} as it is in this process;"
+            " load it with the code that trained it"
+        ) from error
+    return TrainedNetwork(module, facts).eval()
+
+
+def _facts_of(state: Mapping[str, Any]) -> NetworkFacts:
+    """Read without `Recipe`, which would ask for the data set."""
+    try:
+        recipe = json.loads(state["recipe"])
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidValueError(f"a snapshot's recipe must be JSON: {error}") from error
+    return NetworkFacts(data=DataFacts.from_dict(state["data"]), recipe=recipe, epoch=state["epoch"])
+
+
+def copy_snapshot(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Copy a snapshot's file, after a look that it is a whole one; needs none of the code that trained it.
+
+    Raises:
+        InvalidValueError: the source is missing, torn, or no snapshot.
+        OSError: the target could not be written.
+    """
+    _read(source)
+    write_whole(target, Path(source).read_bytes())
+
+
+def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """A snapshot's plain values, less its format."""
     try:
         content = io.BytesIO(Path(path).read_bytes())
     except OSError as error:
@@ -111,29 +158,11 @@ def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
         state = torch.load(content, map_location="cpu", weights_only=True)
     except Exception as error:  # bytes that are no archive make it raise nearly anything
         raise InvalidValueError(f"{path} is not a snapshot, or a torn one; start without it") from error
-    if not isinstance(state, dict) or state.get("format") not in (FORMAT, *OLDER_FORMATS):
+    names = {"format", *(f.name for f in fields(Snapshot))}
+    if not isinstance(state, dict) or state.get("format") != FORMAT or set(state) != names:
         raise InvalidValueError(f"{path} is not a snapshot of this version ({FORMAT}); start without it")
     del state["format"]
-    return Snapshot(**{**state, "recipe": Recipe.from_json(state["recipe"])})
-
-
-def load_trained(path: str | os.PathLike[str]) -> tuple[nn.Module, Recipe]:
-    """The network of a snapshot's file, in eval mode on the CPU, and the recipe that trained it.
-
-    Raises:
-        InvalidValueError: the file is missing, torn, or no snapshot.
-    """
-    snapshot = load_snapshot(path)
-    spec = get_dataset_spec(snapshot.recipe.dataset)
-    with torch.random.fork_rng(devices=[]):  # the weights that it draws are replaced at once
-        module: nn.Module = build_model(
-            snapshot.recipe.model,
-            input_shape=spec.input_shape,
-            num_classes=spec.num_classes,
-            **snapshot.recipe.model_options,
-        )
-    module.load_state_dict(snapshot.module)
-    return module.eval(), snapshot.recipe
+    return state
 
 
 def _as_plain(snapshot: Snapshot) -> dict[str, Any]:
@@ -146,5 +175,5 @@ def _as_plain(snapshot: Snapshot) -> dict[str, Any]:
         "trained": snapshot.trained,
         "optimizer": snapshot.optimizer,
         "scaler": snapshot.scaler,
-        "data_fingerprint": snapshot.data_fingerprint,
+        "data": snapshot.data.as_dict(),
     }

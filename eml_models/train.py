@@ -30,13 +30,15 @@ from eml_models.averaging import WeightAverage
 from eml_models.batches import Batch, ImagePreparation, batch_bounds, iter_blocks
 from eml_models.device_state import chosen_kernels, peak_memory_bytes, seeded, synchronize
 from eml_models.divergence import check_finite, check_train_loss
-from eml_models.evaluation import Evaluation, autocast, compute_dtype, evaluate
+from eml_models.errors import InvalidValueError
+from eml_models.evaluation import Evaluation, Preparation, autocast, compute_dtype, evaluate
 from eml_models.kernels import Kernels, parse_kernels
 from eml_models.loading import Dataset, load_dataset, resolve_device, split
 from eml_models.optimizers import build_optimizer
 from eml_models.recipe import Recipe
 from eml_models.registry import build_model
 from eml_models.snapshot import Snapshot, copy_to_cpu, load_snapshot
+from eml_models.trained import TrainedNetwork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,8 @@ class Fit(Iterator[EpochReport]):
     """A training under way: an iterator over its epochs, ended when the recipe's epochs are.
 
     Attributes:
-        module: the network, in eval mode between epochs; if the recipe has `ema_decay`, the averaged one.
+        module: the network, in eval mode between epochs; if the recipe has `ema_decay`, the averaged one. It
+            takes standardised images; what takes stored ones is `load_trained` of a saved snapshot.
         epoch: epochs done.
         elapsed_s: training time so far.
         first_step_s: seconds from the beginning of the first epoch here to the end of its first step, in
@@ -204,7 +207,7 @@ class Fit(Iterator[EpochReport]):
             trained=copy_to_cpu(self._trained.state_dict()) if self._average else {},
             optimizer=copy_to_cpu(self._optimizer.state_dict()),
             scaler=copy_to_cpu(self._scaler.state_dict()) if self._scaler else {},
-            data_fingerprint=self.dataset.fingerprint,
+            data=self.dataset.facts,
         )
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -323,22 +326,39 @@ def evaluate_test(module: nn.Module, recipe: Recipe, *, data_dir: str | Path | N
     """Loss and accuracy on the test set, once, for a trained network that has been chosen without it.
 
     Args:
-        module: trained by `recipe`, for instance ``fit(recipe).module`` at its end; left in eval mode.
+        module: trained by `recipe`: what `load_trained` returned, which standardises images itself, or the
+            network that takes standardised ones, such as ``fit(recipe).module`` at its end; left in eval
+            mode.
 
     Raises:
         DivergedError: the loss is not finite.
+        InvalidValueError: a `TrainedNetwork` was trained on other data than the data set here.
     """
     device = next(module.parameters()).device
     dataset = load_dataset(recipe.dataset, data_dir=data_dir, device=device)
+    prepare: Preparation = build_preparation(recipe, dataset)
+    if isinstance(module, TrainedNetwork):
+        _check_same_data(module, dataset)
+        prepare = torch.nn.Identity()
     tested = evaluate(
         module,
-        build_preparation(recipe, dataset),
+        prepare,
         dataset.test_images_NCHW,
         dataset.test_labels,
         precision=recipe.precision,
     )
     check_finite("test_loss", tested.loss, recipe, recipe.epochs)
     return tested
+
+
+def _check_same_data(network: TrainedNetwork, dataset: Dataset) -> None:
+    """Images that it was trained on may be test images of other data."""
+    trained_on = network.facts.data.fingerprint
+    if trained_on != dataset.fingerprint:
+        raise InvalidValueError(
+            f"the network was trained on data {trained_on}, and data set {dataset.spec.name!r} here is"
+            f" {dataset.fingerprint}; test it on the data that it was trained on (--data-dir, data_dir=...)"
+        )
 
 
 def build_preparation(recipe: Recipe, dataset: Dataset) -> ImagePreparation:

@@ -54,6 +54,7 @@ register_dataset(
         read=read_odd_or_even,
         num_train=1_400,
         num_test=397,
+        class_names=("even", "odd"),
     )
 )
 register_model(ModelFamily(name="residual_cnn", draw=draw_residual_cnn, options=(WIDTH,)))

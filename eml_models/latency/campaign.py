@@ -47,6 +47,9 @@ class Campaign:
         ]
         if not self.networks or not self.modes or not self.batch_sizes:
             problems.append("at least one network, one mode and one batch size are needed")
+        inputs = dict.fromkeys(network.shown_input for network in self.networks)
+        if len(inputs) > 1:
+            problems.append(f"times compare on one input, got networks on images of {', '.join(inputs)}")
         if self.rounds < 1 or not self.seconds > 0 or self.threads < 1:
             problems.append("rounds, seconds and threads must be positive")
         raise_if_any("latency", problems)

@@ -2,30 +2,33 @@
 
 `deploy` makes it and checks it against the model in eager fp32; `save_deployed` writes it as a program of
 torch.export, `save_onnx` as one for onnxruntime (the extra ``onnx``), which is often the quickest for a small
-network on a CPU. Which mode is the fastest on a device, `campaign` measures; `usual_mode` is a good guess.
+network on a CPU. What `load_trained` returned takes images as its data set stores them in each of these
+forms, and what is written carries its facts; a module of one's own takes what it takes, and has none.
+Which mode is the fastest on a device, `campaign` measures; `usual_mode` is a good guess.
 """
 
 from __future__ import annotations
 
 import copy
 import os
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
 from eml_models.errors import DeployError, InvalidValueError
+from eml_models.exporting import FP32_TOLERANCE, Check, Run, compare_logits, write_onnx, write_program
+from eml_models.facts import NetworkFacts
 from eml_models.latency.conditions import find_compiler, require_device
 from eml_models.latency.measure import explaining_images
 from eml_models.latency.modes import PLAIN, Cast, Execution, Layout, Mode, Precision, parse_mode
 from eml_models.latency.preparing import Prepared
+from eml_models.trained import TrainedNetwork
 
 TOLERANCE: Mapping[Precision, float] = {
-    Precision.FP32: 1e-4,
+    Precision.FP32: FP32_TOLERANCE,
     Precision.CONV_TF32: 1e-2,
     Precision.TF32: 1e-2,
     Precision.FP16: 1e-2,
@@ -45,6 +48,7 @@ class Deployed:
             `compare_logits`).
         same_class: the share of the example's images that get the same class.
         example: the images that it was checked with, placed.
+        facts: of a trained network; None for a module that has none.
     """
 
     prepared: Prepared
@@ -52,6 +56,7 @@ class Deployed:
     error: float
     same_class: float
     example: torch.Tensor
+    facts: NetworkFacts | None = None
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Logits (N, classes) in fp32 of images (N, C, H, W); the caller's own, whatever is called later."""
@@ -77,7 +82,9 @@ def deploy(
     """The deployed form of a trained model, which is left as found.
 
     Args:
-        images: an example batch (N, C, H, W); compiled and graphed forms are made for its shape.
+        model: what `load_trained` returned, or any module that takes images and returns logits.
+        images: an example batch (N, C, H, W) as the model takes it; compiled and graphed forms are made for
+            its shape.
         mode: None for `usual_mode`.
 
     Raises:
@@ -96,25 +103,21 @@ def deploy(
         found = prepared(example).float()
     error, same_class = compare_logits(found, expected)
     _check(error, mode)
-    return Deployed(prepared=prepared, mode=mode, error=error, same_class=same_class, example=example)
-
-
-def compare_logits(found: torch.Tensor, expected: torch.Tensor) -> tuple[float, float]:
-    """The largest difference as a share of the largest logit, and the share of equal classes.
-
-    Logits are taken from their image's mean: what is common to all classes decides nothing, and as a measure
-    it would hide that a form mixes the classes up.
-    """
-    decisive = expected - expected.mean(1, keepdim=True) if expected.shape[1] > 1 else expected
-    largest = decisive.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
-    error = float((found - expected).abs().max() / largest)
-    return error, float((found.argmax(1) == expected.argmax(1)).float().mean())
+    return Deployed(
+        prepared=prepared,
+        mode=mode,
+        error=error,
+        same_class=same_class,
+        example=example,
+        facts=model.facts if isinstance(model, TrainedNetwork) else None,
+    )
 
 
 def save_deployed(deployed: Deployed, path: str | os.PathLike[str]) -> None:
-    """Write the network as a program of torch.export, for any batch size; `load_deployed` reads it.
+    """Write the network as a program of torch.export, for any batch size; ``torch.export.load`` reads it.
 
-    What is written is folded, cast and laid out; compile or graph it anew where it is loaded.
+    What is written is folded, cast and laid out; compile or graph it anew where it is loaded. It takes images
+    in the mode's type and layout. Loading a program may run code: load only those that you trust.
 
     Raises:
         DeployError: the mode casts by autocast, which is no part of a program; the model cannot be exported,
@@ -126,24 +129,8 @@ def save_deployed(deployed: Deployed, path: str | os.PathLike[str]) -> None:
             f"autocast is no part of a written program, which would be fp32, got {mode}; deploy with"
             f" {replace(mode, cast=Cast.WEIGHTS)} or in fp32 first"
         )
-    target = _new_file(path)
-    module, example = deployed.prepared.module, _two_images(deployed.example)
-    try:
-        with warnings.catch_warnings():
-            # it warns that weights in channels_last are no plain block; that they come back is checked below
-            warnings.simplefilter("ignore")
-            program = torch.export.export(module, (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
-            torch.export.save(program, target)
-    except Exception as error:  # an exporter may raise anything; all of it means: not in this form
-        target.unlink(missing_ok=True)
-        raise DeployError(f"the model cannot be exported: {_first_line(error)}") from error
-    _check_written(load_deployed(target), deployed, target)
-
-
-def load_deployed(path: str | os.PathLike[str]) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The network that `save_deployed` wrote: images in its type and layout to logits."""
-    module: Callable[[torch.Tensor], torch.Tensor] = torch.export.load(os.fspath(path)).module()
-    return module
+    module, target = deployed.prepared.module, _new_file(path)
+    write_program(module, deployed.example, target, facts=deployed.facts, check=_check_against(deployed))
 
 
 def save_onnx(deployed: Deployed, path: str | os.PathLike[str]) -> None:
@@ -151,62 +138,26 @@ def save_onnx(deployed: Deployed, path: str | os.PathLike[str]) -> None:
 
     Raises:
         DeployError: the extra is not installed, the mode's precision is not fp32 (onnxruntime's kernels for a
-            CPU are), the model cannot be exported, or onnxruntime computes something else.
+            CPU are), the model cannot be exported, onnxruntime computes something else, or the file is there
+            already.
     """
     if deployed.mode.precision is not Precision.FP32:
         raise DeployError(f"ONNX is written in fp32, got {deployed.mode}; deploy with an fp32 mode first")
-    target = _new_file(path)
-    # onnxruntime runs on the CPU here
-    module, example = copy.deepcopy(deployed.prepared.module).cpu(), _two_images(deployed.example.cpu())
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter warns of its own parts
-            torch.onnx.export(
-                module,
-                (example.contiguous(),),
-                os.fspath(target),
-                input_names=["images"],
-                output_names=["logits"],
-                dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
-                external_data=False,
-                dynamo=True,
-                verbose=False,
-            )
-        run = load_onnx(target)
-    except ImportError as error:
-        target.unlink(missing_ok=True)
-        raise DeployError(f"ONNX needs the extra: pip install 'tune-jobs[onnx]' ({error})") from error
-    except Exception as error:  # an exporter may raise anything; all of it means: not in this form
-        target.unlink(missing_ok=True)
-        raise DeployError(f"the model cannot be exported to ONNX: {_first_line(error)}") from error
-    _check_written(run, deployed, target)
+    module, target = copy.deepcopy(deployed.prepared.module).cpu(), _new_file(path)  # onnxruntime runs there
+    example, check = deployed.example.cpu(), _check_against(deployed)
+    write_onnx(module, example, target, facts=deployed.facts, check=check)
 
 
-def load_onnx(path: str | os.PathLike[str], *, threads: int = 1) -> Callable[[torch.Tensor], torch.Tensor]:
-    """A network in ONNX, run by onnxruntime on the CPU: images (fp32, NCHW) to logits."""
-    import onnxruntime
+def _check_against(deployed: Deployed) -> Check:
+    """What is written computes what was deployed."""
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session: Any = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
-
-    def run(images: torch.Tensor) -> torch.Tensor:
-        (logits,) = session.run(None, {"images": images.cpu().contiguous().numpy()})
-        return torch.from_numpy(logits)
-
-    return run
-
-
-def _check_written(run: Callable[[torch.Tensor], torch.Tensor], deployed: Deployed, target: Path) -> None:
-    """What was written computes what was deployed, else it is removed."""
-    with torch.inference_mode():
-        expected = deployed.prepared(deployed.example).float()
-        error, _ = compare_logits(run(deployed.example).float().cpu(), expected.cpu())
-    try:
+    def check(run: Run) -> None:
+        with torch.inference_mode():
+            expected = deployed.prepared(deployed.example).float()
+            error, _ = compare_logits(run(deployed.example).float().cpu(), expected.cpu())
         _check(error, deployed.mode)
-    except DeployError:
-        target.unlink()
-        raise
+
+    return check
 
 
 def _check(error: float, mode: Mode) -> None:
@@ -223,12 +174,3 @@ def _new_file(path: str | os.PathLike[str]) -> Path:
     if target.exists():
         raise DeployError(f"{target} is there already; choose another file")
     return target
-
-
-def _two_images(example: torch.Tensor) -> torch.Tensor:
-    """At least two images: an exporter takes a batch of one for a constant."""
-    return example if example.shape[0] > 1 else example.repeat(2, 1, 1, 1)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,13 +1,13 @@
 """Which network is measured: a family with options on images of one shape, as words name it.
 
 ``mobilenet:width_mult=0.5``, ``resnet18`` or a name of `NAMED`; and the way back, from a network to words
-that name it. Values only; no torch until one is built.
+that name it. What is compared takes one input: `on_one_input`. Values only; no torch until one is built.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,9 @@ from eml_models.registry import build_plan, get_model, known_models
 
 CIFAR_SHAPE = (3, 32, 32)
 CIFAR_CLASSES = 10
+
+INPUT_DIGITS = 5
+"""Of a side of an image, at most."""
 
 SEPARATOR = ":"
 """Between a family and its options."""
@@ -47,6 +50,11 @@ class NetworkSpec:
         return build_plan(
             self.model, input_shape=self.input_shape, num_classes=self.num_classes, **self.options
         )
+
+    @property
+    def shown_input(self) -> str:
+        """``1x8x8``: channels, height and width, as tables and rows write it."""
+        return "x".join(map(str, self.input_shape))
 
 
 NAMED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -85,6 +93,64 @@ def parse_network(text: str) -> NetworkSpec:
     raise_if_any(f"network {text!r}", problems)
     get_model(model).resolve(options)
     return NetworkSpec(name=text, model=model, options=options)
+
+
+def parse_input(text: str) -> tuple[int, int, int]:
+    """The (channels, height, width) that ``1,8,8`` or ``1x8x8`` names.
+
+    Raises:
+        InvalidValueError: it is something else.
+    """
+    words = [word.strip() for word in text.replace("x", ",").split(",")]
+    numbers = [int(word) for word in words if word.isdecimal() and len(word) <= INPUT_DIGITS]
+    if len(words) != 3 or len(numbers) != 3 or min(numbers) < 1:
+        raise InvalidValueError(f"an input is CHANNELS,HEIGHT,WIDTH, such as 3,32,32, got {text[:60]!r}")
+    channels, height, width = numbers
+    return channels, height, width
+
+
+def on_one_input(
+    networks: Sequence[NetworkSpec], *, trials: Collection[str], shape: tuple[int, int, int] | None = None
+) -> list[NetworkSpec]:
+    """The networks as they are compared: on images of one shape, families with as many classes as the trial.
+
+    A name of `NAMED` whose network is now another one becomes words: it tells MACs on CIFAR's images.
+
+    Args:
+        trials: the names of those that belong to a trial. Such a network is what was trained and is never
+            built for other images.
+        shape: None for that of the first trial, and CIFAR's where there is none.
+
+    Raises:
+        InvalidValueError: a trial's network takes images of another shape; the message has its words.
+    """
+    first = next((network for network in networks if network.name in trials), None)
+    shape = shape or (CIFAR_SHAPE if first is None else first.input_shape)
+    classes = CIFAR_CLASSES if first is None else first.num_classes
+    shown = NetworkSpec(name="", model="", input_shape=shape).shown_input
+    raise_if_any(
+        "latency",
+        [
+            f"trial {network.name} takes images of {network.shown_input}, and all are measured on {shown}:"
+            " leave it to a call of its own, or name a network like it for the other images:"
+            f" {name_network(network)!r}"
+            for network in networks
+            if network.name in trials and network.input_shape != shape
+        ],
+    )
+    return [
+        network if network.name in trials else _rebuilt(network, shape, num_classes=classes)
+        for network in networks
+    ]
+
+
+def _rebuilt(network: NetworkSpec, shape: tuple[int, int, int], *, num_classes: int) -> NetworkSpec:
+    changed = replace(network, input_shape=shape, num_classes=num_classes)
+    return (
+        replace(changed, name=name_network(changed))
+        if changed != network and network.name in NAMED
+        else changed
+    )
 
 
 def parse_options(words: str) -> tuple[dict[str, Any], list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -111,38 +110,22 @@ def begun() -> Fit:
 class TestSnapshot:
     def test_holds_the_averaged_network_and_the_one_in_training(self, begun: Fit, tmp_path: Path) -> None:
         save_snapshot(begun.snapshot(), tmp_path / "snapshot.pt")
-        module, recipe = load_trained(tmp_path / "snapshot.pt")
-        assert recipe == AVERAGED
-        assert same(module, begun.module)
-        assert not same(module, begun._trained)
+        network = load_trained(tmp_path / "snapshot.pt")
+        assert network.recipe == AVERAGED
+        assert same(network.module, begun.module)
+        assert not same(network.module, begun._trained)
         resumed = fit(AVERAGED, resume_from=tmp_path / "snapshot.pt")
         assert same(resumed._trained, begun._trained)
 
     def test_without_averaging_holds_one(self) -> None:
         assert fit(PLAIN).snapshot().trained == {}
 
-    def test_of_the_format_before_averaging_is_read(self, tmp_path: Path) -> None:
-        training = fit(PLAIN)
-        next(training)
-        taken, path = training.snapshot(), tmp_path / "snapshot.pt"
-        old = {f.name: getattr(taken, f.name) for f in dataclasses.fields(taken) if f.name != "trained"}
-        recipe = PLAIN.to_json().replace('"cutout":0.0,', "").replace('"ema_decay":null,', "")
-        assert recipe.count('"') == PLAIN.to_json().count('"') - 4
-        torch.save({**old, "recipe": recipe, "format": "eml_models.snapshot/1"}, path)
-        resumed = fit(PLAIN, resume_from=path)
-        assert [r.train_loss for r in resumed] == [r.train_loss for r in training]
-        assert same(load_trained(path)[0], load_snapshot_module(path))
-
-    def test_of_a_later_format_is_refused(self, tmp_path: Path) -> None:
-        torch.save({"format": "eml_models.snapshot/3"}, tmp_path / "snapshot.pt")
+    @pytest.mark.parametrize("version", [2, 4])
+    def test_of_another_format_is_refused(self, version: int, tmp_path: Path) -> None:
+        torch.save({"format": f"eml_models.snapshot/{version}"}, tmp_path / "snapshot.pt")
         with pytest.raises(InvalidValueError, match=f"not a snapshot of this version .{FORMAT}."):
             load_snapshot(tmp_path / "snapshot.pt")
 
     def test_does_not_go_on_with_another_decay(self, begun: Fit) -> None:
         with pytest.raises(InvalidValueError, match=r"ema_decay: was 0\.9, is now None"):
             fit(PLAIN, resume_from=begun.snapshot())
-
-
-def load_snapshot_module(path: Path) -> nn.Module:
-    """The network that a training resumed from the file holds."""
-    return fit(PLAIN, resume_from=path).module

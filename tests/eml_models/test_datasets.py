@@ -310,11 +310,25 @@ class TestOnesOwn:
             # a shape of two is what the test is about
             DatasetSpec(name="a b", input_shape=(8, 8), num_classes=1, read=read_tiny)  # type: ignore[arg-type]
 
+    @pytest.mark.parametrize("names", [("odd",), ("odd", "odd"), ("odd", 2), ("a", "b", "c")])
+    def test_with_other_names_than_classes_is_an_error(self, names: tuple[str, ...]) -> None:
+        with pytest.raises(InvalidValueError, match="class_names must be 2 different names or none"):
+            DatasetSpec(name="a", input_shape=(1, 8, 8), num_classes=2, read=read_tiny, class_names=names)
+
     def test_unknown_name_is_an_error(self) -> None:
         with pytest.raises(UnknownNameError, match="unknown data set 'minst'; known: mnist"):
             load_dataset("minst")
         with pytest.raises(UnknownNameError, match="unknown registered data set 'digits'"):
             unregister_dataset("digits")
+
+
+def test_shipped_sets_name_their_classes_in_the_order_of_their_labels() -> None:
+    named = {name: SHIPPED[name].class_names for name in SHIPPED}
+    assert named["fashion_mnist"] == tuple(torchvision_datasets.FashionMNIST.classes)
+    assert [name[0] for name in torchvision_datasets.MNIST.classes] == list(named["mnist"])
+    assert named["digits"] == named["mnist"]
+    # the order of label_names in batches.meta
+    assert " ".join(named["cifar10"]) == "airplane automobile bird cat deer dog frog horse ship truck"
 
 
 def read_only(raw: RawDataset) -> RawDataset:

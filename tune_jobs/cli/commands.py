@@ -16,6 +16,7 @@ import click
 from eml_models.errors import InvalidValueError
 from eml_models.registry import custom_models
 from eml_models.wording import count_of
+from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.errors import StoreError
 from tune_jobs.feasible import SPREAD_SHARE, parse_count, parse_macs, with_spread_share
 from tune_jobs.on_ray.settings import RunSettings
@@ -217,6 +218,10 @@ def print_ending(outcome: Any, *, again: str) -> None:
         click.echo("time its best network:", err=True)
         words = f"latency {study.name}/{progress.best_number}{_store_option(outcome.store)}"
         click.echo(f"  {python_command()} -m tune_jobs {words}", err=True)
+    if progress.best_number is not None and _has_weights(outcome.store, study.name, progress.best_number):
+        click.echo("write its best network, to be used without the data set:", err=True)
+        words = f"export {study.name} {progress.best_number} --output {study.name}.pt2"
+        click.echo(f"  {python_command()} -m tune_jobs {words}{_store_option(outcome.store)}", err=True)
     if outcome.limit_reached:
         click.echo(
             f"the limit of device-hours is reached after {done}; go on with a larger --max-device-hours",
@@ -249,6 +254,16 @@ def print_study(store: str, name: str, form: str, *, top: int) -> None:
         for table in (*others, ledger(opened.rows(name))):
             if table.rows:
                 click.echo(render(table, form), nl=False)
+
+
+def _has_weights(store: str, name: str, number: int) -> bool:
+    """Whether a trial can be exported, by a process that knows none of a user's code."""
+    if custom_models():
+        return False
+    try:
+        return Checkpoints(store=store, study=name).has_final(number)
+    except OSError:  # a store that is away for a moment costs the hint
+        return False
 
 
 def _example_query(store: str, study: Study) -> str:

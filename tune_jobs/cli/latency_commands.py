@@ -9,7 +9,7 @@ import json
 import secrets
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from eml_models.errors import InvalidValueError
 from eml_models.latency.campaign import Campaign, CampaignResult, Timed
 from eml_models.latency.investigation import run_campaign
 from eml_models.latency.modes import Mode, default_modes, iter_all_modes, parse_mode
-from eml_models.latency.networks import NetworkSpec, parse_network
+from eml_models.latency.networks import NetworkSpec, on_one_input, parse_input, parse_network
 from eml_models.wording import count_of
 from tune_jobs.latency_worker import program_with
 from tune_jobs.provenance import git_state
@@ -59,15 +59,17 @@ def measure_and_print(
     modes: str,
     threads: int,
     address: str | None,
+    input_shape: str | None,
 ) -> None:
     """Measure, print, and add the rows to the store.
 
     Raises:
-        InvalidValueError: an unknown network, mode or device, or a batch size that is none.
+        InvalidValueError: an unknown network, mode or device, a batch size or an input that is none, or a
+            trial of another input.
         StoreError: the store cannot be written; what was measured has been printed.
     """
     codes = load_codes(models)
-    asked = [resolve_network(text, store) for text in models]
+    asked = compare_on_one_input([resolve_network(text, store) for text in models], input_shape)
     device = _resolve_device(device, address)
     kind = device.partition(":")[0]
     campaign = Campaign(
@@ -122,6 +124,16 @@ def resolve_network(text: str, store: str) -> Asked:
     return Asked(network=network, study=study, number=int(number))
 
 
+def compare_on_one_input(asked: Sequence[Asked], shape: str | None) -> list[Asked]:
+    """The same, families drawn for the images of the first trial, or of ``--input``."""
+    networks = on_one_input(
+        [one.network for one in asked],
+        trials={one.network.name for one in asked if one.study is not None},
+        shape=None if shape is None else parse_input(shape),
+    )
+    return [replace(one, network=network) for one, network in zip(asked, networks, strict=True)]
+
+
 def _study_of(text: str) -> str | None:
     """What stands before the number of a trial; None for words that name a network."""
     study, slash, _ = text.rpartition("/")
@@ -151,7 +163,7 @@ def _row(
         number=asked.number,
         model=network.model,
         options=as_json_text(dict(network.options)),
-        input_shape="x".join(map(str, network.input_shape)),
+        input_shape=network.shown_input,
         macs=plan.macs,
         parameters=plan.parameters,
         activations=plan.activations,
@@ -235,6 +247,7 @@ def _print(result: CampaignResult, form: str) -> None:
         click.echo(json.dumps(latency_tables.as_document(result), indent=2, ensure_ascii=False))
         return
     if form == "csv":
+        click.echo(latency_tables.describe_input(result), err=True)
         click.echo(render(latency_tables.describe_modes(result), form), nl=False)
         return
     _say(latency_tables.iter_note_lines(result))

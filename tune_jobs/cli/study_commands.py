@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.wording import count_of
 from tune_jobs.audit import audit
 from tune_jobs.checkpoints import Checkpoints
-from tune_jobs.definition import study_from_definition
-from tune_jobs.errors import StoreLockedError
+from tune_jobs.definition import NEEDS_CODE, study_from_definition
+from tune_jobs.errors import StoreError, StoreLockedError
 from tune_jobs.replay import COMPARED, iter_replay, list_changes, stored_trial
 from tune_jobs.report.tables import Table, render
 from tune_jobs.store.compact import compact_into, compact_study
@@ -70,24 +69,48 @@ def print_replay(store: str, name: str, number: int, form: str, *, device: str, 
 
 
 def export_trial(store: str, name: str, number: int, output: str) -> None:
-    """Copy the weights of a trial, with its recipe, to a file of its own.
+    """Write the network of a trial to a file of its own, as the file's suffix says.
+
+    ``.pt`` needs none of the code that the study was run with; the other suffixes need that of its family.
 
     Raises:
-        InvalidValueError: the trial kept no weights, or the file is there already.
+        InvalidValueError: an unknown suffix, a file that is there already or cannot be written, or a trial
+            that kept no weights.
+        DeployError: the network cannot be written in this form.
+        StoreError: the weights cannot be read.
     """
+    from eml_models.exporting import SNAPSHOT, export_trained, require_new, require_suffix
+
+    suffix = require_suffix(output)
+    require_new(output)
+    name = stored_name(name)
     TrialStore(store).definition(name)
+    source = _final_weights(store, name, number)
+    try:
+        export_trained(source, output)
+    except UnknownNameError as error:
+        raise InvalidValueError(f"the study of trial {number} {NEEDS_CODE.format(error=error)}") from error
+    except OSError as error:
+        raise InvalidValueError(
+            f"cannot write {output}: {error.strerror or error}; choose another file"
+        ) from error
+    how = f"; load it with eml_models.load_trained({output!r})" if suffix == SNAPSHOT else ""
+    click.echo(f"wrote {output}{how}", err=True)
+
+
+def _final_weights(store: str, name: str, number: int) -> Path:
     checkpoints = Checkpoints(store=store, study=name)
-    source = checkpoints.final(number)
+    try:
+        source = checkpoints.final(number)
+    except OSError as error:
+        raise StoreError(f"the weights in {store!r} cannot be read: {error}") from error
     if source is None:
         kept = ", ".join(str(n) for n in checkpoints.numbers() if checkpoints.has_final(n)) or "none"
         raise InvalidValueError(
-            f"trial {number} of {name!r} kept no weights; those that did: {kept} (run with a larger"
-            " --keep-checkpoints, or train it again with replay)"
+            f"trial {number} of {name!r} kept no weights; those that did: {kept}; run with a"
+            " larger --keep-checkpoints, or train it again: eml_models.fit with its recipe in starts.recipe"
         )
-    if Path(output).exists():
-        raise InvalidValueError(f"{output} is there already; choose another --output")
-    shutil.copyfile(source, output)
-    click.echo(f"wrote {output}; load it with eml_models.load_trained({output!r})", err=True)
+    return source
 
 
 def compact(store: str, names: Sequence[str], form: str, *, output: str | None = None) -> bool:

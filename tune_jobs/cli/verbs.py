@@ -135,9 +135,17 @@ def replay(study: str, trial: int, store: str, form: str, device: str, data_dir:
 @click.argument("study")
 @click.argument("trial", type=click.IntRange(min=0))
 @STORE
-@click.option("--output", required=True, help="File to write.")
+@click.option("--output", metavar="NAME", required=True, help="File to write: NAME.pt, .pt2 or .onnx.")
 def export(study: str, trial: int, store: str, output: str) -> None:
-    """Write the weights and the recipe of TRIAL (its number) of STUDY to a file."""
+    """Write the trained network of TRIAL (its number) of STUDY to a file, in fp32, by its suffix.
+
+    .pt is for eml_models.load_trained, .pt2 a program of torch.export, .onnx for onnxruntime (needs the
+    extra onnx). Each takes images with the values that the data set stores (digits 0 to 16, the other
+    shipped sets 0 to 255), standardises them itself, and carries input shape, range, mean, std, class names,
+    recipe and data fingerprint. .pt2 and .onnx take float32 images (N, C, H, W), any N.
+
+    Loading a .pt2 may run code: load those that you or people you trust have written.
+    """
     from tune_jobs.cli.study_commands import export_trial
 
     export_trial(store, study, trial, output)
@@ -173,6 +181,12 @@ def compact(studies: tuple[str, ...], store: str, form: str, output: str | None)
     metavar="LIST",
     help="default, all, or modes such as fp32/channels_last/eager/folded, separated by commas.",
 )
+@click.option(
+    "--input",
+    "input_shape",
+    metavar="C,H,W",
+    help="Images of all networks: channels, height, width; default: the first trial's, else 3,32,32.",
+)
 @click.option("--threads", type=int, default=1, show_default=True, help="Threads on a CPU.")
 @click.option("--address", help="A running Ray cluster that measures; default: this machine does.")
 def latency(models: tuple[str, ...], store: str, form: str, **options: Any) -> None:
@@ -182,6 +196,7 @@ def latency(models: tuple[str, ...], store: str, form: str, **options: Any) -> N
     mobilenet:width_mult=0.5) or STUDY/TRIAL of the store, where STUDY may be FILE.py:FUNCTION: what
     that file registers can then be measured too. With the default or all modes the time of each
     network is taken apart, and the hypotheses on why fewer MACs may not be faster are judged.
+    All are measured on images of one shape; a trial of another shape is refused.
 
     Example: tune-jobs latency resnet18 mobilenet-130m mobilenet-30m
     """

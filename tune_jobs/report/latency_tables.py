@@ -25,9 +25,11 @@ NAMED_MODES = 3
 def describe_networks(result: CampaignResult) -> Table:
     """What can be counted of each network without hardware."""
     reference = max(counts.macs for counts in result.counts.values())
+    inputs = {network.name: network.shown_input for network in result.campaign.networks}
     rows = tuple(
         (
             network,
+            inputs.get(network, "-"),
             counts.macs,
             f"{reference / counts.macs:.1f}x",
             counts.activations,
@@ -38,7 +40,7 @@ def describe_networks(result: CampaignResult) -> Table:
         for network, counts in result.counts.items()
     )
     return Table(
-        columns=("network", "MACs", "fewer", "conv outputs", "bytes", "FLOP/byte", "kernels"),
+        columns=("network", "input", "MACs", "fewer", "conv outputs", "bytes", "FLOP/byte", "kernels"),
         rows=rows,
         millions=("MACs", "conv outputs", "bytes"),
         title="Without hardware: one image in fp32",
@@ -193,6 +195,7 @@ def iter_summary_lines(result: CampaignResult) -> Iterator[str]:
 
 def iter_note_lines(result: CampaignResult) -> Iterator[str]:
     """Conditions, what was skipped, what could not be tested: what a reader must know beside the tables."""
+    yield describe_input(result)
     conditions = result.timed[0].measurement.conditions if result.timed else None
     if conditions is not None:
         clock = "" if conditions.clock_mhz is None else f", {conditions.clock_mhz:.0f} MHz"
@@ -215,6 +218,13 @@ def iter_note_lines(result: CampaignResult) -> Iterator[str]:
         modes = list(dict.fromkeys(str(case.mode) for case in cases))
         rest = f" and {len(modes) - NAMED_MODES} more" if len(modes) > NAMED_MODES else ""
         yield f"skipped {count_of(len(cases), 'case')} ({', '.join(modes[:NAMED_MODES])}{rest}): {reason}"
+
+
+def describe_input(result: CampaignResult) -> str:
+    """On which images the networks were compared."""
+    networks = result.campaign.networks
+    classes = " or ".join(str(n) for n in sorted({network.num_classes for network in networks}))
+    return f"every network takes images of {networks[0].shown_input}, for {classes} classes"
 
 
 def as_document(result: CampaignResult) -> dict[str, Any]:

@@ -13,14 +13,8 @@ from latency_testing import with_used_norms
 from torch import nn
 
 from eml_models.errors import DeployError, InvalidValueError
-from eml_models.latency.deploy import (
-    deploy,
-    load_deployed,
-    load_onnx,
-    save_deployed,
-    save_onnx,
-    usual_mode,
-)
+from eml_models.exporting import load_onnx
+from eml_models.latency.deploy import deploy, save_deployed, save_onnx, usual_mode
 from eml_models.latency.modes import parse_mode
 from eml_models.registry import build_model
 
@@ -78,7 +72,7 @@ def test_an_offset_of_all_logits_hides_no_class_that_changed(model: nn.Module) -
 def test_a_written_program_is_read_back_for_any_batch(model: nn.Module, tmp_path: Path) -> None:
     deployed = deploy(model, IMAGES[:1], FOLDED)
     save_deployed(deployed, tmp_path / "net.pt2")
-    found = load_deployed(tmp_path / "net.pt2")(IMAGES)
+    found = torch.export.load(str(tmp_path / "net.pt2")).module()(IMAGES)
     torch.testing.assert_close(found, deployed(IMAGES), rtol=1e-4, atol=1e-5)
     with pytest.raises(DeployError, match="there already"):
         save_deployed(deployed, tmp_path / "net.pt2")

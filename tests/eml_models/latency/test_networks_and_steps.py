@@ -13,10 +13,18 @@ from torch import nn
 
 from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.family import ModelFamily
+from eml_models.latency.campaign import Campaign
 from eml_models.latency.cases import Case, Source, Variant
 from eml_models.latency.evidence import count_network
 from eml_models.latency.modes import PLAIN
-from eml_models.latency.networks import NAMED, NetworkSpec, name_network, parse_network
+from eml_models.latency.networks import (
+    NAMED,
+    NetworkSpec,
+    name_network,
+    on_one_input,
+    parse_input,
+    parse_network,
+)
 from eml_models.latency.operators import count_operators
 from eml_models.latency.steps import build_step, build_variant
 from eml_models.plan import Plan
@@ -24,6 +32,7 @@ from eml_models.plan_builder import PlanBuilder
 from eml_models.registry import register_model, unregister_model
 
 CPU = torch.device("cpu")
+OF_A_TRIAL = NetworkSpec(name="s/1", model="small_cnn", input_shape=(1, 8, 8), num_classes=2)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +47,46 @@ CPU = torch.device("cpu")
 def test_named_networks_have_the_macs_of_their_names(name: str, macs: int) -> None:
     assert parse_network(name).plan().macs == macs
     assert name in NAMED
+
+
+@pytest.mark.parametrize(("shape", "classes"), [((1, 8, 8), 2), ((1, 28, 28), 10)])
+def test_families_are_compared_on_the_images_of_the_first_trial(
+    shape: tuple[int, int, int], classes: int
+) -> None:
+    trial = replace(OF_A_TRIAL, input_shape=shape, num_classes=classes)
+    other = replace(trial, name="s/2", num_classes=5)
+    family, named = parse_network("mobilenet:width_mult=0.5"), parse_network("resnet18-35m")
+    found = on_one_input([family, trial, named, other], trials={"s/1", "s/2"})
+    assert [network.input_shape for network in found] == [shape] * 4
+    assert [network.num_classes for network in found] == [classes, classes, classes, 5]
+    # whose MACs are 35 M on CIFAR's images alone has no such name elsewhere
+    assert [network.name for network in found] == [family.name, "s/1", "resnet18:width=16", "s/2"]
+    assert Campaign(networks=tuple(found), modes=(PLAIN,), batch_sizes=(1,)).networks == tuple(found)
+
+
+def test_families_alone_are_compared_on_cifars_images_or_those_asked_for() -> None:
+    networks = [parse_network("resnet18-35m"), parse_network("small_cnn")]
+    assert on_one_input(networks, trials=()) == networks
+    assert on_one_input(networks, trials=(), shape=(3, 32, 32)) == networks
+    larger = on_one_input(networks, trials=(), shape=parse_input("3x64x64"))
+    assert [network.shown_input for network in larger] == ["3x64x64"] * 2
+    assert larger[0].name == "resnet18:width=16"
+    assert larger[0].plan().macs > 3.9 * networks[0].plan().macs
+
+
+def test_trial_of_another_input_is_refused_with_its_words() -> None:
+    of_cifar = replace(OF_A_TRIAL, name="t/4", input_shape=(3, 32, 32), options={"width": 24})
+    with pytest.raises(InvalidValueError) as caught:
+        on_one_input([OF_A_TRIAL, of_cifar], trials={"s/1", "t/4"})
+    assert "trial t/4 takes images of 3x32x32, and all are measured on 1x8x8" in str(caught.value)
+    assert "'small_cnn:width=24'" in str(caught.value)
+    with pytest.raises(InvalidValueError, match=r"trial s/1 takes images of 1x8x8, and .* on 3x32x32"):
+        on_one_input([OF_A_TRIAL], trials={"s/1"}, shape=(3, 32, 32))
+
+
+def test_campaign_compares_nothing_on_different_images() -> None:
+    with pytest.raises(InvalidValueError, match="on one input, got networks on images of 3x32x32, 1x8x8"):
+        Campaign(networks=(parse_network("resnet18"), OF_A_TRIAL), modes=(PLAIN,), batch_sizes=(1,))
 
 
 def test_a_network_is_a_family_with_options() -> None:

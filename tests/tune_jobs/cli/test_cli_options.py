@@ -23,7 +23,9 @@ OPTIONS = {
         "--retry-failed", "--scale", "--store", "--trial-timeout", "--workers",
     },
     "report": {"--by", "--format", "--store", "--top"},
-    "latency": {"--address", "--batch-sizes", "--device", "--format", "--modes", "--store", "--threads"},
+    "latency": {
+        "--address", "--batch-sizes", "--device", "--format", "--input", "--modes", "--store", "--threads",
+    },
     "status": {"--address", "--format"},
     "logs": {"--address", "--follow"},
     "stop": {"--address"},

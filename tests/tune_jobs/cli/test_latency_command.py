@@ -18,9 +18,10 @@ from eml_models.latency.cases import Case
 from eml_models.latency.investigation import run_campaign
 from eml_models.latency.modes import PLAIN, parse_mode
 from eml_models.latency.networks import parse_network
-from eml_models.registry import known_models, unregister_model
+from eml_models.macs import count_macs
+from eml_models.registry import build_model, known_models, unregister_model
 from tune_jobs import TrialStore
-from tune_jobs.cli.latency_commands import load_codes, resolve_network
+from tune_jobs.cli.latency_commands import compare_on_one_input, load_codes, resolve_network
 from tune_jobs.latency_worker import program_with
 from tune_jobs.report import latency_tables
 from tune_jobs.report.tables import render
@@ -62,6 +63,10 @@ def test_latency_prints_one_document_and_stores_its_rows(cli: Cli) -> None:
         (("resnet18", "--modes", "fp7"), "unknown part 'fp7'"),
         (("resnet18", "--batch-sizes", "0"), "whole numbers from 1"),
         (("resnet18", "--batch-sizes", "1,x"), "whole numbers from 1"),
+        (("resnet18", "--input", "3,32"), "an input is CHANNELS,HEIGHT,WIDTH, such as 3,32,32, got '3,32'"),
+        (("resnet18", "--input", "3,0,32"), "got '3,0,32'"),
+        (("resnet18", "--input", "3,-8,8"), "got '3,-8,8'"),
+        (("resnet18", "--input", "9" * 5000 + ",8,8"), "an input is CHANNELS,HEIGHT,WIDTH"),
         (("resnet18", "--device", "cuda:7"), "there is no device 'cuda:7'; this machine has cpu"),
         (("resnet18", "--device", "abacus"), "this machine has cpu"),
         (("resnet18", "--threads", "0"), "must be positive"),
@@ -87,6 +92,29 @@ def test_a_trial_of_a_store_names_its_network(tmp_path: Path) -> None:
     assert asked.network.input_shape == (1, 8, 8)
     with pytest.raises(ValueError, match="never trained"):
         resolve_network("s/999", store)
+
+
+def test_a_trial_and_a_family_are_measured_on_the_trials_images(cli: Cli) -> None:
+    study = a_study(name="s")
+    with StudyWriter.open("trials", study, versions={}) as writer:
+        play(Session(study, writer))
+    words = (TINY, "s/0")
+    asked = [resolve_network(text, "trials") for text in words]
+    compared = [one.network for one in compare_on_one_input(asked, None)]
+    assert [(network.name, network.input_shape) for network in compared] == [(n, (1, 8, 8)) for n in words]
+    code, out, err = cli("latency", *words, "--batch-sizes", "1", "--modes", "fp32", "--format", "json")
+    assert code == 0, err
+    document = json.loads(out)
+    assert document["notes"][0] == "every network takes images of 1x8x8, for 10 classes"
+    assert [entry["input"] for entry in document["networks"]] == ["1x8x8"] * 2
+    macs = {entry["network"]: entry["MACs"] for entry in document["networks"]}
+    narrow = build_model("resnet18", input_shape=(1, 8, 8), num_classes=10, width=4)
+    assert macs[TINY] == count_macs(narrow, (1, 8, 8))
+    assert set(TrialStore("trials").latencies()["input_shape"]) == {"1x8x8"}
+    code, _, err = cli("latency", "s/0", "resnet18", "--input", "3,32,32")
+    assert code == 2
+    assert "trial s/0 takes images of 1x8x8, and all are measured on 3x32x32" in err
+    assert "name a network like it for the other images: 'small_cnn" in err
 
 
 OWN = f"{Path(__file__).parents[3] / 'examples' / 'my_study.py'}:my_study"

@@ -93,10 +93,10 @@ def test_export_is_loaded_back_and_tests_well(cli: Cli, folder: Path) -> None:
     number = completed_number(folder)
     code, _, err = cli("export", "digits-recipes", str(number), "--output", "weights.pt")
     assert code == 0, err
-    module, recipe = load_trained(folder / "weights.pt")
-    assert recipe.epochs == 3
-    assert not module.training
-    assert 0.0 <= evaluate_test(module, recipe).accuracy <= 1.0
+    network = load_trained(folder / "weights.pt")
+    assert network.recipe.epochs == 3
+    assert not network.training
+    assert 0.0 <= evaluate_test(network, network.recipe).accuracy <= 1.0
     again = cli("export", "digits-recipes", str(number), "--output", "weights.pt")
     assert again[0] == 2
     assert "is there already" in again[2]

@@ -1,0 +1,190 @@
+"""`export` on a store with studies that were really trained: every form takes the stored images."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from cli_testing import Cli
+
+from eml_models import load_trained
+from eml_models.datasets import (
+    DatasetSpec,
+    RawDataset,
+    known_datasets,
+    read_dataset,
+    register_dataset,
+    unregister_dataset,
+)
+from eml_models.recipe import Recipe
+from eml_models.registry import known_models, unregister_model
+from eml_models.splits import split_indices
+from tune_jobs import TrialStore
+from tune_jobs.attempt import WorkerInfo
+from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.saving import Saving
+from tune_jobs.session import Session
+from tune_jobs.store.writer import StudyWriter
+from tune_jobs.studies import digits_recipes
+from tune_jobs.study import Objective, Study, fit_and_test
+from tune_jobs.user_code import load_study
+
+RECIPE = Recipe(model="small_cnn", learning_rate=0.05, epochs=3, max_train_samples=400)
+OWN = f"{Path(__file__).parents[3] / 'examples' / 'my_study.py'}:my_study"
+
+
+def read_stripes(folder: Path, download: bool) -> RawDataset:
+    """Bytes 0 to 255 in noise: stripes that lie or stand."""
+    random = np.random.default_rng(5)
+    labels = np.arange(800) % 2
+    images = random.normal(128, 50, (800, 1, 10, 10))
+    images[labels == 0, :, ::2] += 25
+    images[labels == 1, :, :, ::2] += 25
+    images = np.clip(np.rint(images), 0, 255).astype(np.uint8)
+    return RawDataset(
+        train_images=images[:600],
+        train_labels=labels[:600],
+        test_images=images[600:],
+        test_labels=labels[600:],
+    )
+
+
+STRIPES = DatasetSpec(name="stripes", input_shape=(1, 10, 10), num_classes=2, read=read_stripes)
+
+
+def train_into(store: str, study: Study) -> None:
+    """Run a study to its end, as a worker and its driver do."""
+    with StudyWriter.open(store, study, versions={}) as writer:
+        session = Session(study, writer)
+        while (attempt := session.next_attempt()) is not None:
+            saving = Saving(
+                checkpoints=Checkpoints(store=store, study=study.name),
+                number=attempt.number,
+                attempt=attempt.attempt,
+                epochs=attempt.recipe.epochs,
+                period_s=1e6,
+            )
+            training = saving.begin(study.fit, attempt.recipe)
+            for report in training:
+                saving.before_report(training, report)
+                metrics = {name: getattr(report, name) for name in dir(report) if not name.startswith("_")}
+                session.record_report(attempt.number, metrics, WorkerInfo(device="cpu: x"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A store with one trial each: on the digits, on bytes 0 to 255, of a user's own code, and a finalist."""
+    folder = tmp_path_factory.mktemp("exporting")
+    store, study = str(folder / "trials"), digits_recipes()
+    one = study.with_changes(recipe=RECIPE, trials=1, asha=None)
+    train_into(store, one.with_changes(name="on-digits"))
+    register_dataset(STRIPES)
+    train_into(store, one.with_changes(name="on-bytes", recipe=RECIPE.with_changes(dataset="stripes")))
+    unregister_dataset("stripes")
+    final = RECIPE.with_changes(train_on="train_and_validation", max_train_samples=None)
+    chooses_nothing = (Objective(metric="test_accuracy"),)
+    tested = one.with_changes(fit=fit_and_test, objectives=chooses_nothing, sampler="random")
+    train_into(store, tested.with_changes(name="on-digits-final", recipe=final))
+    own, code = load_study(OWN)
+    train_into(store, own.with_changes(recipe=own.recipe.with_changes(epochs=1), trials=1, asha=None))
+    assert code is not None
+    forget(code.module)
+    yield folder
+    forget(code.module)
+
+
+def forget(module: str) -> None:
+    """As if no command had loaded the example."""
+    sys.modules.pop(module, None)
+    if "residual_cnn" in known_models():
+        unregister_model("residual_cnn")
+    if "odd_or_even" in known_datasets():
+        unregister_dataset("odd_or_even")
+
+
+def logits_of(path: Path, images: Any) -> Any:
+    """What an exported file says of raw images, by nothing but what reads that kind of file."""
+    if path.suffix == ".pt":
+        return load_trained(path)(torch.from_numpy(images)).detach().numpy()
+    as_floats = images.astype(np.float32)
+    if path.suffix == ".pt2":
+        return torch.export.load(str(path)).module()(torch.from_numpy(as_floats)).detach().numpy()
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session.run(None, {"images": as_floats})[0]
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pt2", ".onnx"])
+@pytest.mark.parametrize("study", ["on-digits", "on-bytes"])
+def test_exported_trial_scores_on_raw_images_what_the_study_says(
+    cli: Cli, folder: Path, study: str, suffix: str
+) -> None:
+    code, out, err = cli("export", study, "0", "--output", f"{study}{suffix}")
+    assert (code, out) == (0, ""), err
+    assert f"wrote {study}{suffix}" in err
+    raw = read_dataset("digits") if study == "on-digits" else read_stripes(Path(), False)
+    assert raw.train_images.max() == (16 if study == "on-digits" else 255)
+    _, held_out = split_indices(raw.train_labels, RECIPE.validation_fraction)
+    found = logits_of(folder / f"{study}{suffix}", raw.train_images[held_out]).argmax(1)
+    accuracy = (found == raw.train_labels[held_out]).mean()
+    (said,) = TrialStore("trials").trials(study)["objective"]
+    assert said > 0.6
+    assert accuracy == pytest.approx(said, abs=1 / len(held_out))
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pt2", ".onnx"])
+def test_exported_finalist_scores_on_raw_test_images_what_its_study_says(
+    cli: Cli, folder: Path, suffix: str
+) -> None:
+    assert cli("export", "on-digits-final", "0", "--output", f"final{suffix}")[0] == 0
+    raw, reports = read_dataset("digits"), TrialStore("trials").reports("on-digits-final")
+    said = reports.sort_values("epoch")["test_accuracy"].iloc[-1]
+    found = logits_of(folder / f"final{suffix}", raw.test_images).argmax(1)
+    assert (found == raw.test_labels).mean() == pytest.approx(said, abs=1 / len(raw.test_labels))
+
+
+def test_network_of_a_users_own_code_is_exported_by_its_code(cli: Cli, folder: Path) -> None:
+    code, _, err = cli("export", "odd-or-even", "0", "--output", "own.onnx")
+    assert code == 2
+    assert "needs what its own code registers: unknown model 'residual_cnn'" in err
+    assert "FILE.py:FUNCTION" in err
+    assert cli("export", "odd-or-even", "0", "--output", "own.pt")[0] == 0  # as it is: no code is needed
+    assert cli("export", OWN, "0", "--output", "own.onnx")[0] == 0
+    session = onnxruntime.InferenceSession(str(folder / "own.onnx"), providers=["CPUExecutionProvider"])
+    assert session.get_modelmeta().custom_metadata_map["class_names"] == '["even", "odd"]'
+
+
+@pytest.mark.parametrize(
+    ("output", "says"),
+    [
+        ("net", "a network is written as .pt, .pt2 or .onnx, by the file's suffix; got 'net'"),
+        ("net.pth", "got 'net.pth'"),
+        ("nowhere/net.pt", "cannot write nowhere/net.pt: No such file or directory"),
+        ("nowhere/net.pt2", "cannot write nowhere/net.pt2: No such file or directory"),
+        ("there.onnx", "there.onnx is there already; choose another file"),
+    ],
+)
+def test_file_that_cannot_be_is_refused(cli: Cli, folder: Path, output: str, says: str) -> None:
+    (folder / "there.onnx").touch()
+    code, out, err = cli("export", "on-digits", "0", "--output", output)
+    assert (code, out) == (2, "")
+    assert says in err
+    assert "Traceback" not in err
+
+
+def test_torn_weights_are_named(cli: Cli, folder: Path) -> None:
+    source = Checkpoints(store=str(folder / "trials"), study="on-bytes").final(0)
+    assert source is not None
+    whole = source.read_bytes()
+    source.write_bytes(whole[:1000])
+    for suffix in (".pt", ".onnx"):
+        code, _, err = cli("export", "on-bytes", "0", "--output", f"torn{suffix}")
+        assert code == 2
+        assert "is not a snapshot, or a torn one" in err
+        assert not (folder / f"torn{suffix}").exists()
+    source.write_bytes(whole)
