@@ -223,11 +223,19 @@ def test_what_gpus_can_do_is_not_refused() -> None:
     RunSettings(gpus_per_trial=0.25).check_gpus(digits_recipes())
 
 
+@pytest.fixture
+def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a program of its own: other tests register families here."""
+    for name in ("custom_models", "custom_datasets"):
+        monkeypatch.setattr(f"tune_jobs.on_ray.gpu_measure.{name}", lambda: ())
+
+
 def measured(study: Study, **settings: Any) -> Any:
     with measured_here(study, None, RunSettings(gpus_per_trial="auto", **settings)) as found:
         return found and found.result(ended=lambda: False)
 
 
+@pytest.mark.usefixtures("nothing_registered")
 def test_a_measurement_here_says_why_it_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with pytest.raises(TuneJobsError, match="torch sees 0 CUDA devices") as caught:
@@ -235,12 +243,14 @@ def test_a_measurement_here_says_why_it_failed(monkeypatch: pytest.MonkeyPatch) 
     assert "--gpus-per-trial a number" in str(caught.value)
 
 
+@pytest.mark.usefixtures("nothing_registered")
 def test_a_measuring_process_that_dies_is_told_with_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tune_jobs.on_ray.gpu_measure.PROGRAM", "no_such_module_here")
     with pytest.raises(TuneJobsError, match=r"the process ended with 1: .*No module named no_such_module"):
         measured(digits_recipes())
 
 
+@pytest.mark.usefixtures("nothing_registered")
 def test_a_measurement_ends_with_a_signal() -> None:
     with measured_here(digits_recipes(), None, RunSettings(gpus_per_trial="auto")) as found:
         assert isinstance(found, LocalMeasurement)
@@ -254,6 +264,12 @@ def test_nothing_is_measured_here_that_need_not_be(settings: dict[str, Any]) -> 
     with measured_here(
         digits_recipes(), None, RunSettings(**{"gpus_per_trial": "auto", **settings})
     ) as found:
+        assert found is None
+
+
+def test_what_this_program_registered_is_measured_on_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tune_jobs.on_ray.gpu_measure.custom_models", lambda: ("a family",))
+    with measured_here(digits_recipes(), None, RunSettings(gpus_per_trial="auto")) as found:
         assert found is None
 
 
