@@ -49,12 +49,15 @@ Check = Callable[[Run], None]
 """Raises `DeployError` where a written network computes something else."""
 
 
-def export_trained(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+def export_trained(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> NetworkFacts:
     """Write a snapshot's network as the target's suffix says: ``.pt``, ``.pt2`` or ``.onnx``.
 
     ``.pt`` is the snapshot itself, for `load_trained`. The other two take float32 images (N, C, H, W) with
     the values that the data set stores, any N, and return logits (N, classes); they are in fp32, whatever the
     training computed in.
+
+    Returns:
+        What the network must be used with, which the file carries too.
 
     Raises:
         InvalidValueError: another suffix, a target that is there already, or a source that is no snapshot.
@@ -64,9 +67,10 @@ def export_trained(source: str | os.PathLike[str], target: str | os.PathLike[str
     suffix = require_suffix(target)
     target = require_new(target)
     if suffix == SNAPSHOT:
-        copy_snapshot(source, target)
-    else:
-        export_network(load_trained(source), target)
+        return copy_snapshot(source, target)
+    network = load_trained(source)
+    export_network(network, target)
+    return network.facts
 
 
 def export_network(network: TrainedNetwork, target: str | os.PathLike[str]) -> None:

@@ -137,15 +137,19 @@ def _facts_of(state: Mapping[str, Any]) -> NetworkFacts:
     return NetworkFacts(data=DataFacts.from_dict(state["data"]), recipe=recipe, epoch=state["epoch"])
 
 
-def copy_snapshot(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+def copy_snapshot(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> NetworkFacts:
     """Copy a snapshot's file, after a look that it is a whole one; needs none of the code that trained it.
+
+    Returns:
+        What its network must be used with.
 
     Raises:
         InvalidValueError: the source is missing, torn, or no snapshot.
         OSError: the target could not be written.
     """
-    _read(source)
+    facts = _facts_of(_read(source))
     write_whole(target, Path(source).read_bytes())
+    return facts
 
 
 def _read(path: str | os.PathLike[str]) -> dict[str, Any]:

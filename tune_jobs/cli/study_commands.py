@@ -87,7 +87,7 @@ def export_trial(store: str, name: str, number: int, output: str) -> None:
     TrialStore(store).definition(name)
     source = _final_weights(store, name, number)
     try:
-        export_trained(source, output)
+        facts = export_trained(source, output)
     except UnknownNameError as error:
         raise InvalidValueError(f"the study of trial {number} {NEEDS_CODE.format(error=error)}") from error
     except OSError as error:
@@ -95,7 +95,7 @@ def export_trial(store: str, name: str, number: int, output: str) -> None:
             f"cannot write {output}: {error.strerror or error}; choose another file"
         ) from error
     how = f"; load it with eml_models.load_trained({output!r})" if suffix == SNAPSHOT else ""
-    click.echo(f"wrote {output}{how}", err=True)
+    click.echo(f"wrote {output}{how}; it takes {facts.takes}", err=True)
 
 
 def _final_weights(store: str, name: str, number: int) -> Path:
