@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from eml_models.errors import InvalidValueError
+from eml_models.errors import InvalidValueError, raise_if_any
 from eml_models.registry import custom_models
 from eml_models.wording import count_of
 from tune_jobs.errors import StoreError
@@ -34,6 +34,9 @@ from tune_jobs.user_code import UserCode, load_study, stored_name
 from tune_jobs.warm_start import read_source
 
 MACS_LIMITS = ("max_macs", "min_macs")
+
+OF_THE_RECIPE = ("epochs", "dataset", "precision")
+"""Options of the command line that are fields of the study's recipe, which a space may set as well."""
 
 SETTING_OPTIONS = (
     "store",
@@ -117,8 +120,11 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
     Raises:
         InvalidValueError: a value breaks a rule of the study, the recipe or the space.
     """
-    recipe_names = ("epochs", "dataset", "precision")
-    recipe = study.recipe.with_changes(**{n: options[n] for n in recipe_names if options[n] is not None})
+    asked = {n: options[n] for n in OF_THE_RECIPE if options[n] is not None}
+    raise_if_any(
+        f"study {study.name!r}", [_searched_anyway(n, asked[n]) for n in asked if n in study.space.names]
+    )
+    recipe = study.recipe.with_changes(**asked)
     changes = {n: options[n] for n in ("name", "trials", "seed", "sampler") if options[n] is not None}
     counted: tuple[str, ...] = (*MACS_LIMITS, "max_parameters")
     if options["scale"] == "smoke":
@@ -140,6 +146,13 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
         changes["space"] = study.space.fixed(_parse_assignments(options["fix"]))
     changed = study.with_changes(recipe=recipe, **changes)
     return changed if options["objectives"] is None else _spread(changed)
+
+
+def _searched_anyway(name: str, value: object) -> str:
+    option = "--" + name.replace("_", "-")
+    return (
+        f"its space sets {name}, so {option} {value} would change nothing; hold it with --fix {name}={value}"
+    )
 
 
 def _spread(study: Study) -> Study:
