@@ -125,7 +125,7 @@ def final_study(searched: Study, rows: Sequence[Row], options: FinalOptions) -> 
     notes.append(f"compared with {' and '.join(baseline.name for baseline in baselines)}")
     return Study(
         name=searched.name + SUFFIX,
-        description=f"Finalists of {searched.name}, trained longer and tested.",
+        description=f"Finalists of {searched.name}, trained on train and validation images, and tested once.",
         space=Space(
             Integer(REPEAT, 1, options.repeats),  # the slowest: a first seed of all comes before a second
             Choice(CANDIDATE, tuple(candidate.name for candidate in candidates)),

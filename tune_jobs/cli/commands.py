@@ -30,10 +30,11 @@ from tune_jobs.scale import smoke_study
 from tune_jobs.space import Choice, Params, Role
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study import MACS_SHARE, Direction, LatencyMode, Objective, Study
+from tune_jobs.summary import summary
 from tune_jobs.user_code import UserCode, load_study, stored_name
 from tune_jobs.warm_start import read_source
 
-MACS_LIMITS = ("max_macs", "min_macs")
+COUNTED_LIMITS = ("max_macs", "min_macs", "max_parameters")
 
 OF_THE_RECIPE = ("epochs", "dataset", "precision")
 """Options of the command line that are fields of the study's recipe, which a space may set as well."""
@@ -61,8 +62,9 @@ def resolve(target: str, options: Mapping[str, Any]) -> tuple[Study, RunSettings
     """The study that `target` names, changed by the command line's options, and how to run it."""
     found, code = load_study(target)
     if options["scale"] == "smoke":
-        found = _made_small(found, options)
-    study = apply_options(found, options)
+        study = _made_small(apply_options(found, {**options, "dataset": None}), options)
+    else:
+        study = apply_options(found, options)
     points = tuple(read_points(options["enqueue"], study.space)) if options["enqueue"] else ()
     settings = build_settings(options, points=points)
     for note in check_reachable(study):
@@ -88,13 +90,15 @@ def build_settings(options: Mapping[str, Any], points: tuple[Params, ...] = ()) 
 def _made_small(study: Study, options: Mapping[str, Any]) -> Study:
     """The study at the smoke scale; what was changed is told on stderr.
 
-    A limit on MACs that was asked for is one of the whole study: it shrinks as the study's own would.
+    What was asked for stays, but for a limit on MACs: that is one of the whole study, and shrinks as the
+    study's own would.
     """
-    if options["name"] is not None:
-        study = study.with_changes(name=options["name"])
-    asked = _limits_asked(options, MACS_LIMITS, study.recipe.dataset)
-    study = study.with_changes(limits=replace(study.limits, **asked))
-    small, notes = smoke_study(study, data_dir=options["data_dir"], dataset=options["dataset"])
+    small, notes = smoke_study(
+        study,
+        data_dir=options["data_dir"],
+        dataset=options["dataset"],
+        keep=[name for name in ("trials", *OF_THE_RECIPE) if options[name] is not None],
+    )
     for note in notes:
         print_note(note)
     return small
@@ -126,13 +130,9 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
     )
     recipe = study.recipe.with_changes(**asked)
     changes = {n: options[n] for n in ("name", "trials", "seed", "sampler") if options[n] is not None}
-    counted: tuple[str, ...] = (*MACS_LIMITS, "max_parameters")
-    if options["scale"] == "smoke":
-        changes["name"] = study.name  # which is made of the name that was asked for
-        counted = ("max_parameters",)  # those of MACs are made small with the study
     if options["no_asha"]:
         changes["asha"] = None
-    limits: dict[str, Any] = _limits_asked(options, counted, recipe.dataset)
+    limits: dict[str, Any] = _limits_asked(options, recipe.dataset)
     if options["objectives"] is not None:
         metrics = (name.strip() for name in options["objectives"].split(","))
         changes["objectives"] = tuple(Objective(metric=metric) for metric in metrics)
@@ -182,6 +182,7 @@ def print_dry_run(study: Study, settings: RunSettings) -> None:
     resolved = {
         "name": study.name,
         "description": study.description,
+        "summary": summary(study),
         "trials": study.trials,
         "fingerprint": study.fingerprint(),
         "adapted_to_small_images": list_adapted(study),
@@ -302,9 +303,9 @@ def python_command() -> str:
     return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
-def _limits_asked(options: Mapping[str, Any], names: Sequence[str], dataset: str) -> dict[str, int]:
-    """The limits of these names that the command line gives; a share of a network is of it on `dataset`."""
-    found = {name: _parse_limit(name, options[name], dataset) for name in names}
+def _limits_asked(options: Mapping[str, Any], dataset: str) -> dict[str, int]:
+    """The limits on counts that the command line gives; a share of a network is of it on `dataset`."""
+    found = {name: _parse_limit(name, options[name], dataset) for name in COUNTED_LIMITS}
     return {name: value for name, value in found.items() if value is not None}
 
 
