@@ -127,7 +127,7 @@ def final_study(searched: Study, rows: Sequence[Row], options: FinalOptions) -> 
         name=searched.name + SUFFIX,
         description=f"Finalists of {searched.name}, trained on train and validation images, and tested once.",
         space=Space(
-            Integer(REPEAT, 1, options.repeats),  # the slowest: a first seed of all comes before a second
+            Integer(REPEAT, 1, options.repeats),
             Choice(CANDIDATE, tuple(candidate.name for candidate in candidates)),
         ),
         recipe=base,

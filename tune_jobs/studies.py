@@ -271,7 +271,7 @@ def lab_cifar10() -> Study:
 
 
 def lab_space(rates: tuple[float, ...]) -> Space:
-    """Optimizer x rate x schedule; the repeat is slowest, so that the whole table has a first seed early."""
+    """Optimizer x rate x schedule, and the seeds of each cell, which a grid tries one after the other."""
     return Space(
         Integer("repeat", 1, NUM_REPEATS),
         Choice("optimizer", OPTIMIZERS),
