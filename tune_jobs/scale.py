@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from eml_models.dataset_files import missing_files
 from eml_models.datasets import SHIPPED as SHIPPED_DATASETS
-from eml_models.datasets import get_dataset_spec, require_dataset
-from eml_models.errors import DatasetMissingError
+from eml_models.datasets import data_folder, get_dataset_spec
 from eml_models.recipe import Recipe
 from eml_models.registry import get_model
 from tune_jobs.feasible import count_cost
@@ -99,11 +99,8 @@ def dataset_at_hand(name: str, data_dir: str | Path | None) -> str:
 
 
 def _is_there(name: str, data_dir: str | Path | None) -> bool:
-    try:
-        require_dataset(name, data_dir=data_dir)
-    except DatasetMissingError:
-        return False
-    return True
+    """Whether its files are; files of another set are taken too, and refused when they are read."""
+    return not missing_files(get_dataset_spec(name).files, data_folder(data_dir))
 
 
 def _recipe_changes(study: Study, recipe: Recipe, *, is_other: bool) -> dict[str, Any]:

@@ -36,7 +36,12 @@ from tune_jobs.warm_start import read_source
 
 COUNTED_LIMITS = ("max_macs", "min_macs", "max_parameters")
 
-OF_THE_RECIPE = ("epochs", "dataset", "precision")
+OF_THE_RECIPE = {
+    "epochs": "epochs",
+    "dataset": "dataset",
+    "precision": "precision",
+    "train_samples": "max_train_samples",
+}
 """Options of the command line that are fields of the study's recipe, which a space may set as well."""
 
 SETTING_OPTIONS = (
@@ -97,7 +102,9 @@ def _made_small(study: Study, options: Mapping[str, Any]) -> Study:
         study,
         data_dir=options["data_dir"],
         dataset=options["dataset"],
-        keep=[name for name in ("trials", *OF_THE_RECIPE) if options[name] is not None],
+        keep=[
+            OF_THE_RECIPE.get(name, name) for name in ("trials", *OF_THE_RECIPE) if options[name] is not None
+        ],
     )
     for note in notes:
         print_note(note)
@@ -124,10 +131,13 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
     Raises:
         InvalidValueError: a value breaks a rule of the study, the recipe or the space.
     """
-    asked = {n: options[n] for n in OF_THE_RECIPE if options[n] is not None}
-    raise_if_any(
-        f"study {study.name!r}", [_searched_anyway(n, asked[n]) for n in asked if n in study.space.names]
-    )
+    asked = {field: options[name] for name, field in OF_THE_RECIPE.items() if options[name] is not None}
+    overruled = [
+        _overruled(name, options[name])
+        for name, f in OF_THE_RECIPE.items()
+        if f in asked and f in study.space.names
+    ]
+    raise_if_any(f"study {study.name!r}", overruled)
     recipe = study.recipe.with_changes(**asked)
     changes = {n: options[n] for n in ("name", "trials", "seed", "sampler") if options[n] is not None}
     if options["no_asha"]:
@@ -148,11 +158,11 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
     return changed if options["objectives"] is None else _spread(changed)
 
 
-def _searched_anyway(name: str, value: object) -> str:
-    option = "--" + name.replace("_", "-")
-    return (
-        f"its space sets {name}, so {option} {value} would change nothing; hold it with --fix {name}={value}"
-    )
+def _overruled(name: str, value: object) -> str:
+    """What to say of an option for what the study's space sets in every trial anew."""
+    option, field = "--" + name.replace("_", "-"), OF_THE_RECIPE[name]
+    way_out = f"hold it with --fix {field}={value}"
+    return f"its space sets {field}, so {option} {value} would change nothing; {way_out}"
 
 
 def _spread(study: Study) -> Study:
