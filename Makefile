@@ -7,14 +7,15 @@ PACKAGES := eml_models tune_jobs
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help setup run run-architectures test test-slow test-gpu check fast bench clean
+.PHONY: help setup run run-architectures test test-slow test-gpu lint check fast bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run     search training recipes, then networks under a limit, on the embedded digits"
 	@echo "make run-architectures   a front of accuracy against MACs, and a search across families"
 	@echo "make test    all tests except those marked slow or gpu"
-	@echo "make check   format, lint, types, layers, fast tests"
+	@echo "make lint    format, lint, types, layers"
+	@echo "make check   make lint and the fast tests, those without Ray"
 	@echo "make bench   the benchmarks; make clean removes .venv and caches, never a store"
 
 setup: $(READY)
@@ -50,12 +51,14 @@ test-gpu: $(READY)
 fast: $(READY)
 	$(BIN)/python -m pytest $(FAST) -q
 
-check: $(READY)
+lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(MAKE) fast
+
+# What to run before a commit. CI runs lint and test, so that it runs each test once.
+check: lint fast
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.overhead

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from eml_models.dataset_files import count_idx, describe_misplaced, missing_files
 from eml_models.dataset_readers import read_cifar10, read_digits, read_fashion_mnist, read_mnist
 from eml_models.errors import (
     DatasetMissingError,
@@ -60,8 +61,8 @@ class DatasetSpec:
         input_shape: (channels, height, width) of an image.
         read: ``read(folder, download)`` returns the arrays; whatever it raises becomes a clear error.
         files: what must lie in the folder, relative to it; empty if the reader looks for itself.
-        num_train, num_test: how many images it should have, for who asks for its size before it is read;
-            None if that is open.
+        num_train, num_test: how many images it has: another number is refused. Who asks for its size before
+            it is read is told these; None if that is open.
         class_names: in the order of the labels; empty if they have none. Exported networks carry them.
         source: where it comes from.
     """
@@ -96,6 +97,7 @@ def _idx_files(folder: str) -> tuple[str, ...]:
 
 
 DIGIT_NAMES = tuple("0123456789")
+IDX_IMAGES = "-images-idx3-ubyte"
 
 CIFAR10_FILES = tuple(
     f"cifar-10-batches-py/{name}"
@@ -221,22 +223,23 @@ def data_folder(data_dir: str | Path | None) -> Path:
 
 
 def require_dataset(name: str, *, data_dir: str | Path | None = None, download: bool = False) -> None:
-    """Make sure that a data set's files are there, downloading them if asked to. Does not read them.
+    """Make sure that a data set's files are there, downloading them if asked to. Does not read their images.
 
     Raises:
-        DatasetMissingError: they are not; names the folder and the options that help.
+        DatasetMissingError: they are not, or they say that they hold another number of images; names the
+            folder, where else they lie, and the options that help.
     """
     spec, folder = get_dataset_spec(name), data_folder(data_dir)
-    if not _missing_files(spec, folder):
-        return
-    if download:
+    if download and missing_files(spec.files, folder):
         with one_at_a_time(folder, name):
-            if _missing_files(spec, folder):  # still: another process may have fetched it meanwhile
+            if missing_files(spec.files, folder):  # still: another process may have fetched it meanwhile
                 _read(spec, folder, download=True)
-    missing = _missing_files(spec, folder)
+    missing = missing_files(spec.files, folder)
     if missing:
         shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
-        raise DatasetMissingError(f"data set {name!r} is not in {folder}: no {shown}; {WAY_OUT}")
+        way_out = describe_misplaced(spec.files, folder) or WAY_OUT
+        raise DatasetMissingError(f"data set {name!r} is not in {folder}: no {shown}; {way_out}")
+    _check_headers(spec, folder)
 
 
 def read_dataset(name: str, *, data_dir: str | Path | None = None, download: bool = False) -> RawDataset:
@@ -245,7 +248,7 @@ def read_dataset(name: str, *, data_dir: str | Path | None = None, download: boo
     What `provide_dataset` gave is returned as it is, maybe read-only, without a look for files.
 
     Raises:
-        DatasetMissingError: its files are missing, damaged, or cannot be downloaded.
+        DatasetMissingError: its files are missing, damaged, of another set, or cannot be downloaded.
         InvalidValueError: a user's reader returned what does not fit its `DatasetSpec`.
     """
     spec, folder = get_dataset_spec(name), data_folder(data_dir)
@@ -253,7 +256,7 @@ def read_dataset(name: str, *, data_dir: str | Path | None = None, download: boo
         return _provided[spec, folder]
     require_dataset(name, data_dir=data_dir, download=download)
     raw = as_arrays(_read(spec, folder, download=download and not spec.files))
-    raise_if_any(f"data set {name!r}", find_problems(raw, spec.input_shape, spec.num_classes))
+    _check(spec, raw, folder)
     _fingerprints[spec, folder] = fingerprint(raw)
     return raw
 
@@ -277,7 +280,7 @@ def provide_dataset(
     """
     spec, folder = get_dataset_spec(name), data_folder(data_dir)
     given = as_arrays(raw)
-    raise_if_any(f"data set {name!r}", find_problems(given, spec.input_shape, spec.num_classes))
+    _check(spec, given, folder)
     _provided[spec, folder], _fingerprints[spec, folder] = given, fingerprint
 
 
@@ -295,8 +298,41 @@ def data_fingerprint(
     return _fingerprints.get(key)
 
 
-def _missing_files(spec: DatasetSpec, folder: Path) -> list[str]:
-    return [file for file in spec.files if not (folder / file).is_file()]
+def _check(spec: DatasetSpec, raw: RawDataset, folder: Path) -> None:
+    """Whether the arrays are those of the data set: their shapes, values and numbers."""
+    raise_if_any(f"data set {spec.name!r}", find_problems(raw, spec.input_shape, spec.num_classes))
+    _check_counts(spec, (len(raw.train_labels), len(raw.test_labels)), folder)
+
+
+def _check_headers(spec: DatasetSpec, folder: Path) -> None:
+    """Whether files of MNIST's format say that they hold as many images as they should."""
+    images = [folder / file for file in spec.files if file.endswith(IDX_IMAGES)]
+    if len(images) == 2:  # those to train on and those to test on
+        _check_counts(spec, (count_idx(images[0]), count_idx(images[1])), folder)
+
+
+def _check_counts(spec: DatasetSpec, got: tuple[int | None, int | None], folder: Path) -> None:
+    """Whether a data set has its number of images, as far as both are known."""
+    expected = (spec.num_train, spec.num_test)
+    if all(n is None or m is None or n == m for n, m in zip(expected, got, strict=True)):
+        return
+    rule = f"data set {spec.name!r} has {_in_words(expected)} images, got {_in_words(got)}"
+    if not spec.files:
+        raise InvalidValueError(
+            f"{rule}; correct num_train and num_test of its DatasetSpec, or leave them out"
+        )
+    if got[0] is not None and got[0] == spec.num_test:
+        rule += ", as if the files to test on stood in the place of those to train on"
+    raise DatasetMissingError(
+        f"{rule}; remove {folder / Path(spec.files[0]).parent} and fetch it again (--download). For a part of"
+        " it say --train-samples N (max_train_samples=N); other images are a data set of your own"
+        " (register_dataset)"
+    )
+
+
+def _in_words(counts: tuple[int | None, int | None]) -> str:
+    train, test = ("any number of" if count is None else f"{count:,}" for count in counts)
+    return f"{train} training and {test} test"
 
 
 def _read(spec: DatasetSpec, folder: Path, *, download: bool) -> RawDataset:

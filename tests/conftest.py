@@ -11,8 +11,11 @@ import warnings
 from collections.abc import Iterator
 from operator import attrgetter
 
+import hypothesis
 import pytest
 
+hypothesis.settings.register_profile("tests", deadline=None)  # an example may have to wait for a core
+hypothesis.settings.load_profile("tests")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
 

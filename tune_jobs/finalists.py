@@ -25,7 +25,7 @@ from tune_jobs.candidate import CANDIDATE, SAME_FOR_ALL, Candidate
 from tune_jobs.feasible import count_cost
 from tune_jobs.search.pareto import non_dominated
 from tune_jobs.space import Choice, Integer, Space
-from tune_jobs.study import REPEAT, Direction, Limits, Objective, SamplerName, Study, fit_and_test
+from tune_jobs.study import EPOCHS, REPEAT, Direction, Limits, Objective, SamplerName, Study, fit_and_test
 from tune_jobs.trial import Row, StartRow, State, TrialRow, as_json_text
 
 SUFFIX = "-final"
@@ -109,11 +109,10 @@ def final_study(searched: Study, rows: Sequence[Row], options: FinalOptions) -> 
         raise InvalidValueError(
             f"study {searched.name!r} has no completed trial to choose finalists from; run it first"
         )
-    epochs = options.epochs or LONGER * searched.recipe.epochs
+    epochs = options.epochs or LONGER * searched.max_epochs
     base = searched.recipe.with_changes(train_on="train_and_validation", epochs=epochs)
-    notes = [
-        f"finalists train for {count_of(epochs, 'epoch')}, the search's trials for {searched.recipe.epochs}"
-    ]
+    those = f"{'up to ' if EPOCHS in searched.space.names else ''}{searched.max_epochs}"
+    notes = [f"finalists train for {count_of(epochs, 'epoch')}, the search's trials for {those}"]
     if options.front:
         chosen = [tried[index] for index in front(tried, objectives_of(searched))]
     else:
@@ -126,9 +125,9 @@ def final_study(searched: Study, rows: Sequence[Row], options: FinalOptions) -> 
     notes.append(f"compared with {' and '.join(baseline.name for baseline in baselines)}")
     return Study(
         name=searched.name + SUFFIX,
-        description=f"Finalists of {searched.name}, trained longer and tested.",
+        description=f"Finalists of {searched.name}, trained on train and validation images, and tested once.",
         space=Space(
-            Integer(REPEAT, 1, options.repeats),  # the slowest: a first seed of all comes before a second
+            Integer(REPEAT, 1, options.repeats),
             Choice(CANDIDATE, tuple(candidate.name for candidate in candidates)),
         ),
         recipe=base,

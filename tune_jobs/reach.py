@@ -13,6 +13,7 @@ from itertools import islice
 
 from eml_models.datasets import get_dataset_spec
 from eml_models.errors import InvalidValueError, raise_if_any
+from eml_models.recipe import Recipe
 from eml_models.registry import build_plan
 from tune_jobs.candidate import CANDIDATE
 from tune_jobs.feasible import (
@@ -45,15 +46,33 @@ def check_reachable(study: Study) -> list[str]:
 
     Raises:
         InvalidValueError: no network of the space is within the limits; says what the space can reach. Or a
-            choice has a value that no recipe or network takes.
+            choice has a value that no recipe or network takes, or there are fewer training images than asked
+            for.
     """
     limits = study.limits
+    _check_train_samples(study.recipe)
     if MACS_SHARE in study.space.names and limits.max_macs is None:
         raise InvalidValueError(NEEDS_LIMIT)
     _check_choices(study)
     if limits == Limits():
         return []
     return [*_check_each(study, limits), *check_together(study)]
+
+
+def _check_train_samples(recipe: Recipe) -> None:
+    """A part of a data set is no larger than what its validation images leave, where its size is known."""
+    count, asked = get_dataset_spec(recipe.dataset).num_train, recipe.max_train_samples
+    if count is None or asked is None:
+        return
+    held_out = (
+        0 if recipe.train_on == "train_and_validation" else math.floor(count * recipe.validation_fraction)
+    )
+    if asked > count - held_out:
+        raise InvalidValueError(
+            f"max_train_samples must be at most {count - held_out:,}, got {asked:,}: so many of the {count:,}"
+            f" training images of {recipe.dataset!r} are left beside {held_out:,} to validate on; leave it"
+            " out (--train-samples) for all of them"
+        )
 
 
 def _check_each(study: Study, limits: Limits) -> list[str]:

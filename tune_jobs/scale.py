@@ -6,13 +6,14 @@ name, so that the two never mix. Pure but for looking which data sets are in the
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from eml_models.dataset_files import missing_files
 from eml_models.datasets import SHIPPED as SHIPPED_DATASETS
-from eml_models.datasets import get_dataset_spec, require_dataset
-from eml_models.errors import DatasetMissingError
+from eml_models.datasets import data_folder, get_dataset_spec
 from eml_models.recipe import Recipe
 from eml_models.registry import get_model
 from tune_jobs.feasible import count_cost
@@ -43,7 +44,11 @@ MAX_MACS, MIN_WIDTH = 2_000_000, 4
 
 
 def smoke_study(
-    study: Study, *, data_dir: str | Path | None = None, dataset: str | None = None
+    study: Study,
+    *,
+    data_dir: str | Path | None = None,
+    dataset: str | None = None,
+    keep: Collection[str] = (),
 ) -> tuple[Study, list[str]]:
     """The study made small, and what was changed, in words.
 
@@ -52,18 +57,20 @@ def smoke_study(
     Args:
         data_dir: where to look for a smaller data set.
         dataset: take this one.
+        keep: names of what was asked for and stays as it is: ``trials``, and fields of the recipe.
     """
     full = study.recipe
     moved = full.with_changes(dataset=dataset or dataset_at_hand(full.dataset, data_dir))
-    recipe = moved.with_changes(**_recipe_changes(study, moved, is_other=moved.dataset != full.dataset))
+    changes = _recipe_changes(study, moved, is_other=moved.dataset != full.dataset)
+    recipe = moved.with_changes(**{name: value for name, value in changes.items() if name not in keep})
     most = MAX_GRID_TRIALS if study.sampler is SamplerName.GRID else MAX_TRIALS
     small = study.with_changes(
         name=smoke_name(study.name),
         recipe=recipe,
-        trials=min(study.trials, most),
+        trials=study.trials if "trials" in keep else min(study.trials, most),
         limits=_scaled(study.limits, count_cost(moved).macs / count_cost(full).macs),
     )
-    return small, _describe(study, small)
+    return small, [*_describe(study, small), *_what_stays(study)]
 
 
 def smoke_name(name: str) -> str:
@@ -92,11 +99,8 @@ def dataset_at_hand(name: str, data_dir: str | Path | None) -> str:
 
 
 def _is_there(name: str, data_dir: str | Path | None) -> bool:
-    try:
-        require_dataset(name, data_dir=data_dir)
-    except DatasetMissingError:
-        return False
-    return True
+    """Whether its files are; files of another set are taken too, and refused when they are read."""
+    return not missing_files(get_dataset_spec(name).files, data_folder(data_dir))
 
 
 def _recipe_changes(study: Study, recipe: Recipe, *, is_other: bool) -> dict[str, Any]:
@@ -130,6 +134,12 @@ def _describe(full: Study, small: Study) -> list[str]:
     names = [name for name in before if name not in full.space.names and before[name] != after[name]]
     changed = [f"{name} {_shown(after[name])} (full: {_shown(before[name])})" for name in names]
     return [f"scale smoke, as study {small.name!r}: {', '.join(changed) or 'small already'}"]
+
+
+def _what_stays(study: Study) -> list[str]:
+    """Of what makes a study small, what its space sets in every trial anew, so that it stays as it is."""
+    names = [name for name in ("epochs", "batch_size", "max_train_samples") if name in study.space.names]
+    return [f"{name} stays as the study's space sets it" for name in names]
 
 
 def _shown(value: object) -> str:

@@ -21,7 +21,7 @@ from eml_models.latency.modes import parse_mode
 from eml_models.recipe import Recipe
 from tune_jobs.candidate import CANDIDATE, Candidate, candidate_problems
 from tune_jobs.parts import gather_lists
-from tune_jobs.space import Space, Value
+from tune_jobs.space import Choice, Float, Integer, Space, Value
 from tune_jobs.trial import as_json_text
 
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9._-]*")
@@ -186,7 +186,8 @@ class Study:
         space: what varies. A parameter named like a field of `Recipe` sets that field; any other is an option
             of the model, or a part of one that is a list: ``width_3`` is the third of ``widths``. Neither are
             `MACS_SHARE` (see `tune_jobs.feasible.resolve_recipe`), `CANDIDATE` and `REPEAT`.
-        recipe: the base recipe that params change; its `epochs` are the epochs of a full trial.
+        recipe: the base recipe that params change; its `epochs` are those of every trial, unless the space
+            searches them.
         candidates: what the parameter `CANDIDATE` chooses from; a study of finalists has them.
         trials: how many trials to train; not part of the definition.
         objectives: what is searched for. With several there is no single best trial but a front: those that
@@ -242,9 +243,25 @@ class Study:
         return self.fit.__module__ != Study.__module__
 
     @property
+    def max_epochs(self) -> int:
+        """The epochs of its longest trials: the recipe's own, unless the space sets them."""
+        if EPOCHS not in self.space.names:
+            return self.recipe.epochs
+        parameter = self.space[EPOCHS]
+        if isinstance(parameter, Float | Integer):
+            return int(parameter.high)
+        values = parameter.values if isinstance(parameter, Choice) else (parameter.value,)
+        return max((value for value in values if isinstance(value, int)), default=self.recipe.epochs)
+
+    @property
     def rungs(self) -> tuple[int, ...]:
-        """The epochs at which trials are stopped or go on; empty without early stopping."""
-        return self.asha.rungs(self.recipe.epochs) if self.asha else ()
+        """The epochs below `max_epochs` at which trials stop or go on; empty without early stopping."""
+        return self.asha.rungs(self.max_epochs) if self.asha else ()
+
+    def epochs_for(self, params: Mapping[str, Value]) -> int:
+        """How many epochs a trial of these params has."""
+        epochs = params.get(EPOCHS)
+        return epochs if isinstance(epochs, int) else self.recipe.epochs
 
     def recipe_for(self, params: Mapping[str, Value], number: int) -> Recipe:
         """The recipe of one trial: the base recipe, changed by `params`, with the trial's own seed.
@@ -303,6 +320,9 @@ MACS_SHARE = "macs_share"
 
 REPEAT = "repeat"
 """The parameter that changes nothing but the trial's number, and so its seed: another run of one recipe."""
+
+EPOCHS = "epochs"
+"""The field of a recipe that ends a trial; a space may search it."""
 
 SEED = "seed"
 """The field of a recipe that no parameter may set."""
@@ -372,22 +392,3 @@ def suggest_name(name: str) -> str:
     """A valid name near `name`."""
     kept = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")
     return kept if kept[:1].isalpha() and kept.isascii() else f"study-{kept}".rstrip("-")
-
-
-def differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
-    """Where two definitions differ, one readable line each; empty if they are equal."""
-    return list(_iter_differences("", old, new))
-
-
-def _iter_differences(path: str, old: object, new: object) -> Iterable[str]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in sorted({*old, *new}):
-            yield from _iter_differences(f"{path}.{key}" if path else str(key), old.get(key), new.get(key))
-    elif isinstance(old, list) and isinstance(new, list) and all(_is_named(x) for x in [*old, *new]):
-        yield from _iter_differences(path, {x["name"]: x for x in old}, {x["name"]: x for x in new})
-    elif old != new:
-        yield f"{path}: was {old!r}, is now {new!r}"
-
-
-def _is_named(item: object) -> bool:
-    return isinstance(item, Mapping) and "name" in item

@@ -228,7 +228,6 @@ def test_end_reason_says_why_there_is_no_proposal(name: SamplerName) -> None:
         assert (sampler.propose(empty, number) is None) == (sampler.end_reason(number) is not None)
 
 
-@pytest.mark.parametrize("name", [name for name in SamplerName if name is not SamplerName.GRID])
 def test_a_seed_changes_what_is_drawn(name: SamplerName) -> None:
     drawn = []
     for seed in (0, 1):

@@ -8,17 +8,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
 
+from patience import patience_s, wait_until
 from ray_nodes import RAY, Cluster, descendants, free_ports, kill_tree
-
-T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
 TUNE_JOBS = [sys.executable, "-m", "tune_jobs"]
@@ -47,7 +44,12 @@ class JobCluster(Cluster):
         plain = {name: value for name, value in self.environment.items() if not name.startswith("RAY_AUTH_")}
         variables = {**plain, "RAY_API_SERVER_ADDRESS": self.url, **environment}
         return subprocess.run(
-            [*TUNE_JOBS, *words], cwd=folder, env=variables, capture_output=True, text=True, timeout=180
+            [*TUNE_JOBS, *words],
+            cwd=folder,
+            env=variables,
+            capture_output=True,
+            text=True,
+            timeout=patience_s(),
         )
 
     def find_driver(self, *words: str) -> int:
@@ -103,8 +105,7 @@ def job_cluster(*, workers: int) -> Iterator[JobCluster]:
         wait_until(
             lambda: made.status_without_token("/api/version") == 401,
             "the dashboard did not come up",
-            seconds=120,  # and not together with nodes, which give up on a head that a busy machine holds up
-        )
+        )  # and not together with nodes, which give up on a head that a busy machine holds up
         for number in range(1, workers + 1):
             made.add_worker()
             made.wait_for(cpus=number)
@@ -114,17 +115,6 @@ def job_cluster(*, workers: int) -> Iterator[JobCluster]:
             if process is not None:
                 kill_tree(process)
         shutil.rmtree(temp, ignore_errors=True)
-
-
-def wait_until(holds: Callable[[], T], problem: str, *, seconds: float = 60.0, period: float = 0.3) -> T:
-    """Come back with what `holds` returns as soon as it is true."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with suppress(OSError):
-            if found := holds():
-                return found
-        time.sleep(period)
-    raise AssertionError(problem)
 
 
 assert RAY.exists(), "ray belongs to the environment of the tests"

@@ -17,12 +17,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from patience import patience_s, slowness, wait_until
+
 from tune_jobs import TrialStore
 from tune_jobs.errors import StoreError
 
 RAY = Path(sys.executable).with_name("ray")
 ENVIRONMENT = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
 OBJECT_STORE_BYTES = 100 << 20
+ASKING_S = 30.0
+"""On a quiet machine. Who asks a head that has died waits for ever."""
+
 PORTS = itertools.count(6400 + os.getpid() % 1500)
 
 
@@ -62,24 +67,24 @@ class Cluster:
             start_new_session=True,
         )
 
-    def wait_for(self, *, cpus: int, seconds: float = 90) -> None:
+    def wait_for(self, *, cpus: int) -> None:
         """Come back when the cluster has so many CPUs."""
         code = (
             "import ray, sys\n"
             f"ray.init('{self.address}', logging_level='ERROR', log_to_driver=False)\n"
             f"sys.exit(ray.cluster_resources().get('CPU', 0) < {cpus})"
         )
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            words = [sys.executable, "-c", code]
+        words = [sys.executable, "-c", code]
+
+        def has_them() -> bool:
             with suppress(subprocess.TimeoutExpired):
-                if (
-                    subprocess.run(words, env=self.environment, capture_output=True, timeout=30).returncode
-                    == 0
-                ):
-                    return
-            time.sleep(0.5)
-        raise AssertionError(f"the cluster did not get {cpus} CPUs within {seconds} s")
+                asked = subprocess.run(
+                    words, env=self.environment, capture_output=True, timeout=ASKING_S * slowness()
+                )
+                return asked.returncode == 0
+            return False
+
+        wait_until(has_them, f"the cluster did not get {cpus} CPUs", period_s=0.5)
 
 
 @contextmanager
@@ -109,13 +114,13 @@ def kill_tree(process: subprocess.Popen[Any]) -> None:
     process.wait()
 
 
-def freeze_when(process: subprocess.Popen[str], holds: Callable[[], bool], *, seconds: float = 240) -> None:
+def freeze_when(process: subprocess.Popen[str], holds: Callable[[], bool]) -> None:
     """Come back when `holds`, with the driver stopped, so that it holds until `thaw` or a kill.
 
     Its workers wait for it after their next report.
     """
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
+    began = time.monotonic()
+    while time.monotonic() - began < patience_s() and process.poll() is None:
         if holds():
             os.kill(process.pid, signal.SIGSTOP)
             if holds():

@@ -13,6 +13,7 @@ import pandas as pd
 import polars as pl
 import pyarrow.dataset as ds
 import pytest
+from patience import patience_s
 from ray_nodes import epochs_in_training, freeze_when, thaw
 
 from tune_jobs import TrialStore
@@ -38,7 +39,9 @@ Q_TABLE = "select number, params, state, epochs, objective, reason from trials o
 
 
 def call(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=180, check=False)
+    return subprocess.run(
+        words, cwd=folder, capture_output=True, text=True, timeout=patience_s(), check=False
+    )
 
 
 def begin_and_freeze(words: list[str], folder: Path, store: str) -> subprocess.Popen[str]:
@@ -107,7 +110,7 @@ def test_second_driver_is_refused_and_an_interrupt_keeps_what_finished(tmp_path:
     assert f"is being written by process {process.pid} on" in second.stderr
     os.kill(process.pid, signal.SIGINT)
     thaw(process)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=patience_s())
     assert process.returncode == 130, err
     assert "Go on with:" in err
     assert "Traceback" not in err

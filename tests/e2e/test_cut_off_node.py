@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from job_cluster import TUNE_JOBS, JobCluster, job_cluster, wait_until
+from job_cluster import TUNE_JOBS, JobCluster, job_cluster
+from patience import patience_s, wait_until
 from ray_nodes import RAY, free_ports, kill_tree
 
 from tune_jobs import TrialStore
@@ -78,7 +79,6 @@ def start_node(cluster: JobCluster, inside: list[str]) -> subprocess.Popen[bytes
     return node
 
 
-@pytest.mark.timeout(600)
 def test_study_goes_on_without_a_node_that_is_cut_off(tmp_path: Path) -> None:
     store = tmp_path / "store"
 
@@ -102,9 +102,9 @@ def test_study_goes_on_without_a_node_that_is_cut_off(tmp_path: Path) -> None:
             start_new_session=True,
         )
         try:
-            wait_until(lambda: nodes_that_report() == 2, "only one node trains", seconds=120)
+            wait_until(lambda: nodes_that_report() == 2, "only one node trains")
             ip("link", "set", LINK, "down")
-            out, _ = run.communicate(timeout=400)
+            out, _ = run.communicate(timeout=patience_s())
         finally:
             kill_tree(run)
     assert run.returncode == 0, out.decode()

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from job_cluster import TUNE_JOBS, wait_until
+from job_cluster import TUNE_JOBS
+from patience import patience_s, wait_until
 from ray_nodes import kill_tree
 from scaling_cluster import MAX_WORKERS, ScalingCluster, scaling_cluster
 
@@ -21,11 +22,9 @@ from tune_jobs.errors import StoreError
 
 pytestmark = [
     pytest.mark.ray,
-    pytest.mark.timeout(900),  # a minute of work, on a machine that may have much else to do
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
 ]
 
-PATIENCE_S = 180.0
 EPOCHS = 12
 WORDS = [
     *TUNE_JOBS,
@@ -76,12 +75,12 @@ def test_what_no_node_type_has_is_refused_and_asked_for_no_more(
 ) -> None:
     shutil.copy(Path(__file__).with_name("gpu_study.py"), tmp_path)  # the shipped training takes one GPU
     process = begin(cluster, tmp_path, "--gpus-per-trial", "4", run=[*TUNE_JOBS, "run", "gpu_study.py:study"])
-    _, err = process.communicate(timeout=PATIENCE_S)
+    _, err = process.communicate(timeout=patience_s())
     assert process.returncode == 1, err
     assert "a trial takes 1 CPU and 4 GPU, and no node of the cluster has that" in err
     assert "its autoscaler starts none that has: no node type does" in err
     assert "Traceback" not in err
-    wait_until(lambda: cluster.num_waiting == 0, "the refused run still asks", seconds=PATIENCE_S)
+    wait_until(lambda: cluster.num_waiting == 0, "the refused run still asks")
     assert cluster.num_workers == 0
 
 
@@ -90,28 +89,26 @@ def test_nodes_come_for_trials_and_go_after_a_killed_and_a_finished_run(
 ) -> None:
     process = begin(cluster, tmp_path, "--trials", "500", "--workers", "4", "--device", "cpu")
     try:
-        wait_until(lambda: reporting_trials(tmp_path) >= 2, "no trials ran", seconds=PATIENCE_S)
-        wait_until(lambda: cluster.num_workers == MAX_WORKERS, "too few nodes came", seconds=PATIENCE_S)
-        wait_until(
-            lambda: cluster.num_waiting >= 1, "it asks for no more nodes than may be", seconds=PATIENCE_S
-        )
+        wait_until(lambda: reporting_trials(tmp_path) >= 2, "no trials ran")
+        wait_until(lambda: cluster.num_workers == MAX_WORKERS, "too few nodes came")
+        wait_until(lambda: cluster.num_waiting >= 1, "it asks for no more nodes than may be")
     finally:
         os.kill(process.pid, signal.SIGKILL)
         _, err = process.communicate()
     assert "waiting for the autoscaler to start one" in err
-    wait_until(lambda: cluster.num_waiting == 0, "a dead driver's demand stays", seconds=PATIENCE_S)
-    wait_until(lambda: cluster.num_workers == 0, "idle nodes stay", seconds=PATIENCE_S)
+    wait_until(lambda: cluster.num_waiting == 0, "a dead driver's demand stays")
+    wait_until(lambda: cluster.num_workers == 0, "idle nodes stay")
 
     target = str(len(TrialStore(tmp_path / "trials").trials()) + 3)
     process = begin(cluster, tmp_path, "--trials", target, "--workers", "2", "--device", "cpu")
     try:
-        out, err = process.communicate(timeout=PATIENCE_S)
+        out, err = process.communicate(timeout=patience_s())
     finally:
         kill_tree(process)
     assert process.returncode == 0, out + err
     check_complete(tmp_path, int(target))
-    wait_until(lambda: cluster.num_waiting == 0, "a finished run's demand stays", seconds=PATIENCE_S)
-    wait_until(lambda: cluster.num_workers == 0, "idle nodes stay", seconds=PATIENCE_S)
+    wait_until(lambda: cluster.num_waiting == 0, "a finished run's demand stays")
+    wait_until(lambda: cluster.num_workers == 0, "idle nodes stay")
 
 
 def test_measured_share_of_a_gpu_that_comes_from_zero_is_what_trials_get(
@@ -123,7 +120,7 @@ def test_measured_share_of_a_gpu_that_comes_from_zero_is_what_trials_get(
         cluster, tmp_path, "--gpus-per-trial", "auto", run=[*TUNE_JOBS, "run", "gpu_study.py:measured"]
     )
     try:
-        out, err = process.communicate(timeout=PATIENCE_S)
+        out, err = process.communicate(timeout=patience_s())
     finally:
         kill_tree(process)
     assert process.returncode == 0, out + err

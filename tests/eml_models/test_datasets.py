@@ -1,17 +1,9 @@
-"""Data sets: the embedded one, archives in the official formats, one's own, and the fixed split.
-
-The official archives of MNIST and CIFAR-10 are not at hand in tests. Small ones of the same format are made
-here and read by torchvision's own classes; for CIFAR-10 the MD5 sums that its class expects are replaced by
-those of the files made here, so that its check runs. CIFAR-10's true sums are therefore not tested.
-"""
+"""Data sets: the embedded one, one's own, and the fixed split."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import pickle
-import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +24,12 @@ from eml_models.datasets import (
     provide_dataset,
     read_dataset,
     register_dataset,
-    require_dataset,
     unregister_dataset,
 )
 from eml_models.errors import DatasetMissingError, InvalidValueError, UnknownNameError
 from eml_models.loading import Dataset, load_dataset, split
+from eml_models.recipe import Recipe
+from eml_models.train import fit
 
 Bytes = npt.NDArray[np.uint8]
 DIGITS_FINGERPRINT = "c911f9ec02380ec2c329e9b445c2dab1"
@@ -46,45 +39,6 @@ TRAIN_START = [411, 998, 1313, 887, 1216, 548]
 
 def random_bytes(seed: int, *shape: int) -> Bytes:
     return np.random.RandomState(seed).randint(0, 256, shape).astype(np.uint8)
-
-
-def write_idx(path: Path, array: Bytes) -> None:
-    """MNIST's official format: two zeros, the type (8 is bytes), the rank, the sizes, the values."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes())
-
-
-def write_mnist(folder: Path, name: str, num_train: int = 30, num_test: int = 10) -> dict[str, Bytes]:
-    arrays = {}
-    for part, count in (("train", num_train), ("t10k", num_test)):
-        arrays[f"{part}-images-idx3-ubyte"] = random_bytes(count, count, 28, 28)
-        arrays[f"{part}-labels-idx1-ubyte"] = (np.arange(count) % 10).astype(np.uint8)
-    for file, array in arrays.items():
-        write_idx(folder / name / "raw" / file, array)
-    return arrays
-
-
-def write_cifar10(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Bytes]:
-    """Seven pickles as Python 2 and old NumPy wrote them, with the sums that torchvision's class expects."""
-    base = folder / "cifar-10-batches-py"
-    base.mkdir(parents=True)
-    arrays = {f"data_batch_{i}": random_bytes(i, 20, 3 * 32 * 32) for i in range(1, 6)}
-    arrays["test_batch"] = random_bytes(6, 20, 3 * 32 * 32)
-    sums = {}
-    for name, data in arrays.items():
-        sums[name] = write_pickle(base / name, {"data": data, "labels": [i % 10 for i in range(20)]})
-    meta_sum = write_pickle(base / "batches.meta", {"label_names": list("abcdefghij")})
-    cifar10 = torchvision_datasets.CIFAR10
-    monkeypatch.setattr(cifar10, "train_list", [[name, sums[name]] for name, _ in cifar10.train_list])
-    monkeypatch.setattr(cifar10, "test_list", [[name, sums[name]] for name, _ in cifar10.test_list])
-    monkeypatch.setattr(cifar10, "meta", {**cifar10.meta, "md5": meta_sum})
-    return arrays
-
-
-def write_pickle(path: Path, content: dict[str, object]) -> str:
-    text = pickle.dumps(content, protocol=2).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
-    path.write_bytes(text.replace(b"\x89\x88\x87", b"K\x00K\x01\x87"))  # dtype(..., 0, 1), not (False, True)
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
 
 def tiny(num_train: int = 40, *, classes: int = 2) -> RawDataset:
@@ -136,106 +90,6 @@ class TestDigits:
         images = digits.train_images_NCHW.double()
         torch.testing.assert_close(digits.mean, images.mean((0, 2, 3)).float())
         torch.testing.assert_close(digits.std, images.std((0, 2, 3), correction=0).float())
-
-
-@pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")])
-class TestMnistFormat:
-    def test_archive_is_read(self, tmp_path: Path, name: str, folder: str) -> None:
-        arrays = write_mnist(tmp_path, folder)
-        loaded = load_dataset(name, data_dir=tmp_path)
-        assert loaded.train_images_NCHW.dtype == torch.uint8
-        np.testing.assert_array_equal(loaded.train_images_NCHW[:, 0], arrays["train-images-idx3-ubyte"])
-        np.testing.assert_array_equal(loaded.test_images_NCHW[:, 0], arrays["t10k-images-idx3-ubyte"])
-        np.testing.assert_array_equal(loaded.train_labels, arrays["train-labels-idx1-ubyte"])
-        np.testing.assert_array_equal(loaded.test_labels, arrays["t10k-labels-idx1-ubyte"])
-
-    def test_missing_archive_names_folder_and_option(self, tmp_path: Path, name: str, folder: str) -> None:
-        message = f"data set '{name}' is not in {tmp_path}: no {folder}/raw/train-images-idx3-ubyte"
-        for use in (load_dataset, require_dataset):
-            with pytest.raises(DatasetMissingError) as caught:
-                use(name, data_dir=tmp_path)  # type: ignore[operator]  # a function of the list above
-            assert str(caught.value).startswith(message)
-            assert "--download (download=True)" in str(caught.value)
-            assert "--data-dir" in str(caught.value)
-
-    def test_torn_file_is_an_error(self, tmp_path: Path, name: str, folder: str) -> None:
-        write_mnist(tmp_path, folder)
-        path = tmp_path / folder / "raw" / "train-images-idx3-ubyte"
-        path.write_bytes(path.read_bytes()[:-100])
-        with pytest.raises(
-            DatasetMissingError, match=f"data set '{name}' is damaged: .*remove .*raw and fetch"
-        ):
-            load_dataset(name, data_dir=tmp_path)
-
-    def test_archive_of_other_images_is_an_error(self, tmp_path: Path, name: str, folder: str) -> None:
-        write_mnist(tmp_path, folder)
-        write_idx(tmp_path / folder / "raw" / "t10k-images-idx3-ubyte", random_bytes(0, 10, 27, 28))
-        write_idx(tmp_path / folder / "raw" / "train-labels-idx1-ubyte", np.full(30, 10, dtype=np.uint8))
-        with pytest.raises(InvalidValueError) as caught:
-            load_dataset(name, data_dir=tmp_path)
-        assert "train_labels must be in [0, 10), got 10 to 10" in str(caught.value)
-        assert "test_images must have shape (N, 1, 28, 28) with N at least 1, got (10, 1, 27, 28)" in str(
-            caught.value
-        )
-
-
-class TestCifar10:
-    def test_archive_is_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        arrays = write_cifar10(tmp_path, monkeypatch)
-        loaded = load_dataset("cifar10", data_dir=tmp_path)
-        assert loaded.train_images_NCHW.shape == (100, 3, 32, 32)
-        expected = arrays["data_batch_2"][3].reshape(3, 32, 32)
-        np.testing.assert_array_equal(loaded.train_images_NCHW[23], expected)
-        np.testing.assert_array_equal(loaded.test_images_NCHW.flatten(1), arrays["test_batch"])
-        assert loaded.train_labels.tolist() == [i % 10 for i in range(20)] * 5
-        torch.testing.assert_close(
-            loaded.mean, loaded.train_images_NCHW.double().mean((0, 2, 3)).float(), rtol=0, atol=1e-4
-        )
-
-    def test_damaged_file_is_an_error(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        write_cifar10(tmp_path, monkeypatch)
-        path = tmp_path / "cifar-10-batches-py" / "data_batch_3"
-        path.write_bytes(path.read_bytes()[:-1] + b"x")
-        with pytest.raises(DatasetMissingError, match=r"data set 'cifar10' is damaged: .*corrupted"):
-            load_dataset("cifar10", data_dir=tmp_path)
-
-    def test_missing_file_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        write_cifar10(tmp_path, monkeypatch)
-        (tmp_path / "cifar-10-batches-py" / "data_batch_3").unlink()
-        with pytest.raises(DatasetMissingError, match="no cifar-10-batches-py/data_batch_3;"):
-            load_dataset("cifar10", data_dir=tmp_path)
-
-
-class TestDownload:
-    def test_is_not_tried_unless_asked_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        def refuse(self: object) -> None:
-            raise AssertionError("nobody asked to download")
-
-        monkeypatch.setattr(torchvision_datasets.FashionMNIST, "download", refuse)
-        write_mnist(tmp_path, "FashionMNIST")
-        load_dataset("fashion_mnist", data_dir=tmp_path)
-        load_dataset("fashion_mnist", data_dir=tmp_path, download=True)  # all is there already
-
-    def test_is_done_by_torchvision(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        def download(self: torchvision_datasets.MNIST) -> None:
-            print("downloading")
-            write_mnist(tmp_path, "MNIST")
-
-        monkeypatch.setattr(torchvision_datasets.MNIST, "download", download)
-        require_dataset("mnist", data_dir=tmp_path, download=True)
-        assert len(load_dataset("mnist", data_dir=tmp_path).train_labels) == 30
-        assert capsys.readouterr().out == ""
-
-    def test_that_fails_is_a_clear_error(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        def fail(self: object) -> None:
-            raise OSError("no route to host")
-
-        monkeypatch.setattr(torchvision_datasets.MNIST, "download", fail)
-        message = f"could not download data set 'mnist' to {tmp_path}: OSError: no route to host"
-        with pytest.raises(DatasetMissingError, match=message):
-            require_dataset("mnist", data_dir=tmp_path, download=True)
 
 
 class TestOnesOwn:
@@ -301,6 +155,29 @@ class TestOnesOwn:
             "  - test_labels must be 0 whole numbers, got int64 of shape (1,)",
         ]
 
+    @pytest.mark.parametrize("counts", [(40, 10), (40, None), (None, 10), (None, None)])
+    def test_that_has_its_numbers_of_images_is_read(self, counts: tuple[int | None, int | None]) -> None:
+        register_dataset(replace(TINY, num_train=counts[0], num_test=counts[1]))
+        assert len(read_dataset("tiny").train_labels) == 40
+
+    @pytest.mark.parametrize(
+        ("counts", "rule"),
+        [
+            ((41, 10), "has 41 training and 10 test images, got 40 training and 10 test"),
+            ((None, 40), "has any number of training and 40 test images, got 40 training and 10 test"),
+        ],
+    )
+    def test_with_another_number_of_images_is_an_error(
+        self, counts: tuple[int | None, int | None], rule: str, tmp_path: Path
+    ) -> None:
+        register_dataset(replace(TINY, num_train=counts[0], num_test=counts[1]))
+        told = f"data set 'tiny' {rule}; correct num_train and num_test of its DatasetSpec, or leave them out"
+        with pytest.raises(InvalidValueError) as caught:
+            read_dataset("tiny")
+        assert str(caught.value) == told
+        with pytest.raises(InvalidValueError, match="got 40 training"):
+            provide_dataset("tiny", tiny(), fingerprint="", data_dir=tmp_path)
+
     def test_cannot_take_a_shipped_name(self) -> None:
         with pytest.raises(InvalidValueError, match="data set 'digits' is shipped"):
             register_dataset(DatasetSpec(name="digits", input_shape=(1, 8, 8), num_classes=2, read=read_tiny))
@@ -340,16 +217,17 @@ def read_only(raw: RawDataset) -> RawDataset:
 
 class TestProvided:
     def test_arrays_are_used_without_files_and_without_a_copy(self, tmp_path: Path) -> None:
+        register_dataset(replace(SHIPPED["cifar10"], name="part", num_train=40, num_test=10))
         raw = read_only(RawDataset(
             train_images=random_bytes(1, 40, 3, 32, 32), train_labels=np.arange(40) % 10,
             test_images=random_bytes(2, 10, 3, 32, 32), test_labels=np.arange(10),
         ))  # fmt: skip
-        provide_dataset("cifar10", raw, fingerprint="of the reader", data_dir=tmp_path)
-        loaded = load_dataset("cifar10", data_dir=tmp_path)
+        provide_dataset("part", raw, fingerprint="of the reader", data_dir=tmp_path)
+        loaded = load_dataset("part", data_dir=tmp_path)
         assert loaded.train_images_NCHW.data_ptr() == raw.train_images.ctypes.data
         assert loaded.test_labels.data_ptr() == raw.test_labels.ctypes.data
         assert loaded.fingerprint == "of the reader"
-        assert data_fingerprint("cifar10", data_dir=tmp_path, only_if_loaded=True) == "of the reader"
+        assert data_fingerprint("part", data_dir=tmp_path, only_if_loaded=True) == "of the reader"
 
     def test_other_folders_and_readers_are_read_as_ever(self, tmp_path: Path) -> None:
         register_dataset(TINY)
@@ -426,22 +304,19 @@ class TestSplit:
             split(load_dataset("tiny"), 0.0001)
 
 
+def test_part_to_train_on_is_random_the_same_for_every_seed_and_holds_a_smaller_one() -> None:
+    recipe = Recipe(learning_rate=0.1, epochs=1, max_train_samples=300)
+    labels, parts = load_dataset("digits").train_labels, []
+    for changes in ({}, {"seed": 7}, {"max_train_samples": 100}):
+        parts.append(set(fit(recipe.with_changes(**changes))._train.tolist()))
+    assert parts[0] == parts[1]
+    assert parts[2] < parts[0]
+    assert (len(parts[0]), len(parts[2])) == (300, 100)
+    assert torch.bincount(labels[sorted(parts[0])], minlength=10).min() >= 15  # 30 each, but for chance
+    assert parts[0].isdisjoint(split(load_dataset("digits"), 0.2).validation.tolist())
+
+
 @pytest.mark.parametrize("device", ["gpu", "meta", "cuda:99"])
 def test_device_that_is_not_here_is_an_error(device: str) -> None:
     with pytest.raises(InvalidValueError, match=device):
         load_dataset("digits", device=device)
-
-
-@pytest.mark.slow
-def test_genuine_fashion_mnist() -> None:
-    """Reads the 70,000 images if TUNE_JOBS_DATA_DIR names a folder that has them."""
-    folder = os.environ.get("TUNE_JOBS_DATA_DIR", "data")
-    try:
-        require_dataset("fashion_mnist", data_dir=folder)
-    except DatasetMissingError as error:
-        pytest.skip(str(error))
-    loaded = load_dataset("fashion_mnist", data_dir=folder)
-    assert (len(loaded.train_labels), len(loaded.test_labels)) == (60_000, 10_000)
-    assert torch.bincount(loaded.train_labels).tolist() == [6_000] * 10
-    assert (loaded.mean / 255).item() == pytest.approx(0.2860, abs=1e-4)
-    assert (loaded.std / 255).item() == pytest.approx(0.3530, abs=1e-4)

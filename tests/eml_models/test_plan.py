@@ -5,9 +5,10 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from time import perf_counter
+from time import process_time
 
 import pytest
+from patience import patience_s
 
 from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.plan import LayerKind, LayerSpec, Plan
@@ -188,16 +189,17 @@ def test_describe_shows_layers_totals_and_options() -> None:
 
 
 def test_planning_a_mobilenet_stays_below_a_few_milliseconds() -> None:
-    # 0.6 ms on the machine it was written on, sums 0.3 ms; the limit leaves room for slow ones.
+    # 0.6 ms on the machine it was written on, sums 0.3 ms; the limit leaves room for slow ones. Of CPU time,
+    # so that what else runs here does not matter.
     best = min(_seconds_to_plan() for _ in range(20))
     assert best < 4e-3
 
 
 def _seconds_to_plan() -> float:
-    start = perf_counter()
+    start = process_time()
     plan = plan_of("mobilenet", width_mult=0.7)
     assert plan.macs + plan.parameters + plan.activations + plan.traffic_bytes()
-    return perf_counter() - start
+    return process_time() - start
 
 
 def test_plans_need_no_torch() -> None:
@@ -205,7 +207,7 @@ def test_plans_need_no_torch() -> None:
         "import sys; from eml_models.registry import build_plan; "
         "build_plan('mobilenet', input_shape=(3, 32, 32), num_classes=10); assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=patience_s())
 
 
 class TestPlanBuilder:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import patience_s
 
 import eml_models
 from eml_models.datasets import DatasetSpec, RawDataset, known_datasets, register_dataset, unregister_dataset
@@ -242,7 +243,7 @@ def test_importing_the_light_modules_loads_no_torch_and_no_numpy() -> None:
         "print(*{'torch', 'numpy', 'sklearn', 'torchvision'} & set(sys.modules))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True, timeout=60
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True, timeout=patience_s()
     )
     assert done.stdout.split() == []
 

@@ -87,14 +87,21 @@ def test_recipes_that_differ_in_what_finalists_have_in_common_are_one_finalist()
     """Each rate is tried with 3 and with 6 epochs; what it is worth is what it was after 6."""
     space = Space(Choice("learning_rate", (0.01, 0.02)), Choice("epochs", (3, 6)))
     study = a_study(space=space, sampler=SamplerName.GRID, asha=None, trials=4, recipe=SMALL)
-    values = {0: 0.9, 1: 0.5, 2: 0.1, 3: 0.6}
+    values = {(0.01, 3): 0.9, (0.01, 6): 0.5, (0.02, 3): 0.1, (0.02, 6): 0.6}
+    numbers: dict[tuple[float, int], int] = {}
     log = MemoryLog()
-    play(
-        Session(study, log, clock=Clock()),
-        lambda attempt, epoch: {"epoch": epoch, "val_accuracy": values[attempt.number]},
-    )
+
+    def curve(attempt: Attempt, epoch: int) -> dict[str, object]:
+        tried = (attempt.recipe.learning_rate, attempt.recipe.epochs)
+        numbers[tried] = attempt.number
+        return {"epoch": epoch, "val_accuracy": values[tried]}
+
+    play(Session(study, log, clock=Clock()), curve)
     ranked = best(list_tried(log.rows), study.objective)
-    assert [(t.number, t.objective, t.recipe.epochs) for t in ranked] == [(3, 0.6, 6), (1, 0.5, 6)]
+    assert [(t.number, t.objective, t.recipe.epochs) for t in ranked] == [
+        (numbers[0.02, 6], 0.6, 6),
+        (numbers[0.01, 6], 0.5, 6),
+    ]
     final, notes = final_study(study, log.rows, FinalOptions(top=3))
     rates = [candidate.changes["learning_rate"] for candidate in final.candidates if not candidate.baseline]
     assert rates == [0.02, 0.01]

@@ -89,7 +89,7 @@ def test_wide_networks_are_narrowed_and_large_sets_are_cut(tmp_path: Path) -> No
 
 
 def test_lab_tables_train_each_cell_once_before_any_twice() -> None:
-    for study, cells in ((lab_mnist(), 125), (lab_cifar10(), 75)):
+    for study, cells in ((lab_mnist(), 125), (lab_cifar10(), 100)):
         points = list(study.space.iter_grid())
         assert len(points) == study.trials == 3 * cells
         assert {point["repeat"] for point in points[:cells]} == {1}

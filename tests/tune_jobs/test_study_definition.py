@@ -6,10 +6,10 @@ import pytest
 
 from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe
-from tune_jobs.definition import study_from_definition
+from tune_jobs.definition import differences, study_from_definition
 from tune_jobs.space import Choice, Constant, Float, Integer, Parameter, Space
 from tune_jobs.studies import digits_mobilenet, digits_recipes
-from tune_jobs.study import Study, differences
+from tune_jobs.study import Study
 
 
 def with_recipe(**changes: object) -> Study:

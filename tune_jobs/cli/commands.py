@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from eml_models.errors import InvalidValueError
+from eml_models.errors import InvalidValueError, raise_if_any
 from eml_models.registry import custom_models
 from eml_models.wording import count_of
 from tune_jobs.checkpoints import Checkpoints
@@ -31,10 +31,19 @@ from tune_jobs.scale import smoke_study
 from tune_jobs.space import Choice, Params, Role
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study import MACS_SHARE, Direction, LatencyMode, Objective, Study
+from tune_jobs.summary import summary
 from tune_jobs.user_code import UserCode, load_study, stored_name
 from tune_jobs.warm_start import read_source
 
-MACS_LIMITS = ("max_macs", "min_macs")
+COUNTED_LIMITS = ("max_macs", "min_macs", "max_parameters")
+
+OF_THE_RECIPE = {
+    "epochs": "epochs",
+    "dataset": "dataset",
+    "precision": "precision",
+    "train_samples": "max_train_samples",
+}
+"""Options of the command line that are fields of the study's recipe, which a space may set as well."""
 
 SETTING_OPTIONS = (
     "store",
@@ -60,8 +69,9 @@ def resolve(target: str, options: Mapping[str, Any]) -> tuple[Study, RunSettings
     """The study that `target` names, changed by the command line's options, and how to run it."""
     found, code = load_study(target)
     if options["scale"] == "smoke":
-        found = _made_small(found, options)
-    study = apply_options(found, options)
+        study = _made_small(apply_options(found, {**options, "dataset": None}), options)
+    else:
+        study = apply_options(found, options)
     points = tuple(read_points(options["enqueue"], study.space)) if options["enqueue"] else ()
     settings = build_settings(options, points=points)
     for note in check_reachable(study):
@@ -87,13 +97,17 @@ def build_settings(options: Mapping[str, Any], points: tuple[Params, ...] = ()) 
 def _made_small(study: Study, options: Mapping[str, Any]) -> Study:
     """The study at the smoke scale; what was changed is told on stderr.
 
-    A limit on MACs that was asked for is one of the whole study: it shrinks as the study's own would.
+    What was asked for stays, but for a limit on MACs: that is one of the whole study, and shrinks as the
+    study's own would.
     """
-    if options["name"] is not None:
-        study = study.with_changes(name=options["name"])
-    asked = _limits_asked(options, MACS_LIMITS, study.recipe.dataset)
-    study = study.with_changes(limits=replace(study.limits, **asked))
-    small, notes = smoke_study(study, data_dir=options["data_dir"], dataset=options["dataset"])
+    small, notes = smoke_study(
+        study,
+        data_dir=options["data_dir"],
+        dataset=options["dataset"],
+        keep=[
+            OF_THE_RECIPE.get(name, name) for name in ("trials", *OF_THE_RECIPE) if options[name] is not None
+        ],
+    )
     for note in notes:
         print_note(note)
     return small
@@ -119,16 +133,18 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
     Raises:
         InvalidValueError: a value breaks a rule of the study, the recipe or the space.
     """
-    recipe_names = ("epochs", "dataset", "precision")
-    recipe = study.recipe.with_changes(**{n: options[n] for n in recipe_names if options[n] is not None})
+    asked = {field: options[name] for name, field in OF_THE_RECIPE.items() if options[name] is not None}
+    overruled = [
+        _overruled(name, options[name])
+        for name, f in OF_THE_RECIPE.items()
+        if f in asked and f in study.space.names
+    ]
+    raise_if_any(f"study {study.name!r}", overruled)
+    recipe = study.recipe.with_changes(**asked)
     changes = {n: options[n] for n in ("name", "trials", "seed", "sampler") if options[n] is not None}
-    counted: tuple[str, ...] = (*MACS_LIMITS, "max_parameters")
-    if options["scale"] == "smoke":
-        changes["name"] = study.name  # which is made of the name that was asked for
-        counted = ("max_parameters",)  # those of MACs are made small with the study
     if options["no_asha"]:
         changes["asha"] = None
-    limits: dict[str, Any] = _limits_asked(options, counted, recipe.dataset)
+    limits: dict[str, Any] = _limits_asked(options, recipe.dataset)
     if options["objectives"] is not None:
         metrics = (name.strip() for name in options["objectives"].split(","))
         changes["objectives"] = tuple(Objective(metric=metric) for metric in metrics)
@@ -142,6 +158,13 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
         changes["space"] = study.space.fixed(_parse_assignments(options["fix"]))
     changed = study.with_changes(recipe=recipe, **changes)
     return changed if options["objectives"] is None else _spread(changed)
+
+
+def _overruled(name: str, value: object) -> str:
+    """What to say of an option for what the study's space sets in every trial anew."""
+    option, field = "--" + name.replace("_", "-"), OF_THE_RECIPE[name]
+    way_out = f"hold it with --fix {field}={value}"
+    return f"its space sets {field}, so {option} {value} would change nothing; {way_out}"
 
 
 def _spread(study: Study) -> Study:
@@ -173,6 +196,7 @@ def print_dry_run(study: Study, settings: RunSettings) -> None:
     resolved = {
         "name": study.name,
         "description": study.description,
+        "summary": summary(study),
         "trials": study.trials,
         "fingerprint": study.fingerprint(),
         "adapted_to_small_images": list_adapted(study),
@@ -307,9 +331,9 @@ def python_command() -> str:
     return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
-def _limits_asked(options: Mapping[str, Any], names: Sequence[str], dataset: str) -> dict[str, int]:
-    """The limits of these names that the command line gives; a share of a network is of it on `dataset`."""
-    found = {name: _parse_limit(name, options[name], dataset) for name in names}
+def _limits_asked(options: Mapping[str, Any], dataset: str) -> dict[str, int]:
+    """The limits on counts that the command line gives; a share of a network is of it on `dataset`."""
+    found = {name: _parse_limit(name, options[name], dataset) for name in COUNTED_LIMITS}
     return {name: value for name, value in found.items() if value is not None}
 
 

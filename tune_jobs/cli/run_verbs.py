@@ -25,6 +25,12 @@ from tune_jobs.errors import EXIT_INTERRUPTED
 @click.option(
     "--data-dir", help="Folder of the data sets that are not embedded.", envvar="TUNE_JOBS_DATA_DIR"
 )
+@click.option(
+    "--train-samples",
+    type=int,
+    metavar="N",
+    help="Train on N of the training images, a random part that is the same for every trial.",
+)
 @click.option("--download", is_flag=True, help="Download a missing data set into --data-dir.")
 @click.option(
     "--objectives",

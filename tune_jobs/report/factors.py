@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
@@ -54,25 +54,37 @@ class Outcome:
         """One text for the trials of one recipe."""
         return as_json_text(self.params)
 
-    def without(self, factor: str) -> str:
-        """One text for the trials that differ in this factor and in nothing else."""
-        return as_json_text({name: value for name, value in self.params.items() if name != factor})
+    def without(self, names: Collection[str]) -> str:
+        """One text for the trials that differ in these parameters and in nothing else."""
+        return as_json_text({name: value for name, value in self.params.items() if name not in names})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """How a study's trials came about, from its definition, and so what can be said of their means."""
+    """How a study's trials came about, from its definition, and so what can be said of their means.
+
+    `conditions` names for each parameter that applies under a condition the one that it depends on.
+    """
 
     metric: str
     is_grid: bool
     is_adaptive: bool
     factors: tuple[str, ...]
     numbers: tuple[str, ...]
+    conditions: Mapping[str, str]
 
     @property
     def sign(self) -> float:
         """Makes larger better."""
         return 1.0 if Objective(metric=self.metric).direction is Direction.MAXIMIZE else -1.0
+
+    def comes_with(self, factor: str) -> frozenset[str]:
+        """The factor, and what applies under some of its levels only: no two levels share that."""
+        names = {factor}
+        for name, parent in self.conditions.items():  # in the order of the space: a parent comes first
+            if parent in names:
+                names.add(name)
+        return frozenset(names)
 
 
 def design_of(definition: Mapping[str, Any]) -> Design:
@@ -87,6 +99,7 @@ def design_of(definition: Mapping[str, Any]) -> Design:
         is_adaptive=not is_grid and not (sampler == SamplerName.RANDOM and asha is None),
         factors=factors,
         numbers=tuple(p["name"] for p in searched if p["name"] not in factors),
+        conditions={p["name"]: p["when"]["parameter"] for p in definition["space"] if p["when"]},
     )
 
 
@@ -130,8 +143,9 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Ta
     """One row a level of a factor, the best first, and how much worse than the best level it is.
 
     In a grid levels are compared within the cells that both have in common, by a paired t over these: a
-    level's own spread is that of the other factors and not of chance. In a random search they are compared
-    by Welch's t over trials. P values are corrected over all pairs of levels, since the best one was not
+    level's own spread is that of the other factors and not of chance. Where nothing else varies each level
+    is a single cell, and its spread that of its seeds: then they are compared by Welch's t over these, as in
+    a random search over trials. P values are corrected over all pairs of levels, since the best one was not
     known beforehand. `best` is the best cell of the level, the mean over its seeds. The order is that of
     `_ranked`.
     """
@@ -140,11 +154,12 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Ta
         if factor in outcome.params:
             levels[outcome.params[factor]].append(outcome)
     means = {level: fmean(values) for level, group in levels.items() if (values := _values(group))}
+    by_cells = design.is_grid and not _vary_alone(levels, design.comes_with(factor))
+    compare = _cells_comparison(design, factor) if by_cells else _compare_trials
     ordered = _ranked(levels, means, design, factor)
-    ordered += [level for level in levels if level not in means]
-    differences = (
-        {} if design.is_adaptive else _compare_all(levels, [n for n in ordered if n in means], design, factor)
-    )
+    judged = [] if design.is_adaptive else ordered
+    differences = _compare_all(levels, judged, compare)
+    ordered = [*ordered, *(level for level in levels if level not in means)]
     corrected = dict(zip(differences, holm([d.p for d in differences.values()]), strict=True))
     found = {pair: difference.within(span_of(design.metric)) for pair, difference in differences.items()}
     rows = []
@@ -166,7 +181,7 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Ta
         columns += (DIFFERENCE, "diff_low", "diff_high", "p", "verdict")
     lacks = design.is_grid and len({row[1] for row in rows}) > 1
     return Table(
-        title=_factor_title(factor, design),
+        title=_factor_title(factor, design, by_cells=by_cells),
         note=LACKING if lacks else "",
         columns=columns,
         rows=tuple(rows),
@@ -216,13 +231,22 @@ def correlations_table(outcomes: Sequence[Outcome], design: Design) -> Table:
     )
 
 
-def _factor_title(factor: str, design: Design) -> str:
+def _vary_alone(levels: Mapping[object, Sequence[Outcome]], names: Collection[str]) -> bool:
+    """Whether each level is one cell, of trials that differ in their seeds, and no other factor varies."""
+    others = {outcome.without(names) for group in levels.values() for outcome in group}
+    return len(others) == 1 and all(
+        len({outcome.cell for outcome in group}) == 1 for group in levels.values()
+    )
+
+
+def _factor_title(factor: str, design: Design, *, by_cells: bool) -> str:
     if design.is_adaptive:
         return (
             f"{factor}: trials that ran to their end; the search chose where to look and whom to stop, so"
             " these means are biased and nothing is tested"
         )
-    how = "paired t over the cells in common" if design.is_grid else "Welch's t over trials"
+    over = "seeds" if design.is_grid else "trials"
+    how = "paired t over the cells in common" if by_cells else f"Welch's t over {over}"
     return f"{factor}: mean over all else; differences to the best level ({how}; 95 %; Holm over all pairs)"
 
 
@@ -238,44 +262,51 @@ def _ranked(
     by_mean = sorted(means, key=lambda level: -design.sign * means[level])
     if not design.is_grid:
         return by_mean
+    compare = _cells_comparison(design, factor)
     ahead = {
         level: [
-            design.sign * _compare_cells(levels[level], levels[other], factor).value
-            for other in by_mean
-            if other != level
+            design.sign * compare(levels[level], levels[other]).value for other in by_mean if other != level
         ]
         for level in by_mean
     }
     return sorted(by_mean, key=lambda level: (-sum(lead > 0 for lead in ahead[level]), -sum(ahead[level])))
 
 
+Compare = Callable[[Sequence[Outcome], Sequence[Outcome]], Difference]
+"""The trials of one level of a factor less those of another."""
+
+
 def _compare_all(
-    levels: Mapping[object, Sequence[Outcome]], ordered: Sequence[object], design: Design, factor: str
+    levels: Mapping[object, Sequence[Outcome]], ordered: Sequence[object], compare: Compare
 ) -> dict[tuple[object, object], Difference]:
     """Each pair of levels, the worse less the better: which one is the best was not known beforehand."""
-    compare = _compare_cells if design.is_grid else _compare_trials
     return {
-        (worse, better): compare(levels[worse], levels[better], factor)
-        for better, worse in combinations(ordered, 2)
+        (worse, better): compare(levels[worse], levels[better]) for better, worse in combinations(ordered, 2)
     }
 
 
-def _compare_cells(group: Sequence[Outcome], best: Sequence[Outcome], factor: str) -> Difference:
-    ours, theirs = _means_without(group, factor), _means_without(best, factor)
-    common = [ours[key] - theirs[key] for key in ours if key in theirs]
-    return paired(common) if common else Difference(value=fmean(ours.values()) - fmean(theirs.values()))
+def _cells_comparison(design: Design, factor: str) -> Compare:
+    """Compares two levels within the combinations of the other factors that both have."""
+    names = design.comes_with(factor)
+
+    def compare(group: Sequence[Outcome], best: Sequence[Outcome]) -> Difference:
+        ours, theirs = _means_without(group, names), _means_without(best, names)
+        common = [ours[key] - theirs[key] for key in ours if key in theirs]
+        return paired(common) if common else Difference(value=fmean(ours.values()) - fmean(theirs.values()))
+
+    return compare
 
 
-def _compare_trials(group: Sequence[Outcome], best: Sequence[Outcome], factor: str) -> Difference:
+def _compare_trials(group: Sequence[Outcome], best: Sequence[Outcome]) -> Difference:
     return welch(_values(group), _values(best))
 
 
-def _means_without(group: Sequence[Outcome], factor: str) -> dict[str, float]:
-    """The mean over seeds of each combination of the other factors."""
+def _means_without(group: Sequence[Outcome], names: Collection[str]) -> dict[str, float]:
+    """The mean of each combination of the other factors, over seeds and over what `names` has besides."""
     values: dict[str, list[float]] = defaultdict(list)
     for outcome in group:
         if outcome.value is not None:
-            values[outcome.without(factor)].append(outcome.value)
+            values[outcome.without(names)].append(outcome.value)
     return {key: fmean(found) for key, found in values.items()}
 
 

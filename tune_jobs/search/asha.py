@@ -59,6 +59,9 @@ def decide(
 ) -> Verdict | None:
     """Whether trial `number` goes on after reporting `metrics` at `epoch`; None where no rung decides.
 
+    Nor does one at the trial's own last epoch, where the space searches the epochs: that trial has run to its
+    end. Its value counts there for the others.
+
     It goes on if the value is among the best max(1, n // reduction_factor) of the n values that the rung
     has seen, itself included. A value equal to the last of those counts as among them, so that the verdict
     depends on the values alone and not on the order in which workers happened to report: with accuracies of
@@ -74,7 +77,7 @@ def decide(
         metrics: what was reported, by name; costs of the network are known without.
     """
     rung_epoch = history.rung_of(number, epoch)
-    if rung_epoch is None or study.asha is None:
+    if rung_epoch is None or study.asha is None or _is_last(study, history, number, epoch):
         return None
     rung = history.rungs[rung_epoch]
     earlier = rung.reports.get(number)
@@ -91,6 +94,11 @@ def decide(
     judge = _judge_value if len(study.objectives) == 1 else _judge_point
     goes_on, why = judge(study, history, rung, number, metrics)
     return Verdict(Decision.CONTINUE if goes_on else Decision.STOP, f"{place}: {why}")
+
+
+def _is_last(study: Study, history: History, number: int, epoch: int) -> bool:
+    record = history.trials.get(number)
+    return record is not None and epoch >= study.epochs_for(record.params)
 
 
 def _judge_value(

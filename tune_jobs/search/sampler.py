@@ -9,7 +9,7 @@ it).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Protocol
 
 import optuna
@@ -21,6 +21,7 @@ from eml_models import seeds
 from eml_models.errors import InvalidValueError
 from eml_models.wording import count_of
 from tune_jobs.search.distributions import distribution_of, joint_groups, only_value, value_of
+from tune_jobs.search.grid_order import iter_points
 from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import OptunaView
 from tune_jobs.search.shown import MAX_SHOWN
@@ -100,7 +101,7 @@ class Random:
 
 
 class Grid:
-    """Every point of the space once, in declared order with the last parameter fastest, like nested loops.
+    """Every point of the space once, in the seeded order of `grid_order`, which is balanced wherever it ends.
 
     Trial `number` is the number-th point, whatever the history: no point is proposed twice, also after a
     resume. Points are remembered as far as they were asked for, so that a huge grid costs only what is used
@@ -109,7 +110,6 @@ class Grid:
 
     def __init__(self, study: Study) -> None:
         self._trials = study.trials
-        self._rest: Iterator[Params] = study.space.iter_grid()
         self._points: list[Params] = []
         for parameter in study.space.parameters:
             if parameter.grid() is None:
@@ -117,6 +117,7 @@ class Grid:
                     f"sampler 'grid' needs finitely many points, but {parameter.name!r} is continuous;"
                     " give it a step or make it a Choice, or choose another sampler"
                 )
+        self._rest = iter_points(study.space, seeds.derive(study.seed, -1, "grid"))
 
     def propose(self, history: History, number: int) -> Params | None:
         return self._point(number)

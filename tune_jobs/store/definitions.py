@@ -16,6 +16,7 @@ from datetime import datetime
 import pyarrow.dataset as ds
 
 from eml_models.errors import InvalidValueError
+from tune_jobs.definition import differences
 from tune_jobs.errors import StoreCorruptError, StudyChangedError
 from tune_jobs.store.convert import rows_from_arrow
 from tune_jobs.store.files import Files, open_files
@@ -30,7 +31,7 @@ from tune_jobs.store.layout import (
 from tune_jobs.store.params import conflicts, param_types
 from tune_jobs.store.schema import StudyRow
 from tune_jobs.store.segments import make_tables, open_segment, put_rows, read_segments
-from tune_jobs.study import Study, differences
+from tune_jobs.study import Study
 from tune_jobs.trial import as_json_text
 
 CREATION_WAIT_S = 10.0

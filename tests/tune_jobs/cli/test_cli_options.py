@@ -13,7 +13,7 @@ OPTIONS = {
         "--trial-timeout", "--warm-start",
         "--max-failed-in-a-row", "--max-failures", "--max-macs", "--max-parameters", "--min-macs", "--name",
         "--no-asha", "--objectives", "--precision", "--sampler", "--seed", "--store", "--trials", "--workers",
-        "--scale", "--max-latency-ms", "--measure-latency",
+        "--scale", "--max-latency-ms", "--measure-latency", "--train-samples",
     },
     "finalists": {
         "--top", "--front", "--repeats", "--epochs", "--baseline",

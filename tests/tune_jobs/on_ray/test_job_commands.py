@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import patience_s
 
 from tune_jobs.cli import main
 
@@ -121,7 +122,7 @@ def test_submit_shows_the_token_sends_the_code_alone_and_says_one_line(
     words = ["submit", "digits-recipes", "--address", dashboard.address, "--store", "/shared/trials"]
     done = subprocess.run(
         [sys.executable, "-m", "tune_jobs", *words, "--trials", "4", "--no-wait"],
-        cwd=working_folder, env=environment, capture_output=True, text=True, timeout=120,
+        cwd=working_folder, env=environment, capture_output=True, text=True, timeout=patience_s(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert dashboard.tokens == {f"Bearer {TOKEN}"}
@@ -239,7 +240,6 @@ def test_log_that_cannot_be_followed_leaves_the_job_and_says_so(dashboard: Dashb
     assert "could not do that: 404" in told
 
 
-@pytest.mark.timeout(60)
 def test_log_that_falls_silent_ends_with_its_job(
     dashboard: Dashboard, call: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from patience import patience_s, slowness
 from ray_studies import curve_study
 
 from eml_models.datasets import DatasetSpec, RawDataset, known_datasets, register_dataset, unregister_dataset
@@ -36,7 +37,7 @@ from tune_jobs.study import Study, fit_and_test
 TRIALS = 6
 EPOCHS = 20
 PROCESSES = 2
-MEETING_S = 120.0
+MEETING_S = patience_s()
 CALLS = "calls"
 NOT_SHARED = "data set 'counted' was not read once for all, so each worker reads it"
 
@@ -196,14 +197,16 @@ class TestOnRay:
         from tune_jobs.on_ray.registered import pack_registered
         from tune_jobs.on_ray.trainable import Payload, build_trainable
 
+        limit_s = 3 * slowness()  # a worker that trains nothing ends in that time
+
         def read_slowly() -> None:
-            time.sleep(2.0)
+            time.sleep(2 * limit_s)
 
         slow = ray.remote(num_cpus=0)(read_slowly).remote()
         payload = Payload(
             code=None, fit=b"", registered=pack_registered(None), threads=1, device="cpu", data_dir=None,
             download=False, checkpoints=Checkpoints(store=str(tmp_path), study="none"),
-            checkpoint_period_s=0.0, probe=StoreProbe.leave(str(tmp_path), "none"), trial_timeout_s=1.0,
+            checkpoint_period_s=0.0, probe=StoreProbe.leave(str(tmp_path), "none"), trial_timeout_s=limit_s,
             shared=SharedData(dataset="counted", data_dir=None, verdict=slow, content=slow),
         )  # fmt: skip
 

@@ -108,7 +108,6 @@ def pack(folder: Path) -> set[str]:
     return {name for name in zipfile.ZipFile(package).namelist() if not name.endswith("/")}
 
 
-@pytest.mark.timeout(60)
 def test_pipes_and_links_in_circles_are_left_out(tmp_path: Path) -> None:
     """Ray would open the pipe and wait, and follow two links to their own folder for ever."""
     folder = tmp_path / "work"

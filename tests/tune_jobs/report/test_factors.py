@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
 import pytest
+from scipy.stats import ttest_ind, ttest_rel
 
 from tune_jobs.report import factors
 from tune_jobs.report.factors import (
+    Design,
     cells_table,
     correlations_table,
     design_of,
@@ -18,7 +21,7 @@ from tune_jobs.report.factors import (
     read_outcomes,
 )
 from tune_jobs.report.finalists import candidates_table, for_people
-from tune_jobs.space import Choice, Constant, Integer, Space
+from tune_jobs.space import Choice, Constant, Integer, Parameter, Space, When
 from tune_jobs.studies import digits_recipes, lab_mnist
 from tune_jobs.study import Objective, SamplerName
 
@@ -166,6 +169,75 @@ def test_levels_without_a_common_cell_cannot_be_judged() -> None:
     values = {("sgd", 0.01): (0.5, 0.6), ("adam", 0.1): (0.8, 0.9)}
     table = factor_table(read_outcomes(grid_frame(values)), design_of(GRID.definition()), "optimizer")
     assert table.rows[1][5:] == (pytest.approx(-0.3), None, None, None, "cannot be judged")
+
+
+def one_factor(*parameters: Parameter) -> Design:
+    space = Space(Choice("optimizer", ("sgd", "sgd_momentum", "adam")), *parameters, Integer("repeat", 1, 4))
+    return design_of(lab_mnist().with_changes(space=space).definition())
+
+
+SEEDS = {"adam": (0.812, 0.830, 0.803, 0.822), "sgd": (0.794, 0.789, 0.806, 0.801)}
+
+
+def seeds_frame(values: Mapping[str, tuple[float | None, ...]], **others: Any) -> pd.DataFrame:
+    return frame(
+        *(
+            ({"optimizer": name, "repeat": n, **others.get(name, {})}, value)
+            for name, seeds in values.items()
+            for n, value in enumerate(seeds, start=1)
+        )
+    )
+
+
+def test_grid_of_one_factor_is_judged_over_its_seeds() -> None:
+    """Its levels are single cells: of a difference within cells there is one, of seeds there are four."""
+    table = factor_table(read_outcomes(seeds_frame(SEEDS)), one_factor(), "optimizer")
+    best, other = table.rows
+    expected = ttest_ind(SEEDS["sgd"], SEEDS["adam"], equal_var=False)
+    interval = expected.confidence_interval(0.95)
+    assert best[0] == "adam"
+    assert other[5:8] == (
+        pytest.approx(fmean(SEEDS["sgd"]) - fmean(SEEDS["adam"])),
+        pytest.approx(interval.low),
+        pytest.approx(interval.high),
+    )
+    assert other[8] == pytest.approx(expected.pvalue)
+    assert 0.02 < other[8] < 0.05
+    assert other[9] == "significant"
+    assert "Welch's t over seeds" in table.title
+
+
+def test_three_levels_of_one_factor_are_corrected_together_and_single_seeds_are_not_judged() -> None:
+    values = {**SEEDS, "sgd_momentum": (0.700, 0.720, 0.710, 0.690)}
+    table = factor_table(read_outcomes(seeds_frame(values)), one_factor(), "optimizer")
+    pairs = [("sgd", "adam"), ("sgd_momentum", "adam"), ("sgd_momentum", "sgd")]
+    p_values = [float(ttest_ind(values[a], values[b], equal_var=False).pvalue) for a, b in pairs]
+    assert {row[0]: row[8] for row in table.rows[1:]} == {
+        "sgd": pytest.approx(max(p_values)),  # the largest of three is multiplied by one
+        "sgd_momentum": pytest.approx(min(p_values) * (3 if p_values[1] == min(p_values) else 2)),
+    }
+    once = {name: seeds[:1] for name, seeds in SEEDS.items()}
+    single = factor_table(read_outcomes(seeds_frame(once)), one_factor(), "optimizer")
+    assert single.rows[1][6:] == (None, None, None, "cannot be judged")
+
+
+def test_what_comes_with_one_level_keeps_no_level_from_being_compared() -> None:
+    """SGD's momentum is no cell of its own that Adam lacks."""
+    momentum = Constant("momentum", 0.9, when=When("optimizer", ("sgd_momentum",)))
+    values = {"adam": SEEDS["adam"], "sgd_momentum": SEEDS["sgd"]}
+    given = {"sgd_momentum": {"momentum": 0.9}}
+    table = factor_table(read_outcomes(seeds_frame(values, **given)), one_factor(momentum), "optimizer")
+    expected = ttest_ind(SEEDS["sgd"], SEEDS["adam"], equal_var=False)
+    assert table.rows[1][8] == pytest.approx(expected.pvalue)
+    rates = Choice("learning_rate", (0.1, 0.2, 0.3))
+    trials = [
+        ({"optimizer": name, "learning_rate": rate, **given.get(name, {})}, value)
+        for name, of_rates in values.items()
+        for rate, value in zip((0.1, 0.2, 0.3), of_rates, strict=False)
+    ]
+    design = one_factor(momentum, rates)
+    paired = factor_table(read_outcomes(frame(*trials)), design, "optimizer").rows[1]
+    assert paired[8] == pytest.approx(ttest_rel(SEEDS["sgd"][:3], SEEDS["adam"][:3]).pvalue)
 
 
 def test_adaptive_search_is_described_and_not_tested() -> None:

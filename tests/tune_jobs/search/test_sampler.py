@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import statistics
@@ -208,16 +207,6 @@ def grid_study(trials: int = 24) -> Study:
     )
 
 
-def test_grid_is_nested_loops_in_declared_order() -> None:
-    study = grid_study()
-    expected: list[Params] = [
-        {"optimizer": "sgd_momentum", "learning_rate": rate, "nesterov": nesterov}
-        for rate, nesterov in itertools.product((0.1, 0.2, 0.3), (True, False))
-    ]
-    expected += [{"optimizer": "adam", "learning_rate": rate} for rate in (0.1, 0.2, 0.3)]
-    assert proposals(study, History(study), range(20)) == expected
-
-
 def test_grid_ends_with_a_reason() -> None:
     sampler = build_sampler(grid_study(trials=24))
     assert sampler.propose(History(grid_study()), 9) is None
@@ -234,11 +223,6 @@ def test_a_simulated_grid_trains_each_point_once() -> None:
     tried = [row.params for row in log.rows if isinstance(row, StartRow)]
     assert len(tried) == len(set(tried)) == 9
     assert log.history.counts == {State.COMPLETED: 9}
-
-
-def test_a_huge_grid_costs_what_is_used_of_it() -> None:
-    study = make_study(Integer("a", 1, 10**12), Integer("b", 1, 10**12), sampler="grid")
-    assert proposals(study, History(study), range(2)) == [{"a": 1, "b": 1}, {"a": 1, "b": 2}]
 
 
 def test_a_grid_of_a_continuous_parameter_is_refused_at_once() -> None:

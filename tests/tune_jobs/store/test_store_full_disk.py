@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import patience_s
 
 OWN_NAMESPACE = ["unshare", "--mount", "--map-root-user"]
 
@@ -29,7 +30,7 @@ def test_full_disk_loses_no_acknowledged_row(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=patience_s(),
         check=False,
     )
     assert done.returncode == 0, done.stderr

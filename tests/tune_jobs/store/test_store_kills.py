@@ -13,6 +13,7 @@ import pandas as pd
 import polars as pl
 import pyarrow.dataset as pads
 import pytest
+from patience import patience_s
 from store_killed import write_until_killed
 from store_testing import make_study, open_writer
 
@@ -41,7 +42,7 @@ def kill_writers(store: Path, *, kills: int, studies: tuple[str, ...], seed: int
             theirs.close()
             writers.append((study, process, ours))
         if round_number % 2 == 0:
-            assert all(pipe.poll(30) for _, _, pipe in writers)
+            assert all(pipe.poll(patience_s()) for _, _, pipe in writers)
         time.sleep(generator.uniform(0.0, 0.25))
         for study, process, pipe in writers:
             process.kill()

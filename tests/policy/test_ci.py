@@ -1,0 +1,45 @@
+"""CI runs each test once, and no test judges the machine by a number of seconds of its own."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MARKERS = ("ray", "slow", "gpu")
+CI = (ROOT / ".ci" / "run").read_text()
+FIXED_LIMIT = re.compile(r"\btimeout=\d|mark\.timeout\(")
+
+
+def selections(*targets: str) -> list[str]:
+    """The markers' expression of each call of pytest that make would run."""
+    # without what a make around the tests hands down
+    words = ["env", "--unset=MAKEFLAGS", "--unset=MAKELEVEL", "make", "--dry-run", *targets]
+    said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [found[1] for line in said.splitlines() if (found := re.search(r'-m pytest -m "?([^"]+)"?', line))]
+
+
+def test_ci_runs_each_test_that_needs_no_gpu_once() -> None:
+    chosen = selections(*re.findall(r"^make ([a-z-]+)$", CI, re.M))
+    assert len(chosen) == 2
+    for values in itertools.product((False, True), repeat=len(MARKERS)):
+        marked = dict(zip(MARKERS, values, strict=True))
+        times = sum(bool(eval(expression, {}, marked)) for expression in chosen)
+        assert times == (0 if marked["slow"] or marked["gpu"] else 1), marked
+
+
+def test_ci_runs_the_readmes_command_and_the_checks() -> None:
+    assert "\nmake lint\n" in CI
+    assert "\nmake test\n" in CI
+    assert "\nmake test " in (ROOT / "README.md").read_text()
+    assert selections("lint") == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda path: path.name)
+def test_limits_of_time_are_those_of_patience(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    assert [line for line in lines if FIXED_LIMIT.search(line) and "FIXED_LIMIT" not in line] == []
