@@ -18,7 +18,9 @@ class Kernels(StrEnum):
         SEARCHED: cuDNN times its kernels for each shape and keeps the quickest. On an H200 that took 26 s of
             a process's first MobileNet and 8.5 s of its first ResNet-18, and made their steps no faster.
         DETERMINISTIC: only kernels that give the same bits each time, so that a training can be repeated to
-            the bit on the same card with the same versions. torch refuses an operation that has none.
+            the bit on the same card with the same versions. torch refuses an operation that has none. cuBLAS
+            reads CUBLAS_WORKSPACE_CONFIG at its first use in a process: where CUDA was used before, set it to
+            ``:4096:8`` at the start of the program.
     """
 
     DEFAULT = "default"

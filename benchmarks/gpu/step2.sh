@@ -11,7 +11,14 @@ t() { echo "== $((SECONDS - began)) s: $*"; }
 
 timeout -s INT 110 $run run jpeg_studies.py:macs30 --store "$store" --data-dir "$data" \
   --trials 16 --epochs 1 --no-asha --gpus-per-trial auto > "$OUT/macs.txt" 2>&1
-t "16 networks, one epoch: rc $?"
+rc=$?
+t "16 networks, one epoch: rc $rc"
+if [ $rc -ne 0 ]; then # what came of it is shown; the share is not measured this time
+  timeout -s INT 80 $run run jpeg_studies.py:macs30 --store "$store" --data-dir "$data" --name macs30-eighth \
+    --trials 16 --epochs 1 --no-asha --gpus-per-trial 0.125 > "$OUT/macs8.txt" 2>&1
+  t "the same on eighths: rc $?"
+  $run show macs30-eighth --store "$store" > "$OUT/show8.txt" 2>&1
+fi
 $run show macs30 --store "$store" > "$OUT/show.txt" 2>&1
 $run query --store "$store" "select * from events" --format csv > "$OUT/events.csv" 2>&1
 $run query --store "$store" "select * from reports" --format csv > "$OUT/reports.csv" 2>&1

@@ -43,7 +43,6 @@ class Part:
     dataset: str = "synthetic_colour"
     augmentation: str = "crop_flip"
     options: dict[str, float] = field(default_factory=dict)
-    kernels: str = "default"
     together: int = 1
 
     def recipe(self) -> Recipe:
@@ -87,7 +86,6 @@ PARTS = {
     "mobile512": mobile(512, "fp32"),
     "resnet512fp16": resnet(512, "fp16"),
     "small512bf16": small(512, "bf16"),
-    "mobile128deterministic": mobile(128, "fp32", kernels="deterministic"),
     "mobile4": mobile(128, "fp32", together=4),
     "small8": small(128, "fp32", together=8),
     "resnet2": resnet(512, "bf16", together=2),
@@ -110,7 +108,7 @@ def register_synthetic(device: str) -> None:
 
 def measure(part: Part, device: str) -> dict[str, Any]:
     """Epochs, a step, its kernels and its graph; on a CPU the epochs and a step alone."""
-    training = fit(part.recipe(), device=device, kernels=part.kernels)
+    training = fit(part.recipe(), device=device)
     epochs_s = [time_epoch(training) for _ in range(2)]
     known: dict[str, Any] = {"first_step_s": training.first_step_s, "epochs_s": epochs_s}
     with training.tried() as (step, _):
@@ -123,7 +121,7 @@ def measure(part: Part, device: str) -> dict[str, Any]:
         known["graph_ms"] = time_step(graph.replay, training.device)["step_ms"]
         known["gain"] = known["step_ms"] / known["graph_ms"]
     known["peak_gb"] = torch.cuda.max_memory_allocated() / 1e9
-    load = measure_step_load(part.recipe(), device=device, kernels=part.kernels)
+    load = measure_step_load(part.recipe(), device=device)
     known["load"] = {
         "peak_gb": load.peak_bytes / 1e9,
         "beside_gb": load.beside_bytes / 1e9,  # with what this process holds in graphs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
@@ -222,3 +224,42 @@ def test_tried_steps_train_the_network_that_is_trained() -> None:
         step()
         assert trained.training
         assert not training.module.training
+
+
+TWICE = """
+import hashlib, sys, torch
+from eml_models import Recipe, fit
+recipe = Recipe(model=sys.argv[1], dataset="digits", optimizer=sys.argv[2], precision=sys.argv[3],
+                learning_rate=0.01, epochs=2, batch_size=64, ema_decay=0.9)
+for _ in range(2):
+    training = fit(recipe, device="cuda", kernels="deterministic")
+    reports = [(r.train_loss, r.val_loss, r.val_accuracy) for r in training]
+    weights = b"".join(v.cpu().numpy().tobytes() for v in training.module.state_dict().values())
+    print(reports, hashlib.sha256(weights).hexdigest())
+"""
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("model", "optimizer", "precision"),
+    [("mobilenet", "sgd_momentum", "fp32"), ("resnet18", "adamw", "bf16"), ("small_cnn", "rmsprop", "fp32")],
+)
+def test_deterministic_kernels_repeat_a_training_to_the_bit(
+    model: str, optimizer: str, precision: str
+) -> None:
+    """In a process of its own: cuBLAS reads its setting at its first use."""
+    done = subprocess.run(
+        [sys.executable, "-c", TWICE, model, optimizer, precision], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first == second
+
+
+@pytest.mark.gpu
+def test_load_of_a_step_is_measured_on_a_card() -> None:
+    recipe = Recipe(model="mobilenet", learning_rate=0.01, epochs=1, batch_size=64)
+    load = measure_step_load(recipe, device="cuda")
+    assert 1 << 20 < load.peak_bytes < load.total_bytes // 4
+    assert 100 << 20 < load.beside_bytes < load.total_bytes
+    assert 0.01 < load.busy <= 1
