@@ -244,7 +244,10 @@ def _trace(module: nn.Module, example: torch.Tensor) -> torch.export.ExportedPro
 def _read_back(content: io.BytesIO) -> Run:
     """The program that was just written into this memory: the one place that loads one."""
     content.seek(0)
-    program: Run = torch.export.load(content).module()
+    with warnings.catch_warnings():
+        # torch 2.11 warns of the bytes that it reads from, into which nobody writes
+        warnings.filterwarnings("ignore", "The given buffer is not writable", UserWarning)
+        program: Run = torch.export.load(content).module()
 
     def run(images: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():

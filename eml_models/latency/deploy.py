@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,23 +18,14 @@ import torch
 from torch import nn
 
 from eml_models.errors import DeployError, InvalidValueError
-from eml_models.exporting import FP32_TOLERANCE, Check, Run, compare_logits, write_onnx, write_program
+from eml_models.exporting import Check, Run, compare_logits, write_onnx, write_program
 from eml_models.facts import NetworkFacts
 from eml_models.latency.conditions import find_compiler, require_device
 from eml_models.latency.measure import explaining_images
 from eml_models.latency.modes import PLAIN, Cast, Execution, Layout, Mode, Precision, parse_mode
 from eml_models.latency.preparing import Prepared
+from eml_models.latency.rounding import bound_error
 from eml_models.trained import TrainedNetwork
-
-TOLERANCE: Mapping[Precision, float] = {
-    Precision.FP32: FP32_TOLERANCE,
-    Precision.CONV_TF32: 1e-2,
-    Precision.TF32: 1e-2,
-    Precision.FP16: 1e-2,
-    Precision.BF16: 6e-2,
-}
-"""The largest difference of a logit, as a share of the largest one (see `compare_logits`): some rounding
-errors of a precision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +92,7 @@ def deploy(
             raise InvalidValueError("the model must return logits (N, classes) and nothing else")
         found = prepared(example).float()
     error, same_class = compare_logits(found, expected)
-    _check(error, mode)
+    _check(error, prepared)
     return Deployed(
         prepared=prepared,
         mode=mode,
@@ -155,17 +145,17 @@ def _check_against(deployed: Deployed) -> Check:
         with torch.inference_mode():
             expected = deployed.prepared(deployed.example).float()
             error, _ = compare_logits(run(deployed.example).float().cpu(), expected.cpu())
-        _check(error, deployed.mode)
+        _check(error, deployed.prepared)
 
     return check
 
 
-def _check(error: float, mode: Mode) -> None:
-    limit = TOLERANCE[mode.precision]
+def _check(error: float, prepared: Prepared) -> None:
+    mode, limit = prepared.mode, bound_error(prepared.module, prepared.mode.precision)
     if not error <= limit:
         raise DeployError(
-            f"in {mode} the logits differ from eager fp32 by {error:.2g} of the largest one, {mode.precision}"
-            f" explains {limit:g}: use a mode of higher precision"
+            f"in {mode} the logits differ from eager fp32 by {error:.2g} of the largest one, rounding to"
+            f" {mode.precision} explains {limit:.2g} in such a network: use a mode of higher precision"
         )
 
 
