@@ -20,6 +20,7 @@ from torch import nn
 
 from eml_models.device_errors import is_out_of_memory
 from eml_models.errors import InvalidValueError, NotCompiledError, UnsupportedModeError, describe_cause
+from eml_models.latency.casting import cast_weights
 from eml_models.latency.conditions import find_capabilities
 from eml_models.latency.folding import fold_batch_norms
 from eml_models.latency.modes import (
@@ -152,7 +153,7 @@ class Prepared:
         torch.cuda.current_stream(self.device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         # torch's own stream for captures is made once, on the device that is current then
-        with torch.cuda.graph(graph, stream=stream):
+        with _own_workspaces(), torch.cuda.graph(graph, stream=stream):
             logits = self._run(static)
 
         def replay(images: torch.Tensor) -> torch.Tensor:
@@ -163,12 +164,29 @@ class Prepared:
         return replay
 
 
+@contextmanager
+def _own_workspaces() -> Iterator[None]:
+    """A graph that is captured inside has cuBLAS's workspace in its own memory, as long as it lives.
+
+    torch keeps one workspace a stream for the whole process. The calls before a capture make it, the capture
+    would write its address down, and whoever clears the workspaces later frees that memory under the graph: a
+    compiler's own graphs do so whenever they are recorded (torch/_inductor/cudagraph_trees.py), and cuDNN's
+    search then gives it back to the driver. The graph's next replay writes there and ends the process. So
+    none is there when a capture begins, and the one that it makes is left to it alone.
+    """
+    torch._C._cuda_clearCublasWorkspaces()
+    try:
+        yield
+    finally:
+        torch._C._cuda_clearCublasWorkspaces()
+
+
 def build_eager(model: nn.Module, mode: Mode, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """A copy in eval mode on the device: folded, cast, laid out; not compiled."""
+    """A copy in eval mode on the device: folded, cast but for its batch norms, laid out; not compiled."""
     module = copy.deepcopy(model).eval().requires_grad_(False)
     if mode.folded:
         fold_batch_norms(module)
-    return module.to(device=device, dtype=dtype).to(memory_format=memory_format(mode))
+    return cast_weights(module, dtype).to(device=device).to(memory_format=memory_format(mode))
 
 
 def memory_format(mode: Mode) -> torch.memory_format:

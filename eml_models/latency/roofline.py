@@ -1,8 +1,9 @@
 """The least time that a network can take on a device, by its peak rates: modelled, never measured.
 
 Each operator takes the longer of its arithmetic at the peak rate and its bytes at the memory's rate; a pass
-takes the sum. Left out: caches of a GPU, launches, kernels that do not reach the peak. So a time above the
-roofline is explained by these, and one below it means that traffic stayed in a cache.
+takes the sum. Left out: caches of a GPU, launches, kernels that do not reach the peak, passes that a library
+makes inside one operator (see `operators`). So a time above the roofline is explained by these, and one below
+it means that traffic stayed in a cache.
 """
 
 from __future__ import annotations
@@ -114,6 +115,9 @@ def launch_bound_below(
     count: Callable[[int], OperatorCounts], ceilings: Ceilings, precision: Precision, *, largest: int = 65536
 ) -> int | None:
     """The batch size from which on the roofline takes longer than launching the kernels; None if none does.
+
+    Of a forward pass in eval mode, one kernel an operator: what `operators` leaves out is left out here too,
+    and a train step, which launches more than twice as many, is bound by its host for longer.
 
     Below it a GPU waits for its host, whatever the arithmetic. Bytes and MACs are affine in the batch, so two
     counts give all.

@@ -1,6 +1,7 @@
 """What a mode sets and leaves behind, with CUDA's graphs, streams and devices played on a CPU.
 
-Played: which device is current, a graph that runs the captured call into the captured logits, as CUDA's does.
+Played: which device is current, a graph that runs the captured call into the captured logits, as CUDA's does,
+and whose memory cuBLAS works in.
 Not played: kernels, their numbers and their speed; `test_on_cuda` has these.
 """
 
@@ -8,7 +9,8 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -33,19 +35,22 @@ class PlayedCuda:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.current = 0
         self.captured: list[tuple[int, Any]] = []
-        self.again: Callable[[], torch.Tensor] | None = None
+        self.workspaces: dict[object, Workspace] = {}
+        self._stream, self._capturing = PlayedStream(), False
         patch.setattr(preparing, "unsupported_reason", lambda mode, device: None)
         patch.setattr(torch.cuda, "device", self.device)
         patch.setattr(torch.cuda, "Stream", PlayedStream)
         patch.setattr(torch.cuda, "current_stream", PlayedStream)
-        patch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
+        patch.setattr(torch.cuda, "stream", self.stream)
+        patch.setattr(torch._C, "_cuda_clearCublasWorkspaces", self.clear_workspaces, raising=False)
         patch.setattr(torch.cuda, "CUDAGraph", PlayedGraph)
         patch.setattr(torch.cuda, "graph", self.graph)
         run = Prepared._run
 
         def noting(prepared: Prepared, images: torch.Tensor) -> torch.Tensor:
             logits = run(prepared, images)
-            PlayedGraph.last = (lambda: run(prepared, images), logits)
+            workspace = self.workspaces.setdefault(self._stream, Workspace(is_graphs=self._capturing))
+            PlayedGraph.last = (lambda: run(prepared, images), logits, workspace)
             return logits
 
         patch.setattr(Prepared, "_run", noting)
@@ -59,9 +64,31 @@ class PlayedCuda:
     @contextmanager
     def graph(self, graph: PlayedGraph, stream: PlayedStream | None = None) -> Iterator[None]:
         self.captured.append((self.current, stream and stream.device))
+        self._stream, self._capturing = stream or PlayedStream(), True
         yield
+        self._stream, self._capturing = PlayedStream(), False
         assert PlayedGraph.last is not None
-        graph.call, graph.logits = PlayedGraph.last
+        graph.call, graph.logits, graph.workspace = PlayedGraph.last
+
+    @contextmanager
+    def stream(self, stream: PlayedStream) -> Iterator[None]:
+        before, self._stream = self._stream, stream
+        yield
+        self._stream = before
+
+    def clear_workspaces(self) -> None:
+        """As a compiler does before and after it records a graph of its own."""
+        for workspace in self.workspaces.values():
+            workspace.is_there = workspace.is_graphs  # a graph's memory lives as long as it does
+        self.workspaces.clear()
+
+
+@dataclass
+class Workspace:
+    """What cuBLAS works in on one stream; made by the first product there."""
+
+    is_graphs: bool
+    is_there: bool = True
 
 
 class PlayedStream:
@@ -73,11 +100,14 @@ class PlayedStream:
 
 
 class PlayedGraph:
-    last: tuple[Callable[[], torch.Tensor], torch.Tensor] | None = None
+    last: tuple[Callable[[], torch.Tensor], torch.Tensor, Workspace] | None = None
     call: Callable[[], torch.Tensor]
     logits: torch.Tensor
+    workspace: Workspace
 
     def replay(self) -> None:
+        if not self.workspace.is_there:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
         self.logits.copy_(self.call())
 
 
@@ -97,6 +127,30 @@ def test_a_graph_is_captured_on_the_device_of_its_mode(cuda: PlayedCuda) -> None
     prepared(IMAGES)
     assert cuda.captured == [(1, prepared.device)]
     assert cuda.current == 0
+
+
+def test_a_graph_outlives_the_workspaces_that_others_clear(cuda: PlayedCuda) -> None:
+    first, second = (Prepared(network(), parse_mode("fp16-weights/graph"), CPU) for _ in range(2))
+    images = first.place(IMAGES)
+    expected = first(images).clone()
+    second(images)
+    cuda.clear_workspaces()
+    assert torch.equal(first(images), expected)
+    assert second(images).shape == expected.shape
+    assert not cuda.workspaces  # of a graph's memory none is left to others
+
+
+def test_casting_weights_leaves_batch_norms_as_they_are() -> None:
+    model = network()
+    prepared = Prepared(model, parse_mode("bf16-weights"), CPU)
+    originals = dict(model.named_modules())
+    for name, part in prepared.module.named_modules():
+        for key, tensor in (*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)):
+            if isinstance(part, nn.BatchNorm2d):
+                assert torch.equal(tensor, getattr(originals[name], key))
+            else:
+                assert tensor.dtype is torch.bfloat16
+    assert prepared(prepared.place(IMAGES)).dtype is torch.bfloat16
 
 
 @pytest.mark.parametrize("mode", ["fp32/graph", "fp32/channels_last/graph/folded", "fp16-weights/graph"])
