@@ -1,7 +1,7 @@
 """A measuring process that knows a user's own families: it loads their code, then does what any other does.
 
 ``python -m tune_jobs.latency_worker DEVICE THREADS``; the first line on stdin is the code (`program_with`),
-the rest are the requests of `eml_models.latency.worker`. `eml_models.latency.bench` starts it.
+the rest are the requests of `eml_models.latency.worker`. `eml_models.latency.worker_process` starts it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from eml_models.latency.bench import PROGRAM, WorkerProgram
+from eml_models.latency.worker_process import PROGRAM, WorkerProgram
 from tune_jobs.user_code import UserCode
 
 

@@ -1,61 +1,48 @@
 """Times many cases, interleaved: each round times every case for a moment, so that what disturbs the machine
 disturbs all of them alike.
 
-One worker process an allocator and setting of cuDNN's search; only one of them works at any time. A case that
-fails takes nothing else with it: it is skipped with the reason, what was timed before is kept, and where it
-ended its process the others are opened anew in a fresh one. Used by `investigation`.
+A case is built, compiled and warmed up when it is timed first, so that the first numbers are there at once.
+One worker process for each `WorkerKind`; only one of them works at any time. A case that fails takes nothing
+else with it: it is skipped with the reason and what was timed before is kept. Where it ended its process, the
+others are opened anew in a fresh one when it is their turn, each once at most. Used by `investigation`.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import subprocess
-import sys
-import tempfile
-import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from eml_models.errors import WorkerLostError
-from eml_models.latency.cases import Allocator, Case, usual_allocator
-from eml_models.latency.conditions import ALLOCATOR_VARIABLES, KEEPING_MEMORY, Conditions
+from eml_models.latency.cases import Allocator, Case, usual_allocator, usual_search
+from eml_models.latency.conditions import Conditions
+from eml_models.latency.ending import Ending
 from eml_models.latency.measure import Measurement, summarise
-from eml_models.latency.modes import Precision
+from eml_models.latency.modes import Execution, Precision
+from eml_models.latency.pace import Pace, describe_left
 from eml_models.latency.roofline import Ceilings
-from eml_models.wording import count_of
+from eml_models.latency.worker_process import PROGRAM, WorkerProcess, WorkerProgram
 
 Progress = Callable[[str], None]
 
-WorkerKind = tuple[Allocator, bool]
-"""What a process has once and for all: glibc reads its settings when a process starts, and cuDNN's plans stay
-in one cache, by shape: with the search on, those that were made without it are replayed, and the reverse."""
+RECORDING = (Execution.REDUCE_OVERHEAD, Execution.MAX_AUTOTUNE)
+"""Modes in which a compiler records CUDA graphs of its own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerProgram:
-    """What a measuring process runs: a module that serves as `eml_models.latency.worker` does.
+class WorkerKind(NamedTuple):
+    """What a process has once and for all.
 
-    Attributes:
-        first_line: what it is told before any request; empty for nothing.
+    glibc reads its settings when a process starts. cuDNN's plans stay in one cache, by shape: with the search
+    on, those that were made without it are replayed, and the reverse. A compiler's graphs clear cuBLAS's
+    workspaces and set back the state of torch's allocator for the whole process, so our graphs live
+    elsewhere.
     """
 
-    module: str = "eml_models.latency.worker"
-    first_line: str = ""
-
-
-PROGRAM = WorkerProgram()
-"""Knows the shipped families."""
-
-PATIENCE_S = 1800.0
-"""For an answer: a compiler at its most thorough takes minutes, and a process that hangs would for ever."""
-
-QUOTED_LINES = 3
-"""The last ones of what a process wrote to stderr before it ended."""
+    allocator: Allocator
+    kernel_search: bool
+    compilers_graphs: bool = False
 
 
 class Bench:
@@ -64,8 +51,10 @@ class Bench:
     Args:
         device: ``cpu``, ``cuda`` or ``cuda:1``.
         threads: of a worker on a CPU.
-        on_progress: told what is being done, in words.
+        on_progress: told what is being done, how many of how many, in words.
         program: what the workers run.
+        ending: says when to stop; `open`, `time` and `measure_ceilings` then raise `EndedError`, what was
+            timed stays, and nobody waits for what a worker is doing.
     """
 
     def __init__(
@@ -75,18 +64,22 @@ class Bench:
         threads: int = 1,
         on_progress: Progress = lambda text: None,
         program: WorkerProgram = PROGRAM,
+        ending: Ending | None = None,
     ) -> None:
         self._device, self._threads, self._on_progress = device, threads, on_progress
-        self._program = program
-        self._workers: dict[WorkerKind, _Worker] = {}
+        self._program, self._ending = program, ending or Ending()
+        self._pace = Pace()
+        self._workers: dict[WorkerKind, WorkerProcess] = {}
         self._broken: dict[WorkerKind, str] = {}
         self._opened: dict[str, Case] = {}
         self._answers: dict[str, Mapping[str, Any]] = {}
         self._times: dict[str, list[float]] = {}
         self._conditions: dict[str, Conditions] = {}
         self._failed: dict[str, str] = {}
+        self._rebuilt: set[str] = set()
         self._stack = ExitStack()
         self.skipped: dict[str, str] = {}
+        self.lacking: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -112,14 +105,42 @@ class Bench:
         return usable
 
     def time(self, cases: Iterable[Case], *, rounds: int, seconds: float) -> None:
-        """Time open cases in rounds; what was timed before stays.
+        """Time cases in rounds; what was timed before stays.
 
-        A case that fails is left out from then on; it is in `skipped` unless it was timed before.
+        One that is not open is opened when it is its turn. One that fails is left out from then on; it is in
+        `skipped` unless it was timed before.
         """
         cases = list(cases)
         for number in range(1, rounds + 1):
-            self._on_progress(f"round {number} of {rounds}: {count_of(len(cases), 'timing')}")
-            cases = [case for case in cases if self._time(case, seconds)]
+            cases = self.time_once(cases, seconds=seconds, number=number, rounds=rounds)
+
+    def time_once(
+        self, cases: Iterable[Case], *, seconds: float, number: int = 1, rounds: int = 1, later: int = 0
+    ) -> list[Case]:
+        """One round of `time`, the `number`-th of `rounds`.
+
+        Args:
+            later: how many other cases are timed after these, in as many rounds.
+
+        Returns:
+            The cases that were timed.
+        """
+        waiting = [case for case in {case.key: case for case in cases}.values() if self._is_usable(case)]
+        count, timed = len(waiting), list[Case]()
+        if number > 1:
+            self._say(number, rounds, 0, count, later, seconds, f"{count} timings")
+        for place, case in enumerate(waiting):
+            is_first = case.key not in self._answers
+            if not self._is_open(case):
+                words = f"{'preparing' if is_first else 'preparing anew'} {case.words}"
+                self._say(number, rounds, place, count, later, seconds, words)
+            with self._pace.watch(is_first=is_first):
+                was_timed = self._time(case, seconds)
+            if was_timed:
+                timed.append(case)
+            if is_first:
+                self._on_progress(f"  {self._describe(case)}")
+        return timed
 
     def result(self, case: Case) -> Measurement:
         """What was measured of a case so far; its conditions are those of its last round."""
@@ -153,19 +174,48 @@ class Bench:
         Raises:
             WorkerLostError: they could not be measured.
         """
-        found = self._worker_of((usual_allocator(self._device), True)).ask({"do": "ceilings"})
+        found = self._worker_of(WorkerKind(usual_allocator(self._device), usual_search(self._device))).ask(
+            {"do": "ceilings"}
+        )
         return Ceilings(
             name=found["name"],
             flops={Precision(name): rate for name, rate in found["flops"].items()},
             bandwidth=tuple((math.inf if size is None else size, rate) for size, rate in found["bandwidth"]),
         )
 
+    def _is_usable(self, case: Case) -> bool:
+        return case.key not in self.skipped and case.key not in self._failed
+
+    def _is_open(self, case: Case) -> bool:
+        worker = self._workers.get(_kind(case))
+        return worker is not None and case.key in worker.opened
+
+    def _say(
+        self, number: int, rounds: int, place: int, count: int, later: int, seconds: float, words: str
+    ) -> None:
+        """Tell how far the round is, how long all may take, and what is done now."""
+        left = count - place
+        firsts = left + later if number == 1 else later
+        others = (left if number > 1 else 0) + (rounds - number) * count + later * (rounds - 1)
+        estimate_s = self._pace.estimate_s(firsts, others, seconds=seconds)
+        where = f"round {number} of {rounds}, {place + 1} of {count + later}" if number == 1 else (
+            f"round {number} of {rounds}"
+        )  # fmt: skip
+        self._on_progress(f"{where}{describe_left(estimate_s, self._ending.left_s)}: {words}")
+
+    def _describe(self, case: Case) -> str:
+        """What came of a case's first timing."""
+        if self.was_timed(case):
+            return f"{case.words}: {self.result(case).median_ms:.4g} ms"
+        return f"{case.words}: {self.skipped[case.key]}"
+
     def _open(self, case: Case) -> bool:
-        self._on_progress(f"preparing {case.network.name} {case.mode} batch {case.batch_size}")
         answer = self._ask(case, {"do": "open", "case": case.as_dict()})
         if answer is None:
             return False
         if "skipped" in answer:
+            if answer.get("lacking"):
+                self.lacking.add(case.key)
             self._skip(case, answer["skipped"])
             return False
         before = self._answers.get(case.key, answer)
@@ -175,10 +225,19 @@ class Bench:
         self._workers[_kind(case)].opened.add(case.key)
         return True
 
+    def _open_anew(self, case: Case) -> bool:
+        """Open a case whose process ended; a second time it is left as it is."""
+        if case.key in self._rebuilt:
+            self._skip(case, "the process that measures ended twice, each time at another case")
+            return False
+        self._rebuilt.add(case.key)
+        return self._open(case)
+
     def _time(self, case: Case, seconds: float) -> bool:
-        """Whether it was timed; one that was open in a process that ended is opened anew first."""
-        worker = self._workers.get(_kind(case))
-        if (worker is None or case.key not in worker.opened) and not self._open(case):
+        """Whether it was timed; one that is not open is opened first."""
+        if not self._is_open(case) and not (
+            self._open_anew(case) if case.key in self._opened else self._open(case)
+        ):
             return False
         answer = self._ask(case, {"do": "time", "key": case.key, "seconds": seconds})
         if answer is None:
@@ -213,115 +272,15 @@ class Bench:
         if self._workers.pop(kind).could_not_begin:
             self._broken[kind] = reason
 
-    def _worker_of(self, kind: WorkerKind) -> _Worker:
+    def _worker_of(self, kind: WorkerKind) -> WorkerProcess:
         if kind in self._broken:
             raise WorkerLostError(self._broken[kind])
         if kind not in self._workers:
             self._workers[kind] = self._stack.enter_context(
-                _Worker(self._device, self._threads, kind[0], self._program)
+                WorkerProcess(self._device, self._threads, kind.allocator, self._program, self._ending)
             )
         return self._workers[kind]
 
 
 def _kind(case: Case) -> WorkerKind:
-    return case.allocator, case.kernel_search
-
-
-class _Worker:
-    """One worker process; ends with its context.
-
-    Attributes:
-        opened: keys of the cases that it holds.
-        has_answered: at least once.
-        ended: whether it is known to have ended, or to be about to.
-    """
-
-    def __init__(self, device: str, threads: int, allocator: Allocator, program: WorkerProgram) -> None:
-        self.opened: set[str] = set()
-        self.has_answered = self.ended = self._gave_up = False
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # `__exit__` closes it
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", program.module, device, str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            text=True,
-            env=_environment(threads, allocator),
-        )
-        if program.first_line:
-            assert self._process.stdin is not None
-            self._process.stdin.write(program.first_line + "\n")  # sent with the first request
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.terminate()
-        with suppress(BrokenPipeError):  # of a request that a process that ended has not read
-            self._process.communicate()
-        self._stderr.close()
-
-    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to a request.
-
-        Raises:
-            WorkerLostError: it failed at it, or ended; what was asked, and why.
-        """
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        patience = threading.Timer(PATIENCE_S, self._give_up)
-        patience.start()
-        try:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        finally:
-            patience.cancel()
-        if not line.endswith("\n"):  # nothing, or what it had written of a line when it was killed
-            self.ended = True
-            raise WorkerLostError(f"the process that measures ended ({self._last_words()})")
-        self.has_answered = True
-        answer: dict[str, Any] = json.loads(line)
-        self.ended = answer.get("broken", False)
-        if "error" in answer:
-            raise WorkerLostError(answer["error"])
-        return answer
-
-    @property
-    def could_not_begin(self) -> bool:
-        """Whether it ended by itself before any answer, as each of its kind would; a first case that has it
-        killed is another matter."""
-        return not self.has_answered and (self._process.poll() or 0) > 0
-
-    def _give_up(self) -> None:
-        self._gave_up = True
-        self._process.kill()
-
-    def _last_words(self) -> str:
-        """How it ended, and what it wrote last."""
-        code = self._process.wait()
-        if self._gave_up:
-            return f"it was ended, having said nothing for {PATIENCE_S:g} seconds"
-        # a signal: the kernel's, when memory runs out, or that of a crash
-        killed = f"killed by signal {-code}; if that was for its memory, give smaller --batch-sizes"
-        self._stderr.seek(0)
-        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
-        return ": ".join(
-            [killed if code < 0 else f"exit code {code}", " ".join(lines[-QUOTED_LINES:])]
-        ).rstrip(": ")
-
-
-def _environment(threads: int, allocator: Allocator) -> dict[str, str]:
-    """This process's environment and import path with the allocator's settings, and no others of one."""
-    kept = {name: value for name, value in os.environ.items() if name not in ALLOCATOR_VARIABLES}
-    settings = KEEPING_MEMORY if allocator is Allocator.KEEPING else {}
-    return {
-        **kept,
-        **settings,
-        "OMP_NUM_THREADS": str(threads),
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-    }
+    return WorkerKind(case.allocator, case.kernel_search, case.mode.execution in RECORDING)

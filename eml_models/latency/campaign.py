@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from eml_models.errors import raise_if_any
-from eml_models.latency.bench import PROGRAM, WorkerProgram
-from eml_models.latency.cases import Allocator, Case, Source, Variant
+from eml_models.latency.cases import Allocator, Case, Source, Variant, usual_search
+from eml_models.latency.ending import End
 from eml_models.latency.measure import Measurement
 from eml_models.latency.modes import Mode, untouched_mode
 from eml_models.latency.networks import NetworkSpec
@@ -15,6 +16,7 @@ from eml_models.latency.operators import OperatorCounts
 from eml_models.latency.roofline import Ceilings
 from eml_models.latency.verdicts import Verdict
 from eml_models.latency.waterfall import Waterfall
+from eml_models.latency.worker_process import PROGRAM, WorkerProgram
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +26,10 @@ class Campaign:
     Attributes:
         modes: of the table.
         explain: whether the waterfalls and verdicts are wanted, at the largest batch size.
+        compiles: whether a chain goes on to its compiled stage, which takes longer than all before it.
         rounds, seconds: every case is timed so often for so long, at least.
         threads: of a CPU.
+        max_minutes: after which it ends with what was measured; None for as long as it takes.
         program: what the measuring processes run; another one where a family is not a shipped one.
     """
 
@@ -34,9 +38,11 @@ class Campaign:
     batch_sizes: tuple[int, ...]
     device: str = "cpu"
     explain: bool = True
+    compiles: bool = True
     rounds: int = 4
     seconds: float = 0.25
     threads: int = 1
+    max_minutes: float | None = None
     program: WorkerProgram = PROGRAM
 
     def __post_init__(self) -> None:
@@ -52,6 +58,10 @@ class Campaign:
             problems.append(f"times compare on one input, got networks on images of {', '.join(inputs)}")
         if self.rounds < 1 or not self.seconds > 0 or self.threads < 1:
             problems.append("rounds, seconds and threads must be positive")
+        if self.max_minutes is not None and not 0 < self.max_minutes < math.inf:
+            problems.append(
+                f"max_minutes must be above 0, got {self.max_minutes:g}; leave it out to measure everything"
+            )
         raise_if_any("latency", problems)
 
     @property
@@ -83,8 +93,11 @@ class CampaignResult:
 
     Attributes:
         timed: everything.
-        skipped: cases that the device does not have or that failed, with the reason.
+        skipped: cases that the device does not have, that failed, or that the end came before, with the
+            reason.
+        lacking: keys of those that the device does not have.
         notes: what could not be explained, and why.
+        end: what ended it; `FINISHED` while it is under way.
     """
 
     campaign: Campaign
@@ -95,6 +108,21 @@ class CampaignResult:
     waterfalls: tuple[Waterfall, ...]
     verdicts: tuple[Verdict, ...]
     notes: tuple[str, ...] = ()
+    lacking: frozenset[str] = frozenset()
+    end: End = End.FINISHED
+
+    def with_explanation(
+        self, waterfalls: tuple[Waterfall, ...], verdicts: tuple[Verdict, ...], notes: tuple[str, ...]
+    ) -> CampaignResult:
+        """The same, explained."""
+        return replace(self, waterfalls=waterfalls, verdicts=verdicts, notes=notes)
+
+    @property
+    def untimed(self) -> tuple[tuple[Case, str], ...]:
+        """Those of the table that the device has and that never were timed, with the reason."""
+        return tuple(
+            (case, reason) for case, reason in self.skipped if is_usual(case) and case.key not in self.lacking
+        )
 
     @property
     def table(self) -> tuple[Timed, ...]:
@@ -150,7 +178,7 @@ def before_case(network: NetworkSpec, batch_size: int, campaign: Campaign) -> Ca
         mode=untouched_mode(campaign.kind),
         batch_size=batch_size,
         allocator=Allocator.DEFAULT,
-        kernel_search=not campaign.on_cuda,  # a CPU has none, and a case is timed once
+        kernel_search=usual_search(campaign.device),
     )
 
 

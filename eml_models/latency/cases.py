@@ -46,6 +46,16 @@ def usual_allocator(device: str) -> Allocator:
     return Allocator.DEFAULT if device.startswith("cuda") else Allocator.KEEPING
 
 
+def usual_search(device: str) -> bool:
+    """Whether cuDNN searches in the cases in which its choice is not the question.
+
+    On a GPU it does not, as torch does by default: it takes seconds for each network, batch and mode, and on
+    an H200 it gained nothing. A stage of the waterfall shows what it is worth. A CPU has none, and one word
+    for it.
+    """
+    return not device.startswith("cuda")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """What one timing is of.
@@ -67,6 +77,14 @@ class Case:
         """A text that no other case has."""
         words = (self.network.name, self.mode, self.batch_size, self.source, self.variant, self.allocator)
         return " ".join(map(str, (*words, "search" if self.kernel_search else "no search")))
+
+    @property
+    def words(self) -> str:
+        """What it is, as people are told: what most cases have alike is left out."""
+        parts = [self.network.name, str(self.mode), f"batch {self.batch_size}"]
+        parts += [self.variant.value] if self.variant is not Variant.WHOLE else []
+        parts += ["from a loader"] if self.source is Source.LOADER else []
+        return " ".join(parts)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

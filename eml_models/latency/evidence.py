@@ -12,7 +12,7 @@ import torch
 
 from eml_models.errors import InvalidValueError, describe_cause
 from eml_models.latency.campaign import Campaign, Timed
-from eml_models.latency.cases import Allocator, Case, Variant, usual_allocator
+from eml_models.latency.cases import Allocator, Case, Variant, usual_allocator, usual_search
 from eml_models.latency.folding import fold_batch_norms
 from eml_models.latency.modes import (
     COMPILED,
@@ -49,7 +49,14 @@ def probes(campaign: Campaign, network: NetworkSpec) -> dict[str, Case]:
     def plain(mode: Mode, batch_size: int = batch_size, variant: Variant = Variant.WHOLE) -> Case:
         usual = usual_allocator(campaign.device)
         allocator = Allocator.DEFAULT if mode.layout is Layout.NCHW else usual
-        return Case(network=network, mode=mode, batch_size=batch_size, variant=variant, allocator=allocator)
+        return Case(
+            network=network,
+            mode=mode,
+            batch_size=batch_size,
+            variant=variant,
+            allocator=allocator,
+            kernel_search=usual_search(campaign.device),
+        )
 
     full = untouched_mode(campaign.kind)
     autocast = Mode(precision=_half(campaign), cast=Cast.AUTOCAST)

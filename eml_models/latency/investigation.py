@@ -1,128 +1,175 @@
 """Runs a campaign: the whole investigation of some networks on one device.
 
-Says which cases are needed, lets `bench` time them interleaved, and hands the times to `evidence` and
-`verdicts`. The command ``latency`` and the benchmark are thin callers.
+`agenda` says which cases are needed and in which order, `bench` times them interleaved, and the times go to
+`evidence` and `verdicts`. What was measured is handed out after each round, and told in the end whatever
+ended it: time that was up, an interruption, or that all was done. The command ``latency`` and the benchmarks
+are thin callers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from eml_models.errors import WorkerLostError
+from eml_models.latency.agenda import (
+    choose_chains,
+    in_order_of_value,
+    iter_first_cases,
+    list_explaining_cases,
+    list_table_cases,
+)
 from eml_models.latency.bench import Bench, Progress
-from eml_models.latency.campaign import Campaign, CampaignResult, Timed, before_case
-from eml_models.latency.cases import Allocator, Case, usual_allocator
+from eml_models.latency.campaign import Campaign, CampaignResult, Timed
+from eml_models.latency.cases import Case
 from eml_models.latency.conditions import require_device
-from eml_models.latency.evidence import count_network, explain, half_weights, probes
-from eml_models.latency.modes import COMPILED, PLAIN
+from eml_models.latency.ending import End, EndedError, Ending
+from eml_models.latency.evidence import count_network, explain
 from eml_models.latency.roofline import Ceilings
 from eml_models.latency.verdicts import judge
-from eml_models.latency.waterfall import Stage, chain_on_cpu, chain_on_cuda
 
 MAX_OPEN = 96
 """Cases that are open at once: each holds a copy of its network."""
 
+OnRound = Callable[[CampaignResult], None]
 
-def run_campaign(campaign: Campaign, *, on_progress: Progress = lambda text: None) -> CampaignResult:
-    """Measure everything that a campaign asks for.
+
+def run_campaign(
+    campaign: Campaign,
+    *,
+    on_progress: Progress = lambda text: None,
+    on_round: OnRound = lambda result: None,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> CampaignResult:
+    """Measure what a campaign asks for, in the order of its value, until all is done or it is to end.
+
+    Args:
+        on_progress: told in words what is done, how many of how many, and what came of it.
+        on_round: given what was measured so far, after each round, without waterfalls and verdicts.
+        interrupted: asked ten times a second whether to end now; what a worker is doing is then given up.
+
+    Returns:
+        What was measured, with waterfalls and verdicts; `CampaignResult.end` says whether it is all, and
+        what is not measured is skipped, with the reason.
 
     Raises:
         InvalidValueError: there is no such device.
-        WorkerLostError: nothing at all could be timed.
+        WorkerLostError: nothing at all could be timed, though nobody ended it.
     """
     require_device(campaign.device)
-    counts = {network.name: count_network(network, 1) for network in campaign.networks}
+    ending = Ending(campaign.max_minutes, interrupted)
     with Bench(
-        campaign.device, threads=campaign.threads, on_progress=on_progress, program=campaign.program
+        campaign.device,
+        threads=campaign.threads,
+        on_progress=on_progress,
+        program=campaign.program,
+        ending=ending,
     ) as bench:
-        table, others = list(_table_cases(campaign)), []
-        chains: dict[str, tuple[Stage, ...]] = {}
-        if campaign.explain:
-            chains = _choose_chains(campaign, bench)
-            others = list(_explaining_cases(campaign, chains))
-        known = {case.key for case in table}
-        others = [case for key, case in {c.key: c for c in others}.items() if key not in known]
-        opened = _time_all(bench, campaign, [*others, *table])
-        timed = {key: Timed(case=case, measurement=bench.result(case)) for key, case in opened.items()}
-        if not timed:
-            raise WorkerLostError(f"nothing could be timed: {next(iter(bench.skipped.values()))}")
-        notes: list[str] = []
-        ceilings = _measure_ceilings(bench, notes) if campaign.explain else None
-        evidence = (
-            [] if ceilings is None else explain(campaign, chains, timed, bench.skipped, ceilings, notes)
+        run = _Run(campaign, bench, ending, on_round)
+        with suppress(EndedError):
+            run.measure()
+    return run.explained()
+
+
+class _Run:
+    """A campaign that is under way."""
+
+    def __init__(self, campaign: Campaign, bench: Bench, ending: Ending, on_round: OnRound) -> None:
+        self._campaign, self._bench, self._ending, self._on_round = campaign, bench, ending, on_round
+        self._counts = {network.name: count_network(network, 1) for network in campaign.networks}
+        self._ceilings: Ceilings | None = None
+        self._notes: list[str] = []
+        self._chains = choose_chains(campaign, {})
+
+    def measure(self) -> None:
+        """Time everything.
+
+        Raises:
+            EndedError: it is to end before.
+        """
+        first = list({case.key: case for case in iter_first_cases(self._campaign)}.values())
+        self._time(first, later=len(self._cases()) - len(first))
+        times_ms = {case.key: self._bench.result(case).median_ms for case in first if self._was_timed(case)}
+        self._chains = choose_chains(self._campaign, times_ms)
+        if self._campaign.explain:
+            self._measure_ceilings()
+        cases = self._cases()
+        for start in range(0, len(cases), MAX_OPEN):
+            part, later = cases[start : start + MAX_OPEN], max(len(cases) - start - MAX_OPEN, 0)
+            self._time([case for case in part if not self._was_timed(case)], later=later)
+            self._on_round(self.so_far())
+            for number in range(2, self._campaign.rounds + 1):
+                self._time(part, number=number, later=later)
+                self._on_round(self.so_far())
+            if later:
+                self._bench.close_cases()
+
+    def so_far(self) -> CampaignResult:
+        """What was measured, and what was tried and could not be."""
+        cases = [*list_table_cases(self._campaign), *list_explaining_cases(self._campaign, self._chains)]
+        timed = [case for case in cases if self._was_timed(case)]
+        reasons = {case.key: self._reason(case) for case in cases if not self._was_timed(case)}
+        return CampaignResult(
+            campaign=self._campaign,
+            timed=tuple(Timed(case=case, measurement=self._bench.result(case)) for case in timed),
+            skipped=tuple((case, reason) for case in cases if (reason := reasons.get(case.key))),
+            lacking=frozenset(self._bench.lacking),
+            counts=self._counts,
+            ceilings=self._ceilings,
+            waterfalls=(),
+            verdicts=(),
+            notes=tuple(self._notes),
+            end=self._ending.end,
         )
-        skipped = [(case, bench.skipped[case.key]) for case in [*table, *others] if case.key in bench.skipped]
-    return CampaignResult(
-        campaign=campaign,
-        timed=tuple(timed[case.key] for case in [*table, *others] if case.key in timed),
-        skipped=tuple(skipped),
-        counts=counts,
-        ceilings=ceilings,
-        waterfalls=tuple(one.waterfall for one in evidence),
-        verdicts=judge(evidence, "cuda" if campaign.on_cuda else "cpu") if evidence else (),
-        notes=tuple(notes),
-    )
+
+    def explained(self) -> CampaignResult:
+        """The same at the end, with waterfalls and verdicts.
+
+        Raises:
+            WorkerLostError: nothing at all could be timed, though nobody ended it.
+        """
+        found, evidence = self.so_far(), []
+        if not found.timed and found.end is End.FINISHED:
+            raise WorkerLostError(f"nothing could be timed: {found.skipped[0][1]}")
+        if self._campaign.explain and self._ceilings is None and found.end is not End.FINISHED:
+            self._notes.append(
+                f"nothing is explained: {self._ending.reason} before the ceilings were measured"
+            )
+        if self._ceilings is not None:
+            timed, skipped = {one.case.key: one for one in found.timed}, _by_key(found.skipped)
+            evidence = explain(self._campaign, self._chains, timed, skipped, self._ceilings, self._notes)
+        verdicts = judge(evidence, self._campaign.kind) if evidence else ()
+        waterfalls = tuple(one.waterfall for one in evidence)
+        return found.with_explanation(waterfalls, verdicts, tuple(self._notes))
+
+    def _cases(self) -> list[Case]:
+        """All of them; those that explain first, as they are worth more than a further mode."""
+        table = list_table_cases(self._campaign)
+        others = list_explaining_cases(self._campaign, self._chains)
+        return in_order_of_value(self._campaign, [*others, *table])
+
+    def _time(self, cases: Sequence[Case], *, later: int, number: int = 1) -> None:
+        seconds, rounds = self._campaign.seconds, self._campaign.rounds
+        self._bench.time_once(cases, seconds=seconds, number=number, rounds=rounds, later=later)
+
+    def _measure_ceilings(self) -> None:
+        """None, and a note, where they cannot be: what is timed is worth having without a waterfall."""
+        try:
+            self._ceilings = self._bench.measure_ceilings()
+        except WorkerLostError as error:
+            self._notes.append(
+                f"nothing is explained, since the device's ceilings could not be measured: {error}"
+            )
+
+    def _was_timed(self, case: Case) -> bool:
+        return self._bench.was_timed(case)
+
+    def _reason(self, case: Case) -> str | None:
+        """Why a case was not timed; None while it still may be."""
+        if case.key in self._bench.skipped:
+            return self._bench.skipped[case.key]
+        return f"not measured: {self._ending.reason}" if self._ending.end is not End.FINISHED else None
 
 
-def _measure_ceilings(bench: Bench, notes: list[str]) -> Ceilings | None:
-    """None, and a note, where they cannot be: what was timed is worth having without a waterfall."""
-    try:
-        return bench.measure_ceilings()
-    except WorkerLostError as error:
-        notes.append(f"nothing is explained, since the device's ceilings could not be measured: {error}")
-        return None
-
-
-def _table_cases(campaign: Campaign) -> Iterator[Case]:
-    """Eager before compiled, so that a compiler's heat is not in the others' first round."""
-    modes = sorted(campaign.modes, key=lambda mode: mode.execution in COMPILED)
-    for network in campaign.networks:
-        for batch_size in campaign.batch_sizes:
-            yield before_case(network, batch_size, campaign)
-            for mode in modes:
-                yield Case(
-                    network=network,
-                    mode=mode,
-                    batch_size=batch_size,
-                    allocator=usual_allocator(campaign.device),
-                )
-
-
-def _choose_chains(campaign: Campaign, bench: Bench) -> dict[str, tuple[Stage, ...]]:
-    """The chain of each network; on a CPU a short timing says whether it goes on in fp32 or in 16 bits."""
-    batch_size = max(campaign.batch_sizes)
-    if campaign.on_cuda:
-        return {network.name: chain_on_cuda(network, batch_size) for network in campaign.networks}
-    chains = {}
-    for network in campaign.networks:
-        half, full = (
-            Case(network=network, mode=mode, batch_size=batch_size, allocator=Allocator.DEFAULT)
-            for mode in (half_weights(campaign), PLAIN)
-        )
-        opened = bench.open([half, full])
-        bench.time(opened, rounds=1, seconds=campaign.seconds)
-        both = bench.was_timed(half) and bench.was_timed(full)
-        chains[network.name] = chain_on_cpu(
-            network,
-            batch_size,
-            half_is_faster=both and bench.result(half).median_ms < bench.result(full).median_ms,
-        )
-    return chains
-
-
-def _explaining_cases(campaign: Campaign, chains: Mapping[str, Sequence[Stage]]) -> Iterator[Case]:
-    for network in campaign.networks:
-        yield from (stage.case for stage in chains[network.name])
-        yield from probes(campaign, network).values()
-
-
-def _time_all(bench: Bench, campaign: Campaign, cases: Sequence[Case]) -> dict[str, Case]:
-    opened: dict[str, Case] = {}
-    unique = list({case.key: case for case in cases}.values())
-    for start in range(0, len(unique), MAX_OPEN):
-        part = bench.open(unique[start : start + MAX_OPEN])
-        bench.time(part, rounds=campaign.rounds, seconds=campaign.seconds)
-        opened |= {case.key: case for case in part if bench.was_timed(case)}
-        if start + MAX_OPEN < len(unique):
-            bench.close_cases()
-    return opened
+def _by_key(skipped: Sequence[tuple[Case, str]]) -> dict[str, str]:
+    return {case.key: reason for case, reason in skipped}

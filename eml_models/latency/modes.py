@@ -171,7 +171,7 @@ _DEFAULT_ON_CUDA = (
     "fp16-weights/nchw/graph",
     "fp16-weights/channels_last/graph",
     "fp16-weights/channels_last/graph/folded",
-    "fp16-weights/channels_last/max-autotune/folded",
+    "fp16-weights/channels_last/reduce-overhead/folded",
     "bf16-weights/channels_last/graph/folded",
 )
 

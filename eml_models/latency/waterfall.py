@@ -151,19 +151,20 @@ def chain_on_cuda(network: NetworkSpec, batch_size: int) -> tuple[Stage, ...]:
     chain.add(DATA, "images decoded and copied to the GPU", Hypothesis.HOST_BOUND, source=Source.CACHED)
     chain.add(GRAPH, "launches by the host", Hypothesis.HOST_BOUND, execution=Execution.GRAPH)
     chain.add(CASTS, "autocast casts weights anew", Hypothesis.CASTS, cast=Cast.WEIGHTS)
-    chain.add(KERNELS, "cuDNN's choice without a search", Hypothesis.KERNEL_CHOICE, kernel_search=True)
     chain.add(
         LAYOUT,  # in NCHW torch's own depthwise kernel may run, in channels_last it is always cuDNN's
         "layout changes, slower kernels, torch's depthwise one among them",
         Hypothesis.KERNEL_CHOICE,
         layout=Layout.CHANNELS_LAST,
     )
+    # it takes seconds for each precision and layout, so it stands where both are the last
+    chain.add(KERNELS, "cuDNN's choice without a search", Hypothesis.KERNEL_CHOICE, kernel_search=True)
     chain.add(FOLDED, "batch norms as passes of their own", Hypothesis.MANY_OPERATORS, folded=True)
     chain.add(
         COMPILED,
         "other passes that can be fused",
         Hypothesis.MANY_OPERATORS,
-        execution=Execution.MAX_AUTOTUNE,
+        execution=Execution.REDUCE_OVERHEAD,  # max-autotune takes minutes a network
     )
     return chain.stages
 

@@ -4,7 +4,8 @@ glibc reads its settings when a process starts, so to compare two there must be 
 them and asks one after the other. A request is a line of JSON on stdin, its answer one on stdout::
 
     {"do": "open", "case": {...}}                 {"batch_size": 32, "notes": [], "open_s": 1.2} or
-                                                  {"skipped": "why"}
+                                                  {"skipped": "why"}, with "lacking": true where the
+                                                  device does not have the mode
     {"do": "time", "key": "...", "seconds": 0.3}  {"times": [0.012, ...], "conditions": {...}}
     {"do": "close"}                               {}
     {"do": "ceilings"}                            {"name": ..., "flops": {...}, "bandwidth": [...]}
@@ -30,7 +31,7 @@ from typing import Any, TextIO
 import torch
 
 from eml_models.device_errors import is_broken
-from eml_models.errors import EmlError, UnsupportedModeError, describe_cause
+from eml_models.errors import EmlError, NotCompiledError, UnsupportedModeError, describe_cause
 from eml_models.latency.cases import case_from_dict
 from eml_models.latency.ceilings import measure_ceilings
 from eml_models.latency.conditions import read_conditions, require_device
@@ -83,7 +84,12 @@ class Server:
             with step.settings():
                 warm_up(step.call, self._device)
         except Exception as error:  # a compiler, cuDNN or a driver may raise anything; see above
-            return {"skipped": _describe(error), **_state_of(self._device)}
+            lacking = isinstance(error, UnsupportedModeError) and not isinstance(error, NotCompiledError)
+            return {
+                "skipped": _describe(error),
+                **({"lacking": True} if lacking else {}),
+                **_state_of(self._device),
+            }
         self._steps[case.key] = step
         return {"batch_size": step.batch_size, "notes": step.notes, "open_s": time.perf_counter() - began}
 

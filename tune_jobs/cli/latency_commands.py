@@ -18,10 +18,13 @@ import click
 from eml_models.datasets import get_dataset_spec
 from eml_models.errors import InvalidValueError
 from eml_models.latency.campaign import Campaign, CampaignResult, Timed
+from eml_models.latency.ending import End
 from eml_models.latency.investigation import run_campaign
 from eml_models.latency.modes import Mode, default_modes, iter_all_modes, parse_mode
 from eml_models.latency.networks import NetworkSpec, on_one_input, parse_input, parse_network
 from eml_models.wording import count_of
+from tune_jobs.ending_signals import EndingSignals, ending_signals
+from tune_jobs.errors import EXIT_INTERRUPTED, StoreError
 from tune_jobs.latency_worker import program_with
 from tune_jobs.provenance import git_state
 from tune_jobs.replay import stored_recipe
@@ -58,10 +61,14 @@ def measure_and_print(
     batch_sizes: str | None,
     modes: str,
     threads: int,
+    max_minutes: float | None,
     address: str | None,
     input_shape: str | None,
-) -> None:
-    """Measure, print, and add the rows to the store.
+) -> int:
+    """Measure, print, and add the rows to the store; those of each round as soon as it has ended.
+
+    Returns:
+        The exit code: an interruption, unlike the end of `max_minutes`, has one of its own.
 
     Raises:
         InvalidValueError: an unknown network, mode or device, a batch size or an input that is none, or a
@@ -79,13 +86,20 @@ def measure_and_print(
         device=device,
         explain=modes in (DEFAULT, ALL),
         threads=threads,
+        max_minutes=max_minutes,
         program=program_with(codes),
     )
     prepare_table(store)
-    result = _measure(campaign, address, codes)
+    storing = Storing(store, asked)
+    with ending_signals() as signals:
+        result = _measure(campaign, address, codes, storing, signals)
     _print(result, form)
-    written = append_latencies(store, list(rows_of(result, asked)))
-    click.echo(f"\nstored {count_of(len(result.timed), 'row')}: {written}", err=True)
+    written = storing.put(result)
+    stored = "nothing was measured, and nothing is stored"
+    if written is not None:
+        stored = f"stored {count_of(len(result.timed), 'row')}: {written}"
+    click.echo(f"\n{stored}", err=True)
+    return EXIT_INTERRUPTED if result.end is End.INTERRUPTED else 0
 
 
 def load_codes(models: Sequence[str]) -> list[UserCode]:
@@ -140,15 +154,44 @@ def _study_of(text: str) -> str | None:
     return study if slash and "=" not in text else None
 
 
-def rows_of(result: CampaignResult, asked: Sequence[Asked]) -> list[LatencyRow]:
-    """The rows of the store, one for everything that was timed."""
-    origin = {one.network.name: one for one in asked}
-    commit, _ = git_state(Path.cwd())
-    run, now = secrets.token_hex(4), datetime.now(UTC)
-    return [
-        _row(timed, origin[timed.case.network.name], result, run=run, now=now, commit=commit)
-        for timed in result.timed
-    ]
+class Storing:
+    """Keeps the rows of one run as one file of the store, which each round writes anew.
+
+    Args:
+        asked: the networks of the run, with the trials that they are of.
+    """
+
+    def __init__(self, store: str, asked: Sequence[Asked]) -> None:
+        self._store, self._asked = store, asked
+        self._run, self._now = secrets.token_hex(4), datetime.now(UTC)
+        self._commit, _ = git_state(Path.cwd())
+
+    def put(self, result: CampaignResult) -> str | None:
+        """Write what was timed so far; the file, or None if there is nothing.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        origin = {one.network.name: one for one in self._asked}
+        rows = [
+            _row(
+                timed,
+                origin[timed.case.network.name],
+                result,
+                run=self._run,
+                now=self._now,
+                commit=self._commit,
+            )
+            for timed in result.timed
+        ]
+        return append_latencies(self._store, rows)
+
+    def try_to_put(self, result: CampaignResult) -> None:
+        """The same in the midst of measuring, which goes on where the store fails: all is written again."""
+        try:
+            self.put(result)
+        except StoreError as error:
+            click.echo(f"this round is not stored: {error}", err=True)
 
 
 def _row(
@@ -229,16 +272,29 @@ def _parse_batch_sizes(text: str | None, kind: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(map(int, words)))
 
 
-def _measure(campaign: Campaign, address: str | None, codes: Sequence[UserCode]) -> CampaignResult:
+def _measure(
+    campaign: Campaign,
+    address: str | None,
+    codes: Sequence[UserCode],
+    storing: Storing,
+    signals: EndingSignals,
+) -> CampaignResult:
     def show(text: str) -> None:
         click.echo(text, err=True)
 
     if address is None:
-        return run_campaign(campaign, on_progress=show)
+        return run_campaign(
+            campaign,
+            on_progress=show,
+            on_round=storing.try_to_put,
+            interrupted=lambda: signals.arrived,
+        )
     from tune_jobs.on_ray.latency import run_campaign_on
 
     show(f"measuring on {address}: one task, with a whole device to itself")
-    return run_campaign_on(address, campaign, codes)
+    return run_campaign_on(
+        address, campaign, codes, on_progress=show, on_round=storing.try_to_put, signals=signals
+    )
 
 
 def _print(result: CampaignResult, form: str) -> None:

@@ -188,21 +188,25 @@ def compact(studies: tuple[str, ...], store: str, form: str, output: str | None)
     help="Images of all networks: channels, height, width; default: the first trial's, else 3,32,32.",
 )
 @click.option("--threads", type=int, default=1, show_default=True, help="Threads on a CPU.")
+@click.option(
+    "--max-minutes", type=float, metavar="N", help="End after N minutes, such as 1.5, with what was measured."
+)
 @click.option("--address", help="A running Ray cluster that measures; default: this machine does.")
-def latency(models: tuple[str, ...], store: str, form: str, **options: Any) -> None:
+def latency(models: tuple[str, ...], store: str, form: str, **options: Any) -> int:
     """Measure how long MODEL takes, explain why, and name its fastest mode.
 
     MODEL is resnet18, resnet18-35m, mobilenet-130m, mobilenet-30m, FAMILY:OPTION=VALUE,... (such as
     mobilenet:width_mult=0.5) or STUDY/TRIAL of the store, where STUDY may be FILE.py:FUNCTION: what
     that file registers can then be measured too. With the default or all modes the time of each
     network is taken apart, and the hypotheses on why fewer MACs may not be faster are judged.
-    All are measured on images of one shape; a trial of another shape is refused.
+    All are measured on images of one shape; a trial of another shape is refused. Each round is stored
+    when it ends; Ctrl-C and --max-minutes end with tables of what was measured.
 
     Example: tune-jobs latency resnet18 mobilenet-130m mobilenet-30m
     """
     from tune_jobs.cli.latency_commands import measure_and_print
 
-    measure_and_print(models, store, form, **options)
+    return measure_and_print(models, store, form, **options)
 
 
 @cli.command()

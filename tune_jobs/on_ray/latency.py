@@ -1,22 +1,35 @@
 """Latency measurements as a task on a Ray cluster, on the cluster's own kind of device.
 
-One task measures everything, and it holds a whole device: a GPU, or all CPUs of a node, so that Ray runs
-nothing beside it that would disturb the times. Two campaigns at once wait for each other.
+One process of the cluster (an actor) measures everything, and it holds a whole device: a GPU with some CPUs,
+or all CPUs of a node, so that Ray runs nothing beside it that would disturb the times. Two campaigns at once
+wait for each other. It is asked for news twice a second, so that its rounds are stored here as they end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from eml_models.errors import InvalidValueError
+from eml_models.latency.bench import Progress
 from eml_models.latency.campaign import Campaign, CampaignResult
-from eml_models.latency.investigation import run_campaign
+from eml_models.latency.investigation import OnRound, run_campaign
+from tune_jobs.ending_signals import EndingSignals
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.connect import connected
 from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.user_code import UserCode
+
+CPUS_BESIDE_GPU = 8
+"""Of a node that has so many."""
+
+AT_ONCE = 3
+"""Calls of the measuring process that run side by side: the campaign, a look, a wish to end."""
+
+LOOK_S = 0.5
+"""Between two looks at how far the measurement is."""
 
 
 def kind_of_cluster(address: str) -> str:
@@ -30,21 +43,36 @@ def kind_of_cluster(address: str) -> str:
         return "cuda" if ray.cluster_resources().get("GPU") else "cpu"
 
 
-def run_campaign_on(address: str, campaign: Campaign, codes: Sequence[UserCode] = ()) -> CampaignResult:
+def run_campaign_on(
+    address: str,
+    campaign: Campaign,
+    codes: Sequence[UserCode] = (),
+    *,
+    on_progress: Progress = lambda text: None,
+    on_round: OnRound = lambda result: None,
+    signals: EndingSignals | None = None,
+) -> CampaignResult:
     """`run_campaign` on a node of the cluster.
 
     Args:
         codes: that register the families of the campaign's networks.
+        on_progress, on_round: as of `run_campaign`, called in this process.
+        signals: that end it with what was measured.
 
     Raises:
         InvalidValueError: the cluster has no device of that kind, or the campaign is refused there.
-        TuneJobsError: no cluster answers, or the task was lost.
+        TuneJobsError: no cluster answers, or the measuring process was lost.
     """
     with _joined(address) as ray:
-        resources = _whole_device(ray, campaign)
-        task = ray.remote(max_retries=0, **resources)(_load_and_run)
+        signals = signals or EndingSignals()
+        signals.listen()  # again: Ray has set its own handler of SIGTERM, which exits at once
+        resources = _whole_device(ray.nodes(), campaign)
+        actor = ray.remote(max_restarts=0, max_concurrency=AT_ONCE, **resources)(_Measurer)
         try:
-            result: CampaignResult = ray.get(task.remote(campaign, codes))
+            measurer = actor.remote()
+            return _follow(
+                ray, measurer, measurer.run.remote(campaign, codes), signals, on_progress, on_round
+            )
         except ray.exceptions.RayTaskError as error:
             cause = error.cause
             if isinstance(cause, InvalidValueError):
@@ -52,27 +80,85 @@ def run_campaign_on(address: str, campaign: Campaign, codes: Sequence[UserCode] 
             raise TuneJobsError(f"the measurement failed on the cluster: {cause}") from error
         except ray.exceptions.RayError as error:
             raise TuneJobsError(f"the measurement was lost on the cluster: {error}") from error
+
+
+def _follow(
+    ray: Any, measurer: Any, task: Any, signals: EndingSignals, on_progress: Progress, on_round: OnRound
+) -> CampaignResult:
+    """Hand on what the task tells until it has ended, and a signal to it."""
+    told, ended = False, False
+    while not ended:
+        ended = bool(ray.wait([task], timeout=LOOK_S)[0])
+        if signals.arrived and not told:
+            measurer.stop.remote()
+            told = True
+        news = measurer.take.remote()
+        if not ray.wait([news], timeout=LOOK_S)[0]:
+            continue  # no node has room for it yet, or it is about to end
+        texts, so_far = ray.get(news)
+        for text in texts:
+            on_progress(text)
+        if so_far is not None and not ended:
+            on_round(so_far)
+    result: CampaignResult = ray.get(task)
     return result
 
 
-def _load_and_run(campaign: Campaign, codes: Sequence[UserCode]) -> CampaignResult:
-    for code in codes:
-        code.load()
-    return run_campaign(campaign)
+class _Measurer:
+    """Runs one campaign in a process of the cluster, in one thread; others ask for news and for the end."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._texts: list[str] = []
+        self._so_far: CampaignResult | None = None
+
+    def run(self, campaign: Campaign, codes: Sequence[UserCode]) -> CampaignResult:
+        for code in codes:
+            code.load()
+        return run_campaign(
+            campaign,
+            on_progress=self._add_text,
+            on_round=self._keep,
+            interrupted=self._stopped.is_set,
+        )
+
+    def stop(self) -> None:
+        """End with what was measured."""
+        self._stopped.set()
+
+    def take(self) -> tuple[list[str], CampaignResult | None]:
+        """What there was to tell since it was asked last."""
+        with self._lock:
+            news = self._texts, self._so_far
+            self._texts, self._so_far = [], None
+        return news
+
+    def _add_text(self, text: str) -> None:
+        with self._lock:
+            self._texts.append(text)
+
+    def _keep(self, result: CampaignResult) -> None:
+        with self._lock:
+            self._so_far = result
 
 
-def _whole_device(ray: Any, campaign: Campaign) -> dict[str, float]:
+def _whole_device(nodes: Sequence[Mapping[str, Any]], campaign: Campaign) -> dict[str, float]:
     """The resources of a task that has a device of the campaign's kind to itself.
+
+    Beside a GPU as many CPUs as launching kernels, making images and a compiler keep busy: what else would
+    run on them disturbs times that are the host's.
 
     Raises:
         InvalidValueError: no node has one.
     """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
     if campaign.on_cuda:
-        if not any(node.get("GPU", 0) >= 1 for node in nodes):
+        with_gpu = [node.get("CPU", 0) for node in alive if node.get("GPU", 0) >= 1]
+        if not with_gpu:
             raise InvalidValueError("no node of the cluster has a GPU; measure with --device cpu")
-        return {"num_gpus": 1, "num_cpus": 1}
-    cpus = max((node.get("CPU", 0) for node in nodes), default=0)
+        return {"num_gpus": 1, "num_cpus": min(CPUS_BESIDE_GPU, max(with_gpu))}
+    cpus = max((node.get("CPU", 0) for node in alive), default=0)
     if cpus < campaign.threads:
         raise InvalidValueError(
             f"no node of the cluster has {campaign.threads} CPUs; the largest has {cpus:g}"

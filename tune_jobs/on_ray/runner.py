@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import FrameType
 
 from eml_models.datasets import require_dataset
 from tune_jobs.attempt import Progress, Provenance, SessionSettings
 from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.ending_signals import EndingSignals, ending_signals
 from tune_jobs.inside_job import job_id, require_lasting_store
 from tune_jobs.on_ray.connect import connected
 from tune_jobs.on_ray.gpu_measure import measured_here
@@ -112,7 +109,7 @@ def run_study(
         _require_data(study, settings)
     with (
         StudyWriter.open(settings.store, study, versions=_versions()) as writer,
-        _ending_signals() as signals,
+        ending_signals() as signals,
     ):
         if source:
             on_note(source.describe(writer.rows))
@@ -175,47 +172,11 @@ def _require_data(study: Study, settings: RunSettings) -> None:
         require_dataset(study.recipe.dataset, data_dir=settings.data_dir, download=settings.download)
 
 
-class _Signals:
-    """Whether SIGINT or SIGTERM arrived. A second one has the usual effect."""
-
-    def __init__(self) -> None:
-        self.arrived = False
-        self._usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        self._in_main_thread = threading.current_thread() is threading.main_thread()
-
-    def listen(self) -> None:
-        """Note the signals instead of dying of them; outside of the main thread Python cannot."""
-        if self._in_main_thread and not self.arrived:
-            for number in self._usual:
-                signal.signal(number, self._note)
-
-    def restore(self) -> None:
-        """Put back what the signals did before."""
-        if self._in_main_thread:
-            for number, handler in self._usual.items():
-                signal.signal(number, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.arrived = True
-        signal.signal(number, self._usual[signal.Signals(number)])
-
-
-@contextmanager
-def _ending_signals() -> Iterator[_Signals]:
-    """SIGINT and SIGTERM are noted inside."""
-    signals = _Signals()
-    signals.listen()
-    try:
-        yield signals
-    finally:
-        signals.restore()
-
-
 def _run_session(
     session: Session,
     settings: RunSettings,
     code: UserCode | None,
-    signals: _Signals,
+    signals: EndingSignals,
     tap: RowTap,
     on_progress: ProgressListener,
 ) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,36 +60,45 @@ def describe_rooflines(result: CampaignResult) -> Table:
     )
 
 
-def describe_modes(result: CampaignResult) -> Table:
-    """Every mode that was timed, in the order of network, batch size and time."""
+def describe_modes(result: CampaignResult, *, with_untimed: bool = True) -> Table:
+    """Every mode that was timed, in the order of network, batch size and time.
+
+    Args:
+        with_untimed: name those that could not be timed too, each with the reason, after the others of their
+            network and batch size; not those that the device does not have.
+    """
     order = {network: index for index, network in enumerate(result.counts)}
 
     def place(timed: Timed) -> tuple[int, int, float]:
         case = timed.case
         return order[case.network.name], case.batch_size, timed.measurement.median_ms
 
-    rows = []
-    for timed in sorted(result.table, key=place):
+    placed: list[tuple[tuple[int, int, float], tuple[object, ...]]] = []
+    for case, reason in result.untimed if with_untimed else ():
+        head = (case.network.name, case.batch_size, str(case.mode), case.allocator.value)
+        kernels = [_kernels_of(case)] if result.campaign.on_cuda else []
+        where = (order[case.network.name], case.batch_size, math.inf)
+        placed.append((where, (*head, *kernels, "-", "-", 0, "-", reason)))
+    for timed in result.table:
         case, measured = timed.case, timed.measurement
-        rows.append(
-            (
-                case.network.name,
-                measured.batch_size,
-                str(case.mode),
-                case.allocator.value,
-                *([_kernels_of(case)] if result.campaign.on_cuda else []),
-                measured.median_ms,
-                f"{measured.q1_ms:.3g}..{measured.q3_ms:.3g}",
-                measured.n,
-                _times(result.speed_up(timed), digits=2),
-                _short_notes(measured),
-            )
+        row = (
+            case.network.name,
+            measured.batch_size,
+            str(case.mode),
+            case.allocator.value,
+            *([_kernels_of(case)] if result.campaign.on_cuda else []),
+            measured.median_ms,
+            f"{measured.q1_ms:.3g}..{measured.q3_ms:.3g}",
+            measured.n,
+            _times(result.speed_up(timed), digits=2),
+            _short_notes(measured),
         )
-    kernels = ("cuDNN",) if result.campaign.on_cuda else ()
-    columns = ("network", "batch", "mode", "allocator", *kernels, "ms", "quartiles", "n", "speed-up", "notes")
+        placed.append((place(timed), row))
+    cudnn = ("cuDNN",) if result.campaign.on_cuda else ()
+    columns = ("network", "batch", "mode", "allocator", *cudnn, "ms", "quartiles", "n", "speed-up", "notes")
     return Table(
         columns=columns,
-        rows=tuple(rows),
+        rows=tuple(row for _, row in sorted(placed, key=lambda one: one[0])),
         groups=("network", "batch"),
         title="Measured: one call over a batch (allocator: glibc's default, or keeping freed memory)",
     )
@@ -233,7 +243,8 @@ def as_document(result: CampaignResult) -> dict[str, Any]:
         "notes": list(iter_note_lines(result)),
         "networks": _records(describe_networks(result)),
         "rooflines": _records(describe_rooflines(result)),
-        "measurements": _records(describe_modes(result)),
+        "ended": result.end.value,
+        "measurements": _records(describe_modes(result, with_untimed=False)),
         "skipped": [{"case": case.key, "reason": reason} for case, reason in result.skipped],
         "waterfalls": [
             {

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from eml_models.latency import steps
-from eml_models.latency.bench import Bench, WorkerProgram
+from eml_models.latency.bench import Bench
 from eml_models.latency.cases import Allocator, Case
-from eml_models.latency.modes import PLAIN
+from eml_models.latency.modes import PLAIN, parse_mode
 from eml_models.latency.networks import NetworkSpec
 from eml_models.latency.worker import Server
+from eml_models.latency.worker_process import WorkerProgram
 
 
 def case(name: str, allocator: Allocator = Allocator.KEEPING) -> Case:
@@ -59,7 +61,7 @@ def test_a_process_that_hangs_is_ended_and_the_others_go_on(
     first, last = case("first"), case("last")
     bench.open([first])
     with monkeypatch.context() as patch:
-        patch.setattr("eml_models.latency.bench.PATIENCE_S", 0.01)
+        patch.setattr("eml_models.latency.worker_process.PATIENCE_S", 0.01)
         assert bench.open([case("hangs")]) == []
     (reason,) = bench.skipped.values()
     assert reason.startswith("the process that measures ended (it was ended, having said nothing for")
@@ -82,6 +84,52 @@ def test_what_was_timed_before_a_process_was_killed_is_kept(bench: Bench) -> Non
     assert [bench.was_timed(one) for one in cases] == [True, False, True]
     assert [bench.result(one).n for one in cases[::2]] == [2, 2]
     assert list(bench.skipped) == [cases[1].key]
+
+
+def test_others_of_a_process_that_ended_are_built_anew_when_it_is_their_turn_and_once_at_most(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    monkeypatch.setenv("PLAYED_LOG", str(log))
+    killers = [replace(case("dies-in-time"), batch_size=n) for n in range(1, 5)]
+    bench.time([case("first"), *killers, case("last")], rounds=2, seconds=0.01)
+    assert [bench.result(case(name)).n for name in ("first", "last")] == [2, 2]
+    asked = log.read_text().splitlines()
+    assert [asked.count(f"open {name} fp32/nchw/eager") for name in ("first", "last")] == [2, 1]
+    assert asked.count("time dies-in-time") == len(killers)
+
+
+def test_a_second_end_of_a_process_costs_the_others_further_rounds_and_not_their_times(bench: Bench) -> None:
+    first, killers = case("first"), [replace(case("dies-in-time"), batch_size=n) for n in (1, 2)]
+    for killer in killers:
+        bench.time([first, killer], rounds=1, seconds=0.01)
+    bench.time([first, case("last")], rounds=2, seconds=0.01)
+    found = bench.result(first)
+    assert (found.n, bench.result(case("last")).n) == (2, 2)
+    (note,) = found.notes
+    assert note.endswith("the process that measures ended twice, each time at another case")
+
+
+@pytest.mark.parametrize("recorded", ["reduce-overhead", "max-autotune/folded"])
+def test_graphs_of_a_compiler_share_no_process_with_ours(bench: Bench, recorded: str) -> None:
+    graph = replace(case("one"), mode=parse_mode("fp32/graph"))
+    compiled = replace(case("one"), mode=parse_mode(f"fp32/{recorded}"))
+    bench.time([graph, compiled], rounds=3, seconds=0.01)
+    assert [bench.result(one).n for one in (graph, compiled)] == [3, 3]
+    assert bench.skipped == {}
+
+
+def test_a_case_is_prepared_when_it_is_timed_first(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    monkeypatch.setenv("PLAYED_LOG", str(log))
+    bench.time([case("one"), case("two")], rounds=2, seconds=0.01)
+    opens = [f"open {name} fp32/nchw/eager" for name in ("one", "two")]
+    assert log.read_text().splitlines() == [
+        *(opens[0], "time one", opens[1], "time two"),
+        *("time one", "time two"),
+    ]
 
 
 def test_a_process_that_ends_by_itself_is_quoted_and_memory_is_not_blamed(bench: Bench) -> None:
@@ -135,6 +183,14 @@ def test_what_a_library_prints_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> 
     with Bench("cpu") as real:
         real.time(real.open([case("small")]), rounds=1, seconds=0.001)
         assert real.result(case("small")).median_ms > 0
+
+
+def test_what_a_device_does_not_have_is_told_from_what_fails() -> None:
+    server = Server(torch.device("cpu"))
+    tf32 = replace(case("small"), mode=parse_mode("tf32"))
+    answer = server.answer({"do": "open", "case": tf32.as_dict()})
+    assert answer["lacking"] is True
+    assert "a CPU has none" in answer["skipped"]
 
 
 def test_a_case_that_a_library_refuses_is_skipped_in_words(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,10 @@ import torch
 from latency_testing import CONDITIONS
 
 from eml_models.latency import evidence
+from eml_models.latency.agenda import list_table_cases
 from eml_models.latency.campaign import Campaign, CampaignResult, Timed
 from eml_models.latency.cases import Allocator, Case
 from eml_models.latency.evidence import count_network, explain, probes
-from eml_models.latency.investigation import _table_cases
 from eml_models.latency.measure import Measurement
 from eml_models.latency.modes import Execution, Precision, default_modes
 from eml_models.latency.networks import parse_network
@@ -68,7 +68,7 @@ def result_of(entries: list[Timed]) -> CampaignResult:
 
 
 def test_a_halved_batch_is_neither_the_fastest_nor_gains_anything() -> None:
-    cases = [case for case in _table_cases(ON_CUDA) if case.network is TINY and case.batch_size == 128]
+    cases = [case for case in list_table_cases(ON_CUDA) if case.network is TINY and case.batch_size == 128]
     before, *others = [timed(case, 10.0) for case in cases]
     halved = timed(others[-1].case, 2.0, batch_size=32)
     result = result_of([before, timed(others[0].case, 8.0), halved])
@@ -81,7 +81,7 @@ def test_a_halved_batch_is_neither_the_fastest_nor_gains_anything() -> None:
 
 
 def test_what_was_halved_is_compared_with_by_nothing() -> None:
-    before, other = (timed(case, 1.0) for case in list(_table_cases(ON_CUDA))[:2])
+    before, other = (timed(case, 1.0) for case in list(list_table_cases(ON_CUDA))[:2])
     halved = timed(replace(before.case, batch_size=128), 1.0, batch_size=64)
     result = result_of([halved, other])
     assert result.before("large", 128) is result.before("large", 1) is None
@@ -141,14 +141,14 @@ def test_on_a_gpu_launches_are_no_part_of_what_is_compared() -> None:
 
 
 def test_what_nobody_has_set_up_is_torchs_own_precision() -> None:
-    before = next(iter(_table_cases(ON_CUDA)))
+    before = next(iter(list_table_cases(ON_CUDA)))
     assert (before.mode.precision, before.kernel_search) == (Precision.CONV_TF32, False)
     assert probes(ON_CUDA, TINY)["full"].mode == before.mode
-    assert next(iter(_table_cases(ON_CPU))).mode.precision is Precision.FP32
+    assert next(iter(list_table_cases(ON_CPU))).mode.precision is Precision.FP32
 
 
 def test_a_gpus_cases_share_two_processes() -> None:
-    cases = [*_table_cases(ON_CUDA), *probes(ON_CUDA, TINY).values()]
+    cases = [*list_table_cases(ON_CUDA), *probes(ON_CUDA, TINY).values()]
     cases += [stage.case for stage in chain_on_cuda(TINY, 128)]
     assert {case.allocator for case in cases} == {Allocator.DEFAULT}
 

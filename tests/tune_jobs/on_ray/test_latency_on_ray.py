@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from eml_models.errors import InvalidValueError
-from eml_models.latency.campaign import Campaign
+from eml_models.latency.campaign import Campaign, CampaignResult
+from eml_models.latency.ending import End
 from eml_models.latency.modes import parse_mode
 from eml_models.latency.networks import parse_network
+from tune_jobs.ending_signals import EndingSignals
 from tune_jobs.on_ray.latency import kind_of_cluster, run_campaign_on
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_of_the_tests")]
@@ -26,12 +30,25 @@ CAMPAIGN = Campaign(
 
 def test_a_task_measures_and_brings_everything_back() -> None:
     assert kind_of_cluster(HERE) == "cpu"
-    result = run_campaign_on(HERE, CAMPAIGN)
+    texts, rounds = list[str](), list[CampaignResult]()
+    result = run_campaign_on(HERE, CAMPAIGN, on_progress=texts.append, on_round=rounds.append)
     assert result.campaign == CAMPAIGN
     assert len(result.timed) == 2
     fastest = result.fastest("resnet18:width=4", 1)
     assert fastest is not None
     assert fastest.measurement.median_ms > 0
+
+
+def test_a_signal_here_ends_the_task_there_with_what_it_has() -> None:
+    signals = EndingSignals()
+
+    def end(result: CampaignResult) -> None:
+        signals.arrived = True
+
+    endless = replace(CAMPAIGN, rounds=100_000)
+    result = run_campaign_on(HERE, endless, on_round=end, signals=signals)
+    assert result.end is End.INTERRUPTED
+    assert len(result.timed) == 2
 
 
 def test_a_device_that_the_cluster_lacks_is_refused() -> None:

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from eml_models.latency.campaign import Campaign, CampaignResult, Timed, before_case
-from eml_models.latency.cases import Case
+from eml_models.latency.cases import Case, Variant
 from eml_models.latency.conditions import Conditions
+from eml_models.latency.ending import End
 from eml_models.latency.evidence import count_network
 from eml_models.latency.measure import Measurement
 from eml_models.latency.modes import iter_all_modes, parse_mode
@@ -113,6 +114,34 @@ def test_reasons_are_said_once_however_many_modes_they_hold_for() -> None:
         "skipped 1 case (fp16-weights/nchw/graph): KeyError: 'x'",
     ]
     assert "small is not explained: memory" in lines
+
+
+def test_a_case_that_never_was_timed_is_a_row_with_its_reason() -> None:
+    died, absent = "the process that measures ended (exit code 3: no driver)", "there are no graphs"
+    other = replace(GRAPH, mode=parse_mode("fp32/graph"))
+    skeleton = replace(GRAPH, variant=Variant.SKELETON)
+    result = replace(
+        result_of([timed(BEFORE, 1.0)], skipped=[(GRAPH, died), (other, absent), (skeleton, died)]),
+        lacking=frozenset({other.key}),
+        end=End.TIME_LIMIT,
+    )
+    first, second = latency_tables.describe_modes(result).rows
+    assert first[2] == str(BEFORE.mode)
+    assert second == ("small", 8, str(GRAPH.mode), "default", "searched", "-", "-", 0, "-", died)
+    document = latency_tables.as_document(result)
+    assert document["ended"] == "time limit"
+    assert len(document["measurements"]) == 1
+    assert {"case": GRAPH.key, "reason": died} in document["skipped"]
+
+
+def test_an_end_before_the_first_number_still_has_its_tables() -> None:
+    reason = "not measured: the time limit of 0.1 minutes was reached"
+    result = replace(result_of([], skipped=[(BEFORE, reason)]), end=End.TIME_LIMIT)
+    (row,) = latency_tables.describe_modes(result).rows
+    assert row[-1] == reason
+    assert any(reason in line for line in latency_tables.iter_note_lines(result))
+    assert "small" in render(latency_tables.describe_fastest(result), "table")
+    assert latency_tables.as_document(result)["measurements"] == []
 
 
 def test_what_one_network_alone_could_not_do_is_said_of_it() -> None:
