@@ -115,25 +115,39 @@ class Bench:
             cases = self.time_once(cases, seconds=seconds, number=number, rounds=rounds)
 
     def time_once(
-        self, cases: Iterable[Case], *, seconds: float, number: int = 1, rounds: int = 1, later: int = 0
+        self,
+        cases: Iterable[Case],
+        *,
+        seconds: float,
+        number: int = 1,
+        rounds: int = 1,
+        before: int = 0,
+        later: int = 0,
     ) -> list[Case]:
         """One round of `time`, the `number`-th of `rounds`.
 
         Args:
-            later: how many other cases are timed after these, in as many rounds.
+            before, later: how many other cases are timed before these and after them, in as many rounds.
 
         Returns:
             The cases that were timed.
         """
         waiting = [case for case in {case.key: case for case in cases}.values() if self._is_usable(case)]
-        count, timed = len(waiting), list[Case]()
-        if number > 1:
-            self._say(number, rounds, 0, count, later, seconds, f"{count} timings")
+        timed = list[Case]()
         for place, case in enumerate(waiting):
             is_first = case.key not in self._answers
-            if not self._is_open(case):
-                words = f"{'preparing' if is_first else 'preparing anew'} {case.words}"
-                self._say(number, rounds, place, count, later, seconds, words)
+            if number == 1 or place == 0 or not self._is_open(case):
+                left = len(waiting) - place
+                estimate_s = self._pace.estimate_s(
+                    (left if number == 1 else 0) + later,
+                    (0 if number == 1 else left) + (rounds - number) * len(waiting) + (rounds - 1) * later,
+                    seconds=seconds,
+                )
+                where = f"{before + place + 1} of {before + len(waiting) + later}"
+                self._on_progress(
+                    f"round {number} of {rounds}, {where}{describe_left(estimate_s, self._ending.left_s)}:"
+                    f" {'timing' if self._is_open(case) else 'preparing'} {case.words}"
+                )
             with self._pace.watch(is_first=is_first):
                 was_timed = self._time(case, seconds)
             if was_timed:
@@ -189,19 +203,6 @@ class Bench:
     def _is_open(self, case: Case) -> bool:
         worker = self._workers.get(_kind(case))
         return worker is not None and case.key in worker.opened
-
-    def _say(
-        self, number: int, rounds: int, place: int, count: int, later: int, seconds: float, words: str
-    ) -> None:
-        """Tell how far the round is, how long all may take, and what is done now."""
-        left = count - place
-        firsts = left + later if number == 1 else later
-        others = (left if number > 1 else 0) + (rounds - number) * count + later * (rounds - 1)
-        estimate_s = self._pace.estimate_s(firsts, others, seconds=seconds)
-        where = f"round {number} of {rounds}, {place + 1} of {count + later}" if number == 1 else (
-            f"round {number} of {rounds}"
-        )  # fmt: skip
-        self._on_progress(f"{where}{describe_left(estimate_s, self._ending.left_s)}: {words}")
 
     def _describe(self, case: Case) -> str:
         """What came of a case's first timing."""

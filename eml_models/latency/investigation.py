@@ -96,10 +96,11 @@ class _Run:
         cases = self._cases()
         for start in range(0, len(cases), MAX_OPEN):
             part, later = cases[start : start + MAX_OPEN], max(len(cases) - start - MAX_OPEN, 0)
-            self._time([case for case in part if not self._was_timed(case)], later=later)
+            waiting = [case for case in part if not self._was_timed(case)]
+            self._time(waiting, before=start + len(part) - len(waiting), later=later)
             self._on_round(self.so_far())
             for number in range(2, self._campaign.rounds + 1):
-                self._time(part, number=number, later=later)
+                self._time(part, number=number, before=start, later=later)
                 self._on_round(self.so_far())
             if later:
                 self._bench.close_cases()
@@ -148,9 +149,15 @@ class _Run:
         others = list_explaining_cases(self._campaign, self._chains)
         return in_order_of_value(self._campaign, [*others, *table])
 
-    def _time(self, cases: Sequence[Case], *, later: int, number: int = 1) -> None:
-        seconds, rounds = self._campaign.seconds, self._campaign.rounds
-        self._bench.time_once(cases, seconds=seconds, number=number, rounds=rounds, later=later)
+    def _time(self, cases: Sequence[Case], *, later: int, before: int = 0, number: int = 1) -> None:
+        self._bench.time_once(
+            cases,
+            seconds=self._campaign.seconds,
+            number=number,
+            rounds=self._campaign.rounds,
+            before=before,
+            later=later,
+        )
 
     def _measure_ceilings(self) -> None:
         """None, and a note, where they cannot be: what is timed is worth having without a waterfall."""

@@ -26,6 +26,30 @@ def test_steps_are_measured_on_a_cpu_too(part: str) -> None:
     assert "failed" not in answer, done.stderr
 
 
+def test_latencies_are_investigated_on_a_cpu_too() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, KIT / "lat.py", "cpu", "60"], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line.partition(" s ")[2] for line in done.stdout.splitlines()]
+    (told,) = (json.loads(line) for line in lines if line.startswith("{"))
+    assert told["round"] == 1
+    assert len(told["median_ms"]) > 20
+    assert sum(line.startswith("waterfall of ") for line in lines) == 2
+    assert [line[:3] for line in lines if line.startswith("(")] == ["(a)", "(b)", "(c)", "(d)", "(e)"]
+    assert lines[-1] == "finished"
+
+
+def test_latencies_whose_time_is_up_end_in_order() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, KIT / "lat.py", "cpu", "0.11"], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "ended: time limit" in done.stdout or "finished" in done.stdout or "not begun" in done.stdout
+
+
 @pytest.mark.parametrize("script", ["step1.sh", "step2.sh"])
 def test_the_steps_scripts_are_well_formed(script: str) -> None:
     done = subprocess.run(["bash", "-n", KIT / script], capture_output=True, text=True)

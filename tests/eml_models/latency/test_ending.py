@@ -100,8 +100,8 @@ def test_progress_says_how_many_of_how_many_and_the_time_left() -> None:
     assert told[2].startswith("round 1 of 2, 2 of 3, about ")
     assert told[2].endswith(" s left: preparing second fp32/nchw/eager batch 1")
     assert told[5] == "  skips fp32/nchw/eager batch 1: there is none"
-    assert told[6].startswith("round 2 of 2, about ")
-    assert told[6].endswith(" s left: 2 timings")
+    assert told[6].startswith("round 2 of 2, 1 of 2, about ")
+    assert told[6].endswith(" s left: timing first fp32/nchw/eager batch 1")
     assert len(told) == 7
 
 

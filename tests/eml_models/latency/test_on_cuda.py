@@ -72,6 +72,18 @@ def test_a_graph_of_a_second_gpu_replays_what_it_is_given() -> None:
     assert not torch.equal(first, second)
 
 
+def test_a_graph_outlives_what_others_clear_and_give_back() -> None:
+    deployed = deploy(network(), torch.rand(8, 3, 32, 32), parse_mode("fp16-weights/graph"), device="cuda")
+    images = torch.rand(8, 3, 32, 32)
+    expected = deployed(images)
+    torch._C._cuda_clearCublasWorkspaces()  # as a compiler does before it records a graph of its own
+    torch.cuda.empty_cache()  # as cuDNN's search does
+    taken = [torch.full((1 << 20,), 7.0, device="cuda") for _ in range(32)]
+    torch.testing.assert_close(deployed(images), expected, rtol=0, atol=0)
+    torch.cuda.synchronize()
+    assert all(bool((one == 7.0).all()) for one in taken)
+
+
 @pytest.mark.parametrize("mode", ["fp32/graph", "fp16-weights/graph/folded"])
 def test_a_network_on_a_gpu_is_written(mode: str, tmp_path: Path) -> None:
     deployed = deploy(network(), torch.rand(8, 3, 32, 32), parse_mode(mode), device="cuda")
