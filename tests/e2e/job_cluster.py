@@ -107,8 +107,7 @@ def job_cluster(*, workers: int) -> Iterator[JobCluster]:
             "the dashboard did not come up",
         )  # and not together with nodes, which give up on a head that a busy machine holds up
         for number in range(1, workers + 1):
-            made.add_worker()
-            made.wait_for(cpus=number)
+            made.join(made.add_worker, cpus=number)
         yield made
     finally:
         for process in (*made.nodes, made.head):

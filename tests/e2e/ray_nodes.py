@@ -67,24 +67,36 @@ class Cluster:
             start_new_session=True,
         )
 
+    def join(self, add: Callable[[], subprocess.Popen[bytes]], *, cpus: int) -> None:
+        """Add a node, and come back when the cluster has so many CPUs.
+
+        A node gives up after half a minute on a head that a busy machine holds up; then another is added.
+        """
+        node = add()
+        wait_until(
+            lambda: self.has(cpus=cpus) or node.poll() is not None, f"the cluster did not get {cpus} CPUs"
+        )
+        if node.poll() is not None:
+            self.nodes.remove(node)
+            self.join(add, cpus=cpus)
+
     def wait_for(self, *, cpus: int) -> None:
         """Come back when the cluster has so many CPUs."""
+        wait_until(lambda: self.has(cpus=cpus), f"the cluster did not get {cpus} CPUs")
+
+    def has(self, *, cpus: int) -> bool:
+        """Whether the cluster has so many CPUs, as a driver of its own hears it."""
         code = (
             "import ray, sys\n"
             f"ray.init('{self.address}', logging_level='ERROR', log_to_driver=False)\n"
             f"sys.exit(ray.cluster_resources().get('CPU', 0) < {cpus})"
         )
-        words = [sys.executable, "-c", code]
-
-        def has_them() -> bool:
-            with suppress(subprocess.TimeoutExpired):
-                asked = subprocess.run(
-                    words, env=self.environment, capture_output=True, timeout=ASKING_S * slowness()
-                )
-                return asked.returncode == 0
-            return False
-
-        wait_until(has_them, f"the cluster did not get {cpus} CPUs", period_s=0.5)
+        with suppress(subprocess.TimeoutExpired):
+            words = [sys.executable, "-c", code]
+            limit_s = ASKING_S * slowness()
+            asked = subprocess.run(words, env=self.environment, capture_output=True, timeout=limit_s)
+            return asked.returncode == 0
+        return False
 
 
 @contextmanager
@@ -95,8 +107,7 @@ def cluster(*, nodes: int) -> Iterator[Cluster]:
     try:
         made.start_head()
         for number in range(1, nodes + 1):  # one after the other: those that start at once may collide
-            made.add_node()
-            made.wait_for(cpus=number)
+            made.join(made.add_node, cpus=number)
         yield made
     finally:
         for process in (*made.nodes, made.head):
