@@ -16,18 +16,13 @@ from eml_models.latency.waterfall import COMPILED as COMPILED_STAGE
 from eml_models.latency.waterfall import Stage, chain_on_cpu, chain_on_cuda
 
 EFFORT = {
-    execution: rank
-    for rank, execution in enumerate(
-        (
-            Execution.EAGER,
-            Execution.GRAPH,
-            Execution.COMPILE,
-            Execution.REDUCE_OVERHEAD,
-            Execution.MAX_AUTOTUNE,
-        )
-    )
+    Execution.EAGER: 0,
+    Execution.GRAPH: 1,
+    Execution.COMPILE: 2,
+    Execution.REDUCE_OVERHEAD: 2,
+    Execution.MAX_AUTOTUNE: 3,
 }
-"""The later, the longer it takes until the first number."""
+"""The more, the longer it takes until the first number."""
 
 
 def iter_first_cases(campaign: Campaign) -> Iterator[Case]:
@@ -78,18 +73,17 @@ def list_table_cases(campaign: Campaign) -> list[Case]:
                 )
                 for mode in modes
             ]
-    return _unique(cases)
+    return unique_cases(cases)
 
 
 def list_explaining_cases(campaign: Campaign, chains: Mapping[str, Sequence[Stage]]) -> list[Case]:
-    """What waterfalls and verdicts need besides the table, network by network."""
+    """What waterfalls and verdicts need, network by network; some of it the table holds too."""
     cases: list[Case] = []
     for network in campaign.networks:
         if network.name in chains:
             cases += [stage.case for stage in chains[network.name]]
             cases += probes(campaign, network).values()
-    known = {case.key for case in list_table_cases(campaign)}
-    return [case for case in _unique(cases) if case.key not in known]
+    return unique_cases(cases)
 
 
 def in_order_of_value(campaign: Campaign, cases: Sequence[Case]) -> list[Case]:
@@ -100,7 +94,7 @@ def in_order_of_value(campaign: Campaign, cases: Sequence[Case]) -> list[Case]:
     """
     first = {case.key: place for place, case in enumerate(iter_first_cases(campaign))}
     places: dict[str, dict[str, int]] = {network.name: {} for network in campaign.networks}
-    for case in cases:
+    for case in unique_cases(cases):
         places[case.network.name][case.key] = len(places[case.network.name])
     order = list(places)
 
@@ -108,12 +102,12 @@ def in_order_of_value(campaign: Campaign, cases: Sequence[Case]) -> list[Case]:
         if case.key in first:
             return (0, first[case.key])
         name = case.network.name
-        searches = campaign.on_cuda and case.kernel_search
         is_part = case.variant is not Variant.WHOLE
         effort = EFFORT[case.mode.execution]
+        searches = campaign.on_cuda and case.kernel_search and case.mode.execution not in COMPILED
         return (1, effort, searches, is_part, places[name][case.key], order.index(name))
 
-    return sorted(_unique(cases), key=value)
+    return sorted(unique_cases(cases), key=value)
 
 
 def _deciding_cases(campaign: Campaign, network: str) -> dict[str, Case]:
@@ -126,5 +120,6 @@ def _deciding_cases(campaign: Campaign, network: str) -> dict[str, Case]:
     }
 
 
-def _unique(cases: Sequence[Case]) -> list[Case]:
+def unique_cases(cases: Sequence[Case]) -> list[Case]:
+    """Each case once, where it stands first."""
     return list({case.key: case for case in cases}.values())

@@ -18,6 +18,7 @@ from eml_models.latency.agenda import (
     iter_first_cases,
     list_explaining_cases,
     list_table_cases,
+    unique_cases,
 )
 from eml_models.latency.bench import Bench, Progress
 from eml_models.latency.campaign import Campaign, CampaignResult, Timed
@@ -107,7 +108,8 @@ class _Run:
 
     def so_far(self) -> CampaignResult:
         """What was measured, and what was tried and could not be."""
-        cases = [*list_table_cases(self._campaign), *list_explaining_cases(self._campaign, self._chains)]
+        others = list_explaining_cases(self._campaign, self._chains)
+        cases = unique_cases([*list_table_cases(self._campaign), *others])
         timed = [case for case in cases if self._was_timed(case)]
         reasons = {case.key: self._reason(case) for case in cases if not self._was_timed(case)}
         return CampaignResult(

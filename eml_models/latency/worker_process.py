@@ -88,11 +88,10 @@ class WorkerProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._signal(signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(GRACE_S)
-        except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
-            self._process.wait()
+        self._signal(signal.SIGKILL)  # what it had started may have outlived it
+        self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._stderr):
             assert stream is not None
             with suppress(BrokenPipeError):  # of a request that a process that ended has not read

@@ -18,7 +18,7 @@ from eml_models.latency.agenda import (
 )
 from eml_models.latency.campaign import Campaign, CampaignResult
 from eml_models.latency.ending import End
-from eml_models.latency.modes import COMPILED, default_modes, parse_mode
+from eml_models.latency.modes import COMPILED, Execution, default_modes, parse_mode
 from eml_models.latency.networks import parse_network
 from eml_models.latency.verdicts import Outcome
 from eml_models.latency.worker_process import WorkerProgram
@@ -145,11 +145,29 @@ def test_cases_come_in_the_order_of_their_value() -> None:
     )
     assert [case.network.name for case in cases[:4]] == [NETWORK.name, "other"] * 2
     assert {str(case.mode) for case in cases[:4]} == {"tf32conv/nchw/eager"}
-    executions = [case.mode.execution.value for case in cases]
-    assert list(dict.fromkeys(executions)) == ["eager", "graph", "compile", "reduce-overhead"]
-    assert executions == sorted(executions, key=list(dict.fromkeys(executions)).index)
+    kinds = [
+        "compiled" if case.mode.execution in COMPILED else f"{case.mode.execution} {case.kernel_search}"
+        for case in cases
+    ]
+    order = ["eager False", "graph False", "graph True", "compiled"]
+    assert list(dict.fromkeys(kinds)) == order
+    assert kinds == sorted(kinds, key=order.index)
+    first_compiled = cases[kinds.index("compiled")]
+    assert first_compiled == chains[NETWORK.name][-1].case
     names = [case.network.name for case in cases]
     assert names == [NETWORK.name, "other"] * (len(cases) // 2)  # what is compared is measured side by side
+
+
+def test_what_explains_is_worth_more_than_a_further_mode() -> None:
+    campaign = replace(CAMPAIGN, device="cpu", modes=default_modes("cpu"))
+    chains = choose_chains(campaign, {})
+    explaining, table = list_explaining_cases(campaign, chains), list_table_cases(campaign)
+    cases = in_order_of_value(campaign, [*explaining, *table])
+    eager = [case.key for case in cases if case.mode.execution is Execution.EAGER]
+    needed = [stage.case.key for stage in chains[NETWORK.name] if stage.name != "compiled"]
+    others = {case.key for case in table} - {case.key for case in explaining}
+    last = max(eager.index(key) for key in needed)
+    assert all(eager.index(key) > last for key in others & set(eager) - {cases[0].key})
 
 
 def test_cudnn_searches_where_it_is_the_question_and_for_no_skeleton() -> None:
