@@ -145,13 +145,18 @@ def final_study(searched: Study, rows: Sequence[Row], options: FinalOptions) -> 
 
 
 def list_tried(rows: Iterable[Row]) -> list[Tried]:
-    """The recipes whose trials ran to their end with an objective, in order of their first trials."""
+    """The recipes whose trials ran to their end with an objective, in order of their first trials.
+
+    A trial whose start cannot be read is left out: nobody knows its recipe.
+    """
     recipes: dict[int, Recipe] = {}
     ends: dict[str, list[TrialRow]] = defaultdict(list)
     for row in rows:
         if isinstance(row, StartRow):
             recipes.setdefault(row.number, Recipe.from_json(row.recipe))
-        elif isinstance(row, TrialRow) and row.state is State.COMPLETED and row.objective is not None:
+        elif not isinstance(row, TrialRow) or row.number not in recipes:
+            continue
+        elif row.state is State.COMPLETED and row.objective is not None:
             ends[_identity(recipes[row.number])].append(row)
     tried = []
     for of_one in ends.values():

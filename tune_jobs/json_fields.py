@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import math
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from eml_models.errors import InvalidValueError
+from eml_models.recipe import Recipe
 from tune_jobs.space import Params
 from tune_jobs.trial import EventKind, EventRow, Row, StartRow, State, TrialRow
 
@@ -285,11 +287,18 @@ _DETAILS: Mapping[EventKind, Mapping[str, Rule]] = {
         "trials": Rule("a list of trials", _is_list_of(_TOLD), required=True),
     },
 }
-_RECIPE = {
-    "model": Rule("text", _is_text),
-    "dataset": Rule("text", _is_text),
-    "model_options": Rule("options", _is_params),
+_BY_HINT: Mapping[Any, Rule] = {
+    float: Rule("a number", _is_number),
+    float | None: Rule("a number or null", _is_maybe_number),
+    int: Rule("a whole number", _is_whole),
+    int | None: Rule("a whole number or null", _is_maybe_whole),
+    bool: Rule("true or false", lambda value: isinstance(value, bool)),
+    Mapping[str, Any]: Rule("options", _is_params),
 }
+_RECIPE = {
+    name: _BY_HINT.get(hint, Rule("text", _is_text)) for name, hint in typing.get_type_hints(Recipe).items()
+}
+"""By type: whether the values suit each other, and a network that is registered, `Recipe` says itself."""
 
 
 def _is_deep(value: Any) -> bool:

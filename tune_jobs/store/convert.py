@@ -86,6 +86,13 @@ def as_plain(row: StoredRow) -> dict[str, Any]:
     Raises:
         InvalidValueError: with all fields that their columns cannot hold.
     """
+    plain = _typed(row)
+    raise_if_any(f"row of {row.table}", _problems_of(row))
+    return plain
+
+
+def _typed(row: StoredRow) -> dict[str, Any]:
+    """A row's fields as Python's own values of their columns' types."""
     plain: dict[str, Any] = {}
     problems: list[str] = []
     for column in columns_of(row.table):
@@ -97,7 +104,7 @@ def as_plain(row: StoredRow) -> dict[str, Any]:
             plain[column.name] = _checked(column.type, value)
         except (TypeError, ValueError) as error:
             problems.append(f"{column.name} {error}")
-    raise_if_any(f"row of {row.table}", problems or _problems_of(row))
+    raise_if_any(f"row of {row.table}", problems)
     return plain
 
 
@@ -129,7 +136,8 @@ def row_from_json_data(table: str, data: Mapping[str, Any]) -> Row:
 def rows_to_arrow(table: str, rows: Sequence[StoredRow]) -> pa.Table:
     """Rows of one table as Arrow, with their `param_` columns."""
     schema = SCHEMAS[table]
-    plain = [as_plain(row) for row in rows]
+    # a row of a study was checked when it was acknowledged or read: here it is only published
+    plain = [_typed(row) if isinstance(row, Row) else as_plain(row) for row in rows]
     params = [typed_params(p["params"]) for p in plain] if table in TABLES_WITH_PARAMS else []
     arrays = []
     for field in schema:
