@@ -75,7 +75,7 @@ class JournalContent:
         reasons = "; ".join(dict.fromkeys(line.reason for line in self.damaged))
         return (
             f"journal {self.path!r} is damaged in line {lines} ({reasons}); its other {len(self.rows)} rows"
-            " are kept"
+            " can be read"
         )
 
     def describe_foreign(self) -> str:
