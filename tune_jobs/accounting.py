@@ -21,22 +21,18 @@ Called by the report, for its table, and by the metrics of a running driver.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
+from tune_jobs.json_fields import Detail, event_detail
 from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow
 
 Seconds = defaultdict[str, float]
 
 WHOLE = frozenset({State.COMPLETED, State.STOPPED, State.INFEASIBLE})
 """How a trial ends whose last attempt leaves no epoch under way."""
-
-TOLD = ("imports_s", "data_s", "latency_s", "first_step_s")
-"""What an attempt's events tell of its seconds before and at its first step."""
 
 RAY, IMPORTS, DATA, FIRST_STEP = (f"start-up: {part}" for part in ("Ray", "imports", "data", "first step"))
 
@@ -121,7 +117,7 @@ def _sessions(ordered: Sequence[Row]) -> list[SessionSpan]:
     for row in ordered:
         at = _instant(row)
         if isinstance(row, EventRow) and row.kind is EventKind.SESSION_STARTED:
-            workers = json.loads(row.detail).get("workers")
+            workers = event_detail(row).workers
             sessions.append(SessionSpan(began_at=at, ended_at=at, workers=workers))
         if sessions:
             session = sessions[-1]
@@ -144,19 +140,19 @@ def _note(session: SessionSpan, row: Row) -> None:
         held.held_since = held.held_since or held.handed_out_at
         held.reports.append(row)
     elif isinstance(row, EventRow):
-        detail = json.loads(row.detail)
+        detail = event_detail(row)
         held.held_since = held.held_since or _held_since(held, row, detail)
-        held.told |= {name: detail[name] for name in TOLD if name in detail}
-        if row.kind is EventKind.ATTEMPT_STARTED and "data_s" in detail:
+        held.told |= detail.told_s
+        if row.kind is EventKind.ATTEMPT_STARTED and "data_s" in detail.told_s:
             held.began_at = row.happened_at
         if row.kind is EventKind.ATTEMPT_ENDED:
             held.ended_at = row.happened_at
 
 
-def _held_since(held: HeldAttempt, row: EventRow, detail: Mapping[str, Any]) -> datetime | None:
+def _held_since(held: HeldAttempt, row: EventRow, detail: Detail) -> datetime | None:
     """From when on an attempt had a worker, as the first event that tells of it says; None if it had none."""
     if row.kind is EventKind.ATTEMPT_STARTED:
-        return held.handed_out_at + timedelta(seconds=detail.get("waited_s", 0.0))
+        return held.handed_out_at + timedelta(seconds=detail.waited_s)
     return row.happened_at - timedelta(seconds=row.duration_s) if row.duration_s else None
 
 

@@ -7,12 +7,13 @@ says. Reads rows only.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from tune_jobs.json_fields import params_from_json
 from tune_jobs.search.asha import decide
-from tune_jobs.search.history import History, params_from_json
+from tune_jobs.search.history import History
 from tune_jobs.search.queue import QueueFirst
 from tune_jobs.search.sampler import Sampler
 from tune_jobs.study import Study
@@ -43,11 +44,13 @@ def audit(study: Study, rows: Iterable[Row]) -> Audit:
             asking[known].append(row)
     history, sampler = History(study), QueueFirst(study)
     differences: list[str] = []
-    for seq in _known_before(asking, 0):
-        differences += _check_all(study, history, sampler, asking[seq])
+    waiting = deque(sorted(asking))
     for row in ordered:
+        while waiting and waiting[0] < row.seq:  # also of a history whose last row a repair gave up
+            differences += _check_all(study, history, sampler, asking[waiting.popleft()])
         history.apply(row)
-        differences += _check_all(study, history, sampler, asking.get(row.seq, ()))
+    for known in waiting:
+        differences += _check_all(study, history, sampler, asking[known])
     checked = [row for group in asking.values() for row in group]
     num_decisions = sum(isinstance(row, ReportRow) for row in checked)
     proposed = {row.number for row in checked if isinstance(row, StartRow | TrialRow)}
@@ -66,11 +69,6 @@ def _history_seq(row: Row) -> int | None:
     if isinstance(row, TrialRow) and row.state is State.INFEASIBLE:
         return row.history_seq
     return None
-
-
-def _known_before(asking: dict[int, list[Row]], seq: int) -> list[int]:
-    """The histories that are asked about before the first row."""
-    return [known for known in sorted(asking) if known <= seq]
 
 
 def _check_all(study: Study, history: History, sampler: Sampler, rows: Sequence[Row]) -> Iterator[str]:

@@ -12,7 +12,8 @@
         │   ├── StoreMissingError         there is no store at that place: usage, exit code 2
         │   ├── StoreLockedError          another living writer holds the study
         │   └── StoreCorruptError         a file of the store is damaged; names it
-        │       └── SegmentGoneError      it went meanwhile (a compaction, a deletion); reading again helps
+        │       ├── SegmentGoneError      it went meanwhile (a compaction, a deletion); reading again helps
+        │       └── ForeignSegmentError   its rows are of another study: a copy; it is left out
         ├── JobError                      a cluster's Jobs API did not answer, or refused
         ├── BrokenDeviceError             a process cannot use its GPU any more; it ends, and a trial with it
         └── RunFailedError                the search could not go on
@@ -61,6 +62,10 @@ class StoreCorruptError(StoreError):
 
 class SegmentGoneError(StoreCorruptError):
     """A published file went between listing and reading it; a reader looks again."""
+
+
+class ForeignSegmentError(StoreCorruptError):
+    """A file in a table's folder that is whole and does not belong there: it is left out, by writers too."""
 
 
 class JobError(TuneJobsError):

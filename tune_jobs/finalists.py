@@ -7,7 +7,6 @@ are no part of the search's history.
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +22,7 @@ from eml_models.registry import get_model
 from eml_models.wording import count_of
 from tune_jobs.candidate import CANDIDATE, SAME_FOR_ALL, Candidate
 from tune_jobs.feasible import count_cost
+from tune_jobs.json_fields import objectives_from_json
 from tune_jobs.search.pareto import non_dominated
 from tune_jobs.space import Choice, Integer, Space
 from tune_jobs.study import EPOCHS, REPEAT, Direction, Limits, Objective, SamplerName, Study, fit_and_test
@@ -145,13 +145,18 @@ def final_study(searched: Study, rows: Sequence[Row], options: FinalOptions) -> 
 
 
 def list_tried(rows: Iterable[Row]) -> list[Tried]:
-    """The recipes whose trials ran to their end with an objective, in order of their first trials."""
+    """The recipes whose trials ran to their end with an objective, in order of their first trials.
+
+    A trial whose start cannot be read is left out: nobody knows its recipe.
+    """
     recipes: dict[int, Recipe] = {}
     ends: dict[str, list[TrialRow]] = defaultdict(list)
     for row in rows:
         if isinstance(row, StartRow):
             recipes.setdefault(row.number, Recipe.from_json(row.recipe))
-        elif isinstance(row, TrialRow) and row.state is State.COMPLETED and row.objective is not None:
+        elif not isinstance(row, TrialRow) or row.number not in recipes:
+            continue
+        elif row.state is State.COMPLETED and row.objective is not None:
             ends[_identity(recipes[row.number])].append(row)
     tried = []
     for of_one in ends.values():
@@ -227,4 +232,4 @@ def _values(row: TrialRow) -> dict[str, float]:
     """Every number that an objective may be of."""
     costs = {name: getattr(row, name) for name in ("macs", "parameters", "latency_ms")}
     known = {name: float(value) for name, value in costs.items() if value is not None}
-    return {**known, **json.loads(row.objectives)}
+    return {**known, **objectives_from_json(row.objectives)}

@@ -10,7 +10,6 @@ device, data) is named, so that a difference can be understood.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from eml_models.errors import InvalidValueError
 from eml_models.kernels import Kernels
 from eml_models.recipe import Recipe
 from tune_jobs.definition import NEEDS_CODE, SHIPPED_FITS
+from tune_jobs.json_fields import event_detail
 from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, TrialRow
 
 COMPARED = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
@@ -105,7 +105,7 @@ def stored_trial(rows: Sequence[Row], number: int, *, fit: str) -> StoredTrial:
         reports=tuple(reports[epoch] for epoch in sorted(reports)),
         end=end,
         devices=frozenset((row.device or "").partition(":")[0] for row in begun),
-        kernels=frozenset(str(json.loads(row.detail).get("kernels")) for row in begun),
+        kernels=frozenset(str(event_detail(row).kernels) for row in begun),
     )
 
 

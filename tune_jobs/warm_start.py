@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,8 +9,8 @@ from functools import partial
 from eml_models.errors import InvalidValueError
 from eml_models.wording import count_of
 from tune_jobs.feasible import count_cost, refusal, resolve_recipe, too_slow
+from tune_jobs.json_fields import event_detail, objectives_from_json, params_from_json
 from tune_jobs.search.given import MAX_TOLD, ToldTrial
-from tune_jobs.search.history import params_from_json
 from tune_jobs.search.objectives import cost_of
 from tune_jobs.search.records import has_diverged
 from tune_jobs.space import Constant, Params
@@ -93,7 +92,7 @@ def is_told(origin: str, rows: Iterable[Row]) -> bool:
     return any(
         isinstance(row, EventRow)
         and row.kind is EventKind.WARM_STARTED
-        and json.loads(row.detail)["from"] == origin
+        and event_detail(row).origin == origin
         for row in rows
     )
 
@@ -166,7 +165,7 @@ def _as_here(study: Study, trial: ToldTrial, *, same_latency: bool) -> ToldTrial
         cost = count_cost(resolve_recipe(study, trial.params, 0))
     except InvalidValueError:
         return None
-    stored = json.loads(trial.end.objectives)
+    stored = objectives_from_json(trial.end.objectives)
     end = replace(
         trial.end,
         **{name: getattr(cost, name) for name in COSTS},

@@ -1,4 +1,4 @@
-"""The commands on what is stored: audit, replay, export, compact, delete. Called by `tune_jobs.cli`."""
+"""The commands on what is stored: audit, replay, export, compact, repair, delete. For `tune_jobs.cli`."""
 
 from __future__ import annotations
 
@@ -12,20 +12,27 @@ from eml_models.wording import count_of
 from tune_jobs.audit import audit
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.definition import NEEDS_CODE, study_from_definition
-from tune_jobs.errors import StoreError, StoreLockedError
+from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
 from tune_jobs.replay import COMPARED, iter_replay, list_changes, stored_trial
 from tune_jobs.report.tables import Table, render
 from tune_jobs.store.compact import compact_into, compact_study
+from tune_jobs.store.definitions import is_known
 from tune_jobs.store.deletion import delete_study
+from tune_jobs.store.notes import tell_left_out
 from tune_jobs.store.reader import TrialStore
+from tune_jobs.store.repair import plan_repair, repair_study
 from tune_jobs.user_code import stored_name
 
 
 def print_audit(store: str, name: str) -> bool:
-    """Compute every proposal and decision of a study anew; True if all are as the rules say."""
+    """Compute every proposal and decision of a study anew; True if all are as the rules say.
+
+    Raises:
+        StoreCorruptError: some of its rows are damaged; without them nothing can be computed anew.
+    """
     opened, name = TrialStore(store), stored_name(name)
     study = study_from_definition(name, opened.definition(name))
-    result = audit(study, opened.rows(name))
+    result = audit(study, opened.whole_rows(name))
     click.echo(
         f"{count_of(result.num_proposals, 'proposal')} and {count_of(result.num_decisions, 'decision')}"
         f" computed anew: {len(result.differences)} differ"
@@ -119,7 +126,8 @@ def compact(store: str, names: Sequence[str], form: str, *, output: str | None =
     Raises:
         UnknownNameError: the store holds no such study.
     """
-    known = list(TrialStore(store).studies()["study"])
+    opened = TrialStore(store)
+    known = list(opened.studies()["study"])
     for name in names:
         if name not in known:
             raise UnknownNameError("study", name, known)
@@ -132,8 +140,7 @@ def compact(store: str, names: Sequence[str], form: str, *, output: str | None =
             left_out += 1
             continue
         rows.append((name, done.num_rows, done.files_before, done.files_after))
-        for problem in done.problems:
-            click.echo(f"warning: {problem}", err=True)
+        tell_left_out(done.problems)
     columns = ("study", "rows", "files_before", "files_after")
     click.echo(render(Table(columns=columns, rows=tuple(rows)), form), nl=False)
     return not left_out
@@ -146,13 +153,54 @@ def delete(store: str, name: str, *, yes: bool) -> None:
         UnknownNameError: the store holds no such study.
     """
     opened = TrialStore(store)
-    known = list(opened.studies()["study"])
-    if name not in known:
-        raise UnknownNameError("study", name, known)
-    question = f"delete study {name!r} with {count_of(len(opened.trials(name)), 'trial')} from {opened.path}?"
+    if not is_known(store, name):
+        raise UnknownNameError("study", name, list(opened.studies()["study"]))
+    question = f"delete study {name!r} with {_count_trials(opened, name)} from {opened.path}?"
     if not yes:
         click.confirm(question, abort=True, err=True)
     deleted = delete_study(store, name)
     checkpoints = Checkpoints(store=store, study=name)
     checkpoints.remove(checkpoints.numbers())
+    tell_left_out(deleted.foreign)
     click.echo(f"deleted {name!r}: {count_of(deleted.num_files, 'file')}", err=True)
+
+
+def _count_trials(opened: TrialStore, name: str) -> str:
+    """How many trials a study has, also one whose definition is damaged."""
+    try:
+        return count_of(len(opened.trials(name)), "trial")
+    except StoreCorruptError:
+        return "a damaged definition"
+
+
+def repair(store: str, name: str, *, yes: bool) -> bool:
+    """Say what repairing a study gives up, and do it if asked; True if nothing is damaged (any more).
+
+    Raises:
+        UnknownNameError: the store holds no such study.
+    """
+    opened = TrialStore(store)
+    done = repair_study(store, name) if yes else plan_repair(store, name)
+    tell_left_out(done.left_out)
+    if not done.damage:
+        click.echo(f"nothing in study {name!r} of {opened.path} is damaged: {count_of(done.num_kept, 'row')}")
+        return True
+    click.echo(f"damaged in study {name!r} of {opened.path}:")
+    for line in done.damage:
+        click.echo(f"  - {line}")
+    rows = ", ".join(f"{count} of {table}" for table, count in sorted(done.lost_rows.items()))
+    click.echo(f"{'lost' if yes else 'would be lost'}:")
+    click.echo(f"  - rows that the damaged places tell of: {rows or 'none'}")
+    click.echo(f"  - acknowledged rows that are missing by their seq: {done.num_missing}")
+    click.echo(f"  - all of trial: {_numbers(done.lost_trials)}")
+    click.echo(f"  - some rows of trial: {_numbers(done.hurt_trials)}")
+    click.echo(f"{'kept' if yes else 'would be kept'}: {count_of(done.num_kept, 'row')}")
+    for path in done.aside:
+        click.echo(f"set aside as it was: {path}")
+    if not yes:
+        click.echo("nothing was changed; the same command with --yes does it", err=True)
+    return yes
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers)) or "none"

@@ -20,6 +20,7 @@ from tune_jobs.cli.job_verbs import logs, status, stop, submit
 from tune_jobs.cli.options import FORMAT, STORE
 from tune_jobs.cli.run_verbs import finalists, report, run
 from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, exit_code
+from tune_jobs.store.notes import ONCE
 
 
 def main() -> int:
@@ -42,9 +43,20 @@ def main() -> int:
 
 
 class _Warnings(logging.Handler):
-    """What the packages warn of, a line on stderr; printed, so that it stands above a progress line."""
+    """What the packages warn of, a line on stderr; printed, so that it stands above a progress line.
+
+    What is to be told once is, however often the command meets it.
+    """
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self._told: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, ONCE, False):
+            if record.getMessage() in self._told:
+                return
+            self._told.add(record.getMessage())
         print(f"{record.levelname.lower()}: {record.getMessage()}", file=sys.stderr)
 
 
@@ -164,6 +176,21 @@ def compact(studies: tuple[str, ...], store: str, form: str, output: str | None)
     from tune_jobs.cli.study_commands import compact as compact_asked
 
     return 0 if compact_asked(store, studies, form, output=output) else EXIT_FAILED
+
+
+@cli.command()
+@click.argument("study")
+@STORE
+@click.option("--yes", is_flag=True, help="Do it; without this it is only shown what would be lost.")
+def repair(study: str, store: str, yes: bool) -> int:
+    """Show what is damaged in STUDY and what would be lost with it; with --yes, go on without it.
+
+    A damaged study is not run on. The damaged files are kept, as they are, in the store's _wal/damaged/. The
+    exit code is 1 as long as something is damaged.
+    """
+    from tune_jobs.cli.study_commands import repair as repair_asked
+
+    return 0 if repair_asked(store, study, yes=yes) else EXIT_FAILED
 
 
 @cli.command()

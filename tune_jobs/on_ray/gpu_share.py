@@ -8,7 +8,6 @@ is read from the rows, so a resumed study goes on with the shares that it had co
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from tune_jobs.attempt import Failure
 from tune_jobs.errors import TuneJobsError
+from tune_jobs.json_fields import event_detail
 from tune_jobs.trial import EventKind, EventRow, Row
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Shares:
         self._ran_out: Counter[int] = Counter()
         for row in rows:
             if isinstance(row, EventRow) and row.kind is EventKind.ATTEMPT_ENDED and row.number is not None:
-                how = str(json.loads(row.detail).get("how"))
+                how = event_detail(row).how
                 self._ran_out[row.number] += how.startswith(Failure.OUT_OF_SHARE)
 
     def of(self, number: int) -> float:

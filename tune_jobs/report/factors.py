@@ -7,7 +7,6 @@ ones end: means over its trials say where it went, not what a level is worth, an
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from eml_models.wording import count_of
+from tune_jobs.json_fields import parse_object
 from tune_jobs.report.intervals import (
     Difference,
     estimate,
@@ -108,7 +108,7 @@ def read_outcomes(trials: pd.DataFrame) -> list[Outcome]:
     ended = trials[trials["state"].isin([State.COMPLETED, State.FAILED])].sort_values("number")
     outcomes = []
     for params, value in zip(ended["params"], ended["objective"], strict=True):
-        without = {k: v for k, v in json.loads(params).items() if k != REPEAT}
+        without = {k: v for k, v in parse_object(params).items() if k != REPEAT}
         outcomes.append(Outcome(params=without, value=None if pd.isna(value) else float(value)))
     return outcomes
 

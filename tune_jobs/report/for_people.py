@@ -5,7 +5,6 @@ JSON and CSV hold the table as it is; only the text is made from this one.
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ import pandas as pd
 from eml_models.datasets import get_dataset_spec
 from eml_models.errors import UnknownNameError
 from eml_models.latency.networks import CIFAR_SHAPE, NetworkSpec, name_network
+from tune_jobs.json_fields import parse_object
 from tune_jobs.report.tables import Table
 from tune_jobs.study import OF_THE_STUDY, RECIPE_FIELDS
 
@@ -29,7 +29,12 @@ def name_networks(starts: pd.DataFrame, numbers: Iterable[int]) -> dict[int, str
     They come from the recipes that were trained, so that a width that followed from `macs_share` is in them.
     """
     recipes = dict(zip(starts["number"], starts["recipe"], strict=True))
-    return {number: network_words(json.loads(recipes[number])) for number in numbers if number in recipes}
+    parsed = {number: parse_object(recipes[number]) for number in numbers if number in recipes}
+    return {number: network_words(recipe) for number, recipe in parsed.items() if recipe.keys() >= NAMED}
+
+
+NAMED = {MODEL, "dataset", "model_options"}
+"""What a recipe must say for its network to be named."""
 
 
 def network_words(recipe: Mapping[str, Any]) -> str:
@@ -56,7 +61,7 @@ def for_people(table: Table, trials: pd.DataFrame) -> Table:
     networks = [row[index(NETWORK)] for row in table.rows]
     own: list[dict[str, str]] = []
     for row, network in zip(table.rows, networks, strict=True):
-        params = json.loads(stored[row[index(TRIAL)]])
+        params = parse_object(stored[row[index(TRIAL)]])
         own.append({n: short(v) for n, v in params.items() if network is None or not shapes_network(n)})
     same = shared(own)
     one_network = len(table.rows) > 1 and len(set(networks)) == 1 and networks[0] is not None
@@ -89,7 +94,7 @@ def shared(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
 
 def short_params(text: str) -> str:
     """Params in one line: ``learning_rate=0.0123 optimizer=adam``."""
-    params: Mapping[str, object] = json.loads(text)
+    params: Mapping[str, object] = parse_object(text)
     return words_of({name: short(value) for name, value in params.items()})
 
 

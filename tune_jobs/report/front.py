@@ -6,7 +6,6 @@ reference that the front beats (`tune_jobs.search.pareto.hypervolume`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from eml_models.wording import count_of
+from tune_jobs.json_fields import objectives_from_json
 from tune_jobs.report.for_people import NETWORK, PARAMS, TRIAL, name_networks, short_params
 from tune_jobs.report.leaderboard import way_on
 from tune_jobs.report.tables import Table
@@ -127,7 +127,7 @@ def _completed(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.Data
 def _valued(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
     """The trials that have a value of each objective at their last epoch, with a column for each."""
     ended = trials[trials["state"].isin([State.COMPLETED, State.STOPPED])].copy()
-    stored = [json.loads(text) for text in ended["objectives"]]
+    stored = [objectives_from_json(text) for text in ended["objectives"]]
     for objective in objectives:
         if objective.metric not in COSTS:
             ended[objective.metric] = [values.get(objective.metric) for values in stored]

@@ -5,13 +5,13 @@ Everything here is computed from the store's frames; nothing is remembered from 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
 
 from eml_models.wording import count_of
+from tune_jobs.json_fields import parse_object
 from tune_jobs.report.for_people import NETWORK, PARAMS, TRIAL, name_networks, short_params
 from tune_jobs.report.tables import Table, format_value
 from tune_jobs.search.history import rung_between
@@ -167,7 +167,7 @@ def studies(studies_frame: pd.DataFrame, trials: pd.DataFrame, last_runs: Mappin
     rows = []
     for row in studies_frame.sort_values("study").itertuples():
         own = trials[trials["study"] == row.study]
-        objective = json.loads(str(row.definition))["objectives"][0]
+        objective = parse_object(str(row.definition))["objectives"][0]
         scored = own[(own["state"] == State.COMPLETED) & own["objective"].notna()]["objective"]
         best = None
         if len(scored):

@@ -7,12 +7,12 @@ module converts them to an event's JSON and back; `history` folds the events, `q
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from eml_models.errors import InvalidValueError
+from tune_jobs.json_fields import as_params, event_detail
 from tune_jobs.space import Constant, Params, Space
 from tune_jobs.study import COSTS, LATENCY, Study
 from tune_jobs.trial import EventRow, ReportRow, State, TrialRow, as_json_text
@@ -113,11 +113,11 @@ def points_as_json(points: Iterable[Point]) -> str:
     return as_json_text({"points": data})
 
 
-def points_from_json(detail: str) -> list[Point]:
+def points_from_json(event: EventRow) -> list[Point]:
     """The points of an `ENQUEUED` event."""
     return [
-        Point(params=_as_params(point["params"]), retry_of=point["retry_of"], first=point.get("first", False))
-        for point in json.loads(detail)["points"]
+        Point(params=as_params(point["params"]), retry_of=point["retry_of"], first=point.get("first", False))
+        for point in event_detail(event).points
     ]
 
 
@@ -128,9 +128,9 @@ def told_as_json(origin: str, told: Sequence[ToldTrial], *, metric: str) -> str:
 
 def told_from_json(study: Study, event: EventRow) -> tuple[str, list[ToldTrial]]:
     """The origin and the trials of a `WARM_STARTED` event."""
-    data = json.loads(event.detail)
+    detail = event_detail(event)
     metric = study.objective.metric
-    return data["from"], [_from_data(trial, metric, event.happened_at) for trial in data["trials"]]
+    return detail.origin, [_from_data(trial, metric, event.happened_at) for trial in detail.told]
 
 
 def _as_data(trial: ToldTrial, metric: str) -> dict[str, object]:
@@ -152,7 +152,7 @@ def _from_data(data: Mapping[str, object], metric: str, at: datetime) -> ToldTri
     known = {name: data[name] for name in ("trial_id", "number", "reason", "objective")}
     known |= {name: data[name] for name in (*COSTS, LATENCY, "objectives") if name in data}
     study = str(data["trial_id"]).rpartition("/")[0]
-    params = _as_params(data["params"])
+    params = as_params(data["params"])
     end = TrialRow(
         study=study,
         attempt=1,
@@ -174,8 +174,3 @@ def _from_data(data: Mapping[str, object], metric: str, at: datetime) -> ToldTri
             **{metric: data["value"]},  # type: ignore[arg-type]  # as it was written
         )
     return ToldTrial(params=params, end=end, last_report=report)
-
-
-def _as_params(data: object) -> Params:
-    assert isinstance(data, dict)
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}

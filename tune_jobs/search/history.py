@@ -9,7 +9,6 @@ memory move of a few kilobytes).
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right, insort
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from datetime import datetime, timedelta
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.feasible import NetworkCost, count_cost, resolve_recipe
+from tune_jobs.json_fields import event_detail, params_from_json
 from tune_jobs.search.given import Point, ToldTrial, points_from_json, told_from_json
 from tune_jobs.search.objectives import Point as ObjectivePoint
 from tune_jobs.search.objectives import cost_of, final_point, point_of
@@ -250,7 +250,7 @@ class History:
 
     def _apply_event(self, row: EventRow) -> None:
         if row.kind is EventKind.ENQUEUED:
-            self._enqueue(points_from_json(row.detail))
+            self._enqueue(points_from_json(row))
         elif row.kind is EventKind.WARM_STARTED:
             origin, told = told_from_json(self.study, row)
             self.origins.append(origin)
@@ -261,13 +261,13 @@ class History:
         if row.kind is not EventKind.ATTEMPT_ENDED:
             began_at = record.attempt_started_at
             if row.kind is EventKind.ATTEMPT_STARTED and began_at is not None:
-                began_at += timedelta(seconds=json.loads(row.detail).get("waited_s", 0.0))
+                began_at += timedelta(seconds=event_detail(row).waited_s)
             self.trials[row.number] = replace(
                 record, attempt_started_at=began_at, last_seen_at=row.happened_at
             )
         elif record.in_hand and row.attempt == record.attempts:
             seconds = record.in_hand_s if row.duration_s is None else row.duration_s
-            how = str(json.loads(row.detail).get("how"))
+            how = event_detail(row).how
             self.trials[row.number] = replace(
                 record,
                 in_hand=False,
@@ -304,12 +304,6 @@ def _record_of(row: StartRow | TrialRow, at: datetime) -> TrialRecord:
     return TrialRecord(
         number=row.number, trial_id=row.trial_id, params=params_from_json(row.params), first_started_at=at
     )
-
-
-def params_from_json(text: str) -> Params:
-    """The params that a row holds as JSON text; lists are tuples again."""
-    params = json.loads(text)
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in params.items()}
 
 
 def _released(record: TrialRecord) -> TrialRecord:

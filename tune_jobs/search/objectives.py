@@ -5,11 +5,11 @@ Pure functions; the order is that of the study's objectives. `history` calls the
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 
 from tune_jobs.feasible import NetworkCost
+from tune_jobs.json_fields import objectives_from_json
 from tune_jobs.study import COSTS, Study
 from tune_jobs.trial import State, TrialRow
 
@@ -35,7 +35,7 @@ def final_point(study: Study, end: TrialRow) -> Point | None:
     """The values at the last epoch of a trial that completed or was stopped; None if it lacks one."""
     if end.state not in (State.COMPLETED, State.STOPPED):
         return None
-    stored = json.loads(end.objectives)
+    stored = objectives_from_json(end.objectives)
     values = [
         getattr(end, objective.metric) if objective.is_cost else stored.get(objective.metric)
         for objective in study.objectives

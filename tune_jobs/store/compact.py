@@ -28,9 +28,9 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from eml_models.errors import UnknownNameError
-from tune_jobs.errors import StoreCorruptError, StoreError
+from tune_jobs.errors import ForeignSegmentError, StoreCorruptError, StoreError
 from tune_jobs.store.convert import with_typed_params
-from tune_jobs.store.definitions import read_definition
+from tune_jobs.store.definitions import read_definition, read_definitions
 from tune_jobs.store.files import Files, open_files
 from tune_jobs.store.layout import (
     NO_ROWS,
@@ -45,17 +45,21 @@ from tune_jobs.store.layout import (
     old_folder,
     old_key,
     scratch_folder,
-    study_of_folder,
+    segment_key,
     table_folder,
 )
-from tune_jobs.store.recovery import recover
+from tune_jobs.store.listing import list_journals, list_published
+from tune_jobs.store.recovery import describe_refusal, recover, return_foreign
+from tune_jobs.store.repeats import each_once
 from tune_jobs.store.schema import SCHEMA_VERSION, SCHEMAS
-from tune_jobs.store.segments import open_segment, parquet_bytes, read_segments
+from tune_jobs.store.segments import Segment, open_segment, parquet_bytes, read_segments
 from tune_jobs.trial import ROW_TYPES, EventRow, ReportRow, StartRow, TrialRow
 
 ROWS_PER_FILE = 1_000_000
 ROWS_PER_GROUP = 32_768
 """Of a row group, by whose minima and maxima a reader may skip it: about 1,600 trials of 20 reports."""
+
+MAX_VERSION_DIGITS = 9
 
 SORTED_BY = {
     StartRow.table: ("number", "attempt"),
@@ -71,7 +75,7 @@ class Compacted:
 
     Attributes:
         files_before: published files of its four tables; `files_after` likewise.
-        problems: what a dead writer had left damaged, in words.
+        problems: what is foreign in the study's folders, or was there twice, in words; it was left out.
     """
 
     study: str
@@ -83,9 +87,7 @@ class Compacted:
 
 def list_studies(store: str | os.PathLike[str] | Files) -> list[str]:
     """The names of the studies that a store defines, sorted."""
-    files = open_files(store)
-    names = (study_of_folder(folder) for folder in files.list_names(STUDIES))
-    return sorted(name for name in names if name is not None and read_definition(files, name) is not None)
+    return sorted(read_definitions(open_files(store)).studies)
 
 
 def compact_study(store: str | os.PathLike[str] | Files, study: str) -> Compacted:
@@ -108,10 +110,11 @@ def compact_study(store: str | os.PathLike[str] | Files, study: str) -> Compacte
     files.make_folder(scratch_folder(study))
     lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=_holder())
     try:
-        problems = recover(files, study)
+        problems = list(list_journals(files, study).problems(files))
+        recover(files, study)
         files.sync_folder(journal_folder(study))  # no journal comes back to be published beside its rows
         before = _num_files(files, study)
-        prepared = [_prepare_table(files, study, row_type.table) for row_type in ROW_TYPES]
+        prepared = [_prepare_table(files, study, row_type.table, problems) for row_type in ROW_TYPES]
         files.make_folder(old_folder(study))
         for part in prepared:
             part.exchange(files, study)
@@ -146,11 +149,12 @@ def compact_into(
         raise StoreError(f"{copy.describe('')!r} holds study {study!r} already; choose another target")
     lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=_holder())
     try:
-        problems = recover(files, study)
+        problems = list(list_journals(files, study).problems(files))
+        recover(files, study)
         copy.make_folder(scratch_folder(study))
         num_rows = 0
         for row_type in ROW_TYPES:
-            rows = _read_sorted(files, study, row_type.table)
+            rows, _ = _read_sorted(files, study, row_type.table, problems)
             folder = table_folder(row_type.table, study)
             copy.make_folder(folder)
             _put_table(copy, folder, row_type.table, rows, scratch=scratch_folder(study))
@@ -174,16 +178,24 @@ def compact_into(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedTable:
-    """A table's compacted folder, written aside and read back."""
+    """A table's compacted folder, written aside and read back.
+
+    Attributes:
+        foreign: files of another study that lie in the table's folder under names as ours.
+    """
 
     table: str
     folder: str
     num_rows: int
+    foreign: tuple[str, ...]
 
     def exchange(self, files: Files, study: str) -> None:
-        """Put it in the place of the table's folder."""
+        """Put it in the place of the table's folder; what is foreign there stays."""
         old = old_key(self.table, study, datetime.now(UTC))
         files.exchange_folders(table_folder(self.table, study), self.folder, old=old)
+        return_foreign(files, study, old.rpartition("/")[2])
+        for name in self.foreign:
+            files.move(f"{old}/{name}", f"{table_folder(self.table, study)}/{name}")
 
 
 def require_same_columns(files: Files) -> None:
@@ -192,8 +204,8 @@ def require_same_columns(files: Files) -> None:
     Raises:
         StoreError: its files are of another version.
     """
-    mark = files.read(VERSION_MARK)
-    version = 1 if mark is None and list_studies(files) else int(mark or SCHEMA_VERSION)
+    known = read_version(files)
+    version = 1 if known is None and list_studies(files) else known or SCHEMA_VERSION
     if version != SCHEMA_VERSION:
         raise StoreError(
             f"the columns of {files.describe('')!r} are of version {version}, these of {SCHEMA_VERSION}; run"
@@ -201,21 +213,57 @@ def require_same_columns(files: Files) -> None:
         )
 
 
-def _prepare_table(files: Files, study: str, table: str) -> PreparedTable:
-    rows = _read_sorted(files, study, table)
+def read_version(files: Files) -> int | None:
+    """The version of the columns of a store's files; None if it does not say.
+
+    Raises:
+        StoreCorruptError: what it says is no number.
+    """
+    mark = files.read(VERSION_MARK)
+    if mark is None:
+        return None
+    if not (mark.isdigit() and len(mark) < MAX_VERSION_DIGITS):
+        raise StoreCorruptError(
+            f"{files.describe(VERSION_MARK)!r} must hold the version of the columns, got {mark[:40]!r};"
+            f" restore it, or write {SCHEMA_VERSION} into it if this program wrote the store"
+        )
+    return int(mark)
+
+
+def _prepare_table(files: Files, study: str, table: str, problems: list[str]) -> PreparedTable:
+    rows, foreign = _read_sorted(files, study, table, problems)
     folder = f"{scratch_folder(study)}/{table}-{secrets.token_hex(4)}"
     files.make_folder(folder)
     keys = _put_table(files, folder, table, rows, scratch=folder)
     _check_copy(files, folder, table, keys, rows)
-    return PreparedTable(table=table, folder=folder, num_rows=int(rows.num_rows))
+    return PreparedTable(table=table, folder=folder, num_rows=int(rows.num_rows), foreign=tuple(foreign))
 
 
-def _read_sorted(files: Files, study: str, table: str) -> pa.Table:
-    folder = table_folder(table, study)
-    names = [name for name in files.list_names(folder) if name.endswith(SEGMENT_SUFFIX)]
-    opened = [open_segment(files, f"{folder}/{name}", table) for name in names]
-    rows = with_typed_params(table, read_segments(files, table, opened))
-    return rows.sort_by([(name, "ascending") for name in SORTED_BY[table]])
+def _read_sorted(files: Files, study: str, table: str, problems: list[str]) -> tuple[pa.Table, list[str]]:
+    """The rows of a table, each once, and the files in its folder that are of another study.
+
+    What is left out is added to `problems`.
+
+    Raises:
+        StoreCorruptError: a file or a row is damaged.
+    """
+    listed = list_published(files, table, study)
+    problems += listed.problems(files)
+    opened: list[Segment] = []
+    foreign = []
+    for name in listed.names:
+        try:
+            opened.append(open_segment(files, segment_key(table, study, name), table, study=study))
+        except ForeignSegmentError as error:
+            problems.append(str(error))
+            foreign.append(f"{name}{SEGMENT_SUFFIX}")
+    damaged = [reason for segment in opened for reason in segment.describe_damaged()]
+    if damaged:
+        raise StoreCorruptError(describe_refusal(files, study, damaged))
+    problems += [problem for segment in opened for problem in segment.foreign]
+    segments, _ = each_once(files, opened, (), problems)
+    rows = with_typed_params(table, read_segments(files, table, segments))
+    return rows.sort_by([(name, "ascending") for name in SORTED_BY[table]]), foreign
 
 
 def _put_table(files: Files, folder: str, table: str, rows: pa.Table, *, scratch: str) -> list[str]:
@@ -249,8 +297,7 @@ def _check_copy(files: Files, folder: str, table: str, keys: Sequence[str], rows
 
 
 def _num_files(files: Files, study: str) -> int:
-    folders = (table_folder(row_type.table, study) for row_type in ROW_TYPES)
-    return sum(name.endswith(SEGMENT_SUFFIX) for folder in folders for name in files.list_names(folder))
+    return sum(len(list_published(files, row_type.table, study).names) for row_type in ROW_TYPES)
 
 
 def _require_study(files: Files, study: str) -> None:

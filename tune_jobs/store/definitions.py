@@ -7,31 +7,24 @@ Called by `writer` (create or check) and `reader`.
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import pyarrow.dataset as ds
-
-from eml_models.errors import InvalidValueError
+from eml_models.errors import InvalidValueError, raise_if_any
 from tune_jobs.definition import differences
 from tune_jobs.errors import StoreCorruptError, StudyChangedError
+from tune_jobs.json_fields import parse_object
 from tune_jobs.store.convert import rows_from_arrow
 from tune_jobs.store.files import Files, open_files
-from tune_jobs.store.layout import (
-    CREATION_LOCK,
-    SEGMENT_SUFFIX,
-    STUDIES,
-    definition_key,
-    study_of_folder,
-    table_folder,
-)
-from tune_jobs.store.params import conflicts, param_types
+from tune_jobs.store.layout import CREATION_LOCK, STUDIES, definition_key, segment_key, table_folder
+from tune_jobs.store.listing import list_definitions, list_studies
+from tune_jobs.store.params import KNOWN_TYPES, conflicts, param_types
 from tune_jobs.store.schema import StudyRow
 from tune_jobs.store.segments import make_tables, open_segment, put_rows, read_segments
-from tune_jobs.study import Study
+from tune_jobs.study import Direction, Study, name_problems
 from tune_jobs.trial import as_json_text
 
 CREATION_WAIT_S = 10.0
@@ -46,13 +39,12 @@ class Definitions:
 
 
 def read_definitions(files: Files) -> Definitions:
-    """Every study of the store; a damaged definition is named among the problems and left out."""
-    names = [name for folder in files.list_names(STUDIES) if (name := study_of_folder(folder)) is not None]
-    found = ((name, _newest_key(files, name)) for name in names)
-    keys = {name: key for name, key in found if key is not None}
-    problems: list[str] = []
-    rows = _read_all(files, keys, problems)
-    return Definitions(studies={row.study: row for row in rows if row.study in keys}, problems=problems)
+    """Every study of the store; a damaged or foreign definition is named among the problems and left out."""
+    listed = list_studies(files, STUDIES)
+    problems = listed.problems(files)
+    found = {name: _newest(files, name, problems) for name in listed.names}
+    rows = _read_all(files, {name: key for name, key in found.items() if key is not None}, problems)
+    return Definitions(studies={row.study: row for row in rows}, problems=problems)
 
 
 def read_definition(files: Files, study: str) -> StudyRow | None:
@@ -61,18 +53,13 @@ def read_definition(files: Files, study: str) -> StudyRow | None:
     Raises:
         StoreCorruptError: its file is damaged.
     """
-    key = _newest_key(files, study)
-    if key is None:
-        return None
-    rows = _read_rows(files, [open_segment(files, key, STUDIES)])
-    if len(rows) != 1 or rows[0].study != study:
-        raise StoreCorruptError(f"{files.describe(key)!r} does not define study {study!r}")
-    return rows[0]
+    key = _newest(files, study, [])
+    return None if key is None else _read_row(files, key, study)
 
 
 def is_known(store: str | os.PathLike[str] | Files, study: str) -> bool:
     """Whether a store, which need not exist, defines a study."""
-    return _newest_key(open_files(store), study) is not None
+    return bool(name_problems(study) == [] and _newest(open_files(store), study, []))
 
 
 def create_or_check(
@@ -112,8 +99,8 @@ def create_or_check(
 def _check_unchanged(files: Files, existing: StudyRow, study: Study) -> None:
     if existing.fingerprint == study.fingerprint():
         return
-    now = json.loads(as_json_text(study.definition()))
-    changes = differences(json.loads(existing.definition), now) or ["its fingerprint"]
+    now = parse_object(as_json_text(study.definition()))
+    changes = differences(parse_object(existing.definition), now) or ["its fingerprint"]
     raise StudyChangedError(
         f"study {study.name!r} in {files.describe('')!r} has another definition:\n  - "
         + "\n  - ".join(changes)
@@ -124,7 +111,7 @@ def _check_unchanged(files: Files, existing: StudyRow, study: Study) -> None:
 
 
 def _check_types(files: Files, study: str, types: Mapping[str, str]) -> None:
-    others = {name: json.loads(row.params) for name, row in read_definitions(files).studies.items()}
+    others = {name: parse_object(row.params) for name, row in read_definitions(files).studies.items()}
     found = conflicts(study, types, others)
     if found:
         raise InvalidValueError(
@@ -134,31 +121,77 @@ def _check_types(files: Files, study: str, types: Mapping[str, str]) -> None:
         )
 
 
-def _newest_key(files: Files, study: str) -> str | None:
-    folder = table_folder(STUDIES, study)
-    names = [name for name in files.list_names(folder) if name.endswith(SEGMENT_SUFFIX)]
-    return f"{folder}/{max(names, key=lambda name: (len(name), name))}" if names else None
+def _newest(files: Files, study: str, problems: list[str]) -> str | None:
+    listed = list_definitions(files, study)
+    problems += listed.problems(files)
+    if not listed.names:
+        return None
+    return segment_key(STUDIES, study, max(listed.names, key=lambda name: (len(name), name)))
 
 
 def _read_all(files: Files, keys: Mapping[str, str], problems: list[str]) -> list[StudyRow]:
-    """All definitions at once; if that fails, one by one, so that the damaged ones can be named."""
-    opened = []
-    for key in keys.values():
+    """All definitions; the damaged ones are added to `problems`."""
+    rows = []
+    for study, key in keys.items():
         try:
-            opened.append(open_segment(files, key, STUDIES))
+            rows.append(_read_row(files, key, study))
         except StoreCorruptError as error:
             problems.append(str(error))
+    return rows
+
+
+def _read_row(files: Files, key: str, study: str) -> StudyRow:
+    """The definition in a file.
+
+    Raises:
+        StoreCorruptError: it is damaged, or of another study.
+    """
+    path = files.describe(key)
+    segment = open_segment(files, key, STUDIES, study=study)
     try:
-        return _read_rows(files, opened)
-    except StoreCorruptError:
-        rows = []
-        for segment in opened:
-            try:
-                rows += _read_rows(files, [segment])
-            except StoreCorruptError as error:
-                problems.append(str(error))
-        return rows
+        rows = rows_from_arrow(StudyRow, read_segments(files, STUDIES, [segment]))
+        if len(rows) != 1:
+            raise InvalidValueError(segment.problems[0] if segment.problems else f"it has {len(rows)} rows")
+        check_definition(rows[0])
+    except InvalidValueError as error:
+        raise StoreCorruptError(
+            f"{path!r} does not define study {study!r}: {error}; restore it from a backup, or delete the"
+            " study"
+        ) from error
+    return rows[0]
 
 
-def _read_rows(files: Files, opened: Sequence[ds.ParquetFileFragment]) -> list[StudyRow]:
-    return rows_from_arrow(StudyRow, read_segments(files, STUDIES, opened))
+def check_definition(row: StudyRow) -> None:
+    """Refuse a definition that is not the text that was fingerprinted, or of another shape than ours.
+
+    Raises:
+        InvalidValueError: it is none.
+    """
+    problems = []
+    definition, types = parse_object(row.definition), parse_object(row.params)
+    digest = hashlib.blake2b(row.definition.encode(), digest_size=8).hexdigest()
+    if digest != row.fingerprint:
+        problems.append(f"its fingerprint is {row.fingerprint!r}, its text gives {digest!r}")
+    lists = {name: definition.get(name) for name in ("objectives", "rungs", "space")}
+    problems += [f"{name} must be a list" for name, value in lists.items() if not isinstance(value, list)]
+    problems += [
+        f"{name} is missing" for name in ("fit", "sampler", "asha", "limits") if name not in definition
+    ]
+    if not problems:
+        problems += [
+            f"no objective: {o!r:.60}" for o in lists["objectives"] or [None] if not _is_objective(o)
+        ]
+    problems += [
+        f"{name!r:.60} has no type of a parameter: {kind!r:.60}"
+        for name, kind in types.items()
+        if kind not in KNOWN_TYPES or not name.isidentifier()
+    ]
+    raise_if_any("definition", problems)
+
+
+def _is_objective(data: object) -> bool:
+    return (
+        isinstance(data, dict)
+        and isinstance(data.get("metric"), str)
+        and data.get("direction") in list(Direction)
+    )

@@ -5,7 +5,6 @@ The type of a frame's column follows from the store's schema, never from the val
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from tune_jobs.store.params import as_type
+from tune_jobs.store.params import as_type, parse_params
 from tune_jobs.store.schema import PARAM_PREFIX, arrow_param_type
 
 _NULLABLE: Mapping[pa.DataType, Any] = {
@@ -52,7 +51,7 @@ def with_own_params(table: pa.Table, own_params: Mapping[str, str]) -> pa.Table:
     """A table with a typed column for each parameter that stands in its `params` alone."""
     if "params" not in table.column_names or not own_params:
         return table
-    params = [json.loads(text) for text in table.column("params").to_pylist()]
+    params = [parse_params(text) for text in table.column("params").to_pylist()]
     for name, kind in own_params.items():
         values = [_value_or_none(p.get(name), kind) for p in params]
         table = table.append_column(PARAM_PREFIX + name, pa.array(values, type=arrow_param_type(kind)))
@@ -62,7 +61,7 @@ def with_own_params(table: pa.Table, own_params: Mapping[str, str]) -> pa.Table:
 def _value_or_none(value: Any, kind: str) -> Any:
     try:
         return as_type(value, kind)
-    except TypeError:
+    except (TypeError, OverflowError):
         return None  # as TRY_CAST does in the SQL views
 
 

@@ -15,8 +15,9 @@ import pyarrow as pa
 from tune_jobs.store.convert import rows_to_arrow
 from tune_jobs.store.files import Files, open_files
 from tune_jobs.store.latency_rows import LatencyRow
-from tune_jobs.store.layout import DEVICE_SLUG, LATENCIES, SCRATCH, SEGMENT_SUFFIX, latency_key
-from tune_jobs.store.segments import parquet_bytes
+from tune_jobs.store.layout import LATENCIES, SCRATCH, SEGMENT_SUFFIX, latency_key
+from tune_jobs.store.listing import list_devices, list_latencies
+from tune_jobs.store.segments import Segment, parquet_bytes
 from tune_jobs.store.snapshot import Segments, TableSnapshot
 
 SCRATCH_FOLDER = f"{SCRATCH}/{LATENCIES}"
@@ -55,14 +56,21 @@ def append_latencies(store: str | os.PathLike[str] | Files, rows: Sequence[Laten
 def latency_snapshot(segments: Segments, problems: list[str]) -> TableSnapshot:
     """The whole files of the table at this instant; damaged ones are added to `problems`."""
     files = segments.files
-    opened = []
-    for folder in files.list_names(LATENCIES):
-        if folder.startswith(DEVICE_SLUG):
-            names = files.list_names(f"{LATENCIES}/{folder}")
-            keys = [f"{LATENCIES}/{folder}/{name}" for name in names if name.endswith(SEGMENT_SUFFIX)]
-            for key in keys:
-                opened += segments.open_if_whole(key, LATENCIES, problems)
-    return TableSnapshot(table=LATENCIES, segments=tuple(opened), fresh=())
+    devices = list_devices(files)
+    problems += devices.problems(files)
+    opened: dict[str, Segment] = {}
+    for device in devices.names:
+        listed = list_latencies(files, device)
+        problems += listed.problems(files)
+        for name in listed.names:  # one run on one device: in a second folder it is a copy
+            key = f"{listed.folder}/{name}{SEGMENT_SUFFIX}"
+            if name in opened:
+                first = files.describe(opened[name].key)
+                problems.append(f"{files.describe(key)!r} is a copy of {first!r}; move it out of the store")
+                continue
+            for segment in segments.open_if_whole(key, LATENCIES, problems):
+                opened[name] = segment
+    return TableSnapshot(table=LATENCIES, segments=tuple(opened.values()), fresh=())
 
 
 def read_latencies(segments: Segments, problems: list[str]) -> pa.Table:

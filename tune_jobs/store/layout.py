@@ -7,19 +7,27 @@
     latencies/device_slug=d-DEVICE/<instant>-<run>.parquet                      whole when it appears
     _wal/s-NAME/<writer>-<batch>.jsonl       acknowledged, not yet published
     _wal/s-NAME/lock                         held by the study's living writer
-    _wal/damaged/...                         journals that were set aside
+    _wal/damaged/s-NAME/...                  damaged files that a repair set aside
     _wal/schema-version                      the version of the columns of all published files
     _tmp/s-NAME/...                          files on their way, and what a driver left for workers to see
     _tmp/latencies/...                       latencies on their way
     _old/s-NAME/...                          what the last compaction replaced
 
 `<writer>` begins with the first `seq` that the writer may give, so files sort in the order of their rows.
+
+The store knows its own files by the patterns of their names. Anything else that lies between them (a copy of
+a synchronising program, a folder that somebody copied) is foreign: it is named, never read, and never
+removed.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
+import zlib
 from datetime import UTC, datetime
+
+from tune_jobs.study import NAME_PATTERN
 
 STUDIES = "studies"
 LATENCIES = "latencies"
@@ -37,6 +45,11 @@ NO_ROWS = "0000000000-no-rows"
 """The segment without rows that each table of a new study gets: polars and DuckDB fail on an empty folder."""
 COMPACTED = "0000000000-compacted-"
 """How the names of compacted segments begin."""
+_BATCH = re.compile(r"[0-9]{10,}-[0-9a-f]{8}-[0-9]{6,}")
+_COMPACTED = re.compile(rf"({COMPACTED}[0-9a-f]{{8}})-[0-9]{{4,}}")
+_DEFINITION = re.compile(r"definition-[1-9][0-9]*")
+_LATENCIES = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]+")
+_DEVICE = re.compile(r"[A-Za-z0-9_.:-]+")
 
 
 def table_folder(table: str, study: str) -> str:
@@ -46,7 +59,40 @@ def table_folder(table: str, study: str) -> str:
 
 def study_of_folder(name: str) -> str | None:
     """The study that a folder under a table belongs to; None for a foreign folder."""
-    return name.removeprefix(SLUG) if name.startswith(SLUG) else None
+    study = name.removeprefix(SLUG)
+    return study if name.startswith(SLUG) and NAME_PATTERN.fullmatch(study) else None
+
+
+def device_of_folder(name: str) -> str | None:
+    """The device that a folder of `latencies` belongs to; None for a foreign folder."""
+    device = name.removeprefix(DEVICE_SLUG)
+    return device if name.startswith(DEVICE_SLUG) and _DEVICE.fullmatch(device) else None
+
+
+def is_batch(name: str) -> bool:
+    """Whether a writer gives a batch that name."""
+    return _BATCH.fullmatch(name) is not None
+
+
+def is_published(name: str) -> bool:
+    """Whether a table's file, without its suffix, has a name that this store gives."""
+    return name == NO_ROWS or is_batch(name) or _COMPACTED.fullmatch(name) is not None
+
+
+def is_definition(name: str) -> bool:
+    """Whether a file of `studies`, without its suffix, has a name that this store gives."""
+    return _DEFINITION.fullmatch(name) is not None
+
+
+def is_latencies(name: str) -> bool:
+    """Whether a file of `latencies`, without its suffix, has a name that this store gives."""
+    return _LATENCIES.fullmatch(name) is not None
+
+
+def compaction_of(name: str) -> str | None:
+    """What the files of one compaction of a table share in their names; None for another file."""
+    match = _COMPACTED.fullmatch(name)
+    return match[1] if match else None
 
 
 def segment_key(table: str, study: str, batch: str) -> str:
@@ -100,9 +146,12 @@ def replaced_at(name: str) -> datetime | None:
     return datetime.fromtimestamp(int(parts[1], 16) / 1000, UTC) if len(parts) == 3 else None
 
 
-def damaged_key(key: str) -> str:
-    """Where a damaged journal is set aside."""
-    return f"{WAL}/damaged/{key.removeprefix(WAL + '/')}"
+def damaged_key(study: str, key: str, data: bytes) -> str:
+    """Where a repair keeps a damaged file of these bytes: under a name of its own, where no reader looks."""
+    folder, _, name = key.rpartition("/")
+    stem, dot, suffix = name.rpartition(".")
+    table = folder.partition("/")[0].removeprefix("_")
+    return f"{WAL}/damaged/s-{study}/{table}-{stem}-{zlib.crc32(data):08x}{dot}{suffix}"
 
 
 def new_writer(first_seq: int) -> str:

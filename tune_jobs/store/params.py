@@ -7,15 +7,17 @@ checks each row.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from eml_models.errors import InvalidValueError, raise_if_any
+from tune_jobs.json_fields import INT64_MAX, INT64_MIN, parse_object
 from tune_jobs.space import Choice, Constant, Float, Integer, Parameter, Space
 from tune_jobs.store.schema import PARAM_COLUMNS
 
-INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+_SCALARS = ("string", "double", "int64", "bool")
+KNOWN_TYPES = (*_SCALARS, *(f"list<{scalar}>" for scalar in _SCALARS))
+"""The types that a parameter can have."""
 
 
 def param_types(space: Space) -> dict[str, str]:
@@ -67,12 +69,9 @@ def typed_params(text: str) -> dict[str, Any]:
 def parse_params(text: str) -> dict[str, Any]:
     """A `params` text as a dictionary."""
     try:
-        params = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InvalidValueError(f"params must be JSON, got {text[:80]!r}: {error}") from error
-    if not isinstance(params, dict):
-        raise InvalidValueError(f"params must be a JSON object, got {text[:80]!r}")
-    return params
+        return parse_object(text)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"params {error}") from error
 
 
 def as_type(value: Any, kind: str) -> Any:

@@ -1,8 +1,8 @@
 """Reads a trial store: frames, rows, SQL. Never writes, takes no lock, works on a read-only store.
 
-It sees every acknowledged row at once, also those that a living or dead writer has not published yet. A
-damaged file is left out, named in `problems` and logged; the rest is read. Other tools read the published
-files as they are::
+It sees every acknowledged row at once, also those that a living or dead writer has not published yet, and
+each once. A damaged or foreign file or row is left out, named in `problems` and logged; the rest is read.
+Other tools read the published files as they are::
 
     pandas.read_parquet("STORE/trials")
     pyarrow.dataset.dataset("STORE/trials")
@@ -12,8 +12,6 @@ files as they are::
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -25,18 +23,19 @@ import pyarrow as pa
 
 from eml_models.errors import UnknownNameError
 from tune_jobs.errors import QueryError, SegmentGoneError, StoreMissingError
+from tune_jobs.json_fields import parse_object
 from tune_jobs.store import queries
 from tune_jobs.store.convert import rows_to_arrow
 from tune_jobs.store.definitions import Definitions, read_definition, read_definitions
+from tune_jobs.store.examining import examine
 from tune_jobs.store.files import Files, is_url, open_files
 from tune_jobs.store.frames import as_frame, with_own_params
 from tune_jobs.store.latencies import latency_snapshot, read_latencies
 from tune_jobs.store.layout import LATENCIES, STUDIES
+from tune_jobs.store.notes import tell_left_out
 from tune_jobs.store.schema import PARAM_COLUMNS, ROW_TYPE_OF, StudyRow, columns_of
 from tune_jobs.store.snapshot import Segments, TableSnapshot, snapshot_rows, take_snapshot
 from tune_jobs.trial import Row, TrialRow
-
-LOG = logging.getLogger("tune_jobs.store")
 
 T = TypeVar("T")
 RETRY_AFTER_S = (0.0, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -83,8 +82,7 @@ class TrialStore:
         Raises:
             UnknownNameError: there is no such study; lists those that there are.
         """
-        definition: dict[str, Any] = json.loads(self._require(study).definition)
-        return definition
+        return parse_object(self._require(study).definition)
 
     def trials(self, study: str | None = None) -> pd.DataFrame:
         """One row a trial that has ended, of one study or all, with a typed `param_` column a parameter."""
@@ -113,6 +111,15 @@ class TrialStore:
     def rows(self, study: str) -> list[Row]:
         """Every acknowledged row of a study, over all tables, in `seq` order."""
         return self._while_compacting(lambda: self._read_rows(study))
+
+    def whole_rows(self, study: str) -> list[Row]:
+        """Every acknowledged row of a study, for what needs its whole history, such as an audit.
+
+        Raises:
+            StoreCorruptError: some of it is damaged; names the files and the way out.
+        """
+        self._require(study)
+        return list(self._while_compacting(lambda: examine(self._files, study)).require_whole())
 
     def sql(
         self, query: str, max_rows: int | None = None, *, limits: queries.QueryLimits | None = None
@@ -201,10 +208,9 @@ class TrialStore:
         return row
 
     def _note(self, problems: Iterable[str]) -> None:
-        for problem in problems:
-            if problem not in self._problems:
-                self._problems[problem] = None
-                LOG.warning("left out: %s", problem)
+        new = [problem for problem in dict.fromkeys(problems) if problem not in self._problems]
+        self._problems |= dict.fromkeys(new)
+        tell_left_out(new)
 
 
 def read_history(store: str | os.PathLike[str], study: str) -> list[Row]:
@@ -235,7 +241,7 @@ def _own_params(studies: Iterable[StudyRow]) -> dict[str, str]:
     """The parameters of users' own spaces with their types, by name; they have no column in the files."""
     found: dict[str, str] = {}
     for row in studies:
-        found |= json.loads(row.params)
+        found |= parse_object(row.params)
     return {name: found[name] for name in sorted(found) if name not in PARAM_COLUMNS}
 
 

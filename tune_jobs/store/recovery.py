@@ -1,26 +1,29 @@
 """What a dead writer left: its journals become the very files that it would have written.
 
 Only the holder of a study's lock recovers, so every journal of the study is a dead one. A journal is removed
-after its batch is published; killed in between, the same steps are done again and change nothing. A damaged
-journal is kept in ``_wal/damaged`` and named; its readable rows are published.
+after its batch is published; killed in between, the same steps are done again and change nothing. Nothing is
+published from a study with a damaged journal: `repair` is for that. A foreign journal stays, and is named.
 """
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from tune_jobs.errors import StoreCorruptError
 from tune_jobs.store.files import Files
 from tune_jobs.store.journal import JournalContent, read_journal
 from tune_jobs.store.layout import (
-    JOURNAL_SUFFIX,
-    damaged_key,
-    journal_folder,
+    SEGMENT_SUFFIX,
+    is_published,
     journal_key,
     old_folder,
     replaced_at,
     scratch_folder,
     table_folder,
 )
+from tune_jobs.store.listing import list_journals, own_names
 from tune_jobs.store.schema import ROW_TYPE_OF
 from tune_jobs.store.segments import publish
 
@@ -29,28 +32,27 @@ KEEP_OLD_S = 10.0
 until it has listed it, which takes milliseconds, or longer on a busy machine."""
 
 
-def recover(files: Files, study: str) -> list[str]:
-    """Publish and remove the journals of a study whose lock the caller holds; returns what went wrong, in
-    words."""
-    problems = []
+def recover(files: Files, study: str) -> None:
+    """Publish and remove the journals of a study whose lock the caller holds.
+
+    Raises:
+        StoreCorruptError: a journal is damaged; nothing has been published.
+    """
     mend_folders(files, study)
-    for batch in list_batches(files, study):
-        key = journal_key(study, batch)
-        content = read_journal(files.read(key) or b"", files.describe(key))
-        publish(files, study, batch, content.rows)
-        if content.damaged_lines:
-            aside = damaged_key(key)
-            files.make_folder(aside.rpartition("/")[0])
-            files.move(key, aside)
-            problems.append(
-                f"{describe_damage(content, files.describe(key))}; it now lies at {files.describe(aside)!r}"
-            )
-        else:
-            files.remove(key)
+    batches = list_journals(files, study).names
+    found = {batch: read_batch(files, study, batch) for batch in batches}
+    damaged = [content.describe_damage() for content in found.values() if content and content.damaged]
+    if damaged:
+        raise StoreCorruptError(describe_refusal(files, study, damaged))
+    for batch, content in found.items():
+        if content is None:  # the first part of it is gone: its batch was published
+            files.remove(journal_key(study, batch))
+        elif not content.is_foreign(study):
+            publish(files, study, batch, content.rows)
+            files.remove(journal_key(study, batch))
     _remove_old(files, study)
     files.remove_folder(scratch_folder(study))
     files.make_folder(scratch_folder(study))
-    return problems
 
 
 def mend_folders(files: Files, study: str) -> None:
@@ -63,6 +65,14 @@ def mend_folders(files: Files, study: str) -> None:
             files.move(f"{old_folder(study)}/{name}", table_folder(table, study))
 
 
+def return_foreign(files: Files, study: str, old: str) -> None:
+    """Put what is foreign in a folder that a compaction replaced back beside the table's own files."""
+    folder = f"{old_folder(study)}/{old}"
+    for name in files.list_names(folder):
+        if not own_names([name], SEGMENT_SUFFIX, is_published):
+            files.move(f"{folder}/{name}", f"{table_folder(old.partition('-')[0], study)}/{name}")
+
+
 def _remove_old(files: Files, study: str) -> None:
     """Remove what compactions replaced, but for the newest: a plain reader may be listing that folder."""
     now, folder = datetime.now(UTC), old_folder(study)
@@ -72,18 +82,25 @@ def _remove_old(files: Files, study: str) -> None:
         if at is not None and 0 <= (now - at).total_seconds() < KEEP_OLD_S:
             left += 1
         else:
+            return_foreign(files, study, name)  # a compaction that was killed did not come to it
             files.remove_folder(f"{folder}/{name}")
     if not left:
         files.remove_folder(folder)
 
 
-def list_batches(files: Files, study: str) -> list[str]:
-    """The batches of a study that have a journal, in order."""
-    names = files.list_names(journal_folder(study))
-    return [name.removesuffix(JOURNAL_SUFFIX) for name in names if name.endswith(JOURNAL_SUFFIX)]
+def read_batch(files: Files, study: str, batch: str) -> JournalContent | None:
+    """What the journal of a batch holds; None if it is gone."""
+    key = journal_key(study, batch)
+    data = files.read(key)
+    return None if data is None else read_journal(data, files.describe(key))
 
 
-def describe_damage(content: JournalContent, path: str) -> str:
-    """Which lines of a journal are lost."""
-    lines = ", ".join(map(str, content.damaged_lines))
-    return f"journal {path!r} is damaged in line {lines}; its other {len(content.rows)} rows are kept"
+def describe_refusal(files: Files, study: str, damage: Sequence[str]) -> str:
+    """Why a study is not gone on with, and the way out."""
+    return (
+        f"study {study!r} is damaged, and a search does not go on from half a history:\n  - "
+        + "\n  - ".join(damage)
+        + f"\nNothing was changed. Restore what is damaged from a backup, or run `tune-jobs repair {study}"
+        f" --store {shlex.quote(files.describe('').rstrip('/'))}`: it shows what would be lost, and acts only"
+        " with --yes"
+    )

@@ -152,6 +152,8 @@ def _schema_of(row_type: type[StoredRow]) -> pa.Schema:
 
 ROW_TYPE_OF: dict[str, type[Row]] = {row_type.table: row_type for row_type in ROW_TYPES}
 _STORED_TYPES: tuple[type[StoredRow], ...] = (*ROW_TYPES, StudyRow, LatencyRow)
+ROW_TYPES_OF_FILES: dict[str, type[StoredRow]] = {row_type.table: row_type for row_type in _STORED_TYPES}
+"""The row of each table of published files; `ROW_TYPE_OF` has those of a study alone."""
 _COLUMNS: dict[str, tuple[Column, ...]] = {t.table: _columns(t) for t in _STORED_TYPES}
 SCHEMAS: dict[str, pa.Schema] = {t.table: _schema_of(t) for t in _STORED_TYPES}
 """The schema of each table; it is the same in every file of every store."""

@@ -2,30 +2,44 @@
 
 A segment is written once, under a name that follows from its batch, so publishing the same batch again
 changes nothing. Doubles are split by bytes and all is compressed with zstd: 19 % smaller than dictionaries
-(STORE.md). Pages carry checksums. Arrow's and pandas' own metadata are left out: they cost more than the rows
-of a small file. Called by `writer` and `recovery` (publish), `definitions`, and `snapshot` (open).
+(STORE.md). Pages carry checksums, and the file a seal (`seal`). Arrow's and pandas' own metadata are left
+out: they cost more than the rows of a small file.
+
+Every published file is opened here, and by one rule: what is damaged or foreign raises, single rows that are
+damaged, of another study or repeated are left out and named. Called by `writer` and `recovery` (publish),
+`definitions`, `latencies`, `compact` and `snapshot` (open).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from tune_jobs.errors import SegmentGoneError, StoreCorruptError
-from tune_jobs.store.convert import rows_to_arrow
+from tune_jobs.errors import ForeignSegmentError, SegmentGoneError, StoreCorruptError
+from tune_jobs.store.convert import DamagedRow, parse_rows, rows_to_arrow
 from tune_jobs.store.files import Files
-from tune_jobs.store.layout import NO_ROWS, scratch_folder, segment_key, table_folder
-from tune_jobs.store.schema import SCHEMA_VERSION, SCHEMAS, StoredRow
+from tune_jobs.store.layout import NO_ROWS, SEGMENT_SUFFIX, scratch_folder, segment_key, table_folder
+from tune_jobs.store.schema import ROW_TYPES_OF_FILES, SCHEMA_VERSION, SCHEMAS, StoredRow
+from tune_jobs.store.seal import is_sealed, sealed
 from tune_jobs.trial import ROW_TYPES, Row
 
 VERSION_KEY, TABLE_KEY = "tune_jobs.schema_version", "tune_jobs.table"
 STATISTICS = ("study", "trial_id", "number", "seq", "epoch", "state", "objective", "macs")
 """Columns with minima and maxima, by which a reader may skip a file; statistics of every column double its
 footer."""
+
+MAX_TOLD_ROWS = 5
+"""Damaged rows of one file that are named one by one."""
+
+UNREADABLE = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
+"""What pyarrow raises for bytes that are no Parquet: also UnicodeDecodeError for the name of a column."""
 
 FORMAT = ds.ParquetFileFormat(
     default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
@@ -40,7 +54,7 @@ def publish(files: Files, study: str, batch: str, rows: Sequence[Row]) -> None:
     for row_type in ROW_TYPES:
         own = [row for row in rows if isinstance(row, row_type)]
         key = segment_key(row_type.table, study, batch)
-        if own and not (files.exists(key) and _holds(files, key, row_type.table, len(own))):
+        if own and not (files.exists(key) and _holds(files, key, row_type.table, study, len(own))):
             put_rows(files, key, row_type.table, own, study=study)
 
 
@@ -75,74 +89,188 @@ def parquet_bytes(table: str, data: pa.Table, *, rows_per_group: int | None = No
     ) as writer:
         writer.write_table(data, row_group_size=rows_per_group)
         writer.add_key_value_metadata({VERSION_KEY: str(SCHEMA_VERSION), TABLE_KEY: table})
-    return bytes(sink.getvalue())
+    return sealed(bytes(sink.getvalue()))
 
 
-def open_segment(files: Files, key: str, table: str) -> ds.ParquetFileFragment:
-    """A segment whose footer has been read and belongs to `table`; its rows have not been read.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """An opened file: its footer has been read; its rows have not, unless some of them are left out.
+
+    Attributes:
+        rows: those that are read of a file that holds others too, or that this store did not write so; None
+            for a file that is read as it is.
+        path: of the file, for messages.
+        damaged: its damaged rows, which are left out.
+        foreign: of which other studies rows are left out, in words.
+    """
+
+    key: str
+    path: str
+    table: str
+    fragment: ds.ParquetFileFragment
+    rows: pa.Table | None = None
+    damaged: tuple[DamagedRow, ...] = ()
+    foreign: tuple[str, ...] = ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """All that is left out of it, in words."""
+        return (*self.describe_damaged(), *self.foreign)
+
+    def describe_damaged(self) -> list[str]:
+        """Its damaged rows in words, the first of them one by one."""
+        said = [row.describe(self.path) for row in self.damaged[:MAX_TOLD_ROWS]]
+        more = len(self.damaged) - MAX_TOLD_ROWS
+        return [*said, f"{more} more rows of {self.path!r} are damaged"] if more > 0 else said
+
+    @property
+    def num_rows(self) -> int:
+        return int(self.fragment.metadata.num_rows if self.rows is None else self.rows.num_rows)
+
+    @property
+    def name(self) -> str:
+        """The file's name without its suffix."""
+        return self.key.rpartition("/")[2].removesuffix(SEGMENT_SUFFIX)
+
+    def seq_range(self) -> tuple[int, int] | None:
+        """The least and the greatest `seq`; None without rows."""
+        if not self.num_rows:
+            return None
+        if self.rows is not None:
+            found = pc.min_max(self.rows.column("seq"))
+            return found["min"].as_py(), found["max"].as_py()
+        bounds = [bounds_of(self.fragment, self.table, group, "seq") for group in _groups(self.fragment)]
+        return min(low for low, _ in bounds), max(high for _, high in bounds)
+
+    def dataset(self) -> ds.Dataset:
+        """Its rows, read when they are asked for."""
+        if self.rows is not None:
+            return ds.InMemoryDataset(self.rows)
+        return as_dataset(self.table, [self])
+
+
+def open_segment(files: Files, key: str, table: str, *, study: str | None = None) -> Segment:
+    """A segment of `table`; the rows of one that has no seal are read and checked.
+
+    Args:
+        study: whose file it is; rows of others are left out of it.
 
     Raises:
-        StoreCorruptError: it is truncated, no Parquet file, or a file of another kind.
+        ForeignSegmentError: its rows are of another study.
+        StoreCorruptError: it is truncated, no Parquet file, or of another kind.
         SegmentGoneError: it is not there (any more).
     """
-    fragment = FORMAT.make_fragment(key, files.arrow())
-    try:
+    with _explained(files, key):
+        file_system = files.arrow()
+        with file_system.open_input_file(key) as file:
+            size, whole = file.size(), is_sealed(file)
+        fragment = FORMAT.make_fragment(key, file_system, file_size=size)
         fragment.ensure_complete_metadata()
-    except FileNotFoundError as error:
-        raise SegmentGoneError(f"{files.describe(key)!r} is gone") from error
-    except (pa.ArrowException, OSError) as error:
-        raise StoreCorruptError(f"{files.describe(key)!r} cannot be read: {first_line(error)}") from error
-    said = (fragment.metadata.metadata or {}).get(TABLE_KEY.encode(), b"").decode()
+        metadata = fragment.metadata.metadata or {}
+        said = metadata.get(TABLE_KEY.encode(), b"").decode()
+        version = metadata.get(VERSION_KEY.encode(), b"").decode()
+        schema = fragment.physical_schema
     if said != table:
         kind = f"belongs to table {said!r}" if said else "was not written by this store"
         raise StoreCorruptError(f"{files.describe(key)!r} {kind}; move it out of {table}/")
+    _check_columns(files.describe(key), SCHEMAS[table], schema, version)
+    segment = Segment(key=key, path=files.describe(key), table=table, fragment=fragment)
+    if whole and (study is None or _studies_of(fragment, table) <= {study}):
+        return segment
+    return _checked(files, segment, study)
+
+
+def _check_columns(path: str, known: pa.Schema, found: pa.Schema, version: str) -> None:
+    """Refuse a file with columns of other types, or of this version and not with all of its columns."""
     wrong = [
-        f"{field.name} is {field.type}, not {SCHEMAS[table].field(field.name).type}"
-        for field in fragment.physical_schema
-        if field.name in SCHEMAS[table].names and not field.type.equals(SCHEMAS[table].field(field.name).type)
+        f"{field.name} is {field.type}, not {known.field(field.name).type}"
+        for field in found
+        if field.name in known.names and not field.type.equals(known.field(field.name).type)
     ]
     if wrong:
-        raise StoreCorruptError(f"{files.describe(key)!r} has columns of other types: {'; '.join(wrong)}")
-    return fragment
+        raise StoreCorruptError(f"{path!r} has columns of other types: {'; '.join(wrong)}")
+    if version == str(SCHEMA_VERSION) and found.names != known.names:
+        lacking = ", ".join(name for name in known.names if name not in found.names) or "none"
+        raise StoreCorruptError(f"{path!r} has other columns than version {version} (it lacks: {lacking})")
+    if not (version.isdecimal() and 1 <= int(version) <= SCHEMA_VERSION):
+        raise StoreCorruptError(
+            f"{path!r} has columns of version {version!r}, this program knows {SCHEMA_VERSION}"
+        )
 
 
-def as_dataset(table: str, fragments: Sequence[Any]) -> ds.Dataset:
-    """Segments of a table as one dataset; columns that a file lacks read as null."""
-    if not fragments:
-        return ds.InMemoryDataset(SCHEMAS[table].empty_table())
-    return ds.FileSystemDataset(fragments, SCHEMAS[table], FORMAT, filesystem=fragments[0].filesystem)
+def _checked(files: Files, segment: Segment, study: str | None) -> Segment:
+    """A segment of which only the rows are read that are this study's and undamaged, each once."""
+    path, table = segment.path, segment.table
+    with _explained(files, segment.key):
+        parsed = parse_rows(ROW_TYPES_OF_FILES[table], segment.fragment.to_table(schema=SCHEMAS[table]))
+    kept, foreign = [], set()
+    for row in parsed.rows:
+        if study is None or getattr(row, "study", None) == study:
+            kept.append(row)
+        else:
+            foreign.add(str(getattr(row, "study", None)))
+    if foreign and not kept:
+        raise ForeignSegmentError(
+            f"{path!r} holds rows of study {', '.join(map(repr, sorted(foreign)))}, its folder is of"
+            f" {study!r}: it is a copy; move it out of the store, since other programs count its rows"
+        )
+    others = (f"rows of study {', '.join(map(repr, sorted(foreign)))} in {path!r}",) if foreign else ()
+    return replace(segment, rows=rows_to_arrow(table, kept), damaged=tuple(parsed.damaged), foreign=others)
 
 
-def read_segments(files: Files, table: str, fragments: Iterable[ds.ParquetFileFragment]) -> pa.Table:
-    """All rows of segments.
+def as_dataset(table: str, segments: Sequence[Segment]) -> ds.Dataset:
+    """Segments of a table as one dataset; columns that a file of an older version lacks read as null."""
+    lazy = [segment.fragment for segment in segments if segment.rows is None]
+    read = [segment.rows for segment in segments if segment.rows is not None]
+    parts: list[ds.Dataset] = []
+    if lazy:
+        parts.append(ds.FileSystemDataset(lazy, SCHEMAS[table], FORMAT, filesystem=lazy[0].filesystem))
+    if read or not lazy:
+        parts.append(ds.InMemoryDataset(pa.concat_tables([SCHEMAS[table].empty_table(), *read])))
+    return parts[0] if len(parts) == 1 else ds.dataset(parts)
+
+
+def read_segments(
+    files: Files, table: str, segments: Iterable[Segment], *, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """All rows of segments, with all columns or some.
 
     Raises:
         StoreCorruptError: a page is damaged; the message names the first such file.
     """
-    fragments = list(fragments)
+    segments = list(segments)
     try:
-        return as_dataset(table, fragments).to_table()
-    except (pa.ArrowException, OSError):
-        for fragment in fragments:
-            check_pages(files, table, fragment)
+        return as_dataset(table, segments).to_table(columns=columns)
+    except UNREADABLE:
+        for segment in segments:
+            check_pages(files, segment)
         raise
 
 
-def check_pages(files: Files, table: str, fragment: ds.ParquetFileFragment) -> None:
+def check_pages(files: Files, segment: Segment) -> None:
     """Read a segment to its end.
 
     Raises:
         StoreCorruptError: a page is damaged.
         SegmentGoneError: it is not there any more.
     """
-    try:
-        fragment.to_table(schema=SCHEMAS[table])
-    except FileNotFoundError as error:
-        raise SegmentGoneError(f"{files.describe(fragment.path)!r} is gone") from error
-    except (pa.ArrowException, OSError) as error:
-        raise StoreCorruptError(
-            f"{files.describe(fragment.path)!r} cannot be read: {first_line(error)}"
-        ) from error
+    if segment.rows is None:
+        with _explained(files, segment.key):
+            segment.fragment.to_table(schema=SCHEMAS[segment.table])
+
+
+def bounds_of(fragment: ds.ParquetFileFragment, table: str, group: int, name: str) -> tuple[Any, Any]:
+    """The least and the greatest value of a column in a row group, as the footer says; else as it is read.
+
+    Args:
+        name: of a column before any list, whose elements Parquet counts as columns.
+    """
+    index = SCHEMAS[table].names.index(name)
+    statistics = fragment.metadata.row_group(group).column(index).statistics
+    if statistics is not None and statistics.has_min_max:
+        return statistics.min, statistics.max
+    found = pc.min_max(fragment.subset(row_group_ids=[group]).to_table(columns=[name]).column(name))
+    return found["min"].as_py(), found["max"].as_py()
 
 
 def first_line(error: BaseException) -> str:
@@ -150,11 +278,32 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _holds(files: Files, key: str, table: str, num_rows: int) -> bool:
+@contextmanager
+def _explained(files: Files, key: str) -> Iterator[None]:
+    """What pyarrow makes of a damaged file, as the store's own errors."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise SegmentGoneError(f"{files.describe(key)!r} is gone") from error
+    except UNREADABLE as error:
+        raise StoreCorruptError(f"{files.describe(key)!r} cannot be read: {first_line(error)}") from error
+
+
+def _groups(fragment: ds.ParquetFileFragment) -> range:
+    return range(fragment.metadata.num_row_groups)
+
+
+def _studies_of(fragment: ds.ParquetFileFragment, table: str) -> set[str]:
+    """The studies between which a file's rows lie."""
+    groups = (group for group in _groups(fragment) if fragment.metadata.row_group(group).num_rows)
+    return {study for group in groups for study in bounds_of(fragment, table, group, "study")}
+
+
+def _holds(files: Files, key: str, table: str, study: str, num_rows: int) -> bool:
     """Whether an existing file is whole and has all rows of its batch; a damaged one is written anew."""
     try:
-        fragment = open_segment(files, key, table)
-        check_pages(files, table, fragment)
+        segment = open_segment(files, key, table, study=study)
+        check_pages(files, segment)
     except StoreCorruptError:
         return False
-    return int(fragment.metadata.num_rows) >= num_rows
+    return segment.num_rows >= num_rows and not segment.problems

@@ -11,40 +11,29 @@ trial's reports and not its end.
 A study that is compacted meanwhile is noticed by its compacted files, which are others than those first met,
 or by a file that is gone: `SegmentGoneError`, and the reader takes a new snapshot.
 
-A damaged file is named in `problems`, and the rest is read. Called by `reader`, and by `writer` for the rows
-that a study begins with.
+A damaged or foreign file, a damaged row, and a row that stands in a second file too are named in `problems`,
+and the rest is read: each (study, seq) counts once. Called by `reader`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 
 from tune_jobs.errors import SegmentGoneError, StoreCorruptError, StoreError
-from tune_jobs.store.convert import rows_from_arrow, rows_to_arrow
+from tune_jobs.store.convert import parse_rows, rows_to_arrow
 from tune_jobs.store.files import Files
-from tune_jobs.store.journal import JournalContent, read_journal
-from tune_jobs.store.layout import (
-    COMPACTED,
-    SEGMENT_SUFFIX,
-    journal_key,
-    old_folder,
-    segment_key,
-    study_of_folder,
-    table_folder,
-)
-from tune_jobs.store.recovery import describe_damage, list_batches
+from tune_jobs.store.journal import JournalContent
+from tune_jobs.store.layout import COMPACTED, NO_ROWS, old_folder, segment_key, table_folder
+from tune_jobs.store.listing import list_journals, list_published, list_studies
+from tune_jobs.store.recovery import read_batch
+from tune_jobs.store.repeats import each_once
 from tune_jobs.store.schema import ROW_TYPE_OF
-from tune_jobs.store.segments import as_dataset, check_pages, open_segment, read_segments
+from tune_jobs.store.segments import UNREADABLE, Segment, as_dataset, check_pages, open_segment
 from tune_jobs.trial import ROW_TYPES, Row
-
-WAY_OUT = (
-    "Restore it from a backup, or move it out of the store and run again: trials whose rows it held are then"
-    " unfinished"
-)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,26 +41,30 @@ class Segments:
     """Footers that have been read; segments never change, so they are read once."""
 
     files: Files
-    opened: dict[str, ds.ParquetFileFragment] = field(default_factory=dict)
+    opened: dict[str, Segment] = field(default_factory=dict)
 
-    def open(self, key: str, table: str) -> ds.ParquetFileFragment:
+    def open(self, key: str, table: str, *, study: str | None = None) -> Segment:
         if key not in self.opened:
-            self.opened[key] = open_segment(self.files, key, table)
+            self.opened[key] = open_segment(self.files, key, table, study=study)
         return self.opened[key]
 
     def forget(self) -> None:
         """Forget every footer; files may have gone."""
         self.opened.clear()
 
-    def open_if_whole(self, key: str, table: str, problems: list[str]) -> list[ds.ParquetFileFragment]:
-        """The segment; nothing if it is damaged, which is added to `problems`."""
+    def open_if_whole(
+        self, key: str, table: str, problems: list[str], *, study: str | None = None
+    ) -> list[Segment]:
+        """The segment; nothing if it is damaged. What is left out of it is added to `problems`."""
         try:
-            return [self.open(key, table)]
+            segment = self.open(key, table, study=study)
         except SegmentGoneError:
             raise
         except StoreCorruptError as error:
             problems.append(str(error))
             return []
+        problems += segment.problems
+        return [segment]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +72,7 @@ class TableSnapshot:
     """One table: its published segments, and the rows that are only in journals."""
 
     table: str
-    segments: tuple[ds.ParquetFileFragment, ...]
+    segments: tuple[Segment, ...]
     fresh: tuple[Row, ...]
 
     def dataset(self) -> ds.Dataset:
@@ -92,22 +85,13 @@ class TableSnapshot:
 
     def without_damaged(self, files: Files, problems: list[str]) -> TableSnapshot:
         """This table without the segments that have a damaged page; adds them to `problems`."""
-        whole = []
-        for segment in self.segments:
-            try:
-                check_pages(files, self.table, segment)
-                whole.append(segment)
-            except SegmentGoneError:
-                raise
-            except StoreCorruptError as error:
-                problems.append(str(error))
-        return TableSnapshot(table=self.table, segments=tuple(whole), fresh=self.fresh)
+        return replace(self, segments=tuple(whole_segments(files, self.segments, problems)))
 
     def read(self, files: Files, problems: list[str]) -> pa.Table:
         """All rows, in the order of study and `seq`."""
         try:
             rows = self.dataset().to_table()
-        except (pa.ArrowException, OSError):
+        except UNREADABLE:
             rows = self.without_damaged(files, problems).dataset().to_table()
         return rows.sort_by([("study", "ascending"), ("seq", "ascending")])
 
@@ -120,37 +104,21 @@ def take_snapshot(
     Raises:
         SegmentGoneError: a study was compacted or deleted meanwhile; take another.
     """
-    studies = _list_studies(segments.files) if study is None else [study]
+    folders = [list_studies(segments.files, row_type.table) for row_type in ROW_TYPES]
+    for folder in folders:
+        problems += folder.problems(segments.files)
+    studies = sorted({name for folder in folders for name in folder.names}) if study is None else [study]
     instants = {name: _take_instant(segments.files, name, problems) for name in studies}
     return {table: _snapshot_table(segments, table, instants, problems) for table in tables}
 
 
-def read_published_rows(files: Files, study: str) -> list[Row]:
-    """Every published row of a study in `seq` order; for its writer, after recovery.
-
-    Raises:
-        StoreCorruptError: a file is damaged; a search must not go on from half a history.
-    """
-    rows: dict[int, Row] = {}
-    for row_type in ROW_TYPES:
-        try:
-            batches = _list_published(files, row_type.table, study)
-            keys = [segment_key(row_type.table, study, batch) for batch in batches]
-            opened = [open_segment(files, key, row_type.table) for key in keys]
-            table = read_segments(files, row_type.table, opened)
-        except StoreCorruptError as error:
-            raise StoreCorruptError(f"{error}. {WAY_OUT}") from error
-        for row in rows_from_arrow(row_type, table):
-            if row.study == study:
-                rows.setdefault(row.seq, row)
-    return [rows[seq] for seq in sorted(rows)]
-
-
 def snapshot_rows(snapshot: dict[str, TableSnapshot], files: Files, problems: list[str]) -> list[Row]:
-    """The rows of a snapshot in `seq` order."""
+    """The rows of a snapshot in `seq` order; damaged ones are added to `problems`."""
     rows: dict[int, Row] = {}
     for table, part in snapshot.items():
-        for row in rows_from_arrow(ROW_TYPE_OF[table], part.read(files, problems)):
+        parsed = parse_rows(ROW_TYPE_OF[table], part.read(files, problems))
+        problems += [damaged.describe(files.describe(f"{table}/")) for damaged in parsed.damaged]
+        for row in parsed.rows:
             rows.setdefault(row.seq, row)
     return [rows[seq] for seq in sorted(rows)]
 
@@ -164,74 +132,102 @@ class Instant:
     journals: Mapping[str, JournalContent]
 
 
-def _list_studies(files: Files) -> list[str]:
-    """Every study that has a folder under some table."""
-    folders = (folder for row_type in ROW_TYPES for folder in files.list_names(row_type.table))
-    return sorted({name for folder in folders if (name := study_of_folder(folder)) is not None})
-
-
 def _take_instant(files: Files, study: str, problems: list[str]) -> Instant:
     # journals before the segments, else a batch that goes between the two is missed
-    met = {*list_batches(files, study)}
-    published = {row_type.table: _list_published(files, row_type.table, study) for row_type in ROW_TYPES}
+    met = {*list_journals(files, study).names}
+    published = {row_type.table: _published(files, row_type.table, study, problems) for row_type in ROW_TYPES}
     met |= {batch for batches in published.values() for batch in batches}
-    batches = list_batches(files, study)
+    journals = list_journals(files, study)
+    problems += journals.problems(files)
     return Instant(
-        newest=max((*met, *batches), default=""),
+        newest=max((*met, *journals.names), default=""),
         compacted={table: _compacted(batches) for table, batches in published.items()},
-        journals=_read_journals(files, study, batches, problems),
+        journals=_read_journals(files, study, journals.names, problems),
     )
 
 
 def _read_journals(
     files: Files, study: str, batches: Sequence[str], problems: list[str]
 ) -> dict[str, JournalContent]:
-    """The journals that are still there and can be read."""
+    """The journals that are still there, can be read, and are of this study."""
     journals = {}
     for batch in batches:
-        path = files.describe(journal_key(study, batch))
         try:
-            data = files.read(journal_key(study, batch))
-            if data is None:
-                continue
-            journals[batch] = read_journal(data, path)
+            content = read_batch(files, study, batch)
         except StoreError as error:
             problems.append(str(error))
             continue
-        if journals[batch].damaged_lines:
-            problems.append(describe_damage(journals[batch], path))
+        if content is None:
+            continue
+        if content.is_foreign(study):
+            problems.append(content.describe_foreign())
+            continue
+        journals[batch] = content
+        if content.damaged:
+            problems.append(content.describe_damage())
     return journals
 
 
 def _snapshot_table(
     segments: Segments, table: str, instants: Mapping[str, Instant], problems: list[str]
 ) -> TableSnapshot:
-    opened: list[ds.ParquetFileFragment] = []
+    opened: list[Segment] = []
     fresh: list[Row] = []
     for study, instant in instants.items():
-        published = _list_published(segments.files, table, study)
+        published = _published(segments.files, table, study, problems)
         if _compacted(published) != instant.compacted[table]:
             raise SegmentGoneError(f"study {study!r} in {segments.files.describe('')!r} is being compacted")
         journals = {
             batch: content
             for batch, content in instant.journals.items()
-            if not (content.damaged_lines and batch in published)
+            if not (content.damaged and batch in published)
         }
+        own: list[Segment] = []
         for batch in published:
-            if batch <= instant.newest and batch not in journals:
-                opened += segments.open_if_whole(segment_key(table, study, batch), table, problems)
-        fresh += [row for content in journals.values() for row in content.rows if row.table == table]
+            if batch == NO_ROWS or (batch <= instant.newest and batch not in journals):
+                key = segment_key(table, study, batch)
+                own += segments.open_if_whole(key, table, problems, study=study)
+        new = [row for content in journals.values() for row in content.rows if row.table == table]
+        own, new = _each_once(segments.files, own, new, problems)
+        opened += own
+        fresh += new
     return TableSnapshot(table=table, segments=tuple(opened), fresh=tuple(fresh))
 
 
-def _list_published(files: Files, table: str, study: str) -> list[str]:
-    names = files.list_names(table_folder(table, study))
-    if not names and files.exists(old_folder(study)):
+def _each_once(
+    files: Files, segments: Sequence[Segment], fresh: Sequence[Row], problems: list[str]
+) -> tuple[list[Segment], list[Row]]:
+    try:
+        return each_once(files, segments, fresh, problems)
+    except SegmentGoneError:
+        raise
+    except StoreCorruptError:
+        return each_once(files, whole_segments(files, segments, problems), fresh, problems)
+
+
+def whole_segments(files: Files, segments: Sequence[Segment], problems: list[str]) -> list[Segment]:
+    """The segments that have no damaged page; adds the others to `problems`."""
+    whole = []
+    for segment in segments:
+        try:
+            check_pages(files, segment)
+            whole.append(segment)
+        except SegmentGoneError:
+            raise
+        except StoreCorruptError as error:
+            problems.append(str(error))
+    return whole
+
+
+def _published(files: Files, table: str, study: str, problems: list[str]) -> tuple[str, ...]:
+    listed = list_published(files, table, study)
+    if not listed.names and files.exists(old_folder(study)):
         raise SegmentGoneError(
             f"{files.describe(table_folder(table, study))!r} was moved away by a compaction that was cut"
             " short; run compact again"
         )
-    return [name.removesuffix(SEGMENT_SUFFIX) for name in names if name.endswith(SEGMENT_SUFFIX)]
+    problems += listed.problems(files)
+    return listed.names
 
 
 def _compacted(batches: Sequence[str]) -> list[str]:

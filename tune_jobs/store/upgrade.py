@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tune_jobs.errors import StoreError
-from tune_jobs.store.compact import compact_study, list_studies
+from tune_jobs.store.compact import compact_study, list_studies, read_version
 from tune_jobs.store.definitions import CREATION_WAIT_S
 from tune_jobs.store.files import Files
 from tune_jobs.store.layout import CREATION_LOCK, VERSION_MARK
@@ -38,10 +38,10 @@ def bring_up_to_date(files: Files, *, scratch: str, holder: Mapping[str, object]
 
 
 def _is_up_to_date(files: Files) -> bool:
-    mark = files.read(VERSION_MARK)
-    if mark is not None and int(mark) > SCHEMA_VERSION:
+    version = read_version(files)
+    if version is not None and version > SCHEMA_VERSION:
         raise StoreError(
-            f"{files.describe('')!r} was written by a newer version (its columns are of version {int(mark)},"
+            f"{files.describe('')!r} was written by a newer version (its columns are of version {version},"
             f" this program knows {SCHEMA_VERSION}); update tune-jobs"
         )
-    return mark is not None and int(mark) == SCHEMA_VERSION
+    return version == SCHEMA_VERSION

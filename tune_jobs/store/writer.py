@@ -17,7 +17,6 @@ it.
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import time
@@ -33,6 +32,7 @@ from tune_jobs.inside_job import job_id
 from tune_jobs.store.batches import Batch, PublishPolicy
 from tune_jobs.store.convert import as_plain
 from tune_jobs.store.definitions import create_or_check
+from tune_jobs.store.examining import examine
 from tune_jobs.store.files import AppendFile, Files, Lock, open_files
 from tune_jobs.store.journal import encode_line
 from tune_jobs.store.layout import (
@@ -43,14 +43,12 @@ from tune_jobs.store.layout import (
     new_writer,
     scratch_folder,
 )
+from tune_jobs.store.notes import LOG, tell_left_out
 from tune_jobs.store.recovery import mend_folders, recover
 from tune_jobs.store.segments import publish
-from tune_jobs.store.snapshot import read_published_rows
 from tune_jobs.store.upgrade import bring_up_to_date
 from tune_jobs.study import Study
 from tune_jobs.trial import EventKind, EventRow, ReportRow, Row
-
-LOG = logging.getLogger("tune_jobs.store")
 
 R = TypeVar("R", bound=Row)
 
@@ -66,7 +64,7 @@ class StudyWriter:
     Attributes:
         study: what is written.
         rows: every row that was acknowledged before this writer opened, in `seq` order.
-        problems: what was found damaged on opening, in words; also logged.
+        problems: what was found foreign on opening and left out, in words; also logged.
     """
 
     def __init__(
@@ -74,10 +72,10 @@ class StudyWriter:
     ) -> None:
         self.study = study
         self._files, self._lock, self._policy, self._elapsed = files, lock, policy, elapsed
-        self.problems = tuple(recover(files, study.name))
-        for problem in self.problems:
-            LOG.warning("%s", problem)
-        self.rows = tuple(read_published_rows(files, study.name))
+        found = examine(files, study.name)  # before anything is published
+        self.problems, self.rows = found.left_out, found.require_whole()
+        tell_left_out(self.problems)
+        recover(files, study.name)
         self._last_seq = self.rows[-1].seq if self.rows else 0
         self._writer, self._num_batches = new_writer(self._last_seq + 1), 0
         self._batch: Batch | None = None
@@ -110,7 +108,7 @@ class StudyWriter:
             StudyChangedError: the store holds another definition under this name.
             InvalidValueError: a parameter's type contradicts another study of the store.
             StoreLockedError: another living writer holds the study.
-            StoreCorruptError: a published file of the study is damaged.
+            StoreCorruptError: a journal or a published file of the study is damaged; nothing was published.
             StoreError: the store cannot be written.
         """
         files = open_files(store)

@@ -35,6 +35,7 @@ OPTIONS = {
     "export": {"--output", "--store"},
     "compact": {"--format", "--output", "--store"},
     "delete": {"--store", "--yes"},
+    "repair": {"--store", "--yes"},
     "query": {"--format", "--store"},
 }  # fmt: skip
 OPTIONS["submit"] = OPTIONS["run"] - {"--dry-run"} | JOB_OPTIONS

@@ -9,15 +9,17 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tune_jobs.store.params import INT64_MAX, INT64_MIN
+from tune_jobs.json_fields import INT64_MAX, INT64_MIN, MAX_COUNT, MAX_SECONDS
 from tune_jobs.store.schema import columns_of
-from tune_jobs.trial import Decision, EventKind, Row, State, as_json_text
+from tune_jobs.trial import Decision, EventKind, Row, State, as_json_text, trial_id
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 NUMBERS = st.integers(INT64_MIN, INT64_MAX)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 ZONES = st.sampled_from([UTC, timezone(timedelta(hours=-9, minutes=-30))])
-INSTANTS = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=ZONES)
+INSTANTS = st.datetimes(datetime(1970, 1, 3), datetime(2261, 12, 29), timezones=ZONES)
+COUNTS = st.integers(0, MAX_COUNT)
+SECONDS = st.floats(0.0, MAX_SECONDS)
 PARAM_VALUES = {
     "optimizer": TEXT,
     "learning_rate": FLOATS | st.integers(-(2**53), 2**53),
@@ -37,11 +39,19 @@ _BY_TYPE: dict[type, st.SearchStrategy[Any]] = {
     Decision: st.sampled_from(Decision),
     EventKind: st.sampled_from(EventKind),
 }
+WITH_DETAIL = (EventKind.ENQUEUED, EventKind.WARM_STARTED)
 _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "reason": st.text(string.printable, min_size=1, max_size=20),
     "decision_reason": st.text(string.printable, min_size=1, max_size=20),
     "epoch": st.integers(1, 10**6),
     "params": PARAM_TEXTS,
+    "seq": st.integers(1, INT64_MAX),
+    "recipe": st.just("{}") | st.dictionaries(TEXT, FLOATS, max_size=2).map(as_json_text),
+    "objectives": st.dictionaries(TEXT, FLOATS | st.none(), max_size=2).map(as_json_text),
+    "kind": st.sampled_from([kind for kind in EventKind if kind not in WITH_DETAIL]),
+    "detail": st.fixed_dictionaries({}, optional={"how": TEXT, "waited_s": SECONDS}).map(as_json_text),
+    **dict.fromkeys(("number", "attempt", "epochs", "best_epoch"), COUNTS),
+    **dict.fromkeys(("duration_s", "epoch_s", "elapsed_s", "train_s", "wall_s", "device_s"), SECONDS),
 }
 
 
@@ -53,4 +63,11 @@ def rows_of(row_type: Callable[..., Row], table: str) -> st.SearchStrategy[Row]:
         fields[column.name] = (
             values | st.none() if column.optional and column.name != "decision_reason" else values
         )
-    return st.fixed_dictionaries(fields).map(lambda values: row_type(**values))
+    return st.fixed_dictionaries(fields).map(lambda values: row_type(**_with_id(table, values)))
+
+
+def _with_id(table: str, values: dict[str, Any]) -> dict[str, Any]:
+    """A trial's rows carry the id that follows from the study and the number; an event's may be any."""
+    return (
+        values if table == "events" else {**values, "trial_id": trial_id(values["study"], values["number"])}
+    )

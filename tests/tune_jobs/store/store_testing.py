@@ -28,6 +28,7 @@ from tune_jobs.trial import (
 )
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+EACH_TRIAL = PublishPolicy(trials=1)
 NEVER = PublishPolicy(trials=10**9, reports=10**9, seconds=1e9)
 ODD_NAMES = (
     "plain",

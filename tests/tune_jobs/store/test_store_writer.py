@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
 
 import pyarrow.dataset as pads
@@ -267,8 +266,8 @@ def test_recovery_writes_a_damaged_segment_anew_while_its_journal_is_there(tmp_p
         assert len(writer.rows) == 5
 
 
-def test_a_damaged_journal_is_set_aside_named_and_its_rest_is_kept(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_damaged_journal_is_refused_before_anything_is_published(
+    tmp_path: Path,
 ) -> None:
     leave_dead(tmp_path, whole_trial(0))
     (journal,) = journals(tmp_path)
@@ -279,14 +278,16 @@ def test_a_damaged_journal_is_set_aside_named_and_its_rest_is_kept(
     reader = TrialStore(tmp_path)
     assert [row.seq for row in reader.rows("s")] == [1, 2, 4, 5]
     assert "damaged in line 3" in reader.problems[0]
-    with caplog.at_level(logging.WARNING), open_writer(tmp_path) as writer:
-        assert [row.seq for row in writer.rows] == [1, 2, 4, 5]
-        assert writer.append(event()).seq == 6
-    aside = tmp_path / "_wal" / "damaged" / "s-s" / journal.name
-    assert aside.read_bytes() == b"".join(lines)
-    assert str(aside) in writer.problems[0]
-    assert "its other 4 rows are kept" in caplog.text
-    assert journals(tmp_path) == []
+    before = snapshot_of_tree(tmp_path)
+    for _ in range(2):  # it is refused each time, and nothing is published meanwhile
+        with pytest.raises(StoreCorruptError) as caught:
+            open_writer(tmp_path)
+        assert f"{str(journal)!r} is damaged in line 3" in str(caught.value)
+        assert f"tune-jobs repair s --store {tmp_path}" in str(caught.value)
+    after = snapshot_of_tree(tmp_path)
+    assert {name: after[name] for name in before if "lock" not in name} == {
+        name: size for name, size in before.items() if "lock" not in name
+    }
 
 
 def test_a_damaged_segment_stops_the_writer_and_names_the_file(tmp_path: Path) -> None:
@@ -299,7 +300,7 @@ def test_a_damaged_segment_stops_the_writer_and_names_the_file(tmp_path: Path) -
     with pytest.raises(StoreCorruptError) as caught:
         open_writer(tmp_path)
     assert str(segment) in str(caught.value)
-    assert "Restore it from a backup, or move it out" in str(caught.value)
+    assert "Restore what is damaged from a backup, or run `tune-jobs repair s" in str(caught.value)
     assert snapshot_of_tree(tmp_path / "reports") == before
     segment.write_bytes(whole)
     with open_writer(tmp_path) as writer:
