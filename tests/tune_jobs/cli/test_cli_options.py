@@ -24,7 +24,8 @@ OPTIONS = {
     },
     "report": {"--by", "--format", "--store", "--top"},
     "latency": {
-        "--address", "--batch-sizes", "--device", "--format", "--input", "--modes", "--store", "--threads",
+        "--address", "--batch-sizes", "--device", "--format", "--input", "--max-minutes", "--modes",
+        "--store", "--threads",
     },
     "status": {"--address", "--format"},
     "logs": {"--address", "--follow"},
