@@ -170,7 +170,7 @@ class Recipe:
         """
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidValueError(f"a recipe must be JSON, got {text[:60]!r}: {error}") from error
         if not isinstance(data, dict):
             raise InvalidValueError(f"a recipe must be a JSON object, got {text[:60]!r}")

@@ -304,7 +304,7 @@ _RECIPE = {
 def _is_deep(value: Any) -> bool:
     """Whether lists and objects are nested deeper than `MAX_DEPTH`; level by level, without recursion."""
     level = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         level = [
             item
             for holder in level
@@ -313,7 +313,7 @@ def _is_deep(value: Any) -> bool:
         ]
         if not level:
             return False
-    return True
+    return any(isinstance(item, dict | list) for item in level)
 
 
 def _has_escape(text: str | bytes) -> bool:

@@ -41,7 +41,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from eml_models.errors import InvalidValueError
 from tune_jobs.errors import StoreError, StoreLockedError
+from tune_jobs.json_fields import parse_object
 
 LEASE_S = 30.0
 BEATS = 6
@@ -195,10 +197,9 @@ class Lease:
         if data is None:
             return None
         try:
-            holder = json.loads(data)
-        except ValueError:
+            return parse_object(data)
+        except InvalidValueError:
             return {}
-        return holder if isinstance(holder, dict) else {}
 
     def _read(self, path: str) -> bytes | None:
         try:

@@ -22,6 +22,7 @@ from pathlib import Path
 import pyarrow.fs as pafs
 
 from tune_jobs.errors import StoreError, StoreLockedError, StoreMissingError
+from tune_jobs.json_fields import parse_object
 from tune_jobs.store.swapping import swap_paths
 
 LOCK_POLL_S = 0.01
@@ -227,7 +228,7 @@ def _way_out(error: OSError) -> str:
 
 def _describe_holder(text: bytes) -> str:
     try:
-        holder = json.loads(text)
+        holder = parse_object(text)
         job = f" (job {holder['job']})" if holder.get("job") else ""
         return f"process {holder['pid']} on {holder['host']}{job} since {holder['since']}"
     except (ValueError, KeyError, TypeError, AttributeError):

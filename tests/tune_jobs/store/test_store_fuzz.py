@@ -199,9 +199,9 @@ def hostile_values(table: str) -> Iterator[tuple[str, Any]]:
 
 def changed(row: Row, name: str, value: Any) -> bytes:
     """A journal's line of a row with another value, and its right checksum."""
-    data = {"v": 1, "rows": [{"table": row.table, **as_json_data(as_plain(row))}]}
-    data["rows"][0][name] = value.isoformat() if isinstance(value, datetime) else value  # type: ignore[index]
-    rest = json.dumps(data)[1:].encode() + b"\n"
+    values = {"table": row.table, **as_json_data(as_plain(row))}
+    values[name] = value.isoformat() if isinstance(value, datetime) else value
+    rest = json.dumps({"v": 1, "rows": [values]})[1:].encode() + b"\n"
     return b'{"crc32":"%08x",%b' % (zlib.crc32(rest), rest)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import zlib
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from store_testing import (
     EACH_TRIAL,
+    NEVER,
     Crash,
     CrashingFiles,
     event,
@@ -27,6 +29,7 @@ from eml_models.errors import UnknownNameError
 from tune_jobs.errors import StoreCorruptError, StoreLockedError
 from tune_jobs.search.history import History
 from tune_jobs.store.compact import compact_into, compact_study
+from tune_jobs.store.objects import CACHE_VARIABLE, ObjectFiles
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.repair import plan_repair, repair_study
 from tune_jobs.trial import Row
@@ -232,3 +235,27 @@ def test_an_unknown_study_lists_the_known_ones(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "studies")
     with pytest.raises(UnknownNameError):
         plan_repair(tmp_path, "s")
+
+
+def test_a_study_in_a_bucket_is_refused_and_repaired_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    url = f"memory://bucket/{secrets.token_hex(4)}"
+    with open_writer(url, policy=EACH_TRIAL) as writer:
+        writer.append_many(whole_trial(0))
+    writer = open_writer(url, policy=NEVER)
+    for row in whole_trial(1):
+        writer.append(row)
+    writer._lock.release()  # as if it had died
+    files = ObjectFiles(url)
+    (part,) = files._fs.glob(files._path("_wal/s-s/*.jsonl.000001"))  # the reports and the end
+    files._fs.pipe_file(part, files._fs.cat_file(part).replace(b'"epoch":2', b'"epoch":3'))
+    with pytest.raises(StoreCorruptError, match="is damaged in line 3"):
+        open_writer(url)
+    assert len(TrialStore(url).rows("s")) == 9
+    done = repair_study(url, "s")
+    assert (done.lost_rows, done.hurt_trials, done.num_kept) == ({"reports": 1}, (1,), 9)
+    assert files.read(done.aside[0].removeprefix(f"{url}/")) is not None
+    with open_writer(url) as again:
+        assert [row.seq for row in again.rows] == [1, 2, 3, 4, 5, 6, 7, 9, 10]
