@@ -121,7 +121,7 @@ def _final_weights(store: str, name: str, number: int) -> Path:
 
 
 def compact(store: str, names: Sequence[str], form: str, *, output: str | None = None) -> bool:
-    """Compact studies, or all; True if none had to be left out because it is being written.
+    """Compact studies, or all; True if none had to be left out because it is being written, or is damaged.
 
     Raises:
         UnknownNameError: the store holds no such study.
@@ -135,7 +135,7 @@ def compact(store: str, names: Sequence[str], form: str, *, output: str | None =
     for name in dict.fromkeys(names or known):
         try:
             done = compact_study(store, name) if output is None else compact_into(store, name, output)
-        except StoreLockedError as error:
+        except (StoreLockedError, StoreCorruptError) as error:
             click.echo(f"left as it is: {error}", err=True)
             left_out += 1
             continue

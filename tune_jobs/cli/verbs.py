@@ -171,7 +171,7 @@ def export(study: str, trial: int, store: str, output: str) -> None:
 def compact(studies: tuple[str, ...], store: str, form: str, output: str | None) -> int:
     """Make the many files of STUDY (default: all) few; readers may go on reading meanwhile.
 
-    A study that is being written is left as it is and named; then the exit code is 1.
+    A study that is being written, or is damaged, is left as it is and named; then the exit code is 1.
     """
     from tune_jobs.cli.study_commands import compact as compact_asked
 

@@ -199,3 +199,14 @@ def test_a_study_with_a_damaged_definition_can_be_deleted(cli: Cli, store: Path,
     assert cli("delete", "played", "--yes")[0] == 0
     assert cli("list")[0] == 0
     assert not list(store.glob("*/study_slug=s-played/*-000001.parquet"))
+
+
+def test_a_damaged_study_is_left_and_its_neighbour_compacted(cli: Cli, store: Path) -> None:
+    other = a_study(name="whole")
+    with StudyWriter.open(store, other, versions={}) as writer:
+        play(Session(other, writer))
+    change_row(store, "starts", "params", DEEP)
+    code, out, err = cli("compact", "--format", "csv")
+    assert code == 1
+    assert [line.partition(",")[0] for line in out.splitlines()] == ["study", "whole"]
+    assert "left as it is: study 'played' is damaged" in err
