@@ -19,6 +19,7 @@ from eml_models.wording import count_of
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.errors import StoreError
 from tune_jobs.feasible import SPREAD_SHARE, parse_count, parse_macs, with_spread_share
+from tune_jobs.numbers import read_number, read_whole
 from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.point_files import read_points
 from tune_jobs.reach import check_reachable, list_adapted
@@ -347,19 +348,21 @@ def _parse_limit(name: str, text: str | None, dataset: str) -> int | None:
 
 
 def _parse_gpus(text: str | None) -> float | str | None:
-    """A number, or what is none, for `RunSettings` to judge."""
-    try:
-        return None if text is None else float(text)
-    except ValueError:
+    """A number, or a word such as auto, for `RunSettings` to judge."""
+    if text is None or text.isalpha():
         return text
+    try:
+        return read_number(text)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"--gpus-per-trial takes auto, or a number: {error}") from error
 
 
 def _parse_latency(text: str) -> LatencyMode:
     """``MODE``, ``MODE@BATCH`` or ``@BATCH``; what is left out has its default."""
     mode, at, batch = text.partition("@")
     try:
-        size = {"batch_size": int(batch)} if at else {}
-    except ValueError as error:
+        size = {"batch_size": read_whole(batch)} if at else {}
+    except InvalidValueError as error:
         raise InvalidValueError(
             f"--measure-latency takes MODE@BATCH with a whole number of images, got {text!r}"
         ) from error

@@ -6,6 +6,7 @@ Prints with click. What is measured and what it means is decided in `eml_models.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import socket
 from collections.abc import Iterable, Sequence
@@ -22,7 +23,7 @@ from eml_models.latency.ending import End
 from eml_models.latency.investigation import run_campaign
 from eml_models.latency.modes import Mode, default_modes, iter_all_modes, parse_mode
 from eml_models.latency.networks import NetworkSpec, on_one_input, parse_input, parse_network
-from eml_models.wording import count_of
+from eml_models.wording import count_of, cut
 from tune_jobs.ending_signals import EndingSignals, ending_signals
 from tune_jobs.errors import EXIT_INTERRUPTED, StoreError
 from tune_jobs.latency_worker import program_with
@@ -38,6 +39,9 @@ from tune_jobs.user_code import UserCode, load_study, stored_name
 
 DEFAULT_BATCH_SIZES = {"cpu": (1, 32), "cuda": (1, 128)}
 DEFAULT, ALL = "default", "all"
+
+SIZE = re.compile("[1-9][0-9]{0,8}")
+NUMBER = re.compile("[0-9]{1,18}")
 
 CODE = ":"
 """What a study that is named by its code has in its words."""
@@ -123,8 +127,8 @@ def resolve_network(text: str, store: str) -> Asked:
     if target is None:
         return Asked(network=parse_network(text))
     number = text.rpartition("/")[2]
-    if not number.isdecimal():
-        raise InvalidValueError(f"a trial is STUDY/NUMBER, got {text!r}")
+    if not NUMBER.fullmatch(number):
+        raise InvalidValueError(f"a trial is STUDY/NUMBER, got {cut(text)}")
     study = stored_name(target)
     recipe = stored_recipe(TrialStore(store).rows(study), int(number))
     data = get_dataset_spec(recipe.dataset)
@@ -267,8 +271,10 @@ def _parse_batch_sizes(text: str | None, kind: str) -> tuple[int, ...]:
     if text is None:
         return DEFAULT_BATCH_SIZES.get(kind, DEFAULT_BATCH_SIZES["cpu"])
     words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() and int(word) for word in words):
-        raise InvalidValueError(f"--batch-sizes are whole numbers from 1, such as 1,32, got {text!r}")
+    if not all(SIZE.fullmatch(word) for word in words):  # 1,024 would be the sizes 1 and 24
+        raise InvalidValueError(
+            f"--batch-sizes are whole numbers from 1, such as 1,32 or 1024, got {cut(text)}"
+        )
     return tuple(dict.fromkeys(map(int, words)))
 
 

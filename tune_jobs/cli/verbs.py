@@ -17,7 +17,7 @@ import click
 
 from eml_models.errors import EmlError
 from tune_jobs.cli.job_verbs import logs, status, stop, submit
-from tune_jobs.cli.options import FORMAT, STORE
+from tune_jobs.cli.options import FORMAT, STORE, Number, Whole, WholeFrom
 from tune_jobs.cli.run_verbs import finalists, report, run
 from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, exit_code
 from tune_jobs.store.notes import ONCE
@@ -106,7 +106,7 @@ def list_studies(store: str, form: str) -> None:
 @FORMAT
 @click.option(
     "--top",
-    type=click.IntRange(min=1),
+    type=WholeFrom(min=1),
     default=10,
     show_default=True,
     help="Trials to show; a front is shown whole.",
@@ -128,7 +128,7 @@ def show(study: str, store: str, form: str, top: int, audit: bool) -> int:
 
 @cli.command()
 @click.argument("study")
-@click.argument("trial", type=click.IntRange(min=0))
+@click.argument("trial", type=WholeFrom(min=0))
 @STORE
 @FORMAT
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
@@ -145,7 +145,7 @@ def replay(study: str, trial: int, store: str, form: str, device: str, data_dir:
 
 @cli.command()
 @click.argument("study")
-@click.argument("trial", type=click.IntRange(min=0))
+@click.argument("trial", type=WholeFrom(min=0))
 @STORE
 @click.option("--output", metavar="NAME", required=True, help="File to write: NAME.pt, .pt2 or .onnx.")
 def export(study: str, trial: int, store: str, output: str) -> None:
@@ -214,9 +214,9 @@ def repair(study: str, store: str, yes: bool) -> int:
     metavar="C,H,W",
     help="Images of all networks: channels, height, width; default: the first trial's, else 3,32,32.",
 )
-@click.option("--threads", type=int, default=1, show_default=True, help="Threads on a CPU.")
+@click.option("--threads", type=Whole(), default=1, show_default=True, help="Threads on a CPU.")
 @click.option(
-    "--max-minutes", type=float, metavar="N", help="End after N minutes, such as 1.5, with what was measured."
+    "--max-minutes", type=Number(), metavar="N", help="End after N minutes, such as 1.5, with what was measured."
 )
 @click.option("--address", help="A running Ray cluster that measures; default: this machine does.")
 def latency(models: tuple[str, ...], store: str, form: str, **options: Any) -> int:
