@@ -22,6 +22,7 @@ import pyarrow.dataset as ds
 from eml_models.errors import sort_by_nearness
 from tune_jobs.errors import QueryError
 from tune_jobs.store.schema import PARAM_PREFIX, TABLES_WITH_PARAMS
+from tune_jobs.store.sql_types import as_arrow, without_end
 
 MAX_NEAREST_COLUMNS = 6
 MAX_THREADS = 4
@@ -130,8 +131,8 @@ def _check_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, max_rows: int | None) -> pa.Table:
-    relation = connection.sql(sql)
-    return (relation if max_rows is None else relation.limit(max_rows)).to_arrow_table()
+    relation = connection.sql(without_end(sql))
+    return as_arrow(relation if max_rows is None else relation.limit(max_rows))
 
 
 @contextmanager
