@@ -11,12 +11,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import click
-
 from eml_models.errors import InvalidValueError, raise_if_any
 from eml_models.registry import custom_models
 from eml_models.wording import count_of
 from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.cli.telling import put, tell
 from tune_jobs.errors import StoreError
 from tune_jobs.feasible import SPREAD_SHARE, parse_count, parse_macs, with_spread_share
 from tune_jobs.numbers import read_number, read_whole
@@ -124,7 +123,7 @@ def renamed(study: Study, store: str) -> Study:
     names = itertools.chain([study.name], (f"{study.name}-{number}" for number in itertools.count(2)))
     name = next(name for name in names if known.get(name, fingerprint) == fingerprint)
     if name != study.name:
-        click.echo(f"study {study.name!r} has another definition in {store!r}: this is {name!r}", err=True)
+        tell(f"study {study.name!r} has another definition in {store!r}: this is {name!r}")
     return study.with_changes(name=name)
 
 
@@ -180,8 +179,8 @@ def _spread(study: Study) -> Study:
 
 
 def print_note(note: str) -> None:
-    """One line on stderr; printed, since click writes past the progress line that stands there."""
-    print(f"note: {note}", file=sys.stderr)
+    """One line on stderr."""
+    tell(f"note: {note}")
 
 
 def print_dry_run(study: Study, settings: RunSettings) -> None:
@@ -204,21 +203,20 @@ def print_dry_run(study: Study, settings: RunSettings) -> None:
         "definition": study.definition(),
         "settings": asdict(settings),
     }
-    click.echo(json.dumps(resolved, indent=2, ensure_ascii=False))
+    put(json.dumps(resolved, indent=2, ensure_ascii=False) + "\n")
 
 
 def print_outcome(outcome: Any, form: str, *, again: str) -> None:
     """The leaderboard on stdout; around it, on stderr, what happened and what to type next."""
     study, progress = outcome.study, outcome.progress
     if outcome.already_complete:
-        click.echo(
+        tell(
             f"study {study.name!r} is complete: {progress.trained} of {count_of(progress.target, 'trial')}."
-            f" {_way_on(outcome)}",
-            err=True,
+            f" {_way_on(outcome)}"
         )
     elif outcome.end_reason is not None and progress.trained < progress.target and not outcome.interrupted:
         trained = f"{progress.trained} of {count_of(progress.target, 'trial')}"
-        click.echo(f"study {study.name!r} ended with {trained}. {_way_on(outcome)}", err=True)
+        tell(f"study {study.name!r} ended with {trained}. {_way_on(outcome)}")
     print_study(outcome.store, study.name, form, top=10)
     print_ending(outcome, again=again)
 
@@ -236,27 +234,21 @@ def print_ending(outcome: Any, *, again: str) -> None:
     study, progress = outcome.study, outcome.progress
     store = TrialStore(outcome.store)
     done = f"{progress.trained} of {count_of(progress.target, 'trial')}"
-    click.echo(f"\nstore: {store.path}", err=True)
-    click.echo("ask it, for instance:", err=True)
-    click.echo(f"  {_example_query(outcome.store, study)}", err=True)
+    tell(f"\nstore: {store.path}")
+    tell("ask it, for instance:")
+    tell(f"  {_example_query(outcome.store, study)}")
     if progress.best_number is not None and _searches_networks(study):
-        click.echo("time its best network:", err=True)
+        tell("time its best network:")
         words = f"latency {study.name}/{progress.best_number}{_store_option(outcome.store)}"
-        click.echo(f"  {python_command()} -m tune_jobs {words}", err=True)
+        tell(f"  {python_command()} -m tune_jobs {words}")
     if progress.best_number is not None and _has_weights(outcome.store, study.name, progress.best_number):
-        click.echo("write its best network, to be used without the data set:", err=True)
+        tell("write its best network, to be used without the data set:")
         words = f"export {study.name} {progress.best_number} --output {study.name}.pt2"
-        click.echo(f"  {python_command()} -m tune_jobs {words}{_store_option(outcome.store)}", err=True)
+        tell(f"  {python_command()} -m tune_jobs {words}{_store_option(outcome.store)}")
     if outcome.limit_reached:
-        click.echo(
-            f"the limit of device-hours is reached after {done}; go on with a larger --max-device-hours",
-            err=True,
-        )
+        tell(f"the limit of device-hours is reached after {done}; go on with a larger --max-device-hours")
     if outcome.interrupted:
-        click.echo(
-            f"interrupted after {done}; every finished one is in the store. Go on with:\n  {again}",
-            err=True,
-        )
+        tell(f"interrupted after {done}; every finished one is in the store. Go on with:\n  {again}")
 
 
 def print_study(store: str, name: str, form: str, *, top: int) -> None:
@@ -271,14 +263,14 @@ def print_study(store: str, name: str, form: str, *, top: int) -> None:
         best = front(trials, starts, objectives)
     else:
         best = leaderboard.leaderboard(trials, starts, metric=metric, top=top)
-    click.echo(render(for_people(best, trials) if form == "table" else best, form), nl=False)
+    put(render(for_people(best, trials) if form == "table" else best, form))
     if form == "table":
         others = [worth(trials, reports, objectives, definition["limits"])] if several and best.rows else []
         rungs = leaderboard.rungs(reports, definition["rungs"], metric=metric)
         others += [leaderboard.states(trials, reports), rungs]
         for table in (*others, ledger(opened.rows(name))):
             if table.rows:
-                click.echo(render(table, form), nl=False)
+                put(render(table, form))
 
 
 def _has_weights(store: str, name: str, number: int) -> bool:

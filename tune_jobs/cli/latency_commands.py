@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import click
-
 from eml_models.datasets import get_dataset_spec
 from eml_models.errors import InvalidValueError
 from eml_models.latency.campaign import Campaign, CampaignResult, Timed
@@ -24,6 +22,7 @@ from eml_models.latency.investigation import run_campaign
 from eml_models.latency.modes import Mode, default_modes, iter_all_modes, parse_mode
 from eml_models.latency.networks import NetworkSpec, on_one_input, parse_input, parse_network
 from eml_models.wording import count_of, cut
+from tune_jobs.cli.telling import put, say, tell
 from tune_jobs.ending_signals import EndingSignals, ending_signals
 from tune_jobs.errors import EXIT_INTERRUPTED, StoreError
 from tune_jobs.latency_worker import program_with
@@ -102,7 +101,7 @@ def measure_and_print(
     stored = "nothing was measured, and nothing is stored"
     if written is not None:
         stored = f"stored {count_of(len(result.timed), 'row')}: {written}"
-    click.echo(f"\n{stored}", err=True)
+    tell(f"\n{stored}")
     return EXIT_INTERRUPTED if result.end is End.INTERRUPTED else 0
 
 
@@ -195,7 +194,7 @@ class Storing:
         try:
             self.put(result)
         except StoreError as error:
-            click.echo(f"this round is not stored: {error}", err=True)
+            tell(f"this round is not stored: {error}")
 
 
 def _row(
@@ -285,32 +284,29 @@ def _measure(
     storing: Storing,
     signals: EndingSignals,
 ) -> CampaignResult:
-    def show(text: str) -> None:
-        click.echo(text, err=True)
-
     if address is None:
         return run_campaign(
             campaign,
-            on_progress=show,
+            on_progress=tell,
             on_round=storing.try_to_put,
             interrupted=lambda: signals.arrived,
         )
     from tune_jobs.on_ray.latency import run_campaign_on
 
-    show(f"measuring on {address}: one task, with a whole device to itself")
+    tell(f"measuring on {address}: one task, with a whole device to itself")
     return run_campaign_on(
-        address, campaign, codes, on_progress=show, on_round=storing.try_to_put, signals=signals
+        address, campaign, codes, on_progress=tell, on_round=storing.try_to_put, signals=signals
     )
 
 
 def _print(result: CampaignResult, form: str) -> None:
     """Everything as tables and sentences, or as one JSON document; CSV holds the table of modes."""
     if form == "json":
-        click.echo(json.dumps(latency_tables.as_document(result), indent=2, ensure_ascii=False))
+        put(json.dumps(latency_tables.as_document(result), indent=2, ensure_ascii=False) + "\n")
         return
     if form == "csv":
-        click.echo(latency_tables.describe_input(result), err=True)
-        click.echo(render(latency_tables.describe_modes(result), form), nl=False)
+        tell(latency_tables.describe_input(result))
+        put(render(latency_tables.describe_modes(result), form))
         return
     _say(latency_tables.iter_note_lines(result))
     for table in (
@@ -318,12 +314,12 @@ def _print(result: CampaignResult, form: str) -> None:
         latency_tables.describe_rooflines(result),
         latency_tables.describe_modes(result),
     ):
-        click.echo(render(table, form))
+        put(render(table, form) + "\n")
     if result.waterfalls:
-        click.echo(render(latency_tables.describe_waterfalls(result), form))
+        put(render(latency_tables.describe_waterfalls(result), form) + "\n")
         _say(latency_tables.iter_verdict_lines(result))
         _say(latency_tables.iter_summary_lines(result))
-    click.echo(render(latency_tables.describe_fastest(result), form), nl=False)
+    put(render(latency_tables.describe_fastest(result), form))
 
 
 def _say(lines: Iterable[str]) -> None:
@@ -331,5 +327,5 @@ def _say(lines: Iterable[str]) -> None:
     for line in lines:
         text = line.lstrip()
         first, *others = wrapped(text, text_width() - len(INDENT), " " * (len(line) - len(text)))
-        click.echo("\n".join([first, *(INDENT + other for other in others)]))
-    click.echo()
+        say("\n".join([first, *(INDENT + other for other in others)]))
+    say()
