@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from eml_models.errors import InvalidValueError, raise_if_any
+from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
 from eml_models.registry import custom_models
 from eml_models.wording import count_of
 from tune_jobs.checkpoints import Checkpoints
@@ -20,6 +20,7 @@ from tune_jobs.errors import StoreError
 from tune_jobs.feasible import SPREAD_SHARE, parse_count, parse_macs, with_spread_share
 from tune_jobs.numbers import read_number, read_whole
 from tune_jobs.on_ray.settings import RunSettings
+from tune_jobs.param_texts import read_text
 from tune_jobs.point_files import read_points
 from tune_jobs.reach import check_reachable, list_adapted
 from tune_jobs.report import leaderboard
@@ -28,7 +29,7 @@ from tune_jobs.report.front import front, objectives_of, worth
 from tune_jobs.report.ledger import ledger
 from tune_jobs.report.tables import render
 from tune_jobs.scale import smoke_study
-from tune_jobs.space import Choice, Params, Role
+from tune_jobs.space import Choice, Params, Role, Space
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study import MACS_SHARE, Direction, LatencyMode, Objective, Study
 from tune_jobs.summary import summary
@@ -155,7 +156,7 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
     if limits:
         changes["limits"] = replace(study.limits, **limits)
     if options["fix"]:
-        changes["space"] = study.space.fixed(_parse_assignments(options["fix"]))
+        changes["space"] = study.space.fixed(_parse_assignments(options["fix"], study.space))
     changed = study.with_changes(recipe=recipe, **changes)
     return changed if options["objectives"] is None else _spread(changed)
 
@@ -361,7 +362,8 @@ def _parse_latency(text: str) -> LatencyMode:
     return LatencyMode(**({"mode": mode} if mode else {}), **size)  # type: ignore[arg-type]  # a mode and a size
 
 
-def _parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
+def _parse_assignments(texts: Sequence[str], space: Space) -> dict[str, Any]:
+    """The values that are held, each read by its parameter's own type."""
     values: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -370,7 +372,9 @@ def _parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
         if name in values:
             raise InvalidValueError(f"--fix {name} is given twice, got {text!r} too; choose one")
         try:
-            values[name] = json.loads(value)
-        except json.JSONDecodeError:
-            values[name] = value
+            values[name] = read_text(space[name], value)
+        except UnknownNameError:
+            raise
+        except InvalidValueError as error:
+            raise InvalidValueError(f"--fix {name}: {error}") from error
     return values

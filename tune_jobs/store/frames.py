@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from tune_jobs.store.params import INT64_MAX, INT64_MIN, as_type, parse_params
+from tune_jobs.json_fields import INT64_MAX, INT64_MIN
+from tune_jobs.store.params import as_type, parse_params
 from tune_jobs.store.python_values import as_python, beyond_python
 from tune_jobs.store.schema import PARAM_PREFIX, arrow_param_type
 
