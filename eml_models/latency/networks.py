@@ -22,7 +22,7 @@ CIFAR_SHAPE = (3, 32, 32)
 CIFAR_CLASSES = 10
 
 SIDE = re.compile("[1-9][0-9]{0,4}")
-"""Of a side of an image, at most."""
+"""The side of an image, or its channels."""
 
 SEPARATOR = ":"
 """Between a family and its options."""

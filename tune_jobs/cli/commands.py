@@ -294,8 +294,9 @@ def _example_query(store: str, study: Study) -> str:
         f" and state = 'completed' order by objective {order} limit 10"
     )
     if choice is not None:
+        column = TrialStore(store).param_column(choice)
         sql = (
-            f"select param_{choice}, count(*) as trials, {best}(objective) as best from trials"
+            f"select {column}, count(*) as trials, {best}(objective) as best from trials"
             f" where study = '{study.name}' group by all order by best {order}"
         )
     return f'{python_command()} -m tune_jobs query "{sql}"{_store_option(store)}'
