@@ -97,6 +97,7 @@ def check_harmless(text: str) -> None:
         ["latency", EVIL[:-2]],
         ["finalists", "evil", "--baseline", EVIL[:-2]],
         ["delete", "evil", EVIL[:-2]],
+        ["repair", EVIL[:-2]],
     ],
 )
 def test_no_text_of_others_is_obeyed(cli: Cli, words: list[str]) -> None:
