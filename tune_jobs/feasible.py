@@ -7,9 +7,9 @@ nothing here samples, records or builds a module.
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 
 from eml_models.datasets import get_dataset_spec
@@ -17,6 +17,8 @@ from eml_models.errors import InvalidValueError
 from eml_models.family import Option, OptionKind
 from eml_models.recipe import Recipe
 from eml_models.registry import build_plan, get_model
+from eml_models.wording import cut
+from tune_jobs.numbers import MAX_WHOLE, read_decimal, way_out
 from tune_jobs.space import Float, Params, Space
 from tune_jobs.study import MACS_SHARE, Limits, Study
 from tune_jobs.trial import as_json_text
@@ -29,7 +31,8 @@ SPREAD_SHARE = 0.05
 
 SUFFIXES = {"k": 10**3, "m": 10**6, "g": 10**9}
 SHARE_PATTERN = re.compile(r"\s+x\s+")
-COUNT_PATTERN = re.compile(r"([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*([kmg]?)", re.IGNORECASE)
+COUNT_PATTERN = re.compile(r"(.*?[0-9.])\s*([kmg]?)", re.IGNORECASE | re.DOTALL)
+"""A number, which `numbers` reads, and its suffix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,19 +202,23 @@ def broken_limits(limits: Limits, cost: NetworkCost) -> list[BrokenLimit]:
 def parse_count(text: str, *, also: str = "") -> int:
     """A whole number, or a number with k, M or G (decimal, any case): ``30M`` is 30,000,000.
 
+    Commas and underscores may stand where they group thousands: ``1,500,000``.
+
     Args:
         also: what else the text might have been, for the message.
 
     Raises:
-        InvalidValueError: anything else, or a value that is not a positive whole number.
+        InvalidValueError: anything else, or a value that is not a positive whole number of at most 64 bits.
     """
-    match = COUNT_PATTERN.fullmatch(text.strip().replace("_", "").replace(",", ""))
-    value = float(match[1]) * SUFFIXES.get(match[2].lower(), 1) if match else 0.0
-    if value < 1 or math.isinf(value) or abs(value - round(value)) > 1e-6:
-        raise InvalidValueError(
-            f"a count is a positive whole number, or one with k, M or G such as 30M{also}, got {text!r}"
-        )
-    return round(value)
+    rule = f"a count is a positive whole number, or one with k, M or G such as 30M{also}, got {cut(text)}"
+    match = COUNT_PATTERN.fullmatch(text.strip())
+    try:
+        value = read_decimal(match[1]) * SUFFIXES.get(match[2].lower(), 1) if match else Decimal(0)
+    except InvalidValueError as error:
+        raise InvalidValueError(rule + way_out(text.strip())) from error
+    if not 1 <= value <= MAX_WHOLE or value != value.to_integral_value():
+        raise InvalidValueError(rule)
+    return int(value)
 
 
 def parse_macs(text: str, dataset: str) -> int:
@@ -219,12 +226,16 @@ def parse_macs(text: str, dataset: str) -> int:
     share, star, family = SHARE_PATTERN.sub("*", text).partition("*")
     if not star:
         return parse_count(text, also=", or a share of a network such as 0.5*resnet18")
+    rule = f"a share must be a positive number, as in 0.5*resnet18, got {cut(text)}"
     try:
-        factor = float(share)
-    except ValueError:
-        factor = math.nan
-    if not factor > 0 or math.isinf(factor):
-        raise InvalidValueError(f"a share must be a positive number, as in 0.5*resnet18, got {text!r}")
+        factor = read_decimal(share)
+    except InvalidValueError as error:
+        raise InvalidValueError(rule + way_out(share.strip())) from error
+    if not factor > 0:
+        raise InvalidValueError(rule)
     spec = get_dataset_spec(dataset)
     plan = build_plan(family.strip(), input_shape=spec.input_shape, num_classes=spec.num_classes)
-    return round(factor * plan.macs)
+    macs = factor * plan.macs
+    if macs > MAX_WHOLE:
+        raise InvalidValueError(f"a limit must fit in 64 bits, got {cut(text)}")
+    return round(macs)

@@ -212,7 +212,7 @@ def parse_baseline(text: str, base: Recipe) -> Candidate:
     text = "".join(text.split())  # pasted from a table that has wrapped it
     family, _, words = text.partition(SEPARATOR)
     known = {option.name for option in get_model(family).options}
-    given, problems = parse_options(words)
+    given, problems = parse_options(words, family)
     problems += [f"{name} is the same for all candidates" for name in given if name in SAME_FOR_ALL]
     raise_if_any(f"baseline {text!r} (FAMILY:OPTION=VALUE,...)", problems)
     fields = {name: value for name, value in given.items() if name not in known}

@@ -14,6 +14,8 @@ from decimal import Decimal
 from enum import StrEnum
 
 from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
+from eml_models.wording import cut
+from tune_jobs.same_names import alike
 
 Scalar = bool | int | float | str
 Value = Scalar | tuple[Scalar, ...]
@@ -72,10 +74,10 @@ class Float:
         return Role.SEARCHED
 
     def problem_of(self, value: object) -> str | None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            return f"must be a finite number in [{self.low:g}, {self.high:g}], got {value!r}"
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
+            return f"must be a finite number in [{self.low:g}, {self.high:g}], got {cut(value)}"
         if not self.low <= value <= self.high:
-            return f"must be in [{self.low:g}, {self.high:g}], got {value!r}"
+            return f"must be in [{self.low:g}, {self.high:g}], got {cut(value)}"
         if self.step is not None:
             steps = (value - self.low) / self.step
             if abs(steps - round(steps)) > STEP_TOLERANCE * max(1.0, abs(steps)):
@@ -130,9 +132,9 @@ class Integer:
 
     def problem_of(self, value: object) -> str | None:
         if isinstance(value, bool) or not isinstance(value, int):
-            return f"must be a whole number in [{self.low}, {self.high}], got {value!r}"
+            return f"must be a whole number in [{self.low}, {self.high}], got {cut(value)}"
         if not self.low <= value <= self.high:
-            return f"must be in [{self.low}, {self.high}], got {value}"
+            return f"must be in [{self.low}, {self.high}], got {cut(value)}"
         if (value - self.low) % self.step:
             return f"must be {self.low} plus a multiple of {self.step}, got {value}"
         return None
@@ -170,7 +172,7 @@ class Choice:
     def problem_of(self, value: object) -> str | None:
         if any(_is_same(value, known) for known in self.values):
             return None
-        return f"must be one of {list(self.values)}, got {value!r}"
+        return f"must be one of {list(self.values)}, got {cut(value)}"
 
     def grid(self) -> tuple[Scalar, ...]:
         return self.values
@@ -198,7 +200,7 @@ class Constant:
     def problem_of(self, value: object) -> str | None:
         if _is_same(value, self.value):
             return None
-        return f"is fixed at {self.value!r}, got {value!r}"
+        return f"is fixed at {self.value!r}, got {cut(value)}"
 
     def grid(self) -> tuple[Value, ...]:
         return (self.value,)
@@ -293,6 +295,14 @@ def _is_same(value: object, known: Value) -> bool:
     return value == known and isinstance(value, bool) == isinstance(known, bool)
 
 
+def _is_finite(number: float) -> bool:
+    """Whether it is a number that a float can hold; a whole number may have any size."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
+
+
 def _iter_grid(parameters: Sequence[Parameter], chosen: Params) -> Iterator[Params]:
     if not parameters:
         yield dict(chosen)
@@ -338,6 +348,11 @@ def _space_problems(parameters: tuple[Parameter, ...]) -> list[str]:
         if parameter.when is not None:
             problems += _condition_problems(parameter.name, parameter.when, seen)
         seen[parameter.name] = parameter
+    problems += [
+        f"parameters {' and '.join(map(repr, names))} differ by the case of letters only, which SQL does not"
+        " tell apart; rename one"
+        for names in alike(seen)
+    ]
     return problems
 
 

@@ -7,19 +7,22 @@ that name it. What is compared takes one input: `on_one_input`. Values only; no 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
+from eml_models.family import OptionKind
 from eml_models.plan import Plan
 from eml_models.registry import build_plan, get_model, known_models
+from eml_models.strict_json import parse_json
 
 CIFAR_SHAPE = (3, 32, 32)
 CIFAR_CLASSES = 10
 
-INPUT_DIGITS = 5
-"""Of a side of an image, at most."""
+SIDE = re.compile("[1-9][0-9]{0,4}")
+"""The side of an image, or its channels."""
 
 SEPARATOR = ":"
 """Between a family and its options."""
@@ -71,6 +74,11 @@ EXACT = 17
 
 LEAST_DIGITS = 3
 
+PLAIN_WORD = re.compile(r"[\w.+/-]+", re.ASCII)
+QUOTE = '"'
+BEYOND_WORDS = re.compile(r"[\s,=\[\]']")
+"""What `parse_options` and pasting take out of a text, or apart."""
+
 
 def parse_network(text: str) -> NetworkSpec:
     """The network that words name, on CIFAR's images: a name of `NAMED` or ``FAMILY:OPTION=VALUE,...``.
@@ -89,7 +97,7 @@ def parse_network(text: str) -> NetworkSpec:
     model, _, words = text.partition(SEPARATOR)
     if model not in known_models():
         raise UnknownNameError("network", model, tuple(dict.fromkeys((*NAMED, *known_models()))))
-    options, problems = parse_options(words)
+    options, problems = parse_options(words, model)
     raise_if_any(f"network {text!r}", problems)
     get_model(model).resolve(options)
     return NetworkSpec(name=text, model=model, options=options)
@@ -102,8 +110,8 @@ def parse_input(text: str) -> tuple[int, int, int]:
         InvalidValueError: it is something else.
     """
     words = [word.strip() for word in text.replace("x", ",").split(",")]
-    numbers = [int(word) for word in words if word.isdecimal() and len(word) <= INPUT_DIGITS]
-    if len(words) != 3 or len(numbers) != 3 or min(numbers) < 1:
+    numbers = [int(word) for word in words if SIDE.fullmatch(word)]  # 1,024 would be 1 and 24
+    if len(words) != 3 or len(numbers) != 3:
         raise InvalidValueError(f"an input is CHANNELS,HEIGHT,WIDTH, such as 3,32,32, got {text[:60]!r}")
     channels, height, width = numbers
     return channels, height, width
@@ -153,8 +161,12 @@ def _rebuilt(network: NetworkSpec, shape: tuple[int, int, int], *, num_classes: 
     )
 
 
-def parse_options(words: str) -> tuple[dict[str, Any], list[str]]:
-    """The options that ``NAME=VALUE,...`` gives, and what is wrong with these words."""
+def parse_options(words: str, model: str) -> tuple[dict[str, Any], list[str]]:
+    """The options that ``NAME=VALUE,...`` gives, and what is wrong with these words.
+
+    What is a choice of the family is a text, whatever it looks like (``null``, ``1e5``).
+    """
+    texts = {option.name for option in get_model(model).options if option.kind is OptionKind.CHOICE}
     options: dict[str, Any] = {}
     problems = []
     for word in _split(words):
@@ -164,7 +176,8 @@ def parse_options(words: str) -> tuple[dict[str, Any], list[str]]:
         elif name in options:
             problems.append(f"{name} is given twice, got {word!r} too; choose one")
         else:
-            options[name] = _parse_value(value)
+            is_text = name in texts and not value.startswith(QUOTE)
+            options[name] = value if is_text else _parse_value(value)
     return options, problems
 
 
@@ -216,12 +229,17 @@ def _as_words(model: str, options: Mapping[str, Any]) -> str:
 
 
 def _as_word(value: Any) -> str:
-    """JSON, but whole floats without their point, and plain words without quotes."""
+    """JSON, but whole floats without their point, and plain words without quotes.
+
+    In quotes stands a text that would be read as something else, with escapes for what words do not hold.
+    """
     if isinstance(value, tuple | list):
         return "[" + ",".join(map(_as_word, value)) + "]"
     if isinstance(value, float):
         return repr(value).removesuffix(".0")
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str) and PLAIN_WORD.fullmatch(value) and _parse_value(value) == value:
+        return value
+    return BEYOND_WORDS.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value))
 
 
 def _split(words: str) -> list[str]:
@@ -238,6 +256,6 @@ def _split(words: str) -> list[str]:
 
 def _parse_value(text: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError:
+        return parse_json(text)
+    except InvalidValueError:
         return text

@@ -11,15 +11,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import click
-
-from eml_models.errors import InvalidValueError, raise_if_any
+from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
 from eml_models.registry import custom_models
 from eml_models.wording import count_of
 from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.cli.telling import put, tell
 from tune_jobs.errors import StoreError
 from tune_jobs.feasible import SPREAD_SHARE, parse_count, parse_macs, with_spread_share
+from tune_jobs.numbers import read_number, read_whole
 from tune_jobs.on_ray.settings import RunSettings
+from tune_jobs.param_texts import read_text
 from tune_jobs.point_files import read_points
 from tune_jobs.reach import check_reachable, list_adapted
 from tune_jobs.report import leaderboard
@@ -28,7 +29,7 @@ from tune_jobs.report.front import front, objectives_of, worth
 from tune_jobs.report.ledger import ledger
 from tune_jobs.report.tables import render
 from tune_jobs.scale import smoke_study
-from tune_jobs.space import Choice, Params, Role
+from tune_jobs.space import Choice, Params, Role, Space
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study import MACS_SHARE, Direction, LatencyMode, Objective, Study
 from tune_jobs.summary import summary
@@ -123,7 +124,7 @@ def renamed(study: Study, store: str) -> Study:
     names = itertools.chain([study.name], (f"{study.name}-{number}" for number in itertools.count(2)))
     name = next(name for name in names if known.get(name, fingerprint) == fingerprint)
     if name != study.name:
-        click.echo(f"study {study.name!r} has another definition in {store!r}: this is {name!r}", err=True)
+        tell(f"study {study.name!r} has another definition in {store!r}: this is {name!r}")
     return study.with_changes(name=name)
 
 
@@ -155,7 +156,7 @@ def apply_options(study: Study, options: Mapping[str, Any]) -> Study:
     if limits:
         changes["limits"] = replace(study.limits, **limits)
     if options["fix"]:
-        changes["space"] = study.space.fixed(_parse_assignments(options["fix"]))
+        changes["space"] = study.space.fixed(_parse_assignments(options["fix"], study.space))
     changed = study.with_changes(recipe=recipe, **changes)
     return changed if options["objectives"] is None else _spread(changed)
 
@@ -179,8 +180,8 @@ def _spread(study: Study) -> Study:
 
 
 def print_note(note: str) -> None:
-    """One line on stderr; printed, since click writes past the progress line that stands there."""
-    print(f"note: {note}", file=sys.stderr)
+    """One line on stderr."""
+    tell(f"note: {note}")
 
 
 def print_dry_run(study: Study, settings: RunSettings) -> None:
@@ -203,21 +204,20 @@ def print_dry_run(study: Study, settings: RunSettings) -> None:
         "definition": study.definition(),
         "settings": asdict(settings),
     }
-    click.echo(json.dumps(resolved, indent=2, ensure_ascii=False))
+    put(json.dumps(resolved, indent=2, ensure_ascii=False) + "\n")
 
 
 def print_outcome(outcome: Any, form: str, *, again: str) -> None:
     """The leaderboard on stdout; around it, on stderr, what happened and what to type next."""
     study, progress = outcome.study, outcome.progress
     if outcome.already_complete:
-        click.echo(
+        tell(
             f"study {study.name!r} is complete: {progress.trained} of {count_of(progress.target, 'trial')}."
-            f" {_way_on(outcome)}",
-            err=True,
+            f" {_way_on(outcome)}"
         )
     elif outcome.end_reason is not None and progress.trained < progress.target and not outcome.interrupted:
         trained = f"{progress.trained} of {count_of(progress.target, 'trial')}"
-        click.echo(f"study {study.name!r} ended with {trained}. {_way_on(outcome)}", err=True)
+        tell(f"study {study.name!r} ended with {trained}. {_way_on(outcome)}")
     print_study(outcome.store, study.name, form, top=10)
     print_ending(outcome, again=again)
 
@@ -235,27 +235,21 @@ def print_ending(outcome: Any, *, again: str) -> None:
     study, progress = outcome.study, outcome.progress
     store = TrialStore(outcome.store)
     done = f"{progress.trained} of {count_of(progress.target, 'trial')}"
-    click.echo(f"\nstore: {store.path}", err=True)
-    click.echo("ask it, for instance:", err=True)
-    click.echo(f"  {_example_query(outcome.store, study)}", err=True)
+    tell(f"\nstore: {store.path}")
+    tell("ask it, for instance:")
+    tell(f"  {_example_query(outcome.store, study)}")
     if progress.best_number is not None and _searches_networks(study):
-        click.echo("time its best network:", err=True)
+        tell("time its best network:")
         words = f"latency {study.name}/{progress.best_number}{_store_option(outcome.store)}"
-        click.echo(f"  {python_command()} -m tune_jobs {words}", err=True)
+        tell(f"  {python_command()} -m tune_jobs {words}")
     if progress.best_number is not None and _has_weights(outcome.store, study.name, progress.best_number):
-        click.echo("write its best network, to be used without the data set:", err=True)
+        tell("write its best network, to be used without the data set:")
         words = f"export {study.name} {progress.best_number} --output {study.name}.pt2"
-        click.echo(f"  {python_command()} -m tune_jobs {words}{_store_option(outcome.store)}", err=True)
+        tell(f"  {python_command()} -m tune_jobs {words}{_store_option(outcome.store)}")
     if outcome.limit_reached:
-        click.echo(
-            f"the limit of device-hours is reached after {done}; go on with a larger --max-device-hours",
-            err=True,
-        )
+        tell(f"the limit of device-hours is reached after {done}; go on with a larger --max-device-hours")
     if outcome.interrupted:
-        click.echo(
-            f"interrupted after {done}; every finished one is in the store. Go on with:\n  {again}",
-            err=True,
-        )
+        tell(f"interrupted after {done}; every finished one is in the store. Go on with:\n  {again}")
 
 
 def print_study(store: str, name: str, form: str, *, top: int) -> None:
@@ -270,14 +264,14 @@ def print_study(store: str, name: str, form: str, *, top: int) -> None:
         best = front(trials, starts, objectives)
     else:
         best = leaderboard.leaderboard(trials, starts, metric=metric, top=top)
-    click.echo(render(for_people(best, trials) if form == "table" else best, form), nl=False)
+    put(render(for_people(best, trials) if form == "table" else best, form))
     if form == "table":
         others = [worth(trials, reports, objectives, definition["limits"])] if several and best.rows else []
         rungs = leaderboard.rungs(reports, definition["rungs"], metric=metric)
         others += [leaderboard.states(trials, reports), rungs]
         for table in (*others, ledger(opened.rows(name))):
             if table.rows:
-                click.echo(render(table, form), nl=False)
+                put(render(table, form))
 
 
 def _has_weights(store: str, name: str, number: int) -> bool:
@@ -300,8 +294,9 @@ def _example_query(store: str, study: Study) -> str:
         f" and state = 'completed' order by objective {order} limit 10"
     )
     if choice is not None:
+        column = TrialStore(store).param_column(choice)
         sql = (
-            f"select param_{choice}, count(*) as trials, {best}(objective) as best from trials"
+            f"select {column}, count(*) as trials, {best}(objective) as best from trials"
             f" where study = '{study.name}' group by all order by best {order}"
         )
     return f'{python_command()} -m tune_jobs query "{sql}"{_store_option(store)}'
@@ -347,26 +342,29 @@ def _parse_limit(name: str, text: str | None, dataset: str) -> int | None:
 
 
 def _parse_gpus(text: str | None) -> float | str | None:
-    """A number, or what is none, for `RunSettings` to judge."""
-    try:
-        return None if text is None else float(text)
-    except ValueError:
+    """A number, or a word such as auto, for `RunSettings` to judge."""
+    if text is None or text.isalpha():
         return text
+    try:
+        return read_number(text)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"--gpus-per-trial takes auto, or a number: {error}") from error
 
 
 def _parse_latency(text: str) -> LatencyMode:
     """``MODE``, ``MODE@BATCH`` or ``@BATCH``; what is left out has its default."""
     mode, at, batch = text.partition("@")
     try:
-        size = {"batch_size": int(batch)} if at else {}
-    except ValueError as error:
+        size = {"batch_size": read_whole(batch)} if at else {}
+    except InvalidValueError as error:
         raise InvalidValueError(
             f"--measure-latency takes MODE@BATCH with a whole number of images, got {text!r}"
         ) from error
     return LatencyMode(**({"mode": mode} if mode else {}), **size)  # type: ignore[arg-type]  # a mode and a size
 
 
-def _parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
+def _parse_assignments(texts: Sequence[str], space: Space) -> dict[str, Any]:
+    """The values that are held, each read by its parameter's own type."""
     values: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -375,7 +373,9 @@ def _parse_assignments(texts: Sequence[str]) -> dict[str, Any]:
         if name in values:
             raise InvalidValueError(f"--fix {name} is given twice, got {text!r} too; choose one")
         try:
-            values[name] = json.loads(value)
-        except json.JSONDecodeError:
-            values[name] = value
+            values[name] = read_text(space[name], value)
+        except UnknownNameError:
+            raise
+        except InvalidValueError as error:
+            raise InvalidValueError(f"--fix {name}: {error}") from error
     return values

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import click
-
 from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.wording import count_of
 from tune_jobs.cli.commands import build_settings, print_ending, renamed
+from tune_jobs.cli.telling import put, tell
 from tune_jobs.definition import SHIPPED_FITS, study_from_definition
 from tune_jobs.finalists import BASELINE, FinalOptions, final_study
 from tune_jobs.on_ray.settings import RunSettings
@@ -63,7 +62,7 @@ def resolve_finalists(target: str, options: Mapping[str, Any]) -> tuple[Study, R
     if unfinished:
         notes.append(f"{count_of(len(unfinished), 'trial')} of {name!r} not ended yet: left out")
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        tell(f"note: {note}")
     if options["name"] is not None:
         study = study.with_changes(name=options["name"])
     if options["rename"]:
@@ -75,7 +74,7 @@ def print_finalists(outcome: Any, form: str, *, again: str) -> None:
     """The report of a study of finalists; around it, on stderr, what happened and what to type next."""
     study, progress = outcome.study, outcome.progress
     if outcome.already_complete:
-        click.echo(f"study {study.name!r} is complete: {count_of(progress.trained, 'trial')}.", err=True)
+        tell(f"study {study.name!r} is complete: {count_of(progress.trained, 'trial')}.")
     if progress.trained:
         print_report(outcome.store, study.name, form)
     print_ending(outcome, again=again)
@@ -106,13 +105,13 @@ def print_report(store: str, name: str, form: str, *, top: int | None = None, by
             others = [table for table in tables if PARAMS not in table.columns]  # its best are on the front
             tables = [whole_front, worth(trials, reports, objectives, definition["limits"]), *others]
     if form != "table":
-        click.echo(render(tables[0], form), nl=False)
+        put(render(tables[0], form))
     else:
         for index, table in enumerate(tables):
             if table.rows or not index:
                 of_trials = PARAMS in table.columns
                 shown = for_people(table, trials) if of_trials else factors.for_people(table)
-                click.echo(render(shown, form), nl=False)
+                put(render(shown, form))
 
 
 def _search_tables(

@@ -17,6 +17,7 @@ from click.core import ParameterSource
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.cli.commands import resolve
+from tune_jobs.cli.telling import put, tell
 from tune_jobs.errors import EXIT_INTERRUPTED, JobError
 from tune_jobs.inside_job import require_lasting_store
 from tune_jobs.on_ray.jobs import Job, Jobs, Submission
@@ -80,7 +81,7 @@ def submit(given: Given, open_cluster: Callable[[], Jobs], *, folder: str, wait:
             needed=needed,
         )
     )
-    click.echo(f"submitted job {job.id} to {jobs.address}: study {job.study}, store {job.store}", err=True)
+    tell(f"submitted job {job.id} to {jobs.address}: study {job.study}, store {job.store}")
     if not wait:
         _say_how_to_go_on(job)
         return 0
@@ -97,7 +98,7 @@ def follow(jobs: Jobs, job: Job) -> int:
         ended = jobs.follow(job.id, lambda text: click.echo(text, nl=False))
     except (KeyboardInterrupt, JobError) as error:
         lost = isinstance(error, JobError)
-        click.echo(f"\nno longer following; job {job.id} {'may go' if lost else 'goes'} on.", err=True)
+        tell(f"\nno longer following; job {job.id} {'may go' if lost else 'goes'} on.")
         _say_how_to_go_on(job)
         if lost:
             raise
@@ -114,7 +115,7 @@ def print_status(jobs: Jobs, name: str | None, form: str) -> None:
         for job in shown
     )
     columns = ("study", "state", "started_at", "seconds", "store", "exit_code", "job")
-    click.echo(render(Table(columns=columns, rows=rows), form), nl=False)
+    put(render(Table(columns=columns, rows=rows), form))
 
 
 def print_logs(jobs: Jobs, name: str, *, follows: bool) -> int:
@@ -130,13 +131,12 @@ def stop(jobs: Jobs, name: str) -> int:
     """End the job of a study in order; 0 if it has ended."""
     job = jobs.find(name)
     if job.ended:
-        click.echo(f"job {job.id} has ended already: {job.state.lower()}", err=True)
+        tell(f"job {job.id} has ended already: {job.state.lower()}")
         return 0
     ended = jobs.stop(job.id)
-    click.echo(
+    tell(
         f"job {ended.id}: {ended.state.lower()}. Every finished trial is in the store; submitting the study"
-        " again goes on.",
-        err=True,
+        " again goes on."
     )
     return 0 if ended.ended else 1
 
@@ -207,20 +207,19 @@ def _inside_target(target: str, folder: Path) -> str:
 
 def _say_how_to_go_on(job: Job) -> None:
     for line in (f"logs {job.id} --follow", f"status {job.id}", f"stop {job.id}"):
-        click.echo(f"  python -m tune_jobs {line}", err=True)
+        tell(f"  python -m tune_jobs {line}")
 
 
 def _say_end(job: Job) -> None:
-    click.echo(f"job {job.id}: {job.state.lower()}", err=True)
+    tell(f"job {job.id}: {job.state.lower()}")
     if not job.ended:
-        click.echo(f"  it is still {job.state.lower()} although its log has ended", err=True)
+        tell(f"  it is still {job.state.lower()} although its log has ended")
     elif job.exit_code is None and job.message:
-        click.echo(f"  {job.message.strip()}", err=True)
+        tell(f"  {job.message.strip()}")
     elif job.exit_code == NOT_FOUND:
-        click.echo(
+        tell(
             "  its head finds no `python`: start Ray there with its environment's folder first in PATH"
-            " (export PATH=$PWD/.venv/bin:$PATH)",
-            err=True,
+            " (export PATH=$PWD/.venv/bin:$PATH)"
         )
 
 

@@ -6,14 +6,13 @@ Prints with click. What is measured and what it means is decided in `eml_models.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-
-import click
 
 from eml_models.datasets import get_dataset_spec
 from eml_models.errors import InvalidValueError
@@ -22,7 +21,8 @@ from eml_models.latency.ending import End
 from eml_models.latency.investigation import run_campaign
 from eml_models.latency.modes import Mode, default_modes, iter_all_modes, parse_mode
 from eml_models.latency.networks import NetworkSpec, on_one_input, parse_input, parse_network
-from eml_models.wording import count_of
+from eml_models.wording import count_of, cut
+from tune_jobs.cli.telling import put, say, tell
 from tune_jobs.ending_signals import EndingSignals, ending_signals
 from tune_jobs.errors import EXIT_INTERRUPTED, StoreError
 from tune_jobs.latency_worker import program_with
@@ -38,6 +38,9 @@ from tune_jobs.user_code import UserCode, load_study, stored_name
 
 DEFAULT_BATCH_SIZES = {"cpu": (1, 32), "cuda": (1, 128)}
 DEFAULT, ALL = "default", "all"
+
+SIZE = re.compile("[1-9][0-9]{0,8}")
+NUMBER = re.compile("[0-9]{1,18}")
 
 CODE = ":"
 """What a study that is named by its code has in its words."""
@@ -98,7 +101,7 @@ def measure_and_print(
     stored = "nothing was measured, and nothing is stored"
     if written is not None:
         stored = f"stored {count_of(len(result.timed), 'row')}: {written}"
-    click.echo(f"\n{stored}", err=True)
+    tell(f"\n{stored}")
     return EXIT_INTERRUPTED if result.end is End.INTERRUPTED else 0
 
 
@@ -123,8 +126,8 @@ def resolve_network(text: str, store: str) -> Asked:
     if target is None:
         return Asked(network=parse_network(text))
     number = text.rpartition("/")[2]
-    if not number.isdecimal():
-        raise InvalidValueError(f"a trial is STUDY/NUMBER, got {text!r}")
+    if not NUMBER.fullmatch(number):
+        raise InvalidValueError(f"a trial is STUDY/NUMBER, got {cut(text)}")
     study = stored_name(target)
     recipe = stored_recipe(TrialStore(store).rows(study), int(number))
     data = get_dataset_spec(recipe.dataset)
@@ -191,7 +194,7 @@ class Storing:
         try:
             self.put(result)
         except StoreError as error:
-            click.echo(f"this round is not stored: {error}", err=True)
+            tell(f"this round is not stored: {error}")
 
 
 def _row(
@@ -267,8 +270,10 @@ def _parse_batch_sizes(text: str | None, kind: str) -> tuple[int, ...]:
     if text is None:
         return DEFAULT_BATCH_SIZES.get(kind, DEFAULT_BATCH_SIZES["cpu"])
     words = [word.strip() for word in text.split(",")]
-    if not all(word.isdecimal() and int(word) for word in words):
-        raise InvalidValueError(f"--batch-sizes are whole numbers from 1, such as 1,32, got {text!r}")
+    if not all(SIZE.fullmatch(word) for word in words):  # 1,024 would be the sizes 1 and 24
+        raise InvalidValueError(
+            f"--batch-sizes are whole numbers from 1, such as 1,32 or 1024, got {cut(text)}"
+        )
     return tuple(dict.fromkeys(map(int, words)))
 
 
@@ -279,32 +284,29 @@ def _measure(
     storing: Storing,
     signals: EndingSignals,
 ) -> CampaignResult:
-    def show(text: str) -> None:
-        click.echo(text, err=True)
-
     if address is None:
         return run_campaign(
             campaign,
-            on_progress=show,
+            on_progress=tell,
             on_round=storing.try_to_put,
             interrupted=lambda: signals.arrived,
         )
     from tune_jobs.on_ray.latency import run_campaign_on
 
-    show(f"measuring on {address}: one task, with a whole device to itself")
+    tell(f"measuring on {address}: one task, with a whole device to itself")
     return run_campaign_on(
-        address, campaign, codes, on_progress=show, on_round=storing.try_to_put, signals=signals
+        address, campaign, codes, on_progress=tell, on_round=storing.try_to_put, signals=signals
     )
 
 
 def _print(result: CampaignResult, form: str) -> None:
     """Everything as tables and sentences, or as one JSON document; CSV holds the table of modes."""
     if form == "json":
-        click.echo(json.dumps(latency_tables.as_document(result), indent=2, ensure_ascii=False))
+        put(json.dumps(latency_tables.as_document(result), indent=2, ensure_ascii=False) + "\n")
         return
     if form == "csv":
-        click.echo(latency_tables.describe_input(result), err=True)
-        click.echo(render(latency_tables.describe_modes(result), form), nl=False)
+        tell(latency_tables.describe_input(result))
+        put(render(latency_tables.describe_modes(result), form))
         return
     _say(latency_tables.iter_note_lines(result))
     for table in (
@@ -312,12 +314,12 @@ def _print(result: CampaignResult, form: str) -> None:
         latency_tables.describe_rooflines(result),
         latency_tables.describe_modes(result),
     ):
-        click.echo(render(table, form))
+        put(render(table, form) + "\n")
     if result.waterfalls:
-        click.echo(render(latency_tables.describe_waterfalls(result), form))
+        put(render(latency_tables.describe_waterfalls(result), form) + "\n")
         _say(latency_tables.iter_verdict_lines(result))
         _say(latency_tables.iter_summary_lines(result))
-    click.echo(render(latency_tables.describe_fastest(result), form), nl=False)
+    put(render(latency_tables.describe_fastest(result), form))
 
 
 def _say(lines: Iterable[str]) -> None:
@@ -325,5 +327,5 @@ def _say(lines: Iterable[str]) -> None:
     for line in lines:
         text = line.lstrip()
         first, *others = wrapped(text, text_width() - len(INDENT), " " * (len(line) - len(text)))
-        click.echo("\n".join([first, *(INDENT + other for other in others)]))
-    click.echo()
+        say("\n".join([first, *(INDENT + other for other in others)]))
+    say()

@@ -3,8 +3,53 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import click
+
+from eml_models.errors import InvalidValueError
+from tune_jobs.numbers import read_number, read_whole, way_out
+
+
+class Whole(click.types.IntParamType):
+    """A whole number as `tune_jobs.numbers` reads it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert(_read(self, read_whole, value, param, ctx), param, ctx)
+
+
+class WholeFrom(click.IntRange):
+    """The same, not below `min`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert(_read(self, read_whole, value, param, ctx), param, ctx)
+
+
+class Number(click.types.FloatParamType):
+    """A number as `tune_jobs.numbers` reads it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert(_read(self, read_number, value, param, ctx), param, ctx)
+
+
+def _read(
+    kind: click.ParamType[Any],
+    read: Callable[[str], float],
+    value: Any,
+    param: click.Parameter | None,
+    ctx: click.Context | None,
+) -> Any:
+    """A word as a number, or as it is where click refuses it by itself; a default is a number already."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return read(value)
+    except InvalidValueError as error:
+        if way_out(value) or not value.isascii():  # Python would read 1_5 as 15
+            kind.fail(str(error), param, ctx)
+        return value
+
 
 FORMAT = click.option(
     "--format",

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from tune_jobs.cli.options import FORMAT, STORE, typed_command
+from tune_jobs.cli.options import FORMAT, STORE, Number, Whole, WholeFrom, typed_command
 from tune_jobs.errors import EXIT_INTERRUPTED
 
 
@@ -18,16 +18,16 @@ from tune_jobs.errors import EXIT_INTERRUPTED
 @STORE
 @FORMAT
 @click.option("--name", help="Name of the study in the store; the default is the study's own.")
-@click.option("--trials", type=int, help="Trials to train, those of earlier runs included.")
-@click.option("--epochs", type=int, help="Epochs of a full trial.")
-@click.option("--seed", type=int, help="Root of all seeds of the study.")
+@click.option("--trials", type=Whole(), help="Trials to train, those of earlier runs included.")
+@click.option("--epochs", type=Whole(), help="Epochs of a full trial.")
+@click.option("--seed", type=Whole(), help="Root of all seeds of the study.")
 @click.option("--dataset", help="digits, mnist, fashion_mnist, cifar10 or a registered one.")
 @click.option(
     "--data-dir", help="Folder of the data sets that are not embedded.", envvar="TUNE_JOBS_DATA_DIR"
 )
 @click.option(
     "--train-samples",
-    type=int,
+    type=Whole(),
     metavar="N",
     help="Train on N of the training images, a random part that is the same for every trial.",
 )
@@ -52,11 +52,11 @@ from tune_jobs.errors import EXIT_INTERRUPTED
     help="Measure each network before it is trained, for instance bf16-weights/channels_last/eager@32.",
 )
 @click.option(
-    "--max-latency-ms", type=float, metavar="MS", help="Do not train networks that take longer than MS."
+    "--max-latency-ms", type=Number(), metavar="MS", help="Do not train networks that take longer than MS."
 )
-@click.option("--workers", type=int, help="Trials at a time; the default is what the resources allow.")
+@click.option("--workers", type=Whole(), help="Trials at a time; the default is what the resources allow.")
 @click.option(
-    "--cpus-per-trial", type=int, default=1, show_default=True, help="CPU cores and threads of a trial."
+    "--cpus-per-trial", type=Whole(), default=1, show_default=True, help="CPU cores and threads of a trial."
 )
 @click.option(
     "--gpus-per-trial", help="GPUs of a trial: 0.25, 1, or auto to measure; the default is 1 if any."
@@ -72,35 +72,43 @@ from tune_jobs.errors import EXIT_INTERRUPTED
     "--address", envvar="RAY_ADDRESS", help="A running Ray cluster (also RAY_ADDRESS); default: local."
 )
 @click.option(
-    "--max-failures", type=int, default=2, show_default=True, help="Worker crashes a trial survives."
+    "--max-failures", type=Whole(), default=2, show_default=True, help="Worker crashes a trial survives."
 )
 @click.option(
-    "--max-failed-in-a-row", type=int, default=5, show_default=True, help="Failed trials that end the run."
+    "--max-failed-in-a-row",
+    type=Whole(),
+    default=5,
+    show_default=True,
+    help="Failed trials that end the run.",
 )
 @click.option(
     "--max-device-hours",
-    type=float,
+    type=Number(),
     help="Hours that trials may hold their workers, over all runs of the study.",
 )
 @click.option(
     "--checkpoint-period",
     "checkpoint_period_s",
-    type=float,
+    type=Number(),
     default=30.0,
     show_default=True,
     metavar="SECONDS",
     help="Training time after which a trial is saved again; 0 saves each epoch.",
 )
 @click.option(
-    "--keep-checkpoints", type=int, default=3, show_default=True, help="Best trials that keep their weights."
+    "--keep-checkpoints",
+    type=Whole(),
+    default=3,
+    show_default=True,
+    help="Best trials that keep their weights.",
 )
 @click.option(
-    "--max-checkpoint-gb", type=float, metavar="GB", help="Size of the weights that the study may keep."
+    "--max-checkpoint-gb", type=Number(), metavar="GB", help="Size of the weights that the study may keep."
 )
 @click.option(
     "--trial-timeout",
     "trial_timeout_s",
-    type=float,
+    type=Number(),
     metavar="SECONDS",
     help="Time without a report after which a trial is taken for hung and tried again.",
 )
@@ -163,12 +171,12 @@ def _like_run(command: click.Command) -> click.Command:
 @_like_run
 @click.command()
 @click.argument("study")
-@click.option("--top", type=int, default=3, show_default=True, help="So many of the best trials.")
+@click.option("--top", type=Whole(), default=3, show_default=True, help="So many of the best trials.")
 @click.option(
     "--front", is_flag=True, help="All trials that no other is better than (in MACs too), instead of --top."
 )
-@click.option("--repeats", type=int, help="Seeds of each; the default is 5, at the smoke scale 3.")
-@click.option("--epochs", type=int, help="Epochs of each; the default is three times the search's.")
+@click.option("--repeats", type=Whole(), help="Seeds of each; the default is 5, at the smoke scale 3.")
+@click.option("--epochs", type=Whole(), help="Epochs of each; the default is three times the search's.")
 @click.option(
     "--baseline",
     multiple=True,
@@ -200,7 +208,7 @@ def finalists(study: str, form: str, dry_run: bool, **options: Any) -> int:
 @click.argument("study")
 @STORE
 @FORMAT
-@click.option("--top", type=click.IntRange(min=1), help="Rows of the first table.")
+@click.option("--top", type=WholeFrom(min=1), help="Rows of the first table.")
 @click.option("--by", metavar="FACTOR", help="The table of one factor alone, also as JSON or CSV.")
 def report(study: str, store: str, form: str, top: int | None, by: str | None) -> None:
     """Report STUDY with intervals: finalists and baselines, a grid's cells and factors, a search's best.

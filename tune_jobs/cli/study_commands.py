@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from eml_models.errors import InvalidValueError, UnknownNameError
-from eml_models.wording import count_of
+from eml_models.wording import count_of, harmless
 from tune_jobs.audit import audit
 from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.cli.telling import put, say, tell
 from tune_jobs.definition import NEEDS_CODE, study_from_definition
 from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
 from tune_jobs.replay import COMPARED, iter_replay, list_changes, stored_trial
@@ -33,12 +34,12 @@ def print_audit(store: str, name: str) -> bool:
     opened, name = TrialStore(store), stored_name(name)
     study = study_from_definition(name, opened.definition(name))
     result = audit(study, opened.whole_rows(name))
-    click.echo(
+    say(
         f"{count_of(result.num_proposals, 'proposal')} and {count_of(result.num_decisions, 'decision')}"
         f" computed anew: {len(result.differences)} differ"
     )
     for difference in result.differences:
-        click.echo(f"  {difference}")
+        say(f"  {difference}")
     return not result.differences
 
 
@@ -52,7 +53,7 @@ def print_replay(store: str, name: str, number: int, form: str, *, device: str, 
     trial = stored_trial(opened.rows(name), number, fit=opened.definition(name)["fit"])
     commit, _ = git_state(Path.cwd())
     for change in list_changes(trial, git_commit=commit, torch_version=torch.__version__, device=device):
-        click.echo(f"note: {change}", err=True)
+        tell(f"note: {change}")
     torch.set_num_threads(1)
     epochs = list(iter_replay(trial, device=device, data_dir=data_dir))
     rows = []
@@ -60,17 +61,16 @@ def print_replay(store: str, name: str, number: int, form: str, *, device: str, 
         pairs = zip(epoch.stored, epoch.replayed, strict=True)
         rows.append((epoch.epoch, *(value for pair in pairs for value in pair), epoch.equal, epoch.agrees))
     columns = ("epoch", *(f"{name}{kind}" for name in COMPARED for kind in ("", " again")), "equal", "agrees")
-    click.echo(render(Table(columns=columns, rows=tuple(rows)), form), nl=False)
+    put(render(Table(columns=columns, rows=tuple(rows)), form))
     num_equal = sum(epoch.equal for epoch in epochs)
     num_agreeing = sum(epoch.agrees for epoch in epochs)
-    click.echo(f"{num_equal} of {count_of(len(epochs), 'epoch')} equal to the bit", err=True)
+    tell(f"{num_equal} of {count_of(len(epochs), 'epoch')} equal to the bit")
     widest = max((epoch.tolerance for epoch in epochs if epoch.tolerance is not None), default=None)
     if widest is not None:
-        click.echo(
+        tell(
             f"{num_agreeing} agree: these kernels of CUDA differ in the last bits each time, so validation"
             f" accuracies may differ by three standard errors, at most {widest:.4f} here. A study that is run"
-            " with --kernels deterministic repeats to the bit",
-            err=True,
+            " with --kernels deterministic repeats to the bit"
         )
     return num_agreeing == len(epochs)
 
@@ -102,7 +102,7 @@ def export_trial(store: str, name: str, number: int, output: str) -> None:
             f"cannot write {output}: {error.strerror or error}; choose another file"
         ) from error
     how = f"; load it with eml_models.load_trained({output!r})" if suffix == SNAPSHOT else ""
-    click.echo(f"wrote {output}{how}; it takes {facts.takes}", err=True)
+    tell(f"wrote {output}{how}; it takes {facts.takes}")
 
 
 def _final_weights(store: str, name: str, number: int) -> Path:
@@ -136,13 +136,13 @@ def compact(store: str, names: Sequence[str], form: str, *, output: str | None =
         try:
             done = compact_study(store, name) if output is None else compact_into(store, name, output)
         except (StoreLockedError, StoreCorruptError) as error:
-            click.echo(f"left as it is: {error}", err=True)
+            tell(f"left as it is: {error}")
             left_out += 1
             continue
         rows.append((name, done.num_rows, done.files_before, done.files_after))
         tell_left_out(done.problems)
     columns = ("study", "rows", "files_before", "files_after")
-    click.echo(render(Table(columns=columns, rows=tuple(rows)), form), nl=False)
+    put(render(Table(columns=columns, rows=tuple(rows)), form))
     return not left_out
 
 
@@ -157,12 +157,12 @@ def delete(store: str, name: str, *, yes: bool) -> None:
         raise UnknownNameError("study", name, list(opened.studies()["study"]))
     question = f"delete study {name!r} with {_count_trials(opened, name)} from {opened.path}?"
     if not yes:
-        click.confirm(question, abort=True, err=True)
+        click.confirm(harmless(question), abort=True, err=True)
     deleted = delete_study(store, name)
     checkpoints = Checkpoints(store=store, study=name)
     checkpoints.remove(checkpoints.numbers())
     tell_left_out(deleted.foreign)
-    click.echo(f"deleted {name!r}: {count_of(deleted.num_files, 'file')}", err=True)
+    tell(f"deleted {name!r}: {count_of(deleted.num_files, 'file')}")
 
 
 def _count_trials(opened: TrialStore, name: str) -> str:
@@ -183,22 +183,22 @@ def repair(store: str, name: str, *, yes: bool) -> bool:
     done = repair_study(store, name) if yes else plan_repair(store, name)
     tell_left_out(done.left_out)
     if not done.damage:
-        click.echo(f"nothing in study {name!r} of {opened.path} is damaged: {count_of(done.num_kept, 'row')}")
+        say(f"nothing in study {name!r} of {opened.path} is damaged: {count_of(done.num_kept, 'row')}")
         return True
-    click.echo(f"damaged in study {name!r} of {opened.path}:")
+    say(f"damaged in study {name!r} of {opened.path}:")
     for line in done.damage:
-        click.echo(f"  - {line}")
+        say(f"  - {line}")
     rows = ", ".join(f"{count} of {table}" for table, count in sorted(done.lost_rows.items()))
-    click.echo(f"{'lost' if yes else 'would be lost'}:")
-    click.echo(f"  - rows that the damaged places tell of: {rows or 'none'}")
-    click.echo(f"  - acknowledged rows that are missing by their seq: {done.num_missing}")
-    click.echo(f"  - all of trial: {_numbers(done.lost_trials)}")
-    click.echo(f"  - some rows of trial: {_numbers(done.hurt_trials)}")
-    click.echo(f"{'kept' if yes else 'would be kept'}: {count_of(done.num_kept, 'row')}")
+    say(f"{'lost' if yes else 'would be lost'}:")
+    say(f"  - rows that the damaged places tell of: {rows or 'none'}")
+    say(f"  - acknowledged rows that are missing by their seq: {done.num_missing}")
+    say(f"  - all of trial: {_numbers(done.lost_trials)}")
+    say(f"  - some rows of trial: {_numbers(done.hurt_trials)}")
+    say(f"{'kept' if yes else 'would be kept'}: {count_of(done.num_kept, 'row')}")
     for path in done.aside:
-        click.echo(f"set aside as it was: {path}")
+        say(f"set aside as it was: {path}")
     if not yes:
-        click.echo("nothing was changed; the same command with --yes does it", err=True)
+        tell("nothing was changed; the same command with --yes does it")
     return yes
 
 

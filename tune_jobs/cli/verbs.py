@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage (`tune_jobs.errors` says which), 130
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -17,8 +18,9 @@ import click
 
 from eml_models.errors import EmlError
 from tune_jobs.cli.job_verbs import logs, status, stop, submit
-from tune_jobs.cli.options import FORMAT, STORE
+from tune_jobs.cli.options import FORMAT, STORE, Number, Whole, WholeFrom
 from tune_jobs.cli.run_verbs import finalists, report, run
+from tune_jobs.cli.telling import put, tell
 from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, exit_code
 from tune_jobs.store.notes import ONCE
 
@@ -30,12 +32,14 @@ def main() -> int:
             result = cli.main(standalone_mode=False, prog_name="tune-jobs")
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        tell(shown.getvalue().rstrip("\n"))
         return EXIT_USAGE
     except click.Abort:
         return EXIT_INTERRUPTED
     except EmlError as error:
-        click.echo(f"error: {error}", err=True)
+        tell(f"error: {error}")
         return exit_code(error)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes stdout at exit; the reader has gone
@@ -43,7 +47,7 @@ def main() -> int:
 
 
 class _Warnings(logging.Handler):
-    """What the packages warn of, a line on stderr; printed, so that it stands above a progress line.
+    """What the packages warn of, a line on stderr.
 
     What is to be told once is, however often the command meets it.
     """
@@ -57,7 +61,7 @@ class _Warnings(logging.Handler):
             if record.getMessage() in self._told:
                 return
             self._told.add(record.getMessage())
-        print(f"{record.levelname.lower()}: {record.getMessage()}", file=sys.stderr)
+        tell(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
 @contextmanager
@@ -97,7 +101,7 @@ def list_studies(store: str, form: str) -> None:
     found = studies(
         opened.studies(), opened.trials(), dict(zip(last_runs["study"], last_runs["how"], strict=True))
     )
-    click.echo(render(studies_for_people(found) if form == "table" else found, form), nl=False)
+    put(render(studies_for_people(found) if form == "table" else found, form))
 
 
 @cli.command()
@@ -106,7 +110,7 @@ def list_studies(store: str, form: str) -> None:
 @FORMAT
 @click.option(
     "--top",
-    type=click.IntRange(min=1),
+    type=WholeFrom(min=1),
     default=10,
     show_default=True,
     help="Trials to show; a front is shown whole.",
@@ -128,7 +132,7 @@ def show(study: str, store: str, form: str, top: int, audit: bool) -> int:
 
 @cli.command()
 @click.argument("study")
-@click.argument("trial", type=click.IntRange(min=0))
+@click.argument("trial", type=WholeFrom(min=0))
 @STORE
 @FORMAT
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
@@ -145,7 +149,7 @@ def replay(study: str, trial: int, store: str, form: str, device: str, data_dir:
 
 @cli.command()
 @click.argument("study")
-@click.argument("trial", type=click.IntRange(min=0))
+@click.argument("trial", type=WholeFrom(min=0))
 @STORE
 @click.option("--output", metavar="NAME", required=True, help="File to write: NAME.pt, .pt2 or .onnx.")
 def export(study: str, trial: int, store: str, output: str) -> None:
@@ -214,9 +218,12 @@ def repair(study: str, store: str, yes: bool) -> int:
     metavar="C,H,W",
     help="Images of all networks: channels, height, width; default: the first trial's, else 3,32,32.",
 )
-@click.option("--threads", type=int, default=1, show_default=True, help="Threads on a CPU.")
+@click.option("--threads", type=Whole(), default=1, show_default=True, help="Threads on a CPU.")
 @click.option(
-    "--max-minutes", type=float, metavar="N", help="End after N minutes, such as 1.5, with what was measured."
+    "--max-minutes",
+    type=Number(),
+    metavar="N",
+    help="End after N minutes, such as 1.5, with what was measured.",
 )
 @click.option("--address", help="A running Ray cluster that measures; default: this machine does.")
 def latency(models: tuple[str, ...], store: str, form: str, **options: Any) -> int:
@@ -262,4 +269,4 @@ def query(sql: str, store: str, form: str) -> None:
     opened = TrialStore(store)
     frame = opened.sql(sql)
     rows = tuple(frame.astype(object).itertuples(index=False, name=None))
-    click.echo(render(Table(columns=tuple(map(str, frame.columns)), rows=rows), form), nl=False)
+    put(render(Table(columns=tuple(map(str, frame.columns)), rows=rows), form))

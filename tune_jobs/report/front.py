@@ -14,7 +14,7 @@ import pandas as pd
 
 from eml_models.wording import count_of
 from tune_jobs.json_fields import objectives_from_json
-from tune_jobs.report.for_people import NETWORK, PARAMS, TRIAL, name_networks, short_params
+from tune_jobs.report.for_people import NETWORK, PARAMS, TRIAL, name_networks
 from tune_jobs.report.leaderboard import way_on
 from tune_jobs.report.tables import Table
 from tune_jobs.search.objectives import Point
@@ -54,7 +54,7 @@ def front(trials: pd.DataFrame, starts: pd.DataFrame, objectives: Sequence[Objec
             *(_whole(name, row[name]) for name in (*names, *extra)),
             row["epochs"],
             row["train_s"],
-            short_params(str(row["params"])),
+            str(row["params"]),
             networks.get(row["number"]),
         )
         for row in members.to_dict("records")

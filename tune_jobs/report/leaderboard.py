@@ -12,7 +12,7 @@ import pandas as pd
 
 from eml_models.wording import count_of
 from tune_jobs.json_fields import parse_object
-from tune_jobs.report.for_people import NETWORK, PARAMS, TRIAL, name_networks, short_params
+from tune_jobs.report.for_people import NETWORK, PARAMS, TRIAL, name_networks
 from tune_jobs.report.tables import Table, format_value
 from tune_jobs.search.history import rung_between
 from tune_jobs.study import METRICS, Direction
@@ -46,7 +46,7 @@ def leaderboard(trials: pd.DataFrame, starts: pd.DataFrame, *, metric: str, top:
             row["epochs"],
             row["train_s"],
             row["macs"],
-            short_params(str(row["params"])),
+            str(row["params"]),
             networks.get(row["number"]),
         )
         for row in best.to_dict("records")

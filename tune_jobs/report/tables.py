@@ -6,18 +6,16 @@ numbers off to fit and break words anywhere.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from itertools import zip_longest
 
-import pandas as pd
 from rich.cells import cell_len, set_cell_size
+
+from eml_models.wording import harmless
+from tune_jobs.report.plain import csv_line, nested_text, plain
 
 FORMATS = ("table", "json", "csv")
 PLAIN_WIDTH = 160
@@ -37,8 +35,6 @@ BREAKS = re.compile(r"[^\s,/]*[,/]\s*|[^\s,/]+\s*")
 """The same, broken behind slashes too: the words that name a mode have them."""
 
 TAB = 4
-UNSEEN = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f]")
-"""What a terminal obeys instead of showing it: colours of a worker's error, and control characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,20 +70,16 @@ class Table:
 def render(table: Table, form: str) -> str:
     """The table as text in one of `FORMATS`, ending in a newline."""
     if form == "json":
-        records = [dict(zip(table.columns, map(_plain, row), strict=True)) for row in table.rows]
+        records = [dict(zip(table.columns, map(plain, row), strict=True)) for row in table.rows]
         return json.dumps(records, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     if form == "csv":
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(table.columns)
-        writer.writerows([["" if (v := _plain(value)) is None else v for value in row] for row in table.rows])
-        return text.getvalue()
+        return "".join(csv_line(row) for row in (table.columns, *table.rows))
     return _as_text(table)
 
 
 def format_value(value: object) -> str:
     """One cell for people: four significant digits, thousands separated, a dash for missing."""
-    value = _plain(value)
+    value = plain(value)
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -96,16 +88,16 @@ def format_value(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.4f}" if 0.01 <= abs(value) < 1000 else f"{value:.4g}"
-    return _seen(str(value))
+    return _seen(value if isinstance(value, str) else nested_text(value))
 
 
 def _seen(text: str) -> str:
     """A text as wide as a terminal shows it, and nothing that a terminal obeys."""
-    return UNSEEN.sub("", text).expandtabs(TAB)
+    return harmless(text).expandtabs(TAB)
 
 
 def _as_text(table: Table) -> str:
-    width = text_width()
+    table, width = _with_seen_names(table), text_width()
     counts = ", ".join(name for name in table.columns if name in table.millions)
     notes = [table.title, table.note, *([f"in millions: {counts}"] if counts else [])]
     head = [line for note in notes for line in wrapped(note, width)]
@@ -113,6 +105,20 @@ def _as_text(table: Table) -> str:
         _draw(table, width) if table.rows else [*_draw(table, width)[:-1], *wrapped(table.empty, width), ""]
     )
     return "\n".join([*head, *body]) + "\n"
+
+
+def _with_seen_names(table: Table) -> Table:
+    """The table with what stands around its cells as a terminal may show it."""
+    return replace(
+        table,
+        columns=tuple(map(_seen, table.columns)),
+        below=tuple(map(_seen, table.below)),
+        groups=tuple(map(_seen, table.groups)),
+        millions=tuple(map(_seen, table.millions)),
+        title=_seen(table.title),
+        note=_seen(table.note),
+        empty=_seen(table.empty),
+    )
 
 
 def text_width() -> int:
@@ -189,7 +195,7 @@ def _draw_blocks(
 
 def _named(name: str, value: object) -> str:
     """A value that stands above its rows: a number needs its column's name, a text is its own."""
-    return f"{name} {format_value(value)}" if isinstance(_plain(value), int | float) else format_value(value)
+    return f"{name} {format_value(value)}" if isinstance(plain(value), int | float) else format_value(value)
 
 
 def _iter_below(value: object, width: int) -> Iterator[str]:
@@ -216,7 +222,7 @@ class _Column:
     most: int = 0
 
     def shown(self, value: object) -> str:
-        value = _plain(value)
+        value = plain(value)
         return f"{value / 1e6:,.2f}" if self.millions and isinstance(value, int) else format_value(value)
 
 
@@ -227,7 +233,7 @@ def _columns(table: Table) -> list[_Column]:
         column = _Column(
             index=index,
             name=name,
-            numeric=all(isinstance(_plain(value), int | float | None) for value in values),
+            numeric=all(isinstance(plain(value), int | float | None) for value in values),
             millions=name in table.millions,
         )
         cells = [line for value in values for line in column.shown(value).splitlines()]
@@ -281,33 +287,3 @@ def _broken(cell: str, width: int, at: re.Pattern[str]) -> list[str]:
         indent = text[: len(text) - len(text.lstrip())]
         lines += wrapped(text, width, indent if cell_len(text) <= width else "", at=at)
     return lines
-
-
-def _plain(value: object) -> object:
-    """A value as JSON knows it: NaN and NaT become None, NumPy scalars Python's, instants and spans text."""
-    if hasattr(value, "item") and callable(value.item) and not isinstance(value, Sequence):
-        value = list(value) if getattr(value, "shape", ()) else value.item()  # type: ignore[call-overload]
-    if value is None or value is pd.NA or value != value:
-        return None
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, pd.DateOffset):
-        return _span_text(value)
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return value if isinstance(value, bool | int | float | str) else str(value)
-
-
-def _span_text(span: pd.DateOffset) -> str:
-    """A span of time as DuckDB writes and reads it: ``1 day 00:02:10.221243``."""
-    counts = [(unit, span.kwds.get(f"{unit}s", 0)) for unit in ("month", "day")]
-    dates = [f"{n} {unit}{'' if n == 1 else 's'}" for unit, n in counts if n]
-    microseconds = span.kwds.get("nanoseconds", 0) // 1000
-    minutes, rest = divmod(abs(microseconds), 60 * 10**6)
-    seconds = f"{rest // 10**6:02d}" + (f".{rest % 10**6:06d}" if rest % 10**6 else "")
-    time = f"{'-' if microseconds < 0 else ''}{minutes // 60:02d}:{minutes % 60:02d}:{seconds}"
-    return " ".join([*dates, *([time] if microseconds or not dates else [])])

@@ -1,23 +1,32 @@
 """Arrow tables as the pandas frames that `TrialStore` returns, with the parameters of users' own spaces.
 
 The type of a frame's column follows from the store's schema, never from the values that happen to be there.
+Of what SQL answers, a sum of whole numbers (128 bits) or a decimal is int64 or float64 where those have all
+its digits, else Python's own; a date or an instant that Python has no value for is text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
+from tune_jobs.json_fields import INT64_MAX, INT64_MIN
 from tune_jobs.store.params import as_type, parse_params
+from tune_jobs.store.python_values import as_python, beyond_python
 from tune_jobs.store.schema import PARAM_PREFIX, arrow_param_type
 
 _NULLABLE: Mapping[pa.DataType, Any] = {
     pa.int64(): pd.Int64Dtype(),
     pa.int32(): pd.Int32Dtype(),
+    pa.int16(): pd.Int16Dtype(),
+    pa.int8(): pd.Int8Dtype(),
+    pa.uint64(): pd.UInt64Dtype(),
+    pa.uint32(): pd.UInt32Dtype(),
+    pa.uint16(): pd.UInt16Dtype(),
+    pa.uint8(): pd.UInt8Dtype(),
     pa.bool_(): pd.BooleanDtype(),
 }
 """Where pandas' own types would turn a missing value's whole column into floats or objects."""
@@ -31,14 +40,15 @@ def as_frame(table: pa.Table, *, required: Sequence[str] | None = None) -> pd.Da
     Args:
         required: the columns that are never null; None for those that have no null.
     """
-    table = _without_decimals(_with_unique_names(table))
+    table = _with_unique_names(table)
     if required is None:
         required = [name for name in table.column_names if table.column(name).null_count == 0]
+    own = {name: table.column(name) for name in table.column_names if _needs_objects(table.column(name))}
+    for name in own:
+        table = table.set_column(table.column_names.index(name), name, pa.nulls(len(table)))
     frame: pd.DataFrame = table.to_pandas(types_mapper=_NULLABLE.get)
-    for field in table.schema:
-        if pa.types.is_nested(field.type):  # pandas would make the numbers of a list with a null floats
-            values = [_as_plain(value) for value in table.column(field.name).to_pylist()]
-            frame[field.name] = pd.Series(values, index=frame.index, dtype=object)
+    for name, column in own.items():
+        frame[name] = _as_series(column, frame.index)
     plain = {
         name: table.schema.field(name).type.to_pandas_dtype()
         for name in required
@@ -66,39 +76,31 @@ def _value_or_none(value: Any, kind: str) -> Any:
 
 
 def _with_unique_names(table: pa.Table) -> pa.Table:
+    """The table where a name that is there before is followed by a number that no name of SQL's own has."""
     names: list[str] = []
     for name in table.column_names:
-        unique, number = name, 0
+        unique, number = name, 1
         while unique in names:
             number += 1
-            unique = f"{name}_{number}"
+            unique = f"{name} ({number})"
         names.append(unique)
     return table.rename_columns(names)
 
 
-def _without_decimals(table: pa.Table) -> pa.Table:
-    """DuckDB's sums of whole numbers are 128 bits wide; they become int64 if they fit, else double."""
-    for index, field in enumerate(table.schema):
-        if pa.types.is_decimal(field.type):
-            table = table.set_column(index, field.name, _cast_decimal(table.column(index)))
-    return table
+def _needs_objects(column: pa.ChunkedArray) -> bool:
+    """Whether pandas has no type of its own that holds what the column holds."""
+    kind = column.type
+    return pa.types.is_nested(kind) or pa.types.is_decimal(kind) or beyond_python(column)
 
 
-def _as_plain(value: Any) -> Any:
-    """Lists, structs and maps with their decimals as `_cast_decimal` has them."""
-    if isinstance(value, Decimal):
-        return int(value) if value.as_tuple().exponent == 0 else float(value)
-    if isinstance(value, dict):
-        return {name: _as_plain(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_as_plain(part) for part in value)
-    return value
-
-
-def _cast_decimal(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if column.type.scale == 0:
-        try:
-            return column.cast(pa.int64())
-        except pa.ArrowInvalid:
-            pass  # beyond 64 bits: the nearest double
-    return column.cast(pa.float64())
+def _as_series(column: pa.ChunkedArray, index: pd.Index[Any]) -> pd.Series[Any]:
+    """Python's own values; decimals are whole numbers or floats where those have all their digits."""
+    values = as_python(column)
+    kinds = {type(value) for value in values if value is not None}
+    if pa.types.is_decimal(column.type):
+        if column.type.scale == 0 and all(v is None or INT64_MIN <= v <= INT64_MAX for v in values):
+            whole = pd.Series(values, index=index, dtype=pd.Int64Dtype())
+            return whole if None in values else whole.astype("int64")
+        if column.type.scale and not kinds - {float}:
+            return pd.Series(values, index=index, dtype="float64")
+    return pd.Series(values, index=index, dtype=object)

@@ -17,3 +17,8 @@ def tell_left_out(problems: Iterable[str]) -> None:
     """Warn of files and rows that are not read."""
     for problem in problems:
         LOG.warning("left out: %s", problem, extra={ONCE: True})
+
+
+def tell_note(note: str) -> None:
+    """Warn of what a reader should know of an answer."""
+    LOG.warning("%s", note, extra={ONCE: True})

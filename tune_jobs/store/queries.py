@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -21,8 +21,11 @@ import pyarrow.dataset as ds
 
 from eml_models.errors import sort_by_nearness
 from tune_jobs.errors import QueryError
-from tune_jobs.store.schema import PARAM_PREFIX, TABLES_WITH_PARAMS
+from tune_jobs.same_names import alike, fold, spelled
+from tune_jobs.store.schema import PARAM_COLUMNS, PARAM_PREFIX, TABLES_WITH_PARAMS
+from tune_jobs.store.sql_types import as_arrow, without_end
 
+LISTS_COLUMNS = re.compile(r"select\s+\*|^\s*from\b|\b(?:describe|summarize|columns)\b", re.IGNORECASE)
 MAX_NEAREST_COLUMNS = 6
 MAX_THREADS = 4
 
@@ -99,14 +102,47 @@ def _make_views(
         if name not in TABLES_WITH_PARAMS or not own_params:
             connection.register(name, table)
             continue
-        columns[name] += [PARAM_PREFIX + param for param in own_params]
+        called = own_columns(own_params)
+        columns[name] += called.values()
         connection.register(f"{name}_in_files", table)
-        typed = ", ".join(_param_column(param, kind) for param, kind in own_params.items())
+        typed = ", ".join(_param_column(param, kind, called[param]) for param, kind in own_params.items())
         connection.execute(f'CREATE VIEW "{name}" AS SELECT *, {typed} FROM "{name}_in_files"')
     return columns
 
 
-def _param_column(name: str, kind: str) -> str:
+def own_columns(own_params: Iterable[str]) -> dict[str, str]:
+    """What the views call each parameter that has no column in the files: `param_` and its name.
+
+    Of names that SQL takes for one, also for a shipped column's, each says where its capitals are. None has
+    the plain name: a query that means one would be answered with another's values.
+    """
+    own = sorted(own_params)
+    one_for_sql = {name for group in alike([*own, *PARAM_COLUMNS]) for name in group}
+    taken = {fold(name) for name in (*own, *PARAM_COLUMNS)}
+    found = {}
+    for name in own:
+        column = spelled(name) if name in one_for_sql else name
+        while name in one_for_sql and fold(column) in taken:
+            column += "_"
+        taken.add(fold(column))
+        found[name] = PARAM_PREFIX + column
+    return found
+
+
+def alike_note(sql: str, own_params: Iterable[str]) -> str | None:
+    """What to tell about a query that names, or lists, columns of parameters that SQL takes for one."""
+    called = own_columns(own_params)
+    told = [
+        f"{' and '.join(group)} ({', '.join(called.get(name, PARAM_PREFIX + name) for name in group)})"
+        for group in alike([*called, *PARAM_COLUMNS])
+        if LISTS_COLUMNS.search(sql) or fold(PARAM_PREFIX + group[0]) in fold(sql)
+    ]
+    if not told:
+        return None
+    return f"parameters differ by the case of letters only, which SQL does not know: {'; '.join(told)}"
+
+
+def _param_column(name: str, kind: str, column: str) -> str:
     """A parameter of JSON as a column; its name is an identifier, so it needs no escaping inside quotes."""
     scalar = _DUCKDB_SCALARS[kind.removeprefix("list<").removesuffix(">")]
     path = f"""'$."{name}"'"""
@@ -114,7 +150,7 @@ def _param_column(name: str, kind: str) -> str:
         value = f"params ->> {path}"
     else:
         value = f"TRY_CAST(params -> {path} AS {scalar}{'[]' if kind.startswith('list<') else ''})"
-    return f'{value} AS "{PARAM_PREFIX}{name}"'
+    return f'{value} AS "{column}"'
 
 
 def _check_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
@@ -130,8 +166,8 @@ def _check_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, sql: str, max_rows: int | None) -> pa.Table:
-    relation = connection.sql(sql)
-    return (relation if max_rows is None else relation.limit(max_rows)).to_arrow_table()
+    relation = connection.sql(without_end(sql))
+    return as_arrow(relation if max_rows is None else relation.limit(max_rows))
 
 
 @contextmanager
@@ -166,5 +202,6 @@ def _hint(text: str, columns: Mapping[str, list[str]]) -> str:
     if missing is None:
         return hint
     known = dict.fromkeys(name for names in columns.values() for name in names)
-    nearest = sort_by_nearness(missing[1], known)[:MAX_NEAREST_COLUMNS]
-    return f"{hint}. Columns like it: {', '.join(nearest)}"
+    nearest = sort_by_nearness(missing[1], known)
+    alike_first = sorted(nearest, key=lambda name: not fold(name).startswith(f"{fold(missing[1])}_caps"))
+    return f"{hint}. Columns like it: {', '.join(alike_first[:MAX_NEAREST_COLUMNS])}"

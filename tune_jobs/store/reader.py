@@ -32,8 +32,8 @@ from tune_jobs.store.files import Files, is_url, open_files
 from tune_jobs.store.frames import as_frame, with_own_params
 from tune_jobs.store.latencies import latency_snapshot, read_latencies
 from tune_jobs.store.layout import LATENCIES, STUDIES
-from tune_jobs.store.notes import tell_left_out
-from tune_jobs.store.schema import PARAM_COLUMNS, ROW_TYPE_OF, StudyRow, columns_of
+from tune_jobs.store.notes import tell_left_out, tell_note
+from tune_jobs.store.schema import PARAM_COLUMNS, PARAM_PREFIX, ROW_TYPE_OF, StudyRow, columns_of
 from tune_jobs.store.snapshot import Segments, TableSnapshot, snapshot_rows, take_snapshot
 from tune_jobs.trial import Row, TrialRow
 
@@ -65,6 +65,7 @@ class TrialStore:
         self.path: Path | str = text if is_url(text) else Path(text)
         self._segments = Segments(files=self._files)
         self._problems: dict[str, None] = {}
+        self._told: set[str] = set()
         _check_is_store(self._files, str(self.path))
 
     @property
@@ -127,6 +128,9 @@ class TrialStore:
         """Answer a SQL query over the views studies, starts, reports, trials, events and
         latencies. Read-only.
 
+        Parameters of different studies that differ by the case of letters only (w, W) have columns that say
+        so (`param_w_caps0`, `param_W_caps1`), since SQL knows no case; frames of `trials` keep their names.
+
         Args:
             max_rows: no more than this many rows are fetched.
             limits: memory, time and threads that the query may take.
@@ -137,6 +141,11 @@ class TrialStore:
         """
         limits = limits or queries.QueryLimits()
         return as_frame(self._while_compacting(lambda: self._query(query, max_rows, limits)))
+
+    def param_column(self, name: str) -> str:
+        """What the views of `sql` call the column of a parameter: ``param_NAME`` but for names alike."""
+        own_params = _own_params(self._definitions().studies.values())
+        return queries.own_columns(own_params).get(name, PARAM_PREFIX + name)
 
     def _while_compacting(self, read: Callable[[], T]) -> T:
         """What `read` returns, asked again while a compaction or a deletion takes files from under it."""
@@ -179,10 +188,15 @@ class TrialStore:
     ) -> pa.Table:
         tables: dict[str, Any] = {name: part.dataset() for name, part in snapshot.items()}
         studies = self._definitions().studies.values()
+        own_params = _own_params(studies)
+        note = queries.alike_note(query, own_params)
+        if note is not None and note not in self._told:
+            self._told.add(note)
+            tell_note(note)
         return queries.run_query(
             query,
             {STUDIES: rows_to_arrow(STUDIES, list(studies)), **tables},
-            own_params=_own_params(studies),
+            own_params=own_params,
             max_rows=max_rows,
             limits=limits,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ from latency_testing import TINY
 from torch import nn
 
 from eml_models.errors import InvalidValueError, UnknownNameError
-from eml_models.family import ModelFamily
+from eml_models.family import ModelFamily, Option, OptionKind
 from eml_models.latency.campaign import Campaign
 from eml_models.latency.cases import Case, Source, Variant
 from eml_models.latency.evidence import count_network
@@ -144,6 +145,33 @@ def test_words_are_rounded_no_further_than_the_layers_allow(width_mult: float) -
     assert read.name == words
     assert read.plan().nodes == network.plan().nodes
     assert len(words) < 120
+
+
+ODD_TEXTS = ("null", "1e5", "true", "[1]", "plain", "a,b", "a b", "x=1", 'say "so"', "it's", "ü\n")
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_words_hold_a_choice_of_any_text(text: str) -> None:
+    def draw(net: PlanBuilder, *, tag: str) -> None:
+        net.conv_bn_act("stem", 8)
+        net.classifier()
+
+    tag = Option(name="tag", kind=OptionKind.CHOICE, default="plain", choices=ODD_TEXTS, doc="")
+    register_model(ModelFamily(name="odd", draw=draw, options=(tag,)))
+    try:
+        words = name_network(NetworkSpec(name="", model="odd", options={"tag": text}))
+        assert parse_network(words).options == {"tag": text}
+        assert shlex.split(f"latency {shlex.quote(words)}")[1] == "".join(words.split())
+        if text.isalnum():  # as people type it
+            assert parse_network(f"odd:tag={text}").options == {"tag": text}
+    finally:
+        unregister_model("odd")
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 100_000 + "]" * 100_000, "NaN", "1e400", "1_6"])
+def test_a_value_that_no_option_takes_is_refused(value: str) -> None:
+    with pytest.raises(InvalidValueError, match="width"):
+        parse_network(f"resnet18:width={value}")
 
 
 def test_unknown_networks_are_unknown_names() -> None:

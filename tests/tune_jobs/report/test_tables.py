@@ -299,7 +299,7 @@ def test_list_for_people_has_no_empty_states_and_keeps_names_whole() -> None:
     assert killed.rows[0][-2] == "no end yet"
 
 
-def test_what_a_terminal_obeys_is_not_written_and_tabs_are_blanks() -> None:
+def test_what_a_terminal_obeys_is_shown_as_escapes_and_tabs_are_blanks() -> None:
     odd = Table(
         columns=("name", "error", "n"),
         rows=(("a\tb", "\x1b[31mred\x1b[0m\x07", 1), ("c", "plain\n\tindented", 2)),
@@ -309,8 +309,8 @@ def test_what_a_terminal_obeys_is_not_written_and_tabs_are_blanks() -> None:
         assert render(wide, "table").replace("\n", "").isprintable()
     lines = render(odd, "table").splitlines()
     assert lines[3:] == [
-        " a   b   red            1",
-        " c       plain          2",
+        r" a   b   \x1b[31mred\x1b[0m\x07   1",
+        " c       plain                    2",
         "             indented",
         "",
     ]

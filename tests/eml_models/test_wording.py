@@ -1,0 +1,51 @@
+"""What is said to people: nothing in it is obeyed by a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eml_models.wording import cut, harmless
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m", r"\x1b[31mred\x1b[0m"),
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("a\rb", r"a\rb"),
+        ("a\r\nb\tc\n", "a\nb\tc\n"),
+        ("\x9b2J\x85\x7f\x00", r"\x9b2J\x85\x7f\x00"),
+        ("abc\u202edcba", r"abc\u202edcba"),
+        ("\u2066\u2069\u200e\u061c\ufeff\u200b\u2028", r"\u2066\u2069\u200e\u061c\ufeff\u200b\u2028"),
+        ("\ud800", r"\ud800"),
+        ("\U000e0041", r"\U000e0041"),
+        ("plain ünï-漢字 \u00a0\u3000 👩‍💻", "plain ünï-漢字 \u00a0\u3000 👩‍💻"),
+        ("", ""),
+    ],
+)
+def test_what_a_terminal_obeys_or_hides_is_shown_as_an_escape(text: str, shown: str) -> None:
+    assert harmless(text) == shown
+
+
+@given(st.text(st.characters()))
+def test_no_text_keeps_a_character_that_is_obeyed(text: str) -> None:
+    """By Unicode's own categories: controls, formats, halves of pairs, separators of lines."""
+    left = [c for c in harmless(text) if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
+    assert not set(left) - set("\n\t\u200c\u200d")
+    harmless(text).encode()
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"])))
+def test_what_people_read_stays_as_it_is(text: str) -> None:
+    assert harmless(text) == text
+
+
+def test_a_long_value_is_cut_in_a_message() -> None:
+    assert cut("short") == "'short'"
+    assert len(cut("x" * 10**6)) < 100
+    assert len(cut([0] * 1000)) < 100
+    assert cut(10**5000) == "a whole number of thousands of digits"

@@ -1,0 +1,79 @@
+"""Numbers as people write them, on the command line and in files of points.
+
+Pure functions. A number has a decimal point, never a decimal comma; commas or underscores may stand in it
+only where they group thousands. Python's own `int` and `float` read ``1_5`` as 15. Called by whatever reads a
+word.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from eml_models.errors import InvalidValueError
+from eml_models.wording import cut
+
+GROUPED = r"[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+|(?:_[0-9]{3})+)"
+WHOLE = re.compile(rf"[+-]?(?:{GROUPED}|[0-9]+)")
+NUMBER = re.compile(
+    rf"[+-]?(?:(?:{GROUPED}|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]{{1,4}})?", re.IGNORECASE
+)
+MARKS = re.compile(r"[0-9]*[,_][0-9,_]*")
+SEPARATORS = str.maketrans("", "", ",_")
+
+MAX_WHOLE = 2**63 - 1
+"""What the store holds in a whole number."""
+
+
+def read_decimal(text: str) -> Decimal:
+    """A number, exactly: ``0.5``, ``1e-3``, ``1,500,000``, ``1_500_000``.
+
+    Raises:
+        InvalidValueError: anything else; says how to write it where a comma or an underscore is the trouble.
+    """
+    word = text.strip()
+    if not NUMBER.fullmatch(word):
+        raise InvalidValueError(
+            f"a number is written like 0.5, 1e-3 or 1,500,000, got {cut(text)}{way_out(word)}"
+        )
+    return Decimal(word.translate(SEPARATORS))
+
+
+def read_number(text: str) -> float:
+    """The same as the nearest float.
+
+    Raises:
+        InvalidValueError: no number, or one beyond what a float holds.
+    """
+    number = float(read_decimal(text))
+    if number in (float("inf"), float("-inf")):
+        raise InvalidValueError(f"a number must be within +-1.8e308, got {cut(text)}")
+    return number
+
+
+def read_whole(text: str) -> int:
+    """A whole number: ``32``, ``-1``, ``1,500,000``.
+
+    Raises:
+        InvalidValueError: anything else, or one beyond 64 bits.
+    """
+    word = text.strip()
+    if not WHOLE.fullmatch(word):
+        raise InvalidValueError(
+            f"a whole number is written like 32 or 1,500,000, got {cut(text)}{way_out(word)}"
+        )
+    number = Decimal(word.translate(SEPARATORS))
+    if abs(number) > MAX_WHOLE:
+        raise InvalidValueError(f"a whole number must fit in 64 bits, got {cut(text)}")
+    return int(number)
+
+
+def way_out(word: str) -> str:
+    """How to write a number that has a comma or an underscore where it groups nothing; else nothing."""
+    match = MARKS.search(word)
+    if match is None:
+        return ""
+    if match[0].count(",") == 1 and "_" not in match[0]:
+        pointed = cut(word.replace(",", "."))
+        return f"; a decimal comma is written as a point ({pointed}), a comma groups three digits (1,500,000)"
+    return "; commas or underscores group three digits each, as in 1,500,000 or 1_500_000"
