@@ -36,15 +36,15 @@ def parse_json(text: str) -> Any:
         value = json.loads(
             text,
             object_pairs_hook=_as_object,
-            parse_constant=_refuse,
-            parse_float=_as_float,
+            parse_constant=refuse_constant,
+            parse_float=finite_float,
             parse_int=_as_whole,
         )
     except json.JSONDecodeError as error:
         raise NotJsonError(str(error)) from error
     except RecursionError as error:
         raise InvalidValueError(too_deep) from error
-    if _depth(value) > MAX_DEPTH:
+    if depth_of(value) > MAX_DEPTH:
         raise InvalidValueError(too_deep)
     return value
 
@@ -58,11 +58,13 @@ def _as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _refuse(text: str) -> Any:
+def refuse_constant(text: str) -> Any:
+    """For NaN and the infinities, which Python's reader knows and JSON does not."""
     raise InvalidValueError(f"a number must be finite, got {text}")
 
 
-def _as_float(text: str) -> float:
+def finite_float(text: str) -> float:
+    """The number of a text; one that no double holds is refused."""
     number = float(text)
     if not math.isfinite(number):
         raise InvalidValueError(f"a number must be within +-1.8e308, got {cut(text)}")
@@ -75,7 +77,7 @@ def _as_whole(text: str) -> int:
     return int(text)
 
 
-def _depth(value: Any) -> int:
+def depth_of(value: Any) -> int:
     """How deep lists and objects lie in each other, without recursion."""
     depth, level = 0, [value]
     while level := [part for part in level if isinstance(part, dict | list)]:

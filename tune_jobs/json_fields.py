@@ -16,11 +16,10 @@ from typing import Any
 
 from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe
+from eml_models.strict_json import MAX_DEPTH, depth_of, finite_float, refuse_constant
 from tune_jobs.space import Params
 from tune_jobs.trial import EventKind, EventRow, Row, StartRow, State, TrialRow
 
-MAX_DEPTH = 32
-"""Levels of lists and objects in a row's JSON; what we write has four."""
 MAX_SECONDS = 1e9
 """About 30 years: whatever is longer is no duration of ours, and leaves what an instant can be."""
 MAX_COUNT = 2**31
@@ -38,12 +37,12 @@ def parse_json(text: str | bytes) -> Any:
         InvalidValueError: it is none, is nested too deep, or holds NaN or a number that no double holds.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        value = json.loads(text, parse_constant=refuse_constant, parse_float=finite_float)
     except RecursionError as error:
         raise InvalidValueError(f"must be JSON of at most {MAX_DEPTH} levels, got more") from error
     except ValueError as error:
         raise InvalidValueError(f"must be JSON, got {_short(text)}: {_first_line(error)}") from error
-    if _is_deep(value):
+    if depth_of(value) > MAX_DEPTH:
         raise InvalidValueError(f"must be JSON of at most {MAX_DEPTH} levels, got more")
     if _has_escape(text) and not _is_encodable(value):
         raise InvalidValueError(f"must be JSON of whole characters, got half of one in {_short(text)}")
@@ -301,21 +300,6 @@ _RECIPE = {
 """By type: whether the values suit each other, and a network that is registered, `Recipe` says itself."""
 
 
-def _is_deep(value: Any) -> bool:
-    """Whether lists and objects are nested deeper than `MAX_DEPTH`; level by level, without recursion."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [
-            item
-            for holder in level
-            if isinstance(holder, dict | list)
-            for item in (holder.values() if isinstance(holder, dict) else holder)
-        ]
-        if not level:
-            return False
-    return any(isinstance(item, dict | list) for item in level)
-
-
 def _has_escape(text: str | bytes) -> bool:
     return b"\\u" in text if isinstance(text, bytes) else "\\u" in text
 
@@ -325,17 +309,6 @@ def _is_encodable(value: Any) -> bool:
         return bool(json.dumps(value, ensure_ascii=False).encode())
     except UnicodeEncodeError:
         return False
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text[:_SHOWN]} is beyond any double")
-    return value
-
-
-def _refuse_constant(text: str) -> Any:
-    raise ValueError(f"{text} is no JSON")
 
 
 def _first_line(error: BaseException) -> str:
