@@ -21,13 +21,16 @@ from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.errors import BrokenDeviceError, TuneJobsError
 from tune_jobs.on_ray import trainable
 from tune_jobs.on_ray.gpu_measure import LocalMeasurement, measured_here
+from tune_jobs.on_ray.gpu_share import choose_part
 from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.on_ray.step_program import _answer, read_answer, request_text
 from tune_jobs.on_ray.trainable import BEGUN, FAILURE, REPORT, build_payload, iter_messages
 from tune_jobs.on_ray.training_thread import made_in_training_thread
+from tune_jobs.space import Choice, Space
 from tune_jobs.store_probe import StoreProbe
 from tune_jobs.studies import digits_recipes, lab_macs_30m
 from tune_jobs.study import LatencyMode, Study
+from tune_jobs.user_code import UserCode
 
 RECIPE = Recipe(learning_rate=0.1, epochs=2, max_train_samples=64)
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
@@ -233,6 +236,20 @@ def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
 def measured(study: Study, **settings: Any) -> Any:
     with measured_here(study, None, RunSettings(gpus_per_trial="auto", **settings)) as found:
         return found and found.result(ended=lambda: False)
+
+
+def test_a_process_of_this_machine_measures_the_largest_candidate() -> None:
+    """On the simulated card of `gpu_study`, which the study's code brings along."""
+    code = UserCode(module="gpu_study", search_paths=(str(Path(__file__).parents[2] / "e2e"),))
+    study = digits_recipes().with_changes(space=Space(Choice("batch_size", (16, 128))))
+    with measured_here(study, code, RunSettings(gpus_per_trial="auto")) as found:
+        assert found is not None
+        load = found.result(ended=lambda: False)
+    assert load is not None
+    assert load.peak_bytes == 127 * (20 << 20)  # batches of 127 images of the 1,150
+    assert load.beside_bytes == 600 << 20
+    assert load.total_bytes == 16 << 30
+    assert choose_part(load).gpus == 1 / 4
 
 
 @pytest.mark.usefixtures("nothing_registered")
