@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Generator, Iterator
 from dataclasses import asdict
@@ -69,6 +71,33 @@ def test_a_worker_says_that_it_begins_before_its_first_epoch(tmp_path: Path) -> 
     assert 0 < first_step_s <= reports[0]["metrics"]["epoch_s"]
     assert reports[1]["worker"] == {}
     assert ended["kind"] == "ended"
+
+
+def test_importing_torch_is_no_time_for_the_data(tmp_path: Path) -> None:
+    """In a process of its own, as a worker's first trial is."""
+    program = f"""
+import sys
+from tune_jobs.on_ray import trainable
+from tune_jobs.saving import Saving
+from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.store_probe import StoreProbe
+from tune_jobs.studies import digits_recipes
+from eml_models.recipe import Recipe
+trainable._describe_place = lambda: dict()
+trainable._check_store = lambda probe: None
+before = "eml_models.train" in sys.modules
+seen = []
+Saving.begin = lambda self, *words, **options: seen.append("eml_models.train" in sys.modules) or iter(())
+payload = trainable.build_payload(digits_recipes(), None, threads=1, device="cpu", data_dir=None,
+    download=False, is_shipped=True, checkpoints=Checkpoints(store={str(tmp_path)!r}, study="x"),
+    checkpoint_period_s=1e9, probe=StoreProbe(store={str(tmp_path)!r}, study="x", nonce="x"))
+recipe = Recipe(learning_rate=0.1, epochs=1).to_json()
+list(trainable.iter_messages(payload, dict(recipe=recipe, number=0, attempt=1, gpus=0)))
+print(before, seen)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["False", "[True]"]
 
 
 def fit_of_ones_own(recipe: Recipe, **options: Any) -> Iterator[SimpleNamespace]:
