@@ -51,11 +51,14 @@ class Given:
     options: Mapping[str, Any]
 
 
-def submit(given: Given, open_cluster: Callable[[], Jobs], *, folder: str, wait: bool) -> int:
+def submit(
+    given: Given, open_cluster: Callable[[], Jobs], *, folder: str, follow_links: Sequence[str], wait: bool
+) -> int:
     """Submit a study as a job and follow it; the exit status of the job, or 0 if nobody waits.
 
     Args:
         open_cluster: called once what needs no cluster has been checked.
+        follow_links: links of `folder` that are followed although they lead out of it.
 
     Raises:
         InvalidValueError: an option is wrong, the store would not last, or a file is not in `folder`.
@@ -77,9 +80,11 @@ def submit(given: Given, open_cluster: Callable[[], Jobs], *, folder: str, wait:
             store=settings.store,
             words=("run", own_target, *given.words),
             folder=place,
-            left_out=(settings.data_dir, settings.store),
+            named=(settings.data_dir, settings.store),
+            follow=follow_links,
             needed=needed,
-        )
+        ),
+        tell=lambda line: click.echo(line, err=True),
     )
     tell(f"submitted job {job.id} to {jobs.address}: study {job.study}, store {job.store}")
     if not wait:

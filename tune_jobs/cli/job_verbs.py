@@ -37,6 +37,13 @@ ADDRESS = click.option(
 @click.option(
     "--working-dir", default=".", show_default=True, help="Folder that the job runs in; it is uploaded."
 )
+@click.option(
+    "--follow-link",
+    "follow_links",
+    multiple=True,
+    metavar="LINK",
+    help="A link in that folder to follow though it leads out of it (may be repeated); others are left out.",
+)
 @click.option("--no-wait", is_flag=True, help="Return when the job is submitted; do not follow its log.")
 @click.pass_context
 def submit(
@@ -45,12 +52,15 @@ def submit(
     study: str,
     address: str | None,
     working_dir: str,
+    follow_links: tuple[str, ...],
     no_wait: bool,
     **options: Any,
 ) -> int:
     """Run STUDY as a job of a cluster, show its log, and exit as it does.
 
     Takes the options of `run` and passes them on; --store is a folder that every node sees, or a bucket.
+    Says what is uploaded, and what is left out and why: secrets by their usual names, links that lead out of
+    the folder, stores, environments, and what .gitignore and .rayignore list.
     """
     show_token_if_any()
     from tune_jobs.cli.job_commands import Given, given_words
@@ -58,7 +68,13 @@ def submit(
     from tune_jobs.on_ray.jobs import Jobs
 
     given = Given(target=study, words=given_words(context, run, working_dir), options=options)
-    return submit_asked(given, lambda: Jobs(address, read_command), folder=working_dir, wait=not no_wait)
+    return submit_asked(
+        given,
+        lambda: Jobs(address, read_command),
+        folder=working_dir,
+        follow_links=follow_links,
+        wait=not no_wait,
+    )
 
 
 _own = {parameter.name for parameter in submit.params} | {"dry_run"}

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import aiohttp
@@ -31,7 +32,7 @@ from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED, JobError
 from tune_jobs.inside_job import GIT_COMMIT
 from tune_jobs.on_ray.authentication import HINT, TOKEN_PATH
 from tune_jobs.on_ray.reaching import jobs_url
-from tune_jobs.on_ray.upload import check_upload, choose_left_out
+from tune_jobs.on_ray.upload import choose_files, describe, pack
 from tune_jobs.provenance import git_state
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
@@ -99,7 +100,8 @@ class Submission:
         store: a lasting store, as the cluster's nodes see it.
         words: what follows ``python -m tune_jobs``.
         folder: the working folder that is uploaded.
-        left_out: paths in it that are not, beside the usual ones.
+        named: paths of data and stores, which are not, if they lie in it.
+        follow: links in it that are followed although they lead out of it.
         needed: files in it that the command reads.
     """
 
@@ -107,7 +109,8 @@ class Submission:
     store: str
     words: Sequence[str]
     folder: Path
-    left_out: Sequence[str | None] = ()
+    named: Sequence[str | None] = ()
+    follow: Sequence[str] = ()
     needed: Sequence[str] = ()
 
 
@@ -134,8 +137,11 @@ class Jobs:
         with _explained(self.address), _without(OVERRIDES):
             self._client = _Client(self.address)
 
-    def submit(self, submission: Submission) -> Job:
+    def submit(self, submission: Submission, tell: Callable[[str], object]) -> Job:
         """Upload the working folder and start the job.
+
+        Args:
+            tell: is given line by line what is uploaded and what is left out, before anything is sent.
 
         Raises:
             InvalidValueError: the folder is too large, or what the job needs of it is left out.
@@ -143,30 +149,27 @@ class Jobs:
         """
         self._require_same_ray()
         self._require_free(submission)
-        with _only_errors_logged():
-            left_out = choose_left_out(submission.folder, *submission.left_out, _token_file())
-            check_upload(submission.folder, left_out, needed=submission.needed)
         job_id = f"{submission.study}-{secrets.token_hex(3)}"
-        try:
-            self._send(job_id, submission, left_out)
-            return self.get(job_id)
-        except JobError as error:
-            if isinstance(error.__cause__, OSError):
-                raise JobError(
-                    f"{error} It may have started job {job_id!r} nevertheless: ask for its status once it"
-                    " answers"
-                ) from error
-            raise
+        with _packed(submission, tell) as archive:
+            try:
+                self._send(job_id, submission, archive)
+                return self.get(job_id)
+            except JobError as error:
+                if isinstance(error.__cause__, OSError):
+                    raise JobError(
+                        f"{error} It may have started job {job_id!r} nevertheless: ask for its status once it"
+                        " answers"
+                    ) from error
+                raise
 
-    def _send(self, job_id: str, submission: Submission, left_out: list[str]) -> None:
+    def _send(self, job_id: str, submission: Submission, archive: Path) -> None:
         with _explained(self.address):
             self._client.submit_job(
                 entrypoint=shlex.join(["python", "-m", "tune_jobs", *submission.words]),
                 submission_id=job_id,
                 metadata={STUDY: submission.study, STORE: submission.store},
                 runtime_env={
-                    "working_dir": str(submission.folder),
-                    "excludes": left_out,
+                    "working_dir": str(archive),
                     "env_vars": {
                         "RAY_JOB_STOP_WAIT_TIME_S": str(GRACE_S),
                         **_describe_commit(submission.folder),
@@ -302,6 +305,28 @@ def _since(job: Job) -> str:
     return f" since {job.started_at:%Y-%m-%d %H:%M:%S} UTC" if job.started_at else ""
 
 
+@contextmanager
+def _packed(submission: Submission, tell: Callable[[str], object]) -> Iterator[Path]:
+    """The archive of the working folder, in a folder of this user alone, which goes when it has been sent."""
+    with TemporaryDirectory(prefix="tune-jobs-upload-") as made:
+        archive = Path(made) / "folder.zip"
+        with _only_errors_logged():
+            upload = choose_files(
+                submission.folder, named=submission.named, secrets=(_token_file(),), follow=submission.follow
+            )
+        upload.require(submission.needed)
+        try:
+            num_packed = pack(upload, archive)
+        except OSError as error:
+            raise JobError(
+                f"could not write the archive of the working folder to {made}: {error.strerror}. Set TMPDIR"
+                " to a folder with room for it"
+            ) from error
+        for line in describe(upload, num_packed):
+            tell(line)
+        yield archive
+
+
 def _token_file() -> str | None:
     """The file of the cluster's token, where a variable names one: it may lie in the working folder."""
     path = os.environ.get(TOKEN_PATH)
@@ -323,11 +348,6 @@ def _explained(address: str) -> Iterator[None]:
         first = str(error).split(". Ensure")[0].replace("\n\n", ": ").rstrip(".:")
         raise JobError(f"the cluster at {address} refused us: {first}. {HINT}") from error
     except OSError as error:
-        if error.filename is not None:  # not of the connection: a file went, or was closed to us, meanwhile
-            raise JobError(
-                f"could not read {str(error.filename)!r} of the working folder: {error.strerror}. Submit"
-                " again once nothing changes it, or list it in .rayignore"
-            ) from error
         raise JobError(
             f"no Ray dashboard answers at {address}: {str(error).rstrip('.')}. Is the head up, and is its"
             " dashboard's port (8265) forwarded to this machine (ssh -L 8265:127.0.0.1:8265 HEAD)?"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tune_jobs.cli import cli
 
-JOB_OPTIONS = {"--no-wait", "--working-dir"}
+JOB_OPTIONS = {"--follow-link", "--no-wait", "--working-dir"}
 OPTIONS = {
     "run": {
         "--address", "--checkpoint-period", "--cpus-per-trial", "--data-dir", "--dataset", "--device",

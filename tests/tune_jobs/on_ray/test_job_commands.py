@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import os
 import subprocess
 import sys
-import threading
-import zipfile
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.metadata import version
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from job_dashboard import Dashboard
 from patience import patience_s
-
-from tune_jobs.cli import main
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
@@ -28,90 +21,7 @@ ROOT = Path(__file__).parents[3]
 TOKEN = "5" * 64
 
 
-@dataclass
-class Dashboard:
-    """What a head's dashboard answers about its jobs; it starts none."""
-
-    address: str = ""
-    jobs: list[dict[str, Any]] = field(default_factory=list)
-    package: bytes = b""
-    tokens: set[str | None] = field(default_factory=set)
-    stopped: list[str] = field(default_factory=list)
-
-    def add(self, job: str, study: str, store: str, status: str = "RUNNING", start: int = 1) -> None:
-        self._append(job, {"study": study, "store": store}, f"python -m tune_jobs run {study}", status, start)
-
-    def _append(self, job: str, metadata: dict[str, str], words: str, status: str, start: int) -> None:
-        about = {"type": "SUBMISSION", "submission_id": job, "status": status, "start_time": start}
-        self.jobs.append({**about, "metadata": metadata, "entrypoint": words})
-
-    def get(self, path: str) -> object | None:
-        if path == "/api/version":
-            return {"version": "4", "ray_version": version("ray")}
-        if path == "/api/jobs/":
-            return self.jobs
-        return next((job for job in self.jobs if path == f"/api/jobs/{job['submission_id']}"), None)
-
-    def post(self, path: str, body: bytes) -> object:
-        if path.endswith("/stop"):
-            self.stopped.append(path.split("/")[-2])
-            self.jobs = [
-                {**job, "status": "STOPPED"} if job["submission_id"] in self.stopped else job
-                for job in self.jobs
-            ]
-            return {"stopped": True}
-        asked = json.loads(body)
-        self._append(asked["submission_id"], asked["metadata"], asked["entrypoint"], "PENDING", 1)
-        return {"job_id": asked["submission_id"], "submission_id": asked["submission_id"]}
-
-
-@pytest.fixture
-def dashboard() -> Iterator[Dashboard]:
-    made = Dashboard()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer(made.get(self.path))
-
-        def do_POST(self) -> None:
-            self._answer(made.post(self.path, self._body()))
-
-        def do_PUT(self) -> None:
-            made.package = self._body()
-            self._answer({})
-
-        def _body(self) -> bytes:
-            return self.rfile.read(int(self.headers["Content-Length"]))
-
-        def _answer(self, answer: object | None) -> None:
-            made.tokens.add(self.headers["Authorization"])
-            self.send_response(404 if answer is None else 200)
-            self.end_headers()
-            self.wfile.write(json.dumps(answer).encode())
-
-        def log_message(self, *args: object) -> None:
-            """Silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    made.address = f"http://127.0.0.1:{server.server_port}"
-    yield made
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
-def working_folder(tmp_path: Path) -> Path:
-    """A folder with code, and with what nobody wants to send."""
-    folder = tmp_path / "work"
-    for name in ("src/a.py", ".env", "keys/id_rsa", "runs [old]/studies/study_slug=s-a/d.parquet"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text("x")
-    (folder / ".gitignore").write_text("ignored\n")  # of which Ray tells at length
-    return folder
-
-
-def test_submit_shows_the_token_sends_the_code_alone_and_says_one_line(
+def test_submit_shows_the_token_sends_the_code_alone_and_says_so(
     dashboard: Dashboard, working_folder: Path, tmp_path: Path
 ) -> None:
     """From a shell with a token in its home folder and no variable of Ray's."""
@@ -128,30 +38,18 @@ def test_submit_shows_the_token_sends_the_code_alone_and_says_one_line(
     assert dashboard.tokens == {f"Bearer {TOKEN}"}
     (job,) = dashboard.jobs
     told = done.stderr.splitlines()
-    assert told[0].startswith(f"submitted job {job['submission_id']} to {dashboard.address}: study digits-re")
-    assert [line.split()[3] for line in told[1:]] == ["logs", "status", "stop"]
+    assert told[:3] == [
+        f"uploading 2 files (9 bytes, packed {len(dashboard.package)} bytes) of {working_folder};"
+        " the largest is .gitignore (8 bytes)",
+        "  left out as secrets, by their names: .env, keys/id_rsa",
+        "  left out as stores and environments, by what is in them: runs [old]",
+    ]
+    assert told[3].startswith(f"submitted job {job['submission_id']} to {dashboard.address}: study digits-re")
+    assert [line.split()[3] for line in told[4:]] == ["logs", "status", "stop"]
     assert job["entrypoint"] == (
         "python -m tune_jobs run digits-recipes --store /shared/trials --trials 4"  # no data folder of ours
     )
-    sent = zipfile.ZipFile(io.BytesIO(dashboard.package)).namelist()
-    assert sorted(name for name in sent if not name.endswith("/")) == [".gitignore", "src/a.py"]
-
-
-@pytest.fixture
-def call(
-    dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Any:
-    """Run a job command in this process: its exit code, stdout and stderr."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("RAY_API_SERVER_ADDRESS", dashboard.address)
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["tune-jobs", *words])
-        code = main()
-        seen = capsys.readouterr()
-        return code, seen.out, seen.err
-
-    return run
+    assert dashboard.sent == {".gitignore", "src/a.py"}
 
 
 def test_stop_ends_nothing_where_several_jobs_have_the_name(dashboard: Dashboard, call: Any) -> None:
@@ -211,8 +109,7 @@ def test_token_in_the_working_folder_stays_here(
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "../our-token")
     words = ("submit", "digits-recipes", "--store", "/shared/trials", "--no-wait")
     assert call(*words, "--working-dir", str(working_folder))[0] == 0
-    sent = zipfile.ZipFile(io.BytesIO(dashboard.package)).namelist()
-    assert sorted(name for name in sent if not name.endswith("/")) == [".gitignore", "src/a.py"]
+    assert dashboard.sent == {".gitignore", "src/a.py"}
 
 
 def test_job_that_the_line_broke_upon_is_named(
