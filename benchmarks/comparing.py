@@ -13,7 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-RAY_QUIET = {"logging_level": "ERROR", "log_to_driver": False, "include_dashboard": False}
+OBJECT_STORE_BYTES = 128 << 20
+"""Of the Ray that a variant runs on."""
 
 
 def run_variant(module: str, *words: str) -> dict[str, Any]:

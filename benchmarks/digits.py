@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.comparing import RAY_QUIET, describe_conditions, run_variant, summarise, write_result
+from benchmarks.comparing import OBJECT_STORE_BYTES, describe_conditions, run_variant, summarise, write_result
 
 NUM_CONFIGURATIONS = 24
 NUM_EPOCHS = 12
@@ -134,13 +134,13 @@ def measure_variant(variant: str) -> dict[str, float]:
         from tune_jobs.on_ray.runner import TUNE_ENVIRONMENT
 
         os.environ.update(TUNE_ENVIRONMENT)
-    import ray
+    from tune_jobs.on_ray.local_ray import local_ray
 
-    ray.init(address="local", num_cpus=NUM_WORKERS, object_store_memory=128 << 20, **RAY_QUIET)
-    with tempfile.TemporaryDirectory() as folder:
-        figures = (measure_ours if variant == "ours" else measure_example)(Path(folder))
-    ray.shutdown()
-    return figures
+    with (
+        local_ray(num_cpus=NUM_WORKERS, object_store_memory=OBJECT_STORE_BYTES),
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        return (measure_ours if variant == "ours" else measure_example)(Path(folder))
 
 
 def compare(repeats: int, output: str | None) -> None:

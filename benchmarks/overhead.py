@@ -21,7 +21,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from benchmarks.comparing import (
-    RAY_QUIET,
+    OBJECT_STORE_BYTES,
     describe_conditions,
     run_variant,
     summarise,
@@ -99,14 +99,15 @@ def measure_variant(variant: str, trials: int) -> dict[str, float]:
 
         os.environ.update(TUNE_ENVIRONMENT)
         os.environ.pop("TUNE_DISABLE_AUTO_INIT", None)
-    import ray
+    from tune_jobs.on_ray.local_ray import local_ray
 
-    ray.init(address="local", num_cpus=NUM_WORKERS, object_store_memory=128 << 20, **RAY_QUIET)
     timers = {"shipped": time_shipped, "tuned": time_tuned, "ours": time_ours}
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        local_ray(num_cpus=NUM_WORKERS, object_store_memory=OBJECT_STORE_BYTES),
+        tempfile.TemporaryDirectory() as folder,
+    ):
         seconds = timers[variant](trials, Path(folder))
         files = sum(1 for path in Path(folder).rglob("*") if path.is_file())
-    ray.shutdown()
     return {"seconds": seconds, "per_trial_s": seconds / trials, "files": files}
 
 

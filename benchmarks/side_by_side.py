@@ -24,7 +24,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from benchmarks.comparing import (
-    RAY_QUIET,
+    OBJECT_STORE_BYTES,
     describe_conditions,
     run_variant,
     summarise,
@@ -106,13 +106,14 @@ def measure_variant(variant: str, workers: int, trials: int) -> dict[str, float]
 
     own = {"TUNE_MAX_PENDING_TRIALS_PG", "TUNE_DISABLE_AUTO_INIT"} if variant == "tuned" else set()
     os.environ.update({name: value for name, value in TUNE_ENVIRONMENT.items() if name not in own})
-    import ray
+    from tune_jobs.on_ray.local_ray import local_ray
 
-    ray.init(address="local", num_cpus=workers + SPARE_CPUS, object_store_memory=128 << 20, **RAY_QUIET)
     runs = {"tuned": run_tuned, "ours": run_ours}
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        local_ray(num_cpus=workers + SPARE_CPUS, object_store_memory=OBJECT_STORE_BYTES),
+        tempfile.TemporaryDirectory() as folder,
+    ):
         measured = runs[variant](workers, trials, Path(folder))
-    ray.shutdown()
     return {**measured, "side_by_side": measured["work_s"] / measured["seconds"]}
 
 

@@ -254,15 +254,15 @@ def _told(name: str, trials: int, wrote_s: float, root: Path, load: Callable[[],
 
 RAY_RUN = """
 import sys, time
-import ray
 from ray import tune
+from tune_jobs.on_ray.local_ray import local_ray
 def fit(config):
     for epoch in range(1, {reports} + 1):
         tune.report({{"val_accuracy": epoch / (epoch + 1), "train_loss": 1 / epoch}})
-ray.init("local", num_cpus=2, logging_level="ERROR", log_to_driver=False, include_dashboard=False)
 run = tune.RunConfig(name="r", storage_path=sys.argv[1], verbose=0)
 config = tune.TuneConfig(num_samples={trials}, reuse_actors=True)
-tune.Tuner(fit, param_space={{"lr": tune.loguniform(1e-4, 1)}}, tune_config=config, run_config=run).fit()
+with local_ray(num_cpus=2, object_store_memory=128 << 20):
+    tune.Tuner(fit, param_space={{"lr": tune.loguniform(1e-4, 1)}}, tune_config=config, run_config=run).fit()
 began = time.perf_counter()
 frame = tune.Tuner.restore(sys.argv[1] + "/r", trainable=fit).get_results().get_dataframe()
 print(len(frame), time.perf_counter() - began)

@@ -7,6 +7,8 @@
 #   HEAD_PORT, DASHBOARD_PORT, METRICS_PORT 6379, 8265, 8080 by default
 #   DASHBOARD_HOST                          head: 127.0.0.1 by default, so that only this machine reaches it
 #   NUM_CPUS, NUM_GPUS                      what the node offers; by default what Ray finds
+#
+# Ray writes below a folder that only the container's user may enter: it lets everybody write in its own.
 set -eu
 
 HEAD_PORT="${HEAD_PORT:-6379}"
@@ -26,7 +28,8 @@ runs() { grep -qsx "$1" /proc/[0-9]*/comm; }
 
 start_node() {
     require_token
-    set -- "$@" --block --disable-usage-stats --metrics-export-port="${METRICS_PORT:-8080}"
+    set -- "$@" --block --disable-usage-stats --metrics-export-port="${METRICS_PORT:-8080}" \
+        --temp-dir=/var/lib/ray/private/ray
     [ -z "${NUM_CPUS:-}" ] || set -- "$@" --num-cpus="$NUM_CPUS"
     [ -z "${NUM_GPUS:-}" ] || set -- "$@" --num-gpus="$NUM_GPUS"
     exec ray start "$@"

@@ -32,23 +32,14 @@ def seeded_generators() -> None:
 @pytest.fixture(scope="session")
 def ray_of_the_tests() -> Iterator[None]:
     """A Ray of two CPUs in this process's own session; `run_study` uses a Ray that runs already."""
+    from tune_jobs.on_ray.local_ray import local_ray
     from tune_jobs.on_ray.runner import TUNE_ENVIRONMENT
 
     os.environ.update(TUNE_ENVIRONMENT)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray opens pipes and sockets that it leaves to the collector
-        import ray
-
-        ray.init(
-            address="local",
-            num_cpus=2,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-            object_store_memory=128 << 20,
-        )
-        yield
-        ray.shutdown()
+        with local_ray(num_cpus=2, object_store_memory=128 << 20):
+            yield
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ class Cluster:
 
     def start_head(self) -> None:
         self.port, *agent = free_ports(4)
-        words = ["--head", f"--port={self.port}", "--num-cpus=0", f"--temp-dir={self.temp}"]
+        words = ["--head", f"--port={self.port}", "--num-cpus=0", f"--temp-dir={self.temp}/h"]
         self.head = self._start([*words, "--include-dashboard=false"], agent)
 
     def add_node(self, *words: str, cpus: int = 1) -> subprocess.Popen[bytes]:

@@ -22,6 +22,7 @@ from packaging.specifiers import SpecifierSet
 from tune_jobs.accounting import CLASSES
 from tune_jobs.cli import cli
 from tune_jobs.inside_job import require_lasting_store
+from tune_jobs.on_ray.local_ray import FOLDER, LONGEST_PATH, SOCKET_BYTES
 from tune_jobs.studies import SHIPPED
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +34,9 @@ STARTED = (
     "docker/entrypoint.sh",
     "kubernetes/rayjob.yaml",
 )
+PRIVATE = "/var/lib/ray/private"
+"""The image's folder that its user alone may enter."""
+
 IMAGE = re.compile(r"(?<![\w-])tune-jobs:(\S+)")
 
 
@@ -150,6 +154,38 @@ def test_jobs_of_the_readmes_head_find_its_python() -> None:
             assert "ray start" not in line or "PATH=/opt/tune-jobs/bin:$PATH" in line
 
 
+def starts_of_ray(name: str) -> list[str]:
+    """The commands of a file that start a node."""
+    if name not in LAUNCHER:
+        return re.findall(r"^ray start .*", read(name), re.MULTILINE)
+    config = load(name)
+    lines = [*config["head_start_ray_commands"], *config["worker_start_ray_commands"]]
+    return [line for line in lines if "ray start" in line]
+
+
+@pytest.mark.parametrize(
+    ("name", "private"), [("README.md", "$(mktemp -d)"), *((name, PRIVATE) for name in LAUNCHER)]
+)
+def test_nodes_write_where_their_user_alone_may_go(name: str, private: str) -> None:
+    """Ray lets everybody write in the folder that it is given, so that one lies in another."""
+    starts = starts_of_ray(name)
+    assert len(starts) == 2
+    assert all(f" --temp-dir={private}/ray " in start for start in starts)
+
+
+def test_folder_of_the_image_is_its_users_alone_and_short_enough_for_sockets() -> None:
+    made = rf"install .*--owner=ray .*--mode=0700 {PRIVATE}$"
+    assert re.search(made, read("docker/Dockerfile"), re.MULTILINE)
+    assert len(f"{PRIVATE}/ray{LONGEST_PATH.removeprefix(f'/{FOLDER}')}") <= SOCKET_BYTES
+
+
+def test_pods_keep_others_from_every_port_that_listens() -> None:
+    ports = re.findall(r"^\| (\d+) \| head", read("README.md"), re.MULTILINE)
+    assert len(ports) >= 6
+    comment = read("kubernetes/rayjob.yaml").partition("apiVersion")[0]
+    assert [port for port in ports if port not in comment] == []
+
+
 @pytest.mark.parametrize("name", ["cluster.yaml", "kubernetes/rayjob.yaml"])
 def test_study_that_a_cluster_file_starts_has_a_lasting_store_and_its_data(name: str) -> None:
     text = read(name) if name in LAUNCHER else str(load(name)["spec"]["entrypoint"])
@@ -235,6 +271,7 @@ def test_container_is_a_head_a_worker_or_a_search(
     worker = container("worker", **token, HEAD_ADDRESS="10.0.0.5:6379", NUM_GPUS="4")
     assert worker.stdout.startswith("ray start --address=10.0.0.5:6379 --block ")
     assert "--num-gpus=4" in worker.stdout
+    assert all(f"--temp-dir={PRIVATE}/ray" in done.stdout.split() for done in (head, worker))
     assert container("local").stdout == "python -m tune_jobs run digits-recipes mode=token\n"
     assert container("local", "list").stdout == "python -m tune_jobs list mode=token\n"
     assert container("echo", "a b").stdout == "a b\n"

@@ -71,6 +71,20 @@ def test_repository_names_no_machine_and_no_registry() -> None:
     assert not found
 
 
+def test_only_what_says_why_names_the_folder_that_ray_lets_everybody_write() -> None:
+    """KubeRay's pods have one user each; everything else writes where its user alone may go."""
+    usual = re.compile("/tmp" + r"/ray(?!\w)")
+    found = [
+        str(path.relative_to(ROOT))
+        for path in tracked_files()
+        if usual.search(path.read_text(encoding="utf-8", errors="replace"))
+    ]
+    assert found == ["kubernetes/rayjob.yaml"]
+    text = (ROOT / found[0]).read_text()
+    assert len(usual.findall(text)) == 1
+    assert "with one user in it" in text
+
+
 def test_escapes_carry_a_reason() -> None:
     bare = re.compile(r"#\s*(?:noqa|type: ignore)[^#\n-]*$|except Exception(?: as \w+)?:\s*$")
     found = [

@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 from tune_jobs.errors import TuneJobsError
-from tune_jobs.on_ray.authentication import HINT, make_private_token_if_none, show_token_if_any
+from tune_jobs.on_ray.authentication import HINT, show_token_if_any
+from tune_jobs.on_ray.local_ray import local_ray
 from tune_jobs.on_ray.reaching import FOUND_BY_RAY, require_listener
 from tune_jobs.on_ray.settings import RunSettings
 
@@ -39,40 +40,40 @@ def connected(settings: RunSettings, *, object_bytes: int = 0) -> Iterator[None]
     if settings.address is not None:
         require_listener(settings.address)
         show_token_if_any()
-    else:
-        make_private_token_if_none()
     import ray
-    from ray.exceptions import RayError
 
     if ray.is_initialized():
         yield
         return
+    with _joined(settings.address) if settings.address else _started(settings, object_bytes):
+        yield
+
+
+@contextmanager
+def _joined(address: str) -> Iterator[None]:
+    import ray
+    from ray.exceptions import RayError
+
     try:
-        ray.init(logging_level=logging.ERROR, log_to_driver=False, **_options(settings, object_bytes))
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError, RayError) as error:
-        raise TuneJobsError(_describe(settings.address, error)) from error
+        raise TuneJobsError(_describe(address, error)) from error
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _options(settings: RunSettings, object_bytes: int) -> dict[str, Any]:
-    if settings.address is not None:
-        return {"address": settings.address}
+def _started(settings: RunSettings, object_bytes: int) -> AbstractContextManager[Path]:
     workers = settings.workers or max(1, (os.cpu_count() or 1) // settings.cpus_per_trial)
-    return {
-        "address": "local",
-        "num_cpus": workers * settings.cpus_per_trial,
-        "object_store_memory": OBJECT_STORE_BYTES + min(object_bytes, MAX_OBJECT_BYTES),
-        "include_dashboard": False,
-    }
+    return local_ray(
+        num_cpus=workers * settings.cpus_per_trial,
+        object_store_memory=OBJECT_STORE_BYTES + min(object_bytes, MAX_OBJECT_BYTES),
+    )
 
 
-def _describe(address: str | None, error: Exception) -> str:
+def _describe(address: str, error: Exception) -> str:
     text = str(error).strip()
-    if address is None:
-        return f"Ray on this machine did not start: {text}"
     if "ersion mismatch" in text:
         return (
             f"the cluster at {address} is of another Ray or Python than this process: {text}. Use the image"

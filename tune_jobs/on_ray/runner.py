@@ -8,8 +8,6 @@ removed: the store is the only memory.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -22,6 +20,7 @@ from tune_jobs.ending_signals import EndingSignals, ending_signals
 from tune_jobs.inside_job import job_id, require_lasting_store
 from tune_jobs.on_ray.connect import connected
 from tune_jobs.on_ray.gpu_measure import measured_here
+from tune_jobs.on_ray.private_folder import scratch_folder
 from tune_jobs.on_ray.reaching import check_address, require_listener
 from tune_jobs.on_ray.row_tap import RowTap
 from tune_jobs.on_ray.settings import ProgressListener, RunSettings
@@ -37,9 +36,6 @@ from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study import Study
 from tune_jobs.user_code import UserCode
 from tune_jobs.warm_start import Source, read_source
-
-SCRATCH = "tune-jobs-"
-"""How the folders of Tune's own files begin."""
 
 TUNE_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -184,9 +180,9 @@ def _run_session(
     os.environ.update(TUNE_ENVIRONMENT)  # read by ray.tune when it is imported and by its workers
     on_progress(session.progress())
     how = "failed"
-    scratch = make_scratch()
     try:
         with (
+            scratch_folder() as scratch,
             measured_here(session.study, code, settings) as measurement,
             connected(settings, object_bytes=shared_bytes(session.study, settings)),
         ):
@@ -198,29 +194,8 @@ def _run_session(
             )
         how = "interrupted" if interrupted else "finished"
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
         session.close(how)
     return interrupted
-
-
-def make_scratch() -> Path:
-    """A folder for Tune's own files, named by this process; those of dead processes are removed."""
-    root = Path(tempfile.gettempdir())
-    for folder in root.glob(f"{SCRATCH}*"):
-        pid = folder.name.removeprefix(SCRATCH).partition("-")[0]
-        if pid.isdigit() and not _lives(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-"))
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _versions() -> dict[str, str]:

@@ -18,7 +18,6 @@ from ray_studies import bad_study, curve_study, fit_untidily
 from eml_models.errors import InvalidValueError
 from tune_jobs import RunFailedError, RunSettings, StudyChangedError, TrialStore, run_study
 from tune_jobs.errors import TuneJobsError
-from tune_jobs.on_ray.runner import make_scratch
 from tune_jobs.space import Choice, Space
 from tune_jobs.store_probe import StoreProbe
 from tune_jobs.studies import digits_recipes
@@ -38,7 +37,12 @@ def run(study: Study, folder: Path, **changes: Any) -> TrialStore:
     return TrialStore(folder / "store")
 
 
+def folders_of_this_process() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob(f"tune-jobs-{os.getpid()}-*"))
+
+
 def test_search_ends_with_every_row_in_the_store(tmp_path: Path) -> None:
+    before = folders_of_this_process()  # that of the tests' Ray
     store = run(curve_study(), tmp_path)
     trials, reports = store.trials(), store.reports()
     assert sorted(trials["number"]) == list(range(12))
@@ -48,7 +52,7 @@ def test_search_ends_with_every_row_in_the_store(tmp_path: Path) -> None:
         assert list(own["epoch"]) == list(range(1, int(trial.epochs) + 1))
         assert own["val_accuracy"].iloc[-1] == trial.objective
         assert (own["decision"].iloc[-1] == "stop") == (trial.state == "stopped")
-    assert not list(Path(tempfile.gettempdir()).glob(f"tune-jobs-{os.getpid()}-*"))
+    assert folders_of_this_process() == before
 
 
 def test_workers_are_reused_and_use_their_share_of_threads(tmp_path: Path) -> None:
@@ -216,17 +220,6 @@ def test_trials_that_cannot_be_saved_go_on_and_that_is_told_once(
     assert list(store.trials()["state"]) == ["completed"] * 3
     told = sorted(re.findall(r"trial \d goes on, but its (.+) could not be saved", caplog.text))
     assert told == ["checkpoint to go on from", "weights after the last epoch"]
-
-
-def test_scratch_of_dead_processes_is_removed_and_of_living_ones_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    dead, living, foreign = f"tune-jobs-{2**30}-x", f"tune-jobs-{os.getpid()}-x", "tune-jobs-notes"
-    for name in (dead, living, foreign):
-        (tmp_path / name).mkdir()
-    made = make_scratch()
-    assert {path.name for path in tmp_path.iterdir()} == {living, foreign, made.name}
 
 
 def test_store_that_workers_do_not_see_ends_the_run_with_the_reason(
