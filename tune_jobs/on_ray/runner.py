@@ -7,6 +7,7 @@ removed: the store is the only memory.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from eml_models.datasets import require_dataset
 from tune_jobs.attempt import Progress, Provenance, SessionSettings
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.ending_signals import EndingSignals, ending_signals
+from tune_jobs.errors import StoreError
 from tune_jobs.inside_job import job_id, require_lasting_store
 from tune_jobs.on_ray.connect import connected
 from tune_jobs.on_ray.gpu_measure import measured_here
@@ -36,6 +38,8 @@ from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study import Study
 from tune_jobs.user_code import UserCode
 from tune_jobs.warm_start import Source, read_source
+
+LOG = logging.getLogger("tune_jobs.run")
 
 TUNE_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -179,7 +183,6 @@ def _run_session(
     """Let Tune work until the session has finished; True if a signal ended it."""
     os.environ.update(TUNE_ENVIRONMENT)  # read by ray.tune when it is imported and by its workers
     on_progress(session.progress())
-    how = "failed"
     try:
         with (
             scratch_folder() as scratch,
@@ -192,10 +195,20 @@ def _run_session(
             interrupted = fit_session(
                 session, settings, code, scratch, signals, tap, on_progress, measurement
             )
-        how = "interrupted" if interrupted else "finished"
-    finally:
-        session.close(how)
+    except BaseException as error:
+        _close_failed(session, error)
+        raise
+    session.close("interrupted" if interrupted else "finished")
     return interrupted
+
+
+def _close_failed(session: Session, error: BaseException) -> None:
+    """Write that the session failed; the error that ended it is the one to show, whatever comes of this."""
+    try:
+        session.close("failed")
+    except StoreError as second:
+        if not isinstance(error, StoreError):  # else it says the same again, and less
+            LOG.warning("that the run failed could not be written: %s", second)
 
 
 def _versions() -> dict[str, str]:

@@ -156,9 +156,10 @@ class LocalAppendFile:
         self._size += len(data)
 
     def close(self) -> None:
-        if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            with suppress(OSError):  # every line is on disk already
+                os.close(handle)
 
 
 class LocalLock:

@@ -193,9 +193,9 @@ class StudyWriter:
             stored.append(_as_stored(row, values))
             plain.append((row.table, values))
         self._usable = False  # whatever interrupts the next lines leaves this writer without more rows
-        batch = self._open_batch()
-        assert self._journal is not None
         try:
+            batch = self._open_batch()
+            assert self._journal is not None
             self._journal.append(encode_line(plain), may_wait=not any(map(_binds, rows)))
         except Exception as error:  # kept for whoever tries to append after it
             self._failure = str(error) or type(error).__name__

@@ -131,6 +131,25 @@ def test_an_interrupted_append_leaves_no_doubtful_seq(
     assert [row.seq for row in read_history(tmp_path, "s")] == [1]
 
 
+def test_what_fails_at_the_beginning_of_a_journal_is_the_last_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = open_writer(tmp_path, policy=PublishPolicy(trials=1))
+    writer.append_many(whole_trial(0))  # its journal is published and gone
+
+    def refuse(*args: object, **options: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        with pytest.raises(StoreError, match=r"could not make '.*\.jsonl': Read-only file system"):
+            writer.append(start(1))
+    with pytest.raises(StoreError, match=r"takes no more rows: could not make '.*\.jsonl': Read-only file"):
+        writer.append(event())
+    writer.close()
+    assert published_seqs(tmp_path) == [1, 2, 3, 4, 5]
+
+
 @pytest.mark.parametrize("below", [False, True])
 def test_a_store_that_is_a_file_is_refused(tmp_path: Path, below: bool) -> None:
     (tmp_path / "file").write_text("not a store")

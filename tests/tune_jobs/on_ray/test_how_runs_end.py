@@ -1,0 +1,92 @@
+"""What ends a run is what it says last, whatever fails after that. Ray itself is played."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+from ray_studies import curve_study
+from session_testing import WORKER, rising
+
+from tune_jobs.errors import RunFailedError, StoreError
+from tune_jobs.on_ray import runner, tuning
+from tune_jobs.on_ray.runner import run_study
+from tune_jobs.on_ray.settings import RunSettings
+from tune_jobs.session import Session
+from tune_jobs.store.local import LocalFiles
+from tune_jobs.store.reader import TrialStore
+from tune_jobs.store.writer import StudyWriter
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def _played_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "measured_here", lambda *args: nullcontext())
+    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext())
+
+
+def read_only(path: str) -> StoreError:
+    try:
+        raise OSError(errno.EROFS, "Read-only file system", path)
+    except OSError as error:
+        return StoreError(f"could not make {path!r}: {error.strerror}")
+
+
+def test_store_that_becomes_read_only_is_the_last_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    study = curve_study(trials=2, asha=None)
+
+    def refuse(files: LocalFiles, key: str) -> None:
+        raise read_only(files.describe(key))
+
+    def train_until_read_only(session: Session, *args: object) -> bool:
+        attempt = session.next_attempt()
+        assert attempt is not None
+        for epoch in range(1, attempt.recipe.epochs + 1):
+            session.record_report(attempt.number, rising(attempt, epoch), WORKER)
+        (writer,) = opened
+        writer._publish()
+        monkeypatch.setattr(LocalFiles, "open_append", refuse)
+        session.next_attempt()
+        return False
+
+    opened: list[StudyWriter] = []
+    first = StudyWriter.__init__
+
+    def noted(self: StudyWriter, *args: object, **options: object) -> None:
+        opened.append(self)
+        first(self, *args, **options)  # type: ignore[arg-type]  # as it is called
+
+    monkeypatch.setattr(StudyWriter, "__init__", noted)
+    monkeypatch.setattr(tuning, "fit_session", train_until_read_only)
+    with pytest.raises(StoreError) as raised:
+        run_study(study, RunSettings(store=str(tmp_path / "store")))
+    said = str(raised.value)
+    assert said.startswith(f"could not make '{tmp_path}/store/_wal/s-{study.name}/")
+    assert said.endswith(".jsonl': Read-only file system")
+    assert "interrupted" not in caplog.text
+    assert len(TrialStore(tmp_path / "store").trials()) == 1
+
+
+def test_error_of_a_run_is_the_last_word_also_where_its_end_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(session: Session, *args: object) -> bool:
+        monkeypatch.setattr(session, "close", refuse)
+        raise RunFailedError("5 trials in a row failed")
+
+    def refuse(how: str) -> None:
+        raise read_only("journal")
+
+    monkeypatch.setattr(tuning, "fit_session", fail)
+    with (
+        caplog.at_level(logging.WARNING, "tune_jobs.run"),
+        pytest.raises(RunFailedError, match="5 trials in a row failed"),
+    ):
+        run_study(curve_study(trials=2), RunSettings(store=str(tmp_path / "store")))
+    assert "that the run failed could not be written: could not make 'journal'" in caplog.text
