@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -21,11 +22,14 @@ from torch import nn
 from eml_models.errors import InvalidValueError
 from eml_models.facts import DataFacts, NetworkFacts
 from eml_models.recipe import Recipe, describe_differences
-from eml_models.registry import build_model
+from eml_models.registry import build_model, known_models
 from eml_models.trained import TrainedNetwork
 from eml_models.whole_files import write_whole
 
-FORMAT = "eml_models.snapshot/3"
+FORMAT = "eml_models.snapshot/4"
+
+Owner = Mapping[str, str | int]
+"""Whose training a snapshot is, as whoever saved it says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,6 +43,7 @@ class Snapshot:
             else empty.
         scaler: state of fp16's loss scaling; empty for other precisions.
         data: facts of the data set that it is trained on: what standardises its images, and the fingerprint.
+        owner: whose training it is, as whoever saved it says; empty if it did not. Nothing here looks at it.
     """
 
     recipe: Recipe
@@ -49,6 +54,7 @@ class Snapshot:
     scaler: Mapping[str, Any]
     data: DataFacts
     trained: Mapping[str, Any] = field(default_factory=dict)
+    owner: Owner = field(default_factory=dict)
 
     def check_fits(self, recipe: Recipe, data_fingerprint: str) -> None:
         """Refuse to go on with anything else than what was begun.
@@ -77,15 +83,20 @@ def copy_to_cpu(state: Any) -> Any:
     return state
 
 
-def save_snapshot(snapshot: Snapshot, path: str | os.PathLike[str]) -> None:
+def save_snapshot(
+    snapshot: Snapshot, path: str | os.PathLike[str], *, earlier_to: str | os.PathLike[str] | None = None
+) -> None:
     """Write a snapshot; an earlier file of that name is replaced only when the new one is whole.
+
+    Args:
+        earlier_to: where the earlier file goes then; None for nowhere.
 
     Raises:
         OSError: it could not be written.
     """
     content = io.BytesIO()  # writing to a full disk itself, torch raises a RuntimeError
     torch.save(_as_plain(snapshot), content)
-    write_whole(path, content.getbuffer())
+    write_whole(path, content.getbuffer(), earlier_to=earlier_to)
 
 
 def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
@@ -100,6 +111,16 @@ def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
     )
 
 
+def read_owner(path: str | os.PathLike[str]) -> Owner:
+    """Whose training a whole snapshot is; needs none of the code that trained it.
+
+    Raises:
+        InvalidValueError: the file is missing, torn, or no snapshot.
+    """
+    owner: Owner = _read(path)["owner"]
+    return owner
+
+
 def load_trained(path: str | os.PathLike[str]) -> TrainedNetwork:
     """The network of a snapshot's file, in eval mode on the CPU: it takes images as its data set stores them.
 
@@ -109,7 +130,31 @@ def load_trained(path: str | os.PathLike[str]) -> TrainedNetwork:
         InvalidValueError: the file is missing, torn, or no snapshot; or its family is not registered, or is
             another one now.
     """
-    state = _read(path)
+    return _build_trained(_read(path), path)
+
+
+def copy_snapshot(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> NetworkFacts:
+    """Copy a snapshot's file, after a look that it is a whole one; needs none of the code that trained it.
+
+    Where its family is known, its network is built and loaded first, as `load_trained` does.
+
+    Returns:
+        What its network must be used with.
+
+    Raises:
+        InvalidValueError: the source is missing, torn, or no snapshot; or its weights do not fit its family.
+        OSError: the target could not be written.
+    """
+    content = _read_bytes(source)
+    state = _parse(content, source)
+    facts = _facts_of(state)
+    if facts.recipe["model"] in known_models():
+        _build_trained(state, source)
+    write_whole(target, content)
+    return facts
+
+
+def _build_trained(state: Mapping[str, Any], path: str | os.PathLike[str]) -> TrainedNetwork:
     facts = _facts_of(state)
     with torch.random.fork_rng(devices=[]):  # the weights that it draws are replaced at once
         module: nn.Module = build_model(
@@ -120,7 +165,7 @@ def load_trained(path: str | os.PathLike[str]) -> TrainedNetwork:
         )
     try:
         module.load_state_dict(state["module"])
-    except RuntimeError as error:  # names and shapes that differ, at length
+    except (RuntimeError, TypeError, ValueError) as error:  # names and shapes that differ, at length
         raise InvalidValueError(
             f"the weights in {path} do not fit the family {facts.recipe['model']!r} as it is in this process;"
             " load it with the code that trained it"
@@ -137,36 +182,46 @@ def _facts_of(state: Mapping[str, Any]) -> NetworkFacts:
     return NetworkFacts(data=DataFacts.from_dict(state["data"]), recipe=recipe, epoch=state["epoch"])
 
 
-def copy_snapshot(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> NetworkFacts:
-    """Copy a snapshot's file, after a look that it is a whole one; needs none of the code that trained it.
-
-    Returns:
-        What its network must be used with.
-
-    Raises:
-        InvalidValueError: the source is missing, torn, or no snapshot.
-        OSError: the target could not be written.
-    """
-    facts = _facts_of(_read(source))
-    write_whole(target, Path(source).read_bytes())
-    return facts
-
-
 def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
     """A snapshot's plain values, less its format."""
+    return _parse(_read_bytes(path), path)
+
+
+def _read_bytes(path: str | os.PathLike[str]) -> bytes:
     try:
-        content = io.BytesIO(Path(path).read_bytes())
+        return Path(path).read_bytes()
     except OSError as error:
         raise InvalidValueError(f"cannot read a snapshot at {path}: {error.strerror}") from error
+
+
+def _parse(content: bytes, path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
-        state = torch.load(content, map_location="cpu", weights_only=True)
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            damaged = archive.testzip()  # torch compares no checksums
+        if damaged is not None:
+            raise zipfile.BadZipFile(damaged)
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # bytes that are no archive make it raise nearly anything
         raise InvalidValueError(f"{path} is not a snapshot, or a torn one; start without it") from error
     names = {"format", *(f.name for f in fields(Snapshot))}
     if not isinstance(state, dict) or state.get("format") != FORMAT or set(state) != names:
         raise InvalidValueError(f"{path} is not a snapshot of this version ({FORMAT}); start without it")
     del state["format"]
+    wrong = [name for name, kind in _KINDS.items() if not isinstance(state[name], kind)]
+    if wrong:
+        raise InvalidValueError(
+            f"{path} is not a snapshot: {', '.join(wrong)} must be what a training saves; start without it"
+        )
     return state
+
+
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "recipe": str,
+    "epoch": int,
+    "elapsed_s": (int, float),
+    **dict.fromkeys(("module", "trained", "optimizer", "scaler", "data", "owner"), Mapping),
+}
+"""Of what type the values of a snapshot's file are."""
 
 
 def _as_plain(snapshot: Snapshot) -> dict[str, Any]:
@@ -180,4 +235,5 @@ def _as_plain(snapshot: Snapshot) -> dict[str, Any]:
         "optimizer": snapshot.optimizer,
         "scaler": snapshot.scaler,
         "data": snapshot.data.as_dict(),
+        "owner": dict(snapshot.owner),
     }

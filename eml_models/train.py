@@ -214,15 +214,22 @@ class Fit(Iterator[EpochReport]):
         """Go on from a snapshot of the same recipe and data, to the bit.
 
         Raises:
-            InvalidValueError: it is of another training.
+            InvalidValueError: it is of another training, or its state does not fit the code as it is now;
+                then this training is of no use either.
         """
         snapshot.check_fits(self.recipe, self.dataset.fingerprint)
-        self.module.load_state_dict(snapshot.module)
-        if self._average:
-            self._trained.load_state_dict(snapshot.trained)
-        self._optimizer.load_state_dict(copy_to_cpu(snapshot.optimizer))
-        if self._scaler:
-            self._scaler.load_state_dict(dict(snapshot.scaler))
+        try:
+            self.module.load_state_dict(snapshot.module)
+            if self._average:
+                self._trained.load_state_dict(snapshot.trained)
+            self._optimizer.load_state_dict(copy_to_cpu(snapshot.optimizer))
+            if self._scaler:
+                self._scaler.load_state_dict(dict(snapshot.scaler))
+        except (RuntimeError, ValueError, TypeError, KeyError) as error:  # names and shapes, at length
+            raise InvalidValueError(
+                f"the state in this snapshot (epoch {snapshot.epoch}) does not fit the network or optimizer"
+                " of its recipe as they are in this process; start without it"
+            ) from error
         self.epoch, self.elapsed_s = snapshot.epoch, snapshot.elapsed_s
 
     def _seed(self, role: str) -> int:

@@ -287,6 +287,30 @@ def test_torn_snapshot_is_not_exported(digits: Trained, suffix: str, tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["torn.pt"]
 
 
+HOSTILE: dict[str, dict[str, Any]] = {
+    "weights of no network": {"module": {"other": torch.zeros(2)}},
+    "weights that are no tensors": {"module": [1, 2]},
+    "an epoch that is a text": {"epoch": "3"},
+    "an owner that is a list": {"owner": []},
+    "a recipe that is no object": {"recipe": "[1]"},
+    "a recipe that is no text": {"recipe": 5},
+    "facts of no data": {"data": {"mean": [1.0]}},
+}
+
+
+@pytest.mark.parametrize("changes", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("suffix", RUNS)
+def test_what_could_not_be_loaded_is_not_exported(
+    digits: Trained, suffix: str, changes: dict[str, Any], tmp_path: Path
+) -> None:
+    state = torch.load(digits.path, weights_only=True)
+    torch.save({**state, **changes}, tmp_path / "hostile.pt")
+    for use in (load_trained, lambda path: export_trained(path, tmp_path / f"net{suffix}")):
+        with pytest.raises(InvalidValueError):
+            use(tmp_path / "hostile.pt")
+    assert [path.name for path in tmp_path.iterdir()] == ["hostile.pt"]
+
+
 def test_code_in_a_file_is_not_run(digits: Trained, tmp_path: Path) -> None:
     """torch.export.load would run it: a program keeps its example images as a pickle."""
 

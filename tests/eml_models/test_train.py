@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import random
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -32,7 +33,7 @@ from eml_models.optimizers import OPTIMIZERS
 from eml_models.raw_data import fingerprint
 from eml_models.recipe import CHOICES, Recipe
 from eml_models.schedules import SCHEDULES
-from eml_models.snapshot import Snapshot, load_snapshot, save_snapshot
+from eml_models.snapshot import Snapshot, load_snapshot, read_owner, save_snapshot
 from eml_models.train import EpochReport, Fit, evaluate_test, fit
 
 SMALL = Recipe(model_options={"width": 4}, learning_rate=0.05, epochs=6, batch_size=64, max_train_samples=150)
@@ -235,6 +236,41 @@ class TestSnapshotFile:
             path.write_bytes(whole[:length])
             with pytest.raises(InvalidValueError, match="is not a snapshot"):
                 load_snapshot(path)
+
+    def test_no_bit_of_a_file_turns_unseen(self, taken: Snapshot, tmp_path: Path) -> None:
+        """Any that is turned is refused, or changes nothing that is read."""
+        path, chance = tmp_path / "snapshot.pt", random.Random(0)
+        save_snapshot(taken, path)
+        whole, refused = path.read_bytes(), 0
+        for _ in range(100):
+            content = bytearray(whole)
+            content[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+            path.write_bytes(content)
+            try:
+                read = load_snapshot(path)
+            except InvalidValueError:
+                refused += 1
+                continue
+            assert read.recipe == taken.recipe
+            assert all(torch.equal(read.module[name], value) for name, value in taken.module.items())
+        assert refused > 80
+
+    @pytest.mark.parametrize("name", ["module", "optimizer"])
+    def test_state_that_does_not_fit_is_an_error(self, taken: Snapshot, name: str) -> None:
+        with pytest.raises(InvalidValueError, match="does not fit the network or optimizer of its recipe"):
+            fit(taken.recipe, resume_from=dataclasses.replace(taken, **{name: {"other": 1}}))
+
+    def test_owner_is_kept_and_read_without_the_rest(self, taken: Snapshot, tmp_path: Path) -> None:
+        owner = {"study": "s", "trial": 3}
+        save_snapshot(dataclasses.replace(taken, owner=owner), tmp_path / "snapshot.pt")
+        assert read_owner(tmp_path / "snapshot.pt") == owner == load_snapshot(tmp_path / "snapshot.pt").owner
+
+    def test_earlier_file_is_kept_under_its_other_name(self, taken: Snapshot, tmp_path: Path) -> None:
+        path, earlier = tmp_path / "snapshot.pt", tmp_path / "earlier.pt"
+        for epoch in (1, 2, 3):
+            save_snapshot(dataclasses.replace(taken, epoch=epoch), path, earlier_to=earlier)
+        assert [load_snapshot(one).epoch for one in (earlier, path)] == [2, 3]
+        assert sorted(tmp_path.iterdir()) == [earlier, path]
 
     def test_other_file_is_an_error(self, tmp_path: Path) -> None:
         path = tmp_path / "snapshot.pt"
