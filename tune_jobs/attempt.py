@@ -49,6 +49,7 @@ class WorkerInfo:
     Attributes:
         gpus: how many GPUs, or what share of one, it was given; 0 on a CPU.
         kernels: how the shipped training comes to its kernels on CUDA (`eml_models.kernels`).
+        passed_over: why a newer checkpoint than the one that it goes on from was not used; None if none was.
         imports_s: seconds from its function's call until its code was loaded.
         data_s: seconds for the data set and the network, those of a wait for shared data included.
         latency_s: seconds for measuring its network's latency.
@@ -65,6 +66,7 @@ class WorkerInfo:
     kernels: str | None = None
     data_fingerprint: str | None = None
     resumed_from_epoch: int = 0
+    passed_over: str | None = None
     imports_s: float | None = None
     data_s: float | None = None
     latency_s: float | None = None

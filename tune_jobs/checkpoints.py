@@ -1,33 +1,61 @@
-"""Checkpoints of a study's trials: where they lie, which one to go on from, which ones to keep.
+"""Checkpoints of a study's trials: where they lie, whose they are, which ones to keep.
 
-Workers save and load; the driver removes. Under ``STORE/checkpoints/STUDY/NUMBER/`` each attempt has a file
-of its own, so that a worker that outlives its driver cannot overwrite what a newer attempt wrote. What a file
-holds is `eml_models.snapshot`'s business: tensors and plain values, read as data and never as code. Imports
-no torch until something is saved. In a bucket a file is written here first and put whole. Whatever a bucket's
-client raises becomes an `OSError`, as a disk's errors are: whoever calls decides what a moment without it may
-cost.
+Workers save and load; the driver removes. Under ``STORE/checkpoints/STUDY/NUMBER/`` each attempt has files of
+its own, so that a worker that outlives its driver cannot overwrite what a newer attempt wrote:
+
+* ``attempt-N.pt``: what attempt N can be gone on from; ``earlier-N.pt``: the one before it, for where that
+  one is damaged. A living trial thus takes twice the room of a checkpoint; once it has ended it takes none.
+* ``final-N.pt``: the weights after the last epoch, for exporting, never for going on.
+
+What a file holds is `eml_models.snapshot`'s business: tensors and plain values, read as data and never as
+code. With them each file says whose it is: of which study (its definition's fingerprint and the instant of
+its creation, since a later study may have the same name), trial and attempt, and with which recipe. Only
+`iter_own` opens a file, and passes on what is this trial's own. Imports no torch until something is saved or
+read.
 
 A checkpoint is saved only after the driver has recorded the report of its epoch: going on from it leaves no
 epoch without a report. The weights after the last epoch are saved before that epoch's report, since the
-driver ends the trial with it; they are for exporting, never for going on.
+driver ends the trial with it.
+
+Nothing but files of these names, and what is left of writing them, is ever removed, damaged or not, and only
+in real folders; a folder goes only if it is then empty.
 """
 
 from __future__ import annotations
 
-import os
+import json
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from eml_models.errors import InvalidValueError
+from tune_jobs.errors import StoreError
+from tune_jobs.places import BucketPlace, LocalPlace, place_of
+from tune_jobs.real_folders import Removal
+from tune_jobs.store.definitions import read_definition
+from tune_jobs.store.files import open_files
+
 FOLDER = "checkpoints"
-LIVING, FINAL = "attempt", "final"
-FILE_PATTERN = re.compile(rf"({LIVING}|{FINAL})-([0-9]+)\.pt")
+LIVING, EARLIER, FINAL = "attempt", "earlier", "final"
+_NAME = rf"(?P<kind>{LIVING}|{EARLIER}|{FINAL})-(?P<attempt>[1-9][0-9]*)\.pt"
+FILE_PATTERN = re.compile(_NAME)
+HALF_PATTERN = re.compile(rf"\.{_NAME}\.[0-9a-f]{{32}}\.tmp")
+"""What `eml_models.whole_files` leaves when it is killed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Which of the studies that have had a name, one after the other.
+
+    Attributes:
+        fingerprint: of its definition.
+        created_at: when the store learned of it, as ISO 8601.
+    """
+
+    fingerprint: str
+    created_at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,56 +65,107 @@ class Checkpoints:
     Attributes:
         store: the store's folder or URL, as every machine of the cluster sees it.
         study: the study's name.
+        identity: which study of that name it is; None for whoever only lists and removes files.
     """
 
     store: str
     study: str
+    identity: Identity | None = None
 
-    def latest(self, number: int) -> Path | None:
-        """A file that the trial can go on from: of the newest attempt that has one.
+    @classmethod
+    def of(cls, store: str, study: str) -> Checkpoints:
+        """Those of the study that a store defines.
+
+        Raises:
+            StoreError: it defines none of that name, or damaged.
+        """
+        row = read_definition(open_files(store), study)
+        if row is None:
+            raise StoreError(f"{store!r} defines no study {study!r}, so there are no checkpoints of it")
+        identity = Identity(fingerprint=row.fingerprint, created_at=row.created_at.isoformat())
+        return cls(store=store, study=study, identity=identity)
+
+    def save(self, number: int, attempt: int, snapshot: Any, *, recipe: str, final: bool = False) -> None:
+        """Write an attempt's snapshot, whole or not at all; its earlier one to go on from stays beside it.
+
+        Args:
+            recipe: as JSON, what the attempt was started with.
+
+        Raises:
+            OSError: it could not be written; what was there is as it was.
+        """
+        owned = replace(snapshot, owner=self._owner(number, attempt, recipe))
+        name = f"{FINAL if final else LIVING}-{attempt}.pt"
+        self._place.save(str(number), name, owned, earlier=None if final else f"{EARLIER}-{attempt}.pt")
+
+    def iter_living(self, number: int, recipes: Mapping[int, str], problems: list[str]) -> Iterator[Path]:
+        """Files that a trial can go on from, the newest first: see `iter_own`."""
+        return self.iter_own(number, (LIVING, EARLIER), recipes, problems)
+
+    def iter_final(self, number: int, recipes: Mapping[int, str], problems: list[str]) -> Iterator[Path]:
+        """Files with a trial's weights after its last epoch, the newest first: see `iter_own`."""
+        return self.iter_own(number, (FINAL,), recipes, problems)
+
+    def iter_own(
+        self, number: int, kinds: tuple[str, ...], recipes: Mapping[int, str], problems: list[str]
+    ) -> Iterator[Path]:
+        """The whole files of these kinds that are of this trial of this study, the newest attempt's first.
+
+        Args:
+            recipes: what the trial's attempts were started with, as JSON: attempts that are not there have no
+                checkpoint.
+            problems: takes in words why a file is passed over.
 
         Raises:
             OSError: the store cannot be read.
         """
-        return self._newest(LIVING, number)
+        from eml_models.snapshot import read_owner
 
-    def final(self, number: int) -> Path | None:
-        """A file with the weights after the last epoch."""
-        return self._newest(FINAL, number)
+        for name, attempt in self._names(number, kinds):
+            where, path = self._place.describe(str(number), name), self._place.fetch(str(number), name)
+            try:
+                owner = read_owner(path)
+            except InvalidValueError as error:
+                problems.append(str(error).replace(str(path), where))
+                continue
+            recipe = recipes.get(attempt)
+            differs = "attempt" if recipe is None else self._difference(owner, number, attempt, recipe)
+            if differs is None:
+                yield path
+            else:
+                problems.append(f"{where} is of another training (its {differs} differs), so it is not used")
 
     def has_final(self, number: int) -> bool:
-        """Whether there is one."""
-        return bool(self._attempts(FINAL, number))
-
-    def save(self, number: int, attempt: int, snapshot: Any, *, final: bool = False) -> None:
-        """Write an attempt's snapshot, whole or not at all, over its earlier one.
-
-        Raises:
-            OSError: it could not be written; the earlier one is as it was.
-        """
-        self._place.save(f"{number}/{FINAL if final else LIVING}-{attempt}.pt", snapshot)
+        """Whether there is a file with the weights after the last epoch, whosoever it is."""
+        return bool(self._names(number, (FINAL,)))
 
     def numbers(self) -> list[int]:
-        """The trials that have files, ascending."""
-        return sorted(int(name) for name in self._place.sizes("") if name.isdigit())
+        """The trials that have a folder, ascending."""
+        return sorted(map(int, self._place.folders()))
 
     def num_bytes(self, number: int) -> int:
         """The size of a trial's files."""
-        return sum(self._place.sizes(str(number)).values())
+        return sum(size for name, size in self._place.sizes(str(number)).items() if _is_own(name))
 
-    def remove_living(self, number: int) -> None:
+    def remove_living(self, number: int) -> Removal:
         """Remove what an ended trial could have gone on from; its final weights stay."""
-        for attempt in self._attempts(LIVING, number):
-            self._place.remove(f"{number}/{LIVING}-{attempt}.pt")
+        return self._place.remove(str(number), lambda name: _kind_of(name) in (LIVING, EARLIER))
 
-    def remove(self, numbers: Iterable[int]) -> None:
+    def remove(self, numbers: Iterable[int]) -> Removal:
         """Remove the files of trials; what is left of them can be removed later.
 
         Raises:
             OSError: the store cannot be reached.
         """
-        for number in numbers:
-            self._place.remove(str(number))
+        return sum((self._place.remove(str(number), _is_own) for number in numbers), Removal())
+
+    def remove_all(self) -> Removal:
+        """Remove the files of all trials; names what is foreign.
+
+        Raises:
+            OSError: the store cannot be reached, or a link is in the way.
+        """
+        return self.remove(self.numbers()) + self._place.remove_if_empty()
 
     def folder(self, number: int) -> Path:
         """Where the files of one trial lie, in a local store."""
@@ -94,126 +173,49 @@ class Checkpoints:
 
     @property
     def _place(self) -> LocalPlace | BucketPlace:
-        root = f"{self.store}/{FOLDER}/{self.study}"
-        return bucket_place(root) if "://" in self.store else LocalPlace(Path(root))
+        return place_of(self.store, f"{FOLDER}/{self.study}")
 
-    def _newest(self, kind: str, number: int) -> Path | None:
-        attempts = self._attempts(kind, number)
-        return self._place.fetch(f"{number}/{kind}-{max(attempts)}.pt") if attempts else None
+    def _names(self, number: int, kinds: tuple[str, ...]) -> list[tuple[str, int]]:
+        """Files of these kinds with their attempts: the newest attempt first, and of one the first kind."""
+        names = self._place.sizes(str(number))
+        found = [
+            match for name in names if (match := FILE_PATTERN.fullmatch(name)) and match["kind"] in kinds
+        ]
+        found.sort(key=lambda match: (-int(match["attempt"]), kinds.index(match["kind"])))
+        return [(match[0], int(match["attempt"])) for match in found]
 
-    def _attempts(self, kind: str, number: int) -> list[int]:
-        found = (match for name in self._place.sizes(str(number)) if (match := FILE_PATTERN.fullmatch(name)))
-        return [int(match[2]) for match in found if match[1] == kind]
+    def _owner(self, number: int, attempt: int, recipe: str) -> dict[str, str | int]:
+        assert self.identity is not None
+        return {
+            "study": self.study,
+            "fingerprint": self.identity.fingerprint,
+            "created_at": self.identity.created_at,
+            "trial": number,
+            "attempt": attempt,
+            "recipe": recipe,
+        }
 
-
-@dataclass(frozen=True, slots=True)
-class LocalPlace:
-    """Files under a folder."""
-
-    root: Path
-
-    def sizes(self, key: str) -> Mapping[str, int]:
-        """What is in a folder, with the bytes of each file."""
-        folder, sizes = self.root / key, {}
-        for name in os.listdir(folder) if folder.is_dir() else []:
-            with suppress(FileNotFoundError):  # a worker may replace it meanwhile
-                sizes[name] = (folder / name).stat().st_size
-        return sizes
-
-    def save(self, key: str, snapshot: Any) -> None:
-        from eml_models.snapshot import save_snapshot
-
-        path = self.root / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_snapshot(snapshot, path)
-
-    def fetch(self, key: str) -> Path:
-        return self.root / key
-
-    def remove(self, key: str) -> None:
-        path = self.root / key
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    def _difference(self, owner: Mapping[str, Any], number: int, attempt: int, recipe: str) -> str | None:
+        """In what a file's owner is not this attempt; None if it is."""
+        expected = self._owner(number, attempt, recipe)
+        for name, value in expected.items():
+            if owner.get(name) != value and not (name == "recipe" and _is_same_json(owner.get(name), recipe)):
+                return {"created_at": "study's creation", "fingerprint": "study's definition"}.get(name, name)
+        return None
 
 
-@dataclass(frozen=True, slots=True)
-class BucketPlace:
-    """Objects under a prefix, through an fsspec file system; every error of it is an `OSError`."""
-
-    fs: Any
-    root: str
-
-    def sizes(self, key: str) -> Mapping[str, int]:
-        """What is under a prefix, with the bytes of each object."""
-        try:
-            with self._path(key, "list") as path:
-                found = self.fs.ls(path.rstrip("/"), detail=True, refresh=True)
-        except FileNotFoundError:
-            return {}
-        return {entry["name"].rstrip("/").rpartition("/")[2]: entry["size"] or 0 for entry in found}
-
-    def save(self, key: str, snapshot: Any) -> None:
-        from eml_models.snapshot import save_snapshot
-
-        with tempfile.TemporaryDirectory(prefix="tune-jobs-") as folder:
-            local = Path(folder) / "snapshot.pt"
-            save_snapshot(snapshot, local)
-            with self._path(key, "write") as path:
-                self.fs.put_file(str(local), path)
-
-    def fetch(self, key: str) -> Path:
-        """A local copy; it goes with this process."""
-        local = Path(_copies().name) / key.replace("/", "-")
-        with self._path(key, "read") as path:
-            self.fs.get_file(path, str(local))
-        return local
-
-    def remove(self, key: str) -> None:
-        with suppress(FileNotFoundError), self._path(key, "remove") as path:
-            self.fs.rm(path, recursive=True)
-
-    def read_bytes(self, key: str) -> bytes:
-        with self._path(key, "read") as path:
-            return bytes(self.fs.cat_file(path))
-
-    def write_bytes(self, key: str, data: bytes) -> None:
-        with self._path(key, "write") as path:
-            self.fs.pipe_file(path, data)
-
-    @contextmanager
-    def _path(self, key: str, action: str) -> Iterator[str]:
-        path = f"{self.root}/{key}"
-        with _explained(action, path):
-            yield path
+def _kind_of(name: str) -> str | None:
+    """The kind of a file of ours, also of one that was not finished; None for a foreign one."""
+    match = FILE_PATTERN.fullmatch(name) or HALF_PATTERN.fullmatch(name)
+    return match["kind"] if match else None
 
 
-@cache
-def bucket_place(url: str) -> BucketPlace:
-    """The place of a URL; credentials come from where fsspec's file system looks for them.
-
-    Raises:
-        OSError: there is no file system for it on this machine.
-    """
-    import fsspec
-
-    with _explained("open", url):
-        fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
-    return BucketPlace(fs, root)
+def _is_own(name: str) -> bool:
+    return _kind_of(name) is not None
 
 
-@contextmanager
-def _explained(action: str, path: str) -> Iterator[None]:
-    """Turn whatever is raised inside into an `OSError`; one that is one stays what it is."""
+def _is_same_json(one: object, other: str) -> bool:
     try:
-        yield
-    except OSError:
-        raise
-    except Exception as error:  # the clients behind fsspec share no base class of their errors
-        raise OSError(f"could not {action} {path!r}: {type(error).__name__}: {error}") from error
-
-
-@cache
-def _copies() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="tune-jobs-")
+        return isinstance(one, str) and json.loads(one) == json.loads(other)
+    except (ValueError, RecursionError):
+        return False

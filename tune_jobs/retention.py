@@ -1,7 +1,8 @@
 """Which checkpoints a study keeps: those of living trials and of its best ones. A function of its history.
 
 The driver calls `Retention.tidy` now and then; files that a dead driver left are removed by the next one. A
-file too many costs room and nothing else: a store that does not answer is a warning, and another try later.
+file too many costs room and nothing else: a store that does not answer, or does not let a file go, is a
+warning, and another try later. What is foreign among them stays.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterable
 
 from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.real_folders import Removal
 from tune_jobs.search.history import History
 from tune_jobs.search.pareto import standings
 from tune_jobs.search.records import TrialRecord
@@ -61,6 +63,7 @@ class Retention:
         self._checkpoints, self._keep, self._max_bytes = checkpoints, keep, max_bytes
         self._num_ended = -1
         self._again_at = 0.0
+        self._told: set[str] = set()
 
     def tidy(self, history: History, *, last: bool = False) -> None:
         """Remove the files of trials that ended and are not among the best.
@@ -72,27 +75,35 @@ class Retention:
         if num_ended == self._num_ended or (not last and time.monotonic() < self._again_at):
             return
         try:
-            self._tidy(history)
+            failed = self._tidy(history).failed
         except OSError as error:
-            logger.warning("checkpoints that are not needed any more were not removed yet: %s", error)
-            self._again_at = time.monotonic() + AGAIN_AFTER_S
+            failed = (str(error),)
+        if not failed:
+            self._num_ended = num_ended
             return
-        self._num_ended = num_ended
+        self._again_at = time.monotonic() + AGAIN_AFTER_S
+        for problem in failed:
+            if problem not in self._told:
+                self._told.add(problem)
+                logger.warning("checkpoints that are not needed any more were not removed yet: %s", problem)
 
-    def _tidy(self, history: History) -> None:
+    def _tidy(self, history: History) -> Removal:
         best = best_numbers(history, self._keep)
         living = {record.number for record in history.unfinished()}
         kept = {*best, *living}
-        self._checkpoints.remove(number for number in self._checkpoints.numbers() if number not in kept)
+        done = self._checkpoints.remove(n for n in self._checkpoints.numbers() if n not in kept)
         for number in best:
-            self._checkpoints.remove_living(number)
+            done += self._checkpoints.remove_living(number)
         if self._max_bytes is not None:
-            self._shrink(best, living, self._max_bytes)
+            done += self._shrink(best, living, self._max_bytes)
+        return done
 
-    def _shrink(self, best: list[int], living: Iterable[int], max_bytes: int) -> None:
+    def _shrink(self, best: list[int], living: Iterable[int], max_bytes: int) -> Removal:
         """Remove the files of the best trials, the worst first, until what is left is small enough."""
+        done = Removal()
         size = sum(map(self._checkpoints.num_bytes, living))
         for number in best:
             size += self._checkpoints.num_bytes(number)
             if size > max_bytes:
-                self._checkpoints.remove([number])
+                done += self._checkpoints.remove([number])
+        return done

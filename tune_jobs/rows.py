@@ -144,7 +144,7 @@ class RowBuilder:
             detail["waited_s"] = (live.held_since - live.handed_out_at).total_seconds()
         if worker.gpus:
             detail["gpus"] = worker.gpus
-        detail |= _told(worker, "imports_s", "data_s", "latency_s", "kernels", "cudnn_version")
+        detail |= _told(worker, "passed_over", "imports_s", "data_s", "latency_s", "kernels", "cudnn_version")
         seconds = (self._clock() - live.handed_out_at).total_seconds()
         return self._of_attempt(live, EventKind.ATTEMPT_STARTED, seconds, detail)
 

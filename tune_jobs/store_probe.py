@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tune_jobs.checkpoints import bucket_place
 from tune_jobs.errors import StoreError
+from tune_jobs.places import bucket_place
 from tune_jobs.store.layout import scratch_folder
 
 
@@ -97,7 +97,7 @@ class StoreProbe:
     def _remove(self, name: str) -> None:
         with suppress(OSError):
             if self._in_bucket:
-                bucket_place(self.store).remove(self._key(name))
+                bucket_place(self.store).remove_object(self._key(name))
             else:
                 (Path(self.store) / self._key(name)).unlink()
 

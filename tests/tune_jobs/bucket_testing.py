@@ -11,7 +11,7 @@ import fsspec
 from fsspec.implementations.memory import MemoryFileSystem
 
 SCHEME = "moody"
-REQUESTS = ("ls", "info", "cat_file", "pipe_file", "get_file", "put_file", "rm", "rm_file")
+REQUESTS = ("ls", "info", "cp_file", "cat_file", "pipe_file", "get_file", "put_file", "rm", "rm_file")
 
 
 class NotThereError(Exception):

@@ -11,6 +11,7 @@ import pytest
 from session_testing import Clock, MemoryLog, a_study
 
 from tune_jobs.session import Session
+from tune_jobs.trial import EventKind, EventRow
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
@@ -78,6 +79,27 @@ def test_a_worker_that_ends_itself_after_its_time_has_hung(played: Callable[...,
     time.now = 32.0
     bridge.take_crash("a", "the worker died")
     assert ends(log) == ["hung in attempt 1"]
+
+
+@pytest.mark.parametrize(
+    ("epoch", "says"),
+    [
+        (0, "trial 0 starts again from its first epoch: attempt-1.pt is torn"),
+        (7, "trial 0 goes on from epoch 7 alone: attempt-1.pt is torn"),
+    ],
+)
+def test_a_checkpoint_of_no_use_is_told_by_the_run_and_by_the_attempts_event(
+    played: Callable[..., Any], caplog: pytest.LogCaptureFixture, epoch: int, says: str
+) -> None:
+    bridge, log, _ = played()
+    bridge.suggest("a")
+    bridge.take_start("a")
+    worker = {"resumed_from_epoch": epoch, "passed_over": "attempt-1.pt is torn"}
+    bridge.take_message("a", {"message": json.dumps({"kind": "begun", "worker": worker})})
+    assert bridge.error is None
+    assert [record.getMessage() for record in caplog.records if record.name == "tune_jobs.run"] == [says]
+    (begun,) = (row for row in log.of(EventRow) if row.kind is EventKind.ATTEMPT_STARTED)  # type: ignore[attr-defined]
+    assert json.loads(begun.detail)["passed_over"] == "attempt-1.pt is torn"  # type: ignore[attr-defined]
 
 
 def test_a_trial_with_a_larger_share_waits_alone(

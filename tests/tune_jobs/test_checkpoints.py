@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,18 +13,24 @@ from session_testing import Clock, MemoryLog, a_study, play
 
 from eml_models.recipe import Recipe
 from eml_models.train import fit
-from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.checkpoints import Checkpoints, Identity
 from tune_jobs.retention import Retention, best_numbers
 from tune_jobs.saving import CHECKPOINT, WEIGHTS, Saving
 from tune_jobs.session import Session
 from tune_jobs.trial import State
 
 RECIPE = Recipe(learning_rate=0.05, epochs=3, max_train_samples=128)
+IDENTITY = Identity(fingerprint="f0", created_at="2026-11-24T12:00:00+00:00")
 
 
 @pytest.fixture
 def checkpoints(tmp_path: Path) -> Checkpoints:
-    return Checkpoints(store=str(tmp_path), study="study")
+    return Checkpoints(store=str(tmp_path), study="study", identity=IDENTITY)
+
+
+def newest(checkpoints: Checkpoints) -> Path:
+    """The file that trial 4 would be gone on from."""
+    return next(checkpoints.iter_living(4, dict.fromkeys(range(1, 10), RECIPE.to_json()), []))
 
 
 def saving_of(checkpoints: Checkpoints, attempt: int, **changes: float) -> Saving:
@@ -64,32 +70,64 @@ def test_first_attempt_ignores_files_of_another_study(checkpoints: Checkpoints) 
 
 def test_long_period_saves_the_final_weights_alone(checkpoints: Checkpoints) -> None:
     reports_of(saving_of(checkpoints, 1, period_s=1e6))
-    assert checkpoints.latest(4) is None
-    assert checkpoints.final(4) == checkpoints.folder(4) / "final-1.pt"
+    assert [path.name for path in checkpoints.folder(4).iterdir()] == ["final-1.pt"]
 
 
 def test_older_attempt_cannot_overwrite_a_newer_one(checkpoints: Checkpoints) -> None:
     reports_of(saving_of(checkpoints, 3), until=2)
     reports_of(saving_of(checkpoints, 1), until=3)
-    assert checkpoints.latest(4) == checkpoints.folder(4) / "attempt-3.pt"
+    assert newest(checkpoints) == checkpoints.folder(4) / "attempt-3.pt"
 
 
-def test_torn_file_means_starting_again(checkpoints: Checkpoints, caplog: pytest.LogCaptureFixture) -> None:
+def tear(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def turn_a_bit(path: Path) -> None:
+    """In the middle of the weights, where no other byte tells of it."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [tear, turn_a_bit])
+def test_of_a_damaged_checkpoint_the_one_before_it_is_gone_on_from(
+    checkpoints: Checkpoints, damage: Callable[[Path], None]
+) -> None:
+    whole = [(report.epoch, report.train_loss) for report in fit(RECIPE)]
+    reports_of(saving_of(checkpoints, 1), until=3)
+    latest = newest(checkpoints)
+    assert latest.name == "attempt-1.pt"  # of epoch 2
+    damage(latest)
+    saving = saving_of(checkpoints, 2)
+    assert reports_of(saving) == whole[1:]
+    assert saving.resumed_from_epoch == 1
+    assert saving.passed_over == f"{latest} is not a snapshot, or a torn one; start without it"
+
+
+def test_that_no_checkpoint_could_be_used_is_told(checkpoints: Checkpoints) -> None:
     reports_of(saving_of(checkpoints, 1), until=2)
-    latest = checkpoints.latest(4)
-    assert latest is not None
-    latest.write_bytes(latest.read_bytes()[:100])
-    assert [epoch for epoch, _ in reports_of(saving_of(checkpoints, 2))] == [1, 2, 3]
-    assert "starts again from its first epoch" in caplog.text
+    tear(newest(checkpoints))
+    saving = saving_of(checkpoints, 2)
+    assert [epoch for epoch, _ in reports_of(saving)] == [1, 2, 3]
+    assert saving.resumed_from_epoch == 0
+    assert "attempt-1.pt is not a snapshot, or a torn one" in (saving.passed_over or "")
+    assert saving_of(checkpoints, 1).passed_over is None
+
+
+def test_a_trial_without_a_checkpoint_starts_again_without_a_word(checkpoints: Checkpoints) -> None:
+    saving = saving_of(checkpoints, 2)
+    reports_of(saving)
+    assert saving.passed_over is None
 
 
 def test_full_disk_costs_the_checkpoint_and_not_the_trial(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").write_text("a file where the folder should be")
-    saving = saving_of(Checkpoints(store=str(tmp_path), study="study"), 1)
+    saving = saving_of(Checkpoints(store=str(tmp_path), study="study", identity=IDENTITY), 1)
     assert len(reports_of(saving)) == 3
     unsaved = saving.take_unsaved()
     assert set(unsaved) == {WEIGHTS, CHECKPOINT}
-    assert all("Not a directory" in reason or "File exists" in reason for reason in unsaved.values())
+    assert all(f"{tmp_path / 'checkpoints'} is no folder" in reason for reason in unsaved.values())
     assert saving.take_unsaved() == {}
 
 
@@ -114,19 +152,19 @@ def test_disk_that_fills_up_anywhere_in_a_file_costs_the_checkpoint(checkpoints:
         assert list(checkpoints.folder(4).iterdir()) == []
         assert saving.take_unsaved()[CHECKPOINT].startswith("[Errno 27] File too large")
     saving.after_report(training)
-    assert checkpoints.latest(4) is not None
+    assert newest(checkpoints).name == "attempt-1.pt"
 
 
 def test_moment_without_the_bucket_costs_the_checkpoint_and_not_the_trial(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("tune_jobs.saving.READ_PAUSES_S", (0.0, 0.0))
-    checkpoints = Checkpoints(store=moody_url(), study="study")
+    checkpoints = Checkpoints(store=moody_url(), study="study", identity=IDENTITY)
     assert len(reports_of(saving_of(checkpoints, 1), until=2)) == 2
     saving = saving_of(checkpoints, 2)
     with bucket_away():
         assert [epoch for epoch, _ in reports_of(saving)] == [1, 2, 3]
-    assert "trial 4 starts again from its first epoch: could not list" in caplog.text
+    assert (saving.passed_over or "").startswith("could not list")
     assert saving.unsaved[WEIGHTS].startswith("could not write")
     assert [epoch for epoch, _ in reports_of(saving_of(checkpoints, 3))] == [2, 3]
 
@@ -134,7 +172,7 @@ def test_moment_without_the_bucket_costs_the_checkpoint_and_not_the_trial(
 def test_moment_without_the_bucket_is_waited_for_before_a_trial_starts_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    checkpoints = Checkpoints(store=moody_url(), study="study")
+    checkpoints = Checkpoints(store=moody_url(), study="study", identity=IDENTITY)
     reports_of(saving_of(checkpoints, 1), until=2)
     pauses: list[float] = []
     monkeypatch.setattr(MoodyFileSystem, "is_away", False)  # and so again after this test
@@ -153,11 +191,11 @@ def test_tidying_without_the_bucket_is_put_off(caplog: pytest.LogCaptureFixture)
     log = MemoryLog()
     session = Session(a_study(), log)
     play(session)
-    checkpoints = Checkpoints(store=moody_url(), study="study")
+    checkpoints = Checkpoints(store=moody_url(), study="study", identity=IDENTITY)
     training = fit(RECIPE)
     next(iter(training))
     for number in range(session.study.trials):
-        checkpoints.save(number, 1, training.snapshot(), final=True)
+        checkpoints.save(number, 1, training.snapshot(), recipe=RECIPE.to_json(), final=True)
     retention = Retention(checkpoints, keep=2)
     with bucket_away():
         retention.tidy(session.history)

@@ -266,7 +266,7 @@ def train(store: str, study: Study, *, stop_after: int | None = None) -> None:
         session = Session(study, writer, writer.rows)
         while (attempt := session.next_attempt()) is not None:
             saving = Saving(
-                checkpoints=Checkpoints(store=store, study=study.name),
+                checkpoints=Checkpoints.of(store, study.name),
                 number=attempt.number,
                 attempt=attempt.attempt,
                 epochs=attempt.recipe.epochs,

@@ -22,6 +22,7 @@ from tune_jobs.store.deletion import delete_study
 from tune_jobs.store.notes import tell_left_out
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.repair import plan_repair, repair_study
+from tune_jobs.trial import StartRow
 from tune_jobs.user_code import stored_name
 
 
@@ -90,9 +91,9 @@ def export_trial(store: str, name: str, number: int, output: str) -> None:
 
     suffix = require_suffix(output)
     require_new(output)
-    name = stored_name(name)
-    TrialStore(store).definition(name)
-    source = _final_weights(store, name, number)
+    opened, name = TrialStore(store), stored_name(name)
+    opened.definition(name)
+    source = _final_weights(opened, name, number)
     try:
         facts = export_trained(source, output)
     except UnknownNameError as error:
@@ -105,18 +106,27 @@ def export_trial(store: str, name: str, number: int, output: str) -> None:
     tell(f"wrote {output}{how}; it takes {facts.takes}")
 
 
-def _final_weights(store: str, name: str, number: int) -> Path:
-    checkpoints = Checkpoints(store=store, study=name)
+def _final_weights(opened: TrialStore, name: str, number: int) -> Path:
+    """The file with a trial's own weights after its last epoch."""
+    checkpoints = Checkpoints.of(str(opened.path), name)
+    starts = [row for row in opened.rows(name) if isinstance(row, StartRow)]
+    recipes = {row.attempt: row.recipe for row in starts if row.number == number}
+    problems: list[str] = []
     try:
-        source = checkpoints.final(number)
+        source = next(checkpoints.iter_final(number, recipes, problems), None)
+        with_weights = (
+            [n for n in checkpoints.numbers() if checkpoints.has_final(n)] if source is None else []
+        )
     except OSError as error:
-        raise StoreError(f"the weights in {store!r} cannot be read: {error}") from error
+        raise StoreError(f"the weights in {str(opened.path)!r} cannot be read: {error}") from error
     if source is None:
-        kept = ", ".join(str(n) for n in checkpoints.numbers() if checkpoints.has_final(n)) or "none"
+        kept = ", ".join(str(n) for n in with_weights if n != number) or "none"
+        why = f" of its own: {'; '.join(problems)}" if problems else ""
         raise InvalidValueError(
-            f"trial {number} of {name!r} kept no weights; those that did: {kept}; run with a"
+            f"trial {number} of {name!r} kept no weights{why}; those that did: {kept}; run with a"
             " larger --keep-checkpoints, or train it again: eml_models.fit with its recipe in starts.recipe"
         )
+    tell_left_out(problems)
     return source
 
 
@@ -146,8 +156,8 @@ def compact(store: str, names: Sequence[str], form: str, *, output: str | None =
     return not left_out
 
 
-def delete(store: str, name: str, *, yes: bool) -> None:
-    """Remove a study with its rows and weights, after asking.
+def delete(store: str, name: str, *, yes: bool) -> bool:
+    """Remove a study with its weights and rows, after asking; True if nothing of it is left.
 
     Raises:
         UnknownNameError: the store holds no such study.
@@ -158,11 +168,20 @@ def delete(store: str, name: str, *, yes: bool) -> None:
     question = f"delete study {name!r} with {_count_trials(opened, name)} from {opened.path}?"
     if not yes:
         click.confirm(harmless(question), abort=True, err=True)
-    deleted = delete_study(store, name)
-    checkpoints = Checkpoints(store=store, study=name)
-    checkpoints.remove(checkpoints.numbers())
-    tell_left_out(deleted.foreign)
+    weights = Checkpoints(store=store, study=name)
+    deleted = delete_study(store, name, first=weights.remove_all)
+    for one in deleted.foreign:
+        tell(f"left as it is: {one}")
+    if deleted.failed:
+        for problem in deleted.failed:
+            tell(f"not removed: {problem}")
+        tell(
+            f"study {name!r} is not deleted: {count_of(deleted.num_files, 'file')} went, and what is named"
+            " above did not; mend that and run the same command again, which goes on"
+        )
+        return False
     tell(f"deleted {name!r}: {count_of(deleted.num_files, 'file')}")
+    return True
 
 
 def _count_trials(opened: TrialStore, name: str) -> str:

@@ -141,6 +141,7 @@ class Bridge:
     def _dispatch(self, number: int, message: Mapping[str, Any], worker: WorkerInfo) -> Decision:
         kind = message["kind"]
         if kind == BEGUN:
+            _tell_passed_over(number, worker)
             return self.session.record_begin(number, worker)
         if kind == MEASURED:
             return self.session.record_latency(number, message["latency_ms"], worker)
@@ -170,6 +171,15 @@ class Bridge:
         except Exception as error:  # kept whole and raised later, because Tune would reduce it to text
             self.error = self.error or error
             return None
+
+
+def _tell_passed_over(number: int, worker: WorkerInfo) -> None:
+    """That a trial trains again what it had trained before, since its newest checkpoint is of no use."""
+    if worker.passed_over is None:
+        return
+    epoch = worker.resumed_from_epoch
+    how = f"goes on from epoch {epoch} alone" if epoch else "starts again from its first epoch"
+    LOG.warning("trial %d %s: %s", number, how, worker.passed_over)
 
 
 class StudySearcher(DriverOnly, Searcher):

@@ -120,7 +120,7 @@ def run_study(
             session.close("finished")
             return _outcome(session, settings, already_complete=already_complete)
         _require_data(study, settings)
-        checkpoints = Checkpoints(store=absolute(settings.store), study=study.name)
+        checkpoints = Checkpoints.of(absolute(settings.store), study.name)
         retention = Retention(
             checkpoints, keep=settings.keep_checkpoints, max_bytes=settings.max_checkpoint_bytes
         )

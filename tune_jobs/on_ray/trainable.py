@@ -192,6 +192,7 @@ def iter_messages(
         training = saving.begin(fit, recipe, **_options_of(payload))
         worker |= {
             "resumed_from_epoch": saving.resumed_from_epoch,
+            "passed_over": saving.passed_over,
             "data_s": time.perf_counter() - loading_at + waited_s,
             **_describe_training(recipe, payload),
         }

@@ -92,7 +92,7 @@ def fit_session(
         is_shipped=not session.study.has_own_fit,
         data_dir=settings.data_dir,
         download=settings.download,
-        checkpoints=Checkpoints(store=absolute(settings.store), study=session.study.name),
+        checkpoints=Checkpoints.of(absolute(settings.store), session.study.name),
         checkpoint_period_s=settings.checkpoint_period_s,
         trial_timeout_s=settings.trial_timeout_s,
         probe=probe,

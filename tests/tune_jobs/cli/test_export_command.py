@@ -64,7 +64,7 @@ def train_into(store: str, study: Study) -> None:
         session = Session(study, writer)
         while (attempt := session.next_attempt()) is not None:
             saving = Saving(
-                checkpoints=Checkpoints(store=store, study=study.name),
+                checkpoints=Checkpoints.of(store, study.name),
                 number=attempt.number,
                 attempt=attempt.attempt,
                 epochs=attempt.recipe.epochs,
@@ -182,8 +182,7 @@ def test_file_that_cannot_be_is_refused(cli: Cli, folder: Path, output: str, say
 
 
 def test_torn_weights_are_named(cli: Cli, folder: Path) -> None:
-    source = Checkpoints(store=str(folder / "trials"), study="on-bytes").final(0)
-    assert source is not None
+    source = Checkpoints(store=str(folder / "trials"), study="on-bytes").folder(0) / "final-1.pt"
     whole = source.read_bytes()
     source.write_bytes(whole[:1000])
     for suffix in (".pt", ".onnx"):

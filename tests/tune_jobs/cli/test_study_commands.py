@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         session = Session(study, writer)
         while (attempt := session.next_attempt()) is not None:
             saving = Saving(
-                checkpoints=Checkpoints(store=store, study=study.name),
+                checkpoints=Checkpoints.of(store, study.name),
                 number=attempt.number,
                 attempt=attempt.attempt,
                 epochs=attempt.recipe.epochs,

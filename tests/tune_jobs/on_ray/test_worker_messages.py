@@ -19,7 +19,7 @@ from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe
 from eml_models.step_load import StepLoad
 from tune_jobs.attempt import Failure
-from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.checkpoints import Checkpoints, Identity
 from tune_jobs.errors import BrokenDeviceError, TuneJobsError
 from tune_jobs.on_ray import trainable
 from tune_jobs.on_ray.gpu_measure import LocalMeasurement, measured_here
@@ -44,17 +44,21 @@ def _known_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainable, "_check_store", lambda probe: None)
 
 
-def messages_of(study: Study, folder: Path, *, gpus: float = 0, **payload: Any) -> list[dict[str, Any]]:
+def messages_of(
+    study: Study, folder: Path, *, gpus: float = 0, attempt: int = 1, **payload: Any
+) -> list[dict[str, Any]]:
     known: dict[str, Any] = {"threads": 1, "device": "cpu", "data_dir": None, "download": False}
     packed = build_payload(
         study,
         None,
-        checkpoints=Checkpoints(store=str(folder), study=study.name),
-        checkpoint_period_s=1e9,
+        checkpoints=Checkpoints(
+            store=str(folder), study=study.name, identity=Identity(fingerprint="f", created_at="now")
+        ),
+        checkpoint_period_s=payload.pop("period_s", 1e9),
         probe=StoreProbe(store=str(folder), study=study.name, nonce="x"),
         **{**known, **payload},
     )
-    config = {"recipe": RECIPE.to_json(), "number": 0, "attempt": 1, "gpus": gpus}
+    config = {"recipe": RECIPE.to_json(), "number": 0, "attempt": attempt, "gpus": gpus}
     return list(iter_messages(packed, config))
 
 
@@ -98,6 +102,16 @@ print(before, seen)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["False", "[True]"]
+
+
+def test_a_checkpoint_that_is_of_no_use_is_told_when_an_attempt_begins(tmp_path: Path) -> None:
+    messages_of(digits_recipes(), tmp_path, is_shipped=True, period_s=0.0)
+    (path,) = (tmp_path / "checkpoints" / "digits-recipes" / "0").glob("attempt-*.pt")
+    path.write_bytes(b"torn")
+    begun = messages_of(digits_recipes(), tmp_path, is_shipped=True, attempt=2)[0]
+    assert begun["kind"] == BEGUN
+    assert begun["worker"]["resumed_from_epoch"] == 1  # by the checkpoint before it
+    assert begun["worker"]["passed_over"].startswith(f"{path} is not a snapshot, or a torn one")
 
 
 def fit_of_ones_own(recipe: Recipe, **options: Any) -> Iterator[SimpleNamespace]:
