@@ -63,9 +63,15 @@ class MemoryFiles:
         self.put(target, self.read(key) or b"", scratch="")
         self.remove(key)
 
-    def remove_folder(self, key: str) -> None:
-        if self.exists(key):
-            self.fs.rm(f"/{key}", recursive=True)
+    def remove_aside(self, folder: str, is_own: Callable[[str], bool]) -> list[str]:
+        paths = self.fs.find(f"/{folder}") if self.exists(folder) else []
+        for path in paths:
+            if is_own(path.rpartition("/")[2]):
+                self.fs.rm_file(path)
+        return [path for path in paths if not is_own(path.rpartition("/")[2])]
+
+    def require_real(self, folder: str) -> None:
+        """Nothing: memory has no links."""
 
     def sync_folder(self, key: str) -> None:
         """Nothing: what was removed is gone."""

@@ -247,11 +247,15 @@ def latency(models: tuple[str, ...], store: str, form: str, **options: Any) -> i
 @click.argument("study")
 @STORE
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def delete(study: str, store: str, yes: bool) -> None:
-    """Delete STUDY from the store, with its rows and weights."""
+def delete(study: str, store: str, yes: bool) -> int:
+    """Delete STUDY from the store, with its weights and rows.
+
+    Files that others put there stay and are named. The exit code is 1 as long as something of the study could
+    not be removed; the same command again goes on.
+    """
     from tune_jobs.cli.study_commands import delete as delete_asked
 
-    delete_asked(store, study, yes=yes)
+    return 0 if delete_asked(store, study, yes=yes) else EXIT_FAILED
 
 
 @cli.command()

@@ -96,7 +96,8 @@ def compact_study(store: str | os.PathLike[str] | Files, study: str) -> Compacte
     Raises:
         StoreLockedError: a living writer holds the study.
         StoreCorruptError: a file is damaged; the study stays as it was.
-        StoreError: the disk refused, or the store is in a bucket.
+        StoreError: the disk refused, a link is in the place of one of the study's folders, or the store is in
+            a bucket.
     """
     files = open_files(store)
     _require_study(files, study)
@@ -106,6 +107,10 @@ def compact_study(store: str | os.PathLike[str] | Files, study: str) -> Compacte
             " at once, so readers would see rows twice or not at all. Write a compacted copy with --output"
             " STORE"
         )
+    for row_type in ROW_TYPES:
+        files.require_real(table_folder(row_type.table, study))
+    for folder in (scratch_folder(study), old_folder(study)):
+        files.require_real(folder)
     files.make_folder(journal_folder(study))
     files.make_folder(scratch_folder(study))
     lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=_holder())

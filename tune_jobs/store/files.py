@@ -8,7 +8,7 @@ to the store with ``/`` between their parts. Every method that fails for a reaso
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import pyarrow.fs as pafs
@@ -71,8 +71,21 @@ class Files(Protocol):
     def move(self, key: str, target: str) -> None:
         """Move a file, over one of the same name."""
 
-    def remove_folder(self, key: str) -> None:
-        """Remove a folder with all that is in it; one that is gone already is fine."""
+    def remove_aside(self, folder: str, is_own: Callable[[str], bool]) -> list[str]:
+        """Remove the files whose names are the store's own from a folder and from those in it.
+
+        A folder goes too if it is then empty. Nothing is removed through a link.
+
+        Returns:
+            What is not the store's own, and stays; in words.
+        """
+
+    def require_real(self, folder: str) -> None:
+        """Refuse a folder that is a link or lies behind one; one that is not there is fine.
+
+        Raises:
+            StoreError: it does; names the link.
+        """
 
     def sync_folder(self, key: str) -> None:
         """Make what was removed from a folder stay removed, also if the machine dies."""

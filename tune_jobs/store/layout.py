@@ -41,6 +41,8 @@ SLUG = "study_slug=s-"
 DEVICE_SLUG = "device_slug=d-"
 SEGMENT_SUFFIX = ".parquet"
 JOURNAL_SUFFIX = ".jsonl"
+LOCK = "lock"
+"""The one file of a journal folder that is no journal."""
 NO_ROWS = "0000000000-no-rows"
 """The segment without rows that each table of a new study gets: polars and DuckDB fail on an empty folder."""
 COMPACTED = "0000000000-compacted-"
@@ -49,6 +51,9 @@ _BATCH = re.compile(r"[0-9]{10,}-[0-9a-f]{8}-[0-9]{6,}")
 _COMPACTED = re.compile(rf"({COMPACTED}[0-9a-f]{{8}})-[0-9]{{4,}}")
 _DEFINITION = re.compile(r"definition-[1-9][0-9]*")
 _LATENCIES = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]+")
+_TEMPORARY = re.compile(r".+\.[0-9a-f]{12}|probe-[0-9a-f]{32}-.+")
+"""A file on its way, and what a driver or worker leaves for the other to see."""
+_OLD_TABLE = re.compile(r"(starts|reports|trials|events)-([0-9a-f]{12})-[0-9a-f]{8}")
 _DEVICE = re.compile(r"[A-Za-z0-9_.:-]+")
 
 
@@ -89,6 +94,12 @@ def is_latencies(name: str) -> bool:
     return _LATENCIES.fullmatch(name) is not None
 
 
+def is_aside(name: str) -> bool:
+    """Whether a file of `_tmp` or `_old` has a name that this store gives."""
+    stem = name.removesuffix(SEGMENT_SUFFIX)
+    return _TEMPORARY.fullmatch(name) is not None or (stem != name and is_published(stem))
+
+
 def compaction_of(name: str) -> str | None:
     """What the files of one compaction of a table share in their names; None for another file."""
     match = _COMPACTED.fullmatch(name)
@@ -122,7 +133,7 @@ def journal_key(study: str, batch: str) -> str:
 
 def lock_key(study: str) -> str:
     """The file that a study's living writer holds."""
-    return f"{journal_folder(study)}/lock"
+    return f"{journal_folder(study)}/{LOCK}"
 
 
 def scratch_folder(study: str) -> str:
@@ -140,10 +151,18 @@ def old_key(table: str, study: str, at: datetime) -> str:
     return f"{old_folder(study)}/{table}-{round(at.timestamp() * 1000):012x}-{secrets.token_hex(4)}"
 
 
-def replaced_at(name: str) -> datetime | None:
-    """When the folder of that name was put there; None for a name of an earlier version."""
-    parts = name.split("-")
-    return datetime.fromtimestamp(int(parts[1], 16) / 1000, UTC) if len(parts) == 3 else None
+def replaced_table(name: str) -> str | None:
+    """The table whose folder a compaction put aside under that name; None for a foreign one."""
+    match = _OLD_TABLE.fullmatch(name)
+    return match[1] if match else None
+
+
+def replaced_at(name: str) -> datetime:
+    """When the folder of that name was put aside; the last instant for one that no clock can have meant."""
+    try:
+        return datetime.fromtimestamp(int(name.split("-")[1], 16) / 1000, UTC)
+    except (ValueError, OverflowError):
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def damaged_key(study: str, key: str, data: bytes) -> str:

@@ -13,16 +13,17 @@ import fcntl
 import json
 import os
 import secrets
-import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_ISDIR
 
 import pyarrow.fs as pafs
 
 from tune_jobs.errors import StoreError, StoreLockedError, StoreMissingError
 from tune_jobs.json_fields import parse_object
+from tune_jobs.real_folders import NotRealFolderError, list_real, not_ours, remove_own, require_real
 from tune_jobs.store.swapping import swap_paths
 
 LOCK_POLL_S = 0.01
@@ -103,10 +104,25 @@ class LocalFiles:
             os.replace(self.root / key, self.root / target)
             _sync_folder((self.root / target).parent)
 
-    def remove_folder(self, key: str) -> None:
-        path = self.root / key
-        with explained("remove", path), suppress(FileNotFoundError):
-            shutil.rmtree(path)
+    def remove_aside(self, folder: str, is_own: Callable[[str], bool]) -> list[str]:
+        path = self.root / folder
+        with explained("remove", path):
+            try:
+                below = [name for name, state in list_real(self.root, folder) if S_ISDIR(state.st_mode)]
+            except NotRealFolderError as error:
+                return [str(error)]
+        inner = [one for name in below for one in self.remove_aside(f"{folder}/{name}", is_own)]
+        done = remove_own(self.root, folder, is_own)
+        if done.failed:
+            raise StoreError(f"could not remove {'; '.join(done.failed)}")
+        told = {not_ours(path / name) for name in below}  # what is foreign in them is named already
+        return [*inner, *(one for one in done.foreign if one not in told)]
+
+    def require_real(self, folder: str) -> None:
+        try:
+            require_real(self.root, folder)
+        except NotRealFolderError as error:
+            raise StoreError(str(error)) from error
 
     def sync_folder(self, key: str) -> None:
         with explained("sync", self.root / key):

@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from tune_jobs.errors import StoreError
+from tune_jobs.real_folders import not_ours
 from tune_jobs.store.lease import LEASE_S, Lease
 from tune_jobs.store.local import sync_data
 
@@ -98,10 +99,20 @@ class ObjectFiles:
         for path in self._waiting_files(key) if parts else ():
             path.unlink(missing_ok=True)
 
-    def remove_folder(self, key: str) -> None:
+    def remove_aside(self, folder: str, is_own: Callable[[str], bool]) -> list[str]:
         self._check_leases()
-        with self._explained("remove", key), suppress(FileNotFoundError):
-            self._fs.rm(self._path(key), recursive=True)
+        foreign = []
+        with self._explained("remove", folder):
+            for path in self._fs.find(self._path(folder)):
+                if is_own(path.rpartition("/")[2]):
+                    with suppress(FileNotFoundError):
+                        self._fs.rm_file(path)
+                else:
+                    foreign.append(not_ours(path))
+        return foreign
+
+    def require_real(self, folder: str) -> None:
+        """Nothing: a bucket has no links."""
 
     def sync_folder(self, key: str) -> None:
         """Nothing: what was removed is gone."""

@@ -11,15 +11,17 @@ import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from tune_jobs.errors import StoreCorruptError
+from tune_jobs.errors import StoreCorruptError, StoreError
 from tune_jobs.store.files import Files
 from tune_jobs.store.journal import JournalContent, read_journal
 from tune_jobs.store.layout import (
     SEGMENT_SUFFIX,
+    is_aside,
     is_published,
     journal_key,
     old_folder,
     replaced_at,
+    replaced_table,
     scratch_folder,
     table_folder,
 )
@@ -51,7 +53,7 @@ def recover(files: Files, study: str) -> None:
             publish(files, study, batch, content.rows)
             files.remove(journal_key(study, batch))
     _remove_old(files, study)
-    files.remove_folder(scratch_folder(study))
+    files.remove_aside(scratch_folder(study), is_aside)
     files.make_folder(scratch_folder(study))
 
 
@@ -60,7 +62,7 @@ def mend_folders(files: Files, study: str) -> None:
     for table in ROW_TYPE_OF:
         if files.exists(table_folder(table, study)):
             continue
-        moved = [name for name in files.list_names(old_folder(study)) if name.startswith(f"{table}-")]
+        moved = [name for name in files.list_names(old_folder(study)) if replaced_table(name) == table]
         for name in moved[-1:]:
             files.move(f"{old_folder(study)}/{name}", table_folder(table, study))
 
@@ -76,16 +78,21 @@ def return_foreign(files: Files, study: str, old: str) -> None:
 def _remove_old(files: Files, study: str) -> None:
     """Remove what compactions replaced, but for the newest: a plain reader may be listing that folder."""
     now, folder = datetime.now(UTC), old_folder(study)
+    try:
+        files.require_real(folder)
+    except StoreError:  # whoever put the link there did not mean what lies behind it to go
+        return
     left = 0
     for name in files.list_names(folder):
-        at = replaced_at(name)
-        if at is not None and 0 <= (now - at).total_seconds() < KEEP_OLD_S:
+        if replaced_table(name) is None:
+            continue
+        if 0 <= (now - replaced_at(name)).total_seconds() < KEEP_OLD_S:
             left += 1
         else:
             return_foreign(files, study, name)  # a compaction that was killed did not come to it
-            files.remove_folder(f"{folder}/{name}")
+            files.remove_aside(f"{folder}/{name}", is_aside)
     if not left:
-        files.remove_folder(folder)
+        files.remove_aside(folder, is_aside)
 
 
 def read_batch(files: Files, study: str, batch: str) -> JournalContent | None:

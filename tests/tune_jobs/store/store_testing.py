@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -189,9 +189,9 @@ class CrashingFiles(LocalFiles):
         self.step()
         super().move(key, target)
 
-    def remove_folder(self, key: str) -> None:
+    def remove_aside(self, folder: str, is_own: Callable[[str], bool]) -> list[str]:
         self.step()
-        super().remove_folder(key)
+        return super().remove_aside(folder, is_own)
 
     def exchange_folders(self, current: str, new: str, *, old: str) -> None:
         self.step()
@@ -232,7 +232,7 @@ def forbidden_changes(monkeypatch: Any) -> Iterator[None]:
         raise AssertionError(f"a reader tried to change the store: {args}")
 
     with monkeypatch.context() as patch:
-        changes = ("make_folder", "put", "remove", "move", "open_append", "lock", "remove_folder")
+        changes = ("make_folder", "put", "remove", "move", "open_append", "lock", "remove_aside")
         for name in (*changes, "exchange_folders", "sync_folder"):
             patch.setattr(LocalFiles, name, refuse)
         yield
