@@ -153,7 +153,8 @@ def test_files_of_a_head_and_of_a_node_lie_where_others_cannot_go(machines: tupl
 
 def test_commands_of_a_head_find_its_cluster(machines: tuple[Machine, Machine]) -> None:
     head, _ = machines
-    wait_until(lambda: head.call("ray", "status").stdout.count(" node_") == 2, "the node did not join")
+    words = ("ray", "status", f"--address={head.address}:6379")  # other Rays of this machine are seen here
+    wait_until(lambda: head.call(*words).stdout.count(" node_") == 2, "the node did not join")
     listed = head.call(*TUNE_JOBS, "status", "--format", "csv")
     assert listed.returncode == 0, listed.stderr
 
@@ -163,7 +164,17 @@ def test_second_user_does_not_exchange_the_upload_of_a_job(machines: tuple[Machi
     head, _ = machines
     (head.folder / "job").mkdir()
     (head.folder / "job" / "code.py").write_text("print('mine')\n")
-    submit = ["ray", "job", "submit", "--working-dir", "job", "--", "python", "code.py"]
+    submit = [
+        "ray",
+        "job",
+        "submit",
+        "--address=http://127.0.0.1:8265",
+        "--working-dir",
+        "job",
+        "--",
+        "python",
+        "code.py",
+    ]
     first = head.call(*submit)
     assert first.returncode == 0, first.stdout + first.stderr
     (code,) = head.temp_dir().rglob("_ray_pkg_*/code.py")

@@ -45,7 +45,8 @@ def connected(settings: RunSettings, *, object_bytes: int = 0) -> Iterator[None]
     if ray.is_initialized():
         yield
         return
-    with _joined(settings.address) if settings.address else _started(settings, object_bytes):
+    address = None if settings.address == "local" else settings.address  # Ray's word for one of our own
+    with _joined(address) if address else _started(settings, object_bytes):
         yield
 
 
@@ -54,6 +55,8 @@ def _joined(address: str) -> Iterator[None]:
     import ray
     from ray.exceptions import RayError
 
+    if address == "auto":
+        _require_one()
     try:
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError, RayError) as error:
@@ -62,6 +65,21 @@ def _joined(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _require_one() -> None:
+    """Refuse ``auto`` where several Rays run here: Ray would take any of them, a local run's too.
+
+    Raises:
+        TuneJobsError: there are several, and none is where Ray notes the one that was started last.
+    """
+    from ray._private import services
+
+    found = services.find_gcs_addresses()
+    if len(found) > 1 and not os.environ.get("RAY_ADDRESS") and services.find_bootstrap_address(None) is None:
+        raise TuneJobsError(
+            f"several Rays run on this machine, at {' and '.join(sorted(found))}: name one in --address"
+        )
 
 
 def _started(settings: RunSettings, object_bytes: int) -> AbstractContextManager[Path]:

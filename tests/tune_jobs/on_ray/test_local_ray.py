@@ -16,7 +16,9 @@ import pytest
 
 from tune_jobs.errors import RunFailedError, TuneJobsError
 from tune_jobs.on_ray import private_folder
+from tune_jobs.on_ray.connect import connected
 from tune_jobs.on_ray.local_ray import SOCKET_BYTES, local_ray
+from tune_jobs.on_ray.settings import RunSettings
 
 SIZES = {"num_cpus": 2, "object_store_memory": 128 << 20}
 
@@ -40,6 +42,9 @@ class PlayedRay:
             path.chmod(0o777)
         if self.error:
             raise self.error
+
+    def is_initialized(self) -> bool:
+        return False
 
     def shutdown(self) -> None:
         self.stopped = True
@@ -135,3 +140,28 @@ def test_where_no_folder_can_be_made_ray_is_not_started(
     with expected, local_ray(**SIZES):
         raise AssertionError("it is not up")
     assert played.asked == {}
+
+
+def test_address_that_could_be_any_of_several_rays_is_refused(
+    played: PlayedRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = SimpleNamespace(
+        find_gcs_addresses=lambda: {"127.0.0.1:4711", "10.0.0.5:6379"},
+        find_bootstrap_address=lambda folder: None,
+    )
+    monkeypatch.setattr(sys.modules["ray._private"], "services", services, raising=False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    expected = pytest.raises(TuneJobsError, match=r"at 10\.0\.0\.5:6379 and 127\.0\.0\.1:4711: name one in")
+    with expected, connected(RunSettings(address="auto")):
+        raise AssertionError("it is none of them")
+    assert played.asked == {}
+
+
+@pytest.mark.parametrize("address", [None, "local"])
+def test_word_for_a_ray_of_our_own_starts_one_as_no_address_does(
+    played: PlayedRay, tmp_path: Path, address: str | None
+) -> None:
+    """Or Ray would start it in its usual folder, on all addresses."""
+    with connected(RunSettings(address=address, workers=3)):
+        assert (played.asked["num_cpus"], played.asked["reachable"]) == (3, False)
+        assert Path(played.asked["_temp_dir"]).parent in left(tmp_path)
