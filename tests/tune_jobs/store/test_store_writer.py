@@ -239,14 +239,16 @@ def test_a_dead_writers_rows_are_published_under_its_names(tmp_path: Path) -> No
     (journal,) = journals(tmp_path)
     with journal.open("ab") as handle:
         handle.write(b'{"crc32":"torn')
-    (tmp_path / "_tmp" / "s-s" / "stray.parquet.12ab").write_bytes(b"PAR1")
+    scratch = tmp_path / "_tmp" / "s-s"
+    (scratch / f"{journal.stem}.parquet.0123456789ab").write_bytes(b"PAR1")
+    (scratch / "stray.parquet.12ab").write_bytes(b"PAR1")  # no name of ours
     assert len(read_history(tmp_path, "s")) == 5
     with open_writer(tmp_path) as writer:
         assert [row.seq for row in writer.rows] == [1, 2, 3, 4, 5]
         assert writer.problems == ()
     assert [path.stem for path in segments(tmp_path, "trials")] == [journal.stem]
     assert journals(tmp_path) == []
-    assert list((tmp_path / "_tmp" / "s-s").iterdir()) == []
+    assert [path.name for path in scratch.iterdir()] == ["stray.parquet.12ab"]
 
 
 def test_an_empty_journal_is_just_removed(tmp_path: Path) -> None:
