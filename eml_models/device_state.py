@@ -5,7 +5,6 @@ A worker trains many recipes in one process, so whatever the training loop chang
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
 from collections.abc import Iterator
@@ -13,13 +12,7 @@ from contextlib import contextmanager
 
 import torch
 
-from eml_models.kernels import Kernels
-
-REPEATABLE_CUBLAS = ":4096:8"
-"""Value of CUBLAS_WORKSPACE_CONFIG with which cuBLAS gives the same bits each time.
-
-Source: NVIDIA, cuBLAS library, "Results reproducibility".
-"""
+from eml_models.kernels import Kernels, prepare_process
 
 
 @contextmanager
@@ -42,10 +35,14 @@ def chosen_kernels(device: torch.device, kernels: Kernels) -> Iterator[None]:
         yield
         return
     cudnn = torch.backends.cudnn
-    before = cudnn.benchmark, cudnn.deterministic, torch.are_deterministic_algorithms_enabled()
+    before = (
+        cudnn.benchmark,
+        cudnn.deterministic,
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
     deterministic = kernels is Kernels.DETERMINISTIC
-    if deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", REPEATABLE_CUBLAS)
+    prepare_process(kernels)
     _set_kernels(kernels is Kernels.SEARCHED, deterministic, deterministic)
     try:
         yield
@@ -53,10 +50,12 @@ def chosen_kernels(device: torch.device, kernels: Kernels) -> Iterator[None]:
         _set_kernels(*before)
 
 
-def _set_kernels(search: bool, deterministic_cudnn: bool, deterministic_torch: bool) -> None:
+def _set_kernels(
+    search: bool, deterministic_cudnn: bool, deterministic_torch: bool, warn_only: bool = False
+) -> None:
     torch.backends.cudnn.benchmark = search
     torch.backends.cudnn.deterministic = deterministic_cudnn
-    torch.use_deterministic_algorithms(deterministic_torch)
+    torch.use_deterministic_algorithms(deterministic_torch, warn_only=warn_only)
 
 
 def synchronize(device: torch.device) -> None:

@@ -7,10 +7,10 @@ the rest are the requests of `eml_models.latency.worker`. `eml_models.latency.wo
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from eml_models.asked import iter_requests
 from eml_models.latency.worker_process import PROGRAM, WorkerProgram
 from tune_jobs.user_code import UserCode
 
@@ -27,9 +27,10 @@ def main() -> None:
     from eml_models.latency import worker
 
     answers = worker.take_stdout()  # the code may print
-    for data in json.loads(sys.stdin.readline()):
+    requests = iter_requests()
+    for data in json.loads(next(requests)):
         UserCode(**{**data, "search_paths": tuple(data["search_paths"])}).load()
-    worker.serve(answers)
+    worker.serve(answers, requests)
 
 
 if __name__ == "__main__":

@@ -24,12 +24,13 @@ import math
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, TextIO
 
 import torch
 
+from eml_models.asked import iter_requests
 from eml_models.device_errors import is_broken
 from eml_models.errors import EmlError, NotCompiledError, UnsupportedModeError, describe_cause
 from eml_models.latency.cases import case_from_dict
@@ -96,7 +97,7 @@ class Server:
 
 def main() -> None:
     """Serve until stdin ends."""
-    serve(take_stdout())
+    serve(take_stdout(), iter_requests())
 
 
 def take_stdout() -> TextIO:
@@ -110,14 +111,14 @@ def take_stdout() -> TextIO:
     return answers
 
 
-def serve(answers: TextIO) -> None:
-    """Answer the requests of stdin."""
+def serve(answers: TextIO, requests: Iterator[str]) -> None:
+    """Answer the requests."""
     device, threads = require_device(sys.argv[1]), int(sys.argv[2])
     if device.index is not None:
         torch.cuda.set_device(device)
     torch.set_num_threads(threads)
     server = Server(device)
-    for line in sys.stdin:
+    for line in requests:
         try:
             answer = server.answer(json.loads(line))
         except Exception as error:  # whoever asked can go on with other cases; see above

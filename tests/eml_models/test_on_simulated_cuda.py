@@ -95,6 +95,16 @@ def test_kernels_are_put_back_after_an_error() -> None:
     assert not torch.backends.cudnn.benchmark
 
 
+def test_a_program_that_only_warns_of_other_kernels_goes_on_to_warn() -> None:
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with chosen_kernels(CUDA, Kernels.DETERMINISTIC):
+            assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
 def test_an_unknown_choice_of_kernels_names_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match="known: deterministic, default, searched"):
         fit(RECIPE, kernels="determinstic")

@@ -7,12 +7,14 @@ has a whole GPU, as a trial would. Both train with the study's code and its data
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from eml_models.datasets import custom_datasets
@@ -53,6 +55,8 @@ class LocalMeasurement:
             if ended():
                 return None
             time.sleep(POLL_S)
+        if ended():  # what ended the run may have ended the process
+            return None
         text = self._process.stdout.read() if self._process.stdout else ""
         if not text.strip():
             self._stderr.seek(0)
@@ -87,17 +91,23 @@ def measured_here(
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            start_new_session=True,  # Ctrl-C in a terminal is for this process, which ends that one
         )
         assert process.stdin is not None
-        process.stdin.write(request_text(recipe, code, **where))  # type: ignore[arg-type]  # three settings
-        process.stdin.close()
+        assert process.stdout is not None
         try:
+            with suppress(BrokenPipeError):  # it has ended, and `result` says with which words
+                process.stdin.write(request_text(recipe, code, **where))  # type: ignore[arg-type]  # three settings
+                process.stdin.flush()  # and stays open: the process ends with it, were this one killed
             yield LocalMeasurement(process, stderr)
         finally:
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with what it has started
             process.wait()
-            if process.stdout:
-                process.stdout.close()
+            for stream in (process.stdin, process.stdout):
+                with suppress(BrokenPipeError):
+                    stream.close()
 
 
 def measure_part(

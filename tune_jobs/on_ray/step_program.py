@@ -1,17 +1,18 @@
 """The program that measures a step of a recipe on this machine's first GPU, while Ray starts.
 
-``python -m tune_jobs.on_ray.step_program``: a request as JSON on stdin (`request_text`), the answer as JSON
-on stdout (`read_answer`), all else that is printed on stderr. `tune_jobs.on_ray.gpu_measure` starts it.
+``python -m tune_jobs.on_ray.step_program``: a request as a line of JSON on stdin (`request_text`), the answer
+as JSON on stdout (`read_answer`), all else that is printed on stderr. It ends when stdin does.
+`tune_jobs.on_ray.gpu_measure` starts it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from eml_models.asked import iter_requests
 from eml_models.errors import EmlError
 from eml_models.recipe import Recipe
 from tune_jobs.user_code import UserCode
@@ -25,7 +26,8 @@ def request_text(
 ) -> str:
     """What the program reads on stdin."""
     where = {"data_dir": data_dir, "download": download, "kernels": kernels}
-    return json.dumps({"recipe": recipe.to_json(), "code": asdict(code) if code else None, "where": where})
+    asked = json.dumps({"recipe": recipe.to_json(), "code": asdict(code) if code else None, "where": where})
+    return f"{asked}\n"
 
 
 def read_answer(text: str) -> StepLoad | str:
@@ -40,7 +42,7 @@ def main() -> None:
     """Answer the one request."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # the user's code and C++ libraries may print
-    print(json.dumps(_answer(json.loads(sys.stdin.read()))), file=answers, flush=True)
+    print(json.dumps(_answer(json.loads(next(iter_requests())))), file=answers, flush=True)
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:

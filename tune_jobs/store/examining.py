@@ -8,6 +8,7 @@ Called by `writer` (which holds the study's lock), `repair`, and `reader` for an
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -106,14 +107,18 @@ def examine(files: Files, study: str) -> Examined:
     """Read every row of a study, published or not, and find what is damaged; changes nothing.
 
     Of a batch that still has its journal the journal counts: its published files may be half written, and the
-    writer writes them anew.
+    writer writes them anew. What a damaged one has lost may be published already, and then counts too.
     """
     found = _Found()
     journals = _read_journals(files, study, found)
     for row_type in ROW_TYPES:
         _read_published(files, study, row_type.table, journals.keys(), found)
-    for content in journals.values():
+    for batch, content in journals.items():
         found.add(content.rows)
+        if content.damaged:
+            published = published_of(files, study, batch)
+            found.add(published)
+            found.damage.append(_damage_of_journal(journal_key(study, batch), content, published))
     rows = tuple(found.rows[seq] for seq in sorted(found.rows))
     return Examined(
         files=files,
@@ -149,11 +154,32 @@ def _read_journals(files: Files, study: str, found: _Found) -> dict[str, Journal
             found.left_out.append(content.describe_foreign())
             continue
         contents[batch] = content
-        if content.damaged:
-            held = tuple(held for line in content.damaged for held in line.held)
-            what = content.describe_damage()
-            found.damage.append(Damage(key=journal_key(study, batch), what=what, held=held))
     return contents
+
+
+def published_of(files: Files, study: str, batch: str) -> list[Row]:
+    """The rows of a batch that can be read in its published files: none, some or all tables have one."""
+    rows: list[Row] = []
+    for row_type in ROW_TYPES:
+        key = segment_key(row_type.table, study, batch)
+        if not files.exists(key):
+            continue
+        try:
+            segment = open_segment(files, key, row_type.table, study=study)
+            rows += parse_rows(row_type, read_segments(files, row_type.table, [segment])).rows
+        except SegmentGoneError:
+            raise
+        except StoreCorruptError:  # the journal is told as damaged, and the rest of it counts
+            continue
+    return rows
+
+
+def _damage_of_journal(key: str, content: JournalContent, published: Sequence[Row]) -> Damage:
+    """What a journal lost that is not published."""
+    kept = {row.seq for row in content.rows}
+    held = Counter(held for line in content.damaged for held in line.held)
+    held -= Counter((row.table, row.number) for row in published if row.seq not in kept)
+    return Damage(key=key, what=content.describe_damage(), held=tuple(held.elements()))
 
 
 def _read_published(files: Files, study: str, table: str, in_journals: Iterable[str], found: _Found) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import socket
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -20,7 +20,7 @@ from eml_models.errors import UnknownNameError
 from tune_jobs.store.compact import list_studies
 from tune_jobs.store.convert import parse_rows, rows_to_arrow
 from tune_jobs.store.definitions import is_known
-from tune_jobs.store.examining import Examined, examine
+from tune_jobs.store.examining import Examined, examine, published_of
 from tune_jobs.store.files import Files, open_files
 from tune_jobs.store.layout import (
     damaged_key,
@@ -33,8 +33,8 @@ from tune_jobs.store.layout import (
 from tune_jobs.store.listing import list_journals, list_published
 from tune_jobs.store.recovery import mend_folders, read_batch
 from tune_jobs.store.schema import ROW_TYPE_OF
-from tune_jobs.store.segments import make_tables, open_segment, parquet_bytes, publish, read_segments
-from tune_jobs.trial import ROW_TYPES
+from tune_jobs.store.segments import make_tables, open_segment, parquet_bytes, put_rows, read_segments
+from tune_jobs.trial import ROW_TYPES, Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,10 +133,26 @@ def _repair_journals(files: Files, found: Examined) -> list[str]:
         if key not in damaged and not any(row.seq in orphans for row in content.rows):
             continue
         aside.append(_keep(files, found.study, key))
-        for row_type in ROW_TYPES:  # of a batch with a journal the journal counts
-            files.remove(segment_key(row_type.table, found.study, batch))
-        publish(files, found.study, batch, [row for row in content.rows if row.seq not in orphans])
+        published = published_of(files, found.study, batch) if key in damaged else []
+        rows = {row.seq: row for row in (*published, *content.rows) if row.seq not in orphans}
+        aside += _replace_published(files, found.study, batch, [rows[seq] for seq in sorted(rows)])
         files.remove(key)
+    return aside
+
+
+def _replace_published(files: Files, study: str, batch: str, rows: Sequence[Row]) -> list[str]:
+    """Give a batch these rows, each file in one step; returns where its earlier published files lie."""
+    aside = []
+    for row_type in ROW_TYPES:
+        key = segment_key(row_type.table, study, batch)
+        is_there = files.exists(key)
+        if is_there:
+            aside.append(_keep(files, study, key))
+        own = [row for row in rows if isinstance(row, row_type)]
+        if own:
+            put_rows(files, key, row_type.table, own, study=study)
+        elif is_there:
+            files.remove(key)
     return aside
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -123,6 +124,23 @@ def test_a_training_function_of_ones_own_gets_only_the_words_it_knows(tmp_path: 
     study = digits_recipes().with_changes(fit=fit_of_ones_own)
     kinds = [message["kind"] for message in messages_of(study, tmp_path)]
     assert kinds == [BEGUN, REPORT, "ended"]
+
+
+def test_cublas_is_told_of_deterministic_kernels_before_a_latency_is_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "to be restored")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    seen = []
+
+    def measure(*_: object) -> float:  # by products of matrices, at the first of which torch looks, once
+        seen.append(os.environ.get("CUBLAS_WORKSPACE_CONFIG"))
+        return 1.0
+
+    monkeypatch.setattr(trainable, "_measure_latency", measure)
+    for kernels in ("default", "deterministic"):
+        messages_of(digits_recipes(), tmp_path, is_shipped=True, kernels=kernels, latency=LatencyMode())
+    assert seen == [None, ":4096:8"]
 
 
 def fit_that_fails(recipe: Recipe, **options: Any) -> Iterator[Any]:

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -29,9 +30,12 @@ from eml_models.errors import UnknownNameError
 from tune_jobs.errors import StoreCorruptError, StoreLockedError
 from tune_jobs.search.history import History
 from tune_jobs.store.compact import compact_into, compact_study
+from tune_jobs.store.files import open_files
 from tune_jobs.store.objects import CACHE_VARIABLE, ObjectFiles
 from tune_jobs.store.reader import TrialStore
+from tune_jobs.store.recovery import read_batch
 from tune_jobs.store.repair import plan_repair, repair_study
+from tune_jobs.store.segments import publish
 from tune_jobs.trial import Row
 
 
@@ -51,6 +55,36 @@ def damage_line(journal: Path, number: int) -> None:
     lines = journal.read_bytes().splitlines(keepends=True)
     lines[number - 1] = lines[number - 1].replace(b"session", b"sessioN").replace(b"s/", b"S/")
     journal.write_bytes(b"".join(lines))
+
+
+@pytest.mark.parametrize("killed_at", [None, *range(1, 25)])
+def test_what_a_damaged_journal_lost_is_taken_from_its_published_files(
+    tmp_path: Path, killed_at: int | None
+) -> None:
+    """A writer that was killed between publishing and removing the journal leaves both."""
+    journal = a_journal(tmp_path)
+    files = open_files(tmp_path)
+    batch = journal.stem
+    content = read_batch(files, "s", batch)
+    assert content is not None
+    publish(files, "s", batch, content.rows)
+    damage_line(journal, 6)  # the start of trial 1
+    before = rows_in(tmp_path)
+    plan = plan_repair(tmp_path, "s")
+    assert (plan.num_kept, plan.num_missing, plan.lost_trials, sum(plan.lost_rows.values())) == (10, 0, (), 0)
+    if killed_at is not None:
+        with suppress(Crash):
+            repair_study(CrashingFiles(tmp_path, crash_at=killed_at), "s")
+    repair_study(tmp_path, "s")
+    assert rows_in(tmp_path) == before
+    assert not journal.exists()
+    open_writer(tmp_path).close()
+
+
+def rows_in(store: Path) -> list[tuple[str, int]]:
+    found = TrialStore(store)
+    tables = {"starts": found.starts, "reports": found.reports, "trials": found.trials}
+    return [(name, seq) for name, read in tables.items() for seq in sorted(read("s")["seq"])]
 
 
 def files_of(store: Path) -> dict[str, tuple[int, int]]:
