@@ -45,8 +45,7 @@ def connected(settings: RunSettings, *, object_bytes: int = 0) -> Iterator[None]
     if ray.is_initialized():
         yield
         return
-    address = None if settings.address == "local" else settings.address  # Ray's word for one of our own
-    with _joined(address) if address else _started(settings, object_bytes):
+    with _joined(settings.address) if settings.address else _started(settings, object_bytes):
         yield
 
 

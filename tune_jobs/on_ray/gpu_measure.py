@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("tune_jobs.gpus")
 POLL_S = 0.2
+LIMIT_S = 900.0
+"""How long a measurement may take, where no time limit of a trial is given: a data set may be downloaded."""
+
+END_S = 10.0
+"""How long a measuring process that was killed is waited for: a driver of a card may hold it for ever."""
+
 PROGRAM = "tune_jobs.on_ray.step_program"
 QUOTED = 400
 """Characters of what a process wrote to stderr before it ended."""
@@ -42,8 +48,8 @@ QUOTED = 400
 class LocalMeasurement:
     """A process that measures on this machine's GPU."""
 
-    def __init__(self, process: subprocess.Popen[str], stderr: IO[str]) -> None:
-        self._process, self._stderr = process, stderr
+    def __init__(self, process: subprocess.Popen[str], stderr: IO[str], *, limit_s: float = LIMIT_S) -> None:
+        self._process, self._stderr, self._limit_s = process, stderr, limit_s
 
     def result(self, *, ended: Callable[[], bool]) -> StepLoad | None:
         """The load of a step; None if `ended` became true before.
@@ -51,9 +57,11 @@ class LocalMeasurement:
         Raises:
             TuneJobsError: the candidate could not be trained; says why.
         """
+        give_up_at = time.monotonic() + self._limit_s
         while self._process.poll() is None:
             if ended():
                 return None
+            _check_time(give_up_at, self._limit_s)
             time.sleep(POLL_S)
         if ended():  # what ended the run may have ended the process
             return None
@@ -100,11 +108,12 @@ def measured_here(
             with suppress(BrokenPipeError):  # it has ended, and `result` says with which words
                 process.stdin.write(request_text(recipe, code, **where))  # type: ignore[arg-type]  # three settings
                 process.stdin.flush()  # and stays open: the process ends with it, were this one killed
-            yield LocalMeasurement(process, stderr)
+            yield LocalMeasurement(process, stderr, limit_s=settings.trial_timeout_s or LIMIT_S)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # with what it has started
-            process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(END_S)
             for stream in (process.stdin, process.stdout):
                 with suppress(BrokenPipeError):
                     stream.close()
@@ -161,11 +170,16 @@ def _measure_on_worker(
     measure = ray.remote(max_retries=0, num_cpus=settings.cpus_per_trial, num_gpus=1)(_measure)
     where = {"data_dir": settings.data_dir, "download": settings.download, "kernels": settings.kernels}
     task = measure.remote(largest_candidate(study).to_json(), code, pack_registered(code), where)
-    while not ray.wait([task], timeout=POLL_S)[0]:
-        if ended():
-            ray.cancel(task, force=True)
-            return None
-    return _result(task)
+    limit_s = settings.trial_timeout_s or LIMIT_S
+    give_up_at = time.monotonic() + limit_s
+    try:
+        while not ray.wait([task], timeout=POLL_S)[0]:
+            if ended():
+                return None
+            _check_time(give_up_at, limit_s)
+        return _result(task)
+    finally:
+        ray.cancel(task, force=True)  # does nothing to one that has ended
 
 
 def _measure(recipe: str, code: UserCode | None, registered: bytes, where: dict[str, Any]) -> StepLoad:
@@ -187,6 +201,11 @@ def _result(task: Any) -> StepLoad:
     except RayError as error:
         raise _not_measured(str(error)) from error
     return found
+
+
+def _check_time(give_up_at: float, limit_s: float) -> None:
+    if time.monotonic() > give_up_at:
+        raise _not_measured(f"there was no answer for {limit_s:g} s")
 
 
 def _not_measured(why: str) -> TuneJobsError:

@@ -32,7 +32,8 @@ class RunSettings:
             measured step of the largest candidate needs; None for 1 if there is one.
         device: ``auto``, ``cpu`` or ``cuda``.
         kernels: how the shipped training comes to its kernels on CUDA: a name of `Kernels`.
-        address: a running cluster's address; None for a Ray of its own on this machine.
+        address: a running cluster's address; None, or Ray's word ``local``, for a Ray of its own on this
+            machine.
         max_failures: crashes of its worker that a trial survives.
         max_failed_in_a_row: trials that fail one after the other before the run ends.
         max_device_hours: hours that the study's trials may hold their resources, over all runs; None for any.
@@ -66,6 +67,8 @@ class RunSettings:
     warm_start: str | None = None
 
     def __post_init__(self) -> None:
+        if self.address == "local":
+            object.__setattr__(self, "address", None)
         problems = []
         if self.workers is not None and self.workers < 1:
             problems.append(f"workers must be at least 1, got {self.workers}")

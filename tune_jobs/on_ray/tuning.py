@@ -64,7 +64,12 @@ def fit_session(
     if settings.gpus_per_trial == AUTO and is_shared(session.study, settings):  # while it is measured
         whole = Share(cpus=settings.cpus_per_trial, gpus=1.0)
         reading = SharedRead.begin(session.study, code, settings, whole.resources())
-    part = _part_of_gpu(session.study, code, settings, signals, measurement)
+    part = None
+    try:
+        part = _part_of_gpu(session.study, code, settings, signals, measurement)
+    finally:
+        if part is None and reading is not None:
+            reading.close()
     if part is None:
         return True
     share = Share(cpus=settings.cpus_per_trial, gpus=part.gpus)

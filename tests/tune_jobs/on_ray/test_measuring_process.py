@@ -69,6 +69,25 @@ def test_it_finds_the_packages_that_its_driver_has_found(
             found.result(ended=lambda: False)
 
 
+def test_one_that_never_answers_ends_with_its_time_limit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "never_answers.py").write_text("import time\ntime.sleep(1e6)")
+    monkeypatch.setattr("tune_jobs.on_ray.gpu_measure.PROGRAM", "never_answers")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    settings = RunSettings(gpus_per_trial="auto", trial_timeout_s=0.3)
+    with measured_here(digits_recipes(), None, settings) as found:
+        assert found is not None
+        with pytest.raises(TuneJobsError, match=r"there was no answer for 0\.3 s"):
+            found.result(ended=lambda: False)
+
+
+def test_rays_word_for_a_ray_of_ones_own_is_no_address() -> None:
+    assert RunSettings(address="local").address is None
+    with measured_here(digits_recipes(), None, RunSettings(gpus_per_trial="auto", address="local")) as found:
+        assert isinstance(found, LocalMeasurement)
+
+
 def test_it_does_not_outlive_a_driver_that_is_killed(tmp_path: Path) -> None:
     module = tmp_path / "hangs.py"
     module.write_text(ENTRY)
