@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import combinations, islice
 from pathlib import Path
 
 PACKED = ".gz"
@@ -30,7 +30,7 @@ def describe_misplaced(files: Sequence[str], folder: Path) -> str | None:
     """Where the files of a data set lie instead, and what to do; None if they are not found near `folder`.
 
     Looks one level up and down, for the files packed (``.gz``, or the official archive), and for the
-    innermost folders without those that should hold them.
+    files without some of the folders that should hold them, packed or not.
 
     Args:
         files: relative to the folder that should be named, ``MNIST/raw/train-images-idx3-ubyte``.
@@ -65,11 +65,23 @@ def _near(folder: Path) -> Iterator[Path]:
 
 
 def _describe_without_folders(files: Sequence[str], folder: Path) -> str | None:
-    """Files that lie in `folder`, but not in the folders below it in which they belong."""
-    depth = len(Path(files[0]).parts)
-    for skipped in range(1, depth):
-        shorter = [str(Path(*Path(file).parts[skipped:])) for file in files]
-        if not missing_files(shorter, folder):
-            found, belongs = (folder / shorter[0]).parent, (folder / files[0]).parent
+    """Files that lie in or below `folder`, but without some of the folders in which they belong."""
+    belongs = (folder / files[0]).parent
+    for kept in _fewer(Path(files[0]).parts[:-1]):
+        found = folder.joinpath(*kept)
+        names = [Path(file).name for file in files]
+        if not missing_files(names, found):
             return f"they lie in {found} and belong into {belongs}: move them there"
+        if not missing_files([f"{name}{PACKED}" for name in names], found):
+            packed = found / f"{names[0]}{PACKED}"
+            return (
+                f"they lie packed in {found} and belong into {belongs}: move them there and unpack each,"
+                f" for instance gunzip --keep {belongs / packed.name}"
+            )
     return None
+
+
+def _fewer(folders: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """What is left of nested folders where some are missing, those with the most first."""
+    for number in reversed(range(len(folders))):
+        yield from combinations(folders, number)

@@ -116,14 +116,25 @@ def stored_recipe(rows: Sequence[Row], number: int) -> Recipe:
         InvalidValueError: no such trial was trained, or its recipe names a network or data set that is not
             registered in this process.
     """
-    starts = {row.number: row for row in reversed(rows) if isinstance(row, StartRow)}
-    if number not in starts:
-        known = f"0 to {max(starts)}" if starts else "none"
-        raise InvalidValueError(f"trial {number} was never trained; the trained ones are {known}")
+    first = require_started(rows, number)[0]
     try:
-        return Recipe.from_json(starts[number].recipe)
+        return Recipe.from_json(first.recipe)
     except InvalidValueError as error:
         raise InvalidValueError(f"the study of trial {number} {NEEDS_CODE.format(error=error)}") from error
+
+
+def require_started(rows: Sequence[Row], number: int) -> list[StartRow]:
+    """The starts of a trial in their order, one for each attempt.
+
+    Raises:
+        InvalidValueError: no such trial was trained.
+    """
+    starts = [row for row in rows if isinstance(row, StartRow)]
+    of_trial = [row for row in starts if row.number == number]
+    if not of_trial:
+        known = f"0 to {max(row.number for row in starts)}" if starts else "none"
+        raise InvalidValueError(f"trial {number} was never trained; the trained ones are {known}")
+    return of_trial
 
 
 def iter_replay(trial: StoredTrial, *, device: str, data_dir: str | None) -> Iterator[ReplayedEpoch]:

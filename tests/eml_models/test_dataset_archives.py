@@ -270,6 +270,19 @@ class TestMisplaced:
             flat
         )
 
+    @pytest.mark.parametrize("kept", ["MNIST", "raw", "."])
+    @pytest.mark.parametrize("suffix", ["", ".gz"])
+    def test_without_any_of_the_folders_packed_or_not(self, tmp_path: Path, kept: str, suffix: str) -> None:
+        write_mnist(tmp_path / "made", "MNIST")
+        found, belongs = tmp_path / "data" / kept, tmp_path / "data" / "MNIST" / "raw"
+        found.mkdir(parents=True)
+        for file in (tmp_path / "made" / "MNIST" / "raw").iterdir():
+            file.rename(found / f"{file.name}{suffix}")
+        how = f"packed in {found}" if suffix else f"in {found}"
+        told = told_of(tmp_path / "data")
+        assert f"they lie {how} and belong into {belongs}: move them there" in told
+        assert (f"gunzip --keep {belongs / 'train-images-idx3-ubyte.gz'}" in told) == bool(suffix)
+
     def test_packed(self, tmp_path: Path) -> None:
         write_mnist(tmp_path, "MNIST")
         raw = tmp_path / "MNIST" / "raw"

@@ -14,7 +14,7 @@ from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.cli.telling import put, say, tell
 from tune_jobs.definition import NEEDS_CODE, study_from_definition
 from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
-from tune_jobs.replay import COMPARED, iter_replay, list_changes, stored_trial
+from tune_jobs.replay import COMPARED, iter_replay, list_changes, require_started, stored_trial
 from tune_jobs.report.tables import Table, render
 from tune_jobs.store.compact import compact_into, compact_study
 from tune_jobs.store.definitions import is_known
@@ -22,7 +22,6 @@ from tune_jobs.store.deletion import delete_study
 from tune_jobs.store.notes import tell_left_out
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.repair import plan_repair, repair_study
-from tune_jobs.trial import StartRow
 from tune_jobs.user_code import stored_name
 
 
@@ -83,7 +82,7 @@ def export_trial(store: str, name: str, number: int, output: str) -> None:
 
     Raises:
         InvalidValueError: an unknown suffix, a file that is there already or cannot be written, or a trial
-            that kept no weights.
+            that was never trained or kept no weights.
         DeployError: the network cannot be written in this form.
         StoreError: the weights cannot be read.
     """
@@ -109,8 +108,7 @@ def export_trial(store: str, name: str, number: int, output: str) -> None:
 def _final_weights(opened: TrialStore, name: str, number: int) -> Path:
     """The file with a trial's own weights after its last epoch."""
     checkpoints = Checkpoints.of(str(opened.path), name)
-    starts = [row for row in opened.rows(name) if isinstance(row, StartRow)]
-    recipes = {row.attempt: row.recipe for row in starts if row.number == number}
+    recipes = {row.attempt: row.recipe for row in require_started(opened.rows(name), number)}
     problems: list[str] = []
     try:
         source = next(checkpoints.iter_final(number, recipes, problems), None)

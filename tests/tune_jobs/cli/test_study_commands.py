@@ -108,7 +108,10 @@ def test_export_is_loaded_back_and_tests_well(cli: Cli, folder: Path) -> None:
         (["replay", "digits-recipes", "77"], "trial 77 was never trained; the trained ones are 0 to 2"),
         (["replay", "digit", "0"], "digits-recipes"),
         (["replay", "digits-recipes", "-1"], "-1"),
-        (["export", "digits-recipes", "77", "--output", "x.pt"], "kept no weights; those that did: "),
+        (
+            ["export", "digits-recipes", "77", "--output", "x.pt"],
+            "trial 77 was never trained; the trained ones are 0 to 2",
+        ),
         (["export", "digit", "0", "--output", "x.pt"], "digits-recipes"),
         (["delete", "digit", "--yes"], "unknown study 'digit'; known: digits-recipes"),
         (["show", "digit", "--audit"], "digits-recipes"),
