@@ -11,6 +11,7 @@ import json
 import torch
 from torch import nn
 
+from eml_models.errors import InvalidValueError
 from eml_models.facts import NetworkFacts
 from eml_models.recipe import Recipe
 
@@ -35,6 +36,7 @@ class TrainedNetwork(nn.Module):
         self.module, self.facts = module, facts
         for name, values in (("mean", facts.data.mean), ("std", facts.data.std)):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1))
+        self.register_forward_pre_hook(_check_images)  # not in `forward`, which graphs are traced from
 
     @property
     def recipe(self) -> Recipe:
@@ -46,6 +48,21 @@ class TrainedNetwork(nn.Module):
         return Recipe.from_json(json.dumps(self.facts.recipe))
 
     def forward(self, images_NCHW: torch.Tensor) -> torch.Tensor:
-        """Logits (N, classes) of images as stored, in bytes or floats, on the network's device."""
+        """Logits (N, classes) of images as stored, in bytes or floats, on the network's device.
+
+        Raises:
+            InvalidValueError: no tensor (N, C, H, W) of images of the shape that it was trained on.
+        """
         logits: torch.Tensor = self.module((images_NCHW.to(self.mean.dtype) - self.mean) / self.std)
         return logits
+
+
+def _check_images(network: TrainedNetwork, arguments: tuple[object, ...]) -> None:
+    """Refuse images of another shape: global pooling would give an answer to any."""
+    expected = tuple(network.facts.data.input_shape)
+    rule = f"images must be a tensor (N, {', '.join(map(str, expected))}), as the network was trained on"
+    images = arguments[0] if arguments else None
+    if not isinstance(images, torch.Tensor):
+        raise InvalidValueError(f"{rule}, got {type(images).__name__}; torch.as_tensor makes one of an array")
+    if images.dim() != 4 or tuple(images.shape[1:]) != expected:
+        raise InvalidValueError(f"{rule}, got {tuple(images.shape)}")

@@ -6,12 +6,12 @@ name, so that the two never mix. Pure but for looking which data sets are in the
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from eml_models.dataset_files import missing_files
+from eml_models.dataset_files import describe_misplaced, missing_files
 from eml_models.datasets import SHIPPED as SHIPPED_DATASETS
 from eml_models.datasets import data_folder, get_dataset_spec
 from eml_models.recipe import Recipe
@@ -70,7 +70,8 @@ def smoke_study(
         trials=study.trials if "trials" in keep else min(study.trials, most),
         limits=_scaled(study.limits, count_cost(moved).macs / count_cost(full).macs),
     )
-    return small, [*_describe(study, small), *_what_stays(study)]
+    misplaced = [] if dataset else list(_iter_misplaced(full.dataset, recipe.dataset, data_dir))
+    return small, [*_describe(study, small), *_what_stays(study), *misplaced]
 
 
 def smoke_name(name: str) -> str:
@@ -101,6 +102,16 @@ def dataset_at_hand(name: str, data_dir: str | Path | None) -> str:
 def _is_there(name: str, data_dir: str | Path | None) -> bool:
     """Whether its files are; files of another set are taken too, and refused when they are read."""
     return not missing_files(get_dataset_spec(name).files, data_folder(data_dir))
+
+
+def _iter_misplaced(name: str, taken: str, data_dir: str | Path | None) -> Iterator[str]:
+    """Of the data sets that would have been taken before `taken`: those that lie near, but elsewhere."""
+    for wanted in dict.fromkeys((name, "fashion_mnist")):
+        if wanted == taken or wanted not in SHIPPED_DATASETS or _is_there(wanted, data_dir):
+            continue
+        words = describe_misplaced(get_dataset_spec(wanted).files, data_folder(data_dir))
+        if words is not None:
+            yield f"data set {wanted!r} was not taken: {words}"
 
 
 def _recipe_changes(study: Study, recipe: Recipe, *, is_other: bool) -> dict[str, Any]:

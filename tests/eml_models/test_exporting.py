@@ -170,6 +170,21 @@ def test_loaded_network_takes_bytes_and_floats_to_the_same_bits(digits: Trained)
         assert torch.equal(network(images), network.module(standardised))
 
 
+@pytest.mark.parametrize(
+    ("images", "says"),
+    [
+        (torch.zeros(5, 1, 28, 28), r"got \(5, 1, 28, 28\)"),
+        (torch.zeros(5, 3, 8, 8), r"got \(5, 3, 8, 8\)"),
+        (torch.zeros(1, 8, 8), r"got \(1, 8, 8\)"),
+        (torch.zeros(8, 8), r"got \(8, 8\)"),
+        (np.zeros((5, 1, 8, 8)), "got ndarray; torch.as_tensor makes one"),
+    ],
+)
+def test_images_of_another_shape_are_refused(digits: Trained, images: Any, says: str) -> None:
+    with pytest.raises(InvalidValueError, match=rf"images must be a tensor \(N, 1, 8, 8\).*{says}"):
+        load_trained(digits.path)(images)
+
+
 def facts_in(path: Path) -> dict[str, Any]:
     if path.suffix == ".onnx":
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

@@ -96,3 +96,19 @@ def test_lab_tables_train_each_cell_once_before_any_twice() -> None:
         recipes = [study.recipe_for(point, number) for number, point in enumerate(points)]
         assert len({recipe.seed for recipe in recipes}) == study.trials
         assert len({recipe.with_changes(seed=0).to_json() for recipe in recipes}) == cells
+
+
+def test_data_that_lies_elsewhere_is_named_where_digits_take_its_place(tmp_path: Path) -> None:
+    raw = tmp_path / "data" / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for half in ("train", "t10k"):
+        for part in ("images-idx3-ubyte", "labels-idx1-ubyte"):
+            (raw / f"{half}-{part}").touch()
+    small, notes = smoke_study(lab_cifar10(), data_dir=tmp_path)  # one level too high
+    assert small.recipe.dataset == "digits"
+    (told,) = [note for note in notes if "fashion_mnist" in note]
+    assert told.startswith("data set 'fashion_mnist' was not taken: they lie in")
+    assert f"--data-dir {tmp_path / 'data'}" in told
+    assert not any(
+        "was not taken" in note for note in smoke_study(lab_cifar10(), data_dir=raw.parent.parent)[1]
+    )

@@ -107,7 +107,7 @@ def describe_refusal(files: Files, study: str, damage: Sequence[str]) -> str:
     return (
         f"study {study!r} is damaged, and a search does not go on from half a history:\n  - "
         + "\n  - ".join(damage)
-        + f"\nNothing was changed. Restore what is damaged from a backup, or run `tune-jobs repair {study}"
-        f" --store {shlex.quote(files.describe('').rstrip('/'))}`: it shows what would be lost, and acts only"
+        + "\nNothing was changed. Restore what is damaged from a backup, or run `python -m tune_jobs repair"
+        f" {study} --store {shlex.quote(files.describe('').rstrip('/'))}`: it shows what would be lost, and acts only"
         " with --yes"
     )

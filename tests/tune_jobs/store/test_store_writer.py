@@ -285,7 +285,7 @@ def test_a_damaged_journal_is_refused_before_anything_is_published(
         with pytest.raises(StoreCorruptError) as caught:
             open_writer(tmp_path)
         assert f"{str(journal)!r} is damaged in line 3" in str(caught.value)
-        assert f"tune-jobs repair s --store {tmp_path}" in str(caught.value)
+        assert f"python -m tune_jobs repair s --store {tmp_path}" in str(caught.value)
     after = snapshot_of_tree(tmp_path)
     assert {name: after[name] for name in before if "lock" not in name} == {
         name: size for name, size in before.items() if "lock" not in name
@@ -302,7 +302,7 @@ def test_a_damaged_segment_stops_the_writer_and_names_the_file(tmp_path: Path) -
     with pytest.raises(StoreCorruptError) as caught:
         open_writer(tmp_path)
     assert str(segment) in str(caught.value)
-    assert "Restore what is damaged from a backup, or run `tune-jobs repair s" in str(caught.value)
+    assert "Restore what is damaged from a backup, or run `python -m tune_jobs repair s" in str(caught.value)
     assert snapshot_of_tree(tmp_path / "reports") == before
     segment.write_bytes(whole)
     with open_writer(tmp_path) as writer:
