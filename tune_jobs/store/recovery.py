@@ -108,6 +108,6 @@ def describe_refusal(files: Files, study: str, damage: Sequence[str]) -> str:
         f"study {study!r} is damaged, and a search does not go on from half a history:\n  - "
         + "\n  - ".join(damage)
         + "\nNothing was changed. Restore what is damaged from a backup, or run `python -m tune_jobs repair"
-        f" {study} --store {shlex.quote(files.describe('').rstrip('/'))}`: it shows what would be lost, and acts only"
-        " with --yes"
+        f" {study} --store {shlex.quote(files.describe('').rstrip('/'))}`: it shows what would be lost, and"
+        " acts only with --yes"
     )
