@@ -21,7 +21,7 @@ from tune_jobs.store.listing import list_journals, list_published
 from tune_jobs.store.recovery import describe_refusal, read_batch
 from tune_jobs.store.repeats import each_once
 from tune_jobs.store.schema import ROW_TYPE_OF
-from tune_jobs.store.segments import Segment, check_pages, open_segment, read_segments
+from tune_jobs.store.segments import Segment, open_segment, read_segments, split_damaged
 from tune_jobs.trial import ROW_TYPES, ReportRow, Row, StartRow, TrialRow
 
 Held = tuple[str, int | None]
@@ -224,15 +224,8 @@ def _open(files: Files, study: str, table: str, name: str, found: _Found) -> lis
 
 
 def _whole(files: Files, segments: Iterable[Segment], found: _Found) -> list[Segment]:
-    whole = []
-    for segment in segments:
-        try:
-            check_pages(files, segment)
-            whole.append(segment)
-        except SegmentGoneError:
-            raise
-        except StoreCorruptError as error:
-            found.damage.append(Damage(key=segment.key, what=str(error), readable=False))
+    whole, damaged = split_damaged(files, segments)
+    found.damage += [Damage(key=key, what=str(error), readable=False) for key, error in damaged.items()]
     return whole
 
 

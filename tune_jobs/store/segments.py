@@ -259,6 +259,26 @@ def check_pages(files: Files, segment: Segment) -> None:
             segment.fragment.to_table(schema=SCHEMAS[segment.table])
 
 
+def split_damaged(
+    files: Files, segments: Iterable[Segment]
+) -> tuple[list[Segment], dict[str, StoreCorruptError]]:
+    """The segments that have no damaged page, and what is wrong with the others, by their keys.
+
+    Raises:
+        SegmentGoneError: one is not there any more.
+    """
+    whole, damaged = [], {}
+    for segment in segments:
+        try:
+            check_pages(files, segment)
+            whole.append(segment)
+        except SegmentGoneError:
+            raise
+        except StoreCorruptError as error:
+            damaged[segment.key] = error
+    return whole, damaged
+
+
 def bounds_of(fragment: ds.ParquetFileFragment, table: str, group: int, name: str) -> tuple[Any, Any]:
     """The least and the greatest value of a column in a row group, as the footer says; else as it is read.
 

@@ -32,7 +32,7 @@ from tune_jobs.store.listing import list_journals, list_published, list_studies
 from tune_jobs.store.recovery import read_batch
 from tune_jobs.store.repeats import each_once
 from tune_jobs.store.schema import ROW_TYPE_OF
-from tune_jobs.store.segments import UNREADABLE, Segment, as_dataset, check_pages, open_segment
+from tune_jobs.store.segments import UNREADABLE, Segment, as_dataset, open_segment, split_damaged
 from tune_jobs.trial import ROW_TYPES, Row
 
 
@@ -207,15 +207,8 @@ def _each_once(
 
 def whole_segments(files: Files, segments: Sequence[Segment], problems: list[str]) -> list[Segment]:
     """The segments that have no damaged page; adds the others to `problems`."""
-    whole = []
-    for segment in segments:
-        try:
-            check_pages(files, segment)
-            whole.append(segment)
-        except SegmentGoneError:
-            raise
-        except StoreCorruptError as error:
-            problems.append(str(error))
+    whole, damaged = split_damaged(files, segments)
+    problems += map(str, damaged.values())
     return whole
 
 
