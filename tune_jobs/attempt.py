@@ -1,4 +1,4 @@
-"""The values that a session, its rows and its workers share: an attempt, who runs it, how it can fail.
+"""The values that a session, its rows and its workers share: an attempt, and who runs it.
 
 Frozen values only; `LiveAttempt` is the one exception: the session's note of what a worker holds.
 """
@@ -8,28 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from enum import StrEnum
 
 from eml_models.recipe import Recipe
 from tune_jobs.feasible import NetworkCost
 from tune_jobs.search.given import ToldTrial
 from tune_jobs.space import Params
-
-
-class Failure(StrEnum):
-    """Why an attempt failed; what lies with its worker or its share is tried again."""
-
-    DIVERGED = "diverged"
-    RAISED = "raised"
-    OUT_OF_MEMORY = "out of memory"
-    OUT_OF_SHARE = "out of its share of GPU memory"
-    CRASHED = "crashed"
-    HUNG = "hung"
-
-
-TRIED_AGAIN = frozenset({Failure.CRASHED, Failure.HUNG})
-"""Failures that may lie with the worker and not with the trial: tried again so many times. One that a larger
-share cures is tried again until it has a whole GPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

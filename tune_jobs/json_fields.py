@@ -18,7 +18,7 @@ from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe
 from eml_models.strict_json import MAX_DEPTH, depth_of, finite_float, refuse_constant
 from tune_jobs.space import Params
-from tune_jobs.trial import EventKind, EventRow, Row, StartRow, State, TrialRow
+from tune_jobs.trial import EventKind, EventRow, Failure, Row, StartRow, State, TrialRow
 
 MAX_SECONDS = 1e9
 """About 30 years: whatever is longer is no duration of ours, and leaves what an instant can be."""
@@ -258,6 +258,7 @@ _TOLD = {
     "params": Rule("params", _is_params, required=True),
     "state": Rule("a state", lambda value: value in list(State), required=True),
     "reason": Rule("a reason", lambda value: _is_text(value) and bool(value), required=True),
+    "failure": Rule("a failure or null", lambda value: value in [None, *Failure], required=True),
     "objective": Rule("a number or null", _is_maybe_number, required=True),
     "epoch": Rule(
         "a whole number from 1 or null", lambda value: value is None or (_is_count(value) and value >= 1),

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from tune_jobs.attempt import Failure, LiveAttempt, Provenance, WorkerInfo
+from tune_jobs.attempt import LiveAttempt, Provenance, WorkerInfo
 from tune_jobs.feasible import NetworkCost
 from tune_jobs.search.asha import Verdict
 from tune_jobs.search.records import TrialRecord
@@ -22,6 +22,7 @@ from tune_jobs.trial import (
     Decision,
     EventKind,
     EventRow,
+    Failure,
     ReportRow,
     Row,
     StartRow,
@@ -50,6 +51,16 @@ class RowLog(Protocol):
     """What a session needs of a store's writer: rows are durable when it returns, and carry their `seq`."""
 
     def append_many(self, rows: Sequence[Row]) -> list[Row]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a trial ends: why in words, and where it failed of which kind that is and the whole error."""
+
+    state: State
+    reason: str
+    failure: Failure | None = None
+    error: str | None = None
 
 
 def utc_now() -> datetime:
@@ -148,13 +159,14 @@ class RowBuilder:
         seconds = (self._clock() - live.handed_out_at).total_seconds()
         return self._of_attempt(live, EventKind.ATTEMPT_STARTED, seconds, detail)
 
-    def attempt_ended(self, live: LiveAttempt, how: str) -> EventRow:
+    def attempt_ended(self, live: LiveAttempt, how: str, failure: Failure | None = None) -> EventRow:
         """An attempt is over; `duration_s` is how long it held its resources."""
         detail: dict[str, object] = {"how": how, "train_s": live.elapsed_s, "epochs": live.last_epoch}
         if live.peak_memory_bytes:
             detail["peak_memory_bytes"] = live.peak_memory_bytes
         detail |= _told(live.worker, "data_s", "first_step_s")
-        return self._of_attempt(live, EventKind.ATTEMPT_ENDED, live.held_s(self._clock()), detail)
+        row = self._of_attempt(live, EventKind.ATTEMPT_ENDED, live.held_s(self._clock()), detail)
+        return replace(row, failure=failure)
 
     def attempt_seen(self, live: LiveAttempt) -> EventRow:
         """An attempt is still held; `duration_s` is for how long."""
@@ -184,24 +196,23 @@ class RowBuilder:
         live: LiveAttempt,
         record: TrialRecord,
         reports: Sequence[ReportRow],
+        ending: Ending,
         *,
-        state: State,
-        reason: str,
         history_seq: int,
-        error: str | None = None,
     ) -> TrialRow:
         """A trial has ended; `reports` are its first-acknowledged reports in order of epoch."""
         last = reports[-1] if reports else None
         metric, now = self._study.objective.metric, self._clock()
-        objective = getattr(last, metric) if last is not None and state is not State.FAILED else None
+        objective = getattr(last, metric) if last is not None and ending.failure is None else None
         return TrialRow(
             study=self._study.name,
             trial_id=record.trial_id,
             number=record.number,
             attempt=live.attempt.attempt,
             history_seq=history_seq,
-            state=state,
-            reason=reason,
+            state=ending.state,
+            reason=ending.reason,
+            failure=ending.failure,
             objective=objective,
             objectives=as_json_text({} if objective is None else self._objectives(last, live.cost)),
             epochs=last.epoch if last else 0,
@@ -219,7 +230,7 @@ class RowBuilder:
             train_s=(last.elapsed_s or 0.0) if last else 0.0,
             wall_s=(now - record.first_started_at).total_seconds(),
             device_s=record.held_s + live.held_s(now),
-            error=error,
+            error=ending.error,
             params=as_json_text(record.params),
             seed=live.attempt.recipe.seed,
             device=live.worker.device,
@@ -303,16 +314,14 @@ def number_of(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def ending(live: LiveAttempt, verdict: Verdict | None) -> tuple[State | None, str]:
-    """The state in which a trial ends with its latest report, and why; None if it goes on."""
+def ending(live: LiveAttempt, verdict: Verdict | None) -> Ending | None:
+    """How a trial ends with its latest report; None if it goes on."""
     if verdict is not None and verdict.decision is Decision.STOP:
-        return State.STOPPED, verdict.reason
+        return Ending(state=State.STOPPED, reason=verdict.reason)
     if live.last_epoch >= live.attempt.recipe.epochs:
-        return (
-            State.COMPLETED,
-            "ran its only epoch" if live.last_epoch == 1 else f"ran all {live.last_epoch} epochs",
-        )
-    return None, ""
+        ran = "ran its only epoch" if live.last_epoch == 1 else f"ran all {live.last_epoch} epochs"
+        return Ending(state=State.COMPLETED, reason=ran)
+    return None
 
 
 def first_line(text: str) -> str:

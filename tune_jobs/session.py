@@ -13,9 +13,7 @@ from datetime import datetime
 
 from eml_models.wording import count_of
 from tune_jobs.attempt import (
-    TRIED_AGAIN,
     Attempt,
-    Failure,
     LiveAttempt,
     Progress,
     Provenance,
@@ -25,14 +23,24 @@ from tune_jobs.attempt import (
 from tune_jobs.errors import RunFailedError
 from tune_jobs.feasible import count_cost, refusal, resolve_recipe, too_slow
 from tune_jobs.refusals import Refusals, all_too_slow
-from tune_jobs.rows import RowBuilder, RowLog, ending, first_line, metrics_problem, number_of, utc_now
+from tune_jobs.rows import Ending, RowBuilder, RowLog, ending, first_line, metrics_problem, number_of, utc_now
 from tune_jobs.search.asha import Verdict, decide
 from tune_jobs.search.given import Point, points_as_json, told_as_json
 from tune_jobs.search.history import History
 from tune_jobs.search.queue import QueueFirst
 from tune_jobs.search.records import TrialRecord
 from tune_jobs.study import LATENCY, Study
-from tune_jobs.trial import Decision, EventKind, ReportRow, Row, State, as_json_text, trial_id
+from tune_jobs.trial import (
+    TRIED_AGAIN,
+    Decision,
+    EventKind,
+    Failure,
+    ReportRow,
+    Row,
+    State,
+    as_json_text,
+    trial_id,
+)
 
 MAX_REFUSED_IN_A_ROW = 1000
 """Proposals beyond a limit, one after the other, after which the search gives up."""
@@ -215,9 +223,8 @@ class Session:
             last = record.reports[-1]
             live.last_epoch, live.elapsed_s = last.epoch, last.elapsed_s or 0.0
             verdict = Verdict(last.decision, last.decision_reason or "") if last.decision else None
-            state, reason = ending(live, verdict)
-            if state is not None:
-                rows += self._end_rows(live, record.reports, state, reason)
+            if (end := ending(live, verdict)) is not None:
+                rows += self._end_rows(live, record.reports, end)
         return rows
 
     # What attempts say.
@@ -250,11 +257,11 @@ class Session:
         verdict = decide(self.study, self.history, number, live.last_epoch, values)
         report = self._build.report(live, metrics, verdict, history_seq=self.history.seq)
         rows: list[Row] = [*self._began(live, worker), report]
-        state, reason = ending(live, verdict)
-        if state is not None:
-            rows += self._end_rows(live, self._with(report), state, reason)
+        end = ending(live, verdict)
+        if end is not None:
+            rows += self._end_rows(live, self._with(report), end)
         self._record(*rows)
-        if state is None:
+        if end is None:
             return Decision.CONTINUE
         del self._live[number]
         self._failed_in_a_row = 0
@@ -272,7 +279,8 @@ class Session:
         if reason is None:
             self._too_slow_in_a_row = 0
             return Decision.CONTINUE
-        self._record(*self._began(live, worker), *self._end_rows(live, (), State.INFEASIBLE, reason))
+        end = Ending(state=State.INFEASIBLE, reason=reason)
+        self._record(*self._began(live, worker), *self._end_rows(live, (), end))
         del self._live[number]
         self._too_slow_in_a_row += 1
         if self._too_slow_in_a_row >= MAX_TOO_SLOW_IN_A_ROW:
@@ -289,7 +297,7 @@ class Session:
         epochs = live.attempt.recipe.epochs
         reason = f"the training function returned after epoch {live.last_epoch} of {epochs}"
         reports = self.history.trials[number].reports
-        self._record(*self._end_rows(live, reports, State.COMPLETED, reason))
+        self._record(*self._end_rows(live, reports, Ending(state=State.COMPLETED, reason=reason)))
         del self._live[number]
         self._failed_in_a_row = 0
 
@@ -308,15 +316,16 @@ class Session:
         live = self._live[number]
         live.peak_memory_bytes = worker.peak_memory_bytes
         rows: list[Row] = [] if worker == WorkerInfo() else self._began(live, worker)
-        reason = f"{failure} in attempt {live.attempt.attempt}: {first_line(error)}"
+        reason = f"{failure.words} in attempt {live.attempt.attempt}: {first_line(error)}"
         num_crashed = self.history.trials[number].num_crashed + 1
         again = failure in TRIED_AGAIN and num_crashed < self.settings.max_attempts
         again = again or failure is Failure.OUT_OF_SHARE
         if again:
-            rows.append(self._build.attempt_ended(live, reason))
+            rows.append(self._build.attempt_ended(live, reason, failure))
         else:
             reports = self.history.trials[number].reports
-            rows += self._end_rows(live, reports, State.FAILED, reason, error=error)
+            end = Ending(state=State.FAILED, reason=reason, failure=failure, error=error)
+            rows += self._end_rows(live, reports, end)
         self._record(*rows)
         del self._live[number]
         if again:
@@ -382,18 +391,7 @@ class Session:
         earlier = self.history.trials[report.number].reports
         return list(earlier) if any(r.epoch == report.epoch for r in earlier) else [*earlier, report]
 
-    def _end_rows(
-        self,
-        live: LiveAttempt,
-        reports: Sequence[ReportRow],
-        state: State,
-        reason: str,
-        *,
-        error: str | None = None,
-    ) -> list[Row]:
+    def _end_rows(self, live: LiveAttempt, reports: Sequence[ReportRow], end: Ending) -> list[Row]:
         record = self.history.trials[live.attempt.number]
-        seq = self.history.seq
-        row = self._build.trial(
-            live, record, reports, state=state, reason=reason, history_seq=seq, error=error
-        )
-        return [row, self._build.attempt_ended(live, str(state))]
+        row = self._build.trial(live, record, reports, end, history_seq=self.history.seq)
+        return [row, self._build.attempt_ended(live, str(end.state), end.failure)]

@@ -31,6 +31,30 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Failure(StrEnum):
+    """Why an attempt failed, and the trial with it where it is not tried again.
+
+    What lies with its worker or with its share of a GPU is tried again.
+    """
+
+    DIVERGED = "diverged"
+    RAISED = "raised"
+    OUT_OF_MEMORY = "out_of_memory"
+    OUT_OF_SHARE = "out_of_share"
+    CRASHED = "crashed"
+    HUNG = "hung"
+
+    @property
+    def words(self) -> str:
+        """How a sentence says it: the attempt ..."""
+        return "out of its share of GPU memory" if self is Failure.OUT_OF_SHARE else self.replace("_", " ")
+
+
+TRIED_AGAIN = frozenset({Failure.CRASHED, Failure.HUNG})
+"""Failures that may lie with the worker and not with the trial, which is tried again a limited number of
+times. A trial that ran out of its share is tried again until it has a whole GPU."""
+
+
 class Decision(StrEnum):
     """What a rung decides."""
 
@@ -125,6 +149,7 @@ class TrialRow:
     all of them. `train_s` is training time, `wall_s` from the first start to the end, `device_s` the time
     that the trial held its resources over all attempts. `macs`, `parameters`, `activations` and
     `traffic_bytes` are of the network (one image; traffic is an estimate for a batch of one in fp32).
+    `failure` says of which kind it is where a trial failed, and is None in any other state.
     """
 
     table: ClassVar[str] = "trials"
@@ -137,6 +162,7 @@ class TrialRow:
     history_seq: int | None = None
     state: State
     reason: str
+    failure: Failure | None = None
     objective: float | None = None
     objectives: str = "{}"
     epochs: int = 0
@@ -169,6 +195,11 @@ class TrialRow:
         problems = _finite_problems(self)
         if not self.reason:
             problems.append(f"a trial that ended needs a reason, got none (state {self.state})")
+        if (self.state is State.FAILED) != (self.failure is not None):
+            problems.append(
+                "a trial has a failure where its state is failed and nowhere else, got"
+                f" {'none' if self.failure is None else self.failure} with state {self.state}"
+            )
         raise_if_any("trial", problems)
 
 
@@ -176,8 +207,9 @@ class TrialRow:
 class EventRow:
     """Something that happened in a driver's session: its start and end, heartbeats, attempts on workers.
 
-    `detail` is JSON: for an attempt where it ran and how it ended, for a session its settings, for enqueued
-    points and trials of other studies what `tune_jobs.search.given` says.
+    `failure` says of which kind it is where an attempt ended by one. `detail` is JSON: for an attempt where
+    it ran and how it ended, for a session its settings, for enqueued points and trials of other studies what
+    `tune_jobs.search.given` says.
     """
 
     table: ClassVar[str] = "events"
@@ -193,11 +225,15 @@ class EventRow:
     device: str | None = None
     pid: int | None = None
     duration_s: float | None = None
+    failure: Failure | None = None
     detail: str = "{}"
     happened_at: datetime
 
     def __post_init__(self) -> None:
-        raise_if_any("event", _finite_problems(self))
+        problems = _finite_problems(self)
+        if self.failure is not None and self.kind is not EventKind.ATTEMPT_ENDED:
+            problems.append(f"only an attempt that ended has a failure, got {self.failure} of {self.kind}")
+        raise_if_any("event", problems)
 
 
 Row = StartRow | ReportRow | TrialRow | EventRow

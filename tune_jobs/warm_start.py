@@ -12,12 +12,21 @@ from tune_jobs.feasible import count_cost, refusal, resolve_recipe, too_slow
 from tune_jobs.json_fields import event_detail, objectives_from_json, params_from_json
 from tune_jobs.search.given import MAX_TOLD, ToldTrial
 from tune_jobs.search.objectives import cost_of
-from tune_jobs.search.records import has_diverged
 from tune_jobs.space import Constant, Params
 from tune_jobs.store.files import is_same_store
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study import COSTS, LATENCY, Study
-from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow, as_json_text
+from tune_jobs.trial import (
+    EventKind,
+    EventRow,
+    Failure,
+    ReportRow,
+    Row,
+    StartRow,
+    State,
+    TrialRow,
+    as_json_text,
+)
 
 SEPARATOR = "::"
 """Between a store and a study's name; a path may hold single colons."""
@@ -121,7 +130,7 @@ def choose_told(
     for row in rows:
         if isinstance(row, StartRow | TrialRow):
             numbers.add(row.number)
-        if isinstance(row, TrialRow) and (row.state in TELLING or has_diverged(row)):
+        if isinstance(row, TrialRow) and (row.state in TELLING or row.failure is Failure.DIVERGED):
             ends.append(row)
         elif isinstance(row, TrialRow):
             num_failed += 1

@@ -39,7 +39,7 @@ class Measurement:
     Attributes:
         n: calls that were timed.
         requested_batch_size: what was asked for; larger than `batch_size` where memory did not suffice.
-        notes: what a reader must know, in words: a halved batch, a noisy machine.
+        notes: what a reader must know, in words, such as a halved batch; noise is in `noise`.
     """
 
     mode: Mode
@@ -56,6 +56,13 @@ class Measurement:
     def spread(self) -> float:
         """The distance of the quartiles as a share of the median."""
         return (self.q3_ms - self.q1_ms) / self.median_ms
+
+    @property
+    def noise(self) -> str | None:
+        """That the quartiles are wide, in words; None where they are not."""
+        if self.spread <= NOISY:
+            return None
+        return f"noisy: the quartiles are {self.spread:.0%} of the median apart"
 
 
 def measure_latency(
@@ -170,16 +177,14 @@ def time_calls(
 def summarise(
     times: Sequence[float], *, notes: Sequence[str] = (), **known: Any
 ) -> Measurement:  # the fields of a measurement that are known beforehand
-    """Seconds of calls as a measurement; wide quartiles are noted."""
+    """Seconds of calls as a measurement."""
     low, middle, high = quartiles(times)
-    spread = (high - low) / middle
-    noise = f"noisy: the quartiles are {spread:.0%} of the median apart"
     return Measurement(
         n=len(times),
         median_ms=middle * 1e3,
         q1_ms=low * 1e3,
         q3_ms=high * 1e3,
-        notes=(*notes, *([noise] if spread > NOISY else [])),
+        notes=tuple(notes),
         **known,
     )
 

@@ -20,7 +20,7 @@ from tune_jobs.search.history import History
 from tune_jobs.search.sampler import build_sampler
 from tune_jobs.space import Choice, Constant, Float, Integer, Params, Space, When
 from tune_jobs.study import Asha, Limits, SamplerName, Study
-from tune_jobs.trial import ReportRow, Row, StartRow, State, TrialRow, as_json_text, trial_id
+from tune_jobs.trial import Failure, ReportRow, Row, StartRow, State, TrialRow, as_json_text, trial_id
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 EPOCHS = 4
@@ -59,7 +59,14 @@ def start(number: int, params: Params, history_seq: int, attempt: int = 1) -> St
     )
 
 
-def end(number: int, params: Params, state: State, reason: str, objective: float | None) -> TrialRow:
+def end(
+    number: int,
+    params: Params,
+    state: State,
+    reason: str,
+    objective: float | None,
+    failure: Failure | None = None,
+) -> TrialRow:
     return TrialRow(
         study="s",
         trial_id=trial_id("s", number),
@@ -67,6 +74,7 @@ def end(number: int, params: Params, state: State, reason: str, objective: float
         attempt=0 if state is State.INFEASIBLE else 1,
         state=state,
         reason=reason,
+        failure=failure,
         objective=objective,
         macs=150 if state is State.INFEASIBLE else 80,
         params=as_json_text(params),
@@ -130,8 +138,9 @@ class Driver:
                 value = self.rng.randrange(10) / 10
                 yield report(number, epoch, value, attempt)
         if outcome is not None:
-            reason = self.rng.choice(("diverged in attempt 1: nan", "raised in attempt 1: error"))
-            yield end(number, params, outcome, reason, None if outcome is State.FAILED else value)
+            kind = self.rng.choice((Failure.DIVERGED, Failure.RAISED))
+            failure = kind if outcome is State.FAILED else None
+            yield end(number, params, outcome, "ended", None if failure else value, failure)
 
     def add(self, row: Row) -> None:
         row = replace(row, seq=len(self.rows) + 1)

@@ -10,14 +10,14 @@ import pytest
 from session_testing import WORKER, Clock, MemoryLog, a_study, play, play_attempt, rising
 
 from tune_jobs.accounting import RAY, account
-from tune_jobs.attempt import Failure, SessionSettings, WorkerInfo
+from tune_jobs.attempt import SessionSettings, WorkerInfo
 from tune_jobs.audit import audit
 from tune_jobs.definition import study_from_definition
 from tune_jobs.report.ledger import ledger
 from tune_jobs.session import Session
 from tune_jobs.studies import SHIPPED
 from tune_jobs.study import LatencyMode, Limits, Study
-from tune_jobs.trial import Decision, EventKind, EventRow, ReportRow, Row, StartRow, State
+from tune_jobs.trial import Decision, EventKind, EventRow, Failure, ReportRow, Row, StartRow, State
 
 
 def played(cut: int | None = None, **changes: object) -> MemoryLog:

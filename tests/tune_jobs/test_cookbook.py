@@ -9,11 +9,11 @@ import pytest
 from session_testing import WORKER, MemoryLog, a_study, play
 
 from tune_jobs import TrialStore
-from tune_jobs.attempt import Failure
 from tune_jobs.point_files import read_points
 from tune_jobs.session import Session
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.studies import digits_recipes
+from tune_jobs.trial import Failure
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)

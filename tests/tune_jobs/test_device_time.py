@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from session_testing import WORKER, Clock, MemoryLog, a_session, a_study, play_attempt, rising
 
-from tune_jobs.attempt import Failure, SessionSettings, WorkerInfo
+from tune_jobs.attempt import SessionSettings, WorkerInfo
 from tune_jobs.session import Session
-from tune_jobs.trial import EventKind, EventRow
+from tune_jobs.trial import EventKind, EventRow, Failure
 
 
 def test_limit_of_device_time_counts_all_sessions() -> None:

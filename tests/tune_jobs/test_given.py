@@ -10,13 +10,12 @@ import pytest
 from session_testing import WORKER, MemoryLog, a_session, a_study, play, table
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.attempt import Failure
 from tune_jobs.audit import audit
 from tune_jobs.point_files import read_points
 from tune_jobs.search.given import check_point
 from tune_jobs.space import Choice, Constant, Float, Space, When
 from tune_jobs.study import Limits, SamplerName
-from tune_jobs.trial import EventKind, EventRow, State
+from tune_jobs.trial import EventKind, EventRow, Failure, State
 
 POINT = {"learning_rate": 0.25, "optimizer": "adam"}
 SPACE = Space(

@@ -9,8 +9,9 @@ import pytest
 from session_testing import WORKER, Clock, MemoryLog, a_study, rising
 
 from tune_jobs.accounting import DATA, FIRST_STEP, IMPORTS, RAY, account
-from tune_jobs.attempt import Failure, SessionSettings, WorkerInfo
+from tune_jobs.attempt import SessionSettings, WorkerInfo
 from tune_jobs.session import Session
+from tune_jobs.trial import Failure
 
 BEGUN = replace(WORKER, imports_s=5.0, data_s=7.0)
 

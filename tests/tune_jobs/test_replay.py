@@ -12,10 +12,11 @@ import pytest
 from session_testing import WORKER, Clock, MemoryLog, a_study
 
 from eml_models import Recipe, fit
-from tune_jobs.attempt import Failure, WorkerInfo
+from tune_jobs.attempt import WorkerInfo
 from tune_jobs.replay import ReplayedEpoch, iter_replay, stored_trial, tolerance_of
 from tune_jobs.session import Session
 from tune_jobs.study import fit_recipe
+from tune_jobs.trial import Failure
 
 
 def test_reports_are_compared_by_their_epoch_where_the_store_lacks_some() -> None:

@@ -8,7 +8,7 @@ from session_testing import Clock, MemoryLog, a_study, rising
 from eml_models.errors import BatchTooLargeError, NotCompiledError, UnsupportedModeError
 from eml_models.recipe import Recipe
 from eml_models.step_load import StepLoad, measure_step_load
-from tune_jobs.attempt import Failure, WorkerInfo
+from tune_jobs.attempt import WorkerInfo
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.largest import largest_candidate
 from tune_jobs.on_ray.gpu_share import CONTEXT_BYTES, Shares, choose_part, memory_fraction
@@ -16,6 +16,7 @@ from tune_jobs.on_ray.row_tap import RowTap
 from tune_jobs.on_ray.trainable import FAILURE, UNUSABLE, _describe_failure, _failure_kind
 from tune_jobs.session import Session
 from tune_jobs.studies import SHIPPED
+from tune_jobs.trial import Failure
 
 GB = 10**9
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")

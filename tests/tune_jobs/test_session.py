@@ -8,14 +8,14 @@ import pytest
 from optuna.trial import TrialState
 from session_testing import WORKER, Clock, MemoryLog, Metrics, a_study, play, play_attempt, rising, table
 
-from tune_jobs.attempt import Attempt, Failure, SessionSettings
+from tune_jobs.attempt import Attempt, SessionSettings
 from tune_jobs.errors import RunFailedError
 from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import as_optuna_study
 from tune_jobs.session import Session
 from tune_jobs.space import Float, Integer, Space
 from tune_jobs.study import LatencyMode, Limits, Objective, Study
-from tune_jobs.trial import Decision, EventKind, EventRow, State, TrialRow
+from tune_jobs.trial import Decision, EventKind, EventRow, Failure, State, TrialRow
 
 
 def a_session(log: MemoryLog, **changes: object) -> Session:
@@ -207,6 +207,18 @@ def test_trial_gets_larger_shares_up_to_a_whole_gpu_and_these_are_no_crashes() -
         session.record_failure(attempt.number, failure, "the error", worker=WORKER)
     assert [row.state for row in log.trials] == [State.FAILED]
     assert session.history.trials == History.from_rows(a_study(), log.rows).trials
+
+
+@pytest.mark.parametrize("failure", Failure)
+def test_each_failure_stands_in_the_row_of_its_attempt_and_of_its_trial(failure: Failure) -> None:
+    log = MemoryLog()
+    session = Session(a_study(trials=1), log, settings=SessionSettings(max_attempts=1), clock=Clock())
+    attempt = session.next_attempt()
+    assert attempt is not None
+    session.record_failure(attempt.number, failure, "ValueError: no", worker=WORKER)
+    ended = [row for row in log.rows if isinstance(row, EventRow) and row.kind is EventKind.ATTEMPT_ENDED]
+    assert [row.failure for row in ended] == [failure]
+    assert [row.failure for row in log.trials] == ([] if failure is Failure.OUT_OF_SHARE else [failure])
 
 
 def test_crashed_trial_that_recovers_completes_with_each_epoch_once() -> None:

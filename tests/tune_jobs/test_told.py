@@ -21,7 +21,7 @@ from tune_jobs.session import Session
 from tune_jobs.space import Choice, Float, Space
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study import Study
-from tune_jobs.trial import EventKind, EventRow, State
+from tune_jobs.trial import EventKind, EventRow, Failure, State
 from tune_jobs.warm_start import OUTSIDE, Source, choose_told, read_source
 
 
@@ -65,7 +65,9 @@ def test_told_trials_keep_their_states_and_no_number_of_the_study() -> None:
 
 def test_a_warm_start_says_how_many_are_told_and_why_others_are_not() -> None:
     source = played(a_study(trials=6))
-    ends = [replace(row, state=State.FAILED, objective=None) for row in source.trials[:2]]
+    ends = [
+        replace(row, state=State.FAILED, failure=Failure.RAISED, objective=None) for row in source.trials[:2]
+    ]
     rows = [*source.starts, *source.reports, *source.trials[2:5], *ends]
     told, left_out = choose_told(a_study(name="second"), rows)
     text = Source(origin="played", trials=tuple(told), left_out=left_out).describe([])

@@ -13,7 +13,7 @@ from session_testing import WORKER, Clock, MemoryLog, a_study, play, play_attemp
 
 from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe
-from tune_jobs.attempt import Failure, SessionSettings
+from tune_jobs.attempt import SessionSettings
 from tune_jobs.errors import StoreMissingError
 from tune_jobs.feasible import count_cost, resolve_recipe
 from tune_jobs.search.given import ToldTrial
@@ -24,7 +24,7 @@ from tune_jobs.space import Constant, Float, Space
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.studies import digits_front, fashion_mnist_front
 from tune_jobs.study import LatencyMode, Limits, Objective, Study
-from tune_jobs.trial import Decision, EventKind, EventRow, State
+from tune_jobs.trial import Decision, EventKind, EventRow, Failure, State
 from tune_jobs.warm_start import OUTSIDE, REFUSED_THERE, choose_told, read_source
 
 
@@ -206,6 +206,7 @@ def test_an_event_of_an_earlier_version_is_told_as_it_was() -> None:
         "trial_id": "other/0", "number": 0, "params": {"learning_rate": 0.1, "optimizer": "sgd"},
         "epoch": None, "state": "infeasible", "reason": "9 MACs are above the limit of 4", "objective": None,
         "value": None, "macs": 9, "parameters": 1, "activations": 1, "traffic_bytes": 1, "objectives": "{}",
+        "failure": None,
     }  # fmt: skip
     event = EventRow(
         study="played",

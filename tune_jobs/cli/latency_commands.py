@@ -240,7 +240,7 @@ def _row(
         load_average=conditions.load_average,
         hostname=socket.gethostname(),
         git_commit=commit,
-        notes="\n".join(measured.notes),
+        notes="\n".join([*measured.notes, *filter(None, [measured.noise])]),
         measured_at=now,
     )
 

@@ -18,7 +18,7 @@ from ray.tune import Stopper
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from tune_jobs.attempt import Failure, WorkerInfo
+from tune_jobs.attempt import WorkerInfo
 from tune_jobs.errors import RunFailedError
 from tune_jobs.on_ray.deaths import describe_death
 from tune_jobs.on_ray.gpu_share import Shares
@@ -26,7 +26,7 @@ from tune_jobs.on_ray.openings import Openings
 from tune_jobs.on_ray.room import Room
 from tune_jobs.on_ray.trainable import BEGUN, ENDED, FAILURE, MEASURED, MESSAGE, REPORT, UNUSABLE
 from tune_jobs.session import Session
-from tune_jobs.trial import Decision
+from tune_jobs.trial import Decision, Failure
 
 LOG = logging.getLogger("tune_jobs.run")
 

@@ -14,10 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tune_jobs.attempt import Failure
 from tune_jobs.errors import TuneJobsError
-from tune_jobs.json_fields import event_detail
-from tune_jobs.trial import EventKind, EventRow, Row
+from tune_jobs.trial import EventRow, Failure, Row
 
 if TYPE_CHECKING:
     from eml_models.step_load import StepLoad
@@ -102,9 +100,8 @@ class Shares:
         self._first = first
         self._ran_out: Counter[int] = Counter()
         for row in rows:
-            if isinstance(row, EventRow) and row.kind is EventKind.ATTEMPT_ENDED and row.number is not None:
-                how = event_detail(row).how
-                self._ran_out[row.number] += how.startswith(Failure.OUT_OF_SHARE)
+            if isinstance(row, EventRow) and row.number is not None and row.failure is not None:
+                self.note(row.number, row.failure)
 
     def of(self, number: int) -> float:
         """GPUs of a trial's next attempt: doubled for each time that it ran out, up to a whole one."""

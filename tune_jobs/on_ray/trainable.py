@@ -36,7 +36,6 @@ from eml_models.errors import (
 )
 from eml_models.kernels import Kernels, prepare_process
 from eml_models.recipe import Recipe
-from tune_jobs.attempt import Failure
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.errors import BrokenDeviceError, TuneJobsError
 from tune_jobs.on_ray.gpu_share import CONTEXT_BYTES, hold_to_share
@@ -47,6 +46,7 @@ from tune_jobs.rows import REPORT_COLUMNS
 from tune_jobs.saving import Saving
 from tune_jobs.store_probe import StoreProbe
 from tune_jobs.study import METRICS, LatencyMode, Study
+from tune_jobs.trial import Failure
 from tune_jobs.user_code import UserCode
 
 T = TypeVar("T")

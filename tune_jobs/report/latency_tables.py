@@ -8,7 +8,7 @@ from typing import Any
 
 from eml_models.latency.campaign import CampaignResult, Timed
 from eml_models.latency.cases import Case
-from eml_models.latency.measure import NOISY, Measurement
+from eml_models.latency.measure import Measurement
 from eml_models.latency.modes import Precision
 from eml_models.latency.operators import OperatorCounts
 from eml_models.latency.roofline import DEVICES, estimate_roofline
@@ -312,5 +312,4 @@ def _gpu_ms(counts: OperatorCounts, name: str) -> float:
 
 def _short_notes(measured: Measurement) -> str:
     """A measurement's notes, the one about noise as a word."""
-    notes = [note for note in measured.notes if not note.startswith("noisy")]
-    return "; ".join([*notes, *(["noisy"] if measured.spread > NOISY else [])])
+    return "; ".join([*measured.notes, *(["noisy"] if measured.noise else [])])

@@ -15,7 +15,7 @@ from eml_models.errors import InvalidValueError
 from tune_jobs.json_fields import as_params, event_detail
 from tune_jobs.space import Constant, Params, Space
 from tune_jobs.study import COSTS, LATENCY, Study
-from tune_jobs.trial import EventRow, ReportRow, State, TrialRow, as_json_text
+from tune_jobs.trial import EventRow, Failure, ReportRow, State, TrialRow, as_json_text
 
 MAX_TOLD = 250
 """Trials of another study that are told: more make each proposal dearer and hardly better."""
@@ -141,6 +141,7 @@ def _as_data(trial: ToldTrial, metric: str) -> dict[str, object]:
         "params": trial.params,
         "state": str(end.state),
         "reason": end.reason,
+        "failure": end.failure,
         "objective": end.objective,
         **{name: getattr(end, name) for name in (*COSTS, LATENCY, "objectives")},
         "epoch": report.epoch if report else None,
@@ -157,6 +158,7 @@ def _from_data(data: Mapping[str, object], metric: str, at: datetime) -> ToldTri
         study=study,
         attempt=1,
         state=State(str(data["state"])),
+        failure=None if data["failure"] is None else Failure(str(data["failure"])),
         params=as_json_text(params),
         seed=0,
         ended_at=at,

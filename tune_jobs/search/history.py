@@ -22,10 +22,20 @@ from tune_jobs.search.given import Point, ToldTrial, points_from_json, told_from
 from tune_jobs.search.objectives import Point as ObjectivePoint
 from tune_jobs.search.objectives import cost_of, final_point, point_of
 from tune_jobs.search.pareto import non_dominated
-from tune_jobs.search.records import OUT_OF_SHARE, Ranking, Rung, TrialRecord
+from tune_jobs.search.records import Ranking, Rung, TrialRecord
 from tune_jobs.space import Params
 from tune_jobs.study import Direction, Study
-from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow, as_json_text
+from tune_jobs.trial import (
+    TRIED_AGAIN,
+    EventKind,
+    EventRow,
+    ReportRow,
+    Row,
+    StartRow,
+    State,
+    TrialRow,
+    as_json_text,
+)
 
 
 class History:
@@ -267,13 +277,12 @@ class History:
             )
         elif record.in_hand and row.attempt == record.attempts:
             seconds = record.in_hand_s if row.duration_s is None else row.duration_s
-            how = event_detail(row).how
             self.trials[row.number] = replace(
                 record,
                 in_hand=False,
                 held_s=record.held_s + seconds,
                 # where there is an end, it ended with the trial
-                num_crashed=record.num_crashed + (record.end is None and not how.startswith(OUT_OF_SHARE)),
+                num_crashed=record.num_crashed + (record.end is None and row.failure in TRIED_AGAIN),
             )
 
     def _enqueue(self, points: Sequence[Point]) -> None:

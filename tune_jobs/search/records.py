@@ -12,19 +12,7 @@ from datetime import datetime
 
 from tune_jobs.search.objectives import Point
 from tune_jobs.space import Params
-from tune_jobs.trial import ReportRow, State, TrialRow
-
-DIVERGED = "diverged"
-"""How the reason of a failed trial begins if its training diverged."""
-
-
-OUT_OF_SHARE = "out of its share"
-"""How the end of an attempt begins whose share of a GPU was too small."""
-
-
-def has_diverged(end: TrialRow) -> bool:
-    """Whether a trial failed because its training diverged, which says something of its params."""
-    return end.state is State.FAILED and end.reason.startswith(DIVERGED)
+from tune_jobs.trial import Failure, ReportRow, State, TrialRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +78,7 @@ class TrialRecord:
     @property
     def diverged(self) -> bool:
         """Whether it failed because its training diverged."""
-        return self.end is not None and has_diverged(self.end)
+        return self.end is not None and self.end.failure is Failure.DIVERGED
 
     @property
     def trained(self) -> bool:

@@ -234,9 +234,9 @@ def test_wide_quartiles_are_said() -> None:
     known = {"mode": PLAIN, "batch_size": 1, "requested_batch_size": 1, "conditions": CONDITIONS}
     quiet = summarise([1.0, 1.01, 1.02, 1.03], **known)
     noisy = summarise([1.0, 1.2, 2.0, 3.0], notes=["halved"], **known)
-    assert quiet.notes == ()
+    assert (quiet.notes, quiet.noise) == ((), None)
     assert quiet.median_ms == pytest.approx(1015)
-    assert noisy.notes == ("halved", "noisy: the quartiles are 69% of the median apart")
+    assert (noisy.notes, noisy.noise) == (("halved",), "noisy: the quartiles are 69% of the median apart")
 
 
 def test_quartiles_of_few_values() -> None:

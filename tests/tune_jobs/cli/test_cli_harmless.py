@@ -17,7 +17,7 @@ from eml_models.recipe import Recipe
 from tune_jobs.space import Choice, Float, Space
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study import Study
-from tune_jobs.trial import EventKind, EventRow, StartRow, State, TrialRow, as_json_text
+from tune_jobs.trial import EventKind, EventRow, Failure, StartRow, State, TrialRow, as_json_text
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202eevil\u2066\rover\x00\u2028"
 NOON = "2026-11-24T12:00:00+00:00"
@@ -38,6 +38,7 @@ def rows(study: Study) -> list[object]:
                 **key,  # type: ignore[arg-type]  # as above
                 state=state,
                 reason=f"reason {EVIL}",
+                failure=Failure.RAISED if state is State.FAILED else None,
                 objective=0.5 if state is State.COMPLETED else None,
                 objectives='{"val_accuracy":0.5}' if state is State.COMPLETED else "{}",
                 error=EVIL,

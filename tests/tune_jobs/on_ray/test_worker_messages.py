@@ -19,7 +19,6 @@ import torch
 from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe
 from eml_models.step_load import StepLoad
-from tune_jobs.attempt import Failure
 from tune_jobs.checkpoints import Checkpoints, Identity
 from tune_jobs.errors import BrokenDeviceError, TuneJobsError
 from tune_jobs.on_ray import trainable
@@ -33,6 +32,7 @@ from tune_jobs.space import Choice, Space
 from tune_jobs.store_probe import StoreProbe
 from tune_jobs.studies import digits_recipes, lab_macs_30m
 from tune_jobs.study import LatencyMode, Study
+from tune_jobs.trial import Failure
 from tune_jobs.user_code import UserCode
 
 RECIPE = Recipe(learning_rate=0.1, epochs=2, max_train_samples=64)

@@ -22,6 +22,7 @@ from tune_jobs.trial import (
     Decision,
     EventKind,
     EventRow,
+    Failure,
     ReportRow,
     Row,
     StartRow,
@@ -96,6 +97,7 @@ def end(number: int, state: State, params: Params | None = None, **changes: Any)
         attempt=0 if state is State.INFEASIBLE else 1,
         state=state,
         reason=f"{state} because a test says so",
+        failure=Failure.RAISED if state is State.FAILED else None,
         params=as_json_text(params or {}),
         seed=1,
         ended_at=NOON + timedelta(minutes=1),
@@ -194,7 +196,7 @@ def _train(study: Study, log: Log, curve: Curve, number: int, epoch: int) -> boo
     params = log.history.trials[number].params
     value = curve(params, number, epoch)
     if value is None:
-        log.add(end(number, State.FAILED, params, reason="diverged in attempt 1: the loss is not finite"))
+        log.add(end(number, State.FAILED, params, failure=Failure.DIVERGED))
         return False
     verdict = decide(study, log.history, number, epoch, {study.objective.metric: value})
     decision, reason = (verdict.decision, verdict.reason) if verdict else (None, None)

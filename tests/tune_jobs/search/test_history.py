@@ -23,7 +23,7 @@ from search_testing import (
 from eml_models.errors import InvalidValueError
 from tune_jobs.search.history import History, rung_between
 from tune_jobs.study import Objective
-from tune_jobs.trial import Decision, EventKind, Row, State
+from tune_jobs.trial import Decision, EventKind, Failure, Row, State, as_json_text
 
 STUDY = make_study(epochs=10)
 
@@ -143,17 +143,31 @@ def test_failed_in_a_row_ignores_divergence(states: list[str], expected: int) ->
         if state != "infeasible":
             rows.append(start(number))
         if state == "diverged":
-            rows.append(end(number, State.FAILED, reason="diverged in attempt 1: loss is nan"))
+            rows.append(end(number, State.FAILED, failure=Failure.DIVERGED))
         else:
             rows.append(end(number, State(state)))
     assert history_of(STUDY, *rows).failed_in_a_row == expected
 
 
-def test_diverged_is_a_failure_whose_reason_says_so() -> None:
-    reasons = ("diverged in attempt 1: x", "raised in attempt 1: diverged")
-    rows = [start(0), start(1), *(end(n, State.FAILED, reason=reason) for n, reason in enumerate(reasons))]
-    history = history_of(STUDY, *rows)
+def test_a_trial_diverged_if_its_failure_is_that_whatever_the_reason_says() -> None:
+    ends = (
+        end(0, State.FAILED, failure=Failure.DIVERGED, reason="the loss blew up"),
+        end(1, State.FAILED, failure=Failure.RAISED, reason="diverged in attempt 1: said its own code"),
+    )
+    history = history_of(STUDY, start(0), start(1), *ends)
     assert (history.trials[0].diverged, history.trials[1].diverged) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [(Failure.CRASHED, 1), (Failure.HUNG, 1), (Failure.OUT_OF_SHARE, 0), (None, 0)],
+)
+def test_an_attempt_counts_as_crashed_by_its_failure_whatever_the_detail_says(
+    failure: Failure | None, expected: int
+) -> None:
+    for how in ("out of its share of GPU memory in attempt 1: x", "crashed in attempt 1: x", "reworded"):
+        ended = event(EventKind.ATTEMPT_ENDED, 0, failure=failure, detail=as_json_text({"how": how}))
+        assert history_of(STUDY, start(0), ended).trials[0].num_crashed == expected
 
 
 def test_a_late_worker_changes_nothing_of_a_trial_that_ended() -> None:

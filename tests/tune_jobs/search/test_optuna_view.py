@@ -18,7 +18,7 @@ from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import OptunaView, as_optuna_study, constraints_of
 from tune_jobs.space import Params
 from tune_jobs.study import Asha, Limits, Objective
-from tune_jobs.trial import ReportRow, Row, State
+from tune_jobs.trial import Failure, ReportRow, Row, State
 
 STUDY = make_study(limits=Limits(max_macs=100, min_macs=10, max_parameters=1000))
 PARAMS: Params = {
@@ -87,9 +87,7 @@ def test_a_refused_proposal_is_infeasible_even_where_no_number_says_why() -> Non
 
 
 def test_a_diverged_trial_is_pruned_at_its_worst() -> None:
-    trial = told(
-        start(0, PARAMS), report(0, 1, 0.5), end(0, State.FAILED, PARAMS, reason="diverged in attempt 1: nan")
-    )
+    trial = told(start(0, PARAMS), report(0, 1, 0.5), end(0, State.FAILED, PARAMS, failure=Failure.DIVERGED))
     assert (trial.state, trial.intermediate_values) == (TrialState.PRUNED, {})
 
 

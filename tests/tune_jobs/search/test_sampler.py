@@ -20,7 +20,7 @@ from tune_jobs.search.optuna_view import as_optuna_study
 from tune_jobs.search.sampler import NUM_STARTUP_TRIALS, build_sampler
 from tune_jobs.space import Choice, Float, Integer, Parameter, Params, When
 from tune_jobs.study import Limits, SamplerName, Study
-from tune_jobs.trial import Row, StartRow, State, TrialRow, as_json_text
+from tune_jobs.trial import Failure, Row, StartRow, State, TrialRow, as_json_text
 
 
 def number_at(params: Params | None, name: str) -> float:
@@ -85,7 +85,7 @@ def test_tpe_is_random_before_enough_trials_have_ended() -> None:
     assert proposals(study, history, range(5, 9)) == proposals(study, History(study), range(5, 9))
 
 
-def near_best_share(study: Study, outcome: State, reason: str = "ended") -> float:
+def near_best_share(study: Study, outcome: State, failure: Failure | None = None) -> float:
     """The share of proposals with x > 0.5 after 20 trials there ended badly and 20 below were mediocre."""
     rows: list[Row] = []
     for number in range(40):
@@ -95,7 +95,7 @@ def near_best_share(study: Study, outcome: State, reason: str = "ended") -> floa
             rows.append(start(number, params))
         if bad:
             macs = 150 if outcome is State.INFEASIBLE else None
-            rows.append(end(number, outcome, params, reason=reason, macs=macs))
+            rows.append(end(number, outcome, params, failure=failure, macs=macs))
         else:
             rows.append(end(number, State.COMPLETED, params, objective=number / 100))
     drawn = proposals(study, history_of(study, *rows), range(40, 80))
@@ -105,9 +105,9 @@ def near_best_share(study: Study, outcome: State, reason: str = "ended") -> floa
 def test_tpe_learns_from_what_it_is_told_of_bad_regions() -> None:
     """The best of the good half lies at its upper edge, next to the bad half."""
     study = make_study(Float("x", 0, 1), limits=Limits(max_macs=100))
-    crashed = near_best_share(study, State.FAILED, "raised in attempt 1: x")
-    diverged = near_best_share(study, State.FAILED, "diverged in attempt 1: nan")
-    infeasible = near_best_share(study, State.INFEASIBLE, "150 MACs are above the limit of 100")
+    crashed = near_best_share(study, State.FAILED, Failure.RAISED)
+    diverged = near_best_share(study, State.FAILED, Failure.DIVERGED)
+    infeasible = near_best_share(study, State.INFEASIBLE)
     assert diverged < 0.2 < crashed
     assert infeasible < 0.2 < crashed
 

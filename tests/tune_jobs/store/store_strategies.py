@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tune_jobs.json_fields import INT64_MAX, INT64_MIN, MAX_COUNT, MAX_SECONDS
 from tune_jobs.store.schema import columns_of
-from tune_jobs.trial import Decision, EventKind, Row, State, as_json_text, trial_id
+from tune_jobs.trial import Decision, EventKind, Failure, Row, State, as_json_text, trial_id
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 NUMBERS = st.integers(INT64_MIN, INT64_MAX)
@@ -36,6 +36,7 @@ _BY_TYPE: dict[type, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     datetime: INSTANTS,
     State: st.sampled_from(State),
+    Failure: st.sampled_from(Failure),
     Decision: st.sampled_from(Decision),
     EventKind: st.sampled_from(EventKind),
 }
@@ -67,7 +68,13 @@ def rows_of(row_type: Callable[..., Row], table: str) -> st.SearchStrategy[Row]:
 
 
 def _with_id(table: str, values: dict[str, Any]) -> dict[str, Any]:
-    """A trial's rows carry the id that follows from the study and the number; an event's may be any."""
-    return (
-        values if table == "events" else {**values, "trial_id": trial_id(values["study"], values["number"])}
-    )
+    """A trial's rows carry the id that follows from the study and the number; an event's may be any.
+
+    A failure is where a trial failed or an attempt ended, and nowhere else.
+    """
+    if table == "events":
+        return values if values["kind"] is EventKind.ATTEMPT_ENDED else {**values, "failure": None}
+    if table == "trials":
+        failure = values["failure"] or Failure.RAISED
+        values = {**values, "failure": failure if values["state"] is State.FAILED else None}
+    return {**values, "trial_id": trial_id(values["study"], values["number"])}

@@ -19,7 +19,7 @@ from tune_jobs.store.convert import as_plain, rows_from_arrow, rows_to_arrow
 from tune_jobs.store.journal import decode_line, encode_line
 from tune_jobs.store.schema import SCHEMAS, StudyRow
 from tune_jobs.store.segments import parquet_bytes
-from tune_jobs.trial import ROW_TYPES, Row, State
+from tune_jobs.trial import ROW_TYPES, Failure, Row, State
 
 ANY_ROW = st.one_of([rows_of(row_type, row_type.table) for row_type in ROW_TYPES])
 
@@ -104,7 +104,9 @@ def test_several_problems_are_shown_together() -> None:
     [("text", "text"), ("a\udcffb", "a?b"), ("nul\0 and \u2028", "nul\0 and \u2028")],
 )
 def test_text_that_no_encoding_has_is_replaced(given_value: str, stored: str) -> None:
-    assert as_plain(trial(0, error=given_value, state=State.FAILED))["error"] == stored
+    assert (
+        as_plain(trial(0, error=given_value, state=State.FAILED, failure=Failure.RAISED))["error"] == stored
+    )
 
 
 def test_whole_numbers_become_floats_where_the_column_is_one() -> None:

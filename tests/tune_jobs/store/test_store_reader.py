@@ -33,7 +33,7 @@ from tune_jobs.store.batches import PublishPolicy
 from tune_jobs.store.local import LocalFiles
 from tune_jobs.store.reader import TrialStore, read_history
 from tune_jobs.store.schema import SCHEMAS
-from tune_jobs.trial import State
+from tune_jobs.trial import Failure, State
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_types_of_a_frame_follow_from_the_schema_not_from_the_values(tmp_path: P
         empty = TrialStore(tmp_path).trials()
         writer.append(trial(0, macs=2**53 + 1))
         full = TrialStore(tmp_path).trials()
-        writer.append(trial(1, state=State.FAILED, reason="x", objective=None))
+        writer.append(trial(1, state=State.FAILED, failure=Failure.RAISED, reason="x", objective=None))
         mixed = TrialStore(tmp_path).trials()
     assert list(empty.columns) == [*SCHEMAS["trials"].names, "param_my_list", "param_my_own"]
     assert empty.dtypes.to_dict() == full.dtypes.to_dict() == mixed.dtypes.to_dict()

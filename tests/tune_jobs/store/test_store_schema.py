@@ -56,7 +56,7 @@ VERSION_3 = {
     """,
     "trials": f"""
         study: string, trial_id: string, number: int64, attempt: int64, seq: int64, history_seq: int64,
-        state: string, reason: string, objective: double, objectives: string, epochs: int64,
+        state: string, reason: string, failure: string, objective: double, objectives: string, epochs: int64,
         best_epoch: int64, val_accuracy: double, test_accuracy: double, macs: int64, parameters: int64,
         activations: int64, traffic_bytes: int64, latency_ms: double, peak_memory_bytes: int64,
         train_s: double, wall_s: double,
@@ -67,8 +67,8 @@ VERSION_3 = {
     """,
     "events": """
         study: string, seq: int64, kind: string, session: string, trial_id: string, number: int64,
-        attempt: int64, node: string, device: string, pid: int64, duration_s: double, detail: string,
-        happened_at: timestamp[us]
+        attempt: int64, node: string, device: string, pid: int64, duration_s: double, failure: string,
+        detail: string, happened_at: timestamp[us]
     """,
     "latencies": """
         run: string, network: string, study: string, number: int64, model: string, options: string,
