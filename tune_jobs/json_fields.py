@@ -280,7 +280,7 @@ _DETAILS: Mapping[EventKind, Mapping[str, Rule]] = {
     EventKind.SESSION_ENDED: {"how": _HOW},
     EventKind.ATTEMPT_STARTED: {"waited_s": _SECONDS, "kernels": _HOW, **_TOLD_SECONDS},
     EventKind.ATTEMPT_ENDED: {"how": _HOW, **_TOLD_SECONDS},
-    EventKind.HEARTBEAT: _TOLD_SECONDS,
+    EventKind.ATTEMPT_INTERRUPTED: _TOLD_SECONDS,
     EventKind.ENQUEUED: {"points": Rule("a list of points", _is_list_of(_POINT), required=True)},
     EventKind.WARM_STARTED: {
         "from": Rule("text", _is_text, required=True),

@@ -168,10 +168,10 @@ class RowBuilder:
         row = self._of_attempt(live, EventKind.ATTEMPT_ENDED, live.held_s(self._clock()), detail)
         return replace(row, failure=failure)
 
-    def attempt_seen(self, live: LiveAttempt) -> EventRow:
-        """An attempt is still held; `duration_s` is for how long."""
+    def attempt_interrupted(self, live: LiveAttempt) -> EventRow:
+        """The session ends before the attempt does; `duration_s` is how long it held its resources."""
         detail = _told(live.worker, "data_s", "first_step_s")
-        return self._of_attempt(live, EventKind.HEARTBEAT, live.held_s(self._clock()), detail)
+        return self._of_attempt(live, EventKind.ATTEMPT_INTERRUPTED, live.held_s(self._clock()), detail)
 
     def session_event(
         self,

@@ -348,7 +348,7 @@ class Session:
             return
         self.opened = False
         seconds = (self._clock() - self._began_at).total_seconds()
-        held = [self._build.attempt_seen(live) for live in self._live.values() if live.held_since]
+        held = [self._build.attempt_interrupted(live) for live in self._live.values() if live.held_since]
         ended = self._build.session_event(EventKind.SESSION_ENDED, {"how": how}, duration_s=seconds)
         self._record(*held, ended)
 

@@ -28,7 +28,6 @@ class State(StrEnum):
     STOPPED = "stopped"
     INFEASIBLE = "infeasible"
     FAILED = "failed"
-    CANCELLED = "cancelled"
 
 
 class Failure(StrEnum):
@@ -67,9 +66,9 @@ class EventKind(StrEnum):
 
     SESSION_STARTED = "session_started"
     SESSION_ENDED = "session_ended"
-    HEARTBEAT = "heartbeat"
     ATTEMPT_STARTED = "attempt_started"
     ATTEMPT_ENDED = "attempt_ended"
+    ATTEMPT_INTERRUPTED = "attempt_interrupted"
     ENQUEUED = "enqueued"
     WARM_STARTED = "warm_started"
 
@@ -205,7 +204,7 @@ class TrialRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
-    """Something that happened in a driver's session: its start and end, heartbeats, attempts on workers.
+    """Something that happened in a driver's session: its start and end, attempts on workers, what was given.
 
     `failure` says of which kind it is where an attempt ended by one. `detail` is JSON: for an attempt where
     it ran and how it ended, for a session its settings, for enqueued points and trials of other studies what

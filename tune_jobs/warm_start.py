@@ -150,7 +150,7 @@ def choose_told(
         OUTSIDE: len(ends) - len(fitting) + len(most_telling) - len(chosen),
         REFUSED_THERE: len(fitting) - len(known),
         f"beyond the {MAX_TOLD} that say most": len(known) - len(most_telling),
-        "failed or cancelled": num_failed,
+        "failed": num_failed,
         "not ended": len(numbers) - len(ends) - num_failed,
     }
     return chosen, {why: count for why, count in left_out.items() if count}

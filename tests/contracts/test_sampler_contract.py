@@ -24,8 +24,8 @@ from tune_jobs.trial import Failure, ReportRow, Row, StartRow, State, TrialRow, 
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 EPOCHS = 4
-OUTCOMES = (State.COMPLETED, State.STOPPED, State.FAILED, State.CANCELLED, State.INFEASIBLE, None)
-WEIGHTS = (4, 5, 1, 1, 2, 1)
+OUTCOMES = (State.COMPLETED, State.STOPPED, State.FAILED, State.INFEASIBLE, None)
+WEIGHTS = (4, 5, 2, 2, 1)
 """How often a trial ends in each state; None stays unfinished."""
 
 

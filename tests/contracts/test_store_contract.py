@@ -152,7 +152,7 @@ ROWS: list[Row] = [
     TrialRow(
         **KEYS, state=State.COMPLETED, reason="done", params='{"learning_rate":0.5}', seed=1, ended_at=NOW
     ),
-    EventRow(study="contract", kind=EventKind.HEARTBEAT, session="x", happened_at=NOW),
+    EventRow(study="contract", kind=EventKind.ATTEMPT_INTERRUPTED, session="x", happened_at=NOW),
 ]
 
 

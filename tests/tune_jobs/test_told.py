@@ -72,8 +72,7 @@ def test_a_warm_start_says_how_many_are_told_and_why_others_are_not() -> None:
     told, left_out = choose_told(a_study(name="second"), rows)
     text = Source(origin="played", trials=tuple(told), left_out=left_out).describe([])
     assert text == (
-        "warm start: 3 trials of 'played' told to the sampler; 2 left out, failed or cancelled;"
-        " 1 left out, not ended"
+        "warm start: 3 trials of 'played' told to the sampler; 2 left out, failed; 1 left out, not ended"
     )
     log = MemoryLog()
     a_session(log, a_study(name="second"), origin="played", told=told)

@@ -164,7 +164,7 @@ def test_trials_that_diverged_are_told_as_the_worst_and_other_failures_are_not()
     assert len(diverged) == 2
     study = a_study(name="second")
     told, left_out = choose_told(study, log.rows)
-    assert left_out == {"failed or cancelled": 1}
+    assert left_out == {"failed": 1}
     heard = {trial.end.number: optuna for trial, optuna in zip(told, told_to(study, told), strict=True)}
     for row in diverged:
         assert heard[row.number].state is TrialState.PRUNED

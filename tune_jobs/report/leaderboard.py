@@ -107,7 +107,6 @@ WAYS_OUT = (
         "refused before training",
         "Move the limits, or widen the space, with another --name.",
     ),
-    (State.CANCELLED, "cancelled", "Train others with --trials."),
 )
 """The states of a trial that did not complete, what happened to it, and what helps."""
 

@@ -15,7 +15,7 @@ infeasible          PRUNED without reports, with its excess over the limits as c
 failed: diverged    PRUNED without reports. TPE orders pruned trials by their last epoch first, so that with
                     its reports a late divergence would look better than an early stop; without, it is the
                     worst
-failed, cancelled   FAIL: says nothing about the params; samplers ignore it
+failed otherwise    FAIL: says nothing about the params; samplers ignore it
 unfinished          RUNNING with its reports so far; TPE keeps away from it (constant liar)
 ==================  ==========================================================================================
 
@@ -67,7 +67,6 @@ TOLD_STATES = {
     State.STOPPED: TrialState.PRUNED,
     State.INFEASIBLE: TrialState.PRUNED,
     State.FAILED: TrialState.FAIL,
-    State.CANCELLED: TrialState.FAIL,
     None: TrialState.RUNNING,
 }
 

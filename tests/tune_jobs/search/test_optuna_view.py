@@ -91,9 +91,10 @@ def test_a_diverged_trial_is_pruned_at_its_worst() -> None:
     assert (trial.state, trial.intermediate_values) == (TrialState.PRUNED, {})
 
 
-@pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
-def test_other_failures_are_failures(state: State) -> None:
-    assert told(start(0, PARAMS), report(0, 1, 0.5), end(0, state, PARAMS)).state is TrialState.FAIL
+@pytest.mark.parametrize("failure", [Failure.RAISED, Failure.CRASHED])
+def test_other_failures_are_failures(failure: Failure) -> None:
+    failed = end(0, State.FAILED, PARAMS, failure=failure)
+    assert told(start(0, PARAMS), report(0, 1, 0.5), failed).state is TrialState.FAIL
 
 
 def test_a_completed_trial_without_objective_is_a_failure() -> None:

@@ -103,7 +103,7 @@ def trial(
     )
 
 
-def event(kind: EventKind = EventKind.HEARTBEAT, study: str = "s") -> EventRow:
+def event(kind: EventKind = EventKind.ATTEMPT_INTERRUPTED, study: str = "s") -> EventRow:
     return EventRow(study=study, kind=kind, session="session", happened_at=NOON)
 
 
