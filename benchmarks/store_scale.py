@@ -25,6 +25,7 @@ import duckdb
 
 from benchmarks.comparing import describe_conditions, write_result
 from benchmarks.store_data import REPORTS, count_files, make_store, study_named
+from tune_jobs.events import SessionEnd
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Random
 from tune_jobs.session import Session
@@ -112,7 +113,7 @@ def measure_resume(root: Path, trials: int) -> dict[str, Any]:
         folded = time.perf_counter()
         session.next_attempt()
         proposed = time.perf_counter()
-        session.close("measured")
+        session.close(SessionEnd.FINISHED)
     files, size = count_files(root)
     found = {
         "trials": trials,

@@ -26,8 +26,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from tune_jobs.json_fields import Detail, event_detail
-from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow
+from tune_jobs.events import AttemptEnded, AttemptStarted, Detail, SessionStarted, detail_of, preparing_s
+from tune_jobs.trial import EventRow, ReportRow, Row, StartRow, State, TrialRow
 
 Seconds = defaultdict[str, float]
 
@@ -116,17 +116,17 @@ def _sessions(ordered: Sequence[Row]) -> list[SessionSpan]:
     sessions: list[SessionSpan] = []
     for row in ordered:
         at = _instant(row)
-        if isinstance(row, EventRow) and row.kind is EventKind.SESSION_STARTED:
-            workers = event_detail(row).workers
-            sessions.append(SessionSpan(began_at=at, ended_at=at, workers=workers))
+        detail = detail_of(row) if isinstance(row, EventRow) else None
+        if isinstance(detail, SessionStarted):
+            sessions.append(SessionSpan(began_at=at, ended_at=at, workers=detail.workers))
         if sessions:
             session = sessions[-1]
             session.ended_at = max(session.ended_at, at)
-            _note(session, row)
+            _note(session, row, detail)
     return sessions
 
 
-def _note(session: SessionSpan, row: Row) -> None:
+def _note(session: SessionSpan, row: Row, detail: Detail | None) -> None:
     if isinstance(row, TrialRow) or row.number is None or row.attempt is None:
         return
     if isinstance(row, StartRow):
@@ -139,20 +139,19 @@ def _note(session: SessionSpan, row: Row) -> None:
     if isinstance(row, ReportRow):
         held.held_since = held.held_since or held.handed_out_at
         held.reports.append(row)
-    elif isinstance(row, EventRow):
-        detail = event_detail(row)
+    elif isinstance(row, EventRow) and detail is not None:
         held.held_since = held.held_since or _held_since(held, row, detail)
-        held.told |= detail.told_s
-        if row.kind is EventKind.ATTEMPT_STARTED and "data_s" in detail.told_s:
+        held.told |= preparing_s(detail)
+        if isinstance(detail, AttemptStarted) and detail.data_s is not None:
             held.began_at = row.happened_at
-        if row.kind is EventKind.ATTEMPT_ENDED:
+        if isinstance(detail, AttemptEnded):
             held.ended_at = row.happened_at
 
 
 def _held_since(held: HeldAttempt, row: EventRow, detail: Detail) -> datetime | None:
     """From when on an attempt had a worker, as the first event that tells of it says; None if it had none."""
-    if row.kind is EventKind.ATTEMPT_STARTED:
-        return held.handed_out_at + timedelta(seconds=detail.waited_s)
+    if isinstance(detail, AttemptStarted):
+        return held.handed_out_at + timedelta(seconds=detail.waited_s or 0.0)
     return row.happened_at - timedelta(seconds=row.duration_s) if row.duration_s else None
 
 

@@ -5,11 +5,12 @@ Frozen values only; `LiveAttempt` is the one exception: the session's note of wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 
 from eml_models.recipe import Recipe
+from tune_jobs.events import SessionStarted
 from tune_jobs.feasible import NetworkCost
 from tune_jobs.search.given import ToldTrial
 from tune_jobs.space import Params
@@ -81,7 +82,7 @@ class SessionSettings:
         retry_failed: whether trials that failed (other than by divergence) are tried again, each in another.
         origin: the study that `told` is from.
         told: trials of another study to learn from; told once.
-        detail: what else the session's event should show (workers, resources).
+        started: what the session's event shows of its workers and their resources.
     """
 
     max_attempts: int = 3
@@ -91,7 +92,7 @@ class SessionSettings:
     retry_failed: bool = False
     origin: str | None = None
     told: Sequence[ToldTrial] = ()
-    detail: Mapping[str, object] = field(default_factory=dict)
+    started: SessionStarted = field(default_factory=SessionStarted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +141,11 @@ class LiveAttempt:
         """Take what a later message says of the worker; what it leaves out stands."""
         said = {f.name: value for f in fields(worker) if (value := getattr(worker, f.name)) != f.default}
         self.worker = replace(self.worker, **said)
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds from handing out until a worker had it; 0 while it waits."""
+        return max(0.0, (self.held_since - self.handed_out_at).total_seconds()) if self.held_since else 0.0
 
     def held_s(self, now: datetime) -> float:
         """Seconds for which a worker has had it."""

@@ -19,8 +19,8 @@ from eml_models.errors import InvalidValueError
 from eml_models.kernels import Kernels
 from eml_models.recipe import Recipe
 from tune_jobs.definition import NEEDS_CODE, SHIPPED_FITS
-from tune_jobs.json_fields import event_detail
-from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, TrialRow
+from tune_jobs.events import AttemptStarted, detail_of
+from tune_jobs.trial import EventRow, ReportRow, Row, StartRow, TrialRow
 
 COMPARED = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
@@ -95,17 +95,14 @@ def stored_trial(rows: Sequence[Row], number: int, *, fit: str) -> StoredTrial:
         if isinstance(row, ReportRow) and row.number == number:
             reports.setdefault(row.epoch, row)
     end = next((row for row in rows if isinstance(row, TrialRow) and row.number == number), None)
-    begun = [
-        row
-        for row in rows
-        if isinstance(row, EventRow) and row.number == number and row.kind is EventKind.ATTEMPT_STARTED
-    ]
+    of_trial = [row for row in rows if isinstance(row, EventRow) and row.number == number]
+    begun = [(row, detail) for row in of_trial if isinstance(detail := detail_of(row), AttemptStarted)]
     return StoredTrial(
         recipe=recipe,
         reports=tuple(reports[epoch] for epoch in sorted(reports)),
         end=end,
-        devices=frozenset((row.device or "").partition(":")[0] for row in begun),
-        kernels=frozenset(str(event_detail(row).kernels) for row in begun),
+        devices=frozenset((row.device or "").partition(":")[0] for row, _ in begun),
+        kernels=frozenset(str(detail.kernels) for _, detail in begun),
     )
 
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from tune_jobs.attempt import LiveAttempt, Provenance, WorkerInfo
+from tune_jobs.attempt import LiveAttempt, Provenance
+from tune_jobs.events import AttemptEnded, AttemptInterrupted, AttemptStarted, Detail, detail_as_json
 from tune_jobs.feasible import NetworkCost
 from tune_jobs.search.asha import Verdict
 from tune_jobs.search.records import TrialRecord
 from tune_jobs.study import FINAL_METRICS, Study
 from tune_jobs.trial import (
     Decision,
-    EventKind,
     EventRow,
     Failure,
     ReportRow,
@@ -150,44 +150,44 @@ class RowBuilder:
         """A worker's first message; `duration_s` is how long it took from handing out, and `waited_s` of that
         until there was a worker."""
         worker = live.worker
-        detail: dict[str, object] = {"resumed_from_epoch": worker.resumed_from_epoch}
-        if live.held_since is not None and live.held_since > live.handed_out_at:
-            detail["waited_s"] = (live.held_since - live.handed_out_at).total_seconds()
-        if worker.gpus:
-            detail["gpus"] = worker.gpus
-        detail |= _told(worker, "passed_over", "imports_s", "data_s", "latency_s", "kernels", "cudnn_version")
-        seconds = (self._clock() - live.handed_out_at).total_seconds()
-        return self._of_attempt(live, EventKind.ATTEMPT_STARTED, seconds, detail)
+        detail = AttemptStarted(
+            resumed_from_epoch=worker.resumed_from_epoch,
+            waited_s=live.waited_s or None,
+            gpus=worker.gpus or None,
+            passed_over=worker.passed_over,
+            imports_s=worker.imports_s,
+            data_s=worker.data_s,
+            latency_s=worker.latency_s,
+            kernels=worker.kernels,
+            cudnn_version=worker.cudnn_version,
+        )
+        return self._of_attempt(live, detail, (self._clock() - live.handed_out_at).total_seconds())
 
     def attempt_ended(self, live: LiveAttempt, how: str, failure: Failure | None = None) -> EventRow:
         """An attempt is over; `duration_s` is how long it held its resources."""
-        detail: dict[str, object] = {"how": how, "train_s": live.elapsed_s, "epochs": live.last_epoch}
-        if live.peak_memory_bytes:
-            detail["peak_memory_bytes"] = live.peak_memory_bytes
-        detail |= _told(live.worker, "data_s", "first_step_s")
-        row = self._of_attempt(live, EventKind.ATTEMPT_ENDED, live.held_s(self._clock()), detail)
-        return replace(row, failure=failure)
+        detail = AttemptEnded(
+            how=how,
+            train_s=live.elapsed_s,
+            epochs=live.last_epoch,
+            peak_memory_bytes=live.peak_memory_bytes or None,
+            data_s=live.worker.data_s,
+            first_step_s=live.worker.first_step_s,
+        )
+        return replace(self._of_attempt(live, detail, live.held_s(self._clock())), failure=failure)
 
     def attempt_interrupted(self, live: LiveAttempt) -> EventRow:
         """The session ends before the attempt does; `duration_s` is how long it held its resources."""
-        detail = _told(live.worker, "data_s", "first_step_s")
-        return self._of_attempt(live, EventKind.ATTEMPT_INTERRUPTED, live.held_s(self._clock()), detail)
+        detail = AttemptInterrupted(data_s=live.worker.data_s, first_step_s=live.worker.first_step_s)
+        return self._of_attempt(live, detail, live.held_s(self._clock()))
 
-    def session_event(
-        self,
-        kind: EventKind,
-        detail: Mapping[str, object] | None = None,
-        *,
-        text: str | None = None,
-        duration_s: float | None = None,
-    ) -> EventRow:
-        """Something of the whole session; `text` is its detail as JSON already."""
+    def session_event(self, detail: Detail, *, duration_s: float | None = None) -> EventRow:
+        """Something of the whole session."""
         return EventRow(
             study=self._study.name,
-            kind=kind,
+            kind=detail.kind,
             session=self._session,
             duration_s=duration_s,
-            detail=as_json_text(detail or {}) if text is None else text,
+            detail=detail_as_json(detail),
             happened_at=self._clock(),
         )
 
@@ -251,15 +251,9 @@ class RowBuilder:
             for objective in self._study.objectives
         }
 
-    def _of_attempt(
-        self,
-        live: LiveAttempt,
-        kind: EventKind,
-        seconds: float,
-        detail: Mapping[str, object] | None = None,
-    ) -> EventRow:
+    def _of_attempt(self, live: LiveAttempt, detail: Detail, seconds: float) -> EventRow:
         return replace(
-            self.session_event(kind, detail or {}, duration_s=seconds),
+            self.session_event(detail, duration_s=seconds),
             trial_id=live.attempt.trial_id,
             number=live.attempt.number,
             attempt=live.attempt.attempt,
@@ -267,11 +261,6 @@ class RowBuilder:
             device=live.worker.device,
             pid=live.worker.pid,
         )
-
-
-def _told(worker: WorkerInfo, *names: str) -> dict[str, object]:
-    """What a worker has said of itself, without what it has not."""
-    return {name: value for name in names if (value := getattr(worker, name)) is not None}
 
 
 def best_epoch(study: Study, reports: Sequence[ReportRow]) -> int | None:

@@ -21,11 +21,12 @@ from tune_jobs.attempt import (
     WorkerInfo,
 )
 from tune_jobs.errors import RunFailedError
+from tune_jobs.events import Enqueued, Point, SessionEnd, SessionEnded
 from tune_jobs.feasible import count_cost, refusal, resolve_recipe, too_slow
 from tune_jobs.refusals import Refusals, all_too_slow
 from tune_jobs.rows import Ending, RowBuilder, RowLog, ending, first_line, metrics_problem, number_of, utc_now
 from tune_jobs.search.asha import Verdict, decide
-from tune_jobs.search.given import Point, points_as_json, told_as_json
+from tune_jobs.search.given import as_event
 from tune_jobs.search.history import History
 from tune_jobs.search.queue import QueueFirst
 from tune_jobs.search.records import TrialRecord
@@ -33,7 +34,6 @@ from tune_jobs.study import LATENCY, Study
 from tune_jobs.trial import (
     TRIED_AGAIN,
     Decision,
-    EventKind,
     Failure,
     ReportRow,
     Row,
@@ -91,7 +91,7 @@ class Session:
         given, decided = self._given_rows(), self._decided_rows()
         self.opened = bool(given or decided) or not self.finished
         if self.opened:
-            started = self._build.session_event(EventKind.SESSION_STARTED, self.settings.detail)
+            started = self._build.session_event(self.settings.started)
             self._record(started, *decided, *given)
         self._waiting = deque(record.number for record in self.history.unfinished())
         self._trained_before = self.history.num_trained
@@ -108,11 +108,10 @@ class Session:
                 if record.number not in history.retried
             ]
         if points:
-            rows.append(self._build.session_event(EventKind.ENQUEUED, text=points_as_json(points)))
+            rows.append(self._build.session_event(Enqueued(points=tuple(points))))
         if settings.origin is not None and settings.origin not in history.origins:
-            metric = self.study.objective.metric
-            text = told_as_json(settings.origin, settings.told, metric=metric)
-            rows.append(self._build.session_event(EventKind.WARM_STARTED, text=text))
+            told = as_event(settings.origin, settings.told, metric=self.study.objective.metric)
+            rows.append(self._build.session_event(told))
         return rows
 
     # What to do next.
@@ -342,14 +341,14 @@ class Session:
                 " same command again, or allow more failures with --max-failed-in-a-row"
             )
 
-    def close(self, how: str) -> None:
-        """Write that the session ended, why (finished, interrupted, failed), and what it cut short held."""
+    def close(self, how: SessionEnd) -> None:
+        """Write that the session ended, how, and what the attempts held that it cuts short."""
         if not self.opened:
             return
         self.opened = False
         seconds = (self._clock() - self._began_at).total_seconds()
         held = [self._build.attempt_interrupted(live) for live in self._live.values() if live.held_since]
-        ended = self._build.session_event(EventKind.SESSION_ENDED, {"how": how}, duration_s=seconds)
+        ended = self._build.session_event(SessionEnded(how=how), duration_s=seconds)
         self._record(*held, ended)
 
     def progress(self) -> Progress:

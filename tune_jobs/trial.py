@@ -206,9 +206,8 @@ class TrialRow:
 class EventRow:
     """Something that happened in a driver's session: its start and end, attempts on workers, what was given.
 
-    `failure` says of which kind it is where an attempt ended by one. `detail` is JSON: for an attempt where
-    it ran and how it ended, for a session its settings, for enqueued points and trials of other studies what
-    `tune_jobs.search.given` says.
+    `failure` says of which kind it is where an attempt ended by one. `detail` is JSON of what such an event
+    says besides (`tune_jobs.events`).
     """
 
     table: ClassVar[str] = "events"

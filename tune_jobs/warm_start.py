@@ -8,8 +8,9 @@ from functools import partial
 
 from eml_models.errors import InvalidValueError
 from eml_models.wording import count_of
+from tune_jobs.events import WarmStarted, detail_of
 from tune_jobs.feasible import count_cost, refusal, resolve_recipe, too_slow
-from tune_jobs.json_fields import event_detail, objectives_from_json, params_from_json
+from tune_jobs.json_fields import objectives_from_json, params_from_json
 from tune_jobs.search.given import MAX_TOLD, ToldTrial
 from tune_jobs.search.objectives import cost_of
 from tune_jobs.space import Constant, Params
@@ -17,7 +18,6 @@ from tune_jobs.store.files import is_same_store
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study import COSTS, LATENCY, Study
 from tune_jobs.trial import (
-    EventKind,
     EventRow,
     Failure,
     ReportRow,
@@ -98,12 +98,8 @@ def read_source(study: Study, text: str, *, store: str) -> Source:
 
 def is_told(origin: str, rows: Iterable[Row]) -> bool:
     """Whether a study with these rows has learned from that origin before; it is told once."""
-    return any(
-        isinstance(row, EventRow)
-        and row.kind is EventKind.WARM_STARTED
-        and event_detail(row).origin == origin
-        for row in rows
-    )
+    details = (detail_of(row) for row in rows if isinstance(row, EventRow))
+    return any(isinstance(detail, WarmStarted) and detail.origin == origin for detail in details)
 
 
 def choose_told(

@@ -13,6 +13,7 @@ from tune_jobs.accounting import RAY, account
 from tune_jobs.attempt import SessionSettings, WorkerInfo
 from tune_jobs.audit import audit
 from tune_jobs.definition import study_from_definition
+from tune_jobs.events import SessionEnd, SessionStarted
 from tune_jobs.report.ledger import ledger
 from tune_jobs.session import Session
 from tune_jobs.studies import SHIPPED
@@ -23,7 +24,7 @@ from tune_jobs.trial import Decision, EventKind, EventRow, Failure, ReportRow, R
 def played(cut: int | None = None, **changes: object) -> MemoryLog:
     """The rows of a study; with `cut` its first session was killed after so many rows."""
     log = MemoryLog()
-    settings = SessionSettings(detail={"workers": 1})
+    settings = SessionSettings(started=SessionStarted(workers=1))
     clock = Clock()
     session = Session(a_study(**changes), log, settings=settings, clock=clock)
     play(session)
@@ -31,7 +32,7 @@ def played(cut: int | None = None, **changes: object) -> MemoryLog:
         log = MemoryLog(log.rows[:cut])
         session = Session(a_study(**changes), log, log.rows[:], settings=settings, clock=clock)
         play(session)
-    session.close("finished")
+    session.close(SessionEnd.FINISHED)
     return log
 
 
@@ -131,7 +132,7 @@ def test_ledger_counts_an_attempt_from_when_it_has_a_worker(end: str) -> None:
     if end == "trained":
         play_attempt(session, second)
     clock.now += timedelta(seconds=50)
-    session.close("interrupted")
+    session.close(SessionEnd.INTERRUPTED)
     seconds = account(log.rows)
     assert sum(seconds.values()) == pytest.approx(wall_s(log.rows))  # of one worker
     assert seconds["completed"] == 900 + 9 * (end == "trained")

@@ -8,6 +8,7 @@ import pytest
 from session_testing import WORKER, Clock, MemoryLog, a_session, a_study, play_attempt, rising
 
 from tune_jobs.attempt import SessionSettings, WorkerInfo
+from tune_jobs.events import SessionEnd
 from tune_jobs.session import Session
 from tune_jobs.trial import EventKind, EventRow, Failure
 
@@ -62,7 +63,7 @@ def test_limit_of_device_time_counts_what_an_interrupted_session_held() -> None:
     session.take_worker(attempt.number)
     clock.now += timedelta(seconds=60)  # it has reported nothing yet
     assert session.limit_reached
-    session.close("finished")
+    session.close(SessionEnd.FINISHED)
     again = Session(a_study(), log, log.rows[:], settings=settings, clock=Clock())
     assert again.limit_reached
     assert again.next_attempt() is not None  # counted once, in the next attempt too

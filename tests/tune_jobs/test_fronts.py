@@ -16,6 +16,7 @@ from tune_jobs.attempt import Attempt, SessionSettings
 from tune_jobs.audit import audit
 from tune_jobs.definition import study_from_definition
 from tune_jobs.errors import RunFailedError
+from tune_jobs.events import SessionEnd, SessionStarted
 from tune_jobs.feasible import count_cost, resolve_recipe, with_spread_share
 from tune_jobs.retention import best_numbers
 from tune_jobs.search.given import ToldTrial
@@ -55,9 +56,9 @@ def wide_is_better(attempt: Attempt, epoch: int) -> Metrics:
 
 def played(study: Study) -> tuple[MemoryLog, Session]:
     log = MemoryLog()
-    session = Session(study, log, settings=SessionSettings(detail={"workers": 1}), clock=Clock())
+    session = Session(study, log, settings=SessionSettings(started=SessionStarted(workers=1)), clock=Clock())
     play(session, wide_is_better)
-    session.close("finished")
+    session.close(SessionEnd.FINISHED)
     return log, session
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from session_testing import WORKER, MemoryLog, a_session, a_study, play, table
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.audit import audit
+from tune_jobs.events import SessionEnd
 from tune_jobs.point_files import read_points
 from tune_jobs.search.given import check_point
 from tune_jobs.space import Choice, Constant, Float, Space, When
@@ -98,7 +98,7 @@ def test_points_wait_where_the_study_has_its_trials() -> None:
     play(a_session(log, a_study(trials=2)))
     session = a_session(log, a_study(trials=2), points=[POINT])
     assert session.finished
-    session.close("finished")
+    session.close(SessionEnd.FINISHED)
     play(a_session(log, a_study(trials=3)))
     assert params_of(log)[-1] == POINT
 
@@ -110,7 +110,7 @@ def fail_first_three(log: MemoryLog) -> None:
         assert attempt is not None
         session.record_failure(attempt.number, failure, "no", worker=WORKER)
     play(session)
-    session.close("finished")
+    session.close(SessionEnd.FINISHED)
 
 
 def test_failed_trials_are_tried_again_as_new_ones_that_take_their_place() -> None:
@@ -133,7 +133,7 @@ def waiting_point_and_failed_trial(log: MemoryLog) -> None:
     assert attempt is not None
     session.record_failure(attempt.number, Failure.RAISED, "no", worker=WORKER)
     play(session)
-    a_session(log, a_study(trials=3), points=[POINT]).close("finished")
+    a_session(log, a_study(trials=3), points=[POINT]).close(SessionEnd.FINISHED)
 
 
 def test_a_retry_takes_the_place_that_it_freed_before_points_that_wait() -> None:
@@ -167,23 +167,12 @@ def test_killed_while_retrying_it_goes_on_the_same(cut: int) -> None:
     assert table(log) == table(whole)
 
 
-def test_a_retry_that_an_earlier_version_enqueued_stays_where_it_was() -> None:
-    """The rows that followed were proposed in that order."""
-    log = MemoryLog()
-    waiting_point_and_failed_trial(log)
-    retry = {"points": [{"params": params_of(log)[0], "retry_of": 0}]}
-    event = next(row for row in log.rows if isinstance(row, EventRow) and row.kind is EventKind.ENQUEUED)
-    log.append_many([replace(event, detail=json.dumps(retry))])
-    play(a_session(log, a_study(trials=4)))
-    assert params_of(log)[3:] == [POINT, params_of(log)[0]]
-
-
 def test_a_session_without_anything_to_do_writes_nothing() -> None:
     log = MemoryLog()
     play(session := a_session(log))
-    session.close("finished")
+    session.close(SessionEnd.FINISHED)
     before = len(log.rows)
-    a_session(log, retry_failed=True).close("finished")
+    a_session(log, retry_failed=True).close(SessionEnd.FINISHED)
     assert len(log.rows) == before
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from session_testing import a_study
 
+from tune_jobs.events import SessionEnd
 from tune_jobs.report.leaderboard import LAST_RUNS_SQL, NO_END
 from tune_jobs.session import Session
 from tune_jobs.store.reader import TrialStore
@@ -15,13 +16,13 @@ from tune_jobs.store.writer import StudyWriter
 def test_a_run_without_an_end_is_told_as_such_beside_others_and_alone(tmp_path: Path) -> None:
     run(tmp_path, "killed", None)
     assert last_runs(tmp_path) == {"killed": NO_END}
-    run(tmp_path, "ended", "interrupted")
-    run(tmp_path, "again", "finished")
+    run(tmp_path, "ended", SessionEnd.INTERRUPTED)
+    run(tmp_path, "again", SessionEnd.FINISHED)
     run(tmp_path, "again", None)
     assert last_runs(tmp_path) == {"killed": NO_END, "ended": "interrupted", "again": NO_END}
 
 
-def run(store: Path, name: str, how: str | None) -> None:
+def run(store: Path, name: str, how: SessionEnd | None) -> None:
     """A run of no trials; None is one that was killed."""
     study = a_study(name=name)
     with StudyWriter.open(str(store), study, versions={}) as writer:

@@ -10,6 +10,7 @@ from session_testing import WORKER, Clock, MemoryLog, a_study, rising
 
 from tune_jobs.accounting import DATA, FIRST_STEP, IMPORTS, RAY, account
 from tune_jobs.attempt import SessionSettings, WorkerInfo
+from tune_jobs.events import SessionEnd, SessionStarted
 from tune_jobs.session import Session
 from tune_jobs.trial import Failure
 
@@ -28,7 +29,7 @@ def a_played(**changes: object) -> tuple[MemoryLog, Stopped, Session]:
     session = Session(
         a_study(trials=1, asha=None, **changes),
         log,
-        settings=SessionSettings(detail={"workers": 1}),
+        settings=SessionSettings(started=SessionStarted(workers=1)),
         clock=clock,  # type: ignore[arg-type]  # see `Stopped`
     )
     return log, clock, session
@@ -58,12 +59,12 @@ def test_an_epoch_under_way_is_training(end: str, expected: str, reports: int) -
         session.record_report(attempt.number, metrics, WorkerInfo(first_step_s=30.0))
     clock.now += timedelta(seconds=25)
     if end == "interrupted":
-        session.close("interrupted")
+        session.close(SessionEnd.INTERRUPTED)
     else:
         failure = Failure.RAISED if end == "raised" else Failure.CRASHED
         session.settings = SessionSettings(max_attempts=1, max_failed_in_a_row=9)
         session.record_failure(attempt.number, failure, "ValueError: x", worker=WorkerInfo())
-        session.close("finished")
+        session.close(SessionEnd.FINISHED)
     spent = {name: seconds for name, seconds in account(log.rows).items() if seconds}
     first = {FIRST_STEP: 30.0} if reports else {}
     assert spent == {RAY: 11.0, IMPORTS: 5.0, DATA: 7.0, **first, expected: 25.0 + 10.0 * reports}
@@ -78,7 +79,7 @@ def test_what_follows_the_last_report_of_a_whole_trial_is_overhead() -> None:
     session.record_begin(attempt.number, BEGUN)
     clock.now += timedelta(seconds=43)  # 40 of training, 3 of saving
     session.record_report(attempt.number, {**rising(attempt, 1), "epoch_s": 40.0}, WorkerInfo())
-    session.close("finished")
+    session.close(SessionEnd.FINISHED)
     spent = {name: seconds for name, seconds in account(log.rows).items() if seconds}
     assert spent == {IMPORTS: 5.0, DATA: 7.0, "completed": 40.0, "overhead": 3.0}
 
@@ -89,7 +90,7 @@ def test_seconds_of_an_attempt_that_never_began_are_start_up() -> None:
     assert attempt is not None
     session.take_worker(attempt.number)
     clock.now += timedelta(seconds=50)
-    session.close("interrupted")
+    session.close(SessionEnd.INTERRUPTED)
     assert account(log.rows) == {RAY: 50.0, IMPORTS: 0.0, DATA: 0.0, "overhead": 0.0, "idle": 0.0}
 
 
@@ -104,6 +105,6 @@ def test_measuring_a_latency_is_overhead_and_what_follows_is_told_at_the_end() -
     session.record_begin(attempt.number, replace(BEGUN, latency_s=3.0))
     clock.now += timedelta(seconds=10)
     session.record_report(attempt.number, {**rising(attempt, 1), "epoch_s": 10.0}, WorkerInfo())
-    session.close("interrupted")
+    session.close(SessionEnd.INTERRUPTED)
     spent = {name: seconds for name, seconds in account(log.rows).items() if seconds}
     assert spent == {IMPORTS: 5.0, "overhead": 3.0, DATA: 7.0, "unfinished": 10.0}

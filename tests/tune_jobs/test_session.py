@@ -10,6 +10,7 @@ from session_testing import WORKER, Clock, MemoryLog, Metrics, a_study, play, pl
 
 from tune_jobs.attempt import Attempt, SessionSettings
 from tune_jobs.errors import RunFailedError
+from tune_jobs.events import SessionEnd
 from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import as_optuna_study
 from tune_jobs.session import Session
@@ -337,7 +338,7 @@ def test_events_tell_when_attempts_began_and_ended() -> None:
     log = MemoryLog()
     session = a_session(log, trials=2)
     play(session)
-    session.close("finished")
+    session.close(SessionEnd.FINISHED)
     events = [row for row in log.rows if isinstance(row, EventRow)]
     assert [e.kind for e in events] == [
         EventKind.SESSION_STARTED,

@@ -15,6 +15,7 @@ from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe
 from tune_jobs.attempt import SessionSettings
 from tune_jobs.errors import StoreMissingError
+from tune_jobs.events import TrialElsewhere, WarmStarted, detail_as_json
 from tune_jobs.feasible import count_cost, resolve_recipe
 from tune_jobs.search.given import ToldTrial
 from tune_jobs.search.history import History
@@ -24,7 +25,7 @@ from tune_jobs.space import Constant, Float, Space
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.studies import digits_front, fashion_mnist_front
 from tune_jobs.study import LatencyMode, Limits, Objective, Study
-from tune_jobs.trial import Decision, EventKind, EventRow, Failure, State
+from tune_jobs.trial import Decision, EventRow, Failure, State
 from tune_jobs.warm_start import OUTSIDE, REFUSED_THERE, choose_told, read_source
 
 
@@ -201,19 +202,22 @@ def test_a_study_is_itself_however_its_store_is_written(
         read_source(a_study(), "elsewhere::played", store="trials")
 
 
-def test_an_event_of_an_earlier_version_is_told_as_it_was() -> None:
-    trial = {
-        "trial_id": "other/0", "number": 0, "params": {"learning_rate": 0.1, "optimizer": "sgd"},
-        "epoch": None, "state": "infeasible", "reason": "9 MACs are above the limit of 4", "objective": None,
-        "value": None, "macs": 9, "parameters": 1, "activations": 1, "traffic_bytes": 1, "objectives": "{}",
-        "failure": None,
-    }  # fmt: skip
+def test_a_refusal_that_no_number_here_shows_counts_as_twice_the_limit() -> None:
+    trial = TrialElsewhere(
+        trial_id="other/0",
+        number=0,
+        params={"learning_rate": 0.1, "optimizer": "sgd"},
+        state=State.INFEASIBLE,
+        reason="9 MACs are above the limit of 4",
+        macs=9,
+    )
+    detail = WarmStarted(origin="other", trials=(trial,))
     event = EventRow(
         study="played",
         seq=1,
-        kind=EventKind.WARM_STARTED,
+        kind=detail.kind,
         session="x",
-        detail=json.dumps({"from": "other", "trials": [trial]}),
+        detail=detail_as_json(detail),
         happened_at=Clock()(),
     )
     (heard,) = as_optuna_study(a_study(), History.from_rows(a_study(), [event])).trials

@@ -19,6 +19,7 @@ from tune_jobs.attempt import Progress, Provenance, SessionSettings
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.ending_signals import EndingSignals, ending_signals
 from tune_jobs.errors import StoreError
+from tune_jobs.events import SessionEnd, SessionStarted
 from tune_jobs.inside_job import job_id, require_lasting_store
 from tune_jobs.on_ray.connect import connected
 from tune_jobs.on_ray.gpu_measure import measured_here
@@ -117,7 +118,7 @@ def run_study(
         session = Session(study, tap, writer.rows, settings=session_settings, provenance=_provenance())
         already_complete = session.finished
         if already_complete or session.limit_reached:
-            session.close("finished")
+            session.close(SessionEnd.FINISHED)
             return _outcome(session, settings, already_complete=already_complete)
         _require_data(study, settings)
         checkpoints = Checkpoints.of(absolute(settings.store), study.name)
@@ -146,12 +147,12 @@ def _session_settings(study: Study, settings: RunSettings, source: Source | None
         retry_failed=settings.retry_failed,
         origin=source.origin if source else None,
         told=source.trials if source else (),
-        detail={
-            "workers": settings.workers,
-            "cpus_per_trial": settings.cpus_per_trial,
-            "gpus_per_trial": settings.gpus_per_trial,
-            "kernels": settings.kernels,
-        },
+        started=SessionStarted(
+            workers=settings.workers,
+            cpus_per_trial=settings.cpus_per_trial,
+            gpus_per_trial=settings.gpus_per_trial,
+            kernels=settings.kernels,
+        ),
     )
 
 
@@ -198,14 +199,14 @@ def _run_session(
     except BaseException as error:
         _close_failed(session, error)
         raise
-    session.close("interrupted" if interrupted else "finished")
+    session.close(SessionEnd.INTERRUPTED if interrupted else SessionEnd.FINISHED)
     return interrupted
 
 
 def _close_failed(session: Session, error: BaseException) -> None:
     """Write that the session failed; the error that ended it is the one to show, whatever comes of this."""
     try:
-        session.close("failed")
+        session.close(SessionEnd.FAILED)
     except StoreError as second:
         if not isinstance(error, StoreError):  # else it says the same again, and less
             LOG.warning("that the run failed could not be written: %s", second)

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pandas as pd
 
 from eml_models.wording import count_of
+from tune_jobs.events import SessionEnd
 from tune_jobs.json_fields import parse_object
 from tune_jobs.report.for_people import NETWORK, PARAMS, TRIAL, name_networks
 from tune_jobs.report.tables import Table, format_value
@@ -18,7 +19,7 @@ from tune_jobs.search.history import rung_between
 from tune_jobs.study import METRICS, Direction
 from tune_jobs.trial import Decision, State
 
-LAST_RUN, FINISHED, NO_END = "last_run", "finished", "no end yet"
+LAST_RUN, NO_END = "last_run", "no end yet"
 LAST_RUNS_SQL = f"""
     select study, coalesce(detail->>'how', '{NO_END}') as how
     from events where kind in ('session_started', 'session_ended')
@@ -70,7 +71,7 @@ def studies_for_people(table: Table) -> Table:
         if name in list(State) and not any(row[index] for row in table.rows)
     }
     runs = table.columns.index(LAST_RUN)
-    if all(row[runs] == FINISHED for row in table.rows):
+    if all(row[runs] == SessionEnd.FINISHED for row in table.rows):
         nothing.add(LAST_RUN)
     at = table.columns.index("created_at")
     rows = tuple((*row[:at], f"{row[at]:%Y-%m-%d}", *row[at + 1 :]) for row in table.rows)

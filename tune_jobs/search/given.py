@@ -1,39 +1,22 @@
 """What a search is given from outside: points to try first, and trials of other studies to learn from.
 
-Both reach the study as rows (events), so that every later proposal remains a function of the rows. This
-module converts them to an event's JSON and back; `history` folds the events, `queue` proposes the points, and
-`optuna_view` tells the trials.
+Both reach the study as rows (events, `tune_jobs.events`), so that every later proposal remains a function of
+the rows. `history` folds the events, `queue` proposes the points, and `optuna_view` tells the trials.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.json_fields import as_params, event_detail
+from tune_jobs.events import TrialElsewhere, WarmStarted
 from tune_jobs.space import Constant, Params, Space
-from tune_jobs.study import COSTS, LATENCY, Study
-from tune_jobs.trial import EventRow, Failure, ReportRow, State, TrialRow, as_json_text
+from tune_jobs.trial import ReportRow, TrialRow, as_json_text
 
 MAX_TOLD = 250
 """Trials of another study that are told: more make each proposal dearer and hardly better."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """Params to try before the sampler is asked; what they leave out is drawn.
-
-    Attributes:
-        retry_of: the failed trial that it takes the place of; that one no longer counts as trained.
-        first: whether it goes before all that wait. A retry does, since another point would take the place
-            that it freed; in events of earlier versions it waits behind them.
-    """
-
-    params: Params
-    retry_of: int | None = None
-    first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +24,7 @@ class ToldTrial:
     """A trial of another study, as far as a sampler learns from it.
 
     Attributes:
-        end: the row that ended it; what its network costs in the study that is told. An event of an earlier
-            version says what it cost in its own.
+        end: the row that ended it, with what its network costs in the study that is told.
         last_report: its last report; None if it had none.
     """
 
@@ -107,72 +89,67 @@ def _with_conditions(space: Space, params: Mapping[str, object]) -> tuple[dict[s
     return whole, problems
 
 
-def points_as_json(points: Iterable[Point]) -> str:
-    """The detail of an `ENQUEUED` event."""
-    data = [{"params": p.params, "retry_of": p.retry_of, "first": p.first} for p in points]
-    return as_json_text({"points": data})
+def as_event(origin: str, told: Sequence[ToldTrial], *, metric: str) -> WarmStarted:
+    """What the event of a warm start says; `metric` is the study's first objective."""
+    return WarmStarted(origin=origin, trials=tuple(_as_elsewhere(trial, metric) for trial in told))
 
 
-def points_from_json(event: EventRow) -> list[Point]:
-    """The points of an `ENQUEUED` event."""
-    return [
-        Point(params=as_params(point["params"]), retry_of=point["retry_of"], first=point.get("first", False))
-        for point in event_detail(event).points
-    ]
+def told_trials(event: WarmStarted, *, metric: str, at: datetime) -> list[ToldTrial]:
+    """The trials that an event says, as rows that the study's own could be; it happened `at`."""
+    return [_from_elsewhere(trial, metric, at) for trial in event.trials]
 
 
-def told_as_json(origin: str, told: Sequence[ToldTrial], *, metric: str) -> str:
-    """The detail of a `WARM_STARTED` event."""
-    return as_json_text({"from": origin, "trials": [_as_data(trial, metric) for trial in told]})
-
-
-def told_from_json(study: Study, event: EventRow) -> tuple[str, list[ToldTrial]]:
-    """The origin and the trials of a `WARM_STARTED` event."""
-    detail = event_detail(event)
-    metric = study.objective.metric
-    return detail.origin, [_from_data(trial, metric, event.happened_at) for trial in detail.told]
-
-
-def _as_data(trial: ToldTrial, metric: str) -> dict[str, object]:
+def _as_elsewhere(trial: ToldTrial, metric: str) -> TrialElsewhere:
     end, report = trial.end, trial.last_report
-    return {
-        "trial_id": end.trial_id,
-        "number": end.number,
-        "params": trial.params,
-        "state": str(end.state),
-        "reason": end.reason,
-        "failure": end.failure,
-        "objective": end.objective,
-        **{name: getattr(end, name) for name in (*COSTS, LATENCY, "objectives")},
-        "epoch": report.epoch if report else None,
-        "value": getattr(report, metric) if report else None,
-    }
+    return TrialElsewhere(
+        trial_id=end.trial_id,
+        number=end.number,
+        params=trial.params,
+        state=end.state,
+        reason=end.reason,
+        failure=end.failure,
+        objective=end.objective,
+        objectives=end.objectives,
+        macs=end.macs,
+        parameters=end.parameters,
+        activations=end.activations,
+        traffic_bytes=end.traffic_bytes,
+        latency_ms=end.latency_ms,
+        epoch=report.epoch if report else None,
+        value=getattr(report, metric) if report else None,
+    )
 
 
-def _from_data(data: Mapping[str, object], metric: str, at: datetime) -> ToldTrial:
-    known = {name: data[name] for name in ("trial_id", "number", "reason", "objective")}
-    known |= {name: data[name] for name in (*COSTS, LATENCY, "objectives") if name in data}
-    study = str(data["trial_id"]).rpartition("/")[0]
-    params = as_params(data["params"])
+def _from_elsewhere(trial: TrialElsewhere, metric: str, at: datetime) -> ToldTrial:
+    study = trial.trial_id.rpartition("/")[0]
     end = TrialRow(
         study=study,
+        trial_id=trial.trial_id,
+        number=trial.number,
         attempt=1,
-        state=State(str(data["state"])),
-        failure=None if data["failure"] is None else Failure(str(data["failure"])),
-        params=as_json_text(params),
+        state=trial.state,
+        reason=trial.reason,
+        failure=trial.failure,
+        objective=trial.objective,
+        objectives=trial.objectives,
+        macs=trial.macs,
+        parameters=trial.parameters,
+        activations=trial.activations,
+        traffic_bytes=trial.traffic_bytes,
+        latency_ms=trial.latency_ms,
+        params=as_json_text(trial.params),
         seed=0,
         ended_at=at,
-        **known,  # type: ignore[arg-type]  # as they were written
     )
     report = None
-    if data["epoch"] is not None:
+    if trial.epoch is not None:
         report = ReportRow(
             study=study,
-            trial_id=end.trial_id,
-            number=end.number,
+            trial_id=trial.trial_id,
+            number=trial.number,
             attempt=1,
-            epoch=data["epoch"],  # type: ignore[arg-type]  # as it was written
+            epoch=trial.epoch,
             reported_at=at,
-            **{metric: data["value"]},  # type: ignore[arg-type]  # as it was written
+            **{metric: trial.value},  # type: ignore[arg-type]  # a metric that a report has
         )
-    return ToldTrial(params=params, end=end, last_report=report)
+    return ToldTrial(params=trial.params, end=end, last_report=report)

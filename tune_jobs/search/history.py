@@ -16,9 +16,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from eml_models.errors import InvalidValueError
+from tune_jobs.events import AttemptStarted, Enqueued, Point, WarmStarted, detail_of
 from tune_jobs.feasible import NetworkCost, count_cost, resolve_recipe
-from tune_jobs.json_fields import event_detail, params_from_json
-from tune_jobs.search.given import Point, ToldTrial, points_from_json, told_from_json
+from tune_jobs.json_fields import params_from_json
+from tune_jobs.search.given import ToldTrial, told_trials
 from tune_jobs.search.objectives import Point as ObjectivePoint
 from tune_jobs.search.objectives import cost_of, final_point, point_of
 from tune_jobs.search.pareto import non_dominated
@@ -259,31 +260,35 @@ class History:
         return best is None or self.study.objective.is_better(row.objective, best)
 
     def _apply_event(self, row: EventRow) -> None:
-        if row.kind is EventKind.ENQUEUED:
-            self._enqueue(points_from_json(row))
-        elif row.kind is EventKind.WARM_STARTED:
-            origin, told = told_from_json(self.study, row)
-            self.origins.append(origin)
-            self.told += told
+        if row.kind is EventKind.ATTEMPT_ENDED:
+            self._apply_attempt_end(row)
+            return
+        detail = detail_of(row)
+        if isinstance(detail, Enqueued):
+            self._enqueue(detail.points)
+        elif isinstance(detail, WarmStarted):
+            self.origins.append(detail.origin)
+            self.told += told_trials(detail, metric=self.study.objective.metric, at=row.happened_at)
         if row.number is None or row.number not in self.trials:
             return
         record = self.trials[row.number]
-        if row.kind is not EventKind.ATTEMPT_ENDED:
-            began_at = record.attempt_started_at
-            if row.kind is EventKind.ATTEMPT_STARTED and began_at is not None:
-                began_at += timedelta(seconds=event_detail(row).waited_s)
-            self.trials[row.number] = replace(
-                record, attempt_started_at=began_at, last_seen_at=row.happened_at
-            )
-        elif record.in_hand and row.attempt == record.attempts:
-            seconds = record.in_hand_s if row.duration_s is None else row.duration_s
-            self.trials[row.number] = replace(
-                record,
-                in_hand=False,
-                held_s=record.held_s + seconds,
-                # where there is an end, it ended with the trial
-                num_crashed=record.num_crashed + (record.end is None and row.failure in TRIED_AGAIN),
-            )
+        began_at = record.attempt_started_at
+        if isinstance(detail, AttemptStarted) and began_at is not None:
+            began_at += timedelta(seconds=detail.waited_s or 0.0)
+        self.trials[row.number] = replace(record, attempt_started_at=began_at, last_seen_at=row.happened_at)
+
+    def _apply_attempt_end(self, row: EventRow) -> None:
+        record = None if row.number is None else self.trials.get(row.number)
+        if record is None or not record.in_hand or row.attempt != record.attempts:
+            return
+        seconds = record.in_hand_s if row.duration_s is None else row.duration_s
+        self.trials[record.number] = replace(
+            record,
+            in_hand=False,
+            held_s=record.held_s + seconds,
+            # where there is an end, it ended with the trial
+            num_crashed=record.num_crashed + (record.end is None and row.failure in TRIED_AGAIN),
+        )
 
     def _enqueue(self, points: Sequence[Point]) -> None:
         self.enqueued.extendleft(point for point in reversed(points) if point.first)

@@ -20,7 +20,8 @@ from typing import Any, Generic, TypeVar
 import pyarrow as pa
 
 from eml_models.errors import InvalidValueError, raise_if_any
-from tune_jobs.json_fields import INT64_MAX, INT64_MIN, MAX_COUNT, MAX_SECONDS, json_problems
+from tune_jobs.json_fields import INT64_MAX, INT64_MIN, MAX_COUNT, MAX_SECONDS
+from tune_jobs.row_json import json_problems
 from tune_jobs.store.params import typed_params
 from tune_jobs.store.schema import (
     PARAM_PREFIX,

@@ -14,10 +14,11 @@ from cli_testing import Cli
 
 import tune_jobs
 from eml_models.recipe import Recipe
+from tune_jobs.events import AttemptEnded, SessionStarted, detail_as_json
 from tune_jobs.space import Choice, Float, Space
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study import Study
-from tune_jobs.trial import EventKind, EventRow, Failure, StartRow, State, TrialRow, as_json_text
+from tune_jobs.trial import EventRow, Failure, StartRow, State, TrialRow, as_json_text
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202eevil\u2066\rover\x00\u2028"
 NOON = "2026-11-24T12:00:00+00:00"
@@ -48,9 +49,9 @@ def rows(study: Study) -> list[object]:
                 ended_at=at,
             )
         )
-    detail = as_json_text({"how": EVIL})
-    for kind in (EventKind.SESSION_STARTED, EventKind.SESSION_ENDED):
-        made.append(EventRow(study=study.name, kind=kind, session="s", detail=detail, happened_at=at))
+    for detail in (SessionStarted(kernels=EVIL), AttemptEnded(how=EVIL)):
+        text = detail_as_json(detail)
+        made.append(EventRow(study=study.name, kind=detail.kind, session="s", detail=text, happened_at=at))
     return made
 
 
@@ -86,6 +87,7 @@ def check_harmless(text: str) -> None:
         ["show", "evil"],
         ["report", "evil"],
         ["list"],
+        ["query", "select detail->>'how' as how from events"],
         ["query", f"select '{EVIL[:-2]}'::int"],
         ["query", f'select "{EVIL[:-2]}" from trials'],
         ["query", "select error(error) from trials"],
@@ -105,7 +107,7 @@ def test_no_text_of_others_is_obeyed(cli: Cli, words: list[str]) -> None:
     code, out, err = cli(*words)
     check_harmless(out)
     check_harmless(err)
-    assert r"\x1b" in out + err or "evil" not in out + err
+    assert words == ["list"] or r"\x1b" in out + err or "evil" not in out + err
     assert code in (0, 1, 2)
 
 

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+from event_strategies import DETAIL
 from hypothesis import strategies as st
 
+from tune_jobs.events import detail_as_json
 from tune_jobs.json_fields import INT64_MAX, INT64_MIN, MAX_COUNT, MAX_SECONDS
 from tune_jobs.store.schema import columns_of
 from tune_jobs.trial import Decision, EventKind, Failure, Row, State, as_json_text, trial_id
@@ -40,7 +42,6 @@ _BY_TYPE: dict[type, st.SearchStrategy[Any]] = {
     Decision: st.sampled_from(Decision),
     EventKind: st.sampled_from(EventKind),
 }
-WITH_DETAIL = (EventKind.ENQUEUED, EventKind.WARM_STARTED)
 _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "reason": st.text(string.printable, min_size=1, max_size=20),
     "decision_reason": st.text(string.printable, min_size=1, max_size=20),
@@ -48,9 +49,8 @@ _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "params": PARAM_TEXTS,
     "seq": st.integers(1, INT64_MAX),
     "recipe": st.just("{}") | st.dictionaries(TEXT, FLOATS, max_size=2).map(as_json_text),
+    "detail": DETAIL,
     "objectives": st.dictionaries(TEXT, FLOATS | st.none(), max_size=2).map(as_json_text),
-    "kind": st.sampled_from([kind for kind in EventKind if kind not in WITH_DETAIL]),
-    "detail": st.fixed_dictionaries({}, optional={"how": TEXT, "waited_s": SECONDS}).map(as_json_text),
     **dict.fromkeys(("number", "attempt", "epochs", "best_epoch"), COUNTS),
     **dict.fromkeys(("duration_s", "epoch_s", "elapsed_s", "train_s", "wall_s", "device_s"), SECONDS),
 }
@@ -73,6 +73,7 @@ def _with_id(table: str, values: dict[str, Any]) -> dict[str, Any]:
     A failure is where a trial failed or an attempt ended, and nowhere else.
     """
     if table == "events":
+        values = {**values, "kind": values["detail"].kind, "detail": detail_as_json(values["detail"])}
         return values if values["kind"] is EventKind.ATTEMPT_ENDED else {**values, "failure": None}
     if table == "trials":
         failure = values["failure"] or Failure.RAISED

@@ -146,11 +146,17 @@ HOSTILE_JSON: dict[str, tuple[str, ...]] = {
     "objectives": (*NO_JSON, '{"val_accuracy":"high"}', '{"val_accuracy":[]}', '{"val_accuracy":true}'),
     "detail": NO_JSON,
 }
+SHAPES = {
+    EventKind.SESSION_ENDED: '{"how":"finished"}',
+    EventKind.ATTEMPT_ENDED: '{"how":"completed"}',
+    EventKind.ENQUEUED: '{"points":[]}',
+    EventKind.WARM_STARTED: '{"from":"s","trials":[]}',
+}
 HOSTILE_DETAIL = {
     EventKind.SESSION_STARTED: ('{"workers":"two"}', '{"workers":-1}', '{"workers":[]}', '{"workers":1e3}'),
-    EventKind.SESSION_ENDED: ('{"how":3}', '{"how":{}}'),
+    EventKind.SESSION_ENDED: ("{}", '{"how":3}', '{"how":{}}', '{"how":"well"}'),
     EventKind.ATTEMPT_STARTED: ('{"waited_s":""}', '{"waited_s":1e99}', '{"waited_s":-1}', '{"waited_s":{}}'),
-    EventKind.ATTEMPT_ENDED: ('{"how":["failed"]}',),
+    EventKind.ATTEMPT_ENDED: ("{}", '{"how":""}', '{"how":["failed"]}', '{"how":"x","epochs":null}'),
     EventKind.ENQUEUED: ("{}", '{"points":{}}', '{"points":[3]}', '{"points":[{"params":[]}]}',
         '{"points":[{"params":{"x":{}},"retry_of":null}]}', '{"points":[{"params":{},"retry_of":"0"}]}'),
     EventKind.WARM_STARTED: ("{}", '{"from":3,"trials":[]}', '{"from":"","trials":3}',
@@ -264,7 +270,7 @@ def test_text_of_no_encoding_is_a_damaged_row(tmp_path: Path) -> None:
     ("kind", "detail"), [(kind, text) for kind, texts in HOSTILE_DETAIL.items() for text in texts]
 )
 def test_a_detail_of_another_shape_is_a_damaged_line(kind: EventKind, detail: str) -> None:
-    shape = '{"points":[]}' if kind is EventKind.ENQUEUED else '{"from":"s","trials":[]}'
+    shape = SHAPES.get(kind, "{}")
     row = replace(event(kind), seq=1, detail=shape)
     assert read_journal(changed(row, "detail", shape), "j").rows == (row,)
     assert read_journal(changed(row, "detail", detail), "j").damaged_lines == (1,)
