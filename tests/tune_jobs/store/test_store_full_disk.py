@@ -27,7 +27,7 @@ def test_full_disk_loses_no_acknowledged_row(tmp_path: Path) -> None:
     folder = Path(__file__).parent
     done = subprocess.run(
         [*OWN_NAMESPACE, sys.executable, str(folder / "fill_disk.py"), str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(folder)},
+        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{folder.parents[2]}"},
         capture_output=True,
         text=True,
         timeout=patience_s(),

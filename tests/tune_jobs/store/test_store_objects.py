@@ -30,7 +30,7 @@ def kill_writer(url: str) -> int:
     """A writer in a process of its own that is killed; its last acknowledged `seq`."""
     done = subprocess.run(
         [sys.executable, str(FOLDER / "store_killed_s3.py"), url],
-        env={**os.environ, "PYTHONPATH": str(FOLDER)},
+        env={**os.environ, "PYTHONPATH": f"{FOLDER}{os.pathsep}{FOLDER.parents[2]}"},
         capture_output=True,
         text=True,
         timeout=patience_s(),
