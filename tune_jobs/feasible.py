@@ -183,20 +183,39 @@ class BrokenLimit:
 
 def broken_limits(limits: Limits, cost: NetworkCost) -> list[BrokenLimit]:
     """The limits that a network breaks, from its plan alone (latency is measured later)."""
-    broken = []
+    reasons = {}
     for name, got, what in (
         ("max_macs", cost.macs, "MACs"),
         ("max_parameters", cost.parameters, "parameters"),
     ):
         most = getattr(limits, name)
         if most is not None and got > most:
-            reason = f"{got:,} {what} are above the limit of {most:,}"
-            broken.append(BrokenLimit(limit=name, reason=reason, excess=got / most - 1))
+            reasons[name] = f"{got:,} {what} are above the limit of {most:,}"
     least = limits.min_macs
     if least is not None and cost.macs < least:
-        reason = f"{cost.macs:,} MACs are below the least of {least:,}"
-        broken.append(BrokenLimit(limit="min_macs", reason=reason, excess=1 - cost.macs / least))
-    return broken
+        reasons["min_macs"] = f"{cost.macs:,} MACs are below the least of {least:,}"
+    excess = excess_over(limits, macs=cost.macs, parameters=cost.parameters)
+    return [BrokenLimit(limit=name, reason=reason, excess=excess[name]) for name, reason in reasons.items()]
+
+
+def excess_over(
+    limits: Limits, *, macs: int | None, parameters: int | None, latency_ms: float | None = None
+) -> dict[str, float]:
+    """By how much a network is over each limit, as a share of the limit; 0 or less is within it.
+
+    By the names in `Limits`; a limit that is not set is left out, and so is what is not known of the network.
+    """
+    excess = {}
+    for name, got in (
+        ("max_macs", macs),
+        ("min_macs", macs),
+        ("max_parameters", parameters),
+        ("max_latency_ms", latency_ms),
+    ):
+        limit = getattr(limits, name)
+        if got is not None and limit is not None:
+            excess[name] = 1 - got / limit if name == "min_macs" else got / limit - 1
+    return excess
 
 
 def parse_count(text: str, *, also: str = "") -> int:

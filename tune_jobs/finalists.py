@@ -182,8 +182,7 @@ def _identity(recipe: Recipe) -> str:
 
 def best(tried: Iterable[Tried], objective: Objective) -> list[Tried]:
     """The best first; the earlier one on ties."""
-    sign = -1.0 if objective.direction is Direction.MAXIMIZE else 1.0
-    return sorted(tried, key=lambda t: (sign * t.objective, t.number))
+    return sorted(tried, key=lambda t: (objective.direction.sign * t.objective, t.number))
 
 
 def objectives_of(study: Study) -> list[tuple[str, Direction]]:
@@ -198,8 +197,9 @@ def front(trials: Sequence[Tried], objectives: Sequence[tuple[str, Direction]]) 
     The first objective is the mean over a recipe's trials; one that was not measured counts as the worst.
     """
     (_, direction), *others = objectives
-    worst = {Direction.MAXIMIZE: -math.inf, Direction.MINIMIZE: math.inf}
-    points = [(t.objective, *(t.values.get(name, worst[way]) for name, way in others)) for t in trials]
+    points = [
+        (t.objective, *(t.values.get(name, way.sign * math.inf) for name, way in others)) for t in trials
+    ]
     return non_dominated(points, [direction, *(way for _, way in others)])
 
 

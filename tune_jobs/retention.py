@@ -17,7 +17,6 @@ from tune_jobs.real_folders import Removal
 from tune_jobs.search.history import History
 from tune_jobs.search.pareto import standings
 from tune_jobs.search.records import TrialRecord
-from tune_jobs.study import Direction
 from tune_jobs.trial import State
 
 logger = logging.getLogger(__name__)
@@ -33,7 +32,7 @@ def best_numbers(history: History, count: int) -> list[int]:
     """
     if len(history.study.objectives) > 1:
         return _first_of_front(history, count)
-    sign = -1.0 if history.study.objective.direction is Direction.MAXIMIZE else 1.0
+    sign = history.study.objective.direction.sign
 
     def key(record: TrialRecord) -> tuple[float, int]:
         assert record.objective is not None

@@ -30,8 +30,15 @@ DEFINITION_VERSION = 1
 
 
 class Direction(StrEnum):
+    """Which values of an objective are better."""
+
     MAXIMIZE = "maximize"
     MINIMIZE = "minimize"
+
+    @property
+    def sign(self) -> float:
+        """+1 to minimize and -1 to maximize: of ``sign * value`` less is better."""
+        return -1.0 if self is Direction.MAXIMIZE else 1.0
 
 
 class SamplerName(StrEnum):
@@ -86,7 +93,7 @@ class Objective:
 
     def is_better(self, value: float, other: float) -> bool:
         """Whether `value` is strictly better than `other`."""
-        return value > other if self.direction is Direction.MAXIMIZE else value < other
+        return self.direction.sign * value < self.direction.sign * other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

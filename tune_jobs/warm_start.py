@@ -196,7 +196,7 @@ def _refusal(study: Study, end: TrialRow) -> str | None:
 def _most_telling(study: Study, told: list[ToldTrial]) -> list[ToldTrial]:
     if len(told) <= MAX_TOLD:
         return told
-    sign = -1.0 if study.objective.is_better(1.0, 0.0) else 1.0
+    sign = study.objective.direction.sign
 
     def key(trial: ToldTrial) -> tuple[bool, float]:
         value = trial.end.objective

@@ -29,7 +29,7 @@ from tune_jobs.report.intervals import (
     with_interval,
 )
 from tune_jobs.report.tables import Table, format_value
-from tune_jobs.study import REPEAT, Direction, Objective, SamplerName
+from tune_jobs.study import REPEAT, Objective, SamplerName
 from tune_jobs.trial import State, as_json_text
 
 DIFFERENCE = "difference"
@@ -76,7 +76,7 @@ class Design:
     @property
     def sign(self) -> float:
         """Makes larger better."""
-        return 1.0 if Objective(metric=self.metric).direction is Direction.MAXIMIZE else -1.0
+        return -Objective(metric=self.metric).direction.sign
 
     def comes_with(self, factor: str) -> frozenset[str]:
         """The factor, and what applies under some of its levels only: no two levels share that."""

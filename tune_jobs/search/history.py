@@ -25,7 +25,7 @@ from tune_jobs.search.objectives import cost_of, final_point, point_of
 from tune_jobs.search.pareto import non_dominated
 from tune_jobs.search.records import Ranking, Rung, TrialRecord
 from tune_jobs.space import Params
-from tune_jobs.study import Direction, Study
+from tune_jobs.study import Study
 from tune_jobs.trial import (
     TRIED_AGAIN,
     EventKind,
@@ -235,8 +235,8 @@ class History:
         self.trials[row.number] = record
         self._unfinished.discard(row.number)
         self.counts[row.state] += 1
-        sign = -1.0 if self.study.objective.direction is Direction.MAXIMIZE else 1.0
-        self._ranking.add(record, metric=self.study.objective.metric, sign=sign)
+        objective = self.study.objective
+        self._ranking.add(record, metric=objective.metric, sign=objective.direction.sign)
         self.num_trained += record.trained
         if row.state in (State.COMPLETED, State.STOPPED):
             self.failed_in_a_row = 0

@@ -44,6 +44,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from eml_models.errors import InvalidValueError
+from tune_jobs.feasible import excess_over
 from tune_jobs.search.distributions import distributions_of, told_params
 from tune_jobs.search.given import ToldTrial
 from tune_jobs.search.history import History
@@ -197,15 +198,7 @@ def constraints_of(limits: Limits, row: TrialRow | None) -> dict[str, float]:
     """
     if row is None:
         return {}
-    excess = {}
-    if row.macs is not None and limits.max_macs is not None:
-        excess["max_macs"] = row.macs / limits.max_macs - 1
-    if row.macs is not None and limits.min_macs is not None:
-        excess["min_macs"] = 1 - row.macs / limits.min_macs
-    if row.parameters is not None and limits.max_parameters is not None:
-        excess["max_parameters"] = row.parameters / limits.max_parameters - 1
-    if row.latency_ms is not None and limits.max_latency_ms is not None:
-        excess["max_latency_ms"] = row.latency_ms / limits.max_latency_ms - 1
+    excess = excess_over(limits, macs=row.macs, parameters=row.parameters, latency_ms=row.latency_ms)
     if row.state is State.INFEASIBLE and not any(value > 0 for value in excess.values()):
         excess["refused"] = 1.0
     return excess

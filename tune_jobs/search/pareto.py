@@ -79,8 +79,7 @@ def hypervolume(
 
 def _losses(points: Sequence[Point], directions: Sequence[Direction]) -> Array:
     """Points as rows in which less is better."""
-    signs = [-1.0 if direction is Direction.MAXIMIZE else 1.0 for direction in directions]
-    return np.asarray(points, dtype=np.float64) * signs
+    return np.asarray(points, dtype=np.float64) * [direction.sign for direction in directions]
 
 
 def _scaled(losses: Array, objectives: Sequence[Objective]) -> Array:

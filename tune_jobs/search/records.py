@@ -130,7 +130,7 @@ class Ranking:
     stopped: list[tuple[int, float, int]] = field(default_factory=list)
 
     def add(self, record: TrialRecord, *, metric: str, sign: float) -> None:
-        """Add a trial that has just ended; `sign` makes smaller better."""
+        """Add a trial that has just ended; `sign` is the direction's."""
         if record.state is State.COMPLETED and record.objective is not None:
             insort(self.completed, (sign * record.objective, record.number))
             del self.completed[NUM_BEST:]
