@@ -12,19 +12,9 @@ from typing import Any
 from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe
 from tune_jobs.candidate import Candidate
+from tune_jobs.fits import SHIPPED_FITS, fit_recipe
 from tune_jobs.space import Choice, Constant, Float, Integer, Parameter, Space, When
-from tune_jobs.study import (
-    DEFINITION_VERSION,
-    Asha,
-    Fit,
-    LatencyMode,
-    Limits,
-    Objective,
-    SamplerName,
-    Study,
-    fit_and_test,
-    fit_recipe,
-)
+from tune_jobs.study import DEFINITION_VERSION, Asha, LatencyMode, Limits, Objective, SamplerName, Study
 
 KINDS: Mapping[str, Callable[..., Parameter]] = {
     "float": Float,
@@ -36,10 +26,6 @@ NEEDS_CODE = (
     "needs what its own code registers: {error}. Name it by its code, as it was run:"
     " FILE.py:FUNCTION or MODULE:FUNCTION"
 )
-SHIPPED_FITS: Mapping[str, Fit] = {
-    f"{fit.__module__}:{fit.__qualname__}": fit for fit in (fit_recipe, fit_and_test)
-}
-"""How a definition names the training of `eml_models`, without and with a test at its end."""
 
 
 def study_from_definition(name: str, definition: Mapping[str, Any]) -> Study:

@@ -1,6 +1,6 @@
 """A training that ends with the test set: `eml_models.fit`, whose last report also has the test accuracy.
 
-For finalists, which a search has chosen without the test set. Imports torch: `tune_jobs.study.fit_and_test`
+For finalists, which a search has chosen without the test set. Imports torch: `tune_jobs.fits.fit_and_test`
 imports it when it is called, on a worker.
 """
 

@@ -22,10 +22,11 @@ from eml_models.registry import get_model
 from eml_models.wording import count_of
 from tune_jobs.candidate import CANDIDATE, SAME_FOR_ALL, Candidate
 from tune_jobs.feasible import count_cost
+from tune_jobs.fits import fit_and_test
 from tune_jobs.json_fields import objectives_from_json
 from tune_jobs.search.pareto import non_dominated
 from tune_jobs.space import Choice, Integer, Space
-from tune_jobs.study import EPOCHS, REPEAT, Direction, Limits, Objective, SamplerName, Study, fit_and_test
+from tune_jobs.study import EPOCHS, REPEAT, Direction, Limits, Objective, SamplerName, Study
 from tune_jobs.trial import Row, StartRow, State, TrialRow, as_json_text
 
 SUFFIX = "-final"

@@ -18,8 +18,9 @@ from typing import Any
 from eml_models.errors import InvalidValueError
 from eml_models.kernels import Kernels
 from eml_models.recipe import Recipe
-from tune_jobs.definition import NEEDS_CODE, SHIPPED_FITS
+from tune_jobs.definition import NEEDS_CODE
 from tune_jobs.events import AttemptStarted, detail_of
+from tune_jobs.fits import SHIPPED_FITS
 from tune_jobs.trial import EventRow, ReportRow, Row, StartRow, TrialRow
 
 COMPARED = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")

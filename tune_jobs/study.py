@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
@@ -20,6 +20,7 @@ from eml_models.errors import UnknownNameError, raise_if_any
 from eml_models.latency.modes import parse_mode
 from eml_models.recipe import Recipe
 from tune_jobs.candidate import CANDIDATE, Candidate, candidate_problems
+from tune_jobs.fits import SHIPPED_FITS, Fit, fit_recipe, name_of_fit
 from tune_jobs.parts import gather_lists
 from tune_jobs.space import Choice, Float, Integer, Space, Value
 from tune_jobs.trial import as_json_text
@@ -165,25 +166,6 @@ class LatencyMode:
         raise_if_any("latency", problems)
 
 
-Fit = Callable[..., Iterable[Any]]
-"""``fit(recipe, *, device, data_dir, resume_from)`` yields one `EpochReport` an epoch, like
-`eml_models.fit`; this module's own two also take its ``download``."""
-
-
-def fit_recipe(recipe: Recipe, **options: Any) -> Iterable[Any]:
-    """`eml_models.fit`, imported when it is called, so that a study can be looked at without torch."""
-    from eml_models.train import fit
-
-    return fit(recipe, **options)
-
-
-def fit_and_test(recipe: Recipe, **options: Any) -> Iterable[Any]:
-    """The same, and after the last epoch the test set, once; imported when it is called."""
-    from tune_jobs.final_fit import FinalFit
-
-    return FinalFit(recipe, **options)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     """A search, defined.
@@ -202,7 +184,7 @@ class Study:
         latency: how a worker measures a trial's network before it trains it, or None not to. Needed where
             latency is an objective or limited. Times of workers that share a machine disturb each other.
         asha: early stopping, or None to train every trial to its end.
-        fit: what trains one recipe; a module-level function.
+        fit: what trains one recipe. Its name is part of the definition, its code is not (`name_of_fit`).
         seed: the root of every seed of the study.
     """
 
@@ -247,7 +229,7 @@ class Study:
     @property
     def has_own_fit(self) -> bool:
         """Whether it trains by a function of its own, which may not use the data set at all."""
-        return self.fit.__module__ != Study.__module__
+        return name_of_fit(self.fit) not in SHIPPED_FITS
 
     @property
     def max_epochs(self) -> int:
@@ -306,7 +288,7 @@ class Study:
             "rungs": list(self.rungs),
             "sampler": str(self.sampler),
             "limits": self.limits.as_json(),
-            "fit": f"{self.fit.__module__}:{self.fit.__qualname__}",
+            "fit": name_of_fit(self.fit),
             "seed": self.seed,
             **later,
         }

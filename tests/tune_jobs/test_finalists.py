@@ -18,6 +18,7 @@ from tune_jobs.audit import audit
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.definition import study_from_definition
 from tune_jobs.finalists import FinalOptions, best, final_study, front, list_tried, parse_baseline
+from tune_jobs.fits import fit_and_test
 from tune_jobs.replay import iter_replay, stored_trial
 from tune_jobs.report.finalists import candidates_table, recipes_table
 from tune_jobs.saving import Saving
@@ -25,7 +26,7 @@ from tune_jobs.search.pareto import non_dominated
 from tune_jobs.session import Session
 from tune_jobs.space import Choice, Float, Integer, Space
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study import Asha, Candidate, Direction, Objective, SamplerName, Study, fit_and_test
+from tune_jobs.study import Asha, Candidate, Direction, Objective, SamplerName, Study
 from tune_jobs.trial import Decision, Row, State, TrialRow
 
 MAX, MIN = Direction.MAXIMIZE, Direction.MINIMIZE

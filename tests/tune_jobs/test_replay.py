@@ -13,9 +13,9 @@ from session_testing import WORKER, Clock, MemoryLog, a_study
 
 from eml_models import Recipe, fit
 from tune_jobs.attempt import WorkerInfo
+from tune_jobs.fits import fit_recipe, name_of_fit
 from tune_jobs.replay import ReplayedEpoch, iter_replay, stored_trial, tolerance_of
 from tune_jobs.session import Session
-from tune_jobs.study import fit_recipe
 from tune_jobs.trial import Failure
 
 
@@ -29,7 +29,7 @@ def test_reports_are_compared_by_their_epoch_where_the_store_lacks_some() -> Non
         if report.epoch in (2, 3):
             metrics = {name: getattr(report, name) for name in type(report).__slots__}
             session.record_report(attempt.number, metrics, WORKER)
-    trial = stored_trial(log.rows, attempt.number, fit=f"{fit_recipe.__module__}:{fit_recipe.__qualname__}")
+    trial = stored_trial(log.rows, attempt.number, fit=name_of_fit(fit_recipe))
     replayed = list(iter_replay(trial, device="cpu", data_dir=None))
     assert [(epoch.epoch, epoch.equal) for epoch in replayed] == [(2, True), (3, True)]
     assert [epoch.stored[0] for epoch in replayed] == [row.train_loss for row in log.reports]
@@ -94,7 +94,7 @@ def test_a_replay_on_cuda_is_to_the_bit_only_where_all_kernels_were_deterministi
         return Training()
 
     monkeypatch.setattr("eml_models.train.fit", fit_again)
-    trial = stored_trial(log.rows, 0, fit=f"{fit_recipe.__module__}:{fit_recipe.__qualname__}")
+    trial = stored_trial(log.rows, 0, fit=name_of_fit(fit_recipe))
     (epoch,) = iter_replay(trial, device="cuda", data_dir=None)
     assert asked_for == [asked]
     assert epoch.tolerance == (None if tolerance is None else pytest.approx(tolerance))

@@ -9,8 +9,9 @@ from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.wording import count_of
 from tune_jobs.cli.commands import build_settings, print_ending, renamed
 from tune_jobs.cli.telling import put, tell
-from tune_jobs.definition import SHIPPED_FITS, study_from_definition
+from tune_jobs.definition import study_from_definition
 from tune_jobs.finalists import BASELINE, FinalOptions, final_study
+from tune_jobs.fits import SHIPPED_FITS
 from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.report import factors, finalists
 from tune_jobs.report.for_people import PARAMS, for_people

@@ -28,11 +28,12 @@ from eml_models.splits import split_indices
 from tune_jobs import TrialStore
 from tune_jobs.attempt import WorkerInfo
 from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.fits import fit_and_test
 from tune_jobs.saving import Saving
 from tune_jobs.session import Session
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.studies import digits_recipes
-from tune_jobs.study import Objective, Study, fit_and_test
+from tune_jobs.study import Objective, Study
 from tune_jobs.user_code import load_study
 
 RECIPE = Recipe(model="small_cnn", learning_rate=0.05, epochs=3, max_train_samples=400)

@@ -190,7 +190,7 @@ def test_limit_of_device_hours_ends_the_run_and_the_study_goes_on_later(tmp_path
 
 def test_real_training_keeps_the_weights_of_the_best(tmp_path: Path) -> None:
     from eml_models.recipe import Recipe
-    from tune_jobs.study import fit_recipe
+    from tune_jobs.fits import fit_recipe
 
     recipe = Recipe(learning_rate=0.05, epochs=2)
     study = curve_study(recipe=recipe, fit=fit_recipe, trials=4, asha=None)
@@ -210,7 +210,7 @@ def test_trials_that_cannot_be_saved_go_on_and_that_is_told_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from eml_models.recipe import Recipe
-    from tune_jobs.study import fit_recipe
+    from tune_jobs.fits import fit_recipe
 
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "checkpoints").write_text("a file where the folder should be")

@@ -21,6 +21,7 @@ from eml_models.recipe import Recipe
 from eml_models.registry import ModelFamily, PlanBuilder, known_models, register_model, unregister_model
 from tune_jobs import RunFailedError, RunSettings, TrialStore, run_study
 from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.fits import fit_and_test
 from tune_jobs.on_ray.shared_data import (
     SMALL_BYTES,
     SharedData,
@@ -32,7 +33,7 @@ from tune_jobs.on_ray.shared_data import (
 )
 from tune_jobs.space import Float, Space
 from tune_jobs.store_probe import StoreProbe
-from tune_jobs.study import Study, fit_and_test
+from tune_jobs.study import Study
 
 TRIALS = 6
 EPOCHS = 20
