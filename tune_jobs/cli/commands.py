@@ -254,12 +254,10 @@ def print_ending(outcome: Any, *, again: str) -> None:
 
 def print_study(store: str, name: str, form: str, *, top: int) -> None:
     """The tables of one study; JSON and CSV hold the leaderboard alone, so that they stay one table."""
-    opened, name = TrialStore(store), stored_name(name)
-    definition = opened.definition(name)
+    known = TrialStore(store).read(stored_name(name))
+    definition, trials, reports, starts = known.definition, known.trials, known.reports, known.starts
     objectives = objectives_of(definition)
     metric, several = objectives[0].metric, len(objectives) > 1
-    trials, reports = opened.trials(name), opened.reports(name)
-    starts = opened.starts(name)
     if several:
         best = front(trials, starts, objectives)
     else:
@@ -269,7 +267,7 @@ def print_study(store: str, name: str, form: str, *, top: int) -> None:
         others = [worth(trials, reports, objectives, definition["limits"])] if several and best.rows else []
         rungs = leaderboard.rungs(reports, definition["rungs"], metric=metric)
         others += [leaderboard.states(trials, reports), rungs]
-        for table in (*others, ledger(opened.rows(name))):
+        for table in (*others, ledger(known.rows)):
             if table.rows:
                 put(render(table, form))
 

@@ -41,14 +41,14 @@ def resolve_finalists(target: str, options: Mapping[str, Any]) -> tuple[Study, R
     name = found.name if found else target
     if options["scale"] == "smoke":
         name = smoke_name(name)
-    opened = TrialStore(options["store"])
-    definition = opened.definition(name)
+    known = TrialStore(options["store"]).read(name)
+    definition = known.definition
     if definition["fit"] not in SHIPPED_FITS:
         raise InvalidValueError(
             f"study {name!r} is trained by {definition['fit']}, which knows no test set of ours;"
             " finalists are trained by eml_models"
         )
-    searched, rows = study_from_definition(name, definition), opened.rows(name)
+    searched, rows = study_from_definition(name, definition), known.rows
     chosen = FinalOptions(
         top=options["top"],
         front=options["front"],
@@ -87,8 +87,8 @@ def print_report(store: str, name: str, form: str, *, top: int | None = None, by
         UnknownNameError: no such study, or no such factor in it.
         InvalidValueError: none of its trials has ended.
     """
-    opened = TrialStore(store)
-    definition, trials = opened.definition(name), opened.trials(name)
+    known = TrialStore(store).read(name)
+    definition, trials = known.definition, known.trials
     if not len(trials):
         raise InvalidValueError(f"study {name!r} has no trial that has ended; run it first")
     if definition.get("candidates"):
@@ -96,14 +96,13 @@ def print_report(store: str, name: str, form: str, *, top: int | None = None, by
         whole = finalists.for_people(first) if form == "table" else first
         tables = [whole, finalists.recipes_table(definition)]
     else:
-        starts = opened.starts(name)
+        starts = known.starts
         tables = _search_tables(trials, starts, definition, top=top, by=by)
         objectives = objectives_of(definition)
         if len(objectives) > 1 and by is None:
-            reports = opened.reports(name)
             whole_front = front(trials, starts, objectives)
             others = [table for table in tables if PARAMS not in table.columns]  # its best are on the front
-            tables = [whole_front, worth(trials, reports, objectives, definition["limits"]), *others]
+            tables = [whole_front, worth(trials, known.reports, objectives, definition["limits"]), *others]
     if form != "table":
         put(render(tables[0], form))
     else:

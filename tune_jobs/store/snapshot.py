@@ -112,11 +112,11 @@ def take_snapshot(
     return {table: _snapshot_table(segments, table, instants, problems) for table in tables}
 
 
-def snapshot_rows(snapshot: dict[str, TableSnapshot], files: Files, problems: list[str]) -> list[Row]:
-    """The rows of a snapshot in `seq` order; damaged ones are added to `problems`."""
+def parse_tables(tables: Mapping[str, pa.Table], files: Files, problems: list[str]) -> list[Row]:
+    """The rows of tables in `seq` order; damaged ones are added to `problems`."""
     rows: dict[int, Row] = {}
-    for table, part in snapshot.items():
-        parsed = parse_rows(ROW_TYPE_OF[table], part.read(files, problems))
+    for table, read in tables.items():
+        parsed = parse_rows(ROW_TYPE_OF[table], read)
         problems += [damaged.describe(files.describe(f"{table}/")) for damaged in parsed.damaged]
         for row in parsed.rows:
             rows.setdefault(row.seq, row)
