@@ -184,7 +184,7 @@ def delete(store: str, name: str, *, yes: bool) -> bool:
 def _count_trials(opened: TrialStore, name: str) -> str:
     """How many trials a study has, also one whose definition is damaged."""
     try:
-        return count_of(len(opened.trials(name)), "trial")
+        return count_of(opened.count_trials(name), "trial")
     except StoreCorruptError:
         return "a damaged definition"
 

@@ -92,15 +92,11 @@ for _command in (run, submit, status, logs, stop, finalists, report):
 @FORMAT
 def list_studies(store: str, form: str) -> None:
     """List the studies of the store."""
-    from tune_jobs.report.leaderboard import LAST_RUNS_SQL, studies, studies_for_people
+    from tune_jobs.report.leaderboard import STUDIES_SQL, studies, studies_for_people
     from tune_jobs.report.tables import render
     from tune_jobs.store.reader import TrialStore
 
-    opened = TrialStore(store)
-    last_runs = opened.sql(LAST_RUNS_SQL)
-    found = studies(
-        opened.studies(), opened.trials(), dict(zip(last_runs["study"], last_runs["how"], strict=True))
-    )
+    found = studies(TrialStore(store).sql(STUDIES_SQL))
     put(render(studies_for_people(found) if form == "table" else found, form))
 
 

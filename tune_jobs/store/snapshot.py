@@ -83,6 +83,11 @@ class TableSnapshot:
         fresh = ds.InMemoryDataset(rows_to_arrow(self.table, self.fresh))
         return ds.dataset([published, fresh])
 
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are, by the footers of the files and what the journals held."""
+        return sum(segment.num_rows for segment in self.segments) + len(self.fresh)
+
     def without_damaged(self, files: Files, problems: list[str]) -> TableSnapshot:
         """This table without the segments that have a damaged page; adds them to `problems`."""
         return replace(self, segments=tuple(whole_segments(files, self.segments, problems)))
