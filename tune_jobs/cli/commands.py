@@ -75,8 +75,6 @@ def resolve(target: str, options: Mapping[str, Any]) -> tuple[Study, RunSettings
         study = apply_options(found, options)
     points = tuple(read_points(options["enqueue"], study.space)) if options["enqueue"] else ()
     settings = build_settings(options, points=points)
-    for note in check_reachable(study):
-        print_note(note)
     if options["rename"]:
         study = renamed(study, settings.store)
     return study, settings, code
@@ -184,13 +182,24 @@ def print_note(note: str) -> None:
     tell(f"note: {note}")
 
 
+def print_reach(study: Study) -> None:
+    """What a run would say of the study's limits at its start, where none is started here.
+
+    Raises:
+        InvalidValueError: it would be refused.
+    """
+    for note in check_reachable(study):
+        print_note(note)
+
+
 def print_dry_run(study: Study, settings: RunSettings) -> None:
     """The resolved study and settings as JSON on stdout, and what small images change in its networks.
 
     Raises:
-        InvalidValueError: the run would be refused for what it asks of GPUs.
+        InvalidValueError: the run would be refused for its limits, or for what it asks of GPUs.
         TuneJobsError: it would be for what it is to be warm-started from.
     """
+    print_reach(study)
     settings.check_gpus(study)
     if settings.warm_start:
         read_source(study, settings.warm_start, store=settings.store)

@@ -16,7 +16,7 @@ import click
 from click.core import ParameterSource
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.cli.commands import resolve
+from tune_jobs.cli.commands import print_reach, resolve
 from tune_jobs.cli.telling import put, tell
 from tune_jobs.errors import EXIT_INTERRUPTED, JobError
 from tune_jobs.inside_job import require_lasting_store
@@ -69,6 +69,7 @@ def submit(
         raise InvalidValueError(f"the working folder {folder!r} is no folder; name one with --working-dir")
     require_lasting_store(given.options["store"])
     study, settings, _ = resolve(given.target, {**given.options, "rename": False, "address": None})
+    print_reach(study)
     own_target = _inside_target(given.target, place)
     needed = [inside(path, place) for name in FILES if (path := given.options[name])]
     if (own_file := own_target.rpartition(":")[0]).endswith(".py"):

@@ -188,7 +188,7 @@ def finalists(study: str, form: str, dry_run: bool, **options: Any) -> int:
 
     The same command continues it. The table is that of `report STUDY-final`.
     """
-    from tune_jobs.cli.commands import print_dry_run
+    from tune_jobs.cli.commands import print_dry_run, print_note
     from tune_jobs.cli.final_commands import print_finalists, resolve_finalists
     from tune_jobs.report.progress import show_progress
 
@@ -199,7 +199,7 @@ def finalists(study: str, form: str, dry_run: bool, **options: Any) -> int:
     from tune_jobs.on_ray.runner import run_study
 
     with show_progress() as on_progress:
-        outcome = run_study(resolved, settings, code=code, on_progress=on_progress)
+        outcome = run_study(resolved, settings, code=code, on_progress=on_progress, on_note=print_note)
     print_finalists(outcome, form, again=typed_command())
     return EXIT_INTERRUPTED if outcome.interrupted else 0
 

@@ -86,7 +86,7 @@ def run_study(
 
     Args:
         on_progress: called a few times a second from this thread.
-        on_note: told in a line what a run should say at its start.
+        on_note: called with each line that a run has to say at its start, such as limits that bind nothing.
 
     Raises:
         StudyChangedError: the store holds another definition under this name.
@@ -99,7 +99,8 @@ def run_study(
         check_address(settings.address)
     if job_id() is not None:
         require_lasting_store(settings.store)
-    check_reachable(study)  # first: it says best what is wrong with a study
+    for note in check_reachable(study):  # first: it says best what is wrong with a study
+        on_note(note)
     settings.check_gpus(study)
     source = settings.warm_start and read_source(study, settings.warm_start, store=settings.store)
     session_settings = _session_settings(study, settings, source or None)
