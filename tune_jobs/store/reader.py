@@ -25,6 +25,7 @@ from eml_models.errors import UnknownNameError
 from tune_jobs.errors import QueryError, SegmentGoneError, StoreMissingError
 from tune_jobs.json_fields import parse_object
 from tune_jobs.store import queries
+from tune_jobs.store.answers import Answer, as_answer
 from tune_jobs.store.convert import rows_to_arrow
 from tune_jobs.store.definitions import Definitions, read_definition, read_definitions
 from tune_jobs.store.examining import examine
@@ -154,6 +155,15 @@ class TrialStore:
         """
         limits = limits or queries.QueryLimits()
         return as_frame(self._while_compacting(lambda: self._query(query, max_rows, limits)))
+
+    def answer(self, query: str) -> Answer:
+        """The same as `sql` in tuples of Python's own values, without pandas in between.
+
+        Raises:
+            QueryError: as for `sql`.
+        """
+        limits = queries.QueryLimits()
+        return as_answer(self._while_compacting(lambda: self._query(query, None, limits)))
 
     def param_column(self, name: str) -> str:
         """What the views of `sql` call the column of a parameter: ``param_NAME`` but for names alike."""
