@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from tune_jobs.on_ray.reaching import check_address, require_listener
 from tune_jobs.on_ray.row_tap import RowTap
 from tune_jobs.on_ray.settings import ProgressListener, RunSettings
 from tune_jobs.on_ray.shared_data import shared_bytes
+from tune_jobs.outcome import RunOutcome
 from tune_jobs.provenance import git_state
 from tune_jobs.reach import check_reachable
 from tune_jobs.retention import Retention
@@ -55,23 +55,6 @@ TUNE_ENVIRONMENT = {
 }
 """Tune without its own files, output and signal handling; the store, the progress line and the runner do
 these."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOutcome:
-    """How a run ended: its last progress, and what ended it if not its last trial.
-
-    Attributes:
-        end_reason: why there is nothing left to propose, where that is so (all points of a grid were).
-    """
-
-    study: Study
-    store: str
-    progress: Progress
-    interrupted: bool = False
-    limit_reached: bool = False
-    already_complete: bool = False
-    end_reason: str | None = None
 
 
 def run_study(

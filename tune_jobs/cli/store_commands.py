@@ -1,4 +1,4 @@
-"""The commands on what is stored: audit, replay, export, compact, repair, delete. For `tune_jobs.cli`."""
+"""What the verbs on a store do once their words are parsed: show, train again, write out, tidy, remove."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from tune_jobs.cli.telling import put, say, tell
 from tune_jobs.definition import NEEDS_CODE, study_from_definition
 from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
 from tune_jobs.replay import COMPARED, iter_replay, list_changes, require_started, stored_trial
+from tune_jobs.report.documents import audit_lines, report_document, store_document
+from tune_jobs.report.leaderboard import STUDIES_SQL
 from tune_jobs.report.tables import Table, render
 from tune_jobs.store.compact import compact_into, compact_study
 from tune_jobs.store.definitions import is_known
@@ -26,6 +28,29 @@ from tune_jobs.store.study_snapshot import StudySnapshot
 from tune_jobs.user_code import stored_name
 
 
+def print_studies(store: str, form: str) -> None:
+    """The studies of a store as a table."""
+    put(render(store_document(TrialStore(store).sql(STUDIES_SQL), form), form))
+
+
+def print_report(store: str, name: str, form: str, *, top: int | None, by: str | None) -> None:
+    """The tables of a study with intervals; JSON and CSV hold the first one, or that of factor `by`.
+
+    Raises:
+        UnknownNameError: no such study, or no such factor in it.
+        InvalidValueError: none of its trials has ended.
+    """
+    known = TrialStore(store).read(stored_name(name))
+    for table in report_document(known, form, top=top, by=by):
+        put(render(table, form))
+
+
+def print_answer(store: str, sql: str, form: str) -> None:
+    """What a store answers to a query, as a table."""
+    answer = TrialStore(store).answer(sql)
+    put(render(Table(columns=answer.columns, rows=answer.rows), form))
+
+
 def print_audit(store: str, name: str) -> bool:
     """Compute every proposal and decision of a study anew; True if all are as the rules say.
 
@@ -34,12 +59,8 @@ def print_audit(store: str, name: str) -> bool:
     """
     known = TrialStore(store).read(stored_name(name), whole=True)
     result = audit(study_from_definition(known.study, known.definition), known.rows)
-    say(
-        f"{count_of(result.num_proposals, 'proposal')} and {count_of(result.num_decisions, 'decision')}"
-        f" computed anew: {len(result.differences)} differ"
-    )
-    for difference in result.differences:
-        say(f"  {difference}")
+    for line in audit_lines(result):
+        say(line)
     return not result.differences
 
 
