@@ -21,7 +21,8 @@ _HOMES = {
         "TuneJobsError",
     ),
     "tune_jobs.on_ray.settings": ("RunSettings",),
-    "tune_jobs.on_ray.runner": ("RunOutcome", "run_study"),
+    "tune_jobs.on_ray.runner": ("run_study",),
+    "tune_jobs.outcome": ("RunOutcome",),
     "tune_jobs.store.reader": ("TrialStore",),
 }
 """Which module each public name is from."""

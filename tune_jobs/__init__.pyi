@@ -3,9 +3,9 @@ from tune_jobs.errors import RunFailedError as RunFailedError
 from tune_jobs.errors import StoreError as StoreError
 from tune_jobs.errors import StudyChangedError as StudyChangedError
 from tune_jobs.errors import TuneJobsError as TuneJobsError
-from tune_jobs.on_ray.runner import RunOutcome as RunOutcome
 from tune_jobs.on_ray.runner import run_study as run_study
 from tune_jobs.on_ray.settings import RunSettings as RunSettings
+from tune_jobs.outcome import RunOutcome as RunOutcome
 from tune_jobs.space import Choice as Choice
 from tune_jobs.space import Constant as Constant
 from tune_jobs.space import Float as Float

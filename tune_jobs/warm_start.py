@@ -71,8 +71,8 @@ def read_source(study: Study, text: str, *, store: str) -> Source:
     where = other if separator else store
     if name == study.name and is_same_store(where, store):
         raise InvalidValueError(f"study {name!r} cannot warm-start from itself; it knows its own trials")
-    opened = TrialStore(where)
-    definition = opened.definition(name)
+    known = TrialStore(where).read(name)
+    definition = known.definition
     theirs = [objective["metric"] for objective in definition["objectives"]]
     if theirs[0] != study.objective.metric or not set(study.metrics) <= set(theirs):
         raise InvalidValueError(
@@ -86,7 +86,7 @@ def read_source(study: Study, text: str, *, store: str) -> Source:
             f"warm start needs the same objectives: {name!r} measures latency as {latency}, {study.name!r} as"
             f" {study.definition().get('latency')}"
         )
-    told, left_out = choose_told(study, opened.rows(name), same_latency=same_latency)
+    told, left_out = choose_told(study, known.rows, same_latency=same_latency)
     if not told:
         why = "; ".join(f"{count:,} {reason}" for reason, count in left_out.items()) or "it has none"
         raise InvalidValueError(

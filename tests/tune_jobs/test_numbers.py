@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from eml_models.errors import InvalidValueError
 from eml_models.registry import build_plan
 from tune_jobs.cli import cli, main
-from tune_jobs.cli.commands import _parse_gpus, _parse_latency
 from tune_jobs.cli.latency_commands import _parse_batch_sizes
+from tune_jobs.cli.resolving import _parse_gpus, _parse_latency
 from tune_jobs.feasible import parse_count, parse_macs
 from tune_jobs.numbers import read_number, read_whole
 

@@ -1,5 +1,9 @@
-"""The command line: verbs are parsed in `verbs`, `run_verbs` and `job_verbs`; `commands` and its like act."""
+"""The command line. `main` has the group of verbs and the exit codes.
 
-from tune_jobs.cli.verbs import cli, main
+For run, finalists, store, job and latency `<x>_verbs` parses the words with click, and its twin
+`<x>_commands` acts. `resolving` makes studies and settings of options.
+"""
+
+from tune_jobs.cli.main import cli, main
 
 __all__ = ["cli", "main"]

@@ -6,8 +6,8 @@ Imports Ray: the token is shown before this is imported.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ import click
 from click.core import ParameterSource
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.cli.commands import resolve
+from tune_jobs.cli.option_values import RunOptions
+from tune_jobs.cli.resolving import resolve
+from tune_jobs.cli.run_commands import print_reach
 from tune_jobs.cli.telling import put, tell
 from tune_jobs.errors import EXIT_INTERRUPTED, JobError
 from tune_jobs.inside_job import require_lasting_store
@@ -48,7 +50,7 @@ class Given:
 
     target: str
     words: Sequence[str]
-    options: Mapping[str, Any]
+    options: RunOptions
 
 
 def submit(
@@ -67,10 +69,11 @@ def submit(
     place = _place_of(folder)
     if not place.is_dir():
         raise InvalidValueError(f"the working folder {folder!r} is no folder; name one with --working-dir")
-    require_lasting_store(given.options["store"])
-    study, settings, _ = resolve(given.target, {**given.options, "rename": False, "address": None})
+    require_lasting_store(given.options.store)
+    study, settings, _ = resolve(given.target, replace(given.options, rename=False, address=None))
+    print_reach(study)
     own_target = _inside_target(given.target, place)
-    needed = [inside(path, place) for name in FILES if (path := given.options[name])]
+    needed = [inside(path, place) for name in FILES if (path := getattr(given.options, name))]
     if (own_file := own_target.rpartition(":")[0]).endswith(".py"):
         needed.append(own_file)
     jobs = open_cluster()

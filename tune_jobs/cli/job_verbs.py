@@ -1,6 +1,6 @@
-"""The commands on jobs of a cluster: `submit`, `status`, `logs`, `stop`.
+"""The verbs on jobs of a cluster: `submit`, `status`, `logs`, `stop`. Heavy imports stand inside.
 
-Parses and calls, like `tune_jobs.cli`, which adds them to its group; heavy imports stand inside.
+Their options are parsed, `job_commands` acts.
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from __future__ import annotations
 import shlex
 from itertools import pairwise, takewhile
 from pathlib import PurePath
-from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from tune_jobs.cli.options import FORMAT
-from tune_jobs.cli.run_verbs import finalists, run
+from tune_jobs.cli.finalists_verbs import finalists
+from tune_jobs.cli.option_values import RunOptions
+from tune_jobs.cli.options import FORMAT, packed
+from tune_jobs.cli.run_verbs import run
 from tune_jobs.on_ray.authentication import show_token_if_any
 
 COMMANDS = {"run": run, "finalists": finalists}
@@ -46,6 +47,7 @@ ADDRESS = click.option(
 )
 @click.option("--no-wait", is_flag=True, help="Return when the job is submitted; do not follow its log.")
 @click.pass_context
+@packed(RunOptions)
 def submit(
     context: click.Context,
     /,
@@ -54,7 +56,8 @@ def submit(
     working_dir: str,
     follow_links: tuple[str, ...],
     no_wait: bool,
-    **options: Any,
+    form: str,  # of the job, which is handed it with the other words
+    options: RunOptions,
 ) -> int:
     """Run STUDY as a job of a cluster, show its log, and exit as it does.
 

@@ -1,6 +1,6 @@
 """The command ``latency``: words become networks, a campaign measures them, its rows go to the store.
 
-Prints with click. What is measured and what it means is decided in `eml_models.latency`.
+What is measured and what it means is decided in `eml_models.latency`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from eml_models.latency.investigation import run_campaign
 from eml_models.latency.modes import Mode, default_modes, iter_all_modes, parse_mode
 from eml_models.latency.networks import NetworkSpec, on_one_input, parse_input, parse_network
 from eml_models.wording import count_of, cut
+from tune_jobs.cli.option_values import LatencyOptions
 from tune_jobs.cli.telling import put, say, tell
 from tune_jobs.ending_signals import EndingSignals, ending_signals
 from tune_jobs.errors import EXIT_INTERRUPTED, StoreError
@@ -29,6 +30,7 @@ from tune_jobs.latency_worker import program_with
 from tune_jobs.provenance import git_state
 from tune_jobs.replay import stored_recipe
 from tune_jobs.report import latency_tables
+from tune_jobs.report.formats import CSV, JSON
 from tune_jobs.report.tables import INDENT, render, text_width, wrapped
 from tune_jobs.store.latencies import append_latencies, prepare_table
 from tune_jobs.store.latency_rows import LatencyRow
@@ -55,19 +57,7 @@ class Asked:
     number: int | None = None
 
 
-def measure_and_print(
-    models: Sequence[str],
-    store: str,
-    form: str,
-    *,
-    device: str,
-    batch_sizes: str | None,
-    modes: str,
-    threads: int,
-    max_minutes: float | None,
-    address: str | None,
-    input_shape: str | None,
-) -> int:
+def measure_and_print(models: Sequence[str], store: str, form: str, options: LatencyOptions) -> int:
     """Measure, print, and add the rows to the store; those of each round as soon as it has ended.
 
     Returns:
@@ -79,23 +69,23 @@ def measure_and_print(
         StoreError: the store cannot be written; what was measured has been printed.
     """
     codes = load_codes(models)
-    asked = compare_on_one_input([resolve_network(text, store) for text in models], input_shape)
-    device = _resolve_device(device, address)
+    asked = compare_on_one_input([resolve_network(text, store) for text in models], options.input_shape)
+    device = _resolve_device(options.device, options.address)
     kind = device.partition(":")[0]
     campaign = Campaign(
         networks=tuple(one.network for one in asked),
-        modes=_parse_modes(modes, kind),
-        batch_sizes=_parse_batch_sizes(batch_sizes, kind),
+        modes=_parse_modes(options.modes, kind),
+        batch_sizes=_parse_batch_sizes(options.batch_sizes, kind),
         device=device,
-        explain=modes in (DEFAULT, ALL),
-        threads=threads,
-        max_minutes=max_minutes,
+        explain=options.modes in (DEFAULT, ALL),
+        threads=options.threads,
+        max_minutes=options.max_minutes,
         program=program_with(codes),
     )
     prepare_table(store)
     storing = Storing(store, asked)
     with ending_signals() as signals:
-        result = _measure(campaign, address, codes, storing, signals)
+        result = _measure(campaign, options.address, codes, storing, signals)
     _print(result, form)
     written = storing.put(result)
     stored = "nothing was measured, and nothing is stored"
@@ -301,10 +291,10 @@ def _measure(
 
 def _print(result: CampaignResult, form: str) -> None:
     """Everything as tables and sentences, or as one JSON document; CSV holds the table of modes."""
-    if form == "json":
+    if form == JSON:
         put(json.dumps(latency_tables.as_document(result), indent=2, ensure_ascii=False) + "\n")
         return
-    if form == "csv":
+    if form == CSV:
         tell(latency_tables.describe_input(result))
         put(render(latency_tables.describe_modes(result), form))
         return

@@ -1,15 +1,18 @@
-"""What several commands share: options, and the command as it was typed. Called by `cli` and its parts."""
+"""What several verbs share: kinds of numbers, options, and options as one value. Called by the verbs."""
 
 from __future__ import annotations
 
-import sys
+import functools
+import inspect
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import click
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.numbers import read_number, read_whole, way_out
+from tune_jobs.report.formats import FORMATS, TABLE
 
 
 class Whole(click.types.IntParamType):
@@ -54,8 +57,8 @@ def _read(
 FORMAT = click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
+    type=click.Choice(FORMATS),
+    default=TABLE,
     show_default=True,
     help="How data on stdout is written.",
 )
@@ -68,10 +71,21 @@ STORE = click.option(
 )
 
 
-def typed_command() -> str:
-    """The command that was typed, to be shown as the way to go on."""
-    import shlex
+def packed(kind: type[Any]) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Hand a verb its options as one value: ``options``, a dataclass of `kind` whose fields are their names.
 
-    from tune_jobs.cli.commands import python_command
+    Options that the verb has parameters of its own for stay out of it.
+    """
 
-    return f"{python_command()} -m tune_jobs {shlex.join(sys.argv[1:])}"
+    def decorate(verb: Callable[..., int]) -> Callable[..., int]:
+        own = set(inspect.signature(verb).parameters)
+        names = {field.name for field in fields(kind)} - own
+
+        @functools.wraps(verb)
+        def call(*args: Any, **given: Any) -> int:
+            values = {name: given.pop(name) for name in names & given.keys()}
+            return verb(*args, **given, options=kind(**values))
+
+        return call
+
+    return decorate

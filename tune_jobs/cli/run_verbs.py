@@ -1,16 +1,11 @@
-"""The commands that train: `run` and `finalists`, and the `report` on what came of it.
-
-Parses and calls, like `tune_jobs.cli`, which adds them to its group; heavy imports stand inside.
-"""
+"""The verb `run`: its options are parsed, `run_commands` acts. Heavy imports stand inside."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from tune_jobs.cli.options import FORMAT, STORE, Number, Whole, WholeFrom, typed_command
-from tune_jobs.errors import EXIT_INTERRUPTED
+from tune_jobs.cli.option_values import RunOptions
+from tune_jobs.cli.options import FORMAT, STORE, Number, Whole, packed
 
 
 @click.command()
@@ -130,92 +125,14 @@ from tune_jobs.errors import EXIT_INTERRUPTED
     help="smoke: as NAME-smoke, so small that it ends in minutes on a CPU with the data at hand.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the resolved study and stop.")
-def run(study: str, form: str, dry_run: bool, **options: Any) -> int:
+@packed(RunOptions)
+def run(study: str, form: str, dry_run: bool, options: RunOptions) -> int:
     """Run STUDY, or continue it if the store holds it.
 
     Shipped studies: digits-recipes, digits-grid, mnist-recipes, fashion-mnist-recipes, cifar10-recipes,
     digits-mobilenet, mobilenet, digits-front, fashion-mnist-front, digits-families, families, lab-mnist,
     lab-cifar10, lab-macs-130m, lab-macs-30m.
     """
-    from tune_jobs.cli.commands import print_dry_run, print_note, print_outcome, resolve
-    from tune_jobs.report.progress import show_progress
+    from tune_jobs.cli.run_commands import run as run_asked
 
-    resolved, settings, code = resolve(study, options)
-    if dry_run:
-        print_dry_run(resolved, settings)
-        return 0
-    from tune_jobs.on_ray.runner import run_study
-
-    with show_progress() as on_progress:
-        outcome = run_study(resolved, settings, code=code, on_progress=on_progress, on_note=print_note)
-    print_outcome(outcome, form, again=typed_command())
-    return EXIT_INTERRUPTED if outcome.interrupted else 0
-
-
-LIKE_RUN = frozenset(
-    {
-        "address", "checkpoint_period_s", "cpus_per_trial", "data_dir", "device", "download", "dry_run",
-        "form", "gpus_per_trial", "keep_checkpoints", "kernels", "max_checkpoint_gb", "max_device_hours",
-        "max_failed_in_a_row", "max_failures", "name", "rename", "retry_failed", "scale", "store",
-        "trial_timeout_s", "workers",
-    }
-)  # fmt: skip
-"""Options of `run` that a study of finalists takes too: how it is run, not what it is."""
-
-
-def _like_run(command: click.Command) -> click.Command:
-    command.params += [parameter for parameter in run.params if parameter.name in LIKE_RUN]
-    return command
-
-
-@_like_run
-@click.command()
-@click.argument("study")
-@click.option("--top", type=Whole(), default=3, show_default=True, help="So many of the best trials.")
-@click.option(
-    "--front", is_flag=True, help="All trials that no other is better than (in MACs too), instead of --top."
-)
-@click.option("--repeats", type=Whole(), help="Seeds of each; the default is 5, at the smoke scale 3.")
-@click.option("--epochs", type=Whole(), help="Epochs of each; the default is three times the search's.")
-@click.option(
-    "--baseline",
-    multiple=True,
-    metavar="NETWORK",
-    help="Compare with it: resnet18 (default), resnet18:width=16,learning_rate=0.05 (repeatable).",
-)
-def finalists(study: str, form: str, dry_run: bool, **options: Any) -> int:
-    """Train the best of STUDY longer on train + validation images, and test each once: study STUDY-final.
-
-    The same command continues it. The table is that of `report STUDY-final`.
-    """
-    from tune_jobs.cli.commands import print_dry_run
-    from tune_jobs.cli.final_commands import print_finalists, resolve_finalists
-    from tune_jobs.report.progress import show_progress
-
-    resolved, settings, code = resolve_finalists(study, options)
-    if dry_run:
-        print_dry_run(resolved, settings)
-        return 0
-    from tune_jobs.on_ray.runner import run_study
-
-    with show_progress() as on_progress:
-        outcome = run_study(resolved, settings, code=code, on_progress=on_progress)
-    print_finalists(outcome, form, again=typed_command())
-    return EXIT_INTERRUPTED if outcome.interrupted else 0
-
-
-@click.command()
-@click.argument("study")
-@STORE
-@FORMAT
-@click.option("--top", type=WholeFrom(min=1), help="Rows of the first table.")
-@click.option("--by", metavar="FACTOR", help="The table of one factor alone, also as JSON or CSV.")
-def report(study: str, store: str, form: str, top: int | None, by: str | None) -> None:
-    """Report STUDY with intervals: finalists and baselines, a grid's cells and factors, a search's best.
-
-    JSON and CSV hold the first table.
-    """
-    from tune_jobs.cli.final_commands import print_report
-    from tune_jobs.user_code import stored_name
-
-    print_report(store, stored_name(study), form, top=top, by=by)
+    return run_asked(study, form, options, dry_run=dry_run)

@@ -16,6 +16,11 @@ def tell(text: str) -> None:
     print(harmless(text), file=sys.stderr)
 
 
+def tell_note(note: str) -> None:
+    """What a person should know beside what was asked for: one line on stderr."""
+    tell(f"note: {note}")
+
+
 def put(data: str) -> None:
     """Data on stdout as it is: a table, JSON or CSV. click would take out what looks like a colour."""
     sys.stdout.write(data)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from tune_jobs.on_ray.reaching import check_address, require_listener
 from tune_jobs.on_ray.row_tap import RowTap
 from tune_jobs.on_ray.settings import ProgressListener, RunSettings
 from tune_jobs.on_ray.shared_data import shared_bytes
+from tune_jobs.outcome import RunOutcome
 from tune_jobs.provenance import git_state
 from tune_jobs.reach import check_reachable
 from tune_jobs.retention import Retention
@@ -58,23 +58,6 @@ TUNE_ENVIRONMENT = {
 these."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOutcome:
-    """How a run ended: its last progress, and what ended it if not its last trial.
-
-    Attributes:
-        end_reason: why there is nothing left to propose, where that is so (all points of a grid were).
-    """
-
-    study: Study
-    store: str
-    progress: Progress
-    interrupted: bool = False
-    limit_reached: bool = False
-    already_complete: bool = False
-    end_reason: str | None = None
-
-
 def run_study(
     study: Study,
     settings: RunSettings | None = None,
@@ -87,7 +70,7 @@ def run_study(
 
     Args:
         on_progress: called a few times a second from this thread.
-        on_note: told in a line what a run should say at its start.
+        on_note: called with each line that a run has to say at its start, such as limits that bind nothing.
 
     Raises:
         StudyChangedError: the store holds another definition under this name.
@@ -100,7 +83,8 @@ def run_study(
         check_address(settings.address)
     if job_id() is not None:
         require_lasting_store(settings.store)
-    check_reachable(study)  # first: it says best what is wrong with a study
+    for note in check_reachable(study):  # first: it says best what is wrong with a study
+        on_note(note)
     settings.check_gpus(study)
     source = settings.warm_start and read_source(study, settings.warm_start, store=settings.store)
     session_settings = _session_settings(study, settings, source or None)

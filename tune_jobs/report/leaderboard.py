@@ -5,7 +5,7 @@ Everything here is computed from the store's frames; nothing is remembered from 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -26,6 +26,21 @@ LAST_RUNS_SQL = f"""
     qualify row_number() over (partition by study order by seq desc) = 1
 """
 """How the last run of each study ended, `NO_END` for one that runs or was killed."""
+
+_COUNTS = ", ".join(f"count(*) filter (state = '{state}') as {state}" for state in State)
+_SCORED = f"filter (state = '{State.COMPLETED}' and not isnan(objective))"
+STUDIES_SQL = f"""
+    with runs as ({LAST_RUNS_SQL}),
+    counts as (
+        select study, {_COUNTS}, min(objective) {_SCORED} as least, max(objective) {_SCORED} as most
+        from trials group by study
+    )
+    select studies.study, studies.definition, studies.created_at, coalesce(how, '{NO_END}') as how,
+        {", ".join(f"coalesce({state}, 0) as {state}" for state in State)}, least, most
+    from studies left join counts using (study) left join runs using (study) order by studies.study
+"""
+"""The studies with their trials counted and how their last runs ended: one answer, of one instant, for which
+no trial is loaded."""
 
 
 def leaderboard(trials: pd.DataFrame, starts: pd.DataFrame, *, metric: str, top: int = 10) -> Table:
@@ -158,23 +173,19 @@ def rungs(reports: pd.DataFrame, epochs: Sequence[int], *, metric: str) -> Table
     )
 
 
-def studies(studies_frame: pd.DataFrame, trials: pd.DataFrame, last_runs: Mapping[str, str]) -> Table:
+def studies(found: pd.DataFrame) -> Table:
     """The studies of a store: trials by state, the best objective and how the last run of each ended.
 
     Args:
-        last_runs: by study, as `LAST_RUNS_SQL` finds them.
+        found: what a store answers to `STUDIES_SQL`.
     """
     rows = []
-    for row in studies_frame.sort_values("study").itertuples():
-        own = trials[trials["study"] == row.study]
-        objective = parse_object(str(row.definition))["objectives"][0]
-        scored = own[(own["state"] == State.COMPLETED) & own["objective"].notna()]["objective"]
-        best = None
-        if len(scored):
-            best = scored.min() if objective["direction"] == Direction.MINIMIZE else scored.max()
-        counts = [int((own["state"] == state).sum()) for state in State]
-        last_run = last_runs.get(str(row.study), NO_END)
-        rows.append((row.study, objective["metric"], best, *counts, last_run, row.created_at))
+    for row in found.to_dict("records"):
+        objective = parse_object(str(row["definition"]))["objectives"][0]
+        best = row["least"] if objective["direction"] == Direction.MINIMIZE else row["most"]
+        counts = [row[str(state)] for state in State]
+        named = (row["study"], objective["metric"], None if pd.isna(best) else best)
+        rows.append((*named, *counts, row["how"], row["created_at"]))
     return Table(
         columns=("study", "objective", "best", *(str(state) for state in State), LAST_RUN, "created_at"),
         rows=tuple(rows),

@@ -15,9 +15,9 @@ from itertools import zip_longest
 from rich.cells import cell_len, set_cell_size
 
 from eml_models.wording import harmless
+from tune_jobs.report.formats import CSV, JSON
 from tune_jobs.report.plain import csv_line, nested_text, plain
 
-FORMATS = ("table", "json", "csv")
 PLAIN_WIDTH = 160
 """Columns of a table that is not written to a terminal."""
 
@@ -68,11 +68,11 @@ class Table:
 
 
 def render(table: Table, form: str) -> str:
-    """The table as text in one of `FORMATS`, ending in a newline."""
-    if form == "json":
+    """The table as text in one of `formats.FORMATS`, ending in a newline."""
+    if form == JSON:
         records = [dict(zip(table.columns, map(plain, row), strict=True)) for row in table.rows]
         return json.dumps(records, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    if form == "csv":
+    if form == CSV:
         return "".join(csv_line(row) for row in (table.columns, *table.rows))
     return _as_text(table)
 

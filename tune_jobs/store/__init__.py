@@ -4,6 +4,6 @@ Reading order: `layout` (what lies where), `listing` (what of it is our own), `s
 columns), `convert` (rows to JSON and Arrow and back, each checked), `files` and `local` (the disk), `journal`
 (rows that are acknowledged), `batches`, `segments` and `seal` (rows that are published), `repeats` (each row
 once), `definitions` (the studies), `recovery` (what a dead writer left), `examining` and `repair` (what is
-damaged), `snapshot` (what a reader sees), `writer`, `reader`, `frames`, `queries`. Knows no Ray and no
-Optuna. The only package that imports pyarrow and duckdb.
+damaged), `snapshot` (what a reader sees), `writer`, `reader`, `study_snapshot`, `frames`, `queries`. Knows no
+Ray and no Optuna. The only package that imports pyarrow and duckdb.
 """

@@ -40,7 +40,7 @@ def as_frame(table: pa.Table, *, required: Sequence[str] | None = None) -> pd.Da
     Args:
         required: the columns that are never null; None for those that have no null.
     """
-    table = _with_unique_names(table)
+    table = with_unique_names(table)
     if required is None:
         required = [name for name in table.column_names if table.column(name).null_count == 0]
     own = {name: table.column(name) for name in table.column_names if _needs_objects(table.column(name))}
@@ -75,7 +75,7 @@ def _value_or_none(value: Any, kind: str) -> Any:
         return None  # as TRY_CAST does in the SQL views
 
 
-def _with_unique_names(table: pa.Table) -> pa.Table:
+def with_unique_names(table: pa.Table) -> pa.Table:
     """The table where a name that is there before is followed by a number that no name of SQL's own has."""
     names: list[str] = []
     for name in table.column_names:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,16 +25,18 @@ from eml_models.errors import UnknownNameError
 from tune_jobs.errors import QueryError, SegmentGoneError, StoreMissingError
 from tune_jobs.json_fields import parse_object
 from tune_jobs.store import queries
+from tune_jobs.store.answers import Answer, as_answer
 from tune_jobs.store.convert import rows_to_arrow
 from tune_jobs.store.definitions import Definitions, read_definition, read_definitions
 from tune_jobs.store.examining import examine
 from tune_jobs.store.files import Files, is_url, open_files
-from tune_jobs.store.frames import as_frame, with_own_params
+from tune_jobs.store.frames import as_frame
 from tune_jobs.store.latencies import latency_snapshot, read_latencies
 from tune_jobs.store.layout import LATENCIES, STUDIES
 from tune_jobs.store.notes import tell_left_out, tell_note
 from tune_jobs.store.schema import PARAM_COLUMNS, PARAM_PREFIX, ROW_TYPE_OF, StudyRow, columns_of
-from tune_jobs.store.snapshot import Segments, TableSnapshot, snapshot_rows, take_snapshot
+from tune_jobs.store.snapshot import Segments, TableSnapshot, parse_tables, take_snapshot
+from tune_jobs.store.study_snapshot import StudySnapshot, study_frame, tables_of
 from tune_jobs.trial import Row, TrialRow
 
 T = TypeVar("T")
@@ -85,9 +87,30 @@ class TrialStore:
         """
         return parse_object(self._require(study).definition)
 
+    def read(self, study: str, *, whole: bool = False) -> StudySnapshot:
+        """A study as it is at one instant, for what shows or computes from several of its tables.
+
+        Args:
+            whole: whether damage is refused instead of left out, for what needs the whole history, such as an
+                audit.
+
+        Raises:
+            UnknownNameError: there is no such study; lists those that there are.
+            StoreCorruptError: some of it is damaged, and `whole` was asked for; names the files and the way
+                out.
+        """
+        return self._while_compacting(lambda: self._read(study, whole=whole))
+
     def trials(self, study: str | None = None) -> pd.DataFrame:
         """One row a trial that has ended, of one study or all, with a typed `param_` column a parameter."""
         return self._while_compacting(lambda: self._frame("trials", study))
+
+    def count_trials(self, study: str) -> int:
+        """How many trials of a study have ended, from what the files say of themselves: no row is loaded.
+
+        Rows in a damaged page of a file are counted too, since no page is read.
+        """
+        return self._while_compacting(lambda: self._count("trials", study))
 
     def reports(self, study: str | None = None) -> pd.DataFrame:
         """One row an epoch of a trial."""
@@ -111,16 +134,7 @@ class TrialStore:
 
     def rows(self, study: str) -> list[Row]:
         """Every acknowledged row of a study, over all tables, in `seq` order."""
-        return self._while_compacting(lambda: self._read_rows(study))
-
-    def whole_rows(self, study: str) -> list[Row]:
-        """Every acknowledged row of a study, for what needs its whole history, such as an audit.
-
-        Raises:
-            StoreCorruptError: some of it is damaged; names the files and the way out.
-        """
-        self._require(study)
-        return list(self._while_compacting(lambda: examine(self._files, study)).require_whole())
+        return list(self.read(study).rows)
 
     def sql(
         self, query: str, max_rows: int | None = None, *, limits: queries.QueryLimits | None = None
@@ -142,6 +156,15 @@ class TrialStore:
         limits = limits or queries.QueryLimits()
         return as_frame(self._while_compacting(lambda: self._query(query, max_rows, limits)))
 
+    def answer(self, query: str) -> Answer:
+        """The same as `sql` in tuples of Python's own values, without pandas in between.
+
+        Raises:
+            QueryError: as for `sql`.
+        """
+        limits = queries.QueryLimits()
+        return as_answer(self._while_compacting(lambda: self._query(query, None, limits)))
+
     def param_column(self, name: str) -> str:
         """What the views of `sql` call the column of a parameter: ``param_NAME`` but for names alike."""
         own_params = _own_params(self._definitions().studies.values())
@@ -157,13 +180,24 @@ class TrialStore:
                 time.sleep(wait_s)
         return read()
 
-    def _read_rows(self, study: str) -> list[Row]:
-        self._require(study)
-        problems: list[str] = []
-        snapshot = take_snapshot(self._segments, tuple(ROW_TYPE_OF), study=study, problems=problems)
-        rows = snapshot_rows(snapshot, self._files, problems)
-        self._note(problems)
-        return rows
+    def _read(self, study: str, *, whole: bool) -> StudySnapshot:
+        defined = self._require(study)
+        if whole:
+            rows: Sequence[Row] = examine(self._files, study).require_whole()
+            tables = tables_of(rows)
+        else:
+            problems: list[str] = []
+            snapshot = take_snapshot(self._segments, tuple(ROW_TYPE_OF), study=study, problems=problems)
+            tables = {name: part.read(self._files, problems) for name, part in snapshot.items()}
+            rows = parse_tables(tables, self._files, problems)
+            self._note(problems)
+        return StudySnapshot(
+            study=study,
+            definition=parse_object(defined.definition),
+            rows=tuple(rows),
+            tables=tables,
+            own_params=_own_params([defined]),
+        )
 
     def _query(self, query: str, max_rows: int | None, limits: queries.QueryLimits) -> pa.Table:
         problems: list[str] = []
@@ -201,14 +235,20 @@ class TrialStore:
             limits=limits,
         )
 
+    def _count(self, table: str, study: str) -> int:
+        self._require(study)
+        problems: list[str] = []
+        snapshot = take_snapshot(self._segments, (table,), study=study, problems=problems)[table]
+        self._note(problems)
+        return snapshot.num_rows
+
     def _frame(self, table: str, study: str | None) -> pd.DataFrame:
         studies = self._definitions().studies.values() if study is None else [self._require(study)]
         problems: list[str] = []
         snapshot = take_snapshot(self._segments, (table,), study=study, problems=problems)[table]
-        rows = with_own_params(snapshot.read(self._files, problems), _own_params(studies))
+        rows = snapshot.read(self._files, problems)
         self._note(problems)
-        required = [column.name for column in columns_of(table) if not column.optional]
-        return as_frame(rows, required=required)
+        return study_frame(table, rows, _own_params(studies))
 
     def _definitions(self) -> Definitions:
         found = read_definitions(self._files)

@@ -83,6 +83,11 @@ class TableSnapshot:
         fresh = ds.InMemoryDataset(rows_to_arrow(self.table, self.fresh))
         return ds.dataset([published, fresh])
 
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are, by the footers of the files and what the journals held."""
+        return sum(segment.num_rows for segment in self.segments) + len(self.fresh)
+
     def without_damaged(self, files: Files, problems: list[str]) -> TableSnapshot:
         """This table without the segments that have a damaged page; adds them to `problems`."""
         return replace(self, segments=tuple(whole_segments(files, self.segments, problems)))
@@ -112,11 +117,11 @@ def take_snapshot(
     return {table: _snapshot_table(segments, table, instants, problems) for table in tables}
 
 
-def snapshot_rows(snapshot: dict[str, TableSnapshot], files: Files, problems: list[str]) -> list[Row]:
-    """The rows of a snapshot in `seq` order; damaged ones are added to `problems`."""
+def parse_tables(tables: Mapping[str, pa.Table], files: Files, problems: list[str]) -> list[Row]:
+    """The rows of tables in `seq` order; damaged ones are added to `problems`."""
     rows: dict[int, Row] = {}
-    for table, part in snapshot.items():
-        parsed = parse_rows(ROW_TYPE_OF[table], part.read(files, problems))
+    for table, read in tables.items():
+        parsed = parse_rows(ROW_TYPE_OF[table], read)
         problems += [damaged.describe(files.describe(f"{table}/")) for damaged in parsed.damaged]
         for row in parsed.rows:
             rows.setdefault(row.seq, row)

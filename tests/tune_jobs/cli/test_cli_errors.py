@@ -14,7 +14,7 @@ from session_testing import a_study, play
 
 from eml_models import Recipe
 from tune_jobs import TrialStore
-from tune_jobs.cli.commands import print_outcome
+from tune_jobs.cli.run_commands import print_outcome
 from tune_jobs.on_ray.runner import RunOutcome
 from tune_jobs.session import Session
 from tune_jobs.space import Choice, Space

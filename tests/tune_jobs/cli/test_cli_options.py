@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import fields
+
+import pytest
+
 from tune_jobs.cli import cli
+from tune_jobs.cli.option_values import FinalistsOptions, LatencyOptions, RunOptions
 
 JOB_OPTIONS = {"--follow-link", "--no-wait", "--working-dir"}
 OPTIONS = {
@@ -48,3 +54,20 @@ def test_commands_have_exactly_these_options() -> None:
         for name, command in cli.commands.items()
     }
     assert found == OPTIONS
+
+
+@pytest.mark.parametrize(
+    ("verb", "kind"),
+    [
+        ("run", RunOptions),
+        ("submit", RunOptions),
+        ("finalists", FinalistsOptions),
+        ("latency", LatencyOptions),
+    ],
+)
+def test_options_as_a_value_are_those_of_the_verb(verb: str, kind: type) -> None:
+    command = cli.commands[verb]
+    assert command.callback is not None
+    own = {*inspect.signature(command.callback).parameters} - {"options", "context"}
+    names = {field.name for field in fields(kind)}
+    assert {parameter.name for parameter in command.params} - own == names - own

@@ -11,7 +11,7 @@ from cli_testing import Cli
 
 from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.recipe import Recipe
-from tune_jobs.cli.commands import _parse_assignments
+from tune_jobs.cli.resolving import _parse_assignments
 from tune_jobs.point_files import read_points
 from tune_jobs.space import Choice, Constant, Float, Integer, Space
 from tune_jobs.store.writer import StudyWriter

@@ -18,6 +18,7 @@ from tune_jobs.report.for_people import short_params
 from tune_jobs.report.leaderboard import NO_END, leaderboard, rungs, states, studies, studies_for_people
 from tune_jobs.report.tables import PLAIN_WIDTH, Table, format_value, render, wrapped
 from tune_jobs.store.frames import as_frame
+from tune_jobs.trial import State
 
 TABLE = Table(
     title="all kinds",
@@ -286,15 +287,17 @@ def test_list_for_people_has_no_empty_states_and_keeps_names_whole() -> None:
     kinds = {"study": "a-study-of-many-words", "created_at": datetime(2026, 1, 2, 3, 4, 5)}
     definition = json.dumps({"objectives": [{"metric": "val_accuracy", "direction": "maximize"}]})
     name = "a-study-of-many-words"
-    stored = pd.DataFrame([{**kinds, "definition": definition}])
-    found = studies(stored, trials_of(name), {name: "finished"})
+    none_ended = dict.fromkeys(map(str, State), 0)
+    counts = {**none_ended, "completed": 1, "least": 0.4, "most": 0.5}
+    stored = pd.DataFrame([{**kinds, "definition": definition, **counts, "how": "finished"}])
+    found = studies(stored)
     assert "failed" in found.columns
     shown = studies_for_people(found)
     assert shown.columns == ("study", "objective", "best", "completed", "created_at")
     assert shown.rows == ((name, "val_accuracy", 0.5, 1, "2026-01-02"),)
-    none = studies(pd.DataFrame({"study": []}), frame(), {})
+    none = studies(pd.DataFrame({"study": []}))
     assert "The store holds no study yet" in render(none, "table")
-    killed = studies_for_people(studies(stored, trials_of(name), {name: NO_END}))
+    killed = studies_for_people(studies(stored.assign(how=NO_END)))
     assert killed.columns[-2:] == ("last_run", "created_at")
     assert killed.rows[0][-2] == "no end yet"
 

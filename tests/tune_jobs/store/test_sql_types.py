@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterable
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +19,7 @@ import pandas as pd
 import pytest
 from store_testing import open_writer, whole_trial
 
+from tune_jobs.report.formats import FORMATS
 from tune_jobs.report.tables import Table, render
 from tune_jobs.store.reader import TrialStore
 
@@ -38,6 +40,32 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> TrialStore:
     with open_writer(path) as writer:
         writer.append_many(whole_trial(0))
     return TrialStore(path)
+
+
+def forms_of(columns: Iterable[str], rows: tuple[tuple[object, ...], ...]) -> list[str]:
+    table = Table(columns=tuple(columns), rows=rows)
+    return [render(table, form) for form in FORMATS]
+
+
+def forms_of_frame(frame: pd.DataFrame) -> list[str]:
+    """What a frame looks like in every form."""
+    return forms_of(map(str, frame.columns), tuple(frame.astype(object).itertuples(index=False, name=None)))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        *(f'select "{name}" as v from test_all_types()' for name in ALL.columns),
+        "select unnest([1.5::decimal(9, 2), 0.1::decimal(9, 2), null]) as v",
+        "select sum(n) as whole, avg(n) as mean, 'nan'::double as odd from (select unnest([1, 2]) as n)",
+        "select 1 as width, 2 as width, 3 as width_1",
+        "select 1 as v where false",
+        *(f"from {view}" for view in ("trials", "reports", "starts", "events", "studies", "latencies")),
+    ],
+)
+def test_answer_in_tuples_prints_as_the_frame_does(store: TrialStore, sql: str) -> None:
+    answer = store.answer(sql)
+    assert forms_of(answer.columns, answer.rows) == forms_of_frame(store.sql(sql))
 
 
 def rendered(frame: pd.DataFrame) -> tuple[list[Any], list[str], str]:

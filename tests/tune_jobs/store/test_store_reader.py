@@ -68,6 +68,19 @@ def test_frames_hold_published_and_journalled_rows_once(store: Path) -> None:
     assert reader.problems == ()
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_snapshot_of_a_study_holds_what_the_store_says_of_it(store: Path, whole: bool) -> None:
+    reader = TrialStore(store)
+    known = reader.read("s", whole=whole)
+    assert known.definition == reader.definition("s")
+    assert list(known.rows) == reader.rows("s")
+    for table in ("trials", "reports", "starts", "events"):
+        pd.testing.assert_frame_equal(getattr(known, table), getattr(reader, table)("s"))
+    with open_writer(store) as writer:
+        writer.append_many(whole_trial(2))
+    assert len(known.trials) == 2  # a value: what is written later is not in it
+
+
 def test_a_row_in_both_journal_and_segment_counts_once(store: Path) -> None:
     """A writer that was killed between publishing and removing its journal."""
     living = store / "_wal" / "s-s"

@@ -153,7 +153,7 @@ def test_readers_name_the_line_and_read_the_rest(tmp_path: Path) -> None:
     (problem,) = reader.problems
     assert f"{str(journal)!r} is damaged in line 6" in problem
     with pytest.raises(StoreCorruptError, match="the row with which the trial started is lost"):
-        reader.whole_rows("s")
+        reader.read("s", whole=True)
 
 
 def published(store: Path) -> None:

@@ -1,4 +1,4 @@
-"""The commands on what is stored: audit, replay, export, compact, repair, delete. For `tune_jobs.cli`."""
+"""What the verbs on a store do once their words are parsed: show, train again, write out, tidy, remove."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from tune_jobs.cli.telling import put, say, tell
 from tune_jobs.definition import NEEDS_CODE, study_from_definition
 from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
 from tune_jobs.replay import COMPARED, iter_replay, list_changes, require_started, stored_trial
+from tune_jobs.report.documents import audit_lines, report_document, store_document
+from tune_jobs.report.leaderboard import STUDIES_SQL
 from tune_jobs.report.tables import Table, render
 from tune_jobs.store.compact import compact_into, compact_study
 from tune_jobs.store.definitions import is_known
@@ -22,7 +24,31 @@ from tune_jobs.store.deletion import delete_study
 from tune_jobs.store.notes import tell_left_out
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.repair import plan_repair, repair_study
+from tune_jobs.store.study_snapshot import StudySnapshot
 from tune_jobs.user_code import stored_name
+
+
+def print_studies(store: str, form: str) -> None:
+    """The studies of a store as a table."""
+    put(render(store_document(TrialStore(store).sql(STUDIES_SQL), form), form))
+
+
+def print_report(store: str, name: str, form: str, *, top: int | None, by: str | None) -> None:
+    """The tables of a study with intervals; JSON and CSV hold the first one, or that of factor `by`.
+
+    Raises:
+        UnknownNameError: no such study, or no such factor in it.
+        InvalidValueError: none of its trials has ended.
+    """
+    known = TrialStore(store).read(stored_name(name))
+    for table in report_document(known, form, top=top, by=by):
+        put(render(table, form))
+
+
+def print_answer(store: str, sql: str, form: str) -> None:
+    """What a store answers to a query, as a table."""
+    answer = TrialStore(store).answer(sql)
+    put(render(Table(columns=answer.columns, rows=answer.rows), form))
 
 
 def print_audit(store: str, name: str) -> bool:
@@ -31,15 +57,10 @@ def print_audit(store: str, name: str) -> bool:
     Raises:
         StoreCorruptError: some of its rows are damaged; without them nothing can be computed anew.
     """
-    opened, name = TrialStore(store), stored_name(name)
-    study = study_from_definition(name, opened.definition(name))
-    result = audit(study, opened.whole_rows(name))
-    say(
-        f"{count_of(result.num_proposals, 'proposal')} and {count_of(result.num_decisions, 'decision')}"
-        f" computed anew: {len(result.differences)} differ"
-    )
-    for difference in result.differences:
-        say(f"  {difference}")
+    known = TrialStore(store).read(stored_name(name), whole=True)
+    result = audit(study_from_definition(known.study, known.definition), known.rows)
+    for line in audit_lines(result):
+        say(line)
     return not result.differences
 
 
@@ -49,8 +70,8 @@ def print_replay(store: str, name: str, number: int, form: str, *, device: str, 
 
     from tune_jobs.provenance import git_state
 
-    opened, name = TrialStore(store), stored_name(name)
-    trial = stored_trial(opened.rows(name), number, fit=opened.definition(name)["fit"])
+    known = TrialStore(store).read(stored_name(name))
+    trial = stored_trial(known.rows, number, fit=known.definition["fit"])
     commit, _ = git_state(Path.cwd())
     for change in list_changes(trial, git_commit=commit, torch_version=torch.__version__, device=device):
         tell(f"note: {change}")
@@ -90,9 +111,8 @@ def export_trial(store: str, name: str, number: int, output: str) -> None:
 
     suffix = require_suffix(output)
     require_new(output)
-    opened, name = TrialStore(store), stored_name(name)
-    opened.definition(name)
-    source = _final_weights(opened, name, number)
+    opened = TrialStore(store)
+    source = _final_weights(str(opened.path), opened.read(stored_name(name)), number)
     try:
         facts = export_trained(source, output)
     except UnknownNameError as error:
@@ -105,10 +125,10 @@ def export_trial(store: str, name: str, number: int, output: str) -> None:
     tell(f"wrote {output}{how}; it takes {facts.takes}")
 
 
-def _final_weights(opened: TrialStore, name: str, number: int) -> Path:
+def _final_weights(store: str, known: StudySnapshot, number: int) -> Path:
     """The file with a trial's own weights after its last epoch."""
-    checkpoints = Checkpoints.of(str(opened.path), name)
-    recipes = {row.attempt: row.recipe for row in require_started(opened.rows(name), number)}
+    checkpoints = Checkpoints.of(store, known.study)
+    recipes = {row.attempt: row.recipe for row in require_started(known.rows, number)}
     problems: list[str] = []
     try:
         source = next(checkpoints.iter_final(number, recipes, problems), None)
@@ -116,12 +136,12 @@ def _final_weights(opened: TrialStore, name: str, number: int) -> Path:
             [n for n in checkpoints.numbers() if checkpoints.has_final(n)] if source is None else []
         )
     except OSError as error:
-        raise StoreError(f"the weights in {str(opened.path)!r} cannot be read: {error}") from error
+        raise StoreError(f"the weights in {store!r} cannot be read: {error}") from error
     if source is None:
         kept = ", ".join(str(n) for n in with_weights if n != number) or "none"
         why = f" of its own: {'; '.join(problems)}" if problems else ""
         raise InvalidValueError(
-            f"trial {number} of {name!r} kept no weights{why}; those that did: {kept}; run with a"
+            f"trial {number} of {known.study!r} kept no weights{why}; those that did: {kept}; run with a"
             " larger --keep-checkpoints, or train it again: eml_models.fit with its recipe in starts.recipe"
         )
     tell_left_out(problems)
@@ -185,7 +205,7 @@ def delete(store: str, name: str, *, yes: bool) -> bool:
 def _count_trials(opened: TrialStore, name: str) -> str:
     """How many trials a study has, also one whose definition is damaged."""
     try:
-        return count_of(len(opened.trials(name)), "trial")
+        return count_of(opened.count_trials(name), "trial")
     except StoreCorruptError:
         return "a damaged definition"
 

@@ -1,0 +1,44 @@
+"""A document is a page of tables for people, and its first table alone for programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from session_testing import a_study, play
+
+from tune_jobs.audit import Audit
+from tune_jobs.report.documents import audit_lines, report_document, study_document
+from tune_jobs.report.formats import CSV, JSON, TABLE
+from tune_jobs.session import Session
+from tune_jobs.store.reader import TrialStore
+from tune_jobs.store.study_snapshot import StudySnapshot
+from tune_jobs.store.writer import StudyWriter
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> StudySnapshot:
+    with StudyWriter.open(str(tmp_path), a_study(), versions={}) as writer:
+        play(Session(a_study(), writer))
+    return TrialStore(tmp_path).read("played")
+
+
+@pytest.mark.parametrize("form", [JSON, CSV])
+def test_document_for_programs_is_one_table(known: StudySnapshot, form: str) -> None:
+    (best,) = study_document(known, form, top=1)
+    assert "network" in best.columns
+    assert len(best.rows) == 1
+    (found,) = report_document(known, form, by="optimizer")
+    assert found.columns[0] == "optimizer"
+
+
+def test_page_of_a_study_has_its_tables_in_order(known: StudySnapshot) -> None:
+    titles = [table.title for table in study_document(known, TABLE, top=10)]
+    assert titles[0].startswith("best 2 of 2")
+    assert titles[1:3] == ["how trials ended", "what the rungs decided"]
+    assert "worker-seconds went" in titles[3]
+
+
+def test_audit_in_lines() -> None:
+    found = Audit(num_proposals=1, num_decisions=2, differences=("row 3: other",))
+    assert [*audit_lines(found)] == ["1 proposal and 2 decisions computed anew: 1 differ", "  row 3: other"]

@@ -1,0 +1,101 @@
+"""What `finalists` does once its words are parsed: the best of a search become a study, which is run."""
+
+from __future__ import annotations
+
+from eml_models.errors import InvalidValueError
+from eml_models.wording import count_of
+from tune_jobs.cli.option_values import FinalistsOptions
+from tune_jobs.cli.resolving import build_settings, renamed
+from tune_jobs.cli.run_commands import print_dry_run, print_ending, run_shown, typed_command
+from tune_jobs.cli.telling import put, tell, tell_note
+from tune_jobs.definition import study_from_definition
+from tune_jobs.errors import EXIT_INTERRUPTED
+from tune_jobs.finalists import BASELINE, FinalOptions, final_study
+from tune_jobs.fits import SHIPPED_FITS
+from tune_jobs.on_ray.settings import RunSettings
+from tune_jobs.outcome import RunOutcome
+from tune_jobs.report.documents import report_document
+from tune_jobs.report.tables import render
+from tune_jobs.scale import WIDTH, narrowed, smoke_name
+from tune_jobs.store.reader import TrialStore
+from tune_jobs.study import Study
+from tune_jobs.trial import StartRow, TrialRow
+from tune_jobs.user_code import UserCode, load_study
+
+SEPARATOR = ":"
+"""What a target with a user's code has in it, and a study's name has not."""
+
+REPEATS = {"full": 5, "smoke": 3}
+"""Seeds of each finalist if nobody says how many."""
+
+
+def run_finalists(target: str, form: str, options: FinalistsOptions, *, dry_run: bool) -> int:
+    """Run the finalists of the study that `target` names, or show what would be run; the exit code."""
+    study, settings, code = resolve_finalists(target, options)
+    if dry_run:
+        print_dry_run(study, settings)
+        return 0
+    outcome = run_shown(study, settings, code)
+    print_finalists(outcome, form, again=typed_command())
+    return EXIT_INTERRUPTED if outcome.interrupted else 0
+
+
+def resolve_finalists(target: str, options: FinalistsOptions) -> tuple[Study, RunSettings, UserCode | None]:
+    """The study of the finalists of the study that `target` names, and how to run it.
+
+    Raises:
+        InvalidValueError: nothing to choose from, or a study that another function trains.
+        UnknownNameError: the store holds no such study.
+    """
+    found, code = load_study(target) if SEPARATOR in target else (None, None)
+    name = found.name if found else target
+    if options.scale == "smoke":
+        name = smoke_name(name)
+    known = TrialStore(options.store).read(name)
+    definition = known.definition
+    if definition["fit"] not in SHIPPED_FITS:
+        raise InvalidValueError(
+            f"study {name!r} is trained by {definition['fit']}, which knows no test set of ours;"
+            " finalists are trained by eml_models"
+        )
+    searched, rows = study_from_definition(name, definition), known.rows
+    chosen = FinalOptions(
+        top=options.top,
+        front=options.front,
+        repeats=REPEATS[options.scale] if options.repeats is None else options.repeats,
+        epochs=options.epochs,
+        baselines=options.baseline or (_usual_baseline(searched, options.scale),),
+    )
+    study, notes = final_study(searched, rows, chosen)
+    ended = {row.number for row in rows if isinstance(row, TrialRow)}
+    unfinished = {row.number for row in rows if isinstance(row, StartRow)} - ended
+    if unfinished:
+        notes.append(f"{count_of(len(unfinished), 'trial')} of {name!r} not ended yet: left out")
+    for note in notes:
+        tell_note(note)
+    if options.name is not None:
+        study = study.with_changes(name=options.name)
+    if options.rename:
+        study = renamed(study, options.store)
+    return study, build_settings(options), code
+
+
+def print_finalists(outcome: RunOutcome, form: str, *, again: str) -> None:
+    """The report of a study of finalists; around it, on stderr, what happened and what to type next."""
+    study, progress = outcome.study, outcome.progress
+    if outcome.already_complete:
+        tell(f"study {study.name!r} is complete: {count_of(progress.trained, 'trial')}.")
+    if progress.trained:
+        known = TrialStore(outcome.store).read(study.name)
+        for table in report_document(known, form):
+            put(render(table, form))
+    print_ending(outcome, again=again)
+
+
+def _usual_baseline(searched: Study, scale: str) -> str:
+    """The whole ResNet-18, or at the smoke scale a narrow one."""
+    if scale != "smoke":
+        return BASELINE
+    network = narrowed(searched.recipe.with_changes(model=BASELINE, model_options={}))
+    options = ",".join(f"{name}={network.model_options[name]}" for name in (WIDTH,) if network.model_options)
+    return f"{BASELINE}:{options}" if options else BASELINE

@@ -1,0 +1,93 @@
+"""The command line: its group of verbs, and exit codes. Verbs parse, and their twins (`<x>_commands`) act.
+
+stdout is data, stderr is talk. Heavy imports stand inside the verbs, so that ``--help`` answers at once.
+Exit codes: 0 done, 1 failed, 2 wrong usage (`tune_jobs.errors` says which), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from eml_models.errors import EmlError
+from tune_jobs.cli import finalists_verbs, job_verbs, latency_verbs, run_verbs, store_verbs
+from tune_jobs.cli.telling import tell
+from tune_jobs.errors import EXIT_INTERRUPTED, EXIT_USAGE, exit_code
+from tune_jobs.store.notes import ONCE
+
+
+def main() -> int:
+    """Run the command line; returns the exit code. A user's error is shown without a traceback."""
+    try:
+        with _warnings_on_stderr():
+            result = cli.main(standalone_mode=False, prog_name="tune-jobs")
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        shown = io.StringIO()
+        error.show(shown)
+        tell(shown.getvalue().rstrip("\n"))
+        return EXIT_USAGE
+    except click.Abort:
+        return EXIT_INTERRUPTED
+    except EmlError as error:
+        tell(f"error: {error}")
+        return exit_code(error)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes stdout at exit; the reader has gone
+        return 0
+
+
+class _Warnings(logging.Handler):
+    """What the packages warn of, a line on stderr.
+
+    What is to be told once is, however often the command meets it.
+    """
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self._told: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, ONCE, False):
+            if record.getMessage() in self._told:
+                return
+            self._told.add(record.getMessage())
+        tell(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+@contextmanager
+def _warnings_on_stderr() -> Iterator[None]:
+    handler, logger = _Warnings(logging.WARNING), logging.getLogger("tune_jobs")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tune-jobs")
+def cli() -> None:
+    """Search hyperparameters and architectures: Ray schedules, Optuna proposes, ASHA stops, Parquet keeps.
+
+    STUDY is a shipped name (see `tune-jobs run --help`), package.module:function or file.py:function.
+    """
+
+
+VERBS = (
+    run_verbs.run,
+    finalists_verbs.finalists,
+    *(job_verbs.submit, job_verbs.status, job_verbs.logs, job_verbs.stop),
+    *(store_verbs.list_studies, store_verbs.show, store_verbs.report, store_verbs.query),
+    *(store_verbs.replay, store_verbs.export),
+    *(store_verbs.compact, store_verbs.repair, store_verbs.delete),
+    latency_verbs.latency,
+)
+for _verb in VERBS:
+    cli.add_command(_verb)

@@ -1,0 +1,227 @@
+"""Words and options become a study and the settings of its run. Called by what runs or submits one."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
+from tune_jobs.cli.option_values import RunningOptions, RunOptions
+from tune_jobs.cli.telling import tell, tell_note
+from tune_jobs.errors import StoreError
+from tune_jobs.feasible import SPREAD_SHARE, parse_count, parse_macs, with_spread_share
+from tune_jobs.numbers import read_number, read_whole
+from tune_jobs.on_ray.settings import RunSettings
+from tune_jobs.param_texts import read_text
+from tune_jobs.point_files import read_points
+from tune_jobs.scale import smoke_study
+from tune_jobs.space import Params, Space
+from tune_jobs.store.reader import TrialStore
+from tune_jobs.study import MACS_SHARE, LatencyMode, Objective, Study
+from tune_jobs.user_code import UserCode, load_study
+
+COUNTED_LIMITS = ("max_macs", "min_macs", "max_parameters")
+
+OF_THE_RECIPE = {
+    "epochs": "epochs",
+    "dataset": "dataset",
+    "precision": "precision",
+    "train_samples": "max_train_samples",
+}
+"""Options of the command line that are fields of the study's recipe, which a space may set as well."""
+
+
+def resolve(target: str, options: RunOptions) -> tuple[Study, RunSettings, UserCode | None]:
+    """The study that `target` names, changed by the command line's options, and how to run it."""
+    found, code = load_study(target)
+    if options.scale == "smoke":
+        study = _made_small(apply_options(found, replace(options, dataset=None)), options)
+    else:
+        study = apply_options(found, options)
+    points = tuple(read_points(options.enqueue, study.space)) if options.enqueue else ()
+    settings = build_settings(options, points=points, warm_start=options.warm_start)
+    if options.rename:
+        study = renamed(study, settings.store)
+    return study, settings, code
+
+
+def build_settings(
+    options: RunningOptions, *, points: tuple[Params, ...] = (), warm_start: str | None = None
+) -> RunSettings:
+    """How to run a study, from the command line."""
+    gigabytes = options.max_checkpoint_gb
+    if gigabytes is not None and not 0 <= gigabytes < math.inf:
+        raise InvalidValueError(f"--max-checkpoint-gb must be a number of at least 0, got {gigabytes:g}")
+    return RunSettings(
+        store=options.store,
+        workers=options.workers,
+        cpus_per_trial=options.cpus_per_trial,
+        gpus_per_trial=_parse_gpus(options.gpus_per_trial),
+        device=options.device,
+        kernels=options.kernels,
+        data_dir=options.data_dir,
+        download=options.download,
+        address=options.address,
+        max_failures=options.max_failures,
+        max_failed_in_a_row=options.max_failed_in_a_row,
+        max_device_hours=options.max_device_hours,
+        checkpoint_period_s=options.checkpoint_period_s,
+        keep_checkpoints=options.keep_checkpoints,
+        max_checkpoint_bytes=None if gigabytes is None else int(gigabytes * 1e9),
+        trial_timeout_s=options.trial_timeout_s,
+        retry_failed=options.retry_failed,
+        points=points,
+        warm_start=warm_start,
+    )
+
+
+def _made_small(study: Study, options: RunOptions) -> Study:
+    """The study at the smoke scale; what was changed is told on stderr.
+
+    What was asked for stays, but for a limit on MACs: that is one of the whole study, and shrinks as the
+    study's own would.
+    """
+    small, notes = smoke_study(
+        study,
+        data_dir=options.data_dir,
+        dataset=options.dataset,
+        keep=[
+            OF_THE_RECIPE.get(name, name)
+            for name in ("trials", *OF_THE_RECIPE)
+            if getattr(options, name) is not None
+        ],
+    )
+    for note in notes:
+        tell_note(note)
+    return small
+
+
+def renamed(study: Study, store: str) -> Study:
+    """The study under the first of NAME, NAME-2, NAME-3, ... that is free or holds just this definition."""
+    try:
+        known = dict(TrialStore(store).studies()[["study", "fingerprint"]].itertuples(index=False, name=None))
+    except StoreError:
+        return study  # there is no store yet; whatever else is wrong with it, the writer will say
+    fingerprint = study.fingerprint()
+    names = itertools.chain([study.name], (f"{study.name}-{number}" for number in itertools.count(2)))
+    name = next(name for name in names if known.get(name, fingerprint) == fingerprint)
+    if name != study.name:
+        tell(f"study {study.name!r} has another definition in {store!r}: this is {name!r}")
+    return study.with_changes(name=name)
+
+
+def apply_options(study: Study, options: RunOptions) -> Study:
+    """A study changed by options; those that are None or empty change nothing.
+
+    Raises:
+        InvalidValueError: a value breaks a rule of the study, the recipe or the space.
+    """
+    asked = {
+        field: getattr(options, name)
+        for name, field in OF_THE_RECIPE.items()
+        if getattr(options, name) is not None
+    }
+    overruled = [
+        _overruled(name, getattr(options, name))
+        for name, f in OF_THE_RECIPE.items()
+        if f in asked and f in study.space.names
+    ]
+    raise_if_any(f"study {study.name!r}", overruled)
+    recipe = study.recipe.with_changes(**asked)
+    changes = {
+        n: getattr(options, n)
+        for n in ("name", "trials", "seed", "sampler")
+        if getattr(options, n) is not None
+    }
+    if options.no_asha:
+        changes["asha"] = None
+    limits: dict[str, Any] = _limits_asked(options, recipe.dataset)
+    if options.objectives is not None:
+        metrics = (name.strip() for name in options.objectives.split(","))
+        changes["objectives"] = tuple(Objective(metric=metric) for metric in metrics)
+    if options.max_latency_ms is not None:
+        limits["max_latency_ms"] = options.max_latency_ms
+    if options.measure_latency is not None:
+        changes["latency"] = _parse_latency(options.measure_latency)
+    if limits:
+        changes["limits"] = replace(study.limits, **limits)
+    if options.fix:
+        changes["space"] = study.space.fixed(_parse_assignments(options.fix, study.space))
+    changed = study.with_changes(recipe=recipe, **changes)
+    return changed if options.objectives is None else _spread(changed)
+
+
+def _overruled(name: str, value: object) -> str:
+    """What to say of an option for what the study's space sets in every trial anew."""
+    option, field = "--" + name.replace("_", "-"), OF_THE_RECIPE[name]
+    way_out = f"hold it with --fix {field}={value}"
+    return f"its space sets {field}, so {option} {value} would change nothing; {way_out}"
+
+
+def _spread(study: Study) -> Study:
+    """The study with small shares searched where the objectives asked for ask for them; told on stderr."""
+    spread = with_spread_share(study)
+    if spread.space != study.space:
+        tell_note(
+            f"{MACS_SHARE} is searched from {SPREAD_SHARE:g} on: a cost is an objective, and a front needs"
+            " networks of every cost. A study that says its objectives itself keeps its bounds"
+        )
+    return spread
+
+
+def _limits_asked(options: RunOptions, dataset: str) -> dict[str, int]:
+    """The limits on counts that the command line gives; a share of a network is of it on `dataset`."""
+    found = {name: _parse_limit(name, getattr(options, name), dataset) for name in COUNTED_LIMITS}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _parse_limit(name: str, text: str | None, dataset: str) -> int | None:
+    if text is None:
+        return None
+    try:
+        return parse_count(text) if name == "max_parameters" else parse_macs(text, dataset)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"--{name.replace('_', '-')}: {error}") from error
+
+
+def _parse_gpus(text: str | None) -> float | str | None:
+    """A number, or a word such as auto, for `RunSettings` to judge."""
+    if text is None or text.isalpha():
+        return text
+    try:
+        return read_number(text)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"--gpus-per-trial takes auto, or a number: {error}") from error
+
+
+def _parse_latency(text: str) -> LatencyMode:
+    """``MODE``, ``MODE@BATCH`` or ``@BATCH``; what is left out has its default."""
+    mode, at, batch = text.partition("@")
+    try:
+        size = {"batch_size": read_whole(batch)} if at else {}
+    except InvalidValueError as error:
+        raise InvalidValueError(
+            f"--measure-latency takes MODE@BATCH with a whole number of images, got {text!r}"
+        ) from error
+    return LatencyMode(**({"mode": mode} if mode else {}), **size)  # type: ignore[arg-type]  # a mode and a size
+
+
+def _parse_assignments(texts: Sequence[str], space: Space) -> dict[str, Any]:
+    """The values that are held, each read by its parameter's own type."""
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InvalidValueError(f"--fix takes NAME=VALUE, got {text!r}")
+        if name in values:
+            raise InvalidValueError(f"--fix {name} is given twice, got {text!r} too; choose one")
+        try:
+            values[name] = read_text(space[name], value)
+        except UnknownNameError:
+            raise
+        except InvalidValueError as error:
+            raise InvalidValueError(f"--fix {name}: {error}") from error
+    return values
