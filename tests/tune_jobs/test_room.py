@@ -11,9 +11,10 @@ from eml_models.step_load import StepLoad, measure_step_load
 from tune_jobs.attempt import WorkerInfo
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.largest import largest_candidate
+from tune_jobs.on_ray.describing_failure import describe_failure
 from tune_jobs.on_ray.gpu_share import CONTEXT_BYTES, Shares, choose_part, memory_fraction
+from tune_jobs.on_ray.messages import AttemptFailed, WorkerUnusable
 from tune_jobs.on_ray.row_tap import RowTap
-from tune_jobs.on_ray.trainable import FAILURE, UNUSABLE, _describe_failure, _failure_kind
 from tune_jobs.session import Session
 from tune_jobs.studies import SHIPPED
 from tune_jobs.trial import Failure
@@ -147,10 +148,15 @@ def test_load_of_a_step_is_measured() -> None:
 def test_a_batch_to_time_that_does_not_fit_into_a_share_asks_for_a_larger_one(
     gpus: float, kind: Failure
 ) -> None:
-    assert _failure_kind(BatchTooLargeError("a batch of 128 does not fit"), gpus) is kind
+    error = BatchTooLargeError("a batch of 128 does not fit")
+    message = describe_failure(error, gpus=gpus, worker=WorkerInfo())
+    assert isinstance(message, AttemptFailed)
+    assert message.failure is kind
 
 
 def test_one_network_that_no_compiler_takes_ends_its_trial_and_not_the_run() -> None:
     words = ("mode fp32/nchw/compile on cpu", "the model cannot be compiled: KeyError: 'x'")
-    assert _describe_failure(NotCompiledError(*words), 0)["kind"] == FAILURE
-    assert _describe_failure(UnsupportedModeError(*words), 0)["kind"] == UNUSABLE
+    of_trial = describe_failure(NotCompiledError(*words), gpus=0, worker=WorkerInfo())
+    of_worker = describe_failure(UnsupportedModeError(*words), gpus=0, worker=WorkerInfo())
+    assert isinstance(of_trial, AttemptFailed)
+    assert isinstance(of_worker, WorkerUnusable)

@@ -21,11 +21,12 @@ from tune_jobs.on_ray.deaths import deaths_told
 from tune_jobs.on_ray.gpu_measure import LocalMeasurement, measure_part
 from tune_jobs.on_ray.gpu_share import GpuPart, Shares
 from tune_jobs.on_ray.metrics import StudyMetrics
+from tune_jobs.on_ray.payload import build_payload
 from tune_jobs.on_ray.room import Room, Share, has_gpus
 from tune_jobs.on_ray.row_tap import RowTap
 from tune_jobs.on_ray.settings import AUTO, ProgressListener, RunSettings
 from tune_jobs.on_ray.shared_data import SharedRead, is_shared
-from tune_jobs.on_ray.trainable import build_payload, build_trainable
+from tune_jobs.on_ray.trainable import build_trainable
 from tune_jobs.session import Session
 from tune_jobs.store.files import absolute
 from tune_jobs.store_probe import StoreProbe
