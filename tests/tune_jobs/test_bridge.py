@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from session_testing import Clock, MemoryLog, a_study
 
+from eml_models.recipe import Recipe
 from tune_jobs.attempt import WorkerInfo
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.messages import (
@@ -91,6 +92,16 @@ def test_a_worker_that_ends_itself_after_its_time_has_hung(played: Callable[...,
     time.now = 32.0
     bridge.take_crash("a", "the worker died")
     assert ends(log) == ["hung in attempt 1"]
+
+
+def test_a_recipe_is_written_out_once_an_attempt(
+    played: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bridge, log, _ = played()
+    texts, write = [], Recipe.to_json
+    monkeypatch.setattr(Recipe, "to_json", lambda recipe: texts.append(write(recipe)) or texts[-1])
+    sent = bridge.suggest("a")["recipe"]
+    assert texts == [sent] == [row.recipe for row in log.starts]
 
 
 @pytest.mark.parametrize(

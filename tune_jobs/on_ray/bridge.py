@@ -115,7 +115,7 @@ class Bridge:
             "trial_id": attempt.trial_id,
             "number": attempt.number,
             "attempt": attempt.attempt,
-            "recipe": attempt.recipe.to_json(),
+            "recipe": attempt.recipe_text,
             "gpus": self._gpus[tune_id],
         }
 
