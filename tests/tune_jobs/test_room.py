@@ -14,7 +14,6 @@ from tune_jobs.largest import largest_candidate
 from tune_jobs.on_ray.describing_failure import describe_failure
 from tune_jobs.on_ray.gpu_share import CONTEXT_BYTES, Shares, choose_part, memory_fraction
 from tune_jobs.on_ray.messages import AttemptFailed, WorkerUnusable
-from tune_jobs.on_ray.row_tap import RowTap
 from tune_jobs.session import Session
 from tune_jobs.studies import SHIPPED
 from tune_jobs.trial import Failure
@@ -96,8 +95,7 @@ def test_what_was_measured_beside_torchs_memory_is_left_out_of_the_share() -> No
 
 def test_share_doubles_for_each_time_that_a_trial_ran_out_also_after_a_resume() -> None:
     log = MemoryLog()
-    tap = RowTap(log, ())
-    session = Session(a_study(trials=2, asha=None), tap, clock=Clock())
+    session = Session(a_study(trials=2, asha=None), log, clock=Clock())
     shares = Shares(0.25)
     worker = WorkerInfo(device="cuda: x", peak_memory_bytes=11 * GB)
     for expected in (0.25, 0.5):  # the trial that ran out goes before a new proposal
@@ -109,10 +107,9 @@ def test_share_doubles_for_each_time_that_a_trial_ran_out_also_after_a_resume() 
     third = session.next_attempt()
     assert third is not None
     session.record_report(0, rising(third, 1), worker)
-    assert Shares(0.25, tap.rows).of(0) == shares.of(0) == 1.0
-    assert Shares(0.25, tap.rows).of(1) == 0.25
-    assert Shares(2.0, tap.rows).of(0) == 2.0
-    assert tap.num_reports == len(log.reports) == 1
+    assert Shares(0.25, log.rows).of(0) == shares.of(0) == 1.0
+    assert Shares(0.25, log.rows).of(1) == 0.25
+    assert Shares(2.0, log.rows).of(0) == 2.0
 
 
 def test_out_of_memory_has_its_peak_in_the_row() -> None:
