@@ -18,12 +18,20 @@ from tune_jobs.space import Params
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One start of a trial, to be trained by a worker."""
+    """One start of a trial, to be trained by a worker.
+
+    Attributes:
+        recipe_text: the recipe as JSON, as its row holds it and its worker gets it; written once.
+    """
 
     trial_id: str
     number: int
     attempt: int
     recipe: Recipe
+    recipe_text: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "recipe_text", self.recipe.to_json())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,7 +87,7 @@ class RowBuilder:
             attempt=attempt.attempt,
             history_seq=history_seq,
             params=params,
-            recipe=attempt.recipe.to_json(),
+            recipe=attempt.recipe_text,
             seed=attempt.recipe.seed,
             warm_started_from=origin,
             started_at=live.handed_out_at,

@@ -10,8 +10,21 @@ from typing import Any
 import pytest
 from session_testing import Clock, MemoryLog, a_study
 
+from eml_models.recipe import Recipe
+from tune_jobs.attempt import WorkerInfo
+from tune_jobs.errors import TuneJobsError
+from tune_jobs.on_ray.messages import (
+    AttemptFailed,
+    EpochReported,
+    LatencyMeasured,
+    Message,
+    TrainingBegan,
+    TrainingReturned,
+    WorkerUnusable,
+    to_json,
+)
 from tune_jobs.session import Session
-from tune_jobs.trial import EventKind, EventRow
+from tune_jobs.trial import Decision, EventKind, EventRow, Failure, State
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
@@ -81,6 +94,16 @@ def test_a_worker_that_ends_itself_after_its_time_has_hung(played: Callable[...,
     assert ends(log) == ["hung in attempt 1"]
 
 
+def test_a_recipe_is_written_out_once_an_attempt(
+    played: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bridge, log, _ = played()
+    texts, write = [], Recipe.to_json
+    monkeypatch.setattr(Recipe, "to_json", lambda recipe: texts.append(write(recipe)) or texts[-1])
+    sent = bridge.suggest("a")["recipe"]
+    assert texts == [sent] == [row.recipe for row in log.starts]
+
+
 @pytest.mark.parametrize(
     ("epoch", "says"),
     [
@@ -94,8 +117,8 @@ def test_a_checkpoint_of_no_use_is_told_by_the_run_and_by_the_attempts_event(
     bridge, log, _ = played()
     bridge.suggest("a")
     bridge.take_start("a")
-    worker = {"resumed_from_epoch": epoch, "passed_over": "attempt-1.pt is torn"}
-    bridge.take_message("a", {"message": json.dumps({"kind": "begun", "worker": worker})})
+    worker = WorkerInfo(resumed_from_epoch=epoch, passed_over="attempt-1.pt is torn")
+    bridge.take_message("a", {"message": to_json(TrainingBegan(worker=worker))})
     assert bridge.error is None
     assert [record.getMessage() for record in caplog.records if record.name == "tune_jobs.run"] == [says]
     (begun,) = (row for row in log.of(EventRow) if row.kind is EventKind.ATTEMPT_STARTED)  # type: ignore[attr-defined]
@@ -111,3 +134,60 @@ def test_a_trial_with_a_larger_share_waits_alone(
     assert bridge.suggest("b") is None
     bridge.take_start("a")
     assert bridge.suggest("b") is not None
+
+
+EPOCH = EpochReported(
+    metrics={"epoch": 1, "val_accuracy": 0.5, "elapsed_s": 1.0},
+    unsaved={},
+    worker=WorkerInfo(device="cpu: x"),
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "decision", "states"),
+    [
+        (LatencyMeasured(latency_ms=1.5, worker=WorkerInfo()), Decision.CONTINUE, []),
+        (TrainingBegan(worker=WorkerInfo()), Decision.CONTINUE, []),
+        (EPOCH, Decision.CONTINUE, []),
+        (
+            AttemptFailed(failure=Failure.RAISED, error="KeyError: x", worker=WorkerInfo()),
+            Decision.STOP,
+            [State.FAILED],
+        ),
+        (
+            EpochReported(
+                metrics={"epoch": 1, "val_accuracy": float("nan")}, unsaved={}, worker=WorkerInfo()
+            ),
+            Decision.STOP,
+            [State.FAILED],
+        ),
+        (TrainingReturned(worker=WorkerInfo()), Decision.STOP, [State.FAILED]),
+    ],
+)
+def test_every_message_reaches_the_session(
+    played: Callable[..., Any], message: Message, decision: Decision, states: list[State]
+) -> None:
+    bridge, log, _ = played()
+    bridge.suggest("a")
+    bridge.take_start("a")
+    assert bridge.take_message("a", {"message": to_json(message), "pid": 7}) is decision
+    assert bridge.error is None
+    assert [row.state for row in log.trials] == states
+
+
+def test_what_one_worker_cannot_train_ends_the_run(played: Callable[..., Any]) -> None:
+    bridge, log, _ = played()
+    bridge.suggest("a")
+    unusable = WorkerUnusable(error="the data set is not there", worker=WorkerInfo())
+    assert bridge.take_message("a", {"message": to_json(unusable)}) is Decision.STOP
+    assert str(bridge.error) == "a worker cannot train this study: the data set is not there"
+    assert bridge.suggest("b") == "FINISHED"
+    assert log.trials == []
+
+
+def test_a_text_that_is_no_message_ends_the_run_in_order(played: Callable[..., Any]) -> None:
+    bridge, _, _ = played()
+    bridge.suggest("a")
+    assert bridge.take_message("a", {"message": '{"kind": "begun", "worker": {}}'}) is Decision.STOP
+    assert isinstance(bridge.error, TuneJobsError)
+    assert "kind must be one of latency_measured, training_began" in str(bridge.error)

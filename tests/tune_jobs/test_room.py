@@ -11,9 +11,9 @@ from eml_models.step_load import StepLoad, measure_step_load
 from tune_jobs.attempt import WorkerInfo
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.largest import largest_candidate
+from tune_jobs.on_ray.describing_failure import describe_failure
 from tune_jobs.on_ray.gpu_share import CONTEXT_BYTES, Shares, choose_part, memory_fraction
-from tune_jobs.on_ray.row_tap import RowTap
-from tune_jobs.on_ray.trainable import FAILURE, UNUSABLE, _describe_failure, _failure_kind
+from tune_jobs.on_ray.messages import AttemptFailed, WorkerUnusable
 from tune_jobs.session import Session
 from tune_jobs.studies import SHIPPED
 from tune_jobs.trial import Failure
@@ -95,8 +95,7 @@ def test_what_was_measured_beside_torchs_memory_is_left_out_of_the_share() -> No
 
 def test_share_doubles_for_each_time_that_a_trial_ran_out_also_after_a_resume() -> None:
     log = MemoryLog()
-    tap = RowTap(log, ())
-    session = Session(a_study(trials=2, asha=None), tap, clock=Clock())
+    session = Session(a_study(trials=2, asha=None), log, clock=Clock())
     shares = Shares(0.25)
     worker = WorkerInfo(device="cuda: x", peak_memory_bytes=11 * GB)
     for expected in (0.25, 0.5):  # the trial that ran out goes before a new proposal
@@ -108,10 +107,9 @@ def test_share_doubles_for_each_time_that_a_trial_ran_out_also_after_a_resume() 
     third = session.next_attempt()
     assert third is not None
     session.record_report(0, rising(third, 1), worker)
-    assert Shares(0.25, tap.rows).of(0) == shares.of(0) == 1.0
-    assert Shares(0.25, tap.rows).of(1) == 0.25
-    assert Shares(2.0, tap.rows).of(0) == 2.0
-    assert tap.num_reports == len(log.reports) == 1
+    assert Shares(0.25, log.rows).of(0) == shares.of(0) == 1.0
+    assert Shares(0.25, log.rows).of(1) == 0.25
+    assert Shares(2.0, log.rows).of(0) == 2.0
 
 
 def test_out_of_memory_has_its_peak_in_the_row() -> None:
@@ -147,10 +145,15 @@ def test_load_of_a_step_is_measured() -> None:
 def test_a_batch_to_time_that_does_not_fit_into_a_share_asks_for_a_larger_one(
     gpus: float, kind: Failure
 ) -> None:
-    assert _failure_kind(BatchTooLargeError("a batch of 128 does not fit"), gpus) is kind
+    error = BatchTooLargeError("a batch of 128 does not fit")
+    message = describe_failure(error, gpus=gpus, worker=WorkerInfo())
+    assert isinstance(message, AttemptFailed)
+    assert message.failure is kind
 
 
 def test_one_network_that_no_compiler_takes_ends_its_trial_and_not_the_run() -> None:
     words = ("mode fp32/nchw/compile on cpu", "the model cannot be compiled: KeyError: 'x'")
-    assert _describe_failure(NotCompiledError(*words), 0)["kind"] == FAILURE
-    assert _describe_failure(UnsupportedModeError(*words), 0)["kind"] == UNUSABLE
+    of_trial = describe_failure(NotCompiledError(*words), gpus=0, worker=WorkerInfo())
+    of_worker = describe_failure(UnsupportedModeError(*words), gpus=0, worker=WorkerInfo())
+    assert isinstance(of_trial, AttemptFailed)
+    assert isinstance(of_worker, WorkerUnusable)

@@ -8,11 +8,11 @@ inside another error.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar, assert_never
 
 from ray.tune import Stopper
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -22,9 +22,19 @@ from tune_jobs.attempt import WorkerInfo
 from tune_jobs.errors import RunFailedError
 from tune_jobs.on_ray.deaths import describe_death
 from tune_jobs.on_ray.gpu_share import Shares
+from tune_jobs.on_ray.messages import (
+    AttemptFailed,
+    EpochReported,
+    LatencyMeasured,
+    Message,
+    TrainingBegan,
+    TrainingReturned,
+    WorkerUnusable,
+    from_json,
+)
 from tune_jobs.on_ray.openings import Openings
 from tune_jobs.on_ray.room import Room
-from tune_jobs.on_ray.trainable import BEGUN, ENDED, FAILURE, MEASURED, MESSAGE, REPORT, UNUSABLE
+from tune_jobs.on_ray.trainable import MESSAGE
 from tune_jobs.session import Session
 from tune_jobs.trial import Decision, Failure
 
@@ -105,7 +115,7 @@ class Bridge:
             "trial_id": attempt.trial_id,
             "number": attempt.number,
             "attempt": attempt.attempt,
-            "recipe": attempt.recipe.to_json(),
+            "recipe": attempt.recipe_text,
             "gpus": self._gpus[tune_id],
         }
 
@@ -119,9 +129,7 @@ class Bridge:
     def take_message(self, tune_id: str, result: Mapping[str, Any]) -> Decision:
         """Pass a worker's message to the session; STOP where the trial has ended."""
         number, self._heard_at[tune_id] = self._numbers[tune_id], time.monotonic()
-        message = json.loads(result[MESSAGE])
-        worker = WorkerInfo(pid=result.get("pid"), gpus=self._gpus[tune_id], **message["worker"])
-        decision = self._guarded(lambda: self._dispatch(number, message, worker)) or Decision.STOP
+        decision = self._guarded(lambda: self._take(number, tune_id, result)) or Decision.STOP
         if decision is Decision.STOP:
             self._openings.take_end(number, worker_lives=True)
         return decision
@@ -138,24 +146,30 @@ class Bridge:
             failure, error = Failure.HUNG, f"no report for {limit_s:g} s, so its worker was ended\n{error}"
         self._guarded(lambda: self.session.record_failure(number, failure, error, worker=WorkerInfo()))
 
-    def _dispatch(self, number: int, message: Mapping[str, Any], worker: WorkerInfo) -> Decision:
-        kind = message["kind"]
-        if kind == BEGUN:
-            _tell_passed_over(number, worker)
-            return self.session.record_begin(number, worker)
-        if kind == MEASURED:
-            return self.session.record_latency(number, message["latency_ms"], worker)
-        if kind == REPORT:
-            self._tell_unsaved(number, message["unsaved"])
-            return self.session.record_report(number, message["metrics"], worker)
-        if kind == FAILURE:
-            failure = Failure(message["failure"])
-            self._shares.note(number, failure)
-            self.session.record_failure(number, failure, message["error"], worker=worker)
-        elif kind == ENDED:
-            self.session.record_end(number, worker)
-        elif kind == UNUSABLE:
-            raise RunFailedError(f"a worker cannot train this study: {message['error']}")
+    def _take(self, number: int, tune_id: str, result: Mapping[str, Any]) -> Decision:
+        message = from_json(result[MESSAGE])
+        worker = replace(message.worker, pid=result.get("pid"), gpus=self._gpus[tune_id])
+        return self._dispatch(number, message, worker)
+
+    def _dispatch(self, number: int, message: Message, worker: WorkerInfo) -> Decision:
+        match message:
+            case LatencyMeasured(latency_ms=latency_ms):
+                return self.session.record_latency(number, latency_ms, worker)
+            case TrainingBegan():
+                _tell_passed_over(number, worker)
+                return self.session.record_begin(number, worker)
+            case EpochReported(metrics=metrics, unsaved=unsaved):
+                self._tell_unsaved(number, unsaved)
+                return self.session.record_report(number, metrics, worker)
+            case AttemptFailed(failure=failure, error=error):
+                self._shares.note(number, failure)
+                self.session.record_failure(number, failure, error, worker=worker)
+            case TrainingReturned():
+                self.session.record_end(number, worker)
+            case WorkerUnusable(error=error):
+                raise RunFailedError(f"a worker cannot train this study: {error}")
+            case _:
+                assert_never(message)
         return Decision.STOP
 
     def _tell_unsaved(self, number: int, unsaved: Mapping[str, str]) -> None:

@@ -11,12 +11,13 @@ The ledger is a function of all rows and costs more the more there are; it is ta
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from ray.util.metrics import Counter, Gauge
 
 from tune_jobs.accounting import CLASSES, account
 from tune_jobs.attempt import Progress
-from tune_jobs.on_ray.row_tap import RowTap
+from tune_jobs.trial import ReportRow, Row
 
 PERIOD_S = 3.0
 """Ray exports every 10 s and drops a gauge that was not set for about 20 s."""
@@ -34,11 +35,11 @@ class StudyMetrics:
 
     Args:
         study: its name, the label of every series.
-        tap: where its rows pass.
+        rows: every acknowledged row of the study; its writer adds to them.
     """
 
-    def __init__(self, study: str, tap: RowTap) -> None:
-        self._tap, self._study = tap, study
+    def __init__(self, study: str, rows: Sequence[Row]) -> None:
+        self._rows, self._study = rows, study
         self._trials = _gauge("trials", "Trials of the study by state.", "state")
         self._target = _gauge("trials_wanted", "Trials that the study is to train.")
         self._best = _gauge("best_objective", "Best objective of the study so far.")
@@ -49,7 +50,7 @@ class StudyMetrics:
         self._reports = Counter(
             "tune_jobs_reports", description="Reports recorded by this driver.", tag_keys=("study",)
         )
-        self._counted = 0
+        self._num_seen = len(rows)
         self._next_at = self._ledger_at = 0.0
         self._spent: dict[str, float] = {}
 
@@ -67,9 +68,9 @@ class StudyMetrics:
         admitted = progress.trained + progress.running
         if admitted + progress.infeasible:
             self._feasible.set(admitted / (admitted + progress.infeasible), self._tags())
-        if new := self._tap.num_reports - self._counted:
-            self._reports.inc(new, self._tags())
-            self._counted += new
+        new, self._num_seen = self._rows[self._num_seen :], len(self._rows)
+        if num_reports := sum(isinstance(row, ReportRow) for row in new):
+            self._reports.inc(num_reports, self._tags())
         if now >= self._ledger_at:
             self._take_ledger()
         for name in CLASSES:
@@ -77,7 +78,7 @@ class StudyMetrics:
 
     def _take_ledger(self) -> None:
         began = time.monotonic()
-        self._spent = dict(account(self._tap.rows))
+        self._spent = dict(account(self._rows))
         ended = time.monotonic()
         self._ledger_at = ended + max(LEDGER_PERIOD_S, LEDGER_COST * (ended - began))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -24,7 +24,6 @@ from tune_jobs.on_ray.connect import connected
 from tune_jobs.on_ray.gpu_measure import measured_here
 from tune_jobs.on_ray.private_folder import scratch_folder
 from tune_jobs.on_ray.reaching import check_address, require_listener
-from tune_jobs.on_ray.row_tap import RowTap
 from tune_jobs.on_ray.settings import ProgressListener, RunSettings
 from tune_jobs.on_ray.shared_data import shared_bytes
 from tune_jobs.outcome import RunOutcome
@@ -37,6 +36,7 @@ from tune_jobs.store.definitions import is_known
 from tune_jobs.store.files import absolute
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study import Study
+from tune_jobs.trial import Row
 from tune_jobs.user_code import UserCode
 from tune_jobs.warm_start import Source, read_source
 
@@ -98,8 +98,7 @@ def run_study(
     ):
         if source:
             on_note(source.describe(writer.rows))
-        tap = RowTap(writer, writer.rows)
-        session = Session(study, tap, writer.rows, settings=session_settings, provenance=_provenance())
+        session = Session(study, writer, writer.rows, settings=session_settings, provenance=_provenance())
         already_complete = session.finished
         if already_complete or session.limit_reached:
             session.close(SessionEnd.FINISHED)
@@ -115,7 +114,7 @@ def run_study(
             retention.tidy(session.history)
             on_progress(progress)
 
-        interrupted = _run_session(session, settings, code, signals, tap, tick)
+        interrupted = _run_session(session, settings, code, signals, writer.rows, tick)
         tick(session.progress())
         retention.tidy(session.history, last=True)
         return _outcome(session, settings, interrupted=interrupted)
@@ -162,7 +161,7 @@ def _run_session(
     settings: RunSettings,
     code: UserCode | None,
     signals: EndingSignals,
-    tap: RowTap,
+    rows: Sequence[Row],
     on_progress: ProgressListener,
 ) -> bool:
     """Let Tune work until the session has finished; True if a signal ended it."""
@@ -178,7 +177,7 @@ def _run_session(
             from tune_jobs.on_ray.tuning import fit_session  # Ray: not before the token is shown
 
             interrupted = fit_session(
-                session, settings, code, scratch, signals, tap, on_progress, measurement
+                session, settings, code, scratch, signals, rows, on_progress, measurement
             )
     except BaseException as error:
         _close_failed(session, error)

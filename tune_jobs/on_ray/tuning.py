@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,15 +22,16 @@ from tune_jobs.on_ray.deaths import deaths_told
 from tune_jobs.on_ray.gpu_measure import LocalMeasurement, measure_part
 from tune_jobs.on_ray.gpu_share import GpuPart, Shares
 from tune_jobs.on_ray.metrics import StudyMetrics
+from tune_jobs.on_ray.payload import build_payload
 from tune_jobs.on_ray.room import Room, Share, has_gpus
-from tune_jobs.on_ray.row_tap import RowTap
 from tune_jobs.on_ray.settings import AUTO, ProgressListener, RunSettings
 from tune_jobs.on_ray.shared_data import SharedRead, is_shared
-from tune_jobs.on_ray.trainable import build_payload, build_trainable
+from tune_jobs.on_ray.trainable import build_trainable
 from tune_jobs.session import Session
 from tune_jobs.store.files import absolute
 from tune_jobs.store_probe import StoreProbe
 from tune_jobs.study import Study
+from tune_jobs.trial import Row
 from tune_jobs.user_code import UserCode
 
 LOG = logging.getLogger("tune_jobs.run")
@@ -48,13 +50,14 @@ def fit_session(
     code: UserCode | None,
     scratch: Path,
     signals: EndingSignals,
-    tap: RowTap,
+    rows: Sequence[Row],
     on_progress: ProgressListener,
     measurement: LocalMeasurement | None = None,
 ) -> bool:
     """Let Tune schedule the session's attempts until it has finished; True if a signal ended it.
 
     Args:
+        rows: every row of the study; its writer adds to them.
         measurement: of a step on this machine's GPU, if one is under way.
 
     Raises:
@@ -75,7 +78,7 @@ def fit_session(
     share = Share(cpus=settings.cpus_per_trial, gpus=part.gpus)
     room = Room(share, wanted=settings.workers)
     room.require(ended=lambda: signals.arrived)
-    shares = Shares(share.gpus, tap.rows)
+    shares = Shares(share.gpus, rows)
     bridge = Bridge(
         session,
         room,
@@ -122,7 +125,7 @@ def fit_session(
             name=name,
             storage_path=str(scratch),
             stop=StudyStopper(bridge),
-            callbacks=[_Ticker(bridge, StudyMetrics(name, tap), on_progress, reading)],
+            callbacks=[_Ticker(bridge, StudyMetrics(name, rows), on_progress, reading)],
             verbose=0,
         ),
     )

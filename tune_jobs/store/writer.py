@@ -63,7 +63,7 @@ class StudyWriter:
 
     Attributes:
         study: what is written.
-        rows: every row that was acknowledged before this writer opened, in `seq` order.
+        rows: every acknowledged row of the study, in `seq` order; grows as this writer appends.
         problems: what was found foreign on opening and left out, in words; also logged.
     """
 
@@ -73,10 +73,10 @@ class StudyWriter:
         self.study = study
         self._files, self._lock, self._policy, self._elapsed = files, lock, policy, elapsed
         found = examine(files, study.name)  # before anything is published
-        self.problems, self.rows = found.left_out, found.require_whole()
+        self.problems, self._rows = found.left_out, list(found.require_whole())
         tell_left_out(self.problems)
         recover(files, study.name)
-        self._last_seq = self.rows[-1].seq if self.rows else 0
+        self._last_seq = self._rows[-1].seq if self._rows else 0
         self._writer, self._num_batches = new_writer(self._last_seq + 1), 0
         self._batch: Batch | None = None
         self._journal: AppendFile | None = None
@@ -131,6 +131,10 @@ class StudyWriter:
             lock.release()
             raise
 
+    @property
+    def rows(self) -> Sequence[Row]:
+        return self._rows
+
     def append(self, row: R) -> R:
         """Acknowledge one row; returns it as it is stored, with its `seq`.
 
@@ -138,12 +142,34 @@ class StudyWriter:
             InvalidValueError: the row is of another study, has a `seq` already, or does not fit its columns.
             StoreError: it could not be written; this writer takes no more rows.
         """
-        (stored,) = self._append([row])
+        (stored,) = self.append_many([row])
         return stored
 
-    def append_many(self, rows: Sequence[Row]) -> list[Row]:
+    def append_many(self, rows: Sequence[R]) -> list[R]:
         """Acknowledge several rows at once, all or none; see `append`."""
-        return self._append(rows)
+        if not rows:
+            return []
+        self._check_open()
+        stored, plain = [], []
+        for seq, row in enumerate(rows, start=self._last_seq + 1):
+            values = self._checked(row)
+            values["seq"] = seq
+            stored.append(_as_stored(row, values))
+            plain.append((row.table, values))
+        self._usable = False  # whatever interrupts the next lines leaves this writer without more rows
+        try:
+            batch = self._open_batch()
+            assert self._journal is not None
+            self._journal.append(encode_line(plain), may_wait=not any(map(_binds, rows)))
+        except Exception as error:  # kept for whoever tries to append after it
+            self._failure = str(error) or type(error).__name__
+            raise
+        self._last_seq += len(stored)
+        batch.add(stored)
+        self._rows += stored
+        self._usable = True
+        self.publish_if_due()
+        return stored
 
     def publish_if_due(self) -> None:
         """Publish the batch if it is full or old enough; a driver that waits calls this now and then."""
@@ -181,30 +207,6 @@ class StudyWriter:
             if error is None:
                 raise
             LOG.warning("%s", close_error)  # the first error is the one to show
-
-    def _append(self, rows: Sequence[R]) -> list[R]:
-        if not rows:
-            return []
-        self._check_open()
-        stored, plain = [], []
-        for seq, row in enumerate(rows, start=self._last_seq + 1):
-            values = self._checked(row)
-            values["seq"] = seq
-            stored.append(_as_stored(row, values))
-            plain.append((row.table, values))
-        self._usable = False  # whatever interrupts the next lines leaves this writer without more rows
-        try:
-            batch = self._open_batch()
-            assert self._journal is not None
-            self._journal.append(encode_line(plain), may_wait=not any(map(_binds, rows)))
-        except Exception as error:  # kept for whoever tries to append after it
-            self._failure = str(error) or type(error).__name__
-            raise
-        self._last_seq += len(stored)
-        batch.add(stored)
-        self._usable = True
-        self.publish_if_due()
-        return stored
 
     def _check_open(self) -> None:
         if self._closed:

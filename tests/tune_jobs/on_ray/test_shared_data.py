@@ -195,8 +195,9 @@ class TestOnRay:
     def test_waiting_for_the_first_reading_is_not_silence_of_a_trial(self, tmp_path: Path) -> None:
         import ray
 
+        from tune_jobs.on_ray.payload import Payload
         from tune_jobs.on_ray.registered import pack_registered
-        from tune_jobs.on_ray.trainable import Payload, build_trainable
+        from tune_jobs.on_ray.trainable import build_trainable
 
         limit_s = 3 * slowness()  # a worker that trains nothing ends in that time
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,14 +19,17 @@ import torch
 from eml_models.errors import InvalidValueError
 from eml_models.recipe import Recipe
 from eml_models.step_load import StepLoad
+from tune_jobs.attempt import WorkerInfo
 from tune_jobs.checkpoints import Checkpoints, Identity
 from tune_jobs.errors import BrokenDeviceError, TuneJobsError
 from tune_jobs.on_ray import trainable
 from tune_jobs.on_ray.gpu_measure import LocalMeasurement, measured_here
 from tune_jobs.on_ray.gpu_share import choose_part
+from tune_jobs.on_ray.messages import AttemptFailed, EpochReported, Message, TrainingBegan, TrainingReturned
+from tune_jobs.on_ray.payload import build_payload
 from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.on_ray.step_program import _answer, read_answer, request_text
-from tune_jobs.on_ray.trainable import BEGUN, FAILURE, REPORT, build_payload, iter_messages
+from tune_jobs.on_ray.trainable import iter_messages
 from tune_jobs.on_ray.training_thread import made_in_training_thread
 from tune_jobs.space import Choice, Space
 from tune_jobs.store_probe import StoreProbe
@@ -41,13 +44,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::Depr
 
 @pytest.fixture(autouse=True)
 def _known_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainable, "_describe_place", lambda: {"node": "10.0.0.1", "hostname": "host"})
-    monkeypatch.setattr(trainable, "_check_store", lambda probe: None)
+    monkeypatch.setattr(trainable, "with_place", lambda worker: replace(worker, node="10.0.0.1"))
+    monkeypatch.setattr(trainable, "check_store", lambda probe: None)
 
 
 def messages_of(
     study: Study, folder: Path, *, gpus: float = 0, attempt: int = 1, **payload: Any
-) -> list[dict[str, Any]]:
+) -> list[Message]:
     known: dict[str, Any] = {"threads": 1, "device": "cpu", "data_dir": None, "download": False}
     packed = build_payload(
         study,
@@ -65,17 +68,23 @@ def messages_of(
 
 def test_a_worker_says_that_it_begins_before_its_first_epoch(tmp_path: Path) -> None:
     begun, *reports, ended = messages_of(digits_recipes(), tmp_path, is_shipped=True)
-    assert begun["kind"] == BEGUN
-    worker = begun["worker"]
-    assert worker["imports_s"] > 0
-    assert worker["data_s"] > 0
-    assert worker["torch_version"] == torch.__version__
-    assert worker["data_fingerprint"]
-    assert [report["kind"] for report in reports] == [REPORT, REPORT]
-    first_step_s = reports[0]["worker"]["first_step_s"]
-    assert 0 < first_step_s <= reports[0]["metrics"]["epoch_s"]
-    assert reports[1]["worker"] == {}
-    assert ended["kind"] == "ended"
+    assert isinstance(begun, TrainingBegan)
+    worker = begun.worker
+    assert worker.imports_s
+    assert worker.imports_s > 0
+    assert worker.data_s
+    assert worker.data_s > 0
+    assert worker.torch_version == torch.__version__
+    assert worker.data_fingerprint
+    first, second = reports
+    assert isinstance(first, EpochReported)
+    assert isinstance(second, EpochReported)
+    first_step_s, epoch_s = first.worker.first_step_s, first.metrics["epoch_s"]
+    assert isinstance(first_step_s, float)
+    assert isinstance(epoch_s, float)
+    assert 0 < first_step_s <= epoch_s
+    assert second.worker == WorkerInfo()
+    assert ended == TrainingReturned(worker=WorkerInfo())
 
 
 def test_importing_torch_is_no_time_for_the_data(tmp_path: Path) -> None:
@@ -83,17 +92,18 @@ def test_importing_torch_is_no_time_for_the_data(tmp_path: Path) -> None:
     program = f"""
 import sys
 from tune_jobs.on_ray import trainable
+from tune_jobs.on_ray.payload import build_payload
 from tune_jobs.saving import Saving
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.store_probe import StoreProbe
 from tune_jobs.studies import digits_recipes
 from eml_models.recipe import Recipe
-trainable._describe_place = lambda: dict()
-trainable._check_store = lambda probe: None
+trainable.with_place = lambda worker: worker
+trainable.check_store = lambda probe: None
 before = "eml_models.train" in sys.modules
 seen = []
 Saving.begin = lambda self, *words, **options: seen.append("eml_models.train" in sys.modules) or iter(())
-payload = trainable.build_payload(digits_recipes(), None, threads=1, device="cpu", data_dir=None,
+payload = build_payload(digits_recipes(), None, threads=1, device="cpu", data_dir=None,
     download=False, is_shipped=True, checkpoints=Checkpoints(store={str(tmp_path)!r}, study="x"),
     checkpoint_period_s=1e9, probe=StoreProbe(store={str(tmp_path)!r}, study="x", nonce="x"))
 recipe = Recipe(learning_rate=0.1, epochs=1).to_json()
@@ -110,9 +120,9 @@ def test_a_checkpoint_that_is_of_no_use_is_told_when_an_attempt_begins(tmp_path:
     (path,) = (tmp_path / "checkpoints" / "digits-recipes" / "0").glob("attempt-*.pt")
     path.write_bytes(b"torn")
     begun = messages_of(digits_recipes(), tmp_path, is_shipped=True, attempt=2)[0]
-    assert begun["kind"] == BEGUN
-    assert begun["worker"]["resumed_from_epoch"] == 1  # by the checkpoint before it
-    assert begun["worker"]["passed_over"].startswith(f"{path} is not a snapshot, or a torn one")
+    assert isinstance(begun, TrainingBegan)
+    assert begun.worker.resumed_from_epoch == 1  # by the checkpoint before it
+    assert str(begun.worker.passed_over).startswith(f"{path} is not a snapshot, or a torn one")
 
 
 def fit_of_ones_own(recipe: Recipe, **options: Any) -> Iterator[SimpleNamespace]:
@@ -122,8 +132,31 @@ def fit_of_ones_own(recipe: Recipe, **options: Any) -> Iterator[SimpleNamespace]
 
 def test_a_training_function_of_ones_own_gets_only_the_words_it_knows(tmp_path: Path) -> None:
     study = digits_recipes().with_changes(fit=fit_of_ones_own)
-    kinds = [message["kind"] for message in messages_of(study, tmp_path)]
-    assert kinds == [BEGUN, REPORT, "ended"]
+    kinds = [type(message) for message in messages_of(study, tmp_path)]
+    assert kinds == [TrainingBegan, EpochReported, TrainingReturned]
+
+
+class StepsOfOnesOwn:
+    """A training that says what it likes of its first step."""
+
+    first_step_s: object = None
+
+    def __init__(self, recipe: Recipe, **options: Any) -> None: ...
+
+    def __iter__(self) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(epoch=1, val_accuracy=0.5)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.5, 0.5), (float("nan"), None), (float("inf"), None), (-1.0, None), (1e300, None), ("soon", None)],
+)
+def test_seconds_of_a_first_step_that_are_none_are_not_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: object, said: float | None
+) -> None:
+    monkeypatch.setattr(StepsOfOnesOwn, "first_step_s", seconds)
+    _, report, _ = messages_of(digits_recipes().with_changes(fit=StepsOfOnesOwn), tmp_path)
+    assert report.worker.first_step_s == said
 
 
 def test_cublas_is_told_of_deterministic_kernels_before_a_latency_is_measured(
@@ -137,7 +170,7 @@ def test_cublas_is_told_of_deterministic_kernels_before_a_latency_is_measured(
         seen.append(os.environ.get("CUBLAS_WORKSPACE_CONFIG"))
         return 1.0
 
-    monkeypatch.setattr(trainable, "_measure_latency", measure)
+    monkeypatch.setattr(trainable, "measure_latency", measure)
     for kernels in ("default", "deterministic"):
         messages_of(digits_recipes(), tmp_path, is_shipped=True, kernels=kernels, latency=LatencyMode())
     assert seen == [None, ":4096:8"]
@@ -177,7 +210,8 @@ def test_an_error_that_stays_ends_the_process_and_any_other_is_a_message(
             messages_of(study, tmp_path, device="cuda", gpus=1)
     else:
         *_, last = messages_of(study, tmp_path, device="cuda", gpus=1)
-        assert (last["kind"], last["failure"]) == (FAILURE, Failure.RAISED)
+        assert isinstance(last, AttemptFailed)
+        assert last.failure is Failure.RAISED
 
 
 def fit_out_of_cudnn(recipe: Recipe, **options: Any) -> Iterator[Any]:
@@ -205,8 +239,9 @@ def test_memory_that_ran_out_by_other_words_is_known(
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device=None: None)
     study = digits_recipes().with_changes(fit=fit)
     *_, last = messages_of(study, tmp_path, device="cuda", gpus=gpus)
-    assert last["failure"] == failure
-    assert last["worker"]["peak_memory_bytes"] == 7
+    assert isinstance(last, AttemptFailed)
+    assert last.failure is failure
+    assert last.worker.peak_memory_bytes == 7
 
 
 @pytest.mark.usefixtures("simulated_gpu")
@@ -216,8 +251,8 @@ def test_kernels_and_cudnns_version_are_told_of_a_gpu(
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device=None: None)
     study = digits_recipes().with_changes(fit=lambda recipe, **options: iter(()))
     begun, *_ = messages_of(study, tmp_path, device="cuda", gpus=1, is_shipped=True, kernels="deterministic")
-    assert begun["worker"]["kernels"] == "deterministic"
-    assert begun["worker"]["cudnn_version"] == 91900
+    assert begun.worker.kernels == "deterministic"
+    assert begun.worker.cudnn_version == 91900
 
 
 def names_of_threads() -> Generator[str]:

@@ -80,7 +80,10 @@ def test_append_gives_seq_over_all_tables(tmp_path: Path) -> None:
         assert writer.append_many([]) == []
     with open_writer(tmp_path) as writer:
         assert [row.seq for row in writer.rows] == [1, 2, 3]
-        assert writer.append(event()).seq == 4
+        last = writer.append(event())
+        assert last.seq == 4
+        assert [row.seq for row in writer.rows] == [1, 2, 3, 4]
+        assert writer.rows[-1] == last
 
 
 def test_an_acknowledged_row_is_in_the_journal_when_append_returns(tmp_path: Path) -> None:
@@ -255,7 +258,7 @@ def test_an_empty_journal_is_just_removed(tmp_path: Path) -> None:
     leave_dead(tmp_path, [event()])
     journals(tmp_path)[0].write_bytes(b"")
     with open_writer(tmp_path) as writer:
-        assert writer.rows == ()
+        assert not writer.rows
     assert journals(tmp_path) == []
 
 

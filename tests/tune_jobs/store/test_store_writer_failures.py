@@ -64,7 +64,7 @@ def test_a_full_disk_keeps_what_was_acknowledged(tmp_path: Path) -> None:
         writer.append(report(0, 1))
     writer.close()
     with open_writer(tmp_path) as writer:
-        assert writer.rows == (first,)
+        assert list(writer.rows) == [first]
         assert writer.append(report(0, 1)).seq == 2
 
 

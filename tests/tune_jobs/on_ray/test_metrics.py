@@ -1,0 +1,59 @@
+"""The metrics of a running study, on series that only note what is set. Starts no Ray."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from session_testing import WORKER, Clock, MemoryLog, a_study, rising
+
+from tune_jobs.on_ray import metrics
+from tune_jobs.session import Session
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+class Series:
+    """A gauge or a counter: the last value, or the sum, by name and labels."""
+
+    seen: dict[tuple[str, ...], float]
+
+    def __init__(self, name: str, **words: Any) -> None:
+        self._name = name
+
+    def set(self, value: float, tags: dict[str, str]) -> None:
+        self.seen[self._name, *tags.values()] = value
+
+    def inc(self, value: float, tags: dict[str, str]) -> None:
+        key = (self._name, *tags.values())
+        self.seen[key] = self.seen.get(key, 0) + value
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    time = SimpleNamespace(now=100.0)
+    time.monotonic = lambda: time.now
+    monkeypatch.setattr(metrics, "time", time)
+    monkeypatch.setattr(metrics, "Gauge", Series)
+    monkeypatch.setattr(metrics, "Counter", Series)
+    monkeypatch.setattr(Series, "seen", {}, raising=False)
+    return time
+
+
+def test_metrics_count_the_reports_of_this_driver_alone(now: SimpleNamespace) -> None:
+    log = MemoryLog()
+    session = Session(a_study(trials=2, asha=None), log, clock=Clock())
+    attempt = session.next_attempt()
+    assert attempt is not None
+    session.record_report(attempt.number, rising(attempt, 1), WORKER)
+    name = session.study.name
+    studied = metrics.StudyMetrics(name, log.rows)  # of a driver that goes on from here
+    for epoch in (2, 3):
+        session.record_report(attempt.number, rising(attempt, epoch), WORKER)
+        now.now += metrics.PERIOD_S
+        studied.update(session.progress())
+        studied.update(session.progress())  # too soon to count again
+    assert Series.seen["tune_jobs_reports", name] == 2
+    assert Series.seen["tune_jobs_trials", name, "running"] == 1
+    assert Series.seen["tune_jobs_trials_wanted", name] == 2
