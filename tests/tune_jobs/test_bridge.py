@@ -111,3 +111,12 @@ def test_a_trial_with_a_larger_share_waits_alone(
     assert bridge.suggest("b") is None
     bridge.take_start("a")
     assert bridge.suggest("b") is not None
+
+
+def test_tune_decides_on_each_report_before_the_next() -> None:
+    from ray.tune.schedulers import FIFOScheduler
+
+    from tune_jobs.on_ray.bridge import StudyScheduler
+
+    assert FIFOScheduler().supports_buffered_results  # as it would be
+    assert not StudyScheduler(None).supports_buffered_results

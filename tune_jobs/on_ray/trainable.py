@@ -40,6 +40,7 @@ from tune_jobs.attempt import Failure
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.errors import BrokenDeviceError, TuneJobsError
 from tune_jobs.on_ray.gpu_share import CONTEXT_BYTES, hold_to_share
+from tune_jobs.on_ray.private import wait_for_ended_trials
 from tune_jobs.on_ray.registered import load_parts, pack_registered
 from tune_jobs.on_ray.shared_data import SharedData, provide, wait_for
 from tune_jobs.on_ray.training_thread import made_in_training_thread
@@ -53,7 +54,6 @@ T = TypeVar("T")
 
 TRACEBACK_LINES = 12
 STDERR = 2
-FOR_EVER_S = "1000000000"
 MESSAGE = "message"
 """The one key of what a worker reports to Tune; its value is JSON."""
 
@@ -111,8 +111,7 @@ def build_trainable(payload: Payload) -> Callable[[dict[str, Any]], None]:
     names."""
 
     def train_trial(config: dict[str, Any]) -> None:
-        # a process that takes longer to be done with a trial is refused the next one, and Tune loses that
-        os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = FOR_EVER_S
+        wait_for_ended_trials()
         began = time.perf_counter()
         if payload.shared is not None:  # unwatched: the first download may take longer than a trial's silence
             wait_for(payload.shared)
