@@ -1,4 +1,4 @@
-"""Inner names of Ray stand in `tune_jobs/on_ray/private.py` alone, where each has a reason."""
+"""Inner names of Ray stand in `tune_jobs/on_ray/private.py` alone, where each has a reason and a test."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / "tune_jobs" / "on_ray" / "private.py"
+TESTS = ROOT / "tests" / "tune_jobs" / "on_ray" / "test_private.py"
 
 PUBLIC_MODULES = {
     "ray",
@@ -36,7 +37,7 @@ PUBLIC_VARIABLES = {
 """Variables that users set, as Ray's documentation tells them to."""
 
 BELOW_RAY = {"tune_jobs/inside_job.py": {"RAY_JOB_CONFIG_JSON_ENV_VAR"}}
-"""Read by the store, which lies below `on_ray`; `private.py` says so."""
+"""Read by the store, which lies below `on_ray`; `private.py` says so, and its test has it too."""
 
 VARIABLE = re.compile(r"(?:RAY|TUNE)_(?!JOBS_)[A-Za-z_]+")
 INNER_PATH = re.compile(r"\bray\.(?:\w+\.)*_\w+|\bray\.(?:air|autoscaler|core|dashboard|train)\b")
@@ -110,7 +111,7 @@ def test_inner_names_of_ray_stand_in_private_alone(path: Path) -> None:
     name = path.relative_to(ROOT).as_posix()
     found = set(inner_names(path.read_text(), knows_ray=path.parent == HOME.parent))
     found -= BELOW_RAY.get(name, set())
-    assert not found, f"these belong into {HOME.relative_to(ROOT)}, with a reason: {sorted(found)}"
+    assert not found, f"these belong into {HOME.relative_to(ROOT)}, with a reason and a test: {sorted(found)}"
 
 
 @pytest.mark.parametrize(
@@ -171,3 +172,8 @@ def test_inner_name_says_what_it_leans_on_since_when_and_what_is_lost_without_it
 ) -> None:
     plain = " ".join(words.split())
     assert re.search(r"Leans on .*\(2\.\d+\).* Without it: .+\.", plain), f"{name}: {plain}"
+
+
+@pytest.mark.parametrize("name", [name for name in entries() if not name.startswith("_")])
+def test_inner_name_has_a_test_of_its_own(name: str) -> None:
+    assert re.search(rf"\bprivate\.{name}\b", TESTS.read_text())

@@ -3,7 +3,7 @@
 Inner is what Ray does not promise: modules and names with an underscore, generated messages, the layout of
 its folders, the words of its errors, and variables that switch parts of it off. Each entry says what it
 leans on, since which Ray that is as it is used here ("2.30" for that or older), and what goes wrong without
-it. A policy refuses such names in any other file.
+it. Each has a test that fails by itself, and a policy refuses such names in any other file.
 
 Users are the modules of `tune_jobs.on_ray`. Ray is imported inside the functions alone: some of this is
 needed before Ray may be imported (see `tune_jobs.on_ray.authentication`). One more inner name stands in
