@@ -131,7 +131,7 @@ def measure_variant(variant: str) -> dict[str, float]:
     if variant == "ours":
         import os
 
-        from tune_jobs.on_ray.runner import TUNE_ENVIRONMENT
+        from tune_jobs.on_ray.private import TUNE_ENVIRONMENT
 
         os.environ.update(TUNE_ENVIRONMENT)
     from tune_jobs.on_ray.local_ray import local_ray

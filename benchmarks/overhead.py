@@ -95,7 +95,7 @@ def _seconds(work: Callable[[], object]) -> float:
 def measure_variant(variant: str, trials: int) -> dict[str, float]:
     """One run in this process: Ray is up and its workers are warm before the clock starts."""
     if variant != "shipped":
-        from tune_jobs.on_ray.runner import TUNE_ENVIRONMENT
+        from tune_jobs.on_ray.private import TUNE_ENVIRONMENT
 
         os.environ.update(TUNE_ENVIRONMENT)
         os.environ.pop("TUNE_DISABLE_AUTO_INIT", None)

@@ -102,7 +102,7 @@ def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
 
 def measure_variant(variant: str, workers: int, trials: int) -> dict[str, float]:
     """One run in this process, on a Ray that is up."""
-    from tune_jobs.on_ray.runner import TUNE_ENVIRONMENT
+    from tune_jobs.on_ray.private import TUNE_ENVIRONMENT
 
     own = {"TUNE_MAX_PENDING_TRIALS_PG", "TUNE_DISABLE_AUTO_INIT"} if variant == "tuned" else set()
     os.environ.update({name: value for name, value in TUNE_ENVIRONMENT.items() if name not in own})

@@ -191,3 +191,12 @@ def test_a_text_that_is_no_message_ends_the_run_in_order(played: Callable[..., A
     assert bridge.take_message("a", {"message": '{"kind": "begun", "worker": {}}'}) is Decision.STOP
     assert isinstance(bridge.error, TuneJobsError)
     assert "kind must be one of latency_measured, training_began" in str(bridge.error)
+
+
+def test_tune_decides_on_each_report_before_the_next() -> None:
+    from ray.tune.schedulers import FIFOScheduler
+
+    from tune_jobs.on_ray.bridge import StudyScheduler
+
+    assert FIFOScheduler().supports_buffered_results  # as it would be
+    assert not StudyScheduler(None).supports_buffered_results

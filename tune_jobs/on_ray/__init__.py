@@ -7,5 +7,6 @@ Reading order: `settings` (how a study is run), `runner` (one run from start to 
 and `reaching` (a cluster or a Ray of our own), `room` (how many trials, and can they ever run), `openings`
 (which of them may begin now), `gpu_share` and `gpu_measure`, `shared_data` (a data set read once for all
 workers), `registered` (the user's parts in other processes), `metrics`; `jobs` (a study as a job of a
-cluster), `upload` (what a job takes with it), `left_out` and `secret_names` (what it does not).
+cluster), `upload` (what a job takes with it), `left_out` and `secret_names` (what it does not). `private` has
+every inner name of Ray that these lean on.
 """

@@ -6,22 +6,22 @@ first writes a status into GCS's key-value store that says what waits and what i
 what it has seen and starts nothing for. Neither tells a demand that no node type meets from one for which as
 many nodes run as may. A head that nobody scales has an autoscaler too, which only looks on.
 
-Asked by `tune_jobs.on_ray.room`; asks for nothing itself. Reads formats that are Ray's own affair.
+Asked by `tune_jobs.on_ray.room`; asks for nothing itself. The formats are Ray's own affair:
+`tune_jobs.on_ray.private` fetches them, and its tests know their fields.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import ray
-from ray._private.ray_constants import DEBUG_AUTOSCALING_STATUS
-from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled, without types
-from ray.autoscaler._private.util import format_readonly_node_type
-from ray.autoscaler.v2.utils import is_autoscaler_v2
-from ray.core.generated import autoscaler_pb2
+from tune_jobs.on_ray.private import (
+    first_autoscaler,
+    is_second_autoscaler,
+    second_autoscaler,
+    type_of_unscaled_node,
+)
 
 NUM_ROUNDS = 3
 """Rounds of the autoscaler that must agree on "never": a node that was just started, or that has just joined,
@@ -65,21 +65,20 @@ class Outlooks:
 
 def has_autoscaler() -> bool:
     """Whether somebody starts nodes on demand; a plain `ray start --head` does not."""
-    return _is_second() or scales(_first_status())
+    return is_second_autoscaler() or scales(first_autoscaler())
 
 
 def ask_outlook(resources: Mapping[str, float]) -> Outlook:
     """What the cluster's autoscaler makes of a placement group with one bundle of these resources."""
-    if not _is_second():
-        return outlook_of_first(_first_status(), resources)
-    reply = autoscaler_pb2.GetClusterStatusReply  # type: ignore[attr-defined]  # made at import
-    return outlook_of_second(reply.FromString(_gcs().get_cluster_status()).autoscaling_state, resources)
+    if not is_second_autoscaler():
+        return outlook_of_first(first_autoscaler(), resources)
+    return outlook_of_second(second_autoscaler(), resources)
 
 
 def scales(status: Mapping[str, Any]) -> bool:
     """Whether the first autoscaler starts nodes; one that only looks on has a type for each node."""
     types = (status.get("autoscaler_report") or {}).get("node_type_mapping") or {}
-    return any(node_type != format_readonly_node_type(node) for node, node_type in types.items())
+    return any(node_type != type_of_unscaled_node(node) for node, node_type in types.items())
 
 
 def outlook_of_first(status: Mapping[str, Any], resources: Mapping[str, float]) -> Outlook:
@@ -123,16 +122,3 @@ def outlook_of_second(state: Any, resources: Mapping[str, float]) -> Outlook:
         coming=coming and not infeasible,
         failures=failures,
     )
-
-
-def _is_second() -> bool:
-    return bool(is_autoscaler_v2(fetch_from_server=True, gcs_client=_gcs()))
-
-
-def _first_status() -> dict[str, Any]:
-    found = _gcs().internal_kv_get(DEBUG_AUTOSCALING_STATUS.encode(), None)
-    return dict(json.loads(found)) if found else {}
-
-
-def _gcs() -> Any:
-    return GcsClient(address=ray.get_runtime_context().gcs_address)

@@ -221,11 +221,14 @@ class StudySearcher(DriverOnly, Searcher):
 class StudyScheduler(DriverOnly, FIFOScheduler):
     """Tune's scheduler: every report goes to the session, whose decision it returns."""
 
-    _supports_buffered_results = False
-
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Ray ships no types for it
         self._bridge = bridge
+
+    @property
+    def supports_buffered_results(self) -> bool:
+        """No: each report is decided on before the next."""
+        return False
 
     def choose_trial_to_run(self, tune_controller: Any) -> None:
         """None: Tune begins what the searcher hands out.

@@ -15,6 +15,13 @@ from pathlib import Path
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.authentication import HINT, show_token_if_any
 from tune_jobs.on_ray.local_ray import local_ray
+from tune_jobs.on_ray.private import (
+    NO_RAY_HERE,
+    TOKEN_ADVICE,
+    VERSIONS_DIFFER,
+    noted_ray_here,
+    rays_here,
+)
 from tune_jobs.on_ray.reaching import FOUND_BY_RAY, require_listener
 from tune_jobs.on_ray.settings import RunSettings
 
@@ -72,10 +79,8 @@ def _require_one() -> None:
     Raises:
         TuneJobsError: there are several, and none is where Ray notes the one that was started last.
     """
-    from ray._private import services
-
-    found = services.find_gcs_addresses()
-    if len(found) > 1 and not os.environ.get("RAY_ADDRESS") and services.find_bootstrap_address(None) is None:
+    found = rays_here()
+    if len(found) > 1 and not os.environ.get("RAY_ADDRESS") and noted_ray_here() is None:
         raise TuneJobsError(
             f"several Rays run on this machine, at {' and '.join(sorted(found))}: name one in --address"
         )
@@ -91,16 +96,16 @@ def _started(settings: RunSettings, object_bytes: int) -> AbstractContextManager
 
 def _describe(address: str, error: Exception) -> str:
     text = str(error).strip()
-    if "ersion mismatch" in text:
+    if VERSIONS_DIFFER in text:
         return (
             f"the cluster at {address} is of another Ray or Python than this process: {text}. Use the image"
             " of docker/ on every node, or submit the study as a job, which runs with the cluster's own"
             " Python"
         )
-    if address in FOUND_BY_RAY and "any running Ray instance" in text:
+    if address in FOUND_BY_RAY and NO_RAY_HERE in text:
         return "no Ray runs on this machine: leave --address out to start one, or name a cluster's HOST:6379"
     if type(error).__name__ == "AuthenticationError" or isinstance(error, ConnectionError):
-        first = text.split(". Ensure")[0]
+        first = text.split(TOKEN_ADVICE)[0]
         return (
             f"the cluster at {address} did not let us in: {first}. Something listens there, so most likely"
             f" the token is missing or wrong. {HINT}"

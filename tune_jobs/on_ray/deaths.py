@@ -9,51 +9,32 @@ that tells it of every such error as of a death.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager
 from typing import Any
 
-from ray.air.execution._internal import RayActorManager
-from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
 from ray.exceptions import RayActorError, RayError, RayTaskError
-from ray.tune.execution import tune_controller
 
 from tune_jobs.errors import BrokenDeviceError
+from tune_jobs.on_ray.private import CALL, error_of_trial, worker_errors_as
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-CALL = "ray::"
-"""How the traceback of a worker's call begins."""
 
 
-class DeathsTold(RayActorManager):
-    """Tune's manager of workers, for which what is not a call's own error is its worker's death."""
-
-    def _actor_task_failed(self, tracked_actor_task: TrackedActorTask, exception: Exception) -> None:
-        if isinstance(exception, RayError) and not isinstance(exception, RayActorError | RayTaskError):
-            exception = RayActorError(error_msg=str(exception))
-        super()._actor_task_failed(tracked_actor_task, exception)
-
-
-@contextmanager
-def deaths_told() -> Iterator[None]:
+def deaths_told() -> AbstractContextManager[None]:
     """Runs of Tune that begin inside hear of every death."""
-    module: Any = tune_controller
-    before, module.RayActorManager = module.RayActorManager, DeathsTold
-    try:
-        yield
-    finally:
-        module.RayActorManager = before
+    return worker_errors_as(death_if_not_own)
+
+
+def death_if_not_own(error: Exception) -> Exception:
+    """The error of a call as Tune knows it: what is not the call's own is its worker's death."""
+    if isinstance(error, RayError) and not isinstance(error, RayActorError | RayTaskError):
+        return RayActorError(error_msg=str(error))
+    return error
 
 
 def describe_death(trial: Any) -> str:
-    """Why a trial of Tune failed, the error itself in the first line.
-
-    Tune's `Trial.get_error` looks where the text will be once it is copied, so it finds none yet.
-    """
-    file = trial.error_file
-    text = Path(file).read_text() if file and Path(file).exists() else ""
-    return error_first(text.partition("\n")[2])  # Tune's own first line counts failures
+    """Why a trial of Tune failed, the error itself in the first line."""
+    return error_first(error_of_trial(trial))
 
 
 def error_first(text: str) -> str:

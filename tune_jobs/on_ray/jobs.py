@@ -31,6 +31,7 @@ from eml_models.errors import InvalidValueError
 from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED, JobError
 from tune_jobs.inside_job import GIT_COMMIT
 from tune_jobs.on_ray.authentication import HINT, TOKEN_PATH
+from tune_jobs.on_ray.private import TOKEN_ADVICE, build_job_client, ray_of_cluster, time_of_grace
 from tune_jobs.on_ray.reaching import jobs_url
 from tune_jobs.on_ray.upload import choose_files, describe, pack
 from tune_jobs.provenance import git_state
@@ -114,13 +115,6 @@ class Submission:
     needed: Sequence[str] = ()
 
 
-class _Client(JobSubmissionClient):
-    """Ray's client, which by itself waits for ever for a head that has gone silent."""
-
-    def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:
-        return super()._do_request(method, endpoint, **{"timeout": (CONNECT_S, ANSWER_S), **options})
-
-
 class Jobs:
     """The jobs of the cluster at an address.
 
@@ -135,7 +129,9 @@ class Jobs:
         self._read_command = read_command
         self.address = jobs_url(address or DEFAULT_ADDRESS)
         with _explained(self.address), _without(OVERRIDES):
-            self._client = _Client(self.address)
+            self._client: JobSubmissionClient = build_job_client(
+                self.address, timeouts_s=(CONNECT_S, ANSWER_S)
+            )
 
     def submit(self, submission: Submission, tell: Callable[[str], object]) -> Job:
         """Upload the working folder and start the job.
@@ -171,7 +167,7 @@ class Jobs:
                 runtime_env={
                     "working_dir": str(archive),
                     "env_vars": {
-                        "RAY_JOB_STOP_WAIT_TIME_S": str(GRACE_S),
+                        **time_of_grace(GRACE_S),
                         **_describe_commit(submission.folder),
                     },
                 },
@@ -289,7 +285,7 @@ class Jobs:
                 )
 
     def _require_same_ray(self) -> None:
-        theirs, ours = self._client._server_ray_version, version("ray")
+        theirs, ours = ray_of_cluster(self._client), version("ray")
         if theirs is not None and theirs.split(".")[:2] != ours.split(".")[:2]:
             raise JobError(
                 f"the cluster at {self.address} runs Ray {theirs}, and this is written for Ray {ours}: use"
@@ -345,7 +341,7 @@ def _explained(address: str) -> Iterator[None]:
         with _only_errors_logged():
             yield
     except AuthenticationError as error:
-        first = str(error).split(". Ensure")[0].replace("\n\n", ": ").rstrip(".:")
+        first = str(error).split(TOKEN_ADVICE)[0].replace("\n\n", ": ").rstrip(".:")
         raise JobError(f"the cluster at {address} refused us: {first}. {HINT}") from error
     except OSError as error:
         raise JobError(

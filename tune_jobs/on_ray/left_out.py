@@ -16,9 +16,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 
-from ray._private import ray_constants
-from ray._private.runtime_env.packaging import _get_excludes, _get_ignore_file
-
+from tune_jobs.on_ray.private import heeds_gitignore, match_file, match_patterns, usual_excludes
 from tune_jobs.on_ray.secret_names import is_secret
 
 USUAL = (
@@ -85,9 +83,8 @@ class Rules:
     def __init__(self, folder: Path, named: Mapping[str, Why]) -> None:
         self._folder = folder
         self._named = named
-        excludes = [*ray_constants.get_runtime_env_default_excludes(), *USUAL]
-        self._usual: _Match = _get_excludes(folder, excludes)
-        self._heeds_git = os.environ.get(ray_constants.RAY_RUNTIME_ENV_IGNORE_GITIGNORE, "0") != "1"
+        self._usual: _Match = match_patterns(folder, [*usual_excludes(), *USUAL])
+        self._heeds_git = heeds_gitignore()
         self._known: dict[str, Why | None] = {}
         self._ignores: dict[str, list[tuple[Why, _Match]]] = {}
 
@@ -133,7 +130,7 @@ class Rules:
                 ".rayignore": Why.RAYIGNORE,
                 **({".gitignore": Why.GITIGNORE} if self._heeds_git else {}),
             }
-            read = {why: _get_ignore_file(self._folder / name, file) for file, why in files.items()}
+            read = {why: match_file(self._folder / name, file) for file, why in files.items()}
             self._ignores[name] = [(why, match) for why, match in read.items() if match is not None]
         return self._ignores[name]
 

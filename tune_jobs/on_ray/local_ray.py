@@ -19,6 +19,7 @@ from typing import Any
 
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.authentication import make_private_token_if_none
+from tune_jobs.on_ray.private import LONGEST_SOCKET, SESSION_LOGS, on_loopback, writing_to
 from tune_jobs.on_ray.private_folder import keep, make_private_folder, remove
 
 LOG = logging.getLogger("tune_jobs.ray")
@@ -26,8 +27,8 @@ LOG = logging.getLogger("tune_jobs.ray")
 FOLDER = "r"
 """Ray's own folder within the private one: Ray opens it to everybody."""
 
-LONGEST_PATH = f"/{FOLDER}/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
-"""Of a socket, from the private folder: date, time, microseconds and the longest process id of Linux."""
+LONGEST_PATH = f"/{FOLDER}/{LONGEST_SOCKET}"
+"""Of a socket, from the private folder."""
 
 SOCKET_BYTES = 103 if sys.platform == "darwin" else 107
 """That the path of a socket may have."""
@@ -59,7 +60,7 @@ def local_ray(*, num_cpus: int, object_store_memory: int) -> Iterator[Path]:
     finally:
         if failed:
             keep(private)
-            logs = private / FOLDER / "session_latest" / "logs"
+            logs = private / FOLDER / SESSION_LOGS
             LOG.warning("Ray's own logs of this run are kept for a week: %s", logs)
         else:
             remove(private)
@@ -70,32 +71,14 @@ def _start(folder: Path, **options: Any) -> None:
     from ray.exceptions import RayError
 
     try:
-        with _on_loopback():
+        with on_loopback():
             ray.init(
                 address="local",
-                _temp_dir=str(folder),
                 include_dashboard=False,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
+                **writing_to(folder),
                 **options,
             )
     except (ConnectionError, ValueError, RuntimeError, RayError) as error:
         raise TuneJobsError(f"Ray on this machine did not start: {str(error).strip()}") from error
-
-
-@contextmanager
-def _on_loopback() -> Iterator[None]:
-    """Have Ray take loopback for this machine's address while it starts, as it does on macOS and Windows.
-
-    An address of loopback that is given to `ray.init` is replaced by another (Ray 2.60's
-    `resolve_ip_for_localhost`). Whether it may be is this constant, which the environment's
-    RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER sets when Ray is imported, and Ray may have been imported before.
-    """
-    from ray._private import ray_constants
-
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before

@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import ray
-from ray._private.state import available_resources_per_node
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.autoscaler import Outlook, Outlooks, ask_outlook, has_autoscaler
+from tune_jobs.on_ray.private import free_by_node
 
 LOG = logging.getLogger("tune_jobs.room")
 
@@ -154,7 +154,7 @@ class Room:
 
     def count_free(self) -> int:
         """Trials that can begin now in what nobody holds, or somewhat more: see the function."""
-        return count_free(self.share, list(available_resources_per_node().values()))
+        return count_free(self.share, free_by_node())
 
     def make_way(self) -> None:
         """Let no demand take the place of a trial that is about to begin; asked for again when it trains."""

@@ -22,6 +22,7 @@ from tune_jobs.events import SessionEnd, SessionStarted
 from tune_jobs.inside_job import job_id, require_lasting_store
 from tune_jobs.on_ray.connect import connected
 from tune_jobs.on_ray.gpu_measure import measured_here
+from tune_jobs.on_ray.private import TUNE_ENVIRONMENT
 from tune_jobs.on_ray.private_folder import scratch_folder
 from tune_jobs.on_ray.reaching import check_address, require_listener
 from tune_jobs.on_ray.settings import ProgressListener, RunSettings
@@ -41,21 +42,6 @@ from tune_jobs.user_code import UserCode
 from tune_jobs.warm_start import Source, read_source
 
 LOG = logging.getLogger("tune_jobs.run")
-
-TUNE_ENVIRONMENT = {
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_AUTO_INIT": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
-    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # the bridge says how many
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-}
-"""Tune without its own files, output and signal handling; the store, the progress line and the runner do
-these."""
 
 
 def run_study(

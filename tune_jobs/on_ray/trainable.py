@@ -36,6 +36,7 @@ from tune_jobs.on_ray.messages import (
     to_json,
 )
 from tune_jobs.on_ray.payload import Payload
+from tune_jobs.on_ray.private import wait_for_ended_trials
 from tune_jobs.on_ray.registered import load_parts
 from tune_jobs.on_ray.shared_data import provide, wait_for
 from tune_jobs.on_ray.training_thread import made_in_training_thread
@@ -45,7 +46,6 @@ from tune_jobs.saving import Saving
 from tune_jobs.store_probe import StoreProbe
 from tune_jobs.study import METRICS, LatencyMode
 
-FOR_EVER_S = "1000000000"
 MESSAGE = "message"
 """The one key of what a worker reports to Tune; its value is the text of a message."""
 
@@ -55,8 +55,7 @@ def build_trainable(payload: Payload) -> Callable[[dict[str, Any]], None]:
     names."""
 
     def train_trial(config: dict[str, Any]) -> None:
-        # a process that takes longer to be done with a trial is refused the next one, and Tune loses that
-        os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = FOR_EVER_S
+        wait_for_ended_trials()
         began = time.perf_counter()
         if payload.shared is not None:  # unwatched: the first download may take longer than a trial's silence
             wait_for(payload.shared)

@@ -16,16 +16,13 @@ from pathlib import Path
 from typing import IO
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from ray._private.ray_constants import DASHBOARD_CLIENT_MAX_SIZE
-from ray._private.runtime_env.packaging import GCS_STORAGE_MAX_SIZE
-
 from eml_models.errors import InvalidValueError
 from eml_models.wording import count_of
 from tune_jobs.on_ray.left_out import ROOT, Rules, Why, leads_back, names_on_the_way
+from tune_jobs.on_ray.private import most_package_bytes
 from tune_jobs.on_ray.secret_names import is_secret
 
-MOST_BYTES = min(DASHBOARD_CLIENT_MAX_SIZE, GCS_STORAGE_MAX_SIZE - 1)
-"""The largest archive that a head takes: its dashboard has one limit, its store of packages another."""
+MOST_BYTES = most_package_bytes()
 
 NUM_SHOWN, NUM_NAMED = 5, 20
 """Names that are told of one reason; more where nothing but the name shows whether it is right."""

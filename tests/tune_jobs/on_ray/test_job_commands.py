@@ -149,7 +149,7 @@ def test_log_that_falls_silent_ends_with_its_job(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(jobs, "SILENCE_S", 0.01)
-    monkeypatch.setattr(jobs._Client, "tail_job_logs", tail)
+    monkeypatch.setattr(jobs.JobSubmissionClient, "tail_job_logs", tail)
     dashboard.add("one-1", "one", "/a")
     assert call("logs", "one", "--follow")[:2] == (0, "a line\n")
 
@@ -166,7 +166,7 @@ def test_reader_of_a_log_who_goes_is_no_missing_dashboard(
     def write(text: str) -> None:
         raise BrokenPipeError
 
-    monkeypatch.setattr(jobs._Client, "tail_job_logs", tail)
+    monkeypatch.setattr(jobs.JobSubmissionClient, "tail_job_logs", tail)
     dashboard.add("one-1", "one", "/a")
     with pytest.raises(BrokenPipeError):
         jobs.Jobs(dashboard.address, read_command).follow("one-1", write)

@@ -416,3 +416,15 @@ def test_a_death_is_told_by_its_error_first(told: str, first: str) -> None:
 
     assert error_first(told).splitlines()[0] == first
     assert "\x1b" not in error_first(told)
+
+
+def test_what_is_not_a_calls_own_error_is_its_workers_death() -> None:
+    from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
+
+    from tune_jobs.on_ray.deaths import death_if_not_own
+
+    death = death_if_not_own(OutOfMemoryError("the node was running low on memory"))
+    assert isinstance(death, RayActorError)
+    assert "the node was running low on memory" in str(death)
+    for known in (RayActorError(), RayTaskError("train", "traceback", ValueError()), ValueError()):
+        assert death_if_not_own(known) is known

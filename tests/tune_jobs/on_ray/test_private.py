@@ -1,0 +1,369 @@
+"""Each inner name of Ray that `tune_jobs.on_ray.private` leans on: what is missing or changed in a new Ray.
+
+A test here that fails alone names what the new Ray lacks, and `private.py` says beside that name what goes
+wrong without it. Nothing here starts Ray but the last tests, which look at one that runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+import re
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tune_jobs import inside_job
+from tune_jobs.on_ray import private
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+@cache
+def source(*folders: str) -> str:
+    """The text of all modules of Ray below these paths of it."""
+    spec = find_spec("ray")
+    assert spec is not None
+    assert spec.origin is not None
+    top = Path(spec.origin).parent
+    files = [
+        file
+        for folder in folders
+        for file in ([top / folder] if folder.endswith(".py") else sorted((top / folder).rglob("*.py")))
+    ]
+    assert files, f"Ray has no {folders} any more"
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
+
+
+def reads_variable(name: str, *folders: str) -> bool:
+    """Whether Ray asks the environment for it there, at once or by a constant."""
+    asked = rf'(?:environ\.get|getenv)\(\s*"{name}"|^\w+ = "{name}"$'
+    return re.search(asked, source(*folders), re.MULTILINE) is not None
+
+
+def parameters(function: Any) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize("name", private.TUNE_ENVIRONMENT)
+def test_ray_reads_the_variable_that_switches_a_part_of_tune_off(name: str) -> None:
+    assert reads_variable(name, "tune", "train", "air", "_private", "_common")
+
+
+def test_worker_reads_how_long_it_may_take_to_end_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {})
+    private.wait_for_ended_trials()
+    ((name, seconds),) = os.environ.items()
+    assert reads_variable(name, "tune/trainable")
+    assert int(seconds) > 10**6
+
+
+def test_supervisor_of_a_job_reads_its_time_of_grace() -> None:
+    ((name, seconds),) = private.time_of_grace(30).items()
+    assert reads_variable(name, "dashboard/modules/job")
+    assert seconds == "30"
+
+
+def test_supervisor_of_a_job_tells_it_its_id_as_the_store_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray._private.runtime_env.constants import RAY_JOB_CONFIG_JSON_ENV_VAR
+    from ray.dashboard.modules.job.common import JOB_ID_METADATA_KEY
+
+    monkeypatch.setenv(RAY_JOB_CONFIG_JSON_ENV_VAR, f'{{"metadata": {{"{JOB_ID_METADATA_KEY}": "one-1"}}}}')
+    assert inside_job.job_id() == "one-1"
+
+
+def test_init_takes_the_folder_to_write_to(tmp_path: Path) -> None:
+    (name,) = private.writing_to(tmp_path)
+    assert f'kwargs.pop("{name}"' in source("_private/worker.py")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        '"%Y-%m-%d_%H-%M-%S_%f"',
+        'f"session_{date_str}_{os.getpid()}"',
+        '"sockets"',
+        '"plasma_store"',
+        '"logs"',
+    ],
+)
+def test_folder_of_ray_is_laid_out_as_the_paths_in_it_say(words: str) -> None:
+    """`private.LONGEST_SOCKET` and `private.SESSION_LOGS`."""
+    assert words in source("_private/node.py")
+    assert 'SESSION_LATEST = "session_latest"' in source("_private/ray_constants.py")
+
+
+def test_loopback_is_the_address_of_a_ray_that_starts_there() -> None:
+    from ray._private import ray_constants, services
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    with private.on_loopback():
+        assert services.get_node_ip_address() == "127.0.0.1"
+    assert ray_constants.ENABLE_RAY_CLUSTER is before is True
+
+
+def test_rays_of_this_machine_are_addresses() -> None:
+    assert all(re.fullmatch(r".+:\d+", address) for address in private.rays_here())
+
+
+def test_last_ray_that_was_started_is_noted_in_rays_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    assert private.noted_ray_here() is None
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text("10.0.0.5:6379")
+    assert private.noted_ray_here() == "10.0.0.5:6379"
+
+
+def test_ray_says_in_these_words_that_versions_differ() -> None:
+    from ray._private.utils import check_version_info
+
+    with pytest.raises(RuntimeError, match=private.VERSIONS_DIFFER):
+        check_version_info({"ray_version": "0.1", "python_version": "3.0.0"}, "127.0.0.1")
+
+
+def test_ray_says_in_these_words_that_none_runs_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray._private import services
+
+    monkeypatch.setattr(services, "find_gcs_addresses", set)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(ConnectionError, match=private.NO_RAY_HERE):
+        services.get_ray_address_from_environment("auto", str(tmp_path))
+
+
+def test_advice_of_ray_on_tokens_begins_so() -> None:
+    from ray.exceptions import AuthenticationError
+
+    told = str(AuthenticationError("no token"))
+    assert told.startswith("no token")
+    assert private.TOKEN_ADVICE in told
+
+
+def test_client_of_jobs_hands_its_limits_to_each_request_and_hears_the_version(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import requests
+
+    asked = []
+
+    def request(method: str, url: str, **options: Any) -> Any:
+        asked.append(options["timeout"])
+        answer = {"ray_version": "2.1.0", "version": "4", "ray_commit": "", "session_name": ""}
+        return SimpleNamespace(
+            status_code=200,
+            text="",
+            json=lambda: [] if url.endswith("/jobs/") else answer,
+            raise_for_status=int,
+        )
+
+    monkeypatch.setattr(requests, "request", request)
+    client = private.build_job_client("http://127.0.0.1:1", timeouts_s=(5.0, 120.0))
+    assert client.list_jobs() == []
+    assert len(asked) >= 2
+    assert set(asked) == {(5.0, 120.0)}
+    assert private.ray_of_cluster(client) == "2.1.0"
+
+
+def test_free_resources_are_asked_for_without_a_word_more() -> None:
+    """By `private.free_by_node`."""
+    from ray._private.state import available_resources_per_node
+
+    assert parameters(available_resources_per_node) == []
+
+
+def test_which_autoscaler_a_cluster_has_is_asked_of_its_head() -> None:
+    """By `private.is_second_autoscaler`."""
+    from ray.autoscaler.v2.utils import is_autoscaler_v2
+
+    assert {"fetch_from_server", "gcs_client"} <= set(parameters(is_autoscaler_v2))
+
+
+@pytest.mark.parametrize("method", ["internal_kv_get", "get_cluster_status"])
+def test_head_is_asked_by_a_client_of_its_own(method: str) -> None:
+    from ray._raylet import GcsClient, InnerGcsClient
+
+    assert GcsClient.__getattr__  # hands what it is asked for to the inner one
+    assert callable(getattr(InnerGcsClient, method))
+
+
+@pytest.mark.parametrize(
+    ("home", "kind", "names"),
+    [
+        (
+            "autoscaler",
+            "AutoscalerSummary",
+            {"pending_nodes", "pending_launches", "node_availability_summary", "node_type_mapping"},
+        ),
+        ("load_metrics", "LoadMetricsSummary", {"pg_demand"}),
+        ("node_provider_availability_tracker", "NodeAvailabilitySummary", {"node_availabilities"}),
+        (
+            "node_provider_availability_tracker",
+            "NodeAvailabilityRecord",
+            {"is_available", "unavailable_node_information"},
+        ),
+        ("node_provider_availability_tracker", "UnavailableNodeInformation", {"description"}),
+    ],
+)
+def test_status_of_the_first_autoscaler_has_these_fields(home: str, kind: str, names: set[str]) -> None:
+    """Read by `private.first_autoscaler`."""
+    module = import_module(f"ray.autoscaler._private.{home}")
+    assert names <= {field.name for field in dataclasses.fields(getattr(module, kind))}
+
+
+@pytest.mark.parametrize("key", ["autoscaler_report", "load_metrics_report", "time"])
+def test_status_of_the_first_autoscaler_is_written_under_these_keys(key: str) -> None:
+    from ray._private.ray_constants import DEBUG_AUTOSCALING_STATUS
+
+    assert isinstance(DEBUG_AUTOSCALING_STATUS, str)
+    assert f'"{key}"' in source("autoscaler/_private/monitor.py")
+    assert "DEBUG_AUTOSCALING_STATUS" in source("autoscaler/_private/monitor.py")
+
+
+@pytest.mark.parametrize(
+    ("message", "names"),
+    [
+        ("GetClusterStatusReply", {"autoscaling_state"}),
+        (
+            "AutoscalingState",
+            {
+                "last_seen_cluster_resource_state_version",
+                "pending_instance_requests",
+                "pending_instances",
+                "infeasible_gang_resource_requests",
+                "failed_instance_requests",
+            },
+        ),
+        ("GangResourceRequest", {"requests"}),
+        ("ResourceRequest", {"resources_bundle"}),
+        ("FailedInstanceRequest", {"ray_node_type_name", "reason"}),
+    ],
+)
+def test_state_of_the_second_autoscaler_has_these_fields(message: str, names: set[str]) -> None:
+    """Read by `private.second_autoscaler`."""
+    from ray.core.generated import autoscaler_pb2
+
+    assert names <= set(getattr(autoscaler_pb2, message).DESCRIPTOR.fields_by_name)
+
+
+def test_node_that_is_only_looked_at_has_a_type_of_its_own() -> None:
+    assert private.type_of_unscaled_node("ab12") == "node_ab12"
+    assert "format_readonly_node_type" in source("autoscaler/_private/readonly")
+
+
+def test_tune_hears_of_a_workers_error_as_it_is_translated(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray.air.execution._internal import RayActorManager
+    from ray.tune.execution import tune_controller
+
+    heard = []
+
+    def fail(self: object, tracked_actor_task: object, exception: Exception) -> None:
+        heard.append(exception)
+
+    assert parameters(RayActorManager._actor_task_failed) == parameters(fail)
+    assert re.search(r"= RayActorManager\(", source("tune/execution/tune_controller.py"))
+    monkeypatch.setattr(RayActorManager, "_actor_task_failed", fail)
+    with private.worker_errors_as(lambda error: KeyError(str(error))):
+        made: Any = tune_controller.RayActorManager
+        made.__new__(made)._actor_task_failed(
+            tracked_actor_task=None, exception=ValueError("the node is low")
+        )
+    assert tune_controller.RayActorManager is RayActorManager
+    assert [(type(error), *error.args) for error in heard] == [(KeyError, "the node is low")]
+
+
+def test_tune_writes_the_error_of_a_trial_below_a_line_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray.exceptions import RayActorError
+    from ray.tune.experiment import Trial
+
+    monkeypatch.setattr(Trial, "local_path", str(tmp_path))
+    trial = Trial("train", stub=True)
+    assert private.error_of_trial(trial) == ""
+    trial.handle_error(RayActorError(error_msg="killed"))
+    assert private.error_of_trial(trial) == "killed\n"
+
+
+def test_patterns_mean_what_they_mean_in_a_gitignore(tmp_path: Path) -> None:
+    matches = private.match_patterns(tmp_path, ["*.log", "/data"])
+    assert [matches(tmp_path / name) for name in ("a/b.log", "data", "a/data", "c.py")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_ignore_file_is_read_with_its_patterns(tmp_path: Path) -> None:
+    assert private.match_file(tmp_path, ".gitignore") is None
+    (tmp_path / ".gitignore").write_text("*.log\n!kept.log\n")
+    matches = private.match_file(tmp_path, ".gitignore")
+    assert matches is not None
+    assert [matches(tmp_path / name) for name in ("a.log", "kept.log")] == [True, False]
+
+
+def test_ray_leaves_environments_and_history_out_by_itself() -> None:
+    assert {".git", ".venv"} <= set(private.usual_excludes())
+
+
+@pytest.mark.parametrize(("value", "heeded"), [(None, True), ("0", True), ("1", False)])
+def test_user_may_tell_ray_to_heed_no_gitignore(
+    value: str | None, heeded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_RUNTIME_ENV_IGNORE_GITIGNORE", raising=False)
+    if value is not None:
+        monkeypatch.setenv("RAY_RUNTIME_ENV_IGNORE_GITIGNORE", value)
+    assert private.heeds_gitignore() is heeded
+
+
+def test_limits_of_an_upload_are_bytes() -> None:
+    assert 1 << 20 < private.most_package_bytes() < 1 << 34
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_of_the_tests")
+class TestOnARayThatRuns:
+    """What shows only there."""
+
+    def test_its_folder_is_laid_out_as_the_paths_in_it_say(self) -> None:
+        import ray
+
+        session = Path(ray._private.worker._global_node.get_session_dir_path())
+        folder = session.parent
+        assert (folder / private.SESSION_LOGS).samefile(session / "logs")
+        sockets = [str(path.relative_to(folder)) for path in (session / "sockets").iterdir()]
+        assert sockets
+        assert max(map(len, sockets)) <= len(private.LONGEST_SOCKET)
+
+    def test_it_is_found_and_listens_on_loopback(self) -> None:
+        import ray
+
+        address = ray.get_runtime_context().gcs_address
+        assert address.startswith("127.0.0.1:")
+        assert address in private.rays_here()
+
+    def test_its_free_resources_are_told_by_node(self) -> None:
+        (free,) = private.free_by_node()
+        assert 0 <= free.get("CPU", 0.0) <= 2
+
+    def test_its_autoscaler_is_none_that_scales(self) -> None:
+        assert private.is_second_autoscaler() is False
+        assert private.first_autoscaler() == {} or "time" in private.first_autoscaler()
+        assert not private.second_autoscaler().pending_instances
+
+    def test_traceback_of_a_call_begins_with_its_name(self) -> None:
+        import ray
+
+        def fail() -> None:
+            raise ValueError("no such thing")
+
+        with pytest.raises(ValueError, match="no such thing") as caught:
+            ray.get(ray.remote(fail).remote())
+        assert re.sub(r"\x1b\[[0-9;]*m", "", str(caught.value)).startswith(private.CALL)

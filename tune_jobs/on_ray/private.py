@@ -1,0 +1,312 @@
+"""Every inner name of Ray that we lean on: a new Ray breaks here, and nowhere else.
+
+Inner is what Ray does not promise: modules and names with an underscore, generated messages, the layout of
+its folders, the words of its errors, and variables that switch parts of it off. Each entry says what it
+leans on, since which Ray that is as it is used here ("2.30" for that or older), and what goes wrong without
+it. Each has a test that fails by itself, and a policy refuses such names in any other file.
+
+Users are the modules of `tune_jobs.on_ray`. Ray is imported inside the functions alone: some of this is
+needed before Ray may be imported (see `tune_jobs.on_ray.authentication`). One more inner name stands in
+`tune_jobs.inside_job`, which the store asks and which knows no Ray.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+TUNE_ENVIRONMENT: Mapping[str, str] = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # without it: Tune prints tables of its own over the progress line
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # without it: relative paths of a training function lead elsewhere
+    "RAY_USAGE_STATS_ENABLED": "0",  # without it: Ray reports the run to its makers
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # since 2.50; without it: Ray warns of workers without a GPU
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # without it: five files a trial
+    "TUNE_DISABLE_AUTO_INIT": "1",  # without it: where Ray is gone, Tune starts another
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # without it: Tune takes Ctrl-C, and the run ends as if all were well
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # without it: 13 KB a trial, rewritten whole again and again
+    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # the bridge says how many; without it: places stay empty
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",  # without it: warnings about nothing
+}
+"""Tune without its own files, output and signal handling; the store, the progress line and the runner do
+these. Leans on variables that `ray.tune` reads when it is imported and later, on workers too (2.30). Without
+it: as said beside each."""
+
+LONGEST_SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+"""The longest path of a socket in Ray's folder: date, time, microseconds and the longest process id of Linux.
+Leans on the layout of that folder (2.30). Without it: a Ray whose folder lies deep does not start, and its
+error does not say why."""
+
+SESSION_LOGS = "session_latest/logs"
+"""The logs in Ray's folder. Leans on its layout (2.30). Without it: a failed run names logs that are not
+there."""
+
+VERSIONS_DIFFER = "ersion mismatch"
+"""A part of what Ray says of a cluster of another Ray or Python. Leans on its words (2.30). Without it: the
+way out is not named."""
+
+NO_RAY_HERE = "any running Ray instance"
+"""A part of what Ray says where ``auto`` finds no Ray. Leans on its words (2.30). Without it: as above."""
+
+TOKEN_ADVICE = ". Ensure"
+"""How Ray's own advice on tokens begins. Leans on its words (2.52). Without it: two advices, one of them
+long."""
+
+CALL = "ray::"
+"""How the traceback of a worker's call begins. Leans on its form (2.30). Without it: the reason of a failed
+trial begins with a line that says nothing."""
+
+
+def wait_for_ended_trials() -> None:
+    """Let a worker take its time to be done with a trial.
+
+    Leans on the variable TUNE_FUNCTION_THREAD_TIMEOUT_S, which is read when a trial ends (2.30). Without
+    it: a worker that tidies up for longer than 2 s is refused the next trial, and Tune loses that.
+    """
+    os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = "1000000000"
+
+
+def time_of_grace(seconds: int) -> dict[str, str]:
+    """The environment of a job that has these seconds to end in order once it is stopped.
+
+    Leans on the variable RAY_JOB_STOP_WAIT_TIME_S (2.30). Without it: a job has 3 s, and loses what it
+    trains.
+    """
+    return {"RAY_JOB_STOP_WAIT_TIME_S": str(seconds)}
+
+
+def writing_to(folder: Path) -> dict[str, Any]:
+    """The option of `ray.init` that names Ray's folder.
+
+    Leans on its private option `_temp_dir` (2.30). Without it: Ray writes where everybody of the machine may
+    write.
+    """
+    return {"_temp_dir": str(folder)}
+
+
+@contextmanager
+def on_loopback() -> Iterator[None]:
+    """Have Ray take loopback for this machine's address while it starts, as it does on macOS and Windows.
+
+    An address of loopback that is given to `ray.init` is replaced by another. Whether it may be is a
+    constant, which the environment's RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER sets when Ray is imported, and Ray may
+    have been imported before.
+
+    Leans on `ray._private.ray_constants.ENABLE_RAY_CLUSTER`, which `ray._private.services` asks (2.30).
+    Without it: a Ray of our own listens on the machine's own address, for everybody who reaches that.
+    """
+    from ray._private import ray_constants
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def rays_here() -> set[str]:
+    """The addresses of all Rays that run on this machine.
+
+    Leans on `ray._private.services.find_gcs_addresses` (2.30). Without it: ``auto`` may join any of them.
+    """
+    from ray._private import services
+
+    return set(services.find_gcs_addresses())
+
+
+def noted_ray_here() -> str | None:
+    """The address that the last ``ray start`` of this machine left, if its Ray runs.
+
+    Leans on `ray._private.services.find_bootstrap_address` (2.30). Without it: as for `rays_here`.
+    """
+    from ray._private import services
+
+    found: str | None = services.find_bootstrap_address(None)
+    return found
+
+
+def build_job_client(address: str, *, timeouts_s: tuple[float, float]) -> Any:
+    """A client of jobs that waits these seconds for a connection and for an answer. Ray's own has no limit.
+
+    Leans on `JobSubmissionClient._do_request`, through which all its requests go, with options of
+    `requests.request` (2.30). Without it: a head that has gone silent holds the command line for ever.
+    """
+    from ray.job_submission import JobSubmissionClient
+
+    class Client(JobSubmissionClient):
+        def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:
+            return super()._do_request(method, endpoint, **{"timeout": timeouts_s, **options})
+
+    return Client(address)
+
+
+def ray_of_cluster(client: Any) -> str | None:
+    """The version of Ray that a cluster told a client of jobs.
+
+    Leans on `JobSubmissionClient._server_ray_version` (2.54). Without it: a job goes to a cluster of
+    another Ray.
+    """
+    found: str | None = client._server_ray_version
+    return found
+
+
+def free_by_node() -> list[dict[str, float]]:
+    """What nobody holds of each living node.
+
+    Leans on `ray._private.state.available_resources_per_node` (2.30). Without it: how many trials may begin
+    at once is not known, and they begin one after the other.
+    """
+    from ray._private.state import available_resources_per_node
+
+    return list(available_resources_per_node().values())
+
+
+def is_second_autoscaler() -> bool:
+    """Whether the cluster's autoscaler is the second of Ray's two.
+
+    Leans on `ray.autoscaler.v2.utils.is_autoscaler_v2` (2.30). Without it: neither is understood.
+    """
+    from ray.autoscaler.v2.utils import is_autoscaler_v2
+
+    return bool(is_autoscaler_v2(fetch_from_server=True, gcs_client=_gcs()))
+
+
+def first_autoscaler() -> dict[str, Any]:
+    """The status that the first autoscaler wrote last; empty before its first round.
+
+    Leans on the key `ray._private.ray_constants.DEBUG_AUTOSCALING_STATUS` of GCS's key-value store and on the
+    fields of what is there: `AutoscalerSummary`, `LoadMetricsSummary` and `NodeAvailabilitySummary` of
+    `ray.autoscaler._private` (2.30). Without it: a run waits for ever for a node that will never come.
+    """
+    from ray._private.ray_constants import DEBUG_AUTOSCALING_STATUS
+
+    found = _gcs().internal_kv_get(DEBUG_AUTOSCALING_STATUS.encode(), None)
+    return dict(json.loads(found)) if found else {}
+
+
+def second_autoscaler() -> Any:
+    """The second autoscaler's state, a protobuf message.
+
+    Leans on `GcsClient.get_cluster_status` and on `AutoscalingState` in `ray.core.generated.autoscaler_pb2`
+    (2.30). Without it: as for `first_autoscaler`.
+    """
+    from ray.core.generated import autoscaler_pb2
+
+    reply = autoscaler_pb2.GetClusterStatusReply  # type: ignore[attr-defined]  # made at import
+    return reply.FromString(_gcs().get_cluster_status()).autoscaling_state
+
+
+def type_of_unscaled_node(node: str) -> str:
+    """The type that an autoscaler gives to a node which it only looks at.
+
+    Leans on `ray.autoscaler._private.util.format_readonly_node_type` (2.30). Without it: a head that nobody
+    scales looks as if nodes could come.
+    """
+    from ray.autoscaler._private.util import format_readonly_node_type
+
+    return str(format_readonly_node_type(node))
+
+
+def _gcs() -> Any:
+    """Leans on `ray._raylet.GcsClient` (2.30). Without it: no autoscaler is heard."""
+    import ray
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled, without types
+
+    return GcsClient(address=ray.get_runtime_context().gcs_address)
+
+
+@contextmanager
+def worker_errors_as(translate: Callable[[Exception], Exception]) -> Iterator[None]:
+    """Runs of Tune that begin inside hear of the error of a worker's call as `translate` makes it.
+
+    Leans on `RayActorManager._actor_task_failed` of `ray.air.execution._internal`, and on the manager that
+    `ray.tune.execution.tune_controller` makes by that name (2.30). Without it: one worker that Ray ends for
+    want of memory ends the run with all of its trials.
+    """
+    from ray.air.execution._internal import RayActorManager
+    from ray.tune.execution import tune_controller
+
+    class Manager(RayActorManager):
+        def _actor_task_failed(self, tracked_actor_task: Any, exception: Exception) -> None:
+            super()._actor_task_failed(tracked_actor_task, translate(exception))
+
+    module: Any = tune_controller
+    before, module.RayActorManager = module.RayActorManager, Manager
+    try:
+        yield
+    finally:
+        module.RayActorManager = before
+
+
+def error_of_trial(trial: Any) -> str:
+    """What Tune wrote of a trial's last error; empty if nothing.
+
+    Tune's `Trial.get_error` looks where the text will be once it is copied, so it finds none yet.
+
+    Leans on `ray.tune.experiment.Trial.error_file`, whose first line counts failures (2.30). Without it: a
+    crashed trial has no reason.
+    """
+    file = trial.error_file
+    text = Path(file).read_text() if file and Path(file).exists() else ""
+    return text.partition("\n")[2]
+
+
+def match_patterns(folder: Path, patterns: Sequence[str]) -> Callable[[Path], bool]:
+    """Says whether a path in a folder is meant by patterns as in a ``.gitignore``.
+
+    Leans on `ray._private.runtime_env.packaging._get_excludes` (2.30). Without it: nothing can be submitted.
+    """
+    from ray._private.runtime_env.packaging import _get_excludes
+
+    match: Callable[[Path], bool] = _get_excludes(folder, list(patterns))
+    return match
+
+
+def match_file(folder: Path, name: str) -> Callable[[Path], bool] | None:
+    """Says whether a path in a folder is meant by its ``.gitignore`` or ``.rayignore``; None if it has none.
+
+    Leans on `ray._private.runtime_env.packaging._get_ignore_file` (2.53). Without it: nothing can be
+    submitted.
+    """
+    from ray._private.runtime_env.packaging import _get_ignore_file
+
+    match: Callable[[Path], bool] | None = _get_ignore_file(folder, name)
+    return match
+
+
+def usual_excludes() -> list[str]:
+    """Patterns of what Ray itself leaves out of every upload.
+
+    Leans on `ray._private.ray_constants.get_runtime_env_default_excludes` (2.54). Without it: nothing can be
+    submitted.
+    """
+    from ray._private import ray_constants
+
+    return list(ray_constants.get_runtime_env_default_excludes())
+
+
+def heeds_gitignore() -> bool:
+    """Whether a ``.gitignore`` is heeded, as the user told Ray.
+
+    Leans on the name that is in `ray._private.ray_constants.RAY_RUNTIME_ENV_IGNORE_GITIGNORE` (2.30). Without
+    it: nothing can be submitted.
+    """
+    from ray._private import ray_constants
+
+    return os.environ.get(ray_constants.RAY_RUNTIME_ENV_IGNORE_GITIGNORE, "0") != "1"
+
+
+def most_package_bytes() -> int:
+    """The largest archive that a head takes: its dashboard has one limit, its store of packages another.
+
+    Leans on `ray._private.ray_constants.DASHBOARD_CLIENT_MAX_SIZE` (2.47) and
+    `ray._private.runtime_env.packaging.GCS_STORAGE_MAX_SIZE` (2.30). Without it: nothing can be submitted.
+    """
+    from ray._private.ray_constants import DASHBOARD_CLIENT_MAX_SIZE
+    from ray._private.runtime_env.packaging import GCS_STORAGE_MAX_SIZE
+
+    return min(int(DASHBOARD_CLIENT_MAX_SIZE), int(GCS_STORAGE_MAX_SIZE) - 1)
