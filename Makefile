@@ -7,7 +7,7 @@ PACKAGES := eml_models tune_jobs
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help setup run run-architectures test test-slow test-gpu lint check fast bench clean
+.PHONY: help setup run run-architectures test test-slow test-gpu lint check fast coverage bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make test    all tests except those marked slow or gpu"
 	@echo "make lint    format, lint, types, layers"
 	@echo "make check   make lint and the fast tests, those without Ray"
+	@echo "make coverage   the tests of make test, and how much of each file they run, with the total"
 	@echo "make bench   the benchmarks; make clean removes .venv and caches, never a store"
 
 setup: $(READY)
@@ -59,6 +60,16 @@ lint: $(READY)
 
 # What to run before a commit. CI runs lint and test, so that it runs each test once.
 check: lint fast
+
+# Started processes and Ray's workers are measured too; what is killed loses its part, so the total is a floor.
+# A failed test ends it before the table. The data is in build/coverage, which the next call replaces.
+coverage: $(READY)
+	rm -rf build/coverage
+	mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest $(FAST)
+	$(BIN)/coverage run -m pytest -m "ray and not slow and not gpu"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.overhead

@@ -1,5 +1,6 @@
 """Hyperparameter and architecture search: studies, their trials, and the store that holds them.
 
+`__version__` is the version of the installed package, which `pyproject.toml` alone states.
 The names below come from its modules and are imported when they are first used, so that ``import tune_jobs``
 takes milliseconds and loads neither torch nor Ray. `__init__.pyi` tells type checkers the same; a test holds
 the two together.
@@ -31,8 +32,23 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = sorted(_HOME_OF)
 
+DISTRIBUTION = "tune-jobs"
+NOT_INSTALLED = "0+not.installed"
+"""The version of code that is run from a folder: no release has it, and any release is newer."""
+
+
+def _version() -> str:
+    import importlib.metadata  # it takes 18 ms, which `import tune_jobs` need not
+
+    try:
+        return importlib.metadata.version(DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        return NOT_INSTALLED
+
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return _version()
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(importlib.import_module(_HOME_OF[name]), name)
@@ -41,4 +57,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})

@@ -23,3 +23,4 @@ from tune_jobs.trial import Decision as Decision
 from tune_jobs.trial import State as State
 
 __all__: list[str]
+__version__: str

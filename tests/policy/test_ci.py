@@ -39,6 +39,10 @@ def test_ci_runs_the_readmes_command_and_the_checks() -> None:
     assert selections("lint") == []
 
 
+def test_coverage_is_that_of_the_tests_that_ci_runs() -> None:
+    assert selections("coverage") == selections("test")
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda path: path.name)
 def test_limits_of_time_are_those_of_patience(path: Path) -> None:
     lines = path.read_text().splitlines()

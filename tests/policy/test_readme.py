@@ -1,9 +1,10 @@
-"""The README's links lead somewhere and its commands exist."""
+"""The links of every Markdown file lead somewhere, and the README's commands exist."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import click
@@ -14,7 +15,6 @@ from tune_jobs.studies import SHIPPED
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-LINKS = re.findall(r"\]\(([^)\s]+)\)", README)
 SHELL_LINES = [
     line.split(" # ")[0].strip()
     for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
@@ -27,16 +27,33 @@ TARGETS = sorted(
 )
 
 
+def markdown_files() -> list[str]:
+    words = ["git", "ls-files", "-z", "*.md"]
+    listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return sorted(name for name in listed.split("\0") if name and (ROOT / name).is_file())
+
+
+def links() -> list[tuple[str, str]]:
+    """Every link to a file or a heading, with the file that has it."""
+    texts = {name: (ROOT / name).read_text() for name in markdown_files()}
+    found = [(name, link) for name, text in texts.items() for link in re.findall(r"\]\(([^)\s]+)\)", text)]
+    return [(name, link) for name, link in found if not link.startswith("http")]
+
+
+def anchors(path: Path) -> set[str]:
+    return {anchor_of(heading) for heading in re.findall(r"^#+ (.+)$", path.read_text(), re.M)}
+
+
 def anchor_of(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-@pytest.mark.parametrize("link", LINKS)
-def test_link_leads_somewhere(link: str) -> None:
-    if link.startswith("#"):
-        assert link[1:] in {anchor_of(heading) for heading in re.findall(r"^#+ (.+)$", README, re.M)}
-    elif not link.startswith("http"):
-        assert (ROOT / link).exists()
+@pytest.mark.parametrize(("name", "link"), links())
+def test_link_leads_somewhere(name: str, link: str) -> None:
+    path, _, anchor = link.partition("#")
+    target = (ROOT / name).parent / path if path else ROOT / name
+    assert target.exists()
+    assert not anchor or anchor in anchors(target)
 
 
 @pytest.mark.parametrize("line", COMMANDS)
@@ -61,4 +78,5 @@ def test_every_shipped_study_is_told_of() -> None:
 
 def test_there_are_commands_to_check() -> None:
     assert len(COMMANDS) >= 5
+    assert len(links()) >= 10
     assert TARGETS

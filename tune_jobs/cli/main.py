@@ -15,9 +15,10 @@ from contextlib import contextmanager
 
 import click
 
+import tune_jobs
 from eml_models.errors import EmlError
 from tune_jobs.cli import finalists_verbs, job_verbs, latency_verbs, run_verbs, store_verbs
-from tune_jobs.cli.telling import tell
+from tune_jobs.cli.telling import put, tell
 from tune_jobs.errors import EXIT_INTERRUPTED, EXIT_USAGE, exit_code
 from tune_jobs.store.notes import ONCE
 
@@ -71,8 +72,21 @@ def _warnings_on_stderr() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
+def _show_version(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    if asked:
+        put(f"tune-jobs {tune_jobs.__version__}\n")
+        context.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="tune-jobs")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def cli() -> None:
     """Search hyperparameters and architectures: Ray schedules, Optuna proposes, ASHA stops, Parquet keeps.
 
