@@ -250,7 +250,7 @@ def _is_list_of(rules: Mapping[str, Rule]) -> Callable[[Any], bool]:
 _POINT = {
     "params": Rule("params", _is_params, required=True),
     "retry_of": Rule("a trial's number or null", _is_count, required=True),
-    "first": Rule("true or false", lambda value: isinstance(value, bool)),
+    "first": Rule("true or false", lambda value: isinstance(value, bool), required=True),
 }
 _TOLD = {
     "trial_id": Rule("text", _is_text, required=True),
@@ -265,10 +265,10 @@ _TOLD = {
         required=True,
     ),
     "value": Rule("a number or null", _is_maybe_number, required=True),
-    "objectives": Rule("JSON of numbers", _is_objectives),
-    "latency_ms": Rule("a number or null", _is_maybe_number),
+    "objectives": Rule("JSON of numbers", _is_objectives, required=True),
+    "latency_ms": Rule("a number or null", _is_maybe_number, required=True),
     **{
-        name: Rule("a whole number or null", _is_maybe_whole)
+        name: Rule("a whole number or null", _is_maybe_whole, required=True)
         for name in ("macs", "parameters", "activations", "traffic_bytes")
     },
 }  # fmt: skip

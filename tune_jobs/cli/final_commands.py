@@ -91,7 +91,7 @@ def print_report(store: str, name: str, form: str, *, top: int | None = None, by
     definition, trials = opened.definition(name), opened.trials(name)
     if not len(trials):
         raise InvalidValueError(f"study {name!r} has no trial that has ended; run it first")
-    if definition.get("candidates"):
+    if definition["candidates"]:
         first = finalists.candidates_table(trials, definition)
         whole = finalists.for_people(first) if form == "table" else first
         tables = [whole, finalists.recipes_table(definition)]

@@ -28,7 +28,7 @@ class Point:
     Attributes:
         retry_of: the failed trial that it takes the place of; that one no longer counts as trained.
         first: whether it goes before all that wait. A retry does, since another point would take the place
-            that it freed; in events of earlier versions it waits behind them.
+            that it freed.
     """
 
     params: Params
@@ -41,8 +41,7 @@ class ToldTrial:
     """A trial of another study, as far as a sampler learns from it.
 
     Attributes:
-        end: the row that ended it; what its network costs in the study that is told. An event of an earlier
-            version says what it cost in its own.
+        end: the row that ended it; what its network costs in the study that is told.
         last_report: its last report; None if it had none.
     """
 
@@ -116,7 +115,7 @@ def points_as_json(points: Iterable[Point]) -> str:
 def points_from_json(event: EventRow) -> list[Point]:
     """The points of an `ENQUEUED` event."""
     return [
-        Point(params=as_params(point["params"]), retry_of=point["retry_of"], first=point.get("first", False))
+        Point(params=as_params(point["params"]), retry_of=point["retry_of"], first=point["first"])
         for point in event_detail(event).points
     ]
 
@@ -150,8 +149,8 @@ def _as_data(trial: ToldTrial, metric: str) -> dict[str, object]:
 
 
 def _from_data(data: Mapping[str, object], metric: str, at: datetime) -> ToldTrial:
-    known = {name: data[name] for name in ("trial_id", "number", "reason", "objective")}
-    known |= {name: data[name] for name in (*COSTS, LATENCY, "objectives") if name in data}
+    copied = ("trial_id", "number", "reason", "objective", *COSTS, LATENCY, "objectives")
+    known = {name: data[name] for name in copied}
     study = str(data["trial_id"]).rpartition("/")[0]
     params = as_params(data["params"])
     end = TrialRow(

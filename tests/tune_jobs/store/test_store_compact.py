@@ -26,20 +26,16 @@ from store_testing import (
     make_study,
     open_writer,
     report,
-    start,
-    trial,
     whole_trial,
 )
 
 from eml_models.errors import UnknownNameError
 from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
-from tune_jobs.space import Float
 from tune_jobs.store.batches import PublishPolicy
 from tune_jobs.store.compact import compact_into, compact_study
 from tune_jobs.store.layout import COMPACTED
 from tune_jobs.store.local import LocalFiles
 from tune_jobs.store.reader import TrialStore, read_history
-from tune_jobs.store.schema import SCHEMA_VERSION
 from tune_jobs.trial import Row
 
 TABLES = ("starts", "reports", "trials", "events")
@@ -288,56 +284,3 @@ def test_readers_meanwhile_see_every_row_once(tmp_path: Path, kills: int) -> Non
     assert store.problems == ()
     assert reads > 50
     assert missed < reads / 3, "an exchange every few milliseconds, and still most reads succeed"
-
-
-def as_version_1(store: Path) -> None:
-    """Make a store what a writer of version 1 left: files without the columns that later versions added."""
-    new = ("param_macs_share", "param_width_", "param_expansion_", "param_depth_")
-    newer = {"param_repeat", "param_candidate"}
-    for path in store.glob("*/*/*.parquet"):
-        rows, table = pq.ParquetFile(path).read(), path.parent.parent.name
-        newest = newer | ({"test_accuracy"} if table == "reports" else set())
-        kept = [name for name in rows.column_names if not name.startswith(new) and name not in newest]
-        metadata = {"tune_jobs.schema_version": "1", "tune_jobs.table": table}
-        pq.write_table(rows.select(kept).replace_schema_metadata(metadata), path)
-    (store / "_wal" / "schema-version").unlink()
-
-
-@pytest.mark.parametrize("read", READERS)
-def test_a_newer_writer_brings_an_older_store_up_to_date(
-    tmp_path: Path, read: Callable[[Path, str], list[int]]
-) -> None:
-    parameter = Float("width_1", 0.5, 2.0)
-    study = make_study("s", parameter)
-    with open_writer(tmp_path, study) as writer:
-        writer.append_many([start(0, width_1=0.75), trial(0, params={"width_1": 0.75})])
-    write_trials(tmp_path, 2, study="other")
-    as_version_1(tmp_path)
-    before = read_history(tmp_path, "s")
-    with open_writer(tmp_path, study) as writer:
-        assert list(writer.rows) == before
-        writer.append_many([start(1, width_1=1.5), trial(1, params={"width_1": 1.5})])
-    schemas = {tuple(pq.ParquetFile(p).schema_arrow.names) for p in tmp_path.glob("trials/*/*.parquet")}
-    assert len(schemas) == 1
-    assert len(read(tmp_path, "trials")) == 4
-    assert TrialStore(tmp_path).sql("select sum(param_width_1) as s from trials")["s"].tolist() == [2.25]
-
-
-def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    write_trials(tmp_path, 1)
-    (tmp_path / "_wal" / "schema-version").write_text("99")
-    with pytest.raises(
-        StoreError, match=f"its columns are of version 99, this program knows {SCHEMA_VERSION}"
-    ):
-        open_writer(tmp_path)
-
-
-def test_a_copy_into_an_older_store_is_refused_until_that_is_up_to_date(tmp_path: Path) -> None:
-    write_trials(tmp_path / "a", 1)
-    write_trials(tmp_path / "b", 1, study="other")
-    as_version_1(tmp_path / "b")
-    with pytest.raises(StoreError, match=f"are of version 1, these of {SCHEMA_VERSION}"):
-        compact_into(tmp_path / "a", "s", tmp_path / "b")
-    open_writer(tmp_path / "b", make_study("other")).close()
-    compact_into(tmp_path / "a", "s", tmp_path / "b")
-    assert len(seqs_by_polars(tmp_path / "b", "trials")) == 2

@@ -60,7 +60,6 @@ def test_layout_is_as_documented(tmp_path: Path) -> None:
     tables = ("starts", "reports", "trials", "events")
     assert files == {
         "_wal/creation.lock",
-        "_wal/schema-version",
         "_wal/s-s/lock",
         "studies/study_slug=s-s/definition-1.parquet",
         *(
