@@ -1,4 +1,4 @@
-"""A store of another version is refused with both numbers by all that reads or adds to it, and loses nothing."""
+"""A store of another version is refused with both numbers by all that uses it, and loses nothing."""
 
 from __future__ import annotations
 
