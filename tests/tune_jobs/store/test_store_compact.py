@@ -35,7 +35,7 @@ from tune_jobs.store.batches import PublishPolicy
 from tune_jobs.store.compact import compact_into, compact_study
 from tune_jobs.store.layout import COMPACTED
 from tune_jobs.store.local import LocalFiles
-from tune_jobs.store.reader import TrialStore, read_history
+from tune_jobs.store.reader import TrialStore
 from tune_jobs.trial import Row
 
 TABLES = ("starts", "reports", "trials", "events")
@@ -47,7 +47,7 @@ def write_trials(store: Path, count: int, *, first: int = 0, study: str = "s") -
     with open_writer(store, make_study(study), policy=EACH_TRIAL) as writer:
         for number in range(first, first + count):
             writer.append_many([event(study=study), *whole_trial(number, study)])
-    return read_history(store, study)
+    return TrialStore(store).rows(study)
 
 
 def num_files(store: Path, study: str = "s") -> int:
@@ -78,7 +78,7 @@ READERS = (seqs_by_pyarrow, seqs_by_pandas, seqs_by_polars, seqs_by_duckdb)
 def test_compaction_keeps_every_row_in_few_files(tmp_path: Path) -> None:
     before = write_trials(tmp_path, 20)
     done = compact_study(tmp_path, "s")
-    assert read_history(tmp_path, "s") == before
+    assert TrialStore(tmp_path).rows("s") == before
     assert (done.num_rows, done.files_before, done.files_after) == (len(before), 84, 8)
     assert num_files(tmp_path) == 8
 
@@ -113,7 +113,7 @@ def test_the_study_goes_on_and_is_compacted_again(tmp_path: Path) -> None:
     rows = write_trials(tmp_path, 3, first=3)
     assert [row.seq for row in rows] == list(range(1, 37))
     compact_study(tmp_path, "s")
-    assert read_history(tmp_path, "s") == rows
+    assert TrialStore(tmp_path).rows("s") == rows
     assert num_files(tmp_path) == 8
 
 
@@ -198,9 +198,9 @@ def test_killed_at_any_change_the_store_is_correct(tmp_path: Path) -> None:
         finished = not files.dead
         plain = sorted(itertools.chain.from_iterable(seqs_by_pyarrow(store, table) for table in TABLES))
         assert plain == [row.seq for row in before]
-        assert read_history(store, "s") == before
+        assert TrialStore(store).rows("s") == before
         assert [*compact_study(store, "s").problems] == []
-        assert read_history(store, "s") == before
+        assert TrialStore(store).rows("s") == before
         assert num_files(store) == 8
         if finished:
             break
@@ -222,23 +222,23 @@ class TwoSteps(MortalFiles):
 def test_without_an_exchange_in_one_step_a_kill_in_between_is_mended(tmp_path: Path) -> None:
     before = write_trials(tmp_path, 2)
     compact_study(TwoSteps(tmp_path), "s")
-    assert read_history(tmp_path, "s") == before
+    assert TrialStore(tmp_path).rows("s") == before
     files = TwoSteps(tmp_path)
     files.dies_between = True
     with pytest.raises(Crash):
         compact_study(files, "s")
     files.die()
     with pytest.raises(StoreError, match="run compact again"):
-        read_history(tmp_path, "s")
+        TrialStore(tmp_path).rows("s")
     open_writer(tmp_path).close()
-    assert read_history(tmp_path, "s") == before
+    assert TrialStore(tmp_path).rows("s") == before
 
 
 def test_a_copy_in_another_store_can_be_read_and_gone_on_with(tmp_path: Path) -> None:
     before = write_trials(tmp_path / "a", 3)
     done = compact_into(tmp_path / "a", "s", tmp_path / "b")
     assert (done.num_rows, done.files_after) == (len(before), 8)
-    assert read_history(tmp_path / "b", "s") == before == read_history(tmp_path / "a", "s")
+    assert TrialStore(tmp_path / "b").rows("s") == before == TrialStore(tmp_path / "a").rows("s")
     write_trials(tmp_path / "b", 1, first=3)
     assert len(TrialStore(tmp_path / "b").trials()) == 4
     with pytest.raises(StoreError, match="holds study 's' already"):
