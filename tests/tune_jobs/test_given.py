@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -165,17 +164,6 @@ def test_killed_while_retrying_it_goes_on_the_same(cut: int) -> None:
     log = MemoryLog(whole.rows[: len(before.rows) + cut])
     play(a_session(log, a_study(trials=4), retry_failed=True))
     assert table(log) == table(whole)
-
-
-def test_a_retry_that_an_earlier_version_enqueued_stays_where_it_was() -> None:
-    """The rows that followed were proposed in that order."""
-    log = MemoryLog()
-    waiting_point_and_failed_trial(log)
-    retry = {"points": [{"params": params_of(log)[0], "retry_of": 0}]}
-    event = next(row for row in log.rows if isinstance(row, EventRow) and row.kind is EventKind.ENQUEUED)
-    log.append_many([replace(event, detail=json.dumps(retry))])
-    play(a_session(log, a_study(trials=4)))
-    assert params_of(log)[3:] == [POINT, params_of(log)[0]]
 
 
 def test_a_session_without_anything_to_do_writes_nothing() -> None:

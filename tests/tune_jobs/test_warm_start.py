@@ -201,12 +201,12 @@ def test_a_study_is_itself_however_its_store_is_written(
         read_source(a_study(), "elsewhere::played", store="trials")
 
 
-def test_an_event_of_an_earlier_version_is_told_as_it_was() -> None:
+def test_an_infeasible_trial_of_another_study_is_told_as_refused() -> None:
     trial = {
         "trial_id": "other/0", "number": 0, "params": {"learning_rate": 0.1, "optimizer": "sgd"},
         "epoch": None, "state": "infeasible", "reason": "9 MACs are above the limit of 4", "objective": None,
         "value": None, "macs": 9, "parameters": 1, "activations": 1, "traffic_bytes": 1, "objectives": "{}",
-        "failure": None,
+        "failure": None, "latency_ms": None,
     }  # fmt: skip
     event = EventRow(
         study="played",
