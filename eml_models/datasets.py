@@ -24,10 +24,10 @@ from eml_models.errors import (
     DatasetMissingError,
     EmlError,
     InvalidValueError,
-    UnknownNameError,
     raise_if_any,
 )
 from eml_models.folder_lock import one_at_a_time
+from eml_models.named import NamedEntries
 from eml_models.raw_data import RawDataset, as_arrays, find_problems, fingerprint
 
 __all__ = [
@@ -104,9 +104,9 @@ CIFAR10_FILES = tuple(
     for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
 )
 
-SHIPPED = {
-    spec.name: spec
-    for spec in (
+_datasets = NamedEntries(
+    "data set",
+    (
         DatasetSpec(
             name="digits",
             input_shape=(1, 8, 8),
@@ -156,65 +156,22 @@ SHIPPED = {
             ),
             source="Krizhevsky 2009, Learning multiple layers of features from tiny images",
         ),
-    )
-}
+    ),
+)
+SHIPPED = _datasets.shipped
 """The data sets that come with the package."""
 
-_custom: dict[str, DatasetSpec] = {}
-"""What `register_dataset` added in this process. A driver ships it to its workers."""
+register_dataset = _datasets.register
+unregister_dataset = _datasets.unregister
+known_datasets = _datasets.names
+custom_datasets = _datasets.custom
+get_dataset_spec = _datasets.get
 
 _fingerprints: dict[tuple[DatasetSpec, Path], str] = {}
 """Of what was read in this process: a few bytes each, so that nothing is read twice to be named."""
 
 _provided: dict[tuple[DatasetSpec, Path], RawDataset] = {}
 """What `provide_dataset` was given in this process."""
-
-
-def register_dataset(spec: DatasetSpec) -> DatasetSpec:
-    """Make a data set known in this process; the same name again replaces the earlier one (a cell run twice).
-
-    Raises:
-        InvalidValueError: the name is that of a shipped data set.
-    """
-    if spec.name in SHIPPED:
-        raise InvalidValueError(
-            f"data set {spec.name!r} is shipped and cannot be replaced; choose another name"
-        )
-    _custom[spec.name] = spec
-    return spec
-
-
-def unregister_dataset(name: str) -> None:
-    """Forget a data set that `register_dataset` added, for instance at the end of a test.
-
-    Raises:
-        UnknownNameError: no such data set was registered.
-    """
-    if name not in _custom:
-        raise UnknownNameError("registered data set", name, _custom)
-    del _custom[name]
-
-
-def known_datasets() -> tuple[str, ...]:
-    """The names of all data sets, the shipped ones first."""
-    return (*SHIPPED, *_custom)
-
-
-def custom_datasets() -> tuple[DatasetSpec, ...]:
-    """The data sets registered beyond the shipped ones."""
-    return tuple(_custom.values())
-
-
-def get_dataset_spec(name: str) -> DatasetSpec:
-    """The data set of that name.
-
-    Raises:
-        UnknownNameError: there is none; lists those that there are.
-    """
-    spec = SHIPPED.get(name) or _custom.get(name)
-    if spec is None:
-        raise UnknownNameError("data set", name, known_datasets())
-    return spec
 
 
 def data_folder(data_dir: str | Path | None) -> Path:

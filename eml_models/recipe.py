@@ -89,9 +89,6 @@ RANGES: Mapping[str, Range] = {
 }
 """The rule of each numeric field."""
 
-ADDED_LATER = frozenset({"ema_decay", "cutout"})
-"""Fields that stored recipes may lack. Any new field is added here, with a default that changes nothing."""
-
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "precision": get_args(Precision),
     "augmentation": get_args(Augmentation),
@@ -193,14 +190,6 @@ class Recipe:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         options = {name: _as_plain(value) for name, value in self.model_options.items()}
         return {**values, "model_options": options}
-
-    def defining_dict(self) -> dict[str, Any]:
-        """What tells this recipe from others: `as_dict`, less each field of `ADDED_LATER` at its default.
-
-        So what was written before there was such a field is still what is written now, letter for letter.
-        """
-        defaults = {f.name: f.default for f in fields(self) if f.name in ADDED_LATER}
-        return {k: v for k, v in self.as_dict().items() if k not in defaults or v != defaults[k]}
 
     def with_changes(self, **changes: Any) -> Recipe:
         """A recipe derived from this one.

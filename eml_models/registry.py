@@ -25,9 +25,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from eml_models.errors import InvalidValueError, UnknownNameError
+from eml_models.errors import InvalidValueError
 from eml_models.family import ModelFamily, Option, OptionKind
 from eml_models.mobilenet import MOBILENET
+from eml_models.named import NamedEntries
 from eml_models.plan import Plan
 from eml_models.plan_builder import PlanBuilder
 from eml_models.resnet import RESNET18
@@ -48,58 +49,15 @@ __all__ = [
     "unregister_model",
 ]
 
-SHIPPED = {family.name: family for family in (SMALL_CNN, RESNET18, MOBILENET)}
+_families = NamedEntries("model", (SMALL_CNN, RESNET18, MOBILENET))
+SHIPPED = _families.shipped
 """The families that come with the package; a new one is one file and one entry here."""
 
-_custom: dict[str, ModelFamily] = {}
-"""What `register_model` added in this process. Workers are separate processes: a driver ships it to them."""
-
-
-def register_model(family: ModelFamily) -> ModelFamily:
-    """Make a family known in this process; the same name again replaces the earlier one (a cell run twice).
-
-    Raises:
-        InvalidValueError: the name is that of a shipped family.
-    """
-    if family.name in SHIPPED:
-        raise InvalidValueError(
-            f"model {family.name!r} is shipped and cannot be replaced; choose another name"
-        )
-    _custom[family.name] = family
-    return family
-
-
-def unregister_model(name: str) -> None:
-    """Forget a family that `register_model` added, for instance at the end of a test.
-
-    Raises:
-        UnknownNameError: no such family was registered.
-    """
-    if name not in _custom:
-        raise UnknownNameError("registered model", name, _custom)
-    del _custom[name]
-
-
-def known_models() -> tuple[str, ...]:
-    """The names of all families, the shipped ones first."""
-    return (*SHIPPED, *_custom)
-
-
-def custom_models() -> tuple[ModelFamily, ...]:
-    """The families registered beyond the shipped ones."""
-    return tuple(_custom.values())
-
-
-def get_model(name: str) -> ModelFamily:
-    """The family of that name.
-
-    Raises:
-        UnknownNameError: there is none; lists those that there are.
-    """
-    family = SHIPPED.get(name) or _custom.get(name)
-    if family is None:
-        raise UnknownNameError("model", name, known_models())
-    return family
+register_model = _families.register
+unregister_model = _families.unregister
+known_models = _families.names
+custom_models = _families.custom
+get_model = _families.get
 
 
 def build_plan(

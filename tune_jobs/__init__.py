@@ -8,7 +8,7 @@ the two together.
 
 from __future__ import annotations
 
-import importlib
+from eml_models.lazy import lazy_names
 
 _HOMES = {
     "tune_jobs.space": ("Choice", "Constant", "Float", "Integer", "Space", "When"),
@@ -46,15 +46,12 @@ def _version() -> str:
         return NOT_INSTALLED
 
 
+_find, _list = lazy_names(__name__, _HOME_OF)
+
+
 def __getattr__(name: str) -> object:
-    if name == "__version__":
-        return _version()
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(_HOME_OF[name]), name)
-    globals()[name] = value  # the next use costs nothing
-    return value
+    return _version() if name == "__version__" else _find(name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, "__version__"})
+    return sorted({*_list(), "__version__"})

@@ -55,8 +55,8 @@ def study_from_definition(name: str, definition: Mapping[str, Any]) -> Study:
         limits=Limits(**definition["limits"]),
         fit=SHIPPED_FITS.get(definition["fit"], fit_recipe),
         seed=definition["seed"],
-        latency=LatencyMode(**definition["latency"]) if "latency" in definition else None,
-        candidates=tuple(Candidate(**data) for data in definition.get("candidates", ())),
+        latency=LatencyMode(**definition["latency"]) if definition["latency"] else None,
+        candidates=tuple(Candidate(**data) for data in definition["candidates"]),
     )
 
 

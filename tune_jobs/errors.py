@@ -11,6 +11,7 @@
         ├── StoreError                    the store cannot be read or written
         │   ├── StoreMissingError         there is no store at that place: usage, exit code 2
         │   ├── StoreLockedError          another living writer holds the study
+        │   ├── StoreVersionError         the store is of another version than this program writes
         │   └── StoreCorruptError         a file of the store is damaged; names it
         │       ├── SegmentGoneError      it went meanwhile (a compaction, a deletion); reading again helps
         │       └── ForeignSegmentError   its rows are of another study: a copy; it is left out
@@ -54,6 +55,16 @@ class StoreMissingError(StoreError):
 
 class StoreLockedError(StoreError):
     """Another living writer holds this study; the message names it."""
+
+
+class StoreVersionError(StoreError):
+    """A file of the store is whole and of another version; nobody reads, replaces or repairs it here."""
+
+    def __init__(self, path: str, *, found: object, known: int) -> None:
+        super().__init__(
+            f"{path!r} is of version {found} of the store, this program reads version {known} alone; use the"
+            " tune-jobs that wrote it, or name another store with --store"
+        )
 
 
 class StoreCorruptError(StoreError):

@@ -1,5 +1,7 @@
-"""Which job of a Ray cluster this process is, if any: read from what Ray's job supervisor sets. Knows no"
-" Ray."""
+"""The Ray job in which this process runs, if any, read from the variables that Ray's job supervisor sets.
+
+Does not import Ray.
+"""
 
 from __future__ import annotations
 

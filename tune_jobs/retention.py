@@ -19,7 +19,7 @@ from tune_jobs.search.pareto import standings
 from tune_jobs.search.records import TrialRecord
 from tune_jobs.trial import State
 
-logger = logging.getLogger(__name__)
+LOG = logging.getLogger("tune_jobs.checkpoints")
 
 AGAIN_AFTER_S = 30.0
 """How long after a failure the next try comes, since each may take seconds."""
@@ -84,7 +84,7 @@ class Retention:
         for problem in failed:
             if problem not in self._told:
                 self._told.add(problem)
-                logger.warning("checkpoints that are not needed any more were not removed yet: %s", problem)
+                LOG.warning("checkpoints that are not needed any more were not removed yet: %s", problem)
 
     def _tidy(self, history: History) -> Removal:
         best = best_numbers(history, self._keep)

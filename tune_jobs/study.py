@@ -148,9 +148,8 @@ class Limits:
         raise_if_any("limits", problems)
 
     def as_json(self) -> dict[str, float | None]:
-        """The limits by name; one that came after the first release is left out where there is none."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {k: v for k, v in values.items() if v is not None or k != "max_latency_ms"}
+        """The limits by name; None where there is none."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,23 +273,19 @@ class Study:
 
     def definition(self) -> dict[str, object]:
         """What identifies the study, as plain data."""
-        later: dict[str, object] = {}
-        if self.candidates:
-            later["candidates"] = [c.as_json() for c in self.candidates]
-        if self.latency:
-            later["latency"] = {f.name: getattr(self.latency, f.name) for f in fields(self.latency)}
         return {
             "version": DEFINITION_VERSION,
             "space": self.space.as_json(),
-            "recipe": {k: v for k, v in self.recipe.defining_dict().items() if k != "seed"},
+            "recipe": {k: v for k, v in self.recipe.as_dict().items() if k != "seed"},
             "objectives": [{"metric": o.metric, "direction": str(o.direction)} for o in self.objectives],
-            "asha": {f.name: getattr(self.asha, f.name) for f in fields(self.asha)} if self.asha else None,
+            "asha": _fields_of(self.asha),
             "rungs": list(self.rungs),
             "sampler": str(self.sampler),
             "limits": self.limits.as_json(),
             "fit": name_of_fit(self.fit),
             "seed": self.seed,
-            **later,
+            "candidates": [c.as_json() for c in self.candidates],
+            "latency": _fields_of(self.latency),
         }
 
     def fingerprint(self) -> str:
@@ -353,6 +348,10 @@ def _final_metric_problems(study: Study) -> list[str]:
         f" result (grid, random) and no ASHA, got"
         f" sampler {study.sampler}{'' if study.asha is None else ' with ASHA'}"
     ]
+
+
+def _fields_of(part: Asha | LatencyMode | None) -> dict[str, object] | None:
+    return {f.name: getattr(part, f.name) for f in fields(part)} if part else None
 
 
 def _seed_problems(space: Space) -> list[str]:

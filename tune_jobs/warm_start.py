@@ -79,12 +79,12 @@ def read_source(study: Study, text: str, *, store: str) -> Source:
             f"warm start needs the same objectives: {name!r} searches {', '.join(theirs)}, {study.name!r}"
             f" searches {', '.join(objective.metric for objective in study.objectives)}"
         )
-    latency = definition.get("latency")
-    same_latency = latency == study.definition().get("latency")
+    latency = definition["latency"]
+    same_latency = latency == study.definition()["latency"]
     if LATENCY in study.metrics and not same_latency:
         raise InvalidValueError(
             f"warm start needs the same objectives: {name!r} measures latency as {latency}, {study.name!r} as"
-            f" {study.definition().get('latency')}"
+            f" {study.definition()['latency']}"
         )
     told, left_out = choose_told(study, known.rows, same_latency=same_latency)
     if not told:

@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from eml_models.errors import UnknownNameError
 from eml_models.latency.modes import Precision
 from eml_models.latency.operators import Operator, OperatorCounts, OperatorKind
 
@@ -40,10 +39,6 @@ class Ceilings:
     def bandwidth_for(self, num_bytes: float) -> float:
         """The rate at which so many bytes are read and written."""
         return next((rate for largest, rate in self.bandwidth if num_bytes <= largest), self.bandwidth[-1][1])
-
-    def ridge(self, precision: Precision) -> float:
-        """FLOP per byte above which arithmetic is the limit, out of the largest memory."""
-        return self.flops[precision] / self.bandwidth[-1][1]
 
 
 def _gpu(name: str, fp32: float, tf32: float, half: float, gigabytes_per_s: float) -> Ceilings:
@@ -76,17 +71,6 @@ class Roofline:
     seconds: float
     memory_s: float
     depthwise_s: float
-
-
-def known_device(name: str) -> Ceilings:
-    """The ceilings of a device of `DEVICES`.
-
-    Raises:
-        UnknownNameError: it is not there.
-    """
-    if name not in DEVICES:
-        raise UnknownNameError("device", name, DEVICES)
-    return DEVICES[name]
 
 
 def estimate_roofline(

@@ -197,11 +197,6 @@ def test_definition_of_a_study_with_candidates_goes_through_json_and_back() -> N
     assert other.fingerprint() != final.fingerprint()
 
 
-def test_studies_without_candidates_keep_their_definition() -> None:
-    """Stores that were written before there were candidates go on."""
-    assert "candidates" not in a_study().definition()
-
-
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

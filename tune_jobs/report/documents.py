@@ -74,7 +74,7 @@ def report_document(
     """
     if not len(known.trials):
         raise InvalidValueError(f"study {known.study!r} has no trial that has ended; run it first")
-    if known.definition.get("candidates"):
+    if known.definition["candidates"]:
         first = finalists.candidates_table(known.trials, known.definition)
         if form != TABLE:
             return [first]

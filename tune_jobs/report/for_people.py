@@ -92,12 +92,6 @@ def shared(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return {n: v for n, v in first.items() if all(other.get(n) == v for other in others)}
 
 
-def short_params(text: str) -> str:
-    """Params in one line: ``learning_rate=0.0123 optimizer=adam``."""
-    params: Mapping[str, object] = parse_object(text)
-    return words_of({name: short(value) for name, value in params.items()})
-
-
 def words_of(params: Mapping[str, str]) -> str:
     """Names and values as words."""
     return " ".join(f"{name}={value}" for name, value in params.items())

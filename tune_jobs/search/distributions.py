@@ -45,18 +45,6 @@ def distribution_of(parameter: Searched) -> BaseDistribution:
     return FloatDistribution(parameter.low, values[-1], step=parameter.step)
 
 
-def parameter_of(name: str, distribution: BaseDistribution) -> Searched:
-    """The parameter over the same values; what a distribution cannot say (conditions) is absent."""
-    if isinstance(distribution, CategoricalDistribution):
-        return Choice(name, tuple(value for value in distribution.choices if value is not None))
-    if isinstance(distribution, IntDistribution):
-        return Integer(
-            name, distribution.low, distribution.high, log=distribution.log, step=distribution.step
-        )
-    assert isinstance(distribution, FloatDistribution)
-    return Float(name, distribution.low, distribution.high, log=distribution.log, step=distribution.step)
-
-
 def joint_groups(space: Space) -> tuple[tuple[Searched, ...], ...]:
     """The searched parameters with more than one value, grouped by the condition under which they apply.
 

@@ -40,8 +40,6 @@ def final_point(study: Study, end: TrialRow) -> Point | None:
         getattr(end, objective.metric) if objective.is_cost else stored.get(objective.metric)
         for objective in study.objectives
     ]
-    if values[0] is None:  # of another study, or of a version that stored the first objective alone
-        values[0] = end.objective
     return _as_point(values)
 
 

@@ -16,8 +16,7 @@ class QueueFirst:
 
     The sampler counts its own proposals: a grid leaves out no point because another one was enqueued. What a
     point leaves out is drawn with seeds of its own: with the sampler's it would be drawn once more, for the
-    proposal of the sampler that bears the same number. An audit therefore names the incomplete points that an
-    earlier version drew.
+    proposal of the sampler that bears the same number.
 
     Args:
         build: makes the sampler of a study; what a point leaves out is drawn by one over the rest of the

@@ -29,15 +29,12 @@ import pyarrow as pa
 
 from eml_models.errors import UnknownNameError
 from tune_jobs.errors import ForeignSegmentError, StoreCorruptError, StoreError
-from tune_jobs.store.convert import with_typed_params
 from tune_jobs.store.definitions import read_definition, read_definitions
 from tune_jobs.store.files import Files, open_files
 from tune_jobs.store.layout import (
     NO_ROWS,
     SEGMENT_SUFFIX,
     STUDIES,
-    VERSION_MARK,
-    WAL,
     compacted_name,
     definition_key,
     journal_folder,
@@ -51,15 +48,14 @@ from tune_jobs.store.layout import (
 from tune_jobs.store.listing import list_journals, list_published
 from tune_jobs.store.recovery import describe_refusal, recover, return_foreign
 from tune_jobs.store.repeats import each_once
-from tune_jobs.store.schema import SCHEMA_VERSION, SCHEMAS
+from tune_jobs.store.schema import SCHEMAS
 from tune_jobs.store.segments import Segment, open_segment, parquet_bytes, read_segments
+from tune_jobs.store.version import require_version
 from tune_jobs.trial import ROW_TYPES, EventRow, ReportRow, StartRow, TrialRow
 
 ROWS_PER_FILE = 1_000_000
 ROWS_PER_GROUP = 32_768
 """Of a row group, by whose minima and maxima a reader may skip it: about 1,600 trials of 20 reports."""
-
-MAX_VERSION_DIGITS = 9
 
 SORTED_BY = {
     StartRow.table: ("number", "attempt"),
@@ -145,11 +141,12 @@ def compact_into(
     Raises:
         StoreLockedError: a living writer holds the study.
         StoreCorruptError: a file is damaged.
+        StoreVersionError: the target is of another version.
         StoreError: the target holds the study already, or cannot be written.
     """
     files, copy = open_files(store), open_files(target)
     _require_study(files, study)
-    require_same_columns(copy)
+    require_version(copy)
     if read_definition(copy, study) is not None:
         raise StoreError(f"{copy.describe('')!r} holds study {study!r} already; choose another target")
     lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=_holder())
@@ -168,8 +165,6 @@ def compact_into(
         assert definition is not None
         copy.make_folder(table_folder(STUDIES, study))
         copy.put(definition_key(study), definition, scratch=scratch_folder(study))
-        copy.make_folder(WAL)
-        copy.put(VERSION_MARK, str(SCHEMA_VERSION).encode(), scratch=scratch_folder(study))
         return Compacted(
             study=study,
             num_rows=num_rows,
@@ -201,38 +196,6 @@ class PreparedTable:
         return_foreign(files, study, old.rpartition("/")[2])
         for name in self.foreign:
             files.move(f"{old}/{name}", f"{table_folder(self.table, study)}/{name}")
-
-
-def require_same_columns(files: Files) -> None:
-    """See that what is added to a store has the columns that it has; a new store may have any.
-
-    Raises:
-        StoreError: its files are of another version.
-    """
-    known = read_version(files)
-    version = 1 if known is None and list_studies(files) else known or SCHEMA_VERSION
-    if version != SCHEMA_VERSION:
-        raise StoreError(
-            f"the columns of {files.describe('')!r} are of version {version}, these of {SCHEMA_VERSION}; run"
-            " a study there with the newer of both, which brings it up to date, or choose another target"
-        )
-
-
-def read_version(files: Files) -> int | None:
-    """The version of the columns of a store's files; None if it does not say.
-
-    Raises:
-        StoreCorruptError: what it says is no number.
-    """
-    mark = files.read(VERSION_MARK)
-    if mark is None:
-        return None
-    if not (mark.isdigit() and len(mark) < MAX_VERSION_DIGITS):
-        raise StoreCorruptError(
-            f"{files.describe(VERSION_MARK)!r} must hold the version of the columns, got {mark[:40]!r};"
-            f" restore it, or write {SCHEMA_VERSION} into it if this program wrote the store"
-        )
-    return int(mark)
 
 
 def _prepare_table(files: Files, study: str, table: str, problems: list[str]) -> PreparedTable:
@@ -267,7 +230,7 @@ def _read_sorted(files: Files, study: str, table: str, problems: list[str]) -> t
         raise StoreCorruptError(describe_refusal(files, study, damaged))
     problems += [problem for segment in opened for problem in segment.foreign]
     segments, _ = each_once(files, opened, (), problems)
-    rows = with_typed_params(table, read_segments(files, table, segments))
+    rows = read_segments(files, table, segments)
     return rows.sort_by([(name, "ascending") for name in SORTED_BY[table]]), foreign
 
 

@@ -152,18 +152,6 @@ def rows_to_arrow(table: str, rows: Sequence[StoredRow]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def with_typed_params(table: str, rows: pa.Table) -> pa.Table:
-    """Rows with their `param_` columns made from `params` anew: a file of an older version lacks some."""
-    if table not in TABLES_WITH_PARAMS:
-        return rows
-    params = [typed_params(text) for text in rows.column("params").to_pylist()]
-    for index, field in enumerate(rows.schema):
-        if field.name.startswith(PARAM_PREFIX):
-            values = [p.get(field.name.removeprefix(PARAM_PREFIX)) for p in params]
-            rows = rows.set_column(index, field, pa.array(values, type=field.type))
-    return rows
-
-
 def parse_rows(row_type: type[R], table: pa.Table) -> ParsedRows[R]:
     """The rows of an Arrow table, each checked; columns that are no field of the row are left out."""
     columns = columns_of(row_type.table)

@@ -24,10 +24,13 @@ from tune_jobs.store.listing import list_definitions, list_studies
 from tune_jobs.store.params import KNOWN_TYPES, conflicts, param_types
 from tune_jobs.store.schema import StudyRow
 from tune_jobs.store.segments import make_tables, open_segment, put_rows, read_segments
+from tune_jobs.store.version import require_version
 from tune_jobs.study import Direction, Study, name_problems
 from tune_jobs.trial import as_json_text
 
 CREATION_WAIT_S = 10.0
+REQUIRED = ("version", "recipe", "fit", "sampler", "asha", "limits", "seed", "latency")
+"""What every definition names, beside its lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ def create_or_check(
     Raises:
         StudyChangedError: it holds another definition under this name.
         InvalidValueError: a parameter's type contradicts another study of the store.
+        StoreVersionError: the store is of another version.
     """
     existing = read_definition(files, study.name)
     if existing is not None:
@@ -77,6 +81,7 @@ def create_or_check(
         make_tables(files, study.name)
         return
     types = param_types(study.space)
+    require_version(files)
     lock = files.lock(CREATION_LOCK, subject="the list of studies", holder=holder, wait_s=CREATION_WAIT_S)
     try:
         _check_types(files, study.name, types)
@@ -172,11 +177,9 @@ def check_definition(row: StudyRow) -> None:
     digest = hashlib.blake2b(row.definition.encode(), digest_size=8).hexdigest()
     if digest != row.fingerprint:
         problems.append(f"its fingerprint is {row.fingerprint!r}, its text gives {digest!r}")
-    lists = {name: definition.get(name) for name in ("objectives", "rungs", "space")}
+    lists = {name: definition.get(name) for name in ("objectives", "rungs", "space", "candidates")}
     problems += [f"{name} must be a list" for name, value in lists.items() if not isinstance(value, list)]
-    problems += [
-        f"{name} is missing" for name in ("fit", "sampler", "asha", "limits") if name not in definition
-    ]
+    problems += [f"{name} is missing" for name in REQUIRED if name not in definition]
     if not problems:
         problems += [
             f"no objective: {o!r:.60}" for o in lists["objectives"] or [None] if not _is_objective(o)

@@ -19,12 +19,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tune_jobs.errors import StoreError
+from tune_jobs.errors import StoreVersionError
 from tune_jobs.json_fields import parse_object
 from tune_jobs.store.convert import as_json_data, row_from_json_data
+from tune_jobs.store.schema import SCHEMA_VERSION
 from tune_jobs.trial import Row
 
-JOURNAL_VERSION = 1
 _PREFIX = b'{"crc32":"'
 _HEAD = len(_PREFIX) + len('12345678",')
 _ROW_BEGINS = re.compile(rb'"table":"(starts|reports|trials|events)"')
@@ -86,7 +86,7 @@ class JournalContent:
 
 def encode_line(rows: Sequence[tuple[str, dict[str, Any]]]) -> bytes:
     """One line of checked rows, each with the name of its table."""
-    data = {"v": JOURNAL_VERSION, "rows": [{"table": table, **as_json_data(plain)} for table, plain in rows]}
+    data = {"v": SCHEMA_VERSION, "rows": [{"table": table, **as_json_data(plain)} for table, plain in rows]}
     rest = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False)[1:].encode() + b"\n"
     return b'%b%08x",%b' % (_PREFIX, zlib.crc32(rest), rest)
 
@@ -96,20 +96,17 @@ def decode_line(line: bytes, name: str) -> list[Row]:
 
     Raises:
         ValueError: it is damaged.
-        StoreError: it is whole, but of a newer version.
+        StoreVersionError: it is whole, and of another version.
     """
     rest = line[_HEAD:]
     if line[:_HEAD] != b'%b%08x",' % (_PREFIX, zlib.crc32(rest)):
         raise ValueError("the checksum does not match")
     data = parse_object(line)
     version = data["v"]
-    if not isinstance(version, int) or version < JOURNAL_VERSION:
-        raise ValueError(f"its format is {version!r}")
-    if version > JOURNAL_VERSION:
-        raise StoreError(
-            f"journal {name} was written by a newer version (its format is {version}, this version reads"
-            f" {JOURNAL_VERSION}); update tune-jobs"
-        )
+    if not isinstance(version, int):
+        raise ValueError(f"its version is {version!r}")
+    if version != SCHEMA_VERSION:
+        raise StoreVersionError(name, found=version, known=SCHEMA_VERSION)
     return [row_from_json_data(row.pop("table"), row) for row in data["rows"]]
 
 
@@ -117,7 +114,7 @@ def read_journal(data: bytes, name: str) -> JournalContent:
     """Everything readable in a journal's bytes; `name` is for messages.
 
     Raises:
-        StoreError: it was written by a newer version.
+        StoreVersionError: it was written by another version.
     """
     rows: list[Row] = []
     damaged = []

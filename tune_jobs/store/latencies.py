@@ -1,8 +1,8 @@
 """The table `latencies`: written whole, one file a run, and read with the rest of the store.
 
 Nothing is decided on these rows and no study owns them, so they need no journal and no lock: a file appears
-whole or not at all, under a name of its own, whoever else writes. A store without the table (an older one)
-reads as one without rows; it needs no upgrade, since no file that it has changes.
+whole or not at all, under a name of its own, whoever else writes. A store without the table reads as one
+without rows.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tune_jobs.store.layout import LATENCIES, SCRATCH, SEGMENT_SUFFIX, latency_k
 from tune_jobs.store.listing import list_devices, list_latencies
 from tune_jobs.store.segments import Segment, parquet_bytes
 from tune_jobs.store.snapshot import Segments, TableSnapshot
+from tune_jobs.store.version import require_version
 
 SCRATCH_FOLDER = f"{SCRATCH}/{LATENCIES}"
 
@@ -27,9 +28,12 @@ def prepare_table(store: str | os.PathLike[str] | Files) -> None:
     """See that the table can be written, before minutes are spent on measuring.
 
     Raises:
-        StoreError: it cannot.
+        StoreVersionError: the store is of another version.
+        StoreError: it cannot be written.
     """
-    open_files(store).make_folder(SCRATCH_FOLDER)
+    files = open_files(store)
+    require_version(files)
+    files.make_folder(SCRATCH_FOLDER)
 
 
 def append_latencies(store: str | os.PathLike[str] | Files, rows: Sequence[LatencyRow]) -> str | None:

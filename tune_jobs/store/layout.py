@@ -8,7 +8,6 @@
     _wal/s-NAME/<writer>-<batch>.jsonl       acknowledged, not yet published
     _wal/s-NAME/lock                         held by the study's living writer
     _wal/damaged/s-NAME/...                  damaged files that a repair set aside
-    _wal/schema-version                      the version of the columns of all published files
     _tmp/s-NAME/...                          files on their way, and what a driver left for workers to see
     _tmp/latencies/...                       latencies on their way
     _old/s-NAME/...                          what the last compaction replaced
@@ -35,8 +34,6 @@ WAL = "_wal"
 SCRATCH = "_tmp"
 OLD = "_old"
 CREATION_LOCK = f"{WAL}/creation.lock"
-VERSION_MARK = f"{WAL}/schema-version"
-"""Holds the version of the columns that every published file of the store has."""
 SLUG = "study_slug=s-"
 DEVICE_SLUG = "device_slug=d-"
 SEGMENT_SUFFIX = ".parquet"

@@ -18,9 +18,8 @@ Why no two hold it, whoever lists, creates, releases and tidies meanwhile, or di
   a beat until before it asked for the one that is still the same.
 
 What a process that dies between two steps leaves is a generation that ends as said above; lower ones mean
-nothing and go with the next taker. A lock of the version before this one, which removed what it released, is
-taken in the same way; but no writer of that version may run beside this one. Taking a free lock costs five
-or six requests (list, read, create, list, and remove the one below and its beat), releasing it one.
+nothing and go with the next taker. Taking a free lock costs five or six requests (list, read, create, list,
+and remove the one below and its beat), releasing it one.
 
 What no lease can exclude: a request that is on its way when its holder stops being certain may still arrive.
 `objects` checks again when it has been answered, so nothing is acknowledged that a successor may have missed.

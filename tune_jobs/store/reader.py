@@ -267,16 +267,6 @@ class TrialStore:
         tell_left_out(new)
 
 
-def read_history(store: str | os.PathLike[str], study: str) -> list[Row]:
-    """Every acknowledged row of a study, published or not, in `seq` order.
-
-    Raises:
-        StoreMissingError: there is no store at that place.
-        UnknownNameError: it has no such study.
-    """
-    return TrialStore(store).rows(study)
-
-
 def _check_is_store(files: Files, path: str) -> None:
     if any(map(files.exists, (STUDIES, TrialRow.table, LATENCIES))):  # a bucket forgets a place without files
         return

@@ -2,9 +2,9 @@
 
 A table's columns are the fields of its row (`tune_jobs.trial`, `latency_rows`; `StudyRow` here), in their
 order, then in `starts` and `trials` one typed ``param_<name>`` column for each parameter that the shipped
-spaces know. A new version of the schema may only add columns at the end. Every column may be null in Parquet,
-also those that a row requires, since a column that is not in an older file reads as null. Instants are UTC
-microseconds without a zone, because zoned ones make DuckDB need pytz and Spark refuses nanoseconds.
+spaces know. Every column may be null in Parquet, also those that a row requires: readers check each row, so
+that a null where none may be is a damaged row and no unreadable file. Instants are UTC microseconds without a
+zone, because zoned ones make DuckDB need pytz and Spark refuses nanoseconds.
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ import pyarrow as pa
 from tune_jobs.store.latency_rows import LatencyRow
 from tune_jobs.trial import ROW_TYPES, Row
 
-SCHEMA_VERSION = 3
-"""Version 2 added the columns of MobileNet's stages and of `macs_share`, at the end; version 3 those of
-repeats, finalists and further options of networks and recipes."""
+SCHEMA_VERSION = 1
+"""Each change of columns raises it. Every file and journal says it, and one of another version is refused."""
 
 PARAM_PREFIX = "param_"
 
@@ -50,12 +49,10 @@ PARAM_COLUMNS: Mapping[str, str] = types.MappingProxyType(
         "activation": "string",
         "max_grad_norm": "double",
         "epochs": "int64",
-        # version 2
         "macs_share": "double",
         **{f"width_{stage}": "double" for stage in range(1, 8)},
         **{f"expansion_{stage}": "double" for stage in range(1, 8)},
         **{f"depth_{stage}": "int64" for stage in range(1, 8)},
-        # version 3
         "repeat": "int64",
         "candidate": "string",
         "divisor": "int64",

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from tune_jobs.errors import ForeignSegmentError, SegmentGoneError, StoreCorruptError
+from tune_jobs.errors import ForeignSegmentError, SegmentGoneError, StoreCorruptError, StoreVersionError
 from tune_jobs.store.convert import DamagedRow, parse_rows, rows_to_arrow
 from tune_jobs.store.files import Files
 from tune_jobs.store.layout import NO_ROWS, SEGMENT_SUFFIX, scratch_folder, segment_key, table_folder
@@ -31,6 +31,8 @@ from tune_jobs.store.seal import is_sealed, sealed
 from tune_jobs.trial import ROW_TYPES, Row
 
 VERSION_KEY, TABLE_KEY = "tune_jobs.schema_version", "tune_jobs.table"
+MAX_SHOWN = 20
+"""Characters of a file's version that a message shows."""
 STATISTICS = ("study", "trial_id", "number", "seq", "epoch", "state", "objective", "macs")
 """Columns with minima and maxima, by which a reader may skip a file; statistics of every column double its
 footer."""
@@ -157,6 +159,7 @@ def open_segment(files: Files, key: str, table: str, *, study: str | None = None
 
     Raises:
         ForeignSegmentError: its rows are of another study.
+        StoreVersionError: it is of another version.
         StoreCorruptError: it is truncated, no Parquet file, or of another kind.
         SegmentGoneError: it is not there (any more).
     """
@@ -181,7 +184,9 @@ def open_segment(files: Files, key: str, table: str, *, study: str | None = None
 
 
 def _check_columns(path: str, known: pa.Schema, found: pa.Schema, version: str) -> None:
-    """Refuse a file with columns of other types, or of this version and not with all of its columns."""
+    """Refuse a file of another version, or of this one with other columns."""
+    if version.isdecimal() and version != str(SCHEMA_VERSION):
+        raise StoreVersionError(path, found=version[:MAX_SHOWN], known=SCHEMA_VERSION)
     wrong = [
         f"{field.name} is {field.type}, not {known.field(field.name).type}"
         for field in found
@@ -189,13 +194,11 @@ def _check_columns(path: str, known: pa.Schema, found: pa.Schema, version: str) 
     ]
     if wrong:
         raise StoreCorruptError(f"{path!r} has columns of other types: {'; '.join(wrong)}")
-    if version == str(SCHEMA_VERSION) and found.names != known.names:
+    if version != str(SCHEMA_VERSION):
+        raise StoreCorruptError(f"{path!r} must name the version of its columns, got {version[:MAX_SHOWN]!r}")
+    if found.names != known.names:
         lacking = ", ".join(name for name in known.names if name not in found.names) or "none"
         raise StoreCorruptError(f"{path!r} has other columns than version {version} (it lacks: {lacking})")
-    if not (version.isdecimal() and 1 <= int(version) <= SCHEMA_VERSION):
-        raise StoreCorruptError(
-            f"{path!r} has columns of version {version!r}, this program knows {SCHEMA_VERSION}"
-        )
 
 
 def _checked(files: Files, segment: Segment, study: str | None) -> Segment:
@@ -219,7 +222,7 @@ def _checked(files: Files, segment: Segment, study: str | None) -> Segment:
 
 
 def as_dataset(table: str, segments: Sequence[Segment]) -> ds.Dataset:
-    """Segments of a table as one dataset; columns that a file of an older version lacks read as null."""
+    """Segments of a table as one dataset."""
     lazy = [segment.fragment for segment in segments if segment.rows is None]
     read = [segment.rows for segment in segments if segment.rows is not None]
     parts: list[ds.Dataset] = []

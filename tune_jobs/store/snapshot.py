@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from tune_jobs.errors import SegmentGoneError, StoreCorruptError, StoreError
+from tune_jobs.errors import SegmentGoneError, StoreCorruptError, StoreError, StoreVersionError
 from tune_jobs.store.convert import parse_rows, rows_to_arrow
 from tune_jobs.store.files import Files
 from tune_jobs.store.journal import JournalContent
@@ -159,6 +159,8 @@ def _read_journals(
     for batch in batches:
         try:
             content = read_batch(files, study, batch)
+        except StoreVersionError:
+            raise
         except StoreError as error:
             problems.append(str(error))
             continue

@@ -46,7 +46,6 @@ from tune_jobs.store.layout import (
 from tune_jobs.store.notes import LOG, tell_left_out
 from tune_jobs.store.recovery import mend_folders, recover
 from tune_jobs.store.segments import publish
-from tune_jobs.store.upgrade import bring_up_to_date
 from tune_jobs.study import Study
 from tune_jobs.trial import EventKind, EventRow, ReportRow, Row
 
@@ -108,6 +107,7 @@ class StudyWriter:
             StudyChangedError: the store holds another definition under this name.
             InvalidValueError: a parameter's type contradicts another study of the store.
             StoreLockedError: another living writer holds the study.
+            StoreVersionError: the store is of another version.
             StoreCorruptError: a journal or a published file of the study is damaged; nothing was published.
             StoreError: the store cannot be written.
         """
@@ -121,7 +121,6 @@ class StudyWriter:
             "job": job_id(),
             "since": now.isoformat(timespec="seconds"),
         }
-        bring_up_to_date(files, scratch=scratch_folder(study.name), holder=holder)
         lock = files.lock(lock_key(study.name), subject=f"study {study.name!r}", holder=holder)
         try:
             mend_folders(files, study.name)

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tune_jobs.report.for_people import short_params
 from tune_jobs.report.leaderboard import NO_END, leaderboard, rungs, states, studies, studies_for_people
 from tune_jobs.report.tables import PLAIN_WIDTH, Table, format_value, render, wrapped
 from tune_jobs.store.frames import as_frame
@@ -140,13 +139,6 @@ def test_rungs_are_told_by_their_own_epochs_where_trials_report_past_them() -> N
     first, second = rungs(reports, [1, 3], metric="val_accuracy").rows
     assert first == (1, 3, 1, "0.1000 .. 0.1000", "0.8000 .. 0.9000")
     assert second == (3, 1, 0, None, "0.9500 .. 0.9500")
-
-
-def test_params_fit_on_a_line() -> None:
-    assert (
-        short_params('{"learning_rate":0.0123456,"optimizer":"adam"}')
-        == "learning_rate=0.0123 optimizer=adam"
-    )
 
 
 ENDS = [(0, "stopped", None), (1, "failed", None), (2, "failed", None), (3, "infeasible", None)]

@@ -14,7 +14,7 @@ from store_testing import open_writer, whole_trial
 
 from tune_jobs.errors import StoreError
 from tune_jobs.store.batches import PublishPolicy
-from tune_jobs.store.reader import read_history
+from tune_jobs.store.reader import TrialStore
 
 BATCH = PublishPolicy(trials=8, reports=10**9, seconds=1e9)
 
@@ -23,13 +23,13 @@ def main(folder: Path) -> None:
     mount(folder, "size=400k")
     acknowledged = fill(folder / "store")
     assert acknowledged > 100, acknowledged
-    assert [row.seq for row in read_history(folder / "store", "s")][:acknowledged] == [
+    assert [row.seq for row in TrialStore(folder / "store").rows("s")][:acknowledged] == [
         *range(1, acknowledged + 1)
     ]
     mount(folder, "remount,size=20m")
     with open_writer(folder / "store", policy=BATCH) as writer:
         writer.append_many(whole_trial(10**6))
-    seqs = [row.seq for row in read_history(folder / "store", "s")]
+    seqs = [row.seq for row in TrialStore(folder / "store").rows("s")]
     assert seqs == [*range(1, len(seqs) + 1)]
     assert len(seqs) >= acknowledged + 5
     print(f"{acknowledged} rows before the disk was full, {len(seqs)} in the end")

@@ -12,7 +12,7 @@ import pytest
 from store_testing import NEVER, Crash, event, open_writer, report, start, trial, whole_trial
 
 from tune_jobs.store.objects import CACHE_VARIABLE, ObjectFiles
-from tune_jobs.store.reader import read_history
+from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.writer import StudyWriter
 
 
@@ -44,7 +44,7 @@ class Hooked:
 
 
 def seqs(store: str | ObjectFiles) -> list[int]:
-    return [row.seq for row in read_history(store, "s")]
+    return [row.seq for row in TrialStore(store).rows("s")]
 
 
 def end(writer: StudyWriter) -> None:

@@ -26,20 +26,16 @@ from store_testing import (
     make_study,
     open_writer,
     report,
-    start,
-    trial,
     whole_trial,
 )
 
 from eml_models.errors import UnknownNameError
 from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
-from tune_jobs.space import Float
 from tune_jobs.store.batches import PublishPolicy
 from tune_jobs.store.compact import compact_into, compact_study
 from tune_jobs.store.layout import COMPACTED
 from tune_jobs.store.local import LocalFiles
-from tune_jobs.store.reader import TrialStore, read_history
-from tune_jobs.store.schema import SCHEMA_VERSION
+from tune_jobs.store.reader import TrialStore
 from tune_jobs.trial import Row
 
 TABLES = ("starts", "reports", "trials", "events")
@@ -51,7 +47,7 @@ def write_trials(store: Path, count: int, *, first: int = 0, study: str = "s") -
     with open_writer(store, make_study(study), policy=EACH_TRIAL) as writer:
         for number in range(first, first + count):
             writer.append_many([event(study=study), *whole_trial(number, study)])
-    return read_history(store, study)
+    return TrialStore(store).rows(study)
 
 
 def num_files(store: Path, study: str = "s") -> int:
@@ -82,7 +78,7 @@ READERS = (seqs_by_pyarrow, seqs_by_pandas, seqs_by_polars, seqs_by_duckdb)
 def test_compaction_keeps_every_row_in_few_files(tmp_path: Path) -> None:
     before = write_trials(tmp_path, 20)
     done = compact_study(tmp_path, "s")
-    assert read_history(tmp_path, "s") == before
+    assert TrialStore(tmp_path).rows("s") == before
     assert (done.num_rows, done.files_before, done.files_after) == (len(before), 84, 8)
     assert num_files(tmp_path) == 8
 
@@ -117,7 +113,7 @@ def test_the_study_goes_on_and_is_compacted_again(tmp_path: Path) -> None:
     rows = write_trials(tmp_path, 3, first=3)
     assert [row.seq for row in rows] == list(range(1, 37))
     compact_study(tmp_path, "s")
-    assert read_history(tmp_path, "s") == rows
+    assert TrialStore(tmp_path).rows("s") == rows
     assert num_files(tmp_path) == 8
 
 
@@ -202,9 +198,9 @@ def test_killed_at_any_change_the_store_is_correct(tmp_path: Path) -> None:
         finished = not files.dead
         plain = sorted(itertools.chain.from_iterable(seqs_by_pyarrow(store, table) for table in TABLES))
         assert plain == [row.seq for row in before]
-        assert read_history(store, "s") == before
+        assert TrialStore(store).rows("s") == before
         assert [*compact_study(store, "s").problems] == []
-        assert read_history(store, "s") == before
+        assert TrialStore(store).rows("s") == before
         assert num_files(store) == 8
         if finished:
             break
@@ -226,23 +222,23 @@ class TwoSteps(MortalFiles):
 def test_without_an_exchange_in_one_step_a_kill_in_between_is_mended(tmp_path: Path) -> None:
     before = write_trials(tmp_path, 2)
     compact_study(TwoSteps(tmp_path), "s")
-    assert read_history(tmp_path, "s") == before
+    assert TrialStore(tmp_path).rows("s") == before
     files = TwoSteps(tmp_path)
     files.dies_between = True
     with pytest.raises(Crash):
         compact_study(files, "s")
     files.die()
     with pytest.raises(StoreError, match="run compact again"):
-        read_history(tmp_path, "s")
+        TrialStore(tmp_path).rows("s")
     open_writer(tmp_path).close()
-    assert read_history(tmp_path, "s") == before
+    assert TrialStore(tmp_path).rows("s") == before
 
 
 def test_a_copy_in_another_store_can_be_read_and_gone_on_with(tmp_path: Path) -> None:
     before = write_trials(tmp_path / "a", 3)
     done = compact_into(tmp_path / "a", "s", tmp_path / "b")
     assert (done.num_rows, done.files_after) == (len(before), 8)
-    assert read_history(tmp_path / "b", "s") == before == read_history(tmp_path / "a", "s")
+    assert TrialStore(tmp_path / "b").rows("s") == before == TrialStore(tmp_path / "a").rows("s")
     write_trials(tmp_path / "b", 1, first=3)
     assert len(TrialStore(tmp_path / "b").trials()) == 4
     with pytest.raises(StoreError, match="holds study 's' already"):
@@ -288,56 +284,3 @@ def test_readers_meanwhile_see_every_row_once(tmp_path: Path, kills: int) -> Non
     assert store.problems == ()
     assert reads > 50
     assert missed < reads / 3, "an exchange every few milliseconds, and still most reads succeed"
-
-
-def as_version_1(store: Path) -> None:
-    """Make a store what a writer of version 1 left: files without the columns that later versions added."""
-    new = ("param_macs_share", "param_width_", "param_expansion_", "param_depth_")
-    newer = {"param_repeat", "param_candidate"}
-    for path in store.glob("*/*/*.parquet"):
-        rows, table = pq.ParquetFile(path).read(), path.parent.parent.name
-        newest = newer | ({"test_accuracy"} if table == "reports" else set())
-        kept = [name for name in rows.column_names if not name.startswith(new) and name not in newest]
-        metadata = {"tune_jobs.schema_version": "1", "tune_jobs.table": table}
-        pq.write_table(rows.select(kept).replace_schema_metadata(metadata), path)
-    (store / "_wal" / "schema-version").unlink()
-
-
-@pytest.mark.parametrize("read", READERS)
-def test_a_newer_writer_brings_an_older_store_up_to_date(
-    tmp_path: Path, read: Callable[[Path, str], list[int]]
-) -> None:
-    parameter = Float("width_1", 0.5, 2.0)
-    study = make_study("s", parameter)
-    with open_writer(tmp_path, study) as writer:
-        writer.append_many([start(0, width_1=0.75), trial(0, params={"width_1": 0.75})])
-    write_trials(tmp_path, 2, study="other")
-    as_version_1(tmp_path)
-    before = read_history(tmp_path, "s")
-    with open_writer(tmp_path, study) as writer:
-        assert list(writer.rows) == before
-        writer.append_many([start(1, width_1=1.5), trial(1, params={"width_1": 1.5})])
-    schemas = {tuple(pq.ParquetFile(p).schema_arrow.names) for p in tmp_path.glob("trials/*/*.parquet")}
-    assert len(schemas) == 1
-    assert len(read(tmp_path, "trials")) == 4
-    assert TrialStore(tmp_path).sql("select sum(param_width_1) as s from trials")["s"].tolist() == [2.25]
-
-
-def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
-    write_trials(tmp_path, 1)
-    (tmp_path / "_wal" / "schema-version").write_text("99")
-    with pytest.raises(
-        StoreError, match=f"its columns are of version 99, this program knows {SCHEMA_VERSION}"
-    ):
-        open_writer(tmp_path)
-
-
-def test_a_copy_into_an_older_store_is_refused_until_that_is_up_to_date(tmp_path: Path) -> None:
-    write_trials(tmp_path / "a", 1)
-    write_trials(tmp_path / "b", 1, study="other")
-    as_version_1(tmp_path / "b")
-    with pytest.raises(StoreError, match=f"are of version 1, these of {SCHEMA_VERSION}"):
-        compact_into(tmp_path / "a", "s", tmp_path / "b")
-    open_writer(tmp_path / "b", make_study("other")).close()
-    compact_into(tmp_path / "a", "s", tmp_path / "b")
-    assert len(seqs_by_polars(tmp_path / "b", "trials")) == 2

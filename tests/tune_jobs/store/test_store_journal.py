@@ -8,7 +8,6 @@ import zlib
 import pytest
 from store_testing import event, report, start, trial
 
-from tune_jobs.errors import StoreError
 from tune_jobs.store.convert import as_plain
 from tune_jobs.store.journal import encode_line, read_journal
 from tune_jobs.trial import Row
@@ -61,12 +60,6 @@ def test_a_whole_line_that_is_no_row_is_damage() -> None:
     for rest in (b'"v":1,"rows":[{"table":"trials"}]}\n', b'"v":1,"rows":[{"table":"nothing"}]}\n'):
         line = b'{"crc32":"%08x",%b' % (zlib.crc32(rest), rest)
         assert read_journal(line, "j").damaged_lines == (1,)
-
-
-def test_a_newer_version_is_refused_not_dropped() -> None:
-    rest = b'"v":2,"rows":[]}\n'
-    with pytest.raises(StoreError, match="newer version"):
-        read_journal(b'{"crc32":"%08x",%b' % (zlib.crc32(rest), rest), "j")
 
 
 def test_a_line_is_plain_json() -> None:

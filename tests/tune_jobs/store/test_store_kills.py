@@ -17,7 +17,7 @@ from patience import patience_s
 from store_killed import write_until_killed
 from store_testing import make_study, open_writer
 
-from tune_jobs.store.reader import TrialStore, read_history
+from tune_jobs.store.reader import TrialStore
 
 PRELOADED = ["tune_jobs.store.writer", "tune_jobs.store.reader"]
 
@@ -67,7 +67,7 @@ def last_of(pipe: Connection) -> int:
 def check(store: Path, study: str, last: int) -> None:
     if not last:
         return
-    seqs = [row.seq for row in read_history(store, study)]
+    seqs = [row.seq for row in TrialStore(store).rows(study)]
     assert seqs == list(range(1, len(seqs) + 1))
     assert len(seqs) >= last
     plain = [

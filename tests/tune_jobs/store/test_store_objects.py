@@ -21,7 +21,7 @@ from tune_jobs.store.compact import compact_into, compact_study
 from tune_jobs.store.deletion import delete_study
 from tune_jobs.store.lease import Lease, describe_process, is_gone, is_here
 from tune_jobs.store.objects import CACHE_VARIABLE, ObjectFiles
-from tune_jobs.store.reader import TrialStore, read_history
+from tune_jobs.store.reader import TrialStore
 
 FOLDER = Path(__file__).parent
 
@@ -53,10 +53,10 @@ def test_rows_that_bind_are_put_at_once_and_others_wait(s3_store: str) -> None:
         writer.append(report(0, 1))
         writer.append(report(0, 2))
         assert parts(s3_store) == ["000000"]
-        assert len(read_history(s3_store, "s")) == 3
+        assert len(TrialStore(s3_store).rows("s")) == 3
         writer.append(trial(0))
         assert parts(s3_store) == ["000000", "000001"]
-        assert [row.seq for row in read_history(s3_store, "s")] == [1, 2, 3, 4]
+        assert [row.seq for row in TrialStore(s3_store).rows("s")] == [1, 2, 3, 4]
     assert parts(s3_store) == []
     assert len(TrialStore(s3_store).reports()) == 2
 
@@ -83,7 +83,7 @@ def test_killed_driver_loses_nothing_and_its_lock_is_free_at_once(
         assert clock.slept_s < 1.0  # nobody waited for a lease to end
         assert [row.seq for row in writer.rows] == list(range(1, last + 1))
         writer.append(trial(0))
-    assert [row.seq for row in read_history(s3_store, "s")] == list(range(1, last + 2))
+    assert [row.seq for row in TrialStore(s3_store).rows("s")] == list(range(1, last + 2))
 
 
 def test_lost_machine_loses_only_what_waited_and_its_rest_is_void(
@@ -211,9 +211,9 @@ def test_compaction_is_refused_in_place_and_written_elsewhere(s3_store: str, tmp
     with pytest.raises(StoreError, match="Write a compacted copy with --output STORE"):
         compact_study(s3_store, "s")
     compact_into(s3_store, "s", tmp_path)
-    assert read_history(tmp_path, "s") == read_history(s3_store, "s")
+    assert TrialStore(tmp_path).rows("s") == TrialStore(s3_store).rows("s")
     compact_into(tmp_path, "s", f"{s3_store}-copy")
-    assert read_history(f"{s3_store}-copy", "s") == read_history(s3_store, "s")
+    assert TrialStore(f"{s3_store}-copy").rows("s") == TrialStore(s3_store).rows("s")
 
 
 def test_delete_leaves_no_row(s3_store: str) -> None:

@@ -31,7 +31,7 @@ from tune_jobs.errors import StoreError
 from tune_jobs.space import Float
 from tune_jobs.store.batches import PublishPolicy
 from tune_jobs.store.local import LocalFiles
-from tune_jobs.store.reader import TrialStore, read_history
+from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.schema import SCHEMAS
 from tune_jobs.trial import Failure, State
 
@@ -64,7 +64,7 @@ def test_frames_hold_published_and_journalled_rows_once(store: Path) -> None:
     assert len(reader.starts()) == 4
     assert len(reader.events("other")) == 1
     assert [row.seq for row in reader.rows("s")] == list(range(1, 12))
-    assert read_history(store, "s") == reader.rows("s")
+    assert TrialStore(store).rows("s") == reader.rows("s")
     assert reader.problems == ()
 
 

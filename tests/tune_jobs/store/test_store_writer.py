@@ -31,7 +31,7 @@ from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError, St
 from tune_jobs.space import Choice, Float
 from tune_jobs.store.batches import PublishPolicy
 from tune_jobs.store.local import LocalFiles
-from tune_jobs.store.reader import TrialStore, read_history
+from tune_jobs.store.reader import TrialStore
 from tune_jobs.study import Asha
 from tune_jobs.trial import Row
 
@@ -60,7 +60,6 @@ def test_layout_is_as_documented(tmp_path: Path) -> None:
     tables = ("starts", "reports", "trials", "events")
     assert files == {
         "_wal/creation.lock",
-        "_wal/schema-version",
         "_wal/s-s/lock",
         "studies/study_slug=s-s/definition-1.parquet",
         *(
@@ -107,7 +106,7 @@ def test_a_full_batch_is_published(tmp_path: Path, policy: PublishPolicy, rows: 
             writer.append(row)
         assert published_seqs(tmp_path) == []
         writer.append(rows[-1])
-        assert published_seqs(tmp_path) == [row.seq for row in read_history(tmp_path, "s")]
+        assert published_seqs(tmp_path) == [row.seq for row in TrialStore(tmp_path).rows("s")]
         assert journals(tmp_path) == []
         writer.append(event())
         assert [path.stem[-6:] for path in journals(tmp_path)] == ["000002"]
@@ -155,7 +154,7 @@ def test_any_path_can_be_a_store(tmp_path: Path, name: str) -> None:
         writer.append_many(whole_trial(0))
         assert len(TrialStore(store).trials()) == 1
     assert len(TrialStore(store).sql("from reports")) == 3
-    assert len(read_history(store, "s")) == 5
+    assert len(TrialStore(store).rows("s")) == 5
 
 
 def test_a_relative_store_stays_where_it_was_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +227,7 @@ def test_clocks_may_step(tmp_path: Path) -> None:
     for number in range(3):
         with open_writer(tmp_path, clock=clock) as writer:
             writer.append(start(number, at=clock()))
-    rows = read_history(tmp_path, "s")
+    rows = TrialStore(tmp_path).rows("s")
     assert [row.seq for row in rows] == [1, 2, 3]
     assert [row.number for row in rows if row.table == "starts"] == [0, 1, 2]
     assert TrialStore(tmp_path).starts()["started_at"].is_monotonic_decreasing
@@ -245,7 +244,7 @@ def test_a_dead_writers_rows_are_published_under_its_names(tmp_path: Path) -> No
     scratch = tmp_path / "_tmp" / "s-s"
     (scratch / f"{journal.stem}.parquet.0123456789ab").write_bytes(b"PAR1")
     (scratch / "stray.parquet.12ab").write_bytes(b"PAR1")  # no name of ours
-    assert len(read_history(tmp_path, "s")) == 5
+    assert len(TrialStore(tmp_path).rows("s")) == 5
     with open_writer(tmp_path) as writer:
         assert [row.seq for row in writer.rows] == [1, 2, 3, 4, 5]
         assert writer.problems == ()
@@ -338,7 +337,7 @@ def test_death_at_any_step_loses_nothing_and_repeats_nothing(tmp_path: Path) -> 
         for again in (2, 5, 9):  # recovery dies as well
             crashing_run(store, again, acknowledged)
             if acknowledged:
-                seen = [row.seq for row in read_history(store, "s")]
+                seen = [row.seq for row in TrialStore(store).rows("s")]
                 assert seen == list(range(1, len(seen) + 1)), (crash_at, again)
                 assert set(acknowledged) <= set(seen), (crash_at, again)
         with open_writer(store) as writer:

@@ -22,7 +22,7 @@ from store_testing import (
 
 from tune_jobs.errors import StoreError
 from tune_jobs.store.batches import PublishPolicy
-from tune_jobs.store.reader import read_history
+from tune_jobs.store.reader import TrialStore
 
 
 def segments(store: Path, table: str, study: str = "s") -> list[Path]:
@@ -79,7 +79,7 @@ def test_publishing_on_a_full_disk_waits_in_the_journal(
         writer.append(event())
         assert caplog.text.count("could not publish") == 1, "not tried again at every append"
         assert len(journals(tmp_path)) == 2, "a batch that began to appear takes no more rows"
-    assert [row.seq for row in read_history(tmp_path, "s")] == [1, 2, 3, 4, 5, 6]
+    assert [row.seq for row in TrialStore(tmp_path).rows("s")] == [1, 2, 3, 4, 5, 6]
     assert list((tmp_path / "_tmp" / "s-s").iterdir()) == []
     seconds = 31.0
     writer.publish_if_due()
@@ -128,7 +128,7 @@ def test_an_interrupted_append_leaves_no_doubtful_seq(
     with pytest.raises(StoreError, match="takes no more rows: it was interrupted"):
         writer.append(report(0, 2))
     writer.close()
-    assert [row.seq for row in read_history(tmp_path, "s")] == [1]
+    assert [row.seq for row in TrialStore(tmp_path).rows("s")] == [1]
 
 
 def test_what_fails_at_the_beginning_of_a_journal_is_the_last_word(
