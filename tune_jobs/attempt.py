@@ -45,6 +45,7 @@ class WorkerInfo:
         imports_s: seconds from its function's call until its code was loaded.
         data_s: seconds for the data set and the network, those of a wait for shared data included.
         latency_s: seconds for measuring its network's latency.
+        code: the digest of the training code that it has loaded (`tune_jobs.code_digest`).
         first_step_s: of the first epoch's seconds, those until the end of its first step.
     """
 
@@ -63,6 +64,7 @@ class WorkerInfo:
     data_s: float | None = None
     latency_s: float | None = None
     first_step_s: float | None = None
+    code: str | None = None
     peak_memory_bytes: int | None = None
 
 

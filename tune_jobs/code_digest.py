@@ -19,6 +19,10 @@ import eml_models
 from tune_jobs.fits import SHIPPED_FITS, Fit, name_of_fit
 
 MAIN = "__main__"
+LOADED_TEXT = "__tune_jobs_text__"
+"""The name under which `tune_jobs.user_code` keeps the text that a module was loaded from: the file may have
+changed since."""
+PLAIN = (bool, int, float, str, bytes, tuple, type(None))
 
 
 def code_digest(fit: Fit) -> str:
@@ -26,16 +30,18 @@ def code_digest(fit: Fit) -> str:
 
     A shipped function stands for all files of `eml_models`. A function of a file or module stands for that
     file's text. A function of ``__main__``, so of a notebook or script, has no file on other machines: it
-    stands for its own compiled code and that of the functions of ``__main__`` which it names.
+    stands for its own compiled code, its defaults, and what it names of ``__main__``: functions, classes,
+    numbers and texts. Compiled code differs between versions of Python.
     """
     if name_of_fit(fit) in SHIPPED_FITS:
         return _digest_of_package()
+    bound = [_stable((fit.args, *sorted(fit.keywords.items())))] if isinstance(fit, partial) else []
     inner = fit.func if isinstance(fit, partial) else fit
     owner = inner if hasattr(inner, "__qualname__") else type(inner)
     text = _text_of_module(str(getattr(owner, "__module__", MAIN)))
     if text is not None:
         return _short(text.encode())
-    return _short(*_iter_compiled(owner, set()))
+    return _short(*bound, *_iter_compiled(owner, set()))
 
 
 @cache
@@ -54,6 +60,9 @@ def _digest_of_package() -> str:
 def _text_of_module(name: str) -> str | None:
     """The text from which a module was loaded; None where only this process has it."""
     module = sys.modules.get(name)
+    loaded = getattr(module, LOADED_TEXT, None)
+    if loaded is not None:
+        return str(loaded)
     path = getattr(module, "__file__", None)
     if name == MAIN or module is None or path is None:
         return None
@@ -77,11 +86,13 @@ def _iter_compiled(owner: object, seen: set[int]) -> Iterator[bytes]:
         yield type(owner).__qualname__.encode()
         return
     yield from _iter_code(code)
-    named = vars(sys.modules.get(MAIN, types.ModuleType(MAIN))) | getattr(function, "__globals__", {})
+    yield _stable((function.__defaults__, tuple(sorted((function.__kwdefaults__ or {}).items()))))
     for name in sorted(code.co_names):
-        value = named.get(name)
-        if getattr(value, "__module__", None) == function.__module__ and callable(value):
+        value = function.__globals__.get(name)
+        if callable(value) and getattr(value, "__module__", None) == function.__module__:
             yield from _iter_compiled(value, seen)
+        elif name in function.__globals__ and isinstance(value, PLAIN):
+            yield name.encode() + _stable(value)
 
 
 def _iter_code(code: types.CodeType) -> Iterator[bytes]:
@@ -92,8 +103,16 @@ def _iter_code(code: types.CodeType) -> Iterator[bytes]:
         if isinstance(constant, types.CodeType):
             yield from _iter_code(constant)
         else:
-            plain = sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant
-            yield repr(plain).encode()
+            yield _stable(constant)
+
+
+def _stable(value: object) -> bytes:
+    """A value as bytes, in whose order and addresses no process differs from another."""
+    if isinstance(value, tuple):
+        return b"(" + b",".join(map(_stable, value)) + b")"
+    if isinstance(value, frozenset | set):
+        return b"{" + b",".join(sorted(map(_stable, value))) + b"}"
+    return repr(value).encode() if isinstance(value, PLAIN) else type(value).__qualname__.encode()
 
 
 def _short(*parts: bytes) -> str:

@@ -46,7 +46,10 @@ class SessionEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionStarted:
-    """A run began, with these settings; None where what there is decides."""
+    """A run began, with these settings; None where what there is decides.
+
+    `code` is the digest of the training code that the driver has (`tune_jobs.code_digest`).
+    """
 
     kind: ClassVar = EventKind.SESSION_STARTED
 
@@ -54,6 +57,7 @@ class SessionStarted:
     cpus_per_trial: Count | None = None
     gpus_per_trial: NumberOrText | None = None
     kernels: Text | None = None
+    code: Text | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,7 @@ class AttemptStarted:
     latency_s: Seconds | None = None
     kernels: Text | None = None
     cudnn_version: Whole | None = None
+    code: Text | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from typing import Any
 from eml_models.errors import InvalidValueError
 from eml_models.kernels import Kernels
 from eml_models.recipe import Recipe
+from tune_jobs.code_changes import code_of_trial
 from tune_jobs.definition import NEEDS_CODE
 from tune_jobs.events import AttemptStarted, detail_of
 from tune_jobs.fits import SHIPPED_FITS
@@ -65,6 +66,7 @@ class StoredTrial:
         reports: the first-acknowledged ones, by epoch.
         end: how it ended, if it did.
         devices, kernels: what its attempts trained on (``cpu``, ``cuda``), and with what kernels there.
+        code: the digest of the code that its last attempt had loaded; None where none is stored.
     """
 
     recipe: Recipe
@@ -72,6 +74,7 @@ class StoredTrial:
     end: TrialRow | None
     devices: frozenset[str] = frozenset()
     kernels: frozenset[str] = frozenset()
+    code: str | None = None
 
     @property
     def repeats_on_cuda(self) -> bool:
@@ -102,6 +105,7 @@ def stored_trial(rows: Sequence[Row], number: int, *, fit: str) -> StoredTrial:
         recipe=recipe,
         reports=tuple(reports[epoch] for epoch in sorted(reports)),
         end=end,
+        code=code_of_trial(rows, number),
         devices=frozenset((row.device or "").partition(":")[0] for row, _ in begun),
         kernels=frozenset(str(detail.kernels) for _, detail in begun),
     )
@@ -169,14 +173,25 @@ def tolerance_of(accuracy: float | None, num_images: int) -> float:
     return 3 * math.sqrt(share * (1 - share) / num_images)
 
 
-def list_changes(trial: StoredTrial, *, git_commit: str | None, torch_version: str, device: str) -> list[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a replay has around it; `code` is the digest of the training code."""
+
+    git_commit: str | None
+    torch_version: str
+    device: str
+    code: str
+
+
+def list_changes(trial: StoredTrial, now: Surroundings) -> list[str]:
     """What differs between then and now, one line each."""
     if trial.end is None:
         return []
     then_and_now = {
-        "commit": (trial.end.git_commit, git_commit),
-        "torch": (trial.end.torch_version, torch_version),
-        "device": ((trial.end.device or "").split(":")[0], device),
+        "code": (trial.code, now.code),
+        "commit": (trial.end.git_commit, now.git_commit),
+        "torch": (trial.end.torch_version, now.torch_version),
+        "device": ((trial.end.device or "").split(":")[0], now.device),
     }
     return [
         f"{name}: was {was}, is now {now}" for name, (was, now) in then_and_now.items() if was and was != now

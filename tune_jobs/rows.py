@@ -160,6 +160,7 @@ class RowBuilder:
             latency_s=worker.latency_s,
             kernels=worker.kernels,
             cudnn_version=worker.cudnn_version,
+            code=worker.code,
         )
         return self._of_attempt(live, detail, (self._clock() - live.handed_out_at).total_seconds())
 

@@ -16,10 +16,12 @@ import sys
 import traceback
 import types
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from eml_models.errors import EmlError, InvalidValueError, UnknownNameError
+from tune_jobs.code_digest import LOADED_TEXT
 from tune_jobs.studies import SHIPPED
 from tune_jobs.study import Study
 
@@ -50,7 +52,7 @@ class UserCode:
             return sys.modules[self.module]
         sys.path.extend(path for path in self.search_paths if path not in sys.path)
         try:
-            return importlib.import_module(self.module) if self.source is None else self._execute(self.source)
+            return self._import() if self.source is None else self._execute(self.source)
         except (Exception, SystemExit) as error:  # a user's file may raise anything; it is shown as theirs
             own_lines = isinstance(error, SyntaxError)  # which say where; of others the last call does
             lines = traceback.format_exception_only(error)
@@ -60,8 +62,15 @@ class UserCode:
             name = self.path or self.module
             raise InvalidValueError(f"could not import {name!r}: {where}") from error
 
+    def _import(self) -> types.ModuleType:
+        module = importlib.import_module(self.module)
+        with suppress(OSError, TypeError):  # a module without a text stands for its compiled code
+            vars(module).setdefault(LOADED_TEXT, inspect.getsource(module))
+        return module
+
     def _execute(self, source: str) -> types.ModuleType:
         module = types.ModuleType(self.module)
+        vars(module)[LOADED_TEXT] = source
         module.__file__ = self.path
         linecache.cache[self.path] = (len(source), None, source.splitlines(keepends=True), self.path)
         sys.modules[self.module] = module

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -94,6 +93,24 @@ def test_file_stands_for_its_text_wherever_it_lies(tmp_path: Path) -> None:
     assert digests[0] == digests[1] != digests[2]
 
 
+def test_digest_is_of_the_text_that_was_loaded_not_of_the_file_now(tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    first, second = of_file(path, "()"), of_file(path, "[]")
+    assert of_file(path, "()") == first != second
+
+
+def test_module_that_is_edited_after_its_import_stands_for_what_was_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("edited_later", "never_edited"):
+        (tmp_path / f"{name}.py").write_text(FILE.format(values="()"))
+    studies = [load_study(f"{name}:mine")[0] for name in ("edited_later", "never_edited")]
+    (tmp_path / "edited_later.py").write_text(FILE.format(values="[]"))
+    edited, never = (code_digest(study.fit) for study in studies)
+    assert edited == never
+
+
 def test_module_stands_for_its_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     for name, values in (("digest_one", "()"), ("digest_two", "()"), ("digest_three", "[]")):
@@ -114,10 +131,22 @@ def test_worker_that_unpickles_a_function_finds_the_same_digest(tmp_path: Path) 
     assert here == there
 
 
-def test_notebook_cell_has_a_digest_without_a_file() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def fit(recipe, **options):\n    return [{value}]\n",
+        "RATE = {value}\ndef fit(recipe, **options):\n    return [RATE]\n",
+        "def fit(recipe, rate={value}):\n    return [rate]\n",
+        "def fit(recipe, *, rate={value}):\n    return [rate]\n",
+        "def rate():\n    return {value}\ndef fit(recipe):\n    return [rate()]\n",
+        "class Rate:\n    def get(self):\n        return {value}\ndef fit(recipe):\n    return Rate()\n",
+        "from functools import partial\ndef of(recipe, rate):\n    pass\nfit = partial(of, rate={value})",
+    ],
+)
+def test_notebook_cell_has_a_digest_without_a_file(text: str) -> None:
     digests = []
     for value in (1, 1, 2):
-        cell = textwrap.dedent(f"def fit(recipe, **options):\n    return [{value}]\n")
+        cell = text.format(value=value)
         space: dict[str, object] = {"__name__": "__main__"}
         exec(compile(cell, "<cell>", "exec"), space)
         digests.append(code_digest(space["fit"]))  # type: ignore[arg-type]  # it is that function

@@ -21,7 +21,7 @@ from tune_jobs.errors import EXIT_INTERRUPTED
 from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.outcome import RunOutcome
 from tune_jobs.reach import check_reachable, list_adapted
-from tune_jobs.report.documents import study_document
+from tune_jobs.report.documents import study_document, study_notes
 from tune_jobs.report.for_people import shapes_network
 from tune_jobs.report.progress import show_progress
 from tune_jobs.report.tables import render
@@ -136,6 +136,8 @@ def print_study(store: str, name: str, form: str, *, top: int = 10) -> None:
     known = TrialStore(store).read(stored_name(name))
     for table in study_document(known, form, top=top):
         put(render(table, form))
+    for note in study_notes(known):
+        tell(note)
 
 
 def _has_weights(store: str, name: str, number: int) -> bool:

@@ -12,10 +12,12 @@ from eml_models.wording import count_of, harmless
 from tune_jobs.audit import audit
 from tune_jobs.checkpoints import Checkpoints
 from tune_jobs.cli.telling import put, say, tell
+from tune_jobs.code_digest import code_digest
 from tune_jobs.definition import NEEDS_CODE, study_from_definition
 from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
-from tune_jobs.replay import COMPARED, iter_replay, list_changes, require_started, stored_trial
-from tune_jobs.report.documents import audit_lines, report_document, store_document
+from tune_jobs.fits import fit_recipe
+from tune_jobs.replay import COMPARED, Surroundings, iter_replay, list_changes, require_started, stored_trial
+from tune_jobs.report.documents import audit_lines, report_document, store_document, study_notes
 from tune_jobs.report.leaderboard import STUDIES_SQL
 from tune_jobs.report.tables import Table, render
 from tune_jobs.store.compact import compact_into, compact_study
@@ -59,7 +61,7 @@ def print_audit(store: str, name: str) -> bool:
     """
     known = TrialStore(store).read(stored_name(name), whole=True)
     result = audit(study_from_definition(known.study, known.definition), known.rows)
-    for line in audit_lines(result):
+    for line in [*audit_lines(result), *study_notes(known)]:
         say(line)
     return not result.differences
 
@@ -73,7 +75,10 @@ def print_replay(store: str, name: str, number: int, form: str, *, device: str, 
     known = TrialStore(store).read(stored_name(name))
     trial = stored_trial(known.rows, number, fit=known.definition["fit"])
     commit, _ = git_state(Path.cwd())
-    for change in list_changes(trial, git_commit=commit, torch_version=torch.__version__, device=device):
+    now = Surroundings(
+        git_commit=commit, torch_version=torch.__version__, device=device, code=code_digest(fit_recipe)
+    )
+    for change in list_changes(trial, now):
         tell(f"note: {change}")
     torch.set_num_threads(1)
     epochs = list(iter_replay(trial, device=device, data_dir=data_dir))

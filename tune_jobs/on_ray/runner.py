@@ -16,6 +16,8 @@ from pathlib import Path
 from eml_models.datasets import require_dataset
 from tune_jobs.attempt import Progress, Provenance, SessionSettings
 from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.code_changes import note_of_change
+from tune_jobs.code_digest import code_digest
 from tune_jobs.ending_signals import EndingSignals, ending_signals
 from tune_jobs.errors import StoreError
 from tune_jobs.events import SessionEnd, SessionStarted
@@ -84,6 +86,8 @@ def run_study(
     ):
         if source:
             on_note(source.describe(writer.rows))
+        if changed := note_of_change(writer.rows, code_digest(study.fit)):
+            on_note(changed)
         session = Session(study, writer, writer.rows, settings=session_settings, provenance=_provenance())
         already_complete = session.finished
         if already_complete or session.limit_reached:
@@ -121,6 +125,7 @@ def _session_settings(study: Study, settings: RunSettings, source: Source | None
             cpus_per_trial=settings.cpus_per_trial,
             gpus_per_trial=settings.gpus_per_trial,
             kernels=settings.kernels,
+            code=code_digest(study.fit),
         ),
     )
 

@@ -22,6 +22,7 @@ from ray import cloudpickle, tune
 from eml_models.kernels import prepare_process
 from eml_models.recipe import Recipe
 from tune_jobs.attempt import WorkerInfo
+from tune_jobs.code_digest import code_digest
 from tune_jobs.json_fields import MAX_SECONDS
 from tune_jobs.on_ray.describing_failure import describe_failure, require_working_device
 from tune_jobs.on_ray.describing_worker import with_device, with_peak_memory, with_place, with_training
@@ -89,6 +90,7 @@ def iter_messages(
         _prepare(payload, config["gpus"])
         worker = with_device(worker, payload)
         fit: Callable[..., Iterable[Any]] = cloudpickle.loads(payload.fit)
+        worker = replace(worker, code=code_digest(fit))
         if payload.is_shipped:  # it imports torch when it is called, which would count as time for the data
             import eml_models.train  # noqa: F401 - for that
         recipe = Recipe.from_json(config["recipe"])

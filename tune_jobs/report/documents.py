@@ -14,6 +14,7 @@ import pandas as pd
 from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.wording import count_of
 from tune_jobs.audit import Audit
+from tune_jobs.code_changes import describe_code_changes
 from tune_jobs.report import factors, finalists, leaderboard
 from tune_jobs.report.for_people import PARAMS, for_people
 from tune_jobs.report.formats import TABLE
@@ -86,6 +87,11 @@ def report_document(
         gained = worth(known.trials, known.reports, objectives, known.definition["limits"])
         tables = [front(known.trials, known.starts, objectives), gained, *others]
     return _page(tables, known) if form == TABLE else tables[:1]
+
+
+def study_notes(known: StudySnapshot) -> list[str]:
+    """What stands below a study's tables: changes of the code that trained it, a line each."""
+    return [f"note: {line}" for line in describe_code_changes(known.rows)]
 
 
 def audit_lines(result: Audit) -> Iterator[str]:
