@@ -50,7 +50,8 @@ _HOMES = {
     "eml_models.latency.operators": ("OperatorCounts", "count_operators"),
     "eml_models.latency.deploy": ("Deployed", "deploy", "save_deployed", "save_onnx"),
     "eml_models.evaluation": ("Evaluation",),
-    "eml_models.train": ("EpochReport", "Fit", "evaluate_test", "fit"),
+    "eml_models.epoch_report": ("EpochReport",),
+    "eml_models.train": ("Fit", "evaluate_test", "fit"),
 }
 """Which module each public name is from."""
 

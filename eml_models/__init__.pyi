@@ -5,6 +5,7 @@ from eml_models.datasets import RawDataset as RawDataset
 from eml_models.datasets import data_fingerprint as data_fingerprint
 from eml_models.datasets import known_datasets as known_datasets
 from eml_models.datasets import register_dataset as register_dataset
+from eml_models.epoch_report import EpochReport as EpochReport
 from eml_models.errors import DatasetMissingError as DatasetMissingError
 from eml_models.errors import DeployError as DeployError
 from eml_models.errors import DivergedError as DivergedError
@@ -46,7 +47,6 @@ from eml_models.snapshot import Snapshot as Snapshot
 from eml_models.snapshot import load_snapshot as load_snapshot
 from eml_models.snapshot import load_trained as load_trained
 from eml_models.snapshot import save_snapshot as save_snapshot
-from eml_models.train import EpochReport as EpochReport
 from eml_models.train import Fit as Fit
 from eml_models.train import evaluate_test as evaluate_test
 from eml_models.train import fit as fit

@@ -17,7 +17,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from eml_models.averaging import WeightAverage
 from eml_models.batches import Batch, ImagePreparation, batch_bounds, iter_blocks
 from eml_models.device_state import chosen_kernels, peak_memory_bytes, seeded, synchronize
 from eml_models.divergence import check_finite, check_train_loss
+from eml_models.epoch_report import EpochReport
 from eml_models.errors import InvalidValueError
 from eml_models.evaluation import Evaluation, Preparation, autocast, compute_dtype, evaluate
 from eml_models.kernels import Kernels, parse_kernels
@@ -39,36 +39,6 @@ from eml_models.recipe import Recipe
 from eml_models.registry import build_model
 from eml_models.snapshot import Snapshot, copy_to_cpu, load_snapshot
 from eml_models.trained import TrainedNetwork
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochReport:
-    """What one epoch of training came to.
-
-    Attributes:
-        epoch: from 1.
-        train_loss, train_accuracy: means over the epoch's images as they were trained on: augmented, with
-            label smoothing, by the weights of the moment.
-        val_loss, val_accuracy: of the held-out images after the epoch, in nats and as a share in [0, 1], by
-            the averaged weights if the recipe has `ema_decay`; None if the recipe trains on them.
-        learning_rate: of the last step.
-        epoch_s: seconds of the epoch with its validation; `elapsed_s` is their sum over this and all earlier
-            epochs, those before a resume too.
-        samples_per_s: training images a second, validation left out.
-        peak_memory_bytes: on CUDA the most that this training has allocated; on the CPU the most that the
-            process ever held, which includes what ran before in it.
-    """
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    val_loss: float | None
-    val_accuracy: float | None
-    learning_rate: float
-    epoch_s: float
-    elapsed_s: float
-    samples_per_s: float
-    peak_memory_bytes: int
 
 
 def fit(

@@ -7,19 +7,13 @@ imports it when it is called, on a worker.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from eml_models.recipe import Recipe
 from eml_models.snapshot import Snapshot
-from eml_models.train import EpochReport, evaluate_test, fit
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FinalReport(EpochReport):
-    """An `EpochReport` with the share of test images classed right; None before the last epoch."""
-
-    test_accuracy: float | None = None
+from eml_models.train import evaluate_test, fit
+from tune_jobs.final_report import FinalReport
 
 
 class FinalFit(Iterator[FinalReport]):

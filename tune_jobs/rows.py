@@ -1,24 +1,24 @@
 """Builds the rows that a session writes. Says what happened; decides nothing.
 
-Every row gets its instant from the session's clock and its identity from the attempt. Metrics come from
-workers as plain dictionaries and are checked here, at the edge.
+Every row gets its instant from the session's clock and its identity from the attempt. The metrics of a report
+have passed `tune_jobs.report_checks`.
 """
 
 from __future__ import annotations
 
-import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from tune_jobs.attempt import LiveAttempt, Provenance
 from tune_jobs.events import AttemptEnded, AttemptInterrupted, AttemptStarted, Detail, detail_as_json
 from tune_jobs.feasible import NetworkCost
+from tune_jobs.report_checks import metric_columns
 from tune_jobs.search.asha import Verdict
 from tune_jobs.search.records import TrialRecord
-from tune_jobs.study import FINAL_METRICS, Study
+from tune_jobs.study import Study
 from tune_jobs.trial import (
     Decision,
     EventRow,
@@ -31,20 +31,6 @@ from tune_jobs.trial import (
     as_json_text,
     trial_id,
 )
-
-REPORT_FLOATS = (
-    "train_loss",
-    "train_accuracy",
-    "val_loss",
-    "val_accuracy",
-    "learning_rate",
-    "epoch_s",
-    "elapsed_s",
-    "samples_per_s",
-    "test_accuracy",
-)
-REPORT_COLUMNS = (*REPORT_FLOATS, "peak_memory_bytes")
-"""What a report's metrics may hold beside its epoch."""
 
 
 class RowLog(Protocol):
@@ -98,23 +84,12 @@ class RowBuilder:
     ) -> TrialRow:
         """A proposal beyond a limit: never trained, zero seconds."""
         return TrialRow(
-            study=self._study.name,
-            trial_id=trial_id(self._study.name, number),
-            number=number,
+            **self._known_of(number, cost, seed),
             attempt=0,
             history_seq=history_seq,
             state=State.INFEASIBLE,
             reason=reason,
-            macs=cost.macs,
-            parameters=cost.parameters,
-            activations=cost.activations,
-            traffic_bytes=cost.traffic_bytes,
             params=params,
-            seed=seed,
-            git_commit=self._provenance.git_commit,
-            git_dirty=self._provenance.git_dirty,
-            ray_version=self._provenance.ray_version,
-            optuna_version=self._provenance.optuna_version,
             ended_at=self._clock(),
         )
 
@@ -122,27 +97,18 @@ class RowBuilder:
         self, live: LiveAttempt, metrics: Mapping[str, object], verdict: Verdict | None, *, history_seq: int
     ) -> ReportRow:
         """What an attempt said after an epoch, with what its rung decided."""
-        peak = number_of(metrics.get("peak_memory_bytes"))
+        metrics_of_row: dict[str, Any] = metric_columns(metrics)  # each of its column's type
         return ReportRow(
             study=self._study.name,
             trial_id=live.attempt.trial_id,
             number=live.attempt.number,
             attempt=live.attempt.attempt,
             epoch=live.last_epoch,
-            train_loss=number_of(metrics.get("train_loss")),
-            train_accuracy=number_of(metrics.get("train_accuracy")),
-            val_loss=number_of(metrics.get("val_loss")),
-            val_accuracy=number_of(metrics.get("val_accuracy")),
-            learning_rate=number_of(metrics.get("learning_rate")),
-            epoch_s=number_of(metrics.get("epoch_s")),
-            elapsed_s=number_of(metrics.get("elapsed_s")),
-            samples_per_s=number_of(metrics.get("samples_per_s")),
-            peak_memory_bytes=None if peak is None else int(peak),
+            **metrics_of_row,
             decision=verdict.decision if verdict else None,
             decision_reason=verdict.reason if verdict else None,
             history_seq=history_seq if verdict else None,
             reported_at=self._clock(),
-            test_accuracy=number_of(metrics.get("test_accuracy")),
             latency_ms=live.latency_ms,
         )
 
@@ -206,9 +172,7 @@ class RowBuilder:
         metric, now = self._study.objective.metric, self._clock()
         objective = getattr(last, metric) if last is not None and ending.failure is None else None
         return TrialRow(
-            study=self._study.name,
-            trial_id=record.trial_id,
-            number=record.number,
+            **self._known_of(record.number, live.cost, live.attempt.recipe.seed),
             attempt=live.attempt.attempt,
             history_seq=history_seq,
             state=ending.state,
@@ -220,10 +184,6 @@ class RowBuilder:
             best_epoch=best_epoch(self._study, reports),
             val_accuracy=last.val_accuracy if last else None,
             test_accuracy=last.test_accuracy if last else None,
-            macs=live.cost.macs,
-            parameters=live.cost.parameters,
-            activations=live.cost.activations,
-            traffic_bytes=live.cost.traffic_bytes,
             latency_ms=live.latency_ms,
             peak_memory_bytes=max(
                 filter(None, (live.peak_memory_bytes, *(r.peak_memory_bytes for r in reports))), default=None
@@ -233,17 +193,23 @@ class RowBuilder:
             device_s=record.held_s + live.held_s(now),
             error=ending.error,
             params=as_json_text(record.params),
-            seed=live.attempt.recipe.seed,
             device=live.worker.device,
             hostname=live.worker.hostname,
             torch_version=live.worker.torch_version,
             data_fingerprint=live.worker.data_fingerprint,
-            git_commit=self._provenance.git_commit,
-            git_dirty=self._provenance.git_dirty,
-            ray_version=self._provenance.ray_version,
-            optuna_version=self._provenance.optuna_version,
             ended_at=now,
         )
+
+    def _known_of(self, number: int, cost: NetworkCost, seed: int) -> dict[str, Any]:
+        """The columns that every trial's row has, trained or refused: its names, cost, seed and origin."""
+        return {
+            "study": self._study.name,
+            "trial_id": trial_id(self._study.name, number),
+            "number": number,
+            "seed": seed,
+            **asdict(cost),
+            **asdict(self._provenance),
+        }
 
     def _objectives(self, last: ReportRow | None, cost: NetworkCost) -> dict[str, object]:
         """Every objective of the study by name."""
@@ -273,35 +239,6 @@ def best_epoch(study: Study, reports: Sequence[ReportRow]) -> int | None:
         if value is not None and (best is None or study.objective.is_better(value, getattr(best, metric))):
             best = report
     return best.epoch if best else None
-
-
-def metrics_problem(
-    study: Study, live: LiveAttempt, metrics: Mapping[str, object]
-) -> tuple[Failure, str] | None:
-    """Why a report cannot be used, and what kind of failure that is; None if it can."""
-    epochs = live.attempt.recipe.epochs
-    last = metrics.get("epoch") == epochs
-    due = [name for name in study.metrics if last or name not in FINAL_METRICS]
-    missing = [name for name in ("epoch", *due) if metrics.get(name) is None]
-    if missing:
-        return Failure.RAISED, f"the report lacks {', '.join(missing)}; it has {', '.join(sorted(metrics))}"
-    epoch = metrics["epoch"]
-    if not isinstance(epoch, int) or isinstance(epoch, bool) or not live.last_epoch < epoch <= epochs:
-        rule = f"a whole number above {live.last_epoch} and at most {epochs}"
-        return Failure.RAISED, f"a report's epoch must be {rule}, got {epoch!r}"
-    for name in REPORT_COLUMNS:
-        value = metrics.get(name)
-        if isinstance(value, float) and not math.isfinite(value):
-            return Failure.DIVERGED, f"{name} is {value} at epoch {epoch}"
-    for name in due:
-        if number_of(metrics[name]) is None:
-            return Failure.RAISED, f"{name} must be a number, got {metrics[name]!r}"
-    return None
-
-
-def number_of(value: object) -> float | None:
-    """A metric as a float; None for what is no number."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def ending(live: LiveAttempt, verdict: Verdict | None) -> Ending | None:

@@ -24,7 +24,8 @@ from tune_jobs.errors import RunFailedError
 from tune_jobs.events import Enqueued, Point, SessionEnd, SessionEnded
 from tune_jobs.feasible import count_cost, refusal, resolve_recipe, too_slow
 from tune_jobs.refusals import Refusals, all_too_slow
-from tune_jobs.rows import Ending, RowBuilder, RowLog, ending, first_line, metrics_problem, number_of, utc_now
+from tune_jobs.report_checks import metrics_problem, number_of
+from tune_jobs.rows import Ending, RowBuilder, RowLog, ending, first_line, utc_now
 from tune_jobs.search.asha import Verdict, decide
 from tune_jobs.search.given import as_event
 from tune_jobs.search.history import History

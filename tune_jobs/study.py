@@ -20,6 +20,7 @@ from eml_models.errors import UnknownNameError, raise_if_any
 from eml_models.latency.modes import parse_mode
 from eml_models.recipe import Recipe
 from tune_jobs.candidate import CANDIDATE, Candidate, candidate_problems
+from tune_jobs.final_report import FINAL_METRICS
 from tune_jobs.fits import SHIPPED_FITS, Fit, fit_recipe, name_of_fit
 from tune_jobs.parts import gather_lists
 from tune_jobs.space import Choice, Float, Integer, Space, Value
@@ -59,9 +60,6 @@ METRICS = {
     "latency_ms": Direction.MINIMIZE,
 }
 """What a report holds that can be an objective, with the direction that is better."""
-
-FINAL_METRICS = frozenset({"test_accuracy"})
-"""Metrics that only the last epoch has: of the test set, which chooses nothing."""
 
 LATENCY = "latency_ms"
 """The metric that the worker measures once an attempt, in the study's declared mode."""

@@ -25,6 +25,7 @@ from eml_models.datasets import (
     unregister_dataset,
 )
 from eml_models.divergence import check_train_loss
+from eml_models.epoch_report import EpochReport
 from eml_models.errors import DatasetMissingError, DivergedError, InvalidValueError
 from eml_models.loading import load_dataset
 from eml_models.optimizers import OPTIMIZERS
@@ -32,7 +33,7 @@ from eml_models.raw_data import fingerprint
 from eml_models.recipe import CHOICES, Recipe
 from eml_models.schedules import SCHEDULES
 from eml_models.snapshot import save_snapshot
-from eml_models.train import EpochReport, Fit, evaluate_test, fit
+from eml_models.train import Fit, evaluate_test, fit
 
 SMALL = Recipe(model_options={"width": 4}, learning_rate=0.05, epochs=6, batch_size=64, max_train_samples=150)
 NOT_TIME = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate")

@@ -42,10 +42,10 @@ from tune_jobs.on_ray.registered import load_parts
 from tune_jobs.on_ray.shared_data import provide, wait_for
 from tune_jobs.on_ray.training_thread import made_in_training_thread
 from tune_jobs.on_ray.watching import while_watched
-from tune_jobs.rows import REPORT_COLUMNS
+from tune_jobs.report_checks import EPOCH, REPORT_METRICS
 from tune_jobs.saving import Saving
 from tune_jobs.store_probe import StoreProbe
-from tune_jobs.study import METRICS, LatencyMode
+from tune_jobs.study import LatencyMode
 
 MESSAGE = "message"
 """The one key of what a worker reports to Tune; its value is the text of a message."""
@@ -192,7 +192,7 @@ def _first_step_s(training: Any) -> float | None:
 
 
 def _metrics(report: Any) -> dict[str, Metric]:
-    names = {"epoch", *REPORT_COLUMNS, *METRICS}
+    names = (EPOCH, *REPORT_METRICS)
     return {name: _plain(getattr(report, name)) for name in names if hasattr(report, name)}
 
 
