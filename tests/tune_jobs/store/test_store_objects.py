@@ -223,7 +223,7 @@ def test_delete_leaves_no_row(s3_store: str) -> None:
     assert len(TrialStore(s3_store).studies()) == 0
     assert pads.dataset(f"{s3_store[5:]}/trials", filesystem=fsspec.filesystem("s3")).count_rows() == 0
     with open_writer(s3_store, make_study()) as writer:
-        assert writer.rows == ()
+        assert writer.rows == []
 
 
 @pytest.mark.parametrize(
