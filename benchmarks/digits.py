@@ -26,7 +26,7 @@ NUM_WORKERS = 2
 
 def build_study() -> Any:
     """Random recipes, none of them stopped early: what is trained does not depend on who schedules."""
-    from tune_jobs.studies import digits_recipes
+    from tune_jobs.inputs.shipped import digits_recipes
 
     study = digits_recipes()
     return study.with_changes(
@@ -57,8 +57,8 @@ def train_like_the_example(config: dict[str, Any]) -> None:
     from torch.utils.data import DataLoader, TensorDataset
 
     from eml_models import Recipe, build_model, load_dataset
-    from eml_models.loading import split
-    from eml_models.optimizers import build_optimizer
+    from eml_models.data.loading import split
+    from eml_models.training.optimizers import build_optimizer
 
     torch.set_num_threads(1)
     recipe = Recipe.from_json(config["recipe"])
@@ -134,7 +134,7 @@ def measure_variant(variant: str) -> dict[str, float]:
         from tune_jobs.on_ray.private import TUNE_ENVIRONMENT
 
         os.environ.update(TUNE_ENVIRONMENT)
-    from tune_jobs.on_ray.local_ray import local_ray
+    from tune_jobs.on_ray.cluster.local_ray import local_ray
 
     with (
         local_ray(num_cpus=NUM_WORKERS, object_store_memory=OBJECT_STORE_BYTES),

@@ -20,14 +20,14 @@ import torch
 
 from benchmarks.comparing import describe_conditions, write_result
 from eml_models.errors import DeployError
-from eml_models.exporting import load_onnx
-from eml_models.latency.campaign import Campaign
 from eml_models.latency.deploy import deploy, save_onnx
-from eml_models.latency.investigation import run_campaign
-from eml_models.latency.measure import quartiles, time_calls, warm_up
-from eml_models.latency.modes import parse_mode
-from eml_models.latency.networks import NetworkSpec, parse_network
-from eml_models.registry import build_model
+from eml_models.latency.explaining.campaign import Campaign
+from eml_models.latency.explaining.investigation import run_campaign
+from eml_models.latency.measuring.modes import parse_mode
+from eml_models.latency.measuring.timing import quartiles, time_calls, warm_up
+from eml_models.networks.registry import build_model
+from eml_models.networks.words import NetworkSpec, parse_network
+from eml_models.training.exporting import load_onnx
 
 NETWORKS = ("resnet18", "resnet18-35m", "mobilenet-130m", "mobilenet-30m")
 MODES = (

@@ -19,13 +19,13 @@ from typing import Any
 import torch
 
 from benchmarks.comparing import describe_conditions, write_result
-from eml_models.latency.conditions import DEFAULT_ALLOCATOR, KEEPING_MEMORY, describe_allocator
-from eml_models.latency.measure import measure_latency
-from eml_models.latency.modes import parse_mode
-from eml_models.latency.networks import NetworkSpec
+from eml_models.latency.measuring.conditions import DEFAULT_ALLOCATOR, KEEPING_MEMORY, describe_allocator
+from eml_models.latency.measuring.modes import parse_mode
+from eml_models.latency.measuring.timing import measure_latency
 from eml_models.latency.predictor import FEATURES, LatencyPredictor, fit_predictor, rank_correlation
-from eml_models.plan import LayerKind
-from eml_models.registry import build_model
+from eml_models.networks.plan import LayerKind
+from eml_models.networks.registry import build_model
+from eml_models.networks.words import NetworkSpec
 
 SEED = 7
 MODES = ("fp32/nchw/eager", "fp32/channels_last/eager/folded")

@@ -29,12 +29,12 @@ from optuna.trial import TrialState
 
 from benchmarks.comparing import describe_conditions, write_result
 from benchmarks.searching import interval, spend
-from tune_jobs.feasible import count_cost
+from tune_jobs.feasible.limits import count_cost
+from tune_jobs.inputs.shipped import digits_mobilenet
 from tune_jobs.search.distributions import distributions_of
-from tune_jobs.space import Float, Space
-from tune_jobs.studies import digits_mobilenet
-from tune_jobs.study import Asha, Limits, Study
-from tune_jobs.trial import ReportRow, State
+from tune_jobs.study.definition import Asha, Limits, Study
+from tune_jobs.study.rows import ReportRow, State
+from tune_jobs.study.space import Float, Space
 
 METHODS = ("share, tpe", "soft, tpe", "share, random", "soft, random", "trained, tpe")
 PAIRS = (

@@ -71,7 +71,7 @@ def time_tuned(trials: int, folder: Path) -> float:
 
 def time_ours(trials: int, folder: Path) -> float:
     import tune_jobs.on_ray.tuning  # noqa: F401 - imported before the clock starts, as the other variants do
-    from eml_models.recipe import Recipe
+    from eml_models.training.recipe import Recipe
     from tune_jobs import Choice, Float, RunSettings, Space, Study, run_study
 
     study = Study(
@@ -99,7 +99,7 @@ def measure_variant(variant: str, trials: int) -> dict[str, float]:
 
         os.environ.update(TUNE_ENVIRONMENT)
         os.environ.pop("TUNE_DISABLE_AUTO_INIT", None)
-    from tune_jobs.on_ray.local_ray import local_ray
+    from tune_jobs.on_ray.cluster.local_ray import local_ray
 
     timers = {"shipped": time_shipped, "tuned": time_tuned, "ours": time_ours}
     with (

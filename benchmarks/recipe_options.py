@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.comparing import describe_conditions, write_result
-from eml_models.recipe import Recipe
-from eml_models.registry import build_plan
-from tune_jobs.report.intervals import estimate
+from eml_models.networks.registry import build_plan
+from eml_models.training.recipe import Recipe
+from tune_jobs.analysis.intervals import estimate
 
 EPOCHS_OF_EARLY = 3
 """The early figure is from a third of the epochs."""

@@ -25,14 +25,14 @@ from typing import Any
 import optuna
 
 from benchmarks.comparing import describe_conditions, write_result
-from eml_models.recipe import Recipe
+from eml_models.training.recipe import Recipe
+from tune_jobs.inputs.shipped import digits_recipes
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Random, Sampler, Tpe
 from tune_jobs.search.shown import MAX_SHOWN
-from tune_jobs.space import Choice, Integer, Params, Space
-from tune_jobs.studies import digits_recipes
-from tune_jobs.study import Objective, Study
-from tune_jobs.trial import ReportRow, Row, StartRow, State, TrialRow, as_json_text
+from tune_jobs.study.definition import Objective, Study
+from tune_jobs.study.rows import ReportRow, Row, StartRow, State, TrialRow, as_json_text
+from tune_jobs.study.space import Choice, Integer, Params, Space
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 ALL = 10**9

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from tune_jobs.attempt import WorkerInfo
-from tune_jobs.report.intervals import estimate
-from tune_jobs.session import Session
-from tune_jobs.study import Study
-from tune_jobs.trial import Decision, Row, TrialRow
+from tune_jobs.analysis.intervals import estimate
+from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.session.state_machine import Session
+from tune_jobs.study.definition import Study
+from tune_jobs.study.rows import Decision, Row, TrialRow
 
 
 class MemoryLog:

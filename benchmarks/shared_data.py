@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.comparing import describe_conditions, run_variant, summarise, write_result
-from eml_models.datasets import DatasetSpec, RawDataset, register_dataset
-from eml_models.recipe import Recipe
-from tune_jobs.space import Float, Space
-from tune_jobs.study import Study
+from eml_models.data.datasets import DatasetSpec, RawDataset, register_dataset
+from eml_models.training.recipe import Recipe
+from tune_jobs.study.definition import Study
+from tune_jobs.study.space import Float, Space
 
 VARIANTS = ("own", "shared")
 TRIALS_PER_WORKER = 3
@@ -60,7 +60,7 @@ def read_standin(folder: Path, download: bool) -> RawDataset:
     """CIFAR-10's reader, told the sums of the files made here."""
     from torchvision.datasets import CIFAR10
 
-    from eml_models.dataset_readers import read_cifar10
+    from eml_models.data.readers import read_cifar10
 
     sums = json.loads((folder / "sums.json").read_text())
     CIFAR10.train_list = [[name, sums[name]] for name, _ in CIFAR10.train_list]
@@ -83,8 +83,8 @@ register_dataset(STANDIN)
 def measure_variant(variant: str, workers: int, data_dir: str) -> dict[str, float]:
     """One study on a Ray of its own."""
     from tune_jobs import RunSettings, TrialStore, run_study
-    from tune_jobs.on_ray import shared_data
-    from tune_jobs.user_code import UserCode
+    from tune_jobs.inputs.user_code import UserCode
+    from tune_jobs.on_ray.worker import shared_data
 
     if variant == "own":
         shared_data.SMALL_BYTES = 1 << 60

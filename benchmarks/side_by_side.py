@@ -72,7 +72,7 @@ def run_tuned(workers: int, trials: int, folder: Path) -> dict[str, float]:
 
 def run_ours(workers: int, trials: int, folder: Path) -> dict[str, float]:
     import tune_jobs.on_ray.tuning  # noqa: F401 - imported before the clock starts, as the other variant does
-    from eml_models.recipe import Recipe
+    from eml_models.training.recipe import Recipe
     from tune_jobs import Float, RunSettings, Space, Study, TrialStore, run_study
 
     study = Study(
@@ -106,7 +106,7 @@ def measure_variant(variant: str, workers: int, trials: int) -> dict[str, float]
 
     own = {"TUNE_MAX_PENDING_TRIALS_PG", "TUNE_DISABLE_AUTO_INIT"} if variant == "tuned" else set()
     os.environ.update({name: value for name, value in TUNE_ENVIRONMENT.items() if name not in own})
-    from tune_jobs.on_ray.local_ray import local_ray
+    from tune_jobs.on_ray.cluster.local_ray import local_ray
 
     runs = {"tuned": run_tuned, "ours": run_ours}
     with (

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from eml_models.recipe import Recipe
-from tune_jobs.space import Choice, Constant, Float, Space
+from eml_models.training.recipe import Recipe
 from tune_jobs.store.batches import PublishPolicy
-from tune_jobs.store.layout import batch_name, new_writer, segment_key
-from tune_jobs.store.schema import SCHEMAS
-from tune_jobs.store.segments import parquet_bytes
+from tune_jobs.store.columns.schema import SCHEMAS
+from tune_jobs.store.format.layout import batch_name, new_writer, segment_key
+from tune_jobs.store.format.segments import parquet_bytes
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study import Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.space import Choice, Constant, Float, Space
 
 REPORTS = 20
 """Of a trial that runs to its end; on average all have about as many."""

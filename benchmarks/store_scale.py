@@ -25,14 +25,14 @@ import duckdb
 
 from benchmarks.comparing import describe_conditions, write_result
 from benchmarks.store_data import REPORTS, count_files, make_store, study_named
-from tune_jobs.events import SessionEnd
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Random
-from tune_jobs.session import Session
-from tune_jobs.store.compact import compact_study
+from tune_jobs.session.state_machine import Session
 from tune_jobs.store.reader import TrialStore
+from tune_jobs.store.upkeep.compact import compact_study
 from tune_jobs.store.writer import StudyWriter, utc_now
-from tune_jobs.trial import ReportRow, StartRow, State, TrialRow, as_json_text
+from tune_jobs.study.events import SessionEnd
+from tune_jobs.study.rows import ReportRow, StartRow, State, TrialRow, as_json_text
 
 BEST = "select number from {trials} where study = 'study-0' and macs <= 30000000 and state = 'completed'"
 BEST += " order by objective desc limit 10"
@@ -256,7 +256,7 @@ def _told(name: str, trials: int, wrote_s: float, root: Path, load: Callable[[],
 RAY_RUN = """
 import sys, time
 from ray import tune
-from tune_jobs.on_ray.local_ray import local_ray
+from tune_jobs.on_ray.cluster.local_ray import local_ray
 def fit(config):
     for epoch in range(1, {reports} + 1):
         tune.report({{"val_accuracy": epoch / (epoch + 1), "train_loss": 1 / epoch}})

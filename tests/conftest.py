@@ -32,7 +32,7 @@ def seeded_generators() -> None:
 @pytest.fixture(scope="session")
 def ray_of_the_tests() -> Iterator[None]:
     """A Ray of two CPUs in this process's own session; `run_study` uses a Ray that runs already."""
-    from tune_jobs.on_ray.local_ray import local_ray
+    from tune_jobs.on_ray.cluster.local_ray import local_ray
     from tune_jobs.on_ray.private import TUNE_ENVIRONMENT
 
     os.environ.update(TUNE_ENVIRONMENT)

@@ -11,9 +11,9 @@ from __future__ import annotations
 from eml_models.lazy import lazy_names
 
 _HOMES = {
-    "tune_jobs.space": ("Choice", "Constant", "Float", "Integer", "Space", "When"),
-    "tune_jobs.study": ("Asha", "Direction", "Limits", "Objective", "SamplerName", "Study"),
-    "tune_jobs.trial": ("Decision", "State"),
+    "tune_jobs.study.space": ("Choice", "Constant", "Float", "Integer", "Space", "When"),
+    "tune_jobs.study.definition": ("Asha", "Direction", "Limits", "Objective", "SamplerName", "Study"),
+    "tune_jobs.study.rows": ("Decision", "State"),
     "tune_jobs.errors": (
         "QueryError",
         "RunFailedError",
@@ -21,9 +21,9 @@ _HOMES = {
         "StudyChangedError",
         "TuneJobsError",
     ),
-    "tune_jobs.on_ray.settings": ("RunSettings",),
+    "tune_jobs.session.settings": ("RunSettings",),
     "tune_jobs.on_ray.runner": ("run_study",),
-    "tune_jobs.outcome": ("RunOutcome",),
+    "tune_jobs.session.outcome": ("RunOutcome",),
     "tune_jobs.store.reader": ("TrialStore",),
 }
 """Which module each public name is from."""

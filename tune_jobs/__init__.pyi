@@ -4,23 +4,23 @@ from tune_jobs.errors import StoreError as StoreError
 from tune_jobs.errors import StudyChangedError as StudyChangedError
 from tune_jobs.errors import TuneJobsError as TuneJobsError
 from tune_jobs.on_ray.runner import run_study as run_study
-from tune_jobs.on_ray.settings import RunSettings as RunSettings
-from tune_jobs.outcome import RunOutcome as RunOutcome
-from tune_jobs.space import Choice as Choice
-from tune_jobs.space import Constant as Constant
-from tune_jobs.space import Float as Float
-from tune_jobs.space import Integer as Integer
-from tune_jobs.space import Space as Space
-from tune_jobs.space import When as When
+from tune_jobs.session.outcome import RunOutcome as RunOutcome
+from tune_jobs.session.settings import RunSettings as RunSettings
 from tune_jobs.store.reader import TrialStore as TrialStore
-from tune_jobs.study import Asha as Asha
-from tune_jobs.study import Direction as Direction
-from tune_jobs.study import Limits as Limits
-from tune_jobs.study import Objective as Objective
-from tune_jobs.study import SamplerName as SamplerName
-from tune_jobs.study import Study as Study
-from tune_jobs.trial import Decision as Decision
-from tune_jobs.trial import State as State
+from tune_jobs.study.definition import Asha as Asha
+from tune_jobs.study.definition import Direction as Direction
+from tune_jobs.study.definition import Limits as Limits
+from tune_jobs.study.definition import Objective as Objective
+from tune_jobs.study.definition import SamplerName as SamplerName
+from tune_jobs.study.definition import Study as Study
+from tune_jobs.study.rows import Decision as Decision
+from tune_jobs.study.rows import State as State
+from tune_jobs.study.space import Choice as Choice
+from tune_jobs.study.space import Constant as Constant
+from tune_jobs.study.space import Float as Float
+from tune_jobs.study.space import Integer as Integer
+from tune_jobs.study.space import Space as Space
+from tune_jobs.study.space import When as When
 
 __all__: list[str]
 __version__: str

@@ -12,7 +12,7 @@ import numpy as np
 
 from eml_models import DatasetSpec, RawDataset, Recipe, register_dataset
 from tune_jobs import Float, Space, Study
-from tune_jobs.studies import lab_macs_30m
+from tune_jobs.inputs.shipped import lab_macs_30m
 
 NAME = "cifar10_jpeg75"
 FILE = "cifar10_jpeg75_arrays.npz"

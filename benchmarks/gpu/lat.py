@@ -18,11 +18,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from eml_models.errors import WorkerLostError
-from eml_models.latency.campaign import Campaign, CampaignResult
-from eml_models.latency.ending import End
-from eml_models.latency.investigation import run_campaign
-from eml_models.latency.modes import parse_mode
-from eml_models.latency.networks import parse_network
+from eml_models.latency.bench.ending import End
+from eml_models.latency.explaining.campaign import Campaign, CampaignResult
+from eml_models.latency.explaining.investigation import run_campaign
+from eml_models.latency.measuring.modes import parse_mode
+from eml_models.networks.words import parse_network
 
 MINUTES = 2.3
 LEAST_MINUTES = 0.1

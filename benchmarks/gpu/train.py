@@ -22,8 +22,8 @@ import numpy as np
 import torch
 
 from eml_models import DatasetSpec, RawDataset, Recipe, fit, register_dataset
-from eml_models.device_state import synchronize
-from eml_models.step_load import measure_step_load
+from eml_models.training.device_state import synchronize
+from eml_models.training.step_load import measure_step_load
 
 WARM_UP = 5
 STEPS = 40

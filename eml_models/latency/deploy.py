@@ -17,15 +17,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from eml_models.data.facts import NetworkFacts
 from eml_models.errors import DeployError, InvalidValueError
-from eml_models.exporting import Check, Run, compare_logits, write_onnx, write_program
-from eml_models.facts import NetworkFacts
-from eml_models.latency.conditions import find_compiler, require_device
-from eml_models.latency.measure import explaining_images
-from eml_models.latency.modes import PLAIN, Cast, Execution, Layout, Mode, Precision, parse_mode
-from eml_models.latency.preparing import Prepared
-from eml_models.latency.rounding import bound_error
-from eml_models.trained import TrainedNetwork
+from eml_models.latency.measuring.conditions import find_compiler, require_device
+from eml_models.latency.measuring.modes import PLAIN, Cast, Execution, Layout, Mode, Precision, parse_mode
+from eml_models.latency.measuring.preparing import Prepared
+from eml_models.latency.measuring.rounding import bound_error
+from eml_models.latency.measuring.timing import explaining_images
+from eml_models.training.exporting import Check, Run, compare_logits, write_onnx, write_program
+from eml_models.training.trained import TrainedNetwork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from eml_models.plan import Plan
-from eml_models.registry import (
+from eml_models.networks.plan import Plan
+from eml_models.networks.registry import (
     SHIPPED,
     ModelFamily,
     Option,

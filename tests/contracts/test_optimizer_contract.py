@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from eml_models.optimizers import OPTIMIZERS, build_optimizer
+from eml_models.training.optimizers import OPTIMIZERS, build_optimizer
 
 RATE = 0.1
 TWO_STEPS = {

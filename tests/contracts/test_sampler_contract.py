@@ -15,12 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eml_models.recipe import Recipe
+from eml_models.training.recipe import Recipe
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import build_sampler
-from tune_jobs.space import Choice, Constant, Float, Integer, Params, Space, When
-from tune_jobs.study import Asha, Limits, SamplerName, Study
-from tune_jobs.trial import Failure, ReportRow, Row, StartRow, State, TrialRow, as_json_text, trial_id
+from tune_jobs.study.definition import Asha, Limits, SamplerName, Study
+from tune_jobs.study.rows import Failure, ReportRow, Row, StartRow, State, TrialRow, as_json_text, trial_id
+from tune_jobs.study.space import Choice, Constant, Float, Integer, Params, Space, When
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 EPOCHS = 4

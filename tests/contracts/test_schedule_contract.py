@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eml_models.schedules import SCHEDULES
+from eml_models.training.schedules import SCHEDULES
 
 AT = (0.0, 0.15, 0.3, 0.5, 0.65, 0.75, 1.0)
 VALUES = {

@@ -11,17 +11,17 @@ import pyarrow.fs as pafs
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from eml_models.recipe import Recipe
+from eml_models.training.recipe import Recipe
 from tune_jobs.errors import StoreError, StoreLockedError
-from tune_jobs.space import Float, Space
 from tune_jobs.store.batches import PublishPolicy
-from tune_jobs.store.files import Files, Lock
-from tune_jobs.store.local import LocalFiles
-from tune_jobs.store.objects import ObjectFiles
-from tune_jobs.store.schema import SCHEMAS
+from tune_jobs.store.columns.schema import SCHEMAS
+from tune_jobs.store.files.local import LocalFiles
+from tune_jobs.store.files.objects import ObjectFiles
+from tune_jobs.store.files.protocol import Files, Lock
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study import Study
-from tune_jobs.trial import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow
+from tune_jobs.study.definition import Study
+from tune_jobs.study.rows import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow
+from tune_jobs.study.space import Float, Space
 
 
 class MemoryFiles:

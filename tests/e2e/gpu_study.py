@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-import eml_models.train
+import eml_models.training.loop
 from eml_models import Recipe
 from tune_jobs import Choice, Space, Study
 
@@ -62,7 +62,7 @@ torch.cuda._sleep = lambda cycles: None
 torch.cuda.Event = lambda enable_timing: SimpleNamespace(
     record=answer, synchronize=answer, elapsed_time=lambda other: 1e-3
 )
-eml_models.train.resolve_device = lambda device: torch.device("cpu")
+eml_models.training.loop.resolve_device = lambda device: torch.device("cpu")
 torch.nn.modules.module.register_module_forward_pre_hook(
     lambda module, arguments: take(len(arguments[0]) * BYTES_PER_IMAGE) if module.training else None
 )

@@ -41,7 +41,7 @@ def put(head: JobCluster, num_bytes: int) -> int:
 
 
 def test_our_limit_is_that_of_a_real_dashboard(head: JobCluster) -> None:
-    from tune_jobs.on_ray.upload import MOST_BYTES
+    from tune_jobs.on_ray.jobs.upload import MOST_BYTES
 
     assert put(head, MOST_BYTES) == 200
     assert put(head, MOST_BYTES + 1) == 413

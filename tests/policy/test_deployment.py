@@ -19,11 +19,11 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from tune_jobs.accounting import CLASSES
+from tune_jobs.analysis.ledger import CLASSES
 from tune_jobs.cli import cli
+from tune_jobs.inputs.shipped import SHIPPED
 from tune_jobs.inside_job import require_lasting_store
-from tune_jobs.on_ray.local_ray import FOLDER, LONGEST_PATH, SOCKET_BYTES
-from tune_jobs.studies import SHIPPED
+from tune_jobs.on_ray.cluster.local_ray import FOLDER, LONGEST_PATH, SOCKET_BYTES
 
 ROOT = Path(__file__).parents[2]
 LAUNCHER = ("cluster.yaml", "cluster-onpremise.yaml")

@@ -23,9 +23,9 @@ LOADERS = re.compile(
 """Calls that may run what a file holds, as they are written."""
 
 ALLOWED = {
-    ("eml_models/exporting.py", "_read_back", "torch.export.load"),
-    ("tune_jobs/on_ray/trainable.py", "iter_messages", "cloudpickle.loads"),
-    ("tune_jobs/on_ray/registered.py", "load_parts", "cloudpickle.loads"),
+    ("eml_models/training/exporting.py", "_read_back", "torch.export.load"),
+    ("tune_jobs/on_ray/worker/trainable.py", "iter_messages", "cloudpickle.loads"),
+    ("tune_jobs/on_ray/worker/registered.py", "load_parts", "cloudpickle.loads"),
 }
 """File, function and call: what this process wrote into memory, and what a worker's own driver sent it."""
 
@@ -82,7 +82,7 @@ def test_nothing_loads_what_may_run_code() -> None:
 
 
 def test_programs_are_read_back_from_the_memory_that_they_were_written_into() -> None:
-    tree = ast.parse((ROOT / "eml_models/exporting.py").read_text())
+    tree = ast.parse((ROOT / "eml_models/training/exporting.py").read_text())
     (read_back,) = (f for f in tree.body if isinstance(f, ast.FunctionDef) and f.name == "_read_back")
     (argument,) = read_back.args.args
     assert argument.annotation is not None

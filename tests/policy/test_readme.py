@@ -11,7 +11,7 @@ import click
 import pytest
 
 from tune_jobs.cli import cli
-from tune_jobs.studies import SHIPPED
+from tune_jobs.inputs.shipped import SHIPPED
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

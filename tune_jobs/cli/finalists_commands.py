@@ -8,19 +8,19 @@ from tune_jobs.cli.option_values import FinalistsOptions
 from tune_jobs.cli.resolving import build_settings, renamed
 from tune_jobs.cli.run_commands import print_dry_run, print_ending, run_shown, typed_command
 from tune_jobs.cli.telling import put, tell, tell_note
-from tune_jobs.definition import study_from_definition
 from tune_jobs.errors import EXIT_INTERRUPTED
-from tune_jobs.finalists import BASELINE, FinalOptions, final_study
-from tune_jobs.fits import SHIPPED_FITS
-from tune_jobs.on_ray.settings import RunSettings
-from tune_jobs.outcome import RunOutcome
+from tune_jobs.inputs.finalists import BASELINE, FinalOptions, final_study
+from tune_jobs.inputs.smoke import WIDTH, narrowed, smoke_name
+from tune_jobs.inputs.user_code import UserCode, load_study
 from tune_jobs.report.documents import report_document
 from tune_jobs.report.tables import render
-from tune_jobs.scale import WIDTH, narrowed, smoke_name
+from tune_jobs.session.outcome import RunOutcome
+from tune_jobs.session.settings import RunSettings
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.study import Study
-from tune_jobs.trial import StartRow, TrialRow
-from tune_jobs.user_code import UserCode, load_study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.fits import SHIPPED_FITS
+from tune_jobs.study.rows import StartRow, TrialRow
+from tune_jobs.study.stored import study_from_definition
 
 SEPARATOR = ":"
 """What a target with a user's code has in it, and a study's name has not."""

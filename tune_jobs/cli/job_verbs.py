@@ -16,7 +16,7 @@ from tune_jobs.cli.finalists_verbs import finalists
 from tune_jobs.cli.option_values import RunOptions
 from tune_jobs.cli.options import FORMAT, packed
 from tune_jobs.cli.run_verbs import run
-from tune_jobs.on_ray.authentication import show_token_if_any
+from tune_jobs.on_ray.cluster.authentication import show_token_if_any
 
 COMMANDS = {"run": run, "finalists": finalists}
 """The commands that a job may be, as far as it runs a study."""
@@ -68,7 +68,7 @@ def submit(
     show_token_if_any()
     from tune_jobs.cli.job_commands import Given, given_words
     from tune_jobs.cli.job_commands import submit as submit_asked
-    from tune_jobs.on_ray.jobs import Jobs
+    from tune_jobs.on_ray.jobs.submit import Jobs
 
     given = Given(target=study, words=given_words(context, run, working_dir), options=options)
     return submit_asked(
@@ -92,7 +92,7 @@ def status(study: str | None, address: str | None, form: str) -> None:
     """List the jobs of a cluster that run studies, or the job of STUDY (a name or a job's id)."""
     show_token_if_any()
     from tune_jobs.cli.job_commands import print_status
-    from tune_jobs.on_ray.jobs import Jobs
+    from tune_jobs.on_ray.jobs.submit import Jobs
 
     print_status(Jobs(address, read_command), study, form)
 
@@ -105,7 +105,7 @@ def logs(study: str, address: str | None, follow: bool) -> int:
     """Show what the job of STUDY (a name or a job's id) has written."""
     show_token_if_any()
     from tune_jobs.cli.job_commands import print_logs
-    from tune_jobs.on_ray.jobs import Jobs
+    from tune_jobs.on_ray.jobs.submit import Jobs
 
     return print_logs(Jobs(address, read_command), study, follows=follow)
 
@@ -117,7 +117,7 @@ def stop(study: str, address: str | None) -> int:
     """End the job of STUDY (a name or a job's id) in order; submitting it again goes on."""
     show_token_if_any()
     from tune_jobs.cli.job_commands import stop as stop_asked
-    from tune_jobs.on_ray.jobs import Jobs
+    from tune_jobs.on_ray.jobs.submit import Jobs
 
     return stop_asked(Jobs(address, read_command), study)
 
@@ -142,8 +142,8 @@ def read_command(command: str) -> tuple[str | None, str | None]:
 
 
 def _read_words(name: str, words: list[str]) -> tuple[str | None, str | None]:
-    from tune_jobs.finalists import SUFFIX
-    from tune_jobs.scale import smoke_name
+    from tune_jobs.inputs.finalists import SUFFIX
+    from tune_jobs.inputs.smoke import smoke_name
 
     context = COMMANDS[name].make_context(name, words, resilient_parsing=True)
     given = {

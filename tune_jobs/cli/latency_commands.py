@@ -14,29 +14,29 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from eml_models.datasets import get_dataset_spec
+from eml_models.data.datasets import get_dataset_spec
 from eml_models.errors import InvalidValueError
-from eml_models.latency.campaign import Campaign, CampaignResult, Timed
-from eml_models.latency.ending import End
-from eml_models.latency.investigation import run_campaign
-from eml_models.latency.modes import Mode, default_modes, iter_all_modes, parse_mode
-from eml_models.latency.networks import NetworkSpec, on_one_input, parse_input, parse_network
+from eml_models.latency.bench.ending import End
+from eml_models.latency.explaining.campaign import Campaign, CampaignResult, Timed
+from eml_models.latency.explaining.investigation import run_campaign
+from eml_models.latency.measuring.modes import Mode, default_modes, iter_all_modes, parse_mode
+from eml_models.networks.words import NetworkSpec, on_one_input, parse_input, parse_network
 from eml_models.wording import count_of, cut
+from tune_jobs.analysis.replay import stored_recipe
 from tune_jobs.cli.option_values import LatencyOptions
 from tune_jobs.cli.telling import put, say, tell
-from tune_jobs.ending_signals import EndingSignals, ending_signals
 from tune_jobs.errors import EXIT_INTERRUPTED, StoreError
-from tune_jobs.latency_worker import program_with
+from tune_jobs.inputs.user_code import UserCode, load_study, stored_name
+from tune_jobs.latency.worker import program_with
 from tune_jobs.provenance import git_state
-from tune_jobs.replay import stored_recipe
 from tune_jobs.report import latency_tables
 from tune_jobs.report.formats import CSV, JSON
 from tune_jobs.report.tables import INDENT, render, text_width, wrapped
+from tune_jobs.session.ending_signals import EndingSignals, ending_signals
+from tune_jobs.store.columns.latency_rows import LatencyRow
 from tune_jobs.store.latencies import append_latencies, prepare_table
-from tune_jobs.store.latency_rows import LatencyRow
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.trial import as_json_text
-from tune_jobs.user_code import UserCode, load_study, stored_name
+from tune_jobs.study.rows import as_json_text
 
 DEFAULT_BATCH_SIZES = {"cpu": (1, 32), "cuda": (1, 128)}
 DEFAULT, ALL = "default", "all"

@@ -11,12 +11,12 @@ from typing import Any
 import click
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.numbers import read_number, read_whole, way_out
 from tune_jobs.report.formats import FORMATS, TABLE
+from tune_jobs.study.written_numbers import read_number, read_whole, way_out
 
 
 class Whole(click.types.IntParamType):
-    """A whole number as `tune_jobs.numbers` reads it."""
+    """A whole number as `tune_jobs.study.written_numbers` reads it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return super().convert(_read(self, read_whole, value, param, ctx), param, ctx)
@@ -30,7 +30,7 @@ class WholeFrom(click.IntRange):
 
 
 class Number(click.types.FloatParamType):
-    """A number as `tune_jobs.numbers` reads it."""
+    """A number as `tune_jobs.study.written_numbers` reads it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return super().convert(_read(self, read_number, value, param, ctx), param, ctx)

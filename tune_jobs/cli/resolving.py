@@ -12,16 +12,16 @@ from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
 from tune_jobs.cli.option_values import RunningOptions, RunOptions
 from tune_jobs.cli.telling import tell, tell_note
 from tune_jobs.errors import StoreError
-from tune_jobs.feasible import SPREAD_SHARE, parse_count, parse_macs, with_spread_share
-from tune_jobs.numbers import read_number, read_whole
-from tune_jobs.on_ray.settings import RunSettings
-from tune_jobs.param_texts import read_text
-from tune_jobs.point_files import read_points
-from tune_jobs.scale import smoke_study
-from tune_jobs.space import Params, Space
+from tune_jobs.feasible.limits import SPREAD_SHARE, parse_count, parse_macs, with_spread_share
+from tune_jobs.inputs.point_files import read_points
+from tune_jobs.inputs.smoke import smoke_study
+from tune_jobs.inputs.user_code import UserCode, load_study
+from tune_jobs.session.settings import RunSettings
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.study import MACS_SHARE, LatencyMode, Objective, Study
-from tune_jobs.user_code import UserCode, load_study
+from tune_jobs.study.definition import MACS_SHARE, LatencyMode, Objective, Study
+from tune_jobs.study.param_texts import read_text
+from tune_jobs.study.space import Params, Space
+from tune_jobs.study.written_numbers import read_number, read_whole
 
 COUNTED_LIMITS = ("max_macs", "min_macs", "max_parameters")
 

@@ -11,26 +11,26 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from eml_models.registry import custom_models
+from eml_models.networks.registry import custom_models
 from eml_models.wording import count_of
-from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.cli.option_values import RunOptions
 from tune_jobs.cli.resolving import resolve
 from tune_jobs.cli.telling import put, tell, tell_note
 from tune_jobs.errors import EXIT_INTERRUPTED
-from tune_jobs.on_ray.settings import RunSettings
-from tune_jobs.outcome import RunOutcome
-from tune_jobs.reach import check_reachable, list_adapted
+from tune_jobs.feasible.reach import check_reachable, list_adapted
+from tune_jobs.inputs.user_code import UserCode, stored_name
+from tune_jobs.inputs.warm_start import read_source
 from tune_jobs.report.documents import study_document, study_notes
 from tune_jobs.report.for_people import shapes_network
 from tune_jobs.report.progress import show_progress
+from tune_jobs.report.summary import summary
 from tune_jobs.report.tables import render
-from tune_jobs.space import Choice, Role
+from tune_jobs.session.outcome import RunOutcome
+from tune_jobs.session.settings import RunSettings
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.study import Direction, Study
-from tune_jobs.summary import summary
-from tune_jobs.user_code import UserCode, stored_name
-from tune_jobs.warm_start import read_source
+from tune_jobs.study.definition import Direction, Study
+from tune_jobs.study.space import Choice, Role
 
 
 def run(target: str, form: str, options: RunOptions, *, dry_run: bool) -> int:

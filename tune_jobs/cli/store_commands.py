@@ -9,25 +9,32 @@ import click
 
 from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.wording import count_of, harmless
-from tune_jobs.audit import audit
-from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.analysis.audit import audit
+from tune_jobs.analysis.replay import (
+    COMPARED,
+    Surroundings,
+    iter_replay,
+    list_changes,
+    require_started,
+    stored_trial,
+)
+from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.cli.telling import put, say, tell
-from tune_jobs.code_digest import code_digest
-from tune_jobs.definition import NEEDS_CODE, study_from_definition
 from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
-from tune_jobs.fits import fit_recipe
-from tune_jobs.replay import COMPARED, Surroundings, iter_replay, list_changes, require_started, stored_trial
+from tune_jobs.inputs.user_code import stored_name
 from tune_jobs.report.documents import audit_lines, report_document, store_document, study_notes
 from tune_jobs.report.leaderboard import STUDIES_SQL
 from tune_jobs.report.tables import Table, render
-from tune_jobs.store.compact import compact_into, compact_study
-from tune_jobs.store.definitions import is_known
-from tune_jobs.store.deletion import delete_study
+from tune_jobs.store.format.definitions import is_known
 from tune_jobs.store.notes import tell_left_out
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.store.repair import plan_repair, repair_study
-from tune_jobs.store.study_snapshot import StudySnapshot
-from tune_jobs.user_code import stored_name
+from tune_jobs.store.reading.study_snapshot import StudySnapshot
+from tune_jobs.store.upkeep.compact import compact_into, compact_study
+from tune_jobs.store.upkeep.deletion import delete_study
+from tune_jobs.store.upkeep.repair import plan_repair, repair_study
+from tune_jobs.study.code_digest import code_digest
+from tune_jobs.study.fits import fit_recipe
+from tune_jobs.study.stored import NEEDS_CODE, study_from_definition
 
 
 def print_studies(store: str, form: str) -> None:
@@ -112,7 +119,7 @@ def export_trial(store: str, name: str, number: int, output: str) -> None:
         DeployError: the network cannot be written in this form.
         StoreError: the weights cannot be read.
     """
-    from eml_models.exporting import SNAPSHOT, export_trained, require_new, require_suffix
+    from eml_models.training.exporting import SNAPSHOT, export_trained, require_new, require_suffix
 
     suffix = require_suffix(output)
     require_new(output)

@@ -18,10 +18,11 @@ from ray.tune import Stopper
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from tune_jobs.attempt import WorkerInfo
 from tune_jobs.errors import RunFailedError
-from tune_jobs.on_ray.deaths import describe_death
-from tune_jobs.on_ray.gpu_share import Shares
+from tune_jobs.on_ray.cluster.deaths import describe_death
+from tune_jobs.on_ray.cluster.openings import Openings
+from tune_jobs.on_ray.cluster.room import Room
+from tune_jobs.on_ray.gpus.share import Shares
 from tune_jobs.on_ray.messages import (
     AttemptFailed,
     EpochReported,
@@ -32,11 +33,10 @@ from tune_jobs.on_ray.messages import (
     WorkerUnusable,
     from_json,
 )
-from tune_jobs.on_ray.openings import Openings
-from tune_jobs.on_ray.room import Room
-from tune_jobs.on_ray.trainable import MESSAGE
-from tune_jobs.session import Session
-from tune_jobs.trial import Decision, Failure
+from tune_jobs.on_ray.worker.trainable import MESSAGE
+from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.session.state_machine import Session
+from tune_jobs.study.rows import Decision, Failure
 
 LOG = logging.getLogger("tune_jobs.run")
 

@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from eml_models.errors import InvalidValueError
-from eml_models.latency.bench import Progress
-from eml_models.latency.campaign import Campaign, CampaignResult
-from eml_models.latency.investigation import OnRound, run_campaign
-from tune_jobs.ending_signals import EndingSignals
+from eml_models.latency.bench.processes import Progress
+from eml_models.latency.explaining.campaign import Campaign, CampaignResult
+from eml_models.latency.explaining.investigation import OnRound, run_campaign
 from tune_jobs.errors import TuneJobsError
-from tune_jobs.on_ray.connect import connected
-from tune_jobs.on_ray.settings import RunSettings
-from tune_jobs.user_code import UserCode
+from tune_jobs.inputs.user_code import UserCode
+from tune_jobs.on_ray.cluster.connect import connected
+from tune_jobs.session.ending_signals import EndingSignals
+from tune_jobs.session.settings import RunSettings
 
 CPUS_BESIDE_GPU = 8
 """Of a node that has so many."""

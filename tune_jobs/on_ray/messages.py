@@ -1,9 +1,9 @@
 """What a worker says to its driver of an attempt: one frozen value a kind of message, sent as one text.
 
-The worker (`tune_jobs.on_ray.trainable`) makes them, the driver (`tune_jobs.on_ray.bridge`) reads them. The
-text goes through Tune's report under a single key: Tune flattens dictionaries and keeps statistics of each
-number in them. It is JSON as Python writes it, so that NaN and infinity, by which a training diverges, arrive
-as they were. Driver and workers run the same code, and a text of another shape is an error.
+The worker (`tune_jobs.on_ray.worker.trainable`) makes them, the driver (`tune_jobs.on_ray.bridge`) reads
+them. The text goes through Tune's report under a single key: Tune flattens dictionaries and keeps statistics
+of each number in them. It is JSON as Python writes it, so that NaN and infinity, by which a training
+diverges, arrive as they were. Driver and workers run the same code, and a text of another shape is an error.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, get_type_hints
 
-from tune_jobs.attempt import WorkerInfo
 from tune_jobs.errors import TuneJobsError
-from tune_jobs.trial import Failure
+from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.study.rows import Failure
 
 Metric = float | int | bool | str | None
-"""What a metric of a report may be on its way; `tune_jobs.report_checks` refuses what is no number."""
+"""What a metric of a report may be on its way; `tune_jobs.session.report_checks` refuses what is no
+number."""
 
 _SHOWN = 80
 

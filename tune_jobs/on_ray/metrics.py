@@ -15,9 +15,9 @@ from collections.abc import Sequence
 
 from ray.util.metrics import Counter, Gauge
 
-from tune_jobs.accounting import CLASSES, account
-from tune_jobs.attempt import Progress
-from tune_jobs.trial import ReportRow, Row
+from tune_jobs.analysis.ledger import CLASSES, account
+from tune_jobs.session.attempt import Progress
+from tune_jobs.study.rows import ReportRow, Row
 
 PERIOD_S = 3.0
 """Ray exports every 10 s and drops a gauge that was not set for about 20 s."""

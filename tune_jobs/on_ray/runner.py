@@ -13,35 +13,35 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from eml_models.datasets import require_dataset
-from tune_jobs.attempt import Progress, Provenance, SessionSettings
-from tune_jobs.checkpoints import Checkpoints
-from tune_jobs.code_changes import note_of_change
-from tune_jobs.code_digest import code_digest
-from tune_jobs.ending_signals import EndingSignals, ending_signals
+from eml_models.data.datasets import require_dataset
+from tune_jobs.analysis.code_changes import note_of_change
+from tune_jobs.checkpoints.files import Checkpoints
+from tune_jobs.checkpoints.retention import Retention
 from tune_jobs.errors import StoreError
-from tune_jobs.events import SessionEnd, SessionStarted
+from tune_jobs.feasible.reach import check_reachable
+from tune_jobs.inputs.user_code import UserCode
+from tune_jobs.inputs.warm_start import Source, read_source
 from tune_jobs.inside_job import job_id, require_lasting_store
-from tune_jobs.on_ray.connect import connected
-from tune_jobs.on_ray.gpu_measure import measured_here
+from tune_jobs.on_ray.cluster.connect import connected
+from tune_jobs.on_ray.cluster.private_folder import scratch_folder
+from tune_jobs.on_ray.cluster.reaching import check_address, require_listener
+from tune_jobs.on_ray.gpus.measure import measured_here
 from tune_jobs.on_ray.private import TUNE_ENVIRONMENT
-from tune_jobs.on_ray.private_folder import scratch_folder
-from tune_jobs.on_ray.reaching import check_address, require_listener
-from tune_jobs.on_ray.settings import ProgressListener, RunSettings
-from tune_jobs.on_ray.shared_data import shared_bytes
-from tune_jobs.outcome import RunOutcome
+from tune_jobs.on_ray.worker.shared_data import shared_bytes
 from tune_jobs.provenance import git_state
-from tune_jobs.reach import check_reachable
-from tune_jobs.retention import Retention
 from tune_jobs.search.given import check_point
-from tune_jobs.session import Session
-from tune_jobs.store.definitions import is_known
-from tune_jobs.store.files import absolute
+from tune_jobs.session.attempt import Progress, Provenance, SessionSettings
+from tune_jobs.session.ending_signals import EndingSignals, ending_signals
+from tune_jobs.session.outcome import RunOutcome
+from tune_jobs.session.settings import ProgressListener, RunSettings
+from tune_jobs.session.state_machine import Session
+from tune_jobs.store.files.protocol import absolute
+from tune_jobs.store.format.definitions import is_known
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study import Study
-from tune_jobs.trial import Row
-from tune_jobs.user_code import UserCode
-from tune_jobs.warm_start import Source, read_source
+from tune_jobs.study.code_digest import code_digest
+from tune_jobs.study.definition import Study
+from tune_jobs.study.events import SessionEnd, SessionStarted
+from tune_jobs.study.rows import Row
 
 LOG = logging.getLogger("tune_jobs.run")
 

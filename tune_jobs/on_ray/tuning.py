@@ -14,25 +14,25 @@ from typing import Any, Protocol
 from ray import tune
 from ray.tune import Callback, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
 
-from tune_jobs.checkpoints import Checkpoints
+from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.errors import TuneJobsError
-from tune_jobs.on_ray.autoscaler import has_autoscaler
+from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.on_ray.bridge import Bridge, DriverOnly, StudyScheduler, StudySearcher, StudyStopper
-from tune_jobs.on_ray.deaths import deaths_told
-from tune_jobs.on_ray.gpu_measure import LocalMeasurement, measure_part
-from tune_jobs.on_ray.gpu_share import GpuPart, Shares
+from tune_jobs.on_ray.cluster.autoscaler import has_autoscaler
+from tune_jobs.on_ray.cluster.deaths import deaths_told
+from tune_jobs.on_ray.cluster.room import Room, Share, has_gpus
+from tune_jobs.on_ray.gpus.measure import LocalMeasurement, measure_part
+from tune_jobs.on_ray.gpus.share import GpuPart, Shares
 from tune_jobs.on_ray.metrics import StudyMetrics
-from tune_jobs.on_ray.payload import build_payload
-from tune_jobs.on_ray.room import Room, Share, has_gpus
-from tune_jobs.on_ray.settings import AUTO, ProgressListener, RunSettings
-from tune_jobs.on_ray.shared_data import SharedRead, is_shared
-from tune_jobs.on_ray.trainable import build_trainable
-from tune_jobs.session import Session
-from tune_jobs.store.files import absolute
-from tune_jobs.store_probe import StoreProbe
-from tune_jobs.study import Study
-from tune_jobs.trial import Row
-from tune_jobs.user_code import UserCode
+from tune_jobs.on_ray.worker.payload import build_payload
+from tune_jobs.on_ray.worker.shared_data import SharedRead, is_shared
+from tune_jobs.on_ray.worker.store_probe import StoreProbe
+from tune_jobs.on_ray.worker.trainable import build_trainable
+from tune_jobs.session.settings import AUTO, ProgressListener, RunSettings
+from tune_jobs.session.state_machine import Session
+from tune_jobs.store.files.protocol import absolute
+from tune_jobs.study.definition import Study
+from tune_jobs.study.rows import Row
 
 LOG = logging.getLogger("tune_jobs.run")
 PROGRESS_PERIOD_S = 0.25

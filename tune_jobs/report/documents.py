@@ -13,15 +13,15 @@ import pandas as pd
 
 from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.wording import count_of
-from tune_jobs.audit import Audit
-from tune_jobs.code_changes import describe_code_changes
+from tune_jobs.analysis.audit import Audit
+from tune_jobs.analysis.code_changes import describe_code_changes
 from tune_jobs.report import factors, finalists, leaderboard
 from tune_jobs.report.for_people import PARAMS, for_people
 from tune_jobs.report.formats import TABLE
 from tune_jobs.report.front import front, objectives_of, worth
 from tune_jobs.report.ledger import ledger
 from tune_jobs.report.tables import Table
-from tune_jobs.store.study_snapshot import StudySnapshot
+from tune_jobs.store.reading.study_snapshot import StudySnapshot
 
 
 def store_document(found: pd.DataFrame, form: str) -> Table:

@@ -17,8 +17,7 @@ from typing import Any
 import pandas as pd
 
 from eml_models.wording import count_of
-from tune_jobs.json_fields import parse_object
-from tune_jobs.report.intervals import (
+from tune_jobs.analysis.intervals import (
     Difference,
     estimate,
     holm,
@@ -29,8 +28,9 @@ from tune_jobs.report.intervals import (
     with_interval,
 )
 from tune_jobs.report.tables import Table, format_value
-from tune_jobs.study import REPEAT, Objective, SamplerName
-from tune_jobs.trial import State, as_json_text
+from tune_jobs.study.definition import REPEAT, Objective, SamplerName
+from tune_jobs.study.json_fields import parse_object
+from tune_jobs.study.rows import State, as_json_text
 
 DIFFERENCE = "difference"
 """What people see in place of the difference, its interval, p and the verdict."""

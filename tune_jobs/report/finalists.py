@@ -13,8 +13,7 @@ from typing import Any
 import pandas as pd
 
 from eml_models.wording import count_of
-from tune_jobs.report.for_people import network_words, shared, short, words_of
-from tune_jobs.report.intervals import (
+from tune_jobs.analysis.intervals import (
     Difference,
     Estimate,
     estimate,
@@ -24,8 +23,9 @@ from tune_jobs.report.intervals import (
     welch,
     with_interval,
 )
+from tune_jobs.report.for_people import network_words, shared, short, words_of
 from tune_jobs.report.tables import Table, format_value
-from tune_jobs.trial import State
+from tune_jobs.study.rows import State
 
 DIFFERENCE = "difference to a baseline"
 

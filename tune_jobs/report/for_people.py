@@ -12,12 +12,12 @@ from typing import Any
 
 import pandas as pd
 
-from eml_models.datasets import get_dataset_spec
+from eml_models.data.datasets import get_dataset_spec
 from eml_models.errors import UnknownNameError
-from eml_models.latency.networks import CIFAR_SHAPE, NetworkSpec, name_network
-from tune_jobs.json_fields import parse_object
+from eml_models.networks.words import CIFAR_SHAPE, NetworkSpec, name_network
 from tune_jobs.report.tables import Table
-from tune_jobs.study import OF_THE_STUDY, RECIPE_FIELDS
+from tune_jobs.study.definition import OF_THE_STUDY, RECIPE_FIELDS
+from tune_jobs.study.json_fields import parse_object
 
 TRIAL, PARAMS, NETWORK = "trial", "params", "network"
 MODEL = "model"

@@ -13,14 +13,14 @@ from typing import Any
 import pandas as pd
 
 from eml_models.wording import count_of
-from tune_jobs.json_fields import objectives_from_json
 from tune_jobs.report.for_people import NETWORK, PARAMS, TRIAL, name_networks
 from tune_jobs.report.leaderboard import way_on
 from tune_jobs.report.tables import Table
 from tune_jobs.search.objectives import Point
 from tune_jobs.search.pareto import hypervolume, non_dominated
-from tune_jobs.study import COSTS, Direction, Objective
-from tune_jobs.trial import State
+from tune_jobs.study.definition import COSTS, Direction, Objective
+from tune_jobs.study.json_fields import objectives_from_json
+from tune_jobs.study.rows import State
 
 LIMIT_OF = {"macs": "max_macs", "parameters": "max_parameters", "latency_ms": "max_latency_ms"}
 """The limit that bounds a cost."""

@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from eml_models.latency.campaign import CampaignResult, Timed
-from eml_models.latency.cases import Case
-from eml_models.latency.measure import Measurement
-from eml_models.latency.modes import Precision
-from eml_models.latency.operators import OperatorCounts
-from eml_models.latency.roofline import DEVICES, estimate_roofline
-from eml_models.latency.waterfall import Hypothesis, Share
+from eml_models.latency.bench.cases import Case
+from eml_models.latency.counting.operators import OperatorCounts
+from eml_models.latency.counting.roofline import DEVICES, estimate_roofline
+from eml_models.latency.explaining.campaign import CampaignResult, Timed
+from eml_models.latency.explaining.waterfall import Hypothesis, Share
+from eml_models.latency.measuring.modes import Precision
+from eml_models.latency.measuring.timing import Measurement
 from eml_models.wording import count_of
 from tune_jobs.report.tables import Table
 

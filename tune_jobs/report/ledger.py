@@ -1,12 +1,12 @@
-"""The ledger as a table: where the worker-seconds of a study went, by `tune_jobs.accounting`."""
+"""The ledger as a table: where the worker-seconds of a study went, by `tune_jobs.analysis.ledger`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tune_jobs.accounting import CLASSES, account
+from tune_jobs.analysis.ledger import CLASSES, account
 from tune_jobs.report.tables import Table
-from tune_jobs.trial import Row
+from tune_jobs.study.rows import Row
 
 __all__ = ["CLASSES", "account", "ledger"]
 

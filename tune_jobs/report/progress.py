@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from eml_models.wording import count_of
-from tune_jobs.attempt import Progress
 from tune_jobs.inside_job import job_id
-from tune_jobs.on_ray.settings import ProgressListener
 from tune_jobs.report.tables import format_value
+from tune_jobs.session.attempt import Progress
+from tune_jobs.session.settings import ProgressListener
 
 LINE_PERIOD_S = 30.0
 """A line this long after the last one, if nothing worth a line has happened."""

@@ -17,7 +17,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from tune_jobs.space import Choice, Constant, Float, Integer, Parameter, Params, Space, Value
+from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Params, Space, Value
 
 Searched = Float | Integer | Choice
 Distributions = Mapping[str, BaseDistribution]

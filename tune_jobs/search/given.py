@@ -1,7 +1,8 @@
 """What a search is given from outside: points to try first, and trials of other studies to learn from.
 
-Both reach the study as rows (events, `tune_jobs.events`), so that every later proposal remains a function of
-the rows. `history` folds the events, `queue` proposes the points, and `optuna_view` tells the trials.
+Both reach the study as rows (events, `tune_jobs.study.events`), so that every later proposal remains a
+function of the rows. `history` folds the events, `queue` proposes the points, and `optuna_view` tells the
+trials.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.events import TrialElsewhere, WarmStarted
-from tune_jobs.space import Constant, Params, Space
-from tune_jobs.trial import ReportRow, TrialRow, as_json_text
+from tune_jobs.study.events import TrialElsewhere, WarmStarted
+from tune_jobs.study.rows import ReportRow, TrialRow, as_json_text
+from tune_jobs.study.space import Constant, Params, Space
 
 MAX_TOLD = 250
 """Trials of another study that are told: more make each proposal dearer and hardly better."""

@@ -31,8 +31,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count, product
 
 from eml_models import seeds
-from tune_jobs.space import Parameter, Params, Space, Value
-from tune_jobs.study import REPEAT
+from tune_jobs.study.definition import REPEAT
+from tune_jobs.study.space import Parameter, Params, Space, Value
 
 MAX_SHUFFLED = 256
 """Levels. The order of more is that of an arithmetic progression, which needs no list of them."""

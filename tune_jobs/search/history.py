@@ -16,17 +16,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.events import AttemptStarted, Enqueued, Point, WarmStarted, detail_of
-from tune_jobs.feasible import NetworkCost, count_cost, resolve_recipe
-from tune_jobs.json_fields import params_from_json
+from tune_jobs.feasible.limits import NetworkCost, count_cost, resolve_recipe
 from tune_jobs.search.given import ToldTrial, told_trials
 from tune_jobs.search.objectives import Point as ObjectivePoint
 from tune_jobs.search.objectives import cost_of, final_point, point_of
 from tune_jobs.search.pareto import non_dominated
 from tune_jobs.search.records import Ranking, Rung, TrialRecord
-from tune_jobs.space import Params
-from tune_jobs.study import Study
-from tune_jobs.trial import (
+from tune_jobs.study.definition import Study
+from tune_jobs.study.events import AttemptStarted, Enqueued, Point, WarmStarted, detail_of
+from tune_jobs.study.json_fields import params_from_json
+from tune_jobs.study.rows import (
     TRIED_AGAIN,
     EventKind,
     EventRow,
@@ -37,6 +36,7 @@ from tune_jobs.trial import (
     TrialRow,
     as_json_text,
 )
+from tune_jobs.study.space import Params
 
 
 class History:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from tune_jobs.feasible import NetworkCost
-from tune_jobs.json_fields import objectives_from_json
-from tune_jobs.study import COSTS, Study
-from tune_jobs.trial import State, TrialRow
+from tune_jobs.feasible.limits import NetworkCost
+from tune_jobs.study.definition import COSTS, Study
+from tune_jobs.study.json_fields import objectives_from_json
+from tune_jobs.study.rows import State, TrialRow
 
 Point = tuple[float, ...]
 """A value for each objective of a study."""

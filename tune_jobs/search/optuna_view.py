@@ -44,7 +44,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.feasible import excess_over
+from tune_jobs.feasible.limits import excess_over
 from tune_jobs.search.distributions import distributions_of, told_params
 from tune_jobs.search.given import ToldTrial
 from tune_jobs.search.history import History
@@ -52,8 +52,8 @@ from tune_jobs.search.objectives import final_point
 from tune_jobs.search.pareto import standings
 from tune_jobs.search.records import TrialRecord
 from tune_jobs.search.shown import MAX_SHOWN, shown_trials
-from tune_jobs.study import Direction, Limits, Study
-from tune_jobs.trial import State, TrialRow
+from tune_jobs.study.definition import Direction, Limits, Study
+from tune_jobs.study.rows import State, TrialRow
 
 STUDY_ID = 0
 PROPOSAL_ID = -1

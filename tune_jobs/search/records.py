@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tune_jobs.search.objectives import Point
-from tune_jobs.space import Params
-from tune_jobs.trial import Failure, ReportRow, State, TrialRow
+from tune_jobs.study.rows import Failure, ReportRow, State, TrialRow
+from tune_jobs.study.space import Params
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from tune_jobs.search.history import History
 from tune_jobs.search.pareto import standings
 from tune_jobs.search.records import NUM_BEST, TrialRecord
-from tune_jobs.trial import State
+from tune_jobs.study.rows import State
 
 MAX_SHOWN = 300
 """Trials that a sampler looks at; at 250 and more TPE's best are 25 (a tenth, at most 25)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tune_jobs.trial import ReportRow, Row, TrialRow
+from tune_jobs.study.rows import ReportRow, Row, TrialRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

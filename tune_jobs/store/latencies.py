@@ -12,14 +12,14 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from tune_jobs.store.convert import rows_to_arrow
-from tune_jobs.store.files import Files, open_files
-from tune_jobs.store.latency_rows import LatencyRow
-from tune_jobs.store.layout import LATENCIES, SCRATCH, SEGMENT_SUFFIX, latency_key
-from tune_jobs.store.listing import list_devices, list_latencies
-from tune_jobs.store.segments import Segment, parquet_bytes
-from tune_jobs.store.snapshot import Segments, TableSnapshot
-from tune_jobs.store.version import require_version
+from tune_jobs.store.columns.convert import rows_to_arrow
+from tune_jobs.store.columns.latency_rows import LatencyRow
+from tune_jobs.store.files.protocol import Files, open_files
+from tune_jobs.store.format.layout import LATENCIES, SCRATCH, SEGMENT_SUFFIX, latency_key
+from tune_jobs.store.format.listing import list_devices, list_latencies
+from tune_jobs.store.format.segments import Segment, parquet_bytes
+from tune_jobs.store.format.version import require_version
+from tune_jobs.store.reading.snapshot import Segments, TableSnapshot
 
 SCRATCH_FOLDER = f"{SCRATCH}/{LATENCIES}"
 

@@ -23,21 +23,21 @@ import pyarrow as pa
 
 from eml_models.errors import UnknownNameError
 from tune_jobs.errors import QueryError, SegmentGoneError, StoreMissingError
-from tune_jobs.json_fields import parse_object
-from tune_jobs.store import queries
-from tune_jobs.store.answers import Answer, as_answer
-from tune_jobs.store.convert import rows_to_arrow
-from tune_jobs.store.definitions import Definitions, read_definition, read_definitions
-from tune_jobs.store.examining import examine
-from tune_jobs.store.files import Files, is_url, open_files
-from tune_jobs.store.frames import as_frame
+from tune_jobs.store.columns.convert import rows_to_arrow
+from tune_jobs.store.columns.schema import PARAM_COLUMNS, PARAM_PREFIX, ROW_TYPE_OF, StudyRow, columns_of
+from tune_jobs.store.files.protocol import Files, is_url, open_files
+from tune_jobs.store.format.definitions import Definitions, read_definition, read_definitions
+from tune_jobs.store.format.layout import LATENCIES, STUDIES
 from tune_jobs.store.latencies import latency_snapshot, read_latencies
-from tune_jobs.store.layout import LATENCIES, STUDIES
 from tune_jobs.store.notes import tell_left_out, tell_note
-from tune_jobs.store.schema import PARAM_COLUMNS, PARAM_PREFIX, ROW_TYPE_OF, StudyRow, columns_of
-from tune_jobs.store.snapshot import Segments, TableSnapshot, parse_tables, take_snapshot
-from tune_jobs.store.study_snapshot import StudySnapshot, study_frame, tables_of
-from tune_jobs.trial import Row, TrialRow
+from tune_jobs.store.reading import queries
+from tune_jobs.store.reading.answers import Answer, as_answer
+from tune_jobs.store.reading.frames import as_frame
+from tune_jobs.store.reading.snapshot import Segments, TableSnapshot, parse_tables, take_snapshot
+from tune_jobs.store.reading.study_snapshot import StudySnapshot, study_frame, tables_of
+from tune_jobs.store.upkeep.examining import examine
+from tune_jobs.study.json_fields import parse_object
+from tune_jobs.study.rows import Row, TrialRow
 
 T = TypeVar("T")
 RETRY_AFTER_S = (0.0, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0)

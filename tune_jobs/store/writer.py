@@ -30,12 +30,11 @@ from eml_models.errors import InvalidValueError
 from tune_jobs.errors import StoreError
 from tune_jobs.inside_job import job_id
 from tune_jobs.store.batches import Batch, PublishPolicy
-from tune_jobs.store.convert import as_plain
-from tune_jobs.store.definitions import create_or_check
-from tune_jobs.store.examining import examine
-from tune_jobs.store.files import AppendFile, Files, Lock, open_files
-from tune_jobs.store.journal import encode_line
-from tune_jobs.store.layout import (
+from tune_jobs.store.columns.convert import as_plain
+from tune_jobs.store.files.protocol import AppendFile, Files, Lock, open_files
+from tune_jobs.store.format.definitions import create_or_check
+from tune_jobs.store.format.journal import encode_line
+from tune_jobs.store.format.layout import (
     batch_name,
     journal_folder,
     journal_key,
@@ -43,11 +42,12 @@ from tune_jobs.store.layout import (
     new_writer,
     scratch_folder,
 )
+from tune_jobs.store.format.segments import publish
 from tune_jobs.store.notes import LOG, tell_left_out
-from tune_jobs.store.recovery import mend_folders, recover
-from tune_jobs.store.segments import publish
-from tune_jobs.study import Study
-from tune_jobs.trial import EventKind, EventRow, ReportRow, Row
+from tune_jobs.store.upkeep.examining import examine
+from tune_jobs.store.upkeep.recovery import mend_folders, recover
+from tune_jobs.study.definition import Study
+from tune_jobs.study.rows import EventKind, EventRow, ReportRow, Row
 
 R = TypeVar("R", bound=Row)
 

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from eml_models.latency.conditions import Conditions
-from eml_models.latency.networks import NetworkSpec
+from eml_models.latency.measuring.conditions import Conditions
+from eml_models.networks.words import NetworkSpec
 
 TINY = NetworkSpec(
     name="tiny", model="mobilenet", options={"width_mult": 0.1, "head_channels": 8}, input_shape=(3, 8, 8)

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 import torch
 
-from eml_models.latency import ceilings
+from eml_models.latency.bench import ceilings
 
 
 def test_bandwidth_is_measured_on_bytes_as_networks_have_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from eml_models.latency.conditions import read_conditions
+from eml_models.latency.measuring.conditions import read_conditions
 
 A_GPU_ANSWERS = """
 import torch
@@ -28,8 +28,8 @@ def run_on_a_played_gpu(code: str) -> str:
 
 def test_a_gpu_is_asked_for_what_it_can_do_in_a_fresh_process() -> None:
     found = run_on_a_played_gpu("""
-from eml_models.latency.conditions import find_capabilities, require_device
-from eml_models.latency.modes import parse_mode, unsupported_reason
+from eml_models.latency.measuring.conditions import find_capabilities, require_device
+from eml_models.latency.measuring.modes import parse_mode, unsupported_reason
 
 capabilities = find_capabilities(require_device("cuda"))
 print(capabilities.name, capabilities.compute_capability, type(capabilities.has_triton).__name__)

@@ -15,12 +15,12 @@ from latency_testing import with_used_norms
 from torch import nn
 
 from eml_models.errors import DeployError, InvalidValueError
-from eml_models.exporting import load_onnx
 from eml_models.latency.deploy import deploy, save_deployed, save_onnx, usual_mode
-from eml_models.latency.folding import fold_batch_norms
-from eml_models.latency.modes import Precision, parse_mode
-from eml_models.latency.rounding import bound_error, count_roundings
-from eml_models.registry import build_model
+from eml_models.latency.measuring.folding import fold_batch_norms
+from eml_models.latency.measuring.modes import Precision, parse_mode
+from eml_models.latency.measuring.rounding import bound_error, count_roundings
+from eml_models.networks.registry import build_model
+from eml_models.training.exporting import load_onnx
 
 FOLDED = parse_mode("fp32/channels_last/eager/folded")
 IMAGES = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))

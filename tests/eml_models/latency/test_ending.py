@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from eml_models.errors import InvalidValueError
-from eml_models.latency.bench import Bench
-from eml_models.latency.campaign import Campaign
-from eml_models.latency.cases import Case
-from eml_models.latency.ending import End, EndedError, Ending
-from eml_models.latency.modes import PLAIN
-from eml_models.latency.networks import NetworkSpec, parse_network
-from eml_models.latency.pace import Pace, describe_left
-from eml_models.latency.worker_process import WorkerProgram
+from eml_models.latency.bench.cases import Case
+from eml_models.latency.bench.ending import End, EndedError, Ending
+from eml_models.latency.bench.pace import Pace, describe_left
+from eml_models.latency.bench.processes import Bench
+from eml_models.latency.bench.worker_process import WorkerProgram
+from eml_models.latency.explaining.campaign import Campaign
+from eml_models.latency.measuring.modes import PLAIN
+from eml_models.networks.words import NetworkSpec, parse_network
 
 PLAYED = WorkerProgram(module="played_worker")
 

@@ -9,18 +9,18 @@ import pytest
 import torch
 from latency_testing import CONDITIONS
 
-from eml_models.latency import evidence
-from eml_models.latency.agenda import list_table_cases
-from eml_models.latency.campaign import Campaign, CampaignResult, Timed
-from eml_models.latency.cases import Allocator, Case
-from eml_models.latency.evidence import count_network, explain, probes
-from eml_models.latency.measure import Measurement
-from eml_models.latency.modes import Execution, Precision, default_modes
-from eml_models.latency.networks import parse_network
-from eml_models.latency.operators import OperatorKind
-from eml_models.latency.roofline import DEVICES, estimate_roofline
-from eml_models.latency.verdicts import NetworkEvidence, Outcome, judge
-from eml_models.latency.waterfall import COMPILED, KERNELS, Stage, chain_on_cpu, chain_on_cuda
+from eml_models.latency.bench.cases import Allocator, Case
+from eml_models.latency.counting.operators import OperatorKind
+from eml_models.latency.counting.roofline import DEVICES, estimate_roofline
+from eml_models.latency.explaining import evidence
+from eml_models.latency.explaining.agenda import list_table_cases
+from eml_models.latency.explaining.campaign import Campaign, CampaignResult, Timed
+from eml_models.latency.explaining.evidence import count_network, explain, probes
+from eml_models.latency.explaining.verdicts import NetworkEvidence, Outcome, judge
+from eml_models.latency.explaining.waterfall import COMPILED, KERNELS, Stage, chain_on_cpu, chain_on_cuda
+from eml_models.latency.measuring.modes import Execution, Precision, default_modes
+from eml_models.latency.measuring.timing import Measurement
+from eml_models.networks.words import parse_network
 
 TINY = parse_network("mobilenet:width_mult=0.1,head_channels=8,depths=[1,1,1,1,1,1,1]")
 TINY = replace(TINY, name="tiny", input_shape=(3, 8, 8))

@@ -9,19 +9,19 @@ import pytest
 import torch
 
 from eml_models.errors import WorkerLostError
-from eml_models.latency import evidence, investigation
-from eml_models.latency.agenda import (
+from eml_models.latency.bench.ending import End
+from eml_models.latency.bench.worker_process import WorkerProgram
+from eml_models.latency.explaining import evidence, investigation
+from eml_models.latency.explaining.agenda import (
     choose_chains,
     in_order_of_value,
     list_explaining_cases,
     list_table_cases,
 )
-from eml_models.latency.campaign import Campaign, CampaignResult
-from eml_models.latency.ending import End
-from eml_models.latency.modes import COMPILED, Execution, default_modes, parse_mode
-from eml_models.latency.networks import parse_network
-from eml_models.latency.verdicts import Outcome
-from eml_models.latency.worker_process import WorkerProgram
+from eml_models.latency.explaining.campaign import Campaign, CampaignResult
+from eml_models.latency.explaining.verdicts import Outcome
+from eml_models.latency.measuring.modes import COMPILED, Execution, default_modes, parse_mode
+from eml_models.networks.words import parse_network
 
 NETWORK = parse_network("mobilenet:width_mult=0.1,head_channels=8,depths=[1,1,1,1,1,1,1]")
 CAMPAIGN = Campaign(

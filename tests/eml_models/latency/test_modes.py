@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eml_models.errors import InvalidValueError
-from eml_models.latency.modes import (
+from eml_models.latency.measuring.modes import (
     PLAIN,
     Capabilities,
     Cast,

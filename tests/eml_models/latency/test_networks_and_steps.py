@@ -13,12 +13,17 @@ from latency_testing import TINY
 from torch import nn
 
 from eml_models.errors import InvalidValueError, UnknownNameError
-from eml_models.family import ModelFamily, Option, OptionKind
-from eml_models.latency.campaign import Campaign
-from eml_models.latency.cases import Case, Source, Variant
-from eml_models.latency.evidence import count_network
-from eml_models.latency.modes import PLAIN
-from eml_models.latency.networks import (
+from eml_models.latency.bench.cases import Case, Source, Variant
+from eml_models.latency.bench.steps import build_step, build_variant
+from eml_models.latency.counting.operators import count_operators
+from eml_models.latency.explaining.campaign import Campaign
+from eml_models.latency.explaining.evidence import count_network
+from eml_models.latency.measuring.modes import PLAIN
+from eml_models.networks.family import ModelFamily, Option, OptionKind
+from eml_models.networks.plan import Plan
+from eml_models.networks.plan_builder import PlanBuilder
+from eml_models.networks.registry import register_model, unregister_model
+from eml_models.networks.words import (
     NAMED,
     NetworkSpec,
     name_network,
@@ -26,11 +31,6 @@ from eml_models.latency.networks import (
     parse_input,
     parse_network,
 )
-from eml_models.latency.operators import count_operators
-from eml_models.latency.steps import build_step, build_variant
-from eml_models.plan import Plan
-from eml_models.plan_builder import PlanBuilder
-from eml_models.registry import register_model, unregister_model
 
 CPU = torch.device("cpu")
 OF_A_TRIAL = NetworkSpec(name="s/1", model="small_cnn", input_shape=(1, 8, 8), num_classes=2)

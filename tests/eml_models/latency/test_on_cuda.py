@@ -9,14 +9,14 @@ import torch
 from latency_testing import with_used_norms
 from torch import nn
 
-from eml_models.latency.campaign import Campaign
 from eml_models.latency.deploy import deploy, save_deployed, save_onnx
-from eml_models.latency.investigation import run_campaign
-from eml_models.latency.measure import measure_latency
-from eml_models.latency.modes import COMPILED, Mode, default_modes, iter_all_modes, parse_mode
-from eml_models.latency.networks import parse_network
-from eml_models.latency.rounding import bound_error
-from eml_models.registry import build_model
+from eml_models.latency.explaining.campaign import Campaign
+from eml_models.latency.explaining.investigation import run_campaign
+from eml_models.latency.measuring.modes import COMPILED, Mode, default_modes, iter_all_modes, parse_mode
+from eml_models.latency.measuring.rounding import bound_error
+from eml_models.latency.measuring.timing import measure_latency
+from eml_models.networks.registry import build_model
+from eml_models.networks.words import parse_network
 
 pytestmark = [
     pytest.mark.gpu,

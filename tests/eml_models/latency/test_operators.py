@@ -10,10 +10,10 @@ import torch
 from latency_testing import MobileNetV2
 from torch import nn
 
-from eml_models.latency.operators import OperatorCounts, OperatorKind, count_operators
-from eml_models.latency.roofline import DEVICES, Precision, estimate_roofline, launch_bound_below
-from eml_models.plan import LayerKind
-from eml_models.registry import build_model, build_plan
+from eml_models.latency.counting.operators import OperatorCounts, OperatorKind, count_operators
+from eml_models.latency.counting.roofline import DEVICES, Precision, estimate_roofline, launch_bound_below
+from eml_models.networks.plan import LayerKind
+from eml_models.networks.registry import build_model, build_plan
 
 SHAPE = (3, 32, 32)
 NETWORKS = {

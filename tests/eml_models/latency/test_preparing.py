@@ -19,11 +19,11 @@ from latency_testing import with_used_norms
 from torch import nn
 
 from eml_models.errors import NotCompiledError
-from eml_models.latency import preparing
 from eml_models.latency.deploy import deploy
-from eml_models.latency.modes import parse_mode
-from eml_models.latency.preparing import Prepared
-from eml_models.registry import build_model
+from eml_models.latency.measuring import preparing
+from eml_models.latency.measuring.modes import parse_mode
+from eml_models.latency.measuring.preparing import Prepared
+from eml_models.networks.registry import build_model
 
 CPU = torch.device("cpu")
 IMAGES = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(1))

@@ -7,11 +7,10 @@ from dataclasses import replace
 import pytest
 from latency_testing import TINY
 
-from eml_models.latency.cases import Allocator, Source, case_from_dict
-from eml_models.latency.modes import Capabilities, Precision, unsupported_reason
-from eml_models.latency.roofline import Roofline
-from eml_models.latency.verdicts import NetworkEvidence, Outcome, Verdict, judge
-from eml_models.latency.waterfall import (
+from eml_models.latency.bench.cases import Allocator, Source, case_from_dict
+from eml_models.latency.counting.roofline import Roofline
+from eml_models.latency.explaining.verdicts import NetworkEvidence, Outcome, Verdict, judge
+from eml_models.latency.explaining.waterfall import (
     ABSENT_ON_CPU,
     CASTS,
     COMPILED,
@@ -28,6 +27,7 @@ from eml_models.latency.waterfall import (
     chain_on_cpu,
     chain_on_cuda,
 )
+from eml_models.latency.measuring.modes import Capabilities, Precision, unsupported_reason
 
 ROOFLINE = Roofline(seconds=0.010, memory_s=0.008, depthwise_s=0.004)
 

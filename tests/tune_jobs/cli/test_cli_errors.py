@@ -15,12 +15,12 @@ from session_testing import a_study, play
 from eml_models import Recipe
 from tune_jobs import TrialStore
 from tune_jobs.cli.run_commands import print_outcome
+from tune_jobs.inputs.user_code import load_study
 from tune_jobs.on_ray.runner import RunOutcome
-from tune_jobs.session import Session
-from tune_jobs.space import Choice, Space
+from tune_jobs.session.state_machine import Session
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study import SamplerName, Study
-from tune_jobs.user_code import load_study
+from tune_jobs.study.definition import SamplerName, Study
+from tune_jobs.study.space import Choice, Space
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_bounds_that_a_study_declares_are_changed_only_where_objectives_are_aske
     (tmp_path / "own.py").write_text(
         "from dataclasses import replace\n"
         "from tune_jobs import Float, Space\n"
-        "from tune_jobs.studies import digits_front, digits_mobilenet\n"
+        "from tune_jobs.inputs.shipped import digits_front, digits_mobilenet\n"
         "def near():\n"
         "    return digits_front().with_changes(name='near', space=Space(\n"
         "        *(replace(p, low=0.5, log=False) if p.name == 'macs_share' else p\n"

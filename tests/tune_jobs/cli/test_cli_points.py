@@ -10,13 +10,13 @@ import pytest
 from cli_testing import Cli
 
 from eml_models.errors import InvalidValueError, UnknownNameError
-from eml_models.recipe import Recipe
+from eml_models.training.recipe import Recipe
 from tune_jobs.cli.resolving import _parse_assignments
-from tune_jobs.point_files import read_points
-from tune_jobs.space import Choice, Constant, Float, Integer, Space
+from tune_jobs.inputs.point_files import read_points
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study import Study
-from tune_jobs.trial import StartRow, State, TrialRow, as_json_text
+from tune_jobs.study.definition import Study
+from tune_jobs.study.rows import StartRow, State, TrialRow, as_json_text
+from tune_jobs.study.space import Choice, Constant, Float, Integer, Space
 
 SPACE = Space(
     Float("learning_rate", 1e-6, 1.0, log=True),

@@ -11,13 +11,13 @@ import pytest
 from cli_testing import Cli
 from session_testing import a_study, play
 
-from tune_jobs.session import Session
-from tune_jobs.store import study_snapshot
+from tune_jobs.session.state_machine import Session
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.store.snapshot import TableSnapshot
+from tune_jobs.store.reading import study_snapshot
+from tune_jobs.store.reading.snapshot import TableSnapshot
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study import Objective
-from tune_jobs.trial import State
+from tune_jobs.study.definition import Objective
+from tune_jobs.study.rows import State
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from cli_testing import Cli
 from session_testing import a_study, play
 
 from tune_jobs import TrialStore
-from tune_jobs.session import Session
+from tune_jobs.session.state_machine import Session
 from tune_jobs.store.batches import PublishPolicy
-from tune_jobs.store.local import LocalFiles, LocalLock
+from tune_jobs.store.files.local import LocalFiles, LocalLock
 from tune_jobs.store.writer import StudyWriter
 
 DEEP = "[" * 100_000 + "]" * 100_000

@@ -13,13 +13,13 @@ import pytest
 from cli_testing import Cli
 from session_testing import WORKER, a_study, rising
 
-from eml_models.recipe import Recipe
-from eml_models.snapshot import save_snapshot
-from eml_models.train import fit
+from eml_models.training.loop import fit
+from eml_models.training.recipe import Recipe
+from eml_models.training.snapshot import save_snapshot
 from tune_jobs import TrialStore
-from tune_jobs.checkpoints import Checkpoints
-from tune_jobs.session import Session
-from tune_jobs.store.local import LocalFiles
+from tune_jobs.checkpoints.files import Checkpoints
+from tune_jobs.session.state_machine import Session
+from tune_jobs.store.files.local import LocalFiles
 from tune_jobs.store.writer import StudyWriter
 
 STUDY = a_study(name="gone", trials=3, asha=None)

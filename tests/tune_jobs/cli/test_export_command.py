@@ -14,7 +14,7 @@ import torch
 from cli_testing import Cli
 
 from eml_models import load_trained
-from eml_models.datasets import (
+from eml_models.data.datasets import (
     DatasetSpec,
     RawDataset,
     known_datasets,
@@ -22,19 +22,19 @@ from eml_models.datasets import (
     register_dataset,
     unregister_dataset,
 )
-from eml_models.recipe import Recipe
-from eml_models.registry import known_models, unregister_model
-from eml_models.splits import split_indices
+from eml_models.data.splits import split_indices
+from eml_models.networks.registry import known_models, unregister_model
+from eml_models.training.recipe import Recipe
 from tune_jobs import TrialStore
-from tune_jobs.attempt import WorkerInfo
-from tune_jobs.checkpoints import Checkpoints
-from tune_jobs.fits import fit_and_test
-from tune_jobs.saving import Saving
-from tune_jobs.session import Session
+from tune_jobs.checkpoints.files import Checkpoints
+from tune_jobs.checkpoints.saving import Saving
+from tune_jobs.inputs.shipped import digits_recipes
+from tune_jobs.inputs.user_code import load_study
+from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.session.state_machine import Session
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.studies import digits_recipes
-from tune_jobs.study import Objective, Study
-from tune_jobs.user_code import load_study
+from tune_jobs.study.definition import Objective, Study
+from tune_jobs.study.fits import fit_and_test
 
 RECIPE = Recipe(model="small_cnn", learning_rate=0.05, epochs=3, max_train_samples=400)
 OWN = f"{Path(__file__).parents[3] / 'examples' / 'my_study.py'}:my_study"

@@ -9,13 +9,13 @@ import pytest
 from cli_testing import Cli
 from session_testing import WORKER, Clock, a_study, play
 
-from tune_jobs.attempt import Attempt
-from tune_jobs.finalists import FinalOptions, final_study
-from tune_jobs.session import Session
-from tune_jobs.space import Choice, Integer, Space
+from tune_jobs.inputs.finalists import FinalOptions, final_study
+from tune_jobs.session.attempt import Attempt
+from tune_jobs.session.state_machine import Session
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study import SamplerName, Study
+from tune_jobs.study.definition import SamplerName, Study
+from tune_jobs.study.space import Choice, Integer, Space
 
 
 def fit_nothing(*args: object, **options: object) -> list[object]:

@@ -12,22 +12,22 @@ import pytest
 from cli_testing import Cli
 from session_testing import a_study, play
 
-from eml_models.latency.bench import Bench
-from eml_models.latency.campaign import Campaign, CampaignResult
-from eml_models.latency.cases import Case
-from eml_models.latency.investigation import run_campaign
-from eml_models.latency.modes import PLAIN, parse_mode
-from eml_models.latency.networks import parse_network
-from eml_models.macs import count_macs
-from eml_models.registry import build_model, known_models, unregister_model
+from eml_models.latency.bench.cases import Case
+from eml_models.latency.bench.processes import Bench
+from eml_models.latency.explaining.campaign import Campaign, CampaignResult
+from eml_models.latency.explaining.investigation import run_campaign
+from eml_models.latency.measuring.modes import PLAIN, parse_mode
+from eml_models.networks.macs import count_macs
+from eml_models.networks.registry import build_model, known_models, unregister_model
+from eml_models.networks.words import parse_network
 from tune_jobs import TrialStore
 from tune_jobs.cli.latency_commands import compare_on_one_input, load_codes, resolve_network
-from tune_jobs.latency_worker import program_with
+from tune_jobs.inputs.user_code import UserCode, load_study
+from tune_jobs.latency.worker import program_with
 from tune_jobs.report import latency_tables
 from tune_jobs.report.tables import render
-from tune_jobs.session import Session
+from tune_jobs.session.state_machine import Session
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.user_code import UserCode, load_study
 
 TINY = "resnet18:width=4"
 TINY_MOBILENET = "mobilenet:width_mult=0.1,head_channels=8,depths=[1,1,1,1,1,1,1]"

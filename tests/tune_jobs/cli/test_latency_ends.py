@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from cli_testing import Cli
 
-from eml_models.latency.campaign import CampaignResult
-from eml_models.latency.worker_process import WorkerProgram
+from eml_models.latency.bench.worker_process import WorkerProgram
+from eml_models.latency.explaining.campaign import CampaignResult
 from tune_jobs import TrialStore
 from tune_jobs.cli import latency_commands
 from tune_jobs.cli.latency_commands import Storing

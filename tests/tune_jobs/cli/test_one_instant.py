@@ -11,10 +11,10 @@ import pytest
 from cli_testing import Cli
 from session_testing import a_study, play
 
-from tune_jobs.session import Session
-from tune_jobs.store.local import LocalFiles
+from tune_jobs.session.state_machine import Session
+from tune_jobs.store.files.local import LocalFiles
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.trial import TrialRow
+from tune_jobs.study.rows import TrialRow
 
 STUDY = a_study(trials=3)
 MAX_LOOKS = 200

@@ -9,11 +9,11 @@ import pytest
 from cli_testing import Cli
 from session_testing import play
 
-from tune_jobs import reach
-from tune_jobs.session import Session
+from tune_jobs.feasible import reach
+from tune_jobs.inputs.shipped import digits_recipes
+from tune_jobs.session.state_machine import Session
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.studies import digits_recipes
-from tune_jobs.study import Limits
+from tune_jobs.study.definition import Limits
 
 NOTE = "note: max_macs 1,000,000,000 binds nothing"
 STUDY = "digits-recipes"

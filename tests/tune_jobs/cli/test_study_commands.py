@@ -9,15 +9,15 @@ import pytest
 from cli_testing import Cli
 
 from eml_models import evaluate_test, fit, load_trained
-from eml_models.recipe import Recipe
+from eml_models.training.recipe import Recipe
 from tune_jobs import TrialStore
-from tune_jobs.attempt import WorkerInfo
-from tune_jobs.checkpoints import Checkpoints
-from tune_jobs.saving import Saving
-from tune_jobs.session import Session
+from tune_jobs.checkpoints.files import Checkpoints
+from tune_jobs.checkpoints.saving import Saving
+from tune_jobs.inputs.shipped import digits_recipes
+from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.session.state_machine import Session
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.studies import digits_recipes
-from tune_jobs.trial import Decision
+from tune_jobs.study.rows import Decision
 
 RECIPE = Recipe(model="small_cnn", learning_rate=0.01, epochs=3, max_train_samples=200)
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from cli_testing import Cli
 
-from eml_models.datasets import SHIPPED as DATASETS
-from tune_jobs.studies import SHIPPED, lab_cifar10
+from eml_models.data.datasets import SHIPPED as DATASETS
+from tune_jobs.inputs.shipped import SHIPPED, lab_cifar10
 
 TITLES = {"digits": "digits", "mnist": "mnist", "fashion_mnist": "fashion-mnist", "cifar10": "cifar-10"}
 

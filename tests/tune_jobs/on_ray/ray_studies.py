@@ -10,9 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from eml_models.recipe import Recipe
-from tune_jobs.space import Choice, Float, Space
-from tune_jobs.study import Asha, SamplerName, Study
+from eml_models.training.recipe import Recipe
+from tune_jobs.study.definition import Asha, SamplerName, Study
+from tune_jobs.study.space import Choice, Float, Space
 
 CRASH_FOLDER = "TUNE_JOBS_TEST_CRASH_FOLDER"
 

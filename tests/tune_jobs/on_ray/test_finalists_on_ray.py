@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from eml_models.recipe import Recipe
+from eml_models.training.recipe import Recipe
 from tune_jobs import RunSettings, TrialStore, run_study
-from tune_jobs.finalists import FinalOptions, final_study
-from tune_jobs.space import Choice, Space
-from tune_jobs.study import SamplerName, Study
+from tune_jobs.inputs.finalists import FinalOptions, final_study
+from tune_jobs.study.definition import SamplerName, Study
+from tune_jobs.study.space import Choice, Space
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_of_the_tests")]
 

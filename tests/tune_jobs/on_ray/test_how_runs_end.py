@@ -14,9 +14,9 @@ from session_testing import WORKER, rising
 from tune_jobs.errors import RunFailedError, StoreError
 from tune_jobs.on_ray import runner, tuning
 from tune_jobs.on_ray.runner import run_study
-from tune_jobs.on_ray.settings import RunSettings
-from tune_jobs.session import Session
-from tune_jobs.store.local import LocalFiles
+from tune_jobs.session.settings import RunSettings
+from tune_jobs.session.state_machine import Session
+from tune_jobs.store.files.local import LocalFiles
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.writer import StudyWriter
 

@@ -87,7 +87,7 @@ def test_what_the_job_reads_has_to_be_in_the_upload(
     for place in ("data", "ignored"):
         (working_folder / place).mkdir(exist_ok=True)
         (working_folder / place / "own.py").write_text(
-            "from tune_jobs.studies import SHIPPED\n\nf = SHIPPED['digits-recipes']\n"
+            "from tune_jobs.inputs.shipped import SHIPPED\n\nf = SHIPPED['digits-recipes']\n"
         )
         (working_folder / place / "points.json").write_text('[{"optimizer": "adam"}]')
     words = ("submit", "--store", "/shared/trials", "--no-wait")
@@ -141,7 +141,7 @@ def test_log_that_falls_silent_ends_with_its_job(
     dashboard: Dashboard, call: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As over a connection that was cut without a word."""
-    from tune_jobs.on_ray import jobs
+    from tune_jobs.on_ray.jobs import submit as jobs
 
     async def tail(self: object, job: str) -> AsyncIterator[str]:
         yield "a line\n"
@@ -158,7 +158,7 @@ def test_reader_of_a_log_who_goes_is_no_missing_dashboard(
     dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tune_jobs.cli.job_verbs import read_command
-    from tune_jobs.on_ray import jobs
+    from tune_jobs.on_ray.jobs import submit as jobs
 
     async def tail(self: object, job: str) -> AsyncIterator[str]:
         yield "a line\n"
@@ -174,7 +174,7 @@ def test_reader_of_a_log_who_goes_is_no_missing_dashboard(
 
 def test_head_without_a_python_is_told_how_to_start(capsys: pytest.CaptureFixture[str]) -> None:
     from tune_jobs.cli.job_commands import _say_end
-    from tune_jobs.on_ray.jobs import Job
+    from tune_jobs.on_ray.jobs.submit import Job
 
     values = {"store": None, "started_at": None, "ended_at": None, "message": "failed"}
     _say_end(Job(id="one-1", study="one", state="FAILED", exit_code=127, **values))

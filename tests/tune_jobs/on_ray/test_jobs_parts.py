@@ -18,20 +18,20 @@ from eml_models.errors import InvalidValueError
 from tune_jobs.cli.job_verbs import read_command
 from tune_jobs.cli.run_verbs import run
 from tune_jobs.errors import JobError, TuneJobsError
+from tune_jobs.inputs.shipped import SHIPPED
 from tune_jobs.inside_job import JOB_CONFIG, job_id, require_lasting_store
-from tune_jobs.on_ray.authentication import (
+from tune_jobs.on_ray.cluster.authentication import (
     MODE,
     TOKEN,
     TOKEN_PATH,
     make_private_token_if_none,
     show_token_if_any,
 )
+from tune_jobs.on_ray.cluster.reaching import jobs_url, require_listener
 from tune_jobs.on_ray.latency import kind_of_cluster
-from tune_jobs.on_ray.reaching import jobs_url, require_listener
 from tune_jobs.on_ray.runner import run_study
-from tune_jobs.on_ray.settings import RunSettings
 from tune_jobs.provenance import git_state
-from tune_jobs.studies import SHIPPED
+from tune_jobs.session.settings import RunSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
@@ -252,7 +252,7 @@ def test_dashboard_without_a_scheme_is_recognised(dashboard: Callable[..., str])
 def test_cluster_of_another_ray_is_refused_before_anything_is_sent(
     dashboard: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tune_jobs.on_ray.jobs import Jobs, Submission
+    from tune_jobs.on_ray.jobs.submit import Jobs, Submission
 
     address = dashboard(200, {"version": "4", "ray_version": "2.50.1"})
     monkeypatch.setenv("RAY_ADDRESS", "10.255.255.1:6379")  # what was asked for goes before it
@@ -268,7 +268,7 @@ def test_cluster_of_another_ray_is_refused_before_anything_is_sent(
 def test_server_that_is_no_dashboard_is_told_as_such(
     answer: dict[str, object], told: str, dashboard: Callable[..., str]
 ) -> None:
-    from tune_jobs.on_ray.jobs import Jobs
+    from tune_jobs.on_ray.jobs.submit import Jobs
 
     with pytest.raises(JobError, match=told):
         Jobs(dashboard(200, answer), read_command)
@@ -277,7 +277,7 @@ def test_server_that_is_no_dashboard_is_told_as_such(
 
 
 def test_dashboard_that_takes_no_word_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tune_jobs.on_ray import jobs
+    from tune_jobs.on_ray.jobs import submit as jobs
 
     monkeypatch.setattr(jobs, "ANSWER_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -287,7 +287,7 @@ def test_dashboard_that_takes_no_word_is_given_up(monkeypatch: pytest.MonkeyPatc
 
 
 def test_job_that_a_signal_ended_exits_as_a_shell_tells_it() -> None:
-    from tune_jobs.on_ray.jobs import Job
+    from tune_jobs.on_ray.jobs.submit import Job
 
     values = {"store": None, "started_at": None, "ended_at": None, "message": None}
     job = Job(id="one-1", study="one", state="FAILED", exit_code=-9, **values)
@@ -295,7 +295,7 @@ def test_job_that_a_signal_ended_exits_as_a_shell_tells_it() -> None:
 
 
 def test_what_ray_says_of_a_cluster_is_put_into_words() -> None:
-    from tune_jobs.on_ray.connect import _describe
+    from tune_jobs.on_ray.cluster.connect import _describe
 
     mismatch = RuntimeError("Version mismatch: The cluster was started with: Ray: 2.50.1 Python: 3.12.1")
     assert "of another Ray or Python than this process" in _describe("10.0.0.5:6379", mismatch)
@@ -304,7 +304,7 @@ def test_what_ray_says_of_a_cluster_is_put_into_words() -> None:
 
 
 def test_a_line_that_breaks_is_a_missing_dashboard() -> None:
-    from tune_jobs.on_ray.jobs import _explained
+    from tune_jobs.on_ray.jobs.submit import _explained
 
     with (
         pytest.raises(JobError, match=r"no Ray dashboard answers at .*: refused\. Is"),

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from eml_models.errors import InvalidValueError
-from eml_models.latency.campaign import Campaign, CampaignResult
-from eml_models.latency.ending import End
-from eml_models.latency.modes import parse_mode
-from eml_models.latency.networks import parse_network
-from tune_jobs.ending_signals import EndingSignals
+from eml_models.latency.bench.ending import End
+from eml_models.latency.explaining.campaign import Campaign, CampaignResult
+from eml_models.latency.measuring.modes import parse_mode
+from eml_models.networks.words import parse_network
 from tune_jobs.on_ray.latency import kind_of_cluster, run_campaign_on
+from tune_jobs.session.ending_signals import EndingSignals
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_of_the_tests")]
 

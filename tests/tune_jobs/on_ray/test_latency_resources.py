@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from eml_models.latency.campaign import Campaign
-from eml_models.latency.modes import PLAIN
-from eml_models.latency.networks import parse_network
+from eml_models.latency.explaining.campaign import Campaign
+from eml_models.latency.measuring.modes import PLAIN
+from eml_models.networks.words import parse_network
 from tune_jobs.on_ray.latency import _whole_device
 
 ON_CUDA = Campaign(

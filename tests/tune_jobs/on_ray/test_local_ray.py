@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from tune_jobs.errors import RunFailedError, TuneJobsError
-from tune_jobs.on_ray import private_folder
-from tune_jobs.on_ray.connect import connected
-from tune_jobs.on_ray.local_ray import SOCKET_BYTES, local_ray
-from tune_jobs.on_ray.settings import RunSettings
+from tune_jobs.on_ray.cluster import private_folder
+from tune_jobs.on_ray.cluster.connect import connected
+from tune_jobs.on_ray.cluster.local_ray import SOCKET_BYTES, local_ray
+from tune_jobs.session.settings import RunSettings
 
 SIZES = {"num_cpus": 2, "object_store_memory": 128 << 20}
 
@@ -67,7 +67,7 @@ def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedRay:
     monkeypatch.delenv("RAY_TMPDIR", raising=False)
     (tmp_path / "t").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t"))
-    monkeypatch.setattr("tune_jobs.on_ray.local_ray.SOCKET_BYTES", 4096)  # pytest's folders are deep
+    monkeypatch.setattr("tune_jobs.on_ray.cluster.local_ray.SOCKET_BYTES", 4096)  # pytest's folders are deep
     return ray
 
 
@@ -132,7 +132,7 @@ def test_ray_that_does_not_start_is_an_error_in_words_and_its_logs_are_kept(
 def test_where_no_folder_can_be_made_ray_is_not_started(
     played: PlayedRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tune_jobs.on_ray.local_ray.SOCKET_BYTES", SOCKET_BYTES)
+    monkeypatch.setattr("tune_jobs.on_ray.cluster.local_ray.SOCKET_BYTES", SOCKET_BYTES)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 60)))
     monkeypatch.setattr(private_folder, "USUAL_PLACES", ())
     Path(tempfile.tempdir or "").mkdir()

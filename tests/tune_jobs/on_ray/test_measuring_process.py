@@ -12,9 +12,9 @@ import pytest
 
 from tests.patience import patience_s, wait_until
 from tune_jobs.errors import TuneJobsError
-from tune_jobs.on_ray.gpu_measure import LocalMeasurement, measured_here
-from tune_jobs.on_ray.settings import RunSettings
-from tune_jobs.studies import digits_recipes
+from tune_jobs.inputs.shipped import digits_recipes
+from tune_jobs.on_ray.gpus.measure import LocalMeasurement, measured_here
+from tune_jobs.session.settings import RunSettings
 
 AUTO = RunSettings(gpus_per_trial="auto")
 
@@ -26,10 +26,10 @@ time.sleep(1e6)
 """
 DRIVER = """
 import sys, time
-from tune_jobs.on_ray import gpu_measure
-from tune_jobs.on_ray.settings import RunSettings
-from tune_jobs.studies import digits_recipes
-from tune_jobs.user_code import UserCode
+from tune_jobs.on_ray.gpus import measure as gpu_measure
+from tune_jobs.session.settings import RunSettings
+from tune_jobs.inputs.shipped import digits_recipes
+from tune_jobs.inputs.user_code import UserCode
 
 code = UserCode(**dict({fields}))
 with gpu_measure.measured_here(digits_recipes(), code, RunSettings(gpus_per_trial="auto")):
@@ -40,7 +40,7 @@ with gpu_measure.measured_here(digits_recipes(), code, RunSettings(gpus_per_tria
 @pytest.fixture(autouse=True)
 def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("custom_models", "custom_datasets"):
-        monkeypatch.setattr(f"tune_jobs.on_ray.gpu_measure.{name}", lambda: ())
+        monkeypatch.setattr(f"tune_jobs.on_ray.gpus.measure.{name}", lambda: ())
 
 
 def test_a_ctrl_c_of_the_terminal_does_not_reach_it() -> None:
@@ -61,7 +61,7 @@ def test_it_finds_the_packages_that_its_driver_has_found(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "measures_here.py").write_text('print(\'{"error": "was found"}\')')
-    monkeypatch.setattr("tune_jobs.on_ray.gpu_measure.PROGRAM", "measures_here")
+    monkeypatch.setattr("tune_jobs.on_ray.gpus.measure.PROGRAM", "measures_here")
     monkeypatch.syspath_prepend(str(tmp_path))
     with measured_here(digits_recipes(), None, AUTO) as found:
         assert found is not None
@@ -73,7 +73,7 @@ def test_one_that_never_answers_ends_with_its_time_limit(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "never_answers.py").write_text("import time\ntime.sleep(1e6)")
-    monkeypatch.setattr("tune_jobs.on_ray.gpu_measure.PROGRAM", "never_answers")
+    monkeypatch.setattr("tune_jobs.on_ray.gpus.measure.PROGRAM", "never_answers")
     monkeypatch.syspath_prepend(str(tmp_path))
     settings = RunSettings(gpus_per_trial="auto", trial_timeout_s=0.3)
     with measured_here(digits_recipes(), None, settings) as found:

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune_jobs.attempt import WorkerInfo
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.messages import (
     MESSAGE_TYPES,
@@ -24,7 +23,8 @@ from tune_jobs.on_ray.messages import (
     from_json,
     to_json,
 )
-from tune_jobs.trial import Failure
+from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.study.rows import Failure
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 

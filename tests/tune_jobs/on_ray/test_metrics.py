@@ -9,7 +9,7 @@ import pytest
 from session_testing import WORKER, Clock, MemoryLog, a_study, rising
 
 from tune_jobs.on_ray import metrics
-from tune_jobs.session import Session
+from tune_jobs.session.state_machine import Session
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 

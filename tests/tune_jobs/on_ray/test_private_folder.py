@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tune_jobs.errors import TuneJobsError
-from tune_jobs.on_ray import private_folder
-from tune_jobs.on_ray.private_folder import keep, make_private_folder, remove, scratch_folder
+from tune_jobs.on_ray.cluster import private_folder
+from tune_jobs.on_ray.cluster.private_folder import keep, make_private_folder, remove, scratch_folder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes and owners as POSIX has them")
 

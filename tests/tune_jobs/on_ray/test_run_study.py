@@ -18,11 +18,11 @@ from ray_studies import bad_study, curve_study, fit_untidily
 from eml_models.errors import InvalidValueError
 from tune_jobs import RunFailedError, RunSettings, StudyChangedError, TrialStore, run_study
 from tune_jobs.errors import TuneJobsError
-from tune_jobs.space import Choice, Space
-from tune_jobs.store_probe import StoreProbe
-from tune_jobs.studies import digits_recipes
-from tune_jobs.study import SamplerName, Study
-from tune_jobs.user_code import UserCode
+from tune_jobs.inputs.shipped import digits_recipes
+from tune_jobs.inputs.user_code import UserCode
+from tune_jobs.on_ray.worker.store_probe import StoreProbe
+from tune_jobs.study.definition import SamplerName, Study
+from tune_jobs.study.space import Choice, Space
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_of_the_tests")]
 
@@ -189,8 +189,8 @@ def test_limit_of_device_hours_ends_the_run_and_the_study_goes_on_later(tmp_path
 
 
 def test_real_training_keeps_the_weights_of_the_best(tmp_path: Path) -> None:
-    from eml_models.recipe import Recipe
-    from tune_jobs.fits import fit_recipe
+    from eml_models.training.recipe import Recipe
+    from tune_jobs.study.fits import fit_recipe
 
     recipe = Recipe(learning_rate=0.05, epochs=2)
     study = curve_study(recipe=recipe, fit=fit_recipe, trials=4, asha=None)
@@ -209,8 +209,8 @@ def test_real_training_keeps_the_weights_of_the_best(tmp_path: Path) -> None:
 def test_trials_that_cannot_be_saved_go_on_and_that_is_told_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from eml_models.recipe import Recipe
-    from tune_jobs.fits import fit_recipe
+    from eml_models.training.recipe import Recipe
+    from tune_jobs.study.fits import fit_recipe
 
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "checkpoints").write_text("a file where the folder should be")
@@ -243,6 +243,6 @@ def test_trial_that_fits_no_node_is_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_waiting_for_a_gpu_to_measure_on_ends_with_a_signal() -> None:
-    from tune_jobs.on_ray.gpu_measure import measure_part
+    from tune_jobs.on_ray.gpus.measure import measure_part
 
     assert measure_part(digits_recipes(), None, RunSettings(), None, ended=lambda: True) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tune_jobs.on_ray.secret_names import is_secret
+from tune_jobs.on_ray.jobs.secret_names import is_secret
 
 SECRETS = """
 .env .env.local .envrc prod.env config/staging.env server.pem tls.key AuthKey_1.p8 a.p12 a.pfx a.ppk

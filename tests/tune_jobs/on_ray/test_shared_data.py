@@ -16,13 +16,24 @@ import pytest
 from patience import patience_s, slowness
 from ray_studies import curve_study
 
-from eml_models.datasets import DatasetSpec, RawDataset, known_datasets, register_dataset, unregister_dataset
-from eml_models.recipe import Recipe
-from eml_models.registry import ModelFamily, PlanBuilder, known_models, register_model, unregister_model
+from eml_models.data.datasets import (
+    DatasetSpec,
+    RawDataset,
+    known_datasets,
+    register_dataset,
+    unregister_dataset,
+)
+from eml_models.networks.registry import (
+    ModelFamily,
+    PlanBuilder,
+    known_models,
+    register_model,
+    unregister_model,
+)
+from eml_models.training.recipe import Recipe
 from tune_jobs import RunFailedError, RunSettings, TrialStore, run_study
-from tune_jobs.checkpoints import Checkpoints
-from tune_jobs.fits import fit_and_test
-from tune_jobs.on_ray.shared_data import (
+from tune_jobs.checkpoints.files import Checkpoints
+from tune_jobs.on_ray.worker.shared_data import (
     SMALL_BYTES,
     SharedData,
     SharedRead,
@@ -31,9 +42,10 @@ from tune_jobs.on_ray.shared_data import (
     provide,
     shared_bytes,
 )
-from tune_jobs.space import Float, Space
-from tune_jobs.store_probe import StoreProbe
-from tune_jobs.study import Study
+from tune_jobs.on_ray.worker.store_probe import StoreProbe
+from tune_jobs.study.definition import Study
+from tune_jobs.study.fits import fit_and_test
+from tune_jobs.study.space import Float, Space
 
 TRIALS = 6
 EPOCHS = 20
@@ -195,9 +207,9 @@ class TestOnRay:
     def test_waiting_for_the_first_reading_is_not_silence_of_a_trial(self, tmp_path: Path) -> None:
         import ray
 
-        from tune_jobs.on_ray.payload import Payload
-        from tune_jobs.on_ray.registered import pack_registered
-        from tune_jobs.on_ray.trainable import build_trainable
+        from tune_jobs.on_ray.worker.payload import Payload
+        from tune_jobs.on_ray.worker.registered import pack_registered
+        from tune_jobs.on_ray.worker.trainable import build_trainable
 
         limit_s = 3 * slowness()  # a worker that trains nothing ends in that time
 

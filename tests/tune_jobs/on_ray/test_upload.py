@@ -42,7 +42,7 @@ def arrived(folder: Path, **options: Any) -> set[str]:
     """The files that a job of this folder finds, unpacked by Ray; they are those that were told."""
     from ray._private.runtime_env.packaging import unzip_package
 
-    from tune_jobs.on_ray.upload import choose_files, pack
+    from tune_jobs.on_ray.jobs.upload import choose_files, pack
 
     upload = choose_files(folder, **options)
     with tempfile.TemporaryDirectory() as made:
@@ -81,7 +81,7 @@ def test_links_that_ray_would_follow_are_not_in_the_package(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("closed", ["closed/code", "closed"])
 def test_what_cannot_be_read_is_named_before_anything_is_packed(closed: str) -> None:
-    from tune_jobs.on_ray.upload import choose_files
+    from tune_jobs.on_ray.jobs.upload import choose_files
 
     with tempfile.TemporaryDirectory(dir="/tmp") as made, as_nobody(made):
         folder = Path(made)
@@ -98,8 +98,8 @@ def test_what_cannot_be_read_is_named_before_anything_is_packed(closed: str) -> 
 
 
 def test_link_out_to_what_is_closed_is_left_out_and_no_hindrance() -> None:
-    from tune_jobs.on_ray.left_out import Why
-    from tune_jobs.on_ray.upload import choose_files
+    from tune_jobs.on_ray.jobs.left_out import Why
+    from tune_jobs.on_ray.jobs.upload import choose_files
 
     with tempfile.TemporaryDirectory(dir="/tmp") as made, as_nobody(made):
         folder, closed = Path(made) / "work", Path(made) / "closed"
@@ -117,7 +117,7 @@ def test_link_out_to_what_is_closed_is_left_out_and_no_hindrance() -> None:
 
 
 def test_file_that_goes_before_it_is_packed_is_named(folder: Path, tmp_path: Path) -> None:
-    from tune_jobs.on_ray.upload import choose_files, pack
+    from tune_jobs.on_ray.jobs.upload import choose_files, pack
 
     upload = choose_files(folder)
     (folder / "src" / "a.py").unlink()
@@ -149,8 +149,8 @@ def as_nobody(folder: str) -> Iterator[None]:
 
 def test_pipes_and_links_in_circles_are_left_out(tmp_path: Path) -> None:
     """A pipe would be waited for, and two links to their own folder followed for ever."""
-    from tune_jobs.on_ray.left_out import Why
-    from tune_jobs.on_ray.upload import choose_files
+    from tune_jobs.on_ray.jobs.left_out import Why
+    from tune_jobs.on_ray.jobs.upload import choose_files
 
     folder = tmp_path / "work"
     (folder / "a").mkdir(parents=True)
@@ -184,8 +184,8 @@ def test_what_cannot_be_packed_is_refused(name: bytes, content: bytes, told: str
 
 
 def test_names_that_ray_would_not_unpack_are_left_out_by_name(tmp_path: Path) -> None:
-    from tune_jobs.on_ray.left_out import Why
-    from tune_jobs.on_ray.upload import choose_files
+    from tune_jobs.on_ray.jobs.left_out import Why
+    from tune_jobs.on_ray.jobs.upload import choose_files
 
     for name in ("a\\b.py", "c:d.py", "e.py", "ff:g.py"):
         (tmp_path / name).touch()
@@ -212,7 +212,7 @@ def test_what_options_name_is_left_out_by_any_way_to_it(tmp_path: Path) -> None:
 
 def test_same_files_make_the_same_package_and_programs_stay_programs(folder: Path, tmp_path: Path) -> None:
     """So that it is sent once; whatever has been touched or was found in another order."""
-    from tune_jobs.on_ray.upload import choose_files, pack
+    from tune_jobs.on_ray.jobs.upload import choose_files, pack
 
     (folder / "empty").mkdir()
     (folder / "run.sh").touch(mode=0o755)
@@ -229,7 +229,7 @@ def test_same_files_make_the_same_package_and_programs_stay_programs(folder: Pat
 def test_limit_is_of_the_package_and_named_with_what_is_large(folder: Path, tmp_path: Path) -> None:
     from ray._private.ray_constants import DASHBOARD_CLIENT_MAX_SIZE
 
-    from tune_jobs.on_ray import upload
+    from tune_jobs.on_ray.jobs import upload
 
     assert upload.MOST_BYTES == DASHBOARD_CLIENT_MAX_SIZE
     (folder / "videos").mkdir()
@@ -243,7 +243,7 @@ def test_limit_is_of_the_package_and_named_with_what_is_large(folder: Path, tmp_
 
 
 def test_packing_stops_once_it_is_too_large(tmp_path: Path) -> None:
-    from tune_jobs.on_ray import upload
+    from tune_jobs.on_ray.jobs import upload
 
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "big").write_bytes(os.urandom(8 << 20))

@@ -17,26 +17,26 @@ import pytest
 import torch
 
 from eml_models.errors import InvalidValueError
-from eml_models.recipe import Recipe
-from eml_models.step_load import StepLoad
-from tune_jobs.attempt import WorkerInfo
-from tune_jobs.checkpoints import Checkpoints, Identity
+from eml_models.training.recipe import Recipe
+from eml_models.training.step_load import StepLoad
+from tune_jobs.checkpoints.files import Checkpoints, Identity
 from tune_jobs.errors import BrokenDeviceError, TuneJobsError
-from tune_jobs.on_ray import trainable
-from tune_jobs.on_ray.gpu_measure import LocalMeasurement, measured_here
-from tune_jobs.on_ray.gpu_share import choose_part
+from tune_jobs.inputs.shipped import digits_recipes, lab_macs_30m
+from tune_jobs.inputs.user_code import UserCode
+from tune_jobs.on_ray.gpus.measure import LocalMeasurement, measured_here
+from tune_jobs.on_ray.gpus.share import choose_part
+from tune_jobs.on_ray.gpus.step_program import _answer, read_answer, request_text
 from tune_jobs.on_ray.messages import AttemptFailed, EpochReported, Message, TrainingBegan, TrainingReturned
-from tune_jobs.on_ray.payload import build_payload
-from tune_jobs.on_ray.settings import RunSettings
-from tune_jobs.on_ray.step_program import _answer, read_answer, request_text
-from tune_jobs.on_ray.trainable import iter_messages
-from tune_jobs.on_ray.training_thread import made_in_training_thread
-from tune_jobs.space import Choice, Space
-from tune_jobs.store_probe import StoreProbe
-from tune_jobs.studies import digits_recipes, lab_macs_30m
-from tune_jobs.study import LatencyMode, Study
-from tune_jobs.trial import Failure
-from tune_jobs.user_code import UserCode
+from tune_jobs.on_ray.worker import trainable
+from tune_jobs.on_ray.worker.payload import build_payload
+from tune_jobs.on_ray.worker.store_probe import StoreProbe
+from tune_jobs.on_ray.worker.trainable import iter_messages
+from tune_jobs.on_ray.worker.training_thread import made_in_training_thread
+from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.session.settings import RunSettings
+from tune_jobs.study.definition import LatencyMode, Study
+from tune_jobs.study.rows import Failure
+from tune_jobs.study.space import Choice, Space
 
 RECIPE = Recipe(learning_rate=0.1, epochs=2, max_train_samples=64)
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
@@ -91,19 +91,19 @@ def test_importing_torch_is_no_time_for_the_data(tmp_path: Path) -> None:
     """In a process of its own, as a worker's first trial is."""
     program = f"""
 import sys
-from tune_jobs.on_ray import trainable
-from tune_jobs.on_ray.payload import build_payload
-from tune_jobs.saving import Saving
-from tune_jobs.checkpoints import Checkpoints
-from tune_jobs.store_probe import StoreProbe
-from tune_jobs.studies import digits_recipes
-from eml_models.recipe import Recipe
+from tune_jobs.on_ray.worker import trainable
+from tune_jobs.on_ray.worker.payload import build_payload
+from tune_jobs.checkpoints.saving import Saving
+from tune_jobs.checkpoints.files import Checkpoints
+from tune_jobs.on_ray.worker.store_probe import StoreProbe
+from tune_jobs.inputs.shipped import digits_recipes
+from eml_models.training.recipe import Recipe
 trainable.with_place = lambda worker: worker
 trainable.check_store = lambda probe: None
-before = "eml_models.train" in sys.modules
+before = "eml_models.training.loop" in sys.modules
 seen = []
-Saving.begin = lambda self, *words, **options: seen.append("eml_models.train" in sys.modules) or iter(())
-payload = build_payload(digits_recipes(), None, threads=1, device="cpu", data_dir=None,
+Saving.begin = lambda self, *words, **options: seen.append("eml_models.training.loop" in sys.modules) or
+iter(()) payload = build_payload(digits_recipes(), None, threads=1, device="cpu", data_dir=None,
     download=False, is_shipped=True, checkpoints=Checkpoints(store={str(tmp_path)!r}, study="x"),
     checkpoint_period_s=1e9, probe=StoreProbe(store={str(tmp_path)!r}, study="x", nonce="x"))
 recipe = Recipe(learning_rate=0.1, epochs=1).to_json()
@@ -326,7 +326,7 @@ def test_what_gpus_can_do_is_not_refused() -> None:
 def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a program of its own: other tests register families here."""
     for name in ("custom_models", "custom_datasets"):
-        monkeypatch.setattr(f"tune_jobs.on_ray.gpu_measure.{name}", lambda: ())
+        monkeypatch.setattr(f"tune_jobs.on_ray.gpus.measure.{name}", lambda: ())
 
 
 def measured(study: Study, **settings: Any) -> Any:
@@ -358,7 +358,7 @@ def test_a_measurement_here_says_why_it_failed(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.usefixtures("nothing_registered")
 def test_a_measuring_process_that_dies_is_told_with_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tune_jobs.on_ray.gpu_measure.PROGRAM", "no_such_module_here")
+    monkeypatch.setattr("tune_jobs.on_ray.gpus.measure.PROGRAM", "no_such_module_here")
     with pytest.raises(TuneJobsError, match=r"the process ended with 1: .*No module named no_such_module"):
         measured(digits_recipes())
 
@@ -381,7 +381,7 @@ def test_nothing_is_measured_here_that_need_not_be(settings: dict[str, Any]) -> 
 
 
 def test_what_this_program_registered_is_measured_on_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tune_jobs.on_ray.gpu_measure.custom_models", lambda: ("a family",))
+    monkeypatch.setattr("tune_jobs.on_ray.gpus.measure.custom_models", lambda: ("a family",))
     with measured_here(digits_recipes(), None, RunSettings(gpus_per_trial="auto")) as found:
         assert found is None
 
@@ -412,7 +412,7 @@ def test_the_measuring_program_answers_in_json() -> None:
     ],
 )
 def test_a_death_is_told_by_its_error_first(told: str, first: str) -> None:
-    from tune_jobs.on_ray.deaths import error_first
+    from tune_jobs.on_ray.cluster.deaths import error_first
 
     assert error_first(told).splitlines()[0] == first
     assert "\x1b" not in error_first(told)
@@ -421,7 +421,7 @@ def test_a_death_is_told_by_its_error_first(told: str, first: str) -> None:
 def test_what_is_not_a_calls_own_error_is_its_workers_death() -> None:
     from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 
-    from tune_jobs.on_ray.deaths import death_if_not_own
+    from tune_jobs.on_ray.cluster.deaths import death_if_not_own
 
     death = death_if_not_own(OutOfMemoryError("the node was running low on memory"))
     assert isinstance(death, RayActorError)

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from session_testing import a_study, play
 
-from tune_jobs.audit import Audit
+from tune_jobs.analysis.audit import Audit
 from tune_jobs.report.documents import audit_lines, report_document, study_document
 from tune_jobs.report.formats import CSV, JSON, TABLE
-from tune_jobs.session import Session
+from tune_jobs.session.state_machine import Session
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.store.study_snapshot import StudySnapshot
+from tune_jobs.store.reading.study_snapshot import StudySnapshot
 from tune_jobs.store.writer import StudyWriter
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_ind, ttest_rel
 
+from tune_jobs.inputs.shipped import digits_recipes, lab_mnist
 from tune_jobs.report import factors
 from tune_jobs.report.factors import (
     Design,
@@ -21,9 +22,8 @@ from tune_jobs.report.factors import (
     read_outcomes,
 )
 from tune_jobs.report.finalists import candidates_table, for_people
-from tune_jobs.space import Choice, Constant, Integer, Parameter, Space, When
-from tune_jobs.studies import digits_recipes, lab_mnist
-from tune_jobs.study import Objective, SamplerName
+from tune_jobs.study.definition import Objective, SamplerName
+from tune_jobs.study.space import Choice, Constant, Integer, Parameter, Space, When
 
 GRID = lab_mnist().with_changes(
     space=Space(

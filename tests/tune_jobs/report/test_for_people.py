@@ -8,16 +8,16 @@ import shlex
 import pandas as pd
 import pytest
 
-from eml_models.latency.networks import parse_network
-from eml_models.recipe import Recipe
-from eml_models.registry import build_plan
-from tune_jobs.feasible import resolve_recipe
+from eml_models.networks.registry import build_plan
+from eml_models.networks.words import parse_network
+from eml_models.training.recipe import Recipe
+from tune_jobs.feasible.limits import resolve_recipe
+from tune_jobs.inputs.shipped import digits_families, digits_recipes
 from tune_jobs.report.for_people import for_people, name_networks
 from tune_jobs.report.leaderboard import leaderboard
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Random
-from tune_jobs.studies import digits_families, digits_recipes
-from tune_jobs.study import Study
+from tune_jobs.study.definition import Study
 
 
 def frames(study: Study, count: int) -> tuple[pd.DataFrame, pd.DataFrame]:

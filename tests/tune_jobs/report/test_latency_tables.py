@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from eml_models.latency.campaign import Campaign, CampaignResult, Timed, before_case
-from eml_models.latency.cases import Case, Variant
-from eml_models.latency.conditions import Conditions
-from eml_models.latency.ending import End
-from eml_models.latency.evidence import count_network
-from eml_models.latency.measure import Measurement
-from eml_models.latency.modes import iter_all_modes, parse_mode
-from eml_models.latency.networks import NetworkSpec
-from eml_models.latency.waterfall import Waterfall
+from eml_models.latency.bench.cases import Case, Variant
+from eml_models.latency.bench.ending import End
+from eml_models.latency.explaining.campaign import Campaign, CampaignResult, Timed, before_case
+from eml_models.latency.explaining.evidence import count_network
+from eml_models.latency.explaining.waterfall import Waterfall
+from eml_models.latency.measuring.conditions import Conditions
+from eml_models.latency.measuring.modes import iter_all_modes, parse_mode
+from eml_models.latency.measuring.timing import Measurement
+from eml_models.networks.words import NetworkSpec
 from tune_jobs.report import latency_tables
 from tune_jobs.report.tables import render
 

@@ -16,8 +16,8 @@ import pytest
 
 from tune_jobs.report.leaderboard import NO_END, leaderboard, rungs, states, studies, studies_for_people
 from tune_jobs.report.tables import PLAIN_WIDTH, Table, format_value, render, wrapped
-from tune_jobs.store.frames import as_frame
-from tune_jobs.trial import State
+from tune_jobs.store.reading.frames import as_frame
+from tune_jobs.study.rows import State
 
 TABLE = Table(
     title="all kinds",

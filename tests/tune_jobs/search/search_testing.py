@@ -12,13 +12,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from eml_models.recipe import Recipe
+from eml_models.training.recipe import Recipe
 from tune_jobs.search.asha import decide
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Sampler, build_sampler
-from tune_jobs.space import Choice, Constant, Float, Integer, Parameter, Params, Space, When
-from tune_jobs.study import Asha, Study
-from tune_jobs.trial import (
+from tune_jobs.study.definition import Asha, Study
+from tune_jobs.study.rows import (
     Decision,
     EventKind,
     EventRow,
@@ -31,6 +30,7 @@ from tune_jobs.trial import (
     as_json_text,
     trial_id,
 )
+from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Params, Space, When
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 NAME = "s"

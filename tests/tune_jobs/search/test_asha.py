@@ -13,9 +13,9 @@ from search_testing import history_of, make_study, report, simulate, start
 from eml_models.errors import InvalidValueError
 from tune_jobs.search.asha import Verdict, decide, rank
 from tune_jobs.search.history import History
-from tune_jobs.space import Float, Params
-from tune_jobs.study import Asha, Direction, Objective, Study
-from tune_jobs.trial import Decision, ReportRow, Row, State
+from tune_jobs.study.definition import Asha, Direction, Objective, Study
+from tune_jobs.study.rows import Decision, ReportRow, Row, State
+from tune_jobs.study.space import Float, Params
 
 STUDY = make_study(epochs=10, asha=Asha(min_epochs=4, reduction_factor=3))
 

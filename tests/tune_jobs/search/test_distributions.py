@@ -20,7 +20,7 @@ from tune_jobs.search.distributions import (
     only_value,
     value_of,
 )
-from tune_jobs.space import Choice, Constant, Float, Integer, Space, When
+from tune_jobs.study.space import Choice, Constant, Float, Integer, Space, When
 
 
 def floats() -> st.SearchStrategy[Float]:

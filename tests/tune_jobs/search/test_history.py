@@ -22,8 +22,8 @@ from search_testing import (
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.search.history import History, rung_between
-from tune_jobs.study import Objective
-from tune_jobs.trial import Decision, EventKind, Failure, Row, State, as_json_text
+from tune_jobs.study.definition import Objective
+from tune_jobs.study.rows import Decision, EventKind, Failure, Row, State, as_json_text
 
 STUDY = make_study(epochs=10)
 

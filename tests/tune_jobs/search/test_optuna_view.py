@@ -16,9 +16,9 @@ from search_testing import end, history_of, make_study, numbered, report, simula
 from eml_models.errors import InvalidValueError
 from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import OptunaView, as_optuna_study, constraints_of
-from tune_jobs.space import Params
-from tune_jobs.study import Asha, Limits, Objective
-from tune_jobs.trial import Failure, ReportRow, Row, State
+from tune_jobs.study.definition import Asha, Limits, Objective
+from tune_jobs.study.rows import Failure, ReportRow, Row, State
+from tune_jobs.study.space import Params
 
 STUDY = make_study(limits=Limits(max_macs=100, min_macs=10, max_parameters=1000))
 PARAMS: Params = {

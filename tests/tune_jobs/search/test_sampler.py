@@ -18,9 +18,9 @@ from eml_models.errors import InvalidValueError
 from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import as_optuna_study
 from tune_jobs.search.sampler import NUM_STARTUP_TRIALS, build_sampler
-from tune_jobs.space import Choice, Float, Integer, Parameter, Params, When
-from tune_jobs.study import Limits, SamplerName, Study
-from tune_jobs.trial import Failure, Row, StartRow, State, TrialRow, as_json_text
+from tune_jobs.study.definition import Limits, SamplerName, Study
+from tune_jobs.study.rows import Failure, Row, StartRow, State, TrialRow, as_json_text
+from tune_jobs.study.space import Choice, Float, Integer, Parameter, Params, When
 
 
 def number_at(params: Params | None, name: str) -> float:

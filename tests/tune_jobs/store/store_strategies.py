@@ -10,10 +10,10 @@ from typing import Any
 from event_strategies import DETAIL
 from hypothesis import strategies as st
 
-from tune_jobs.events import detail_as_json
-from tune_jobs.json_fields import INT64_MAX, INT64_MIN, MAX_COUNT, MAX_SECONDS
-from tune_jobs.store.schema import columns_of
-from tune_jobs.trial import Decision, EventKind, Failure, Row, State, as_json_text, trial_id
+from tune_jobs.store.columns.schema import columns_of
+from tune_jobs.study.events import detail_as_json
+from tune_jobs.study.json_fields import INT64_MAX, INT64_MIN, MAX_COUNT, MAX_SECONDS
+from tune_jobs.study.rows import Decision, EventKind, Failure, Row, State, as_json_text, trial_id
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 NUMBERS = st.integers(INT64_MIN, INT64_MAX)

@@ -8,14 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from eml_models.recipe import Recipe
-from tune_jobs.space import Choice, Constant, Float, Integer, Parameter, Space
+from eml_models.training.recipe import Recipe
 from tune_jobs.store.batches import PublishPolicy
-from tune_jobs.store.files import AppendFile
-from tune_jobs.store.local import LocalFiles, LocalLock
+from tune_jobs.store.files.local import LocalFiles, LocalLock
+from tune_jobs.store.files.protocol import AppendFile
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study import Study
-from tune_jobs.trial import (
+from tune_jobs.study.definition import Study
+from tune_jobs.study.rows import (
     EventKind,
     EventRow,
     ReportRow,
@@ -26,6 +25,7 @@ from tune_jobs.trial import (
     as_json_text,
     trial_id,
 )
+from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 EACH_TRIAL = PublishPolicy(trials=1)

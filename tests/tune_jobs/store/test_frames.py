@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from tune_jobs.report.tables import Table, render
-from tune_jobs.store.frames import as_frame
+from tune_jobs.store.reading.frames import as_frame
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from store_testing import NEVER, Crash, event, open_writer, report, start, trial, whole_trial
 
-from tune_jobs.store.objects import CACHE_VARIABLE, ObjectFiles
+from tune_jobs.store.files.objects import CACHE_VARIABLE, ObjectFiles
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.writer import StudyWriter
 

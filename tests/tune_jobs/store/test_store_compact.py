@@ -32,11 +32,11 @@ from store_testing import (
 from eml_models.errors import UnknownNameError
 from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
 from tune_jobs.store.batches import PublishPolicy
-from tune_jobs.store.compact import compact_into, compact_study
-from tune_jobs.store.layout import COMPACTED
-from tune_jobs.store.local import LocalFiles
+from tune_jobs.store.files.local import LocalFiles
+from tune_jobs.store.format.layout import COMPACTED
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.trial import Row
+from tune_jobs.store.upkeep.compact import compact_into, compact_study
+from tune_jobs.study.rows import Row
 
 TABLES = ("starts", "reports", "trials", "events")
 EACH_TRIAL = PublishPolicy(trials=1)
@@ -138,7 +138,7 @@ def test_replaced_files_are_kept_for_a_while_and_then_until_the_study_is_written
     names = sorted(path.name for path in old.iterdir())
     assert first < set(names)
     assert [name.partition("-")[0] for name in names] == sorted(2 * list(TABLES))
-    monkeypatch.setattr("tune_jobs.store.recovery.KEEP_OLD_S", 0.0)
+    monkeypatch.setattr("tune_jobs.store.upkeep.recovery.KEEP_OLD_S", 0.0)
     open_writer(tmp_path).close()
     assert not old.exists()
 
@@ -256,7 +256,7 @@ def test_readers_meanwhile_see_every_row_once(tmp_path: Path, kills: int) -> Non
     before = write_trials(tmp_path, 6)
     expected = {table: sorted(seqs_by_pyarrow(tmp_path, table)) for table in TABLES}
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tune_jobs.store.compact"])
+    context.set_forkserver_preload(["tune_jobs.store.upkeep.compact"])
     generator = random.Random(kills)
     store, missed, reads, rounds = TrialStore(tmp_path), 0, 0, max(1, kills)
     for number in range(1, rounds + 1):

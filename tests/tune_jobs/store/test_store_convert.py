@@ -15,11 +15,11 @@ from store_strategies import rows_of
 from store_testing import NOON, event, report, start, trial
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.store.convert import as_plain, rows_from_arrow, rows_to_arrow
-from tune_jobs.store.journal import decode_line, encode_line
-from tune_jobs.store.schema import SCHEMAS, StudyRow
-from tune_jobs.store.segments import parquet_bytes
-from tune_jobs.trial import ROW_TYPES, Failure, Row, State
+from tune_jobs.store.columns.convert import as_plain, rows_from_arrow, rows_to_arrow
+from tune_jobs.store.columns.schema import SCHEMAS, StudyRow
+from tune_jobs.store.format.journal import decode_line, encode_line
+from tune_jobs.store.format.segments import parquet_bytes
+from tune_jobs.study.rows import ROW_TYPES, Failure, Row, State
 
 ANY_ROW = st.one_of([rows_of(row_type, row_type.table) for row_type in ROW_TYPES])
 

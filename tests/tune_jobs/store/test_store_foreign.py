@@ -21,14 +21,14 @@ from store_testing import (
 from test_store_latencies import ROW
 
 from tune_jobs.errors import StoreCorruptError
-from tune_jobs.store.compact import compact_into, compact_study
-from tune_jobs.store.definitions import read_definitions
-from tune_jobs.store.deletion import delete_study
+from tune_jobs.store.files.local import LocalFiles
+from tune_jobs.store.format.definitions import read_definitions
 from tune_jobs.store.latencies import append_latencies
-from tune_jobs.store.local import LocalFiles
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.store.recovery import KEEP_OLD_S
-from tune_jobs.trial import Row
+from tune_jobs.store.upkeep.compact import compact_into, compact_study
+from tune_jobs.store.upkeep.deletion import delete_study
+from tune_jobs.store.upkeep.recovery import KEEP_OLD_S
+from tune_jobs.study.rows import Row
 
 TABLES = ("starts", "reports", "trials", "events")
 NUMBERS = {"starts": 4, "reports": 12, "trials": 4, "events": 1}
@@ -146,7 +146,7 @@ def test_a_compaction_keeps_each_row_once_and_what_is_foreign(
     assert TrialStore(target).rows("s") == rows
     assert compact_study(store, "s").num_rows == len(rows)
     assert TrialStore(store).rows("s") == rows
-    monkeypatch.setattr("tune_jobs.store.recovery.KEEP_OLD_S", 0.0)
+    monkeypatch.setattr("tune_jobs.store.upkeep.recovery.KEEP_OLD_S", 0.0)
     open_writer(store).close()
     assert not (store / "_old" / "s-s").exists()
     assert {path for path in store.rglob("*.parquet") if "copy" in str(path)} == known
@@ -160,7 +160,7 @@ def test_a_compaction_that_was_killed_loses_no_foreign_file(
     compact_study(store, "s")
     (old,) = (path for path in (store / "_old" / "s-s").iterdir() if path.name.startswith("trials"))
     foreign.rename(old / foreign.name)  # as if it had died between the two
-    monkeypatch.setattr("tune_jobs.store.recovery.KEEP_OLD_S", 0.0)
+    monkeypatch.setattr("tune_jobs.store.upkeep.recovery.KEEP_OLD_S", 0.0)
     open_writer(store).close()
     assert KEEP_OLD_S > 0
     assert foreign.read_bytes() == b"mine"

@@ -23,15 +23,15 @@ from store_testing import NOON, event, leave_dead, open_writer, report, start, t
 from test_store_latencies import ROW
 
 from tune_jobs.errors import StoreCorruptError
-from tune_jobs.store.convert import as_json_data, as_plain, parse_rows, rows_to_arrow
-from tune_jobs.store.definitions import read_definitions
-from tune_jobs.store.journal import encode_line, read_journal
+from tune_jobs.store.columns.convert import as_json_data, as_plain, parse_rows, rows_to_arrow
+from tune_jobs.store.columns.schema import ROW_TYPES_OF_FILES, SCHEMA_VERSION, SCHEMAS, columns_of
+from tune_jobs.store.files.local import LocalFiles
+from tune_jobs.store.format.definitions import read_definitions
+from tune_jobs.store.format.journal import encode_line, read_journal
+from tune_jobs.store.format.segments import check_pages, open_segment, parquet_bytes, read_segments
 from tune_jobs.store.latencies import append_latencies
-from tune_jobs.store.local import LocalFiles
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.store.schema import ROW_TYPES_OF_FILES, SCHEMA_VERSION, SCHEMAS, columns_of
-from tune_jobs.store.segments import check_pages, open_segment, parquet_bytes, read_segments
-from tune_jobs.trial import Decision, EventKind, ReportRow, Row, StartRow, TrialRow
+from tune_jobs.study.rows import Decision, EventKind, ReportRow, Row, StartRow, TrialRow
 
 
 def mark(table: str, version: str = str(SCHEMA_VERSION)) -> dict[str, str]:
@@ -96,7 +96,7 @@ def test_a_changed_byte_of_a_large_files_pages_or_footer_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a large file the footer is checked when it is opened, and each page when it is read."""
-    monkeypatch.setattr("tune_jobs.store.seal.WHOLE_BYTES", 64)
+    monkeypatch.setattr("tune_jobs.store.format.seal.WHOLE_BYTES", 64)
     rows = BY_TABLE["trials"]
     whole = parquet_bytes("trials", rows_to_arrow("trials", rows))
     path, generator = tmp_path / "file.parquet", random.Random(7)

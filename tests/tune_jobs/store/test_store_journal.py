@@ -8,9 +8,9 @@ import zlib
 import pytest
 from store_testing import event, report, start, trial
 
-from tune_jobs.store.convert import as_plain
-from tune_jobs.store.journal import encode_line, read_journal
-from tune_jobs.trial import Row
+from tune_jobs.store.columns.convert import as_plain
+from tune_jobs.store.format.journal import encode_line, read_journal
+from tune_jobs.study.rows import Row
 
 
 def line_of(*rows: Row, first_seq: int = 1) -> bytes:

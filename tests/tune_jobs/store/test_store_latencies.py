@@ -14,9 +14,9 @@ from store_testing import NOON, open_writer, start
 from eml_models.errors import InvalidValueError
 from tune_jobs import TrialStore
 from tune_jobs.errors import StoreError
-from tune_jobs.latency_predictor import fit_from_store
+from tune_jobs.latency.predictor import fit_from_store
+from tune_jobs.store.columns.latency_rows import LatencyRow
 from tune_jobs.store.latencies import append_latencies, prepare_table
-from tune_jobs.store.latency_rows import LatencyRow
 
 ROW = LatencyRow(
     run="0001",

@@ -15,8 +15,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 from store_testing import Crash
 
 from tune_jobs.errors import StoreError, StoreLockedError
-from tune_jobs.store.lease import Lease, describe_process
-from tune_jobs.store.objects import ObjectFiles
+from tune_jobs.store.files.lease import Lease, describe_process
+from tune_jobs.store.files.objects import ObjectFiles
 
 LEASE_S = 60.0
 REQUESTS = ("ls", "cat_file", "pipe_file", "rm_file")
@@ -68,7 +68,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr("tune_jobs.store.lease.time", made)
+    monkeypatch.setattr("tune_jobs.store.files.lease.time", made)
     return made
 
 
@@ -180,10 +180,10 @@ class Play:
 def test_no_two_hold_it_in_any_order_of_their_requests(
     monkeypatch: pytest.MonkeyPatch, path: str, taken: Callable[..., Lease]
 ) -> None:
-    monkeypatch.setattr("tune_jobs.store.lease.POLL_S", 0.0)
+    monkeypatch.setattr("tune_jobs.store.files.lease.POLL_S", 0.0)
     dead: set[object] = set()
-    monkeypatch.setattr("tune_jobs.store.lease.is_gone", lambda holder: holder["host"] in dead)
-    monkeypatch.setattr("tune_jobs.store.lease.is_here", lambda holder: holder["host"] not in dead)
+    monkeypatch.setattr("tune_jobs.store.files.lease.is_gone", lambda holder: holder["host"] in dead)
+    monkeypatch.setattr("tune_jobs.store.files.lease.is_here", lambda holder: holder["host"] not in dead)
     num_held = 0
     for seed in range(300):
         dead.clear()
@@ -220,7 +220,7 @@ def test_a_slow_taker_leaves_a_holder_alone_whose_beat_moved(
     clock: Clock, path: str, taken: Callable[..., Lease], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr("tune_jobs.store.lease._machine", lambda: "elsewhere")
+        elsewhere.setattr("tune_jobs.store.files.lease._machine", lambda: "elsewhere")
         holder = taken(path)
 
     def sleep_long() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tune_jobs.errors import StoreError
-from tune_jobs.store.local import LocalFiles
+from tune_jobs.store.files.local import LocalFiles
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     for name in ("write", "fsync", "replace", "ftruncate"):
         monkeypatch.setattr(os, name, record(name, getattr(os, name)))
-    monkeypatch.setattr("tune_jobs.store.local.sync_data", record("fdatasync", lambda handle: None))
+    monkeypatch.setattr("tune_jobs.store.files.local.sync_data", record("fdatasync", lambda handle: None))
     return seen
 
 
@@ -64,7 +64,7 @@ def test_a_line_that_could_not_be_synced_is_taken_back(
     def fail(handle: int) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("tune_jobs.store.local.sync_data", fail)
+    monkeypatch.setattr("tune_jobs.store.files.local.sync_data", fail)
     with pytest.raises(StoreError, match="Input/output error"):
         journal.append(b"2\n")
     journal.close()

@@ -17,11 +17,11 @@ from patience import patience_s, wait_until
 from store_testing import NEVER, event, make_study, open_writer, report, start, trial, whole_trial
 
 from tune_jobs.errors import StoreError, StoreLockedError
-from tune_jobs.store.compact import compact_into, compact_study
-from tune_jobs.store.deletion import delete_study
-from tune_jobs.store.lease import Lease, describe_process, is_gone, is_here
-from tune_jobs.store.objects import CACHE_VARIABLE, ObjectFiles
+from tune_jobs.store.files.lease import Lease, describe_process, is_gone, is_here
+from tune_jobs.store.files.objects import CACHE_VARIABLE, ObjectFiles
 from tune_jobs.store.reader import TrialStore
+from tune_jobs.store.upkeep.compact import compact_into, compact_study
+from tune_jobs.store.upkeep.deletion import delete_study
 
 FOLDER = Path(__file__).parent
 
@@ -78,7 +78,7 @@ def test_killed_driver_loses_nothing_and_its_lock_is_free_at_once(
     s3_store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     last, clock = kill_writer(s3_store), PatientClock()
-    monkeypatch.setattr("tune_jobs.store.lease.time", clock)
+    monkeypatch.setattr("tune_jobs.store.files.lease.time", clock)
     with open_writer(s3_store) as writer:
         assert clock.slept_s < 1.0  # nobody waited for a lease to end
         assert [row.seq for row in writer.rows] == list(range(1, last + 1))
@@ -147,9 +147,9 @@ def test_a_silent_holder_elsewhere_loses_its_lease_and_stops_writing(
     s3_store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, files = HurryingClock(), ObjectFiles(s3_store)
-    monkeypatch.setattr("tune_jobs.store.lease.time", clock)
+    monkeypatch.setattr("tune_jobs.store.files.lease.time", clock)
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr("tune_jobs.store.lease._machine", lambda: "elsewhere")
+        elsewhere.setattr("tune_jobs.store.files.lease._machine", lambda: "elsewhere")
         holder = ElsewhereLease(
             files._fs,
             files._path("lock"),
@@ -178,7 +178,7 @@ def test_a_silent_holder_elsewhere_loses_its_lease_and_stops_writing(
 
 
 def test_a_holder_that_sees_a_successor_stops(s3_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tune_jobs.store.lease.BEATS", 600)
+    monkeypatch.setattr("tune_jobs.store.files.lease.BEATS", 600)
     files = ObjectFiles(s3_store)
     holder = a_lease(s3_store)
     files._fs.pipe_file(files._path("lock-000002"), b'{"nonce": "another"}')

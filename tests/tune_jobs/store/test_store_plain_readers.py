@@ -13,7 +13,7 @@ import pytest
 from store_testing import event, make_study, open_writer, whole_trial
 
 from tune_jobs.store.batches import PublishPolicy
-from tune_jobs.store.schema import SCHEMAS
+from tune_jobs.store.columns.schema import SCHEMAS
 
 TABLES = ("studies", "starts", "reports", "trials", "events")
 Seen = tuple[list[str], list[object]]

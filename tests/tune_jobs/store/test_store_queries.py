@@ -10,8 +10,8 @@ import pytest
 from store_testing import open_writer, snapshot_of_tree, whole_trial
 
 from tune_jobs.errors import QueryError
-from tune_jobs.store.queries import QueryLimits
 from tune_jobs.store.reader import TrialStore
+from tune_jobs.store.reading.queries import QueryLimits
 
 PYTHON_FRAME = pd.DataFrame({"secret": ["of this process"]})
 PYTHON_TABLE = pa.table({"secret": ["of this process"]})

@@ -28,12 +28,12 @@ from store_testing import (
 
 from eml_models.errors import UnknownNameError
 from tune_jobs.errors import StoreError
-from tune_jobs.space import Float
 from tune_jobs.store.batches import PublishPolicy
-from tune_jobs.store.local import LocalFiles
+from tune_jobs.store.columns.schema import SCHEMAS
+from tune_jobs.store.files.local import LocalFiles
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.store.schema import SCHEMAS
-from tune_jobs.trial import Failure, State
+from tune_jobs.study.rows import Failure, State
+from tune_jobs.study.space import Float
 
 
 @pytest.fixture

@@ -29,14 +29,14 @@ from store_testing import (
 from eml_models.errors import UnknownNameError
 from tune_jobs.errors import StoreCorruptError, StoreLockedError
 from tune_jobs.search.history import History
-from tune_jobs.store.compact import compact_into, compact_study
-from tune_jobs.store.files import open_files
-from tune_jobs.store.objects import CACHE_VARIABLE, ObjectFiles
+from tune_jobs.store.files.objects import CACHE_VARIABLE, ObjectFiles
+from tune_jobs.store.files.protocol import open_files
+from tune_jobs.store.format.segments import publish
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.store.recovery import read_batch
-from tune_jobs.store.repair import plan_repair, repair_study
-from tune_jobs.store.segments import publish
-from tune_jobs.trial import Row
+from tune_jobs.store.upkeep.compact import compact_into, compact_study
+from tune_jobs.store.upkeep.recovery import read_batch
+from tune_jobs.store.upkeep.repair import plan_repair, repair_study
+from tune_jobs.study.rows import Row
 
 
 def ten_rows() -> list[Row]:

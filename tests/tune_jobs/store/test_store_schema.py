@@ -11,12 +11,12 @@ import pytest
 from store_testing import integer, make_study
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.space import Choice, Constant, Float, Integer, Space
-from tune_jobs.store.latency_rows import LatencyRow
-from tune_jobs.store.params import conflicts, param_types, typed_params
-from tune_jobs.store.schema import PARAM_COLUMNS, SCHEMA_VERSION, SCHEMAS, StudyRow, columns_of
-from tune_jobs.studies import SHIPPED
-from tune_jobs.trial import ROW_TYPES
+from tune_jobs.inputs.shipped import SHIPPED
+from tune_jobs.store.columns.latency_rows import LatencyRow
+from tune_jobs.store.columns.params import conflicts, param_types, typed_params
+from tune_jobs.store.columns.schema import PARAM_COLUMNS, SCHEMA_VERSION, SCHEMAS, StudyRow, columns_of
+from tune_jobs.study.rows import ROW_TYPES
+from tune_jobs.study.space import Choice, Constant, Float, Integer, Space
 
 PARAMS = """
     param_optimizer: string, param_learning_rate: double, param_momentum: double, param_weight_decay: double,

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from store_testing import trial
 
-from tune_jobs.store.convert import rows_to_arrow
-from tune_jobs.store.seal import MARK, SealBrokenError, is_sealed, sealed
-from tune_jobs.store.segments import parquet_bytes
+from tune_jobs.store.columns.convert import rows_to_arrow
+from tune_jobs.store.format.seal import MARK, SealBrokenError, is_sealed, sealed
+from tune_jobs.store.format.segments import parquet_bytes
 
 ROWS = rows_to_arrow("trials", [trial(number) for number in range(100)])
 DATA = parquet_bytes("trials", ROWS)
@@ -56,7 +56,7 @@ def test_a_changed_byte_breaks_it(where: int) -> None:
 
 
 def test_a_footer_that_is_larger_than_the_first_read_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tune_jobs.store.seal.WHOLE_BYTES", 40)
+    monkeypatch.setattr("tune_jobs.store.format.seal.WHOLE_BYTES", 40)
     assert is_sealed(file_of(DATA))
     data = bytearray(DATA)
     data[-200] ^= 1

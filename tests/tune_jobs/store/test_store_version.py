@@ -13,12 +13,12 @@ from store_testing import leave_dead, make_study, open_writer, start, trial
 from test_store_latencies import ROW
 
 from tune_jobs.errors import EXIT_FAILED, StoreVersionError, exit_code
-from tune_jobs.store.compact import compact_into, compact_study
-from tune_jobs.store.journal import read_journal
+from tune_jobs.store.columns.schema import SCHEMA_VERSION
+from tune_jobs.store.format.journal import read_journal
 from tune_jobs.store.latencies import append_latencies, prepare_table
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.store.repair import plan_repair, repair_study
-from tune_jobs.store.schema import SCHEMA_VERSION
+from tune_jobs.store.upkeep.compact import compact_into, compact_study
+from tune_jobs.store.upkeep.repair import plan_repair, repair_study
 
 USES: dict[str, Callable[[Path], object]] = {
     "go on with its study": open_writer,

@@ -28,12 +28,12 @@ from store_testing import (
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError, StudyChangedError
-from tune_jobs.space import Choice, Float
 from tune_jobs.store.batches import PublishPolicy
-from tune_jobs.store.local import LocalFiles
+from tune_jobs.store.files.local import LocalFiles
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.study import Asha
-from tune_jobs.trial import Row
+from tune_jobs.study.definition import Asha
+from tune_jobs.study.rows import Row
+from tune_jobs.study.space import Choice, Float
 
 
 def segments(store: Path, table: str, study: str = "s") -> list[Path]:

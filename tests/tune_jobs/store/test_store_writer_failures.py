@@ -122,7 +122,7 @@ def test_an_interrupted_append_leaves_no_doubtful_seq(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("tune_jobs.store.local.sync_data", interrupt)
+        patch.setattr("tune_jobs.store.files.local.sync_data", interrupt)
         with pytest.raises(KeyboardInterrupt):
             writer.append(report(0, 1))
     with pytest.raises(StoreError, match="takes no more rows: it was interrupted"):

@@ -1,0 +1,72 @@
+"""What torch keeps per process and device: its generators, its choice of kernels, the memory peak.
+
+A worker trains many recipes in one process, so whatever the training loop changes here it puts back.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from eml_models.training.kernels import Kernels, prepare_process
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Torch's own generators, which draw weights and dropout, seeded inside and put back as they were."""
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        # not torch.manual_seed, which seeds every device of the process
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def chosen_kernels(device: torch.device, kernels: Kernels) -> Iterator[None]:
+    """On CUDA, torch and cuDNN take their kernels in this way inside, and as before afterwards."""
+    if device.type != "cuda":
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    before = (
+        cudnn.benchmark,
+        cudnn.deterministic,
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    deterministic = kernels is Kernels.DETERMINISTIC
+    prepare_process(kernels)
+    _set_kernels(kernels is Kernels.SEARCHED, deterministic, deterministic)
+    try:
+        yield
+    finally:
+        _set_kernels(*before)
+
+
+def _set_kernels(
+    search: bool, deterministic_cudnn: bool, deterministic_torch: bool, warn_only: bool = False
+) -> None:
+    torch.backends.cudnn.benchmark = search
+    torch.backends.cudnn.deterministic = deterministic_cudnn
+    torch.use_deterministic_algorithms(deterministic_torch, warn_only=warn_only)
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done what it was given; a CPU has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """On CUDA the most allocated since the peak was last reset; else the most the process ever held."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,264 @@
+"""Writes trained networks into files that other programs run: a program of torch.export, or ONNX.
+
+`export_trained` writes what a snapshot holds, in fp32, as the file's suffix says; `eml_models.latency.deploy`
+writes its deployed forms by the same `write_program` and `write_onnx`. Each is run and compared before the
+file appears, and carries the network's facts (`eml_models.data.facts`).
+
+Nothing here or elsewhere in the packages loads a program of torch.export that it has not just made itself:
+loading a foreign one may run code that its author put into it. Snapshots are read as data only, and ONNX
+holds no Python.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from eml_models import seeds
+from eml_models.data.facts import NetworkFacts
+from eml_models.errors import DeployError, InvalidValueError
+from eml_models.training.snapshot import copy_snapshot, load_trained
+from eml_models.training.trained import TrainedNetwork
+from eml_models.whole_files import write_whole
+
+SNAPSHOT, PROGRAM, ONNX = ".pt", ".pt2", ".onnx"
+
+FACTS_FILE = "network.json"
+"""The extra file of a program that holds the network's facts."""
+
+INPUT, OUTPUT = "images", "logits"
+"""What ONNX calls them."""
+
+FP32_TOLERANCE = 1e-4
+"""The largest difference of a logit that rounding in fp32 explains, as a share of the largest one."""
+
+CHECKED_IMAGES = 8
+
+Run = Callable[[torch.Tensor], torch.Tensor]
+"""A written network: images to logits."""
+
+Check = Callable[[Run], None]
+"""Raises `DeployError` where a written network computes something else."""
+
+
+def export_trained(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> NetworkFacts:
+    """Write a snapshot's network as the target's suffix says: ``.pt``, ``.pt2`` or ``.onnx``.
+
+    ``.pt`` is the snapshot itself, for `load_trained`. The other two take float32 images (N, C, H, W) with
+    the values that the data set stores, any N, and return logits (N, classes); they are in fp32, whatever the
+    training computed in.
+
+    Returns:
+        What the network must be used with, which the file carries too.
+
+    Raises:
+        InvalidValueError: another suffix, a target that is there already, or a source that is no snapshot.
+        DeployError: the network cannot be exported, or the written one computes something else.
+        OSError: the target could not be written.
+    """
+    suffix = require_suffix(target)
+    target = require_new(target)
+    if suffix == SNAPSHOT:
+        return copy_snapshot(source, target)
+    network = load_trained(source)
+    export_network(network, target)
+    return network.facts
+
+
+def export_network(network: TrainedNetwork, target: str | os.PathLike[str]) -> None:
+    """Write a trained network as ``.pt2`` or ``.onnx``, see `export_trained`.
+
+    Raises:
+        InvalidValueError: another suffix, or a target that is there already.
+        DeployError: it cannot be exported, or the written one computes something else.
+        OSError: the target could not be written.
+    """
+    writers = {PROGRAM: write_program, ONNX: write_onnx}
+    write, target = writers[require_suffix(target, tuple(writers))], require_new(target)
+    images = draw_images(network.facts)
+    with torch.inference_mode():
+        expected = network(images)
+
+    def check(run: Run) -> None:
+        error, _ = compare_logits(run(images), expected)
+        if not error <= FP32_TOLERANCE:
+            raise DeployError(
+                f"what was written differs from the network by {error:.2g} of the largest logit; rounding"
+                f" explains {FP32_TOLERANCE:g}"
+            )
+
+    write(network, images, target, facts=network.facts, check=check)
+
+
+def require_suffix(target: str | os.PathLike[str], known: tuple[str, ...] = (SNAPSHOT, PROGRAM, ONNX)) -> str:
+    """The suffix of a file to write.
+
+    Raises:
+        InvalidValueError: it is none of the known ones; names them.
+    """
+    suffix = Path(target).suffix
+    if suffix not in known:
+        told = f"{', '.join(known[:-1])} or {known[-1]}"
+        raise InvalidValueError(f"a network is written as {told}, by the file's suffix; got {str(target)!r}")
+    return suffix
+
+
+def require_new(target: str | os.PathLike[str]) -> Path:
+    """The file to write.
+
+    Raises:
+        InvalidValueError: it is there already.
+    """
+    if Path(target).exists():
+        raise InvalidValueError(f"{target} is there already; choose another file")
+    return Path(target)
+
+
+def write_program(
+    module: nn.Module,
+    example: torch.Tensor,
+    target: Path,
+    *,
+    facts: NetworkFacts | None = None,
+    check: Check,
+) -> None:
+    """Write a module as a program of torch.export, for any batch size; ``torch.export.load`` reads it.
+
+    Args:
+        example: images of the shape and type that it takes.
+        facts: kept in the program's extra file `FACTS_FILE`.
+        check: is given the written program before the file appears.
+
+    Raises:
+        DeployError: the module cannot be exported, or what `check` raises.
+        OSError: the file could not be written.
+    """
+    extra = {} if facts is None else {FACTS_FILE: json.dumps(facts.as_dict(dtype=_name(example.dtype)))}
+    content = io.BytesIO()
+    try:
+        with warnings.catch_warnings():
+            # it warns that weights in channels_last are no plain block; that they come back is checked below
+            warnings.simplefilter("ignore")
+            torch.export.save(_trace(module, example), content, extra_files=extra)
+    except Exception as error:  # an exporter may raise anything; all of it means: not in this form
+        raise DeployError(f"the model cannot be exported: {_first_line(error)}") from error
+    check(_read_back(content))
+    write_whole(target, content.getbuffer())
+
+
+def write_onnx(
+    module: nn.Module,
+    example: torch.Tensor,
+    target: Path,
+    *,
+    facts: NetworkFacts | None = None,
+    check: Check,
+) -> None:
+    """Write a module on the CPU as ONNX, for any batch size.
+
+    Args:
+        example: fp32 images of the shape that it takes.
+        facts: kept in the model's ``metadata_props``, each a text of JSON.
+        check: is given the network as onnxruntime runs it, before the file appears.
+
+    Raises:
+        DeployError: the extra is not installed, the module cannot be exported, or what `check` raises.
+        OSError: the file could not be written.
+    """
+    properties = {} if facts is None else {k: json.dumps(v) for k, v in facts.as_dict().items()}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter warns of its own parts
+            exported: Any = torch.onnx.export(
+                _trace(module, example.contiguous()),
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                dynamo=True,
+                verbose=False,
+            )
+            exported.model.metadata_props.update(properties)
+            content = exported.model_proto.SerializeToString()
+        run = load_onnx(content)
+    except ImportError as error:
+        raise DeployError(f"ONNX needs the extra: pip install 'tune-jobs[onnx]' ({error})") from error
+    except Exception as error:  # an exporter may raise anything; all of it means: not in this form
+        raise DeployError(f"the model cannot be exported to ONNX: {_first_line(error)}") from error
+    check(run)
+    write_whole(target, content)
+
+
+def load_onnx(model: str | os.PathLike[str] | bytes, *, threads: int = 1) -> Run:
+    """A network in ONNX (a file, or what it holds), run by onnxruntime on the CPU: images (fp32, NCHW) to
+    logits."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    source = model if isinstance(model, bytes) else os.fspath(model)
+    session: Any = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+    def run(images: torch.Tensor) -> torch.Tensor:
+        (logits,) = session.run(None, {INPUT: images.cpu().contiguous().numpy()})
+        return torch.from_numpy(logits)
+
+    return run
+
+
+def compare_logits(found: torch.Tensor, expected: torch.Tensor) -> tuple[float, float]:
+    """The largest difference as a share of the largest logit, and the share of equal classes.
+
+    Logits are taken from their image's mean: what is common to all classes decides nothing, and as a measure
+    it would hide that a form mixes the classes up.
+    """
+    decisive = expected - expected.mean(1, keepdim=True) if expected.shape[1] > 1 else expected
+    largest = decisive.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
+    error = float((found - expected).abs().max() / largest)
+    return error, float((found.argmax(1) == expected.argmax(1)).float().mean())
+
+
+def draw_images(facts: NetworkFacts, count: int = CHECKED_IMAGES) -> torch.Tensor:
+    """Random images (N, C, H, W), fp32, over the range of the stored ones; the same each time."""
+    low, high = facts.data.value_range
+    chance = torch.Generator().manual_seed(seeds.derive(0, 0, "images"))
+    return low + (high - low) * torch.rand(count, *facts.data.input_shape, generator=chance)
+
+
+def _trace(module: nn.Module, example: torch.Tensor) -> torch.export.ExportedProgram:
+    """The module as a program for any batch size, without the folders of this machine's code."""
+    images = example if example.shape[0] > 1 else example.repeat(2, 1, 1, 1)  # one would be a constant
+    program = torch.export.export(module, (images,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+    for part in program.graph_module.modules():
+        for node in part.graph.nodes if isinstance(part, fx.GraphModule) else ():
+            node.meta.pop("stack_trace", None)
+    return program
+
+
+def _read_back(content: io.BytesIO) -> Run:
+    """The program that was just written into this memory: the one place that loads one."""
+    content.seek(0)
+    with warnings.catch_warnings():
+        # torch 2.11 warns of the bytes that it reads from, into which nobody writes
+        warnings.filterwarnings("ignore", "The given buffer is not writable", UserWarning)
+        program: Run = torch.export.load(content).module()
+
+    def run(images: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            return program(images)
+
+    return run
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

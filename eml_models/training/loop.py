@@ -1,0 +1,356 @@
+"""Trains one recipe: `fit` is an iterator that yields one `EpochReport` an epoch.
+
+Knows nothing of searches; a notebook, a test and Ray's trainable all loop over it::
+
+    for report in fit(Recipe(learning_rate=0.05, epochs=5)):
+        print(report.epoch, report.val_accuracy)
+
+On a CPU a run is the same to the bit each time, whatever the process did before: all chance comes from the
+recipe's seed and the epoch, and torch's global generator is left as it was found. On CUDA that holds for
+`Kernels.DETERMINISTIC`; with the default kernels the last bits differ from run to run. The number of threads
+is the caller's (``torch.set_num_threads``). The test set is touched by `evaluate_test` only.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from eml_models import seeds
+from eml_models.data.batches import Batch, ImagePreparation, batch_bounds, iter_blocks
+from eml_models.data.loading import Dataset, load_dataset, resolve_device, split
+from eml_models.errors import InvalidValueError
+from eml_models.networks.registry import build_model
+from eml_models.training.averaging import WeightAverage
+from eml_models.training.device_state import chosen_kernels, peak_memory_bytes, seeded, synchronize
+from eml_models.training.divergence import check_finite, check_train_loss
+from eml_models.training.epoch_report import EpochReport
+from eml_models.training.evaluation import Evaluation, Preparation, autocast, compute_dtype, evaluate
+from eml_models.training.kernels import Kernels, parse_kernels
+from eml_models.training.optimizers import build_optimizer
+from eml_models.training.recipe import Recipe
+from eml_models.training.snapshot import Snapshot, copy_to_cpu, load_snapshot
+from eml_models.training.trained import TrainedNetwork
+
+
+def fit(
+    recipe: Recipe,
+    *,
+    device: str | torch.device = "cpu",
+    data_dir: str | Path | None = None,
+    download: bool = False,
+    resume_from: Snapshot | str | os.PathLike[str] | None = None,
+    kernels: Kernels | str = Kernels.DEFAULT,
+) -> Fit:
+    """Begin to train a recipe; iterate over the result to train, one epoch a report.
+
+    Args:
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        data_dir: folder of the data sets that are not embedded.
+        download: fetch the data set if it is not there.
+        resume_from: a snapshot, or its file, to go on from.
+        kernels: how kernels are chosen on CUDA: ``default``, ``searched`` or ``deterministic``.
+
+    Raises:
+        DatasetMissingError: the data set is not there or damaged.
+        InvalidValueError: a device that does not exist, a network that cannot take the images, or a snapshot
+            of another training.
+    """
+    dataset = load_dataset(
+        recipe.dataset, data_dir=data_dir, download=download, device=resolve_device(device)
+    )
+    training = Fit(recipe, dataset, kernels=parse_kernels(kernels))
+    if resume_from is not None:
+        training.restore(resume_from if isinstance(resume_from, Snapshot) else load_snapshot(resume_from))
+    return training
+
+
+class Fit(Iterator[EpochReport]):
+    """A training under way: an iterator over its epochs, ended when the recipe's epochs are.
+
+    Attributes:
+        module: the network, in eval mode between epochs; if the recipe has `ema_decay`, the averaged one. It
+            takes standardised images; what takes stored ones is `load_trained` of a saved snapshot.
+        epoch: epochs done.
+        elapsed_s: training time so far.
+        first_step_s: seconds from the beginning of the first epoch here to the end of its first step, in
+            which a device loads its kernels; None before that.
+    """
+
+    def __init__(self, recipe: Recipe, dataset: Dataset, *, kernels: Kernels = Kernels.DEFAULT) -> None:
+        self.recipe, self.dataset, self.device = recipe, dataset, dataset.device
+        self.first_step_s: float | None = None
+        self._kernels = kernels
+        self.epoch, self.elapsed_s = 0, 0.0
+        self._train, self._validation = _choose_images(recipe, dataset)
+        self._bounds = batch_bounds(len(self._train), recipe.batch_size)
+        self._prepare = build_preparation(recipe, dataset)
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        with seeded(self._seed("init"), self.device):
+            module = build_model(
+                recipe.model,
+                input_shape=dataset.spec.input_shape,
+                num_classes=dataset.spec.num_classes,
+                **recipe.model_options,
+            )
+        self._trained: nn.Module = module.to(self.device, memory_format=self._prepare.memory_format)
+        self._average = None
+        if recipe.ema_decay is not None:
+            self._average = WeightAverage(self._trained, recipe.ema_decay)
+        self.module: nn.Module = self._average.module if self._average else self._trained
+        self._parameters = [p for p in self._trained.parameters() if p.requires_grad]
+        self._optimizer: torch.optim.Optimizer = build_optimizer(
+            recipe.optimizer,
+            self._trained,
+            learning_rate=recipe.learning_rate,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+        )
+        # bf16 has fp32's range and needs no scaling; fp16's small gradients vanish without it, on any device
+        self._scaler = torch.amp.GradScaler(self.device.type) if recipe.precision == "fp16" else None
+
+    def __next__(self) -> EpochReport:
+        """Train and validate one epoch.
+
+        Raises:
+            DivergedError: a loss is not finite, or the training loss blew up
+                (`eml_models.training.divergence`).
+        """
+        if self.epoch >= self.recipe.epochs:
+            raise StopIteration
+        began = time.perf_counter()
+        with seeded(self._seed(f"noise/{self.epoch}"), self.device), self._with_kernels():
+            trained, rate = self._train_epoch(began)
+            train_s = time.perf_counter() - began
+            validated = self._validate()
+        epoch_s = time.perf_counter() - began
+        self.epoch += 1
+        self.elapsed_s += epoch_s
+        return EpochReport(
+            epoch=self.epoch,
+            train_loss=trained.loss,
+            train_accuracy=trained.accuracy,
+            val_loss=validated.loss if validated else None,
+            val_accuracy=validated.accuracy if validated else None,
+            learning_rate=rate,
+            epoch_s=epoch_s,
+            elapsed_s=self.elapsed_s,
+            samples_per_s=len(self._train) / train_s,
+            peak_memory_bytes=peak_memory_bytes(self.device),
+        )
+
+    @contextmanager
+    def tried(self) -> Iterator[tuple[Callable[[], object], Callable[[], object]]]:
+        """Inside, two functions to measure: a step on the first batch, and a validation.
+
+        Afterwards the training is no longer its recipe's.
+        """
+        with seeded(self._seed("tried"), self.device), self._with_kernels():
+            images, labels = next(self._iter_blocks())[0]
+
+            def step() -> None:
+                self._trained.train()
+                self._step(images, labels)
+
+            yield step, self._evaluate
+
+    @property
+    def num_validation(self) -> int:
+        """How many images it validates on."""
+        return len(self._validation[1]) if self._validation else 0
+
+    def snapshot(self) -> Snapshot:
+        """The state after the epochs done, a copy that further training does not change."""
+        return Snapshot(
+            recipe=self.recipe,
+            epoch=self.epoch,
+            elapsed_s=self.elapsed_s,
+            module=copy_to_cpu(self.module.state_dict()),
+            trained=copy_to_cpu(self._trained.state_dict()) if self._average else {},
+            optimizer=copy_to_cpu(self._optimizer.state_dict()),
+            scaler=copy_to_cpu(self._scaler.state_dict()) if self._scaler else {},
+            data=self.dataset.facts,
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot of the same recipe and data, to the bit.
+
+        Raises:
+            InvalidValueError: it is of another training, or its state does not fit the code as it is now;
+                then this training is of no use either.
+        """
+        snapshot.check_fits(self.recipe, self.dataset.fingerprint)
+        try:
+            self.module.load_state_dict(snapshot.module)
+            if self._average:
+                self._trained.load_state_dict(snapshot.trained)
+            self._optimizer.load_state_dict(copy_to_cpu(snapshot.optimizer))
+            if self._scaler:
+                self._scaler.load_state_dict(dict(snapshot.scaler))
+        except (RuntimeError, ValueError, TypeError, KeyError) as error:  # names and shapes, at length
+            raise InvalidValueError(
+                f"the state in this snapshot (epoch {snapshot.epoch}) does not fit the network or optimizer"
+                " of its recipe as they are in this process; start without it"
+            ) from error
+        self.epoch, self.elapsed_s = snapshot.epoch, snapshot.elapsed_s
+
+    def _seed(self, role: str) -> int:
+        return seeds.derive(self.recipe.seed, 0, role)
+
+    def _with_kernels(self) -> AbstractContextManager[None]:
+        return chosen_kernels(self.device, self._kernels)
+
+    def _train_epoch(self, began: float) -> tuple[Evaluation, float]:
+        """Train on every image once; the means over the epoch and the last learning rate."""
+        self._trained.train()
+        num_batches = len(self._bounds) - 1
+        step, num_steps = self.epoch * num_batches, self.recipe.epochs * num_batches
+        losses: list[torch.Tensor] = []
+        correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        rate = 0.0
+        for block in self._iter_blocks():
+            logits = []
+            for images, labels in block:
+                # the middle of the step: neither a warm-up's first nor a cosine's last step is one of rate 0
+                rate = self._set_learning_rate((step + 0.5) / num_steps)
+                output, loss = self._step(images, labels)
+                if self.first_step_s is None:
+                    synchronize(self.device)
+                    self.first_step_s = time.perf_counter() - began
+                if self._average:
+                    self._average.update(step)
+                step += 1
+                logits.append(output)
+                losses.append(loss)
+            # counted per block: a step of a small network costs only as much as some dozens of operations
+            correct += (torch.cat(logits).argmax(1) == torch.cat([labels for _, labels in block])).sum()
+        if self._average:
+            self._average.copy_buffers()
+        sizes = (stop - start for start, stop in pairwise(self._bounds))
+        loss = sum(size * value for size, value in zip(sizes, torch.stack(losses).tolist(), strict=True))
+        trained = Evaluation(loss=loss / len(self._train), accuracy=correct.item() / len(self._train))
+        check_train_loss(trained.loss, self.recipe, self.epoch + 1, self.dataset.spec.num_classes)
+        return trained, rate
+
+    def _iter_blocks(self) -> Iterator[list[Batch]]:
+        shuffle, chance = (
+            torch.Generator(self.device).manual_seed(
+                seeds.derive(self.recipe.seed, 0, f"{role}/{self.epoch}")
+            )
+            for role in ("order", "augmentation")
+        )
+        order = torch.randperm(len(self._train), generator=shuffle, device=self.device)
+        return iter_blocks(
+            self._prepare,
+            self._train[order],
+            self._bounds,
+            augmentation=self.recipe.augmentation,
+            erased_share=self.recipe.cutout,
+            generator=chance,
+        )
+
+    def _set_learning_rate(self, progress: float) -> float:
+        rate = self.recipe.learning_rate_at(progress)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def _step(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with autocast(self.device, self.recipe.precision):
+            logits = self._trained(images)
+            loss = cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        if self._scaler:
+            torch.autograd.backward(self._scaler.scale(loss))
+            if self.recipe.max_grad_norm is not None:
+                self._scaler.unscale_(self._optimizer)
+            self._clip_gradients()
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+        else:
+            torch.autograd.backward(loss)
+            self._clip_gradients()
+            self._optimizer.step()
+        self._optimizer.zero_grad()
+        return logits.detach(), loss.detach()
+
+    def _clip_gradients(self) -> None:
+        if self.recipe.max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self._parameters, self.recipe.max_grad_norm)
+
+    def _validate(self) -> Evaluation | None:
+        validated = self._evaluate()
+        if validated is not None:
+            check_finite("val_loss", validated.loss, self.recipe, self.epoch + 1)
+        return validated
+
+    def _evaluate(self) -> Evaluation | None:
+        if self._validation is None:
+            self.module.eval()
+            return None
+        images, labels = self._validation
+        return evaluate(self.module, self._prepare, images, labels, precision=self.recipe.precision)
+
+
+def evaluate_test(module: nn.Module, recipe: Recipe, *, data_dir: str | Path | None = None) -> Evaluation:
+    """Loss and accuracy on the test set, once, for a trained network that has been chosen without it.
+
+    Args:
+        module: trained by `recipe`: what `load_trained` returned, which standardises images itself, or the
+            network that takes standardised ones, such as ``fit(recipe).module`` at its end; left in eval
+            mode.
+
+    Raises:
+        DivergedError: the loss is not finite.
+        InvalidValueError: a `TrainedNetwork` was trained on other data than the data set here.
+    """
+    device = next(module.parameters()).device
+    dataset = load_dataset(recipe.dataset, data_dir=data_dir, device=device)
+    prepare: Preparation = build_preparation(recipe, dataset)
+    if isinstance(module, TrainedNetwork):
+        _check_same_data(module, dataset)
+        prepare = torch.nn.Identity()
+    tested = evaluate(
+        module,
+        prepare,
+        dataset.test_images_NCHW,
+        dataset.test_labels,
+        precision=recipe.precision,
+    )
+    check_finite("test_loss", tested.loss, recipe, recipe.epochs)
+    return tested
+
+
+def _check_same_data(network: TrainedNetwork, dataset: Dataset) -> None:
+    """Images that it was trained on may be test images of other data."""
+    trained_on = network.facts.data.fingerprint
+    if trained_on != dataset.fingerprint:
+        raise InvalidValueError(
+            f"the network was trained on data {trained_on}, and data set {dataset.spec.name!r} here is"
+            f" {dataset.fingerprint}; test it on the data that it was trained on (--data-dir, data_dir=...)"
+        )
+
+
+def build_preparation(recipe: Recipe, dataset: Dataset) -> ImagePreparation:
+    """What a recipe's network takes for images of the data set."""
+    memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
+    return ImagePreparation(
+        dataset=dataset, dtype=compute_dtype(recipe.precision), memory_format=memory_format
+    )
+
+
+def _choose_images(recipe: Recipe, dataset: Dataset) -> tuple[torch.Tensor, Batch | None]:
+    """Positions of the images to train on, and the images and labels to validate on."""
+    parts = split(dataset, recipe.validation_fraction)
+    if recipe.train_on == "train_and_validation":
+        return torch.cat([parts.train, parts.validation])[: recipe.max_train_samples], None
+    held_out = dataset.train_images_NCHW[parts.validation], dataset.train_labels[parts.validation]
+    return parts.train[: recipe.max_train_samples], held_out

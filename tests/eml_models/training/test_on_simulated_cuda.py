@@ -1,0 +1,279 @@
+"""The code that only a CUDA device comes to, reached on a CPU: torch's calls of the device are replaced."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import eml_models.training.loop
+import eml_models.training.step_load
+from eml_models import Recipe, fit
+from eml_models.errors import UnknownNameError
+from eml_models.training.device_errors import is_broken, is_out_of_device_memory, is_out_of_memory
+from eml_models.training.device_state import chosen_kernels
+from eml_models.training.evaluation import CUDA_BATCH, even_batch_size
+from eml_models.training.kernels import Kernels
+from eml_models.training.step_load import measure_step_load
+
+CUDA = torch.device("cuda")
+GB = 10**9
+RECIPE = Recipe(learning_rate=0.1, epochs=1, max_train_samples=256)
+
+
+@contextmanager
+def unseeded(seed: int, device: torch.device) -> Iterator[None]:
+    yield
+
+
+def pretend_cuda(monkeypatch: pytest.MonkeyPatch, training: Any) -> None:
+    """Let a training on the CPU take itself for one on CUDA."""
+    training.device = CUDA
+    monkeypatch.setattr(eml_models.training.loop, "seeded", unseeded)
+    monkeypatch.setattr(eml_models.training.loop, "peak_memory_bytes", lambda device: 1)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device=None: None)
+    monkeypatch.setattr(training, "_iter_blocks", _blocks_on_cpu(training))
+
+
+def _blocks_on_cpu(training: Any) -> Any:
+    made = type(training)._iter_blocks
+
+    def iter_blocks() -> Any:
+        training.device = torch.device("cpu")
+        blocks = list(made(training))
+        training.device = CUDA
+        return iter(blocks)
+
+    return iter_blocks
+
+
+@pytest.mark.parametrize("kernels", list(Kernels))
+def test_a_training_on_cuda_searches_only_if_it_is_told_to(
+    monkeypatch: pytest.MonkeyPatch, kernels: Kernels
+) -> None:
+    training = fit(RECIPE, kernels=kernels)
+    seen: set[tuple[bool, bool, bool]] = set()
+
+    def note(*_: object) -> None:
+        cudnn = torch.backends.cudnn
+        seen.add((cudnn.benchmark, cudnn.deterministic, torch.are_deterministic_algorithms_enabled()))
+
+    for module in training.module.modules():
+        module.register_forward_pre_hook(note)
+    before = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
+    pretend_cuda(monkeypatch, training)
+    monkeypatch.setattr(torch, "zeros", _on_cpu(torch.zeros))
+    next(training)
+    with training.tried() as (step, validate):
+        step()
+        validate()
+    deterministic = kernels is Kernels.DETERMINISTIC
+    assert seen == {(kernels is Kernels.SEARCHED, deterministic, deterministic)}
+    assert (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic) == before
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def _on_cpu(make: Any) -> Any:
+    return lambda *sizes, device=None, **options: make(*sizes, **options)
+
+
+def test_kernels_are_put_back_after_an_error() -> None:
+    def fail_while_searching() -> None:
+        with chosen_kernels(CUDA, Kernels.SEARCHED):
+            assert torch.backends.cudnn.benchmark
+            raise RuntimeError("x")
+
+    with pytest.raises(RuntimeError, match="x"):
+        fail_while_searching()
+    assert not torch.backends.cudnn.benchmark
+
+
+def test_a_program_that_only_warns_of_other_kernels_goes_on_to_warn() -> None:
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with chosen_kernels(CUDA, Kernels.DETERMINISTIC):
+            assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def test_an_unknown_choice_of_kernels_names_the_known_ones() -> None:
+    with pytest.raises(UnknownNameError, match="known: deterministic, default, searched"):
+        fit(RECIPE, kernels="determinstic")
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"),
+    [
+        (10_000, {1_000}),
+        (5_000, {1_000}),
+        (12_000, {1_000}),
+        (1_024, {1_024}),
+        (1_025, {513, 512}),  # 5 batches of 205 would leave a large card half empty
+        (359, {359}),
+        (7_919, {990, 989}),  # a prime
+    ],
+)
+def test_evaluation_on_cuda_has_one_shape_where_the_sizes_allow(count: int, sizes: set[int]) -> None:
+    size = even_batch_size(count, CUDA_BATCH)
+    got = {len(part) for part in torch.split(torch.empty(count), size)}
+    assert got == sizes
+
+
+@pytest.mark.parametrize("count", range(1, 9_000, 37))
+def test_batches_of_an_evaluation_are_few_and_even(count: int) -> None:
+    parts = [len(part) for part in torch.split(torch.empty(count), even_batch_size(count, CUDA_BATCH))]
+    assert max(parts) <= CUDA_BATCH
+    assert len(parts) <= 2 * -(-count // CUDA_BATCH)
+    assert len(set(parts)) <= 2
+
+
+class Card:
+    """A simulated card: what torch says of its memory, and how long its steps take."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, free: int, total: int) -> None:
+        self.reserved, self.peak, self.free, self.total = 0, 0, free, total
+        self.emptied = 0
+        for name, call in {
+            "synchronize": lambda device=None: None,
+            "empty_cache": self.empty,
+            "reset_peak_memory_stats": lambda device=None: setattr(self, "peak", self.reserved),
+            "max_memory_reserved": lambda device=None: self.peak,
+            "memory_reserved": lambda device=None: self.reserved,
+            "mem_get_info": lambda device=None: (self.free, self.total),
+            "device": lambda device: nullcontext(),
+        }.items():
+            monkeypatch.setattr(torch.cuda, name, call)
+
+    def empty(self) -> None:
+        self.emptied += 1
+        self.reserved = 2 * GB
+
+    def take(self, needed: int) -> None:
+        self.reserved = max(self.reserved, needed)
+        self.peak = max(self.peak, self.reserved)
+
+
+def test_peak_of_a_step_is_that_of_later_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first steps try kernels with 17 GB; later ones take 3; a context takes 1 of the card."""
+    card = Card(monkeypatch, free=80 * GB - 3 * GB - 1 * GB, total=80 * GB)
+    steps: list[int] = []
+
+    def step() -> None:
+        steps.append(1)
+        card.take(17 * GB if len(steps) <= 3 else 3 * GB)
+
+    training = SimpleNamespace(device=CUDA, tried=lambda: nullcontext((step, lambda: None)))
+    monkeypatch.setattr(eml_models.training.step_load, "fit", lambda recipe, **options: training)
+    monkeypatch.setattr(
+        eml_models.training.step_load, "_measure_step_s", lambda step, device: [step(), 0.020][1]
+    )
+    monkeypatch.setattr(
+        eml_models.training.step_load, "_measure_device_s", lambda step, device, s: [step(), s / 5][1]
+    )
+    load = measure_step_load(RECIPE, device="cuda")
+    assert load.peak_bytes == 3 * GB
+    assert load.beside_bytes == 1 * GB
+    assert load.total_bytes == 80 * GB
+    assert load.busy == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("error", "of_device"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("GET was unable to find an engine to execute this computation"), True),
+        (MemoryError("no room"), False),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), False),
+    ],
+)
+def test_each_librarys_words_for_no_memory_are_known(error: Exception, of_device: bool) -> None:
+    assert is_out_of_memory(error)
+    assert is_out_of_device_memory(error) is of_device
+    later = ValueError("the step failed")
+    later.__cause__ = error
+    assert is_out_of_memory(later)
+    assert not is_out_of_memory(RuntimeError("an illegal memory access was encountered"))
+
+
+def test_a_device_whose_calls_all_fail_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(device: object = None) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    assert not is_broken(torch.device("cpu"))
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device=None: None)
+    assert not is_broken(CUDA)
+    monkeypatch.setattr(torch.cuda, "synchronize", fail)
+    assert is_broken(CUDA)
+
+
+def test_the_first_step_is_timed_once() -> None:
+    training = fit(RECIPE.with_changes(epochs=2))
+    assert training.first_step_s is None
+    first = next(training)
+    known = training.first_step_s
+    assert known is not None
+    assert 0 < known < first.epoch_s
+    next(training)
+    assert training.first_step_s == known
+
+
+def test_tried_steps_train_the_network_that_is_trained() -> None:
+    training = fit(RECIPE.with_changes(ema_decay=0.9))
+    trained = training._trained
+    assert isinstance(trained, nn.Module)
+    with training.tried() as (step, validate):
+        validate()
+        step()
+        assert trained.training
+        assert not training.module.training
+
+
+TWICE = """
+import hashlib, sys, torch
+from eml_models import Recipe, fit
+recipe = Recipe(model=sys.argv[1], dataset="digits", optimizer=sys.argv[2], precision=sys.argv[3],
+                learning_rate=0.01, epochs=2, batch_size=64, ema_decay=0.9)
+for _ in range(2):
+    training = fit(recipe, device="cuda", kernels="deterministic")
+    reports = [(r.train_loss, r.val_loss, r.val_accuracy) for r in training]
+    weights = b"".join(v.cpu().numpy().tobytes() for v in training.module.state_dict().values())
+    print(reports, hashlib.sha256(weights).hexdigest())
+"""
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("model", "optimizer", "precision"),
+    [("mobilenet", "sgd_momentum", "fp32"), ("resnet18", "adamw", "bf16"), ("small_cnn", "rmsprop", "fp32")],
+)
+def test_deterministic_kernels_repeat_a_training_to_the_bit(
+    model: str, optimizer: str, precision: str
+) -> None:
+    """In a process of its own: cuBLAS reads its setting at its first use."""
+    done = subprocess.run(
+        [sys.executable, "-c", TWICE, model, optimizer, precision], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first == second
+
+
+@pytest.mark.gpu
+def test_load_of_a_step_is_measured_on_a_card() -> None:
+    recipe = Recipe(model="mobilenet", learning_rate=0.01, epochs=1, batch_size=64)
+    load = measure_step_load(recipe, device="cuda")
+    assert 1 << 20 < load.peak_bytes < load.total_bytes // 4
+    assert 100 << 20 < load.beside_bytes < load.total_bytes
+    assert 0.01 < load.busy <= 1

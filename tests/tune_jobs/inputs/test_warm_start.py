@@ -1,0 +1,224 @@
+"""What a study is told of another one is true of both: nothing that was trained is told as something else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+from session_testing import WORKER, Clock, MemoryLog, a_study, play, play_attempt, rising
+
+from eml_models.errors import InvalidValueError
+from eml_models.training.recipe import Recipe
+from tune_jobs.errors import StoreMissingError
+from tune_jobs.feasible.limits import count_cost, resolve_recipe
+from tune_jobs.inputs.shipped import digits_front, fashion_mnist_front
+from tune_jobs.inputs.warm_start import OUTSIDE, REFUSED_THERE, choose_told, read_source
+from tune_jobs.search.given import ToldTrial
+from tune_jobs.search.history import History
+from tune_jobs.search.optuna_view import as_optuna_study
+from tune_jobs.session.attempt import SessionSettings
+from tune_jobs.session.state_machine import Session
+from tune_jobs.store.writer import StudyWriter
+from tune_jobs.study.definition import LatencyMode, Limits, Objective, Study
+from tune_jobs.study.events import TrialElsewhere, WarmStarted, detail_as_json
+from tune_jobs.study.rows import Decision, EventRow, Failure, State
+from tune_jobs.study.space import Constant, Float, Space
+
+
+def played(study: Study) -> MemoryLog:
+    log = MemoryLog()
+    play(Session(study, log, clock=Clock()))
+    return log
+
+
+def params_by_number(log: MemoryLog) -> dict[int, dict[str, object]]:
+    return {row.number: json.loads(row.params) for row in log.trials}
+
+
+def test_a_trial_with_another_value_of_a_constant_is_left_out() -> None:
+    source = played(a_study(trials=12, sampler="random"))
+    trained = params_by_number(source)
+    with_adam = [number for number, params in trained.items() if params["optimizer"] == "adam"]
+    assert 0 < len(with_adam) < 12
+    told, left_out = choose_told(
+        a_study(name="adam", space=a_study().space.fixed({"optimizer": "adam"})), source.rows
+    )
+    assert sorted(trial.end.number for trial in told) == sorted(with_adam)
+    assert all(trial.params == trained[trial.end.number] for trial in told)
+    assert left_out == {OUTSIDE: 12 - len(with_adam)}
+
+
+def test_a_constant_that_the_other_study_did_not_know_is_taken_from_here() -> None:
+    source = played(a_study(trials=3, asha=None))
+    space = a_study().space
+    fixed = Space(*space.parameters, Constant("batch_size", 32))
+    told, left_out = choose_told(a_study(name="second", space=fixed), source.rows)
+    assert ([trial.params["batch_size"] for trial in told], left_out) == ([32, 32, 32], {})
+
+
+def mobilenets(name: str, **changes: object) -> Study:
+    space = Space(Float("width_mult", 0.1, 2.0, log=True), Float("learning_rate", 1e-3, 1.0, log=True))
+    recipe = Recipe(
+        model="mobilenet", dataset="digits", learning_rate=0.1, epochs=9, model_options={"divisor": 1}
+    )
+    return a_study(name=name, space=space, recipe=recipe, trials=8, sampler="random").with_changes(**changes)
+
+
+def told_to(study: Study, told: Sequence[ToldTrial]) -> list[FrozenTrial]:
+    """What Optuna hears of trials of another study, as the store gives them back."""
+    log = MemoryLog()
+    settings = SessionSettings(origin="other", told=told)
+    Session(study, log, settings=settings, clock=Clock())
+    return as_optuna_study(study, History.from_rows(study, log.rows)).trials
+
+
+@pytest.mark.parametrize(("limit", "num_refused"), [(40_000_000, 0), (7_000_000, 2), (None, 0)])
+def test_refusals_are_told_where_this_study_refuses_too(limit: int | None, num_refused: int) -> None:
+    source = played(mobilenets("source", limits=Limits(max_macs=4_000_000)))
+    refused = [row for row in source.trials if row.state is State.INFEASIBLE]
+    assert sorted(row.macs or 0 for row in refused) == [6_150_408, 9_333_056, 24_128_780]
+    study = mobilenets("second", limits=Limits(max_macs=limit))
+    told, left_out = choose_told(study, source.rows)
+    assert left_out == {REFUSED_THERE: 3 - num_refused}
+    trials = told_to(study, told)
+    assert len(trials) == 8 + num_refused
+    over = [trial for trial in trials if any(value > 0 for value in trial.constraints.values())]
+    assert len(over) == num_refused
+    assert all(set(trial.constraints) == {"max_macs"} for trial in over)
+    assert all(trial.user_attrs["reason"].endswith("above the limit of 7,000,000") for trial in over)
+
+
+def test_what_the_limits_here_refuse_is_told_so_though_it_was_trained_there() -> None:
+    source = played(mobilenets("source"))
+    study = mobilenets("second", limits=Limits(max_macs=1_000_000))
+    told, _ = choose_told(study, source.rows)
+    for trial, row in zip(told_to(study, told), told, strict=True):
+        assert trial.constraints["max_macs"] == pytest.approx((row.end.macs or 0) / 1_000_000 - 1)
+    assert any(trial.constraints["max_macs"] > 0 for trial in told_to(study, told))
+
+
+def test_a_network_costs_what_it_does_on_the_images_here() -> None:
+    source = played(fashion_mnist_front().with_changes(trials=4, sampler="random"))
+    study = digits_front()
+    told, left_out = choose_told(study, source.rows)
+    assert (len(told), left_out) == (4, {})
+    completed = 0
+    for trial, heard in zip(told, told_to(study, told), strict=True):
+        macs = count_cost(resolve_recipe(study, trial.params, 0)).macs
+        assert heard.constraints["max_macs"] == pytest.approx(macs / (study.limits.max_macs or 0) - 1)
+        assert heard.constraints["max_macs"] <= 0
+        if heard.state is TrialState.COMPLETE:
+            completed += 1
+            assert heard.values == [trial.end.objective, macs]
+    assert completed
+
+
+def timed(study: Study, times_ms: Sequence[float]) -> MemoryLog:
+    """A study of trials that measured so many milliseconds each."""
+    log = MemoryLog()
+    session = Session(study, log, clock=Clock())
+    for latency_ms in times_ms:
+        attempt = session.next_attempt()
+        assert attempt is not None
+        if session.record_latency(attempt.number, latency_ms, WORKER) is Decision.CONTINUE:
+            play_attempt(session, attempt)
+    return log
+
+
+def test_times_are_told_where_they_were_measured_in_the_same_mode() -> None:
+    mode = LatencyMode()
+    source = timed(a_study(latency=mode, limits=Limits(max_latency_ms=3.0), asha=None), (1.0, 4.0, 6.0, 2.0))
+    study = a_study(name="second", latency=mode, limits=Limits(max_latency_ms=5.0))
+    told, left_out = choose_told(study, source.rows, same_latency=True)
+    assert left_out == {REFUSED_THERE: 1}
+    excess = [trial.constraints["max_latency_ms"] for trial in told_to(study, told)]
+    assert sorted(excess) == pytest.approx([1 / 5 - 1, 2 / 5 - 1, 6 / 5 - 1])
+    told, left_out = choose_told(study, source.rows)
+    assert left_out == {REFUSED_THERE: 2}
+    assert [trial.constraints for trial in told_to(study, told)] == [{}, {}]
+
+
+def test_latency_in_another_mode_is_another_objective(tmp_path: Path) -> None:
+    objectives = (Objective(), Objective(metric="latency_ms"))
+    source = a_study(latency=LatencyMode(), objectives=objectives)
+    with StudyWriter.open(str(tmp_path), source, versions={}):
+        pass
+    study = source.with_changes(name="second", latency=LatencyMode(batch_size=32))
+    with pytest.raises(InvalidValueError, match=r"'played' measures latency as .*'batch_size': 1.*: 32"):
+        read_source(study, "played", store=str(tmp_path))
+
+
+def test_trials_that_diverged_are_told_as_the_worst_and_other_failures_are_not() -> None:
+    log = MemoryLog()
+    session = Session(a_study(trials=8, asha=None), log, clock=Clock())
+    for failure in (Failure.DIVERGED, Failure.RAISED, Failure.DIVERGED):
+        attempt = session.next_attempt()
+        assert attempt is not None
+        session.record_report(attempt.number, rising(attempt, 1), WORKER)
+        session.record_failure(attempt.number, failure, "no", worker=WORKER)
+    play(session)
+    diverged = [row for row in log.trials if row.reason.startswith("diverged")]
+    assert len(diverged) == 2
+    study = a_study(name="second")
+    told, left_out = choose_told(study, log.rows)
+    assert left_out == {"failed": 1}
+    heard = {trial.end.number: optuna for trial, optuna in zip(told, told_to(study, told), strict=True)}
+    for row in diverged:
+        assert heard[row.number].state is TrialState.PRUNED
+        assert heard[row.number].intermediate_values == {}
+        assert heard[row.number].params == json.loads(row.params)
+
+
+def test_the_newest_trial_has_the_highest_number() -> None:
+    """TPE sorts by number, and weighs the last ones fully and those before them less and less."""
+    source = played(a_study(trials=40))
+    study = a_study(name="second", asha=None)
+    told, _ = choose_told(study, source.rows)
+    heard = sorted(told_to(study, told), key=lambda trial: trial.number)
+    ended = sorted(source.trials, key=lambda row: row.seq)
+    assert [trial.number for trial in heard] == list(range(-41, -1))
+    assert [trial.params for trial in heard] == [json.loads(row.params) for row in ended]
+    many = [replace(row, number=row.number + shift) for shift in range(0, 800, 40) for row in ended]
+    told, _ = choose_told(study, many)
+    assert [trial.end.number for trial in told] == sorted((t.end.number for t in told), reverse=True)
+    assert told[0].end.number == many[-1].number
+
+
+def test_a_study_is_itself_however_its_store_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("trials")
+    for where in ("trials", "trials/", "./trials", str(tmp_path / "trials"), "link"):
+        with pytest.raises(InvalidValueError, match="'played' cannot warm-start from itself"):
+            read_source(a_study(), f"{where}::played", store="trials")
+    with pytest.raises(InvalidValueError, match="cannot warm-start from itself"):
+        read_source(a_study(), "s3://bucket/trials/::played", store="s3://bucket/trials")
+    with pytest.raises(StoreMissingError):
+        read_source(a_study(), "elsewhere::played", store="trials")
+
+
+def test_a_refusal_that_no_number_here_shows_counts_as_twice_the_limit() -> None:
+    trial = TrialElsewhere(
+        trial_id="other/0",
+        number=0,
+        params={"learning_rate": 0.1, "optimizer": "sgd"},
+        state=State.INFEASIBLE,
+        reason="9 MACs are above the limit of 4",
+        macs=9,
+    )
+    detail = WarmStarted(origin="other", trials=(trial,))
+    event = EventRow(
+        study="played",
+        seq=1,
+        kind=detail.kind,
+        session="x",
+        detail=detail_as_json(detail),
+        happened_at=Clock()(),
+    )
+    (heard,) = as_optuna_study(a_study(), History.from_rows(a_study(), [event])).trials
+    assert (heard.number, heard.state, heard.constraints) == (-2, TrialState.PRUNED, {"refused": 1.0})

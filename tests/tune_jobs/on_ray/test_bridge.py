@@ -1,0 +1,202 @@
+"""The bridge between Ray Tune's hooks and a session: how a crash is told from a hang. Starts no Ray."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from session_testing import Clock, MemoryLog, a_study
+
+from eml_models.training.recipe import Recipe
+from tune_jobs.errors import TuneJobsError
+from tune_jobs.on_ray.messages import (
+    AttemptFailed,
+    EpochReported,
+    LatencyMeasured,
+    Message,
+    TrainingBegan,
+    TrainingReturned,
+    WorkerUnusable,
+    to_json,
+)
+from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.session.state_machine import Session
+from tune_jobs.study.rows import Decision, EventKind, EventRow, Failure, State
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+class FakeRoom:
+    """Two places, both free."""
+
+    share = SimpleNamespace(gpus=0.25)
+
+    def workers(self, left: int, *, training: int) -> int:
+        return 2
+
+    def count_free(self) -> int:
+        return 2
+
+    def make_way(self) -> None: ...
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, MemoryLog, SimpleNamespace]]:
+    """A bridge on trials that are silent for 2 s at most, its session's rows, and its time."""
+    from tune_jobs.on_ray import bridge
+    from tune_jobs.on_ray.gpus.share import Shares
+
+    def make() -> tuple[Any, MemoryLog, SimpleNamespace]:
+        log, time = MemoryLog(), SimpleNamespace(now=0.0)
+        time.monotonic = lambda: time.now
+        monkeypatch.setattr(bridge, "time", time)
+        session = Session(a_study(trials=2, asha=None), log, clock=Clock())
+        room: Any = FakeRoom()
+        made = bridge.Bridge(session, room, Shares(0.25), ended=lambda: False, trial_timeout_s=2.0)
+        return made, log, time
+
+    return make
+
+
+def ends(log: MemoryLog) -> list[str]:
+    found = [json.loads(getattr(row, "detail", None) or "{}").get("how") for row in log.rows]
+    return [how.partition(":")[0] for how in found if how]
+
+
+def test_the_wait_for_a_worker_is_no_silence_of_the_trial(played: Callable[..., Any]) -> None:
+    bridge, log, time = played()
+    bridge.suggest("a")
+    time.now = 30.0  # until there was room
+    bridge.take_start("a")
+    time.now = 31.0
+    bridge.take_crash("a", "the worker died")
+    assert ends(log) == ["crashed in attempt 1"]
+
+
+def test_a_process_that_dies_while_it_starts_has_crashed(played: Callable[..., Any]) -> None:
+    bridge, log, time = played()
+    bridge.suggest("a")
+    time.now = 30.0
+    bridge.take_crash("a", "the worker died")
+    assert ends(log) == ["crashed in attempt 1"]
+
+
+def test_a_worker_that_ends_itself_after_its_time_has_hung(played: Callable[..., Any]) -> None:
+    bridge, log, time = played()
+    bridge.suggest("a")
+    time.now = 30.0
+    bridge.take_start("a")
+    time.now = 32.0
+    bridge.take_crash("a", "the worker died")
+    assert ends(log) == ["hung in attempt 1"]
+
+
+def test_a_recipe_is_written_out_once_an_attempt(
+    played: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bridge, log, _ = played()
+    texts, write = [], Recipe.to_json
+    monkeypatch.setattr(Recipe, "to_json", lambda recipe: texts.append(write(recipe)) or texts[-1])
+    sent = bridge.suggest("a")["recipe"]
+    assert texts == [sent] == [row.recipe for row in log.starts]
+
+
+@pytest.mark.parametrize(
+    ("epoch", "says"),
+    [
+        (0, "trial 0 starts again from its first epoch: attempt-1.pt is torn"),
+        (7, "trial 0 goes on from epoch 7 alone: attempt-1.pt is torn"),
+    ],
+)
+def test_a_checkpoint_of_no_use_is_told_by_the_run_and_by_the_attempts_event(
+    played: Callable[..., Any], caplog: pytest.LogCaptureFixture, epoch: int, says: str
+) -> None:
+    bridge, log, _ = played()
+    bridge.suggest("a")
+    bridge.take_start("a")
+    worker = WorkerInfo(resumed_from_epoch=epoch, passed_over="attempt-1.pt is torn")
+    bridge.take_message("a", {"message": to_json(TrainingBegan(worker=worker))})
+    assert bridge.error is None
+    assert [record.getMessage() for record in caplog.records if record.name == "tune_jobs.run"] == [says]
+    (begun,) = (row for row in log.of(EventRow) if row.kind is EventKind.ATTEMPT_STARTED)  # type: ignore[attr-defined]
+    assert json.loads(begun.detail)["passed_over"] == "attempt-1.pt is torn"  # type: ignore[attr-defined]
+
+
+def test_a_trial_with_a_larger_share_waits_alone(
+    played: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bridge, _, _ = played()
+    monkeypatch.setattr(bridge._shares, "of", lambda number: 0.5)
+    assert bridge.suggest("a")["gpus"] == 0.5
+    assert bridge.suggest("b") is None
+    bridge.take_start("a")
+    assert bridge.suggest("b") is not None
+
+
+EPOCH = EpochReported(
+    metrics={"epoch": 1, "val_accuracy": 0.5, "elapsed_s": 1.0},
+    unsaved={},
+    worker=WorkerInfo(device="cpu: x"),
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "decision", "states"),
+    [
+        (LatencyMeasured(latency_ms=1.5, worker=WorkerInfo()), Decision.CONTINUE, []),
+        (TrainingBegan(worker=WorkerInfo()), Decision.CONTINUE, []),
+        (EPOCH, Decision.CONTINUE, []),
+        (
+            AttemptFailed(failure=Failure.RAISED, error="KeyError: x", worker=WorkerInfo()),
+            Decision.STOP,
+            [State.FAILED],
+        ),
+        (
+            EpochReported(
+                metrics={"epoch": 1, "val_accuracy": float("nan")}, unsaved={}, worker=WorkerInfo()
+            ),
+            Decision.STOP,
+            [State.FAILED],
+        ),
+        (TrainingReturned(worker=WorkerInfo()), Decision.STOP, [State.FAILED]),
+    ],
+)
+def test_every_message_reaches_the_session(
+    played: Callable[..., Any], message: Message, decision: Decision, states: list[State]
+) -> None:
+    bridge, log, _ = played()
+    bridge.suggest("a")
+    bridge.take_start("a")
+    assert bridge.take_message("a", {"message": to_json(message), "pid": 7}) is decision
+    assert bridge.error is None
+    assert [row.state for row in log.trials] == states
+
+
+def test_what_one_worker_cannot_train_ends_the_run(played: Callable[..., Any]) -> None:
+    bridge, log, _ = played()
+    bridge.suggest("a")
+    unusable = WorkerUnusable(error="the data set is not there", worker=WorkerInfo())
+    assert bridge.take_message("a", {"message": to_json(unusable)}) is Decision.STOP
+    assert str(bridge.error) == "a worker cannot train this study: the data set is not there"
+    assert bridge.suggest("b") == "FINISHED"
+    assert log.trials == []
+
+
+def test_a_text_that_is_no_message_ends_the_run_in_order(played: Callable[..., Any]) -> None:
+    bridge, _, _ = played()
+    bridge.suggest("a")
+    assert bridge.take_message("a", {"message": '{"kind": "begun", "worker": {}}'}) is Decision.STOP
+    assert isinstance(bridge.error, TuneJobsError)
+    assert "kind must be one of latency_measured, training_began" in str(bridge.error)
+
+
+def test_tune_decides_on_each_report_before_the_next() -> None:
+    from ray.tune.schedulers import FIFOScheduler
+
+    from tune_jobs.on_ray.bridge import StudyScheduler
+
+    assert FIFOScheduler().supports_buffered_results  # as it would be
+    assert not StudyScheduler(None).supports_buffered_results

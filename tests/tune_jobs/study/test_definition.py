@@ -1,0 +1,76 @@
+"""What identifies a study, and the way back from it."""
+
+from __future__ import annotations
+
+import pytest
+
+from eml_models.errors import InvalidValueError
+from eml_models.training.recipe import Recipe
+from tune_jobs.inputs.shipped import digits_mobilenet, digits_recipes
+from tune_jobs.study.definition import Study
+from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space
+from tune_jobs.study.stored import differences, study_from_definition
+
+
+def with_recipe(**changes: object) -> Study:
+    study = digits_recipes()
+    return study.with_changes(recipe=study.recipe.with_changes(**changes))
+
+
+def test_fingerprint_of_a_shipped_study_is_pinned() -> None:
+    assert digits_recipes().fingerprint() == "712e441bc1e3b432"
+
+
+def test_each_field_of_the_recipe_counts() -> None:
+    before, after = digits_recipes(), with_recipe(ema_decay=0.99, cutout=0.25)
+    assert differences(before.definition(), after.definition()) == [
+        "recipe.cutout: was 0.0, is now 0.25",
+        "recipe.ema_decay: was None, is now 0.99",
+    ]
+    assert before.fingerprint() != after.fingerprint()
+    assert with_recipe(ema_decay=None, cutout=0.0).fingerprint() == before.fingerprint()
+
+
+def test_definition_holds_every_field_also_where_there_is_none() -> None:
+    definition = digits_recipes().definition()
+    limits = {"max_macs", "min_macs", "max_parameters", "max_latency_ms"}
+    assert limits <= dict(definition["limits"]).keys()  # type: ignore[call-overload]  # plain data
+    assert (definition["candidates"], definition["latency"]) == ([], None)
+
+
+def test_study_comes_back_from_its_definition() -> None:
+    for study in (digits_recipes(), with_recipe(ema_decay=0.99)):
+        again = study_from_definition(study.name, study.definition())
+        assert again.recipe == study.recipe
+        assert again.fingerprint() == study.fingerprint()
+
+
+def test_options_of_networks_and_recipes_can_be_searched() -> None:
+    kernels = [Choice(f"kernel_{stage}", (3, 5)) for stage in range(1, 8)]
+    study = digits_mobilenet().with_changes(
+        space=Space(*kernels, Float("se_ratio", 0.1, 0.5), Float("ema_decay", 0.9, 0.999))
+    )
+    params = {f"kernel_{stage}": 5 if stage == 3 else 3 for stage in range(1, 8)}
+    recipe = study.recipe_for({**params, "se_ratio": 0.25, "ema_decay": 0.99}, 0)
+    assert recipe.model_options["kernels"] == (3, 3, 5, 3, 3, 3, 3)
+    assert (recipe.model_options["se_ratio"], recipe.ema_decay) == (0.25, 0.99)
+
+
+def test_even_kernel_in_a_space_is_refused_with_the_rule() -> None:
+    study = digits_mobilenet().with_changes(
+        space=Space(*(Choice(f"kernel_{stage}", (3, 4)) for stage in range(1, 8)))
+    )
+    with pytest.raises(
+        InvalidValueError, match=r"'kernels' must be a list of 7 whole numbers in \[1, 7\], odd"
+    ):
+        study.recipe_for({f"kernel_{stage}": 4 for stage in range(1, 8)}, 0)
+
+
+@pytest.mark.parametrize("parameter", [Integer("seed", 0, 4), Constant("seed", 3)])
+def test_seed_cannot_be_a_parameter_and_the_error_says_what_can(parameter: Parameter) -> None:
+    with pytest.raises(InvalidValueError) as told:
+        Study(name="x", space=Space(parameter), recipe=Recipe(learning_rate=0.1, epochs=2))
+    assert str(told.value) == (
+        "study 'x': 'seed' cannot be a parameter: every trial has a seed of its own; for N runs of each"
+        ' recipe take Integer("repeat", 1, N)'
+    )

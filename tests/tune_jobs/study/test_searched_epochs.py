@@ -1,0 +1,97 @@
+"""Studies that search the epochs: a trial that ran all of its own is completed, at a rung too."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from optuna.trial import TrialState
+from session_testing import MemoryLog, a_session, a_study, play, table
+
+from tune_jobs.analysis.audit import audit
+from tune_jobs.search.history import History, params_from_json
+from tune_jobs.search.optuna_view import as_optuna_study
+from tune_jobs.study.definition import Asha, Study
+from tune_jobs.study.rows import Decision, State
+from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space
+
+
+def searching_epochs(*parameters: Parameter) -> Study:
+    return a_study(
+        space=Space(*parameters, Float("learning_rate", 1e-4, 1.0, log=True)), sampler="random", trials=18
+    )
+
+
+STUDY = searching_epochs(Choice("epochs", (1, 3, 9)))
+
+
+def asked_epochs(params: str) -> int:
+    epochs = params_from_json(params)["epochs"]
+    assert isinstance(epochs, int)
+    return epochs
+
+
+def test_trial_that_ran_all_its_epochs_is_completed_though_they_end_at_a_rung() -> None:
+    log = MemoryLog()
+    play(a_session(log, STUDY))
+    asked = Counter(asked_epochs(trial.params) for trial in log.trials)
+    assert min(asked[1], asked[3], asked[9]) >= 2
+    last = {row.number: row for row in log.reports}
+    for trial in log.trials:
+        ran_all = trial.epochs == asked_epochs(trial.params)
+        assert trial.state is (State.COMPLETED if ran_all else State.STOPPED)
+        assert last[trial.number].decision is (None if ran_all else Decision.STOP)
+        if ran_all:
+            assert trial.reason in ("ran its only epoch", "ran all 3 epochs", "ran all 9 epochs")
+    states = Counter(trial.state for trial in log.trials)
+    assert states[State.STOPPED] >= 1
+    assert states[State.COMPLETED] >= asked[1]
+
+
+def test_sampler_audit_and_rungs_agree() -> None:
+    log = MemoryLog()
+    play(a_session(log, STUDY))
+    history = History.from_rows(STUDY, log.rows)
+    told = Counter(trial.state for trial in as_optuna_study(STUDY, history).trials)
+    assert told[TrialState.COMPLETE] == history.counts[State.COMPLETED]
+    assert told[TrialState.PRUNED] == history.counts[State.STOPPED]
+    assert audit(STUDY, log.rows).differences == ()
+    assert len(history.rungs[1].values) == len(log.trials)  # short trials count there for the others
+
+
+def test_killed_between_a_last_report_and_its_end_it_is_completed_by_the_next_run() -> None:
+    whole, log = MemoryLog(), MemoryLog()
+    play(a_session(whole, STUDY))
+    ended = next(t for t in whole.trials if t.epochs == asked_epochs(t.params) == 3)
+    log.rows = whole.rows[: whole.rows.index(ended)]
+    assert log.reports[-1].epoch == 3
+    assert ended not in log.trials
+    play(a_session(log, STUDY))
+    assert table(log) == table(whole)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "longest", "rungs"),
+    [
+        (Choice("epochs", (1, 3, 27)), 27, (1, 3, 9)),
+        (Choice("epochs", (2, 3)), 3, (1,)),
+        (Integer("epochs", 1, 5), 5, (1, 3)),
+        (Constant("epochs", 4), 4, (1, 3)),
+        (Choice("optimizer", ("sgd", "adam")), 9, (1, 3)),
+    ],
+)
+def test_rungs_lie_below_the_longest_trials(epochs: Parameter, longest: int, rungs: tuple[int, ...]) -> None:
+    study = searching_epochs(epochs)
+    assert study.recipe.epochs == 9
+    assert (study.max_epochs, study.rungs) == (longest, rungs)
+
+
+def test_rungs_between_the_epochs_of_trials_still_stop() -> None:
+    """Epochs 5 end at no rung: rungs 1 and 3 stop such trials as ever."""
+    study = searching_epochs(Choice("epochs", (5, 9))).with_changes(
+        asha=Asha(min_epochs=1, reduction_factor=3)
+    )
+    log = MemoryLog()
+    play(a_session(log, study))
+    assert {trial.epochs for trial in log.trials if trial.state is State.STOPPED} == {1, 3}
+    assert {trial.epochs for trial in log.trials if trial.state is State.COMPLETED} <= {5, 9}

@@ -1,0 +1,98 @@
+"""Which runs and attempts of a study trained by other code than the run before, read from its events.
+
+A study stays the same when its code changes, so that a mended bug does not cost what was trained. What
+changed, and since which trial, stands beside the results instead. Pure functions of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from eml_models.wording import count_of
+from tune_jobs.study.events import AttemptStarted, SessionStarted, detail_of
+from tune_jobs.study.rows import EventRow, Row
+
+SHOWN_TRIALS = 5
+"""Numbers of trials that a line names."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """One session: the digest of its driver's code, and the digests of its attempts by trial number."""
+
+    code: str
+    before: int | None
+    others: dict[str, set[int]] = field(default_factory=dict)
+
+
+def describe_code_changes(rows: Sequence[Row], *, now: str | None = None) -> list[str]:
+    """A line for each change of code between two runs, and for each run whose workers held other code.
+
+    Args:
+        rows: a study's rows in order.
+        now: the digest of the code that is about to run; None to describe what is stored alone.
+    """
+    runs = _list_runs(rows)
+    if now is not None:
+        runs.append(_Run(now, _last_number(rows)))
+    lines: list[str] = []
+    for index, run in enumerate(runs):
+        if index and runs[index - 1].code != run.code:
+            since = "before its first trial" if run.before is None else f"since trial {run.before}"
+            lines.append(f"code changed {since}: {runs[index - 1].code} -> {run.code}")
+        lines += _iter_others(run)
+    return lines
+
+
+def note_of_change(rows: Sequence[Row], now: str) -> str | None:
+    """What a run that continues a study says of its code; None where it is that of the run before."""
+    runs = _list_runs(rows)
+    return describe_code_changes(rows, now=now)[-1] if runs and runs[-1].code != now else None
+
+
+def code_of_trial(rows: Sequence[Row], number: int) -> str | None:
+    """The digest of the code that trained a trial, that of its last attempt; None where none is stored."""
+    found = None
+    for row in rows:
+        if isinstance(row, EventRow) and row.number == number:
+            detail = detail_of(row)
+            if isinstance(detail, AttemptStarted):
+                found = detail.code or found
+    return found
+
+
+def _list_runs(rows: Sequence[Row]) -> list[_Run]:
+    runs: dict[str, _Run] = {}
+    last: int | None = None
+    for row in rows:
+        if not isinstance(row, EventRow):
+            continue
+        detail = detail_of(row)
+        if isinstance(detail, SessionStarted) and detail.code is not None:
+            runs[row.session] = _Run(detail.code, last)
+        elif isinstance(detail, AttemptStarted) and row.number is not None:
+            last = row.number if last is None else max(last, row.number)
+            run = runs.get(row.session)
+            if run is not None and detail.code is not None and detail.code != run.code:
+                run.others.setdefault(detail.code, set()).add(row.number)
+    return list(runs.values())
+
+
+def _last_number(rows: Sequence[Row]) -> int | None:
+    numbers = (
+        row.number
+        for row in rows
+        if isinstance(row, EventRow) and isinstance(detail_of(row), AttemptStarted) and row.number is not None
+    )
+    return max(numbers, default=None)
+
+
+def _iter_others(run: _Run) -> Iterator[str]:
+    for code, numbers in sorted(run.others.items()):
+        named = ", ".join(map(str, sorted(numbers)[:SHOWN_TRIALS]))
+        more = f" and {len(numbers) - SHOWN_TRIALS} more" if len(numbers) > SHOWN_TRIALS else ""
+        yield (
+            f"{count_of(len(numbers), 'trial')} ({named}{more}) trained with other code than the run:"
+            f" {code} instead of {run.code}; the nodes hold different versions"
+        )

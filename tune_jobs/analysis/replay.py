@@ -1,0 +1,202 @@
+"""Trains a stored trial again from its row and compares, epoch by epoch.
+
+On a CPU, and on CUDA where both were trained with deterministic kernels, the two agree to the bit. Other
+kernels of CUDA add in another order each time, and training makes such a difference larger: then the
+validation accuracies are to agree within a tolerance, and the other values are shown.
+
+Uses the recipe that the trial's first attempt was started with; what has changed since (commit, versions,
+device, data) is named, so that a difference can be understood.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eml_models.errors import InvalidValueError
+from eml_models.training.kernels import Kernels
+from eml_models.training.recipe import Recipe
+from tune_jobs.analysis.code_changes import code_of_trial
+from tune_jobs.study.events import AttemptStarted, detail_of
+from tune_jobs.study.fits import SHIPPED_FITS
+from tune_jobs.study.rows import EventRow, ReportRow, Row, StartRow, TrialRow
+from tune_jobs.study.stored import NEEDS_CODE
+
+COMPARED = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayedEpoch:
+    """One epoch, as stored and as trained again: the values of `COMPARED`.
+
+    Attributes:
+        tolerance: by how much the validation accuracies may differ; None where all is to be equal to the bit.
+    """
+
+    epoch: int
+    stored: tuple[float | None, ...]
+    replayed: tuple[float | None, ...]
+    tolerance: float | None = None
+
+    @property
+    def equal(self) -> bool:
+        """Whether all values are equal to the bit."""
+        return self.stored == self.replayed
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the two agree as far as they are to."""
+        if self.tolerance is None or self.equal:
+            return self.equal
+        stored, replayed = (dict(zip(COMPARED, v, strict=True)) for v in (self.stored, self.replayed))
+        ours, theirs = stored["val_accuracy"], replayed["val_accuracy"]
+        if ours is None or theirs is None:
+            return ours is theirs
+        return abs(ours - theirs) <= self.tolerance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTrial:
+    """What a replay needs of a trial.
+
+    Attributes:
+        recipe: what its first attempt was started with.
+        reports: the first-acknowledged ones, by epoch.
+        end: how it ended, if it did.
+        devices, kernels: what its attempts trained on (``cpu``, ``cuda``), and with what kernels there.
+        code: the digest of the code that its last attempt had loaded; None where none is stored.
+    """
+
+    recipe: Recipe
+    reports: tuple[ReportRow, ...]
+    end: TrialRow | None
+    devices: frozenset[str] = frozenset()
+    kernels: frozenset[str] = frozenset()
+    code: str | None = None
+
+    @property
+    def repeats_on_cuda(self) -> bool:
+        """Whether all its attempts trained with deterministic kernels, on CUDA."""
+        return self.devices == {"cuda"} and self.kernels == {Kernels.DETERMINISTIC}
+
+
+def stored_trial(rows: Sequence[Row], number: int, *, fit: str) -> StoredTrial:
+    """The trial of that number.
+
+    Args:
+        fit: the training function that the study's definition names.
+
+    Raises:
+        InvalidValueError: no such trial was trained, or a function of the user's own trained it.
+    """
+    recipe = stored_recipe(rows, number)
+    if fit not in SHIPPED_FITS:
+        raise InvalidValueError(f"the study is trained by {fit}; call that with the recipe in starts.recipe")
+    reports: dict[int, ReportRow] = {}
+    for row in rows:
+        if isinstance(row, ReportRow) and row.number == number:
+            reports.setdefault(row.epoch, row)
+    end = next((row for row in rows if isinstance(row, TrialRow) and row.number == number), None)
+    of_trial = [row for row in rows if isinstance(row, EventRow) and row.number == number]
+    begun = [(row, detail) for row in of_trial if isinstance(detail := detail_of(row), AttemptStarted)]
+    return StoredTrial(
+        recipe=recipe,
+        reports=tuple(reports[epoch] for epoch in sorted(reports)),
+        end=end,
+        code=code_of_trial(rows, number),
+        devices=frozenset((row.device or "").partition(":")[0] for row, _ in begun),
+        kernels=frozenset(str(detail.kernels) for _, detail in begun),
+    )
+
+
+def stored_recipe(rows: Sequence[Row], number: int) -> Recipe:
+    """The recipe that the first attempt of a trial was started with.
+
+    Raises:
+        InvalidValueError: no such trial was trained, or its recipe names a network or data set that is not
+            registered in this process.
+    """
+    first = require_started(rows, number)[0]
+    try:
+        return Recipe.from_json(first.recipe)
+    except InvalidValueError as error:
+        raise InvalidValueError(f"the study of trial {number} {NEEDS_CODE.format(error=error)}") from error
+
+
+def require_started(rows: Sequence[Row], number: int) -> list[StartRow]:
+    """The starts of a trial in their order, one for each attempt.
+
+    Raises:
+        InvalidValueError: no such trial was trained.
+    """
+    starts = [row for row in rows if isinstance(row, StartRow)]
+    of_trial = [row for row in starts if row.number == number]
+    if not of_trial:
+        known = f"0 to {max(row.number for row in starts)}" if starts else "none"
+        raise InvalidValueError(f"trial {number} was never trained; the trained ones are {known}")
+    return of_trial
+
+
+def iter_replay(trial: StoredTrial, *, device: str, data_dir: str | None) -> Iterator[ReplayedEpoch]:
+    """Train again as far as the trial came; one item for each epoch that the store has a report of.
+
+    With deterministic kernels, if those of the trial were.
+    """
+    if not trial.reports:
+        return
+    from eml_models.training.loop import fit
+
+    to_the_bit = device == "cpu" or trial.repeats_on_cuda
+    kernels = Kernels.DETERMINISTIC if trial.repeats_on_cuda else Kernels.DEFAULT
+    stored = {report.epoch: report for report in trial.reports}
+    training = fit(trial.recipe, device=device, data_dir=data_dir, kernels=kernels)
+    for again in training:
+        if (report := stored.get(again.epoch)) is not None:
+            tolerance = None if to_the_bit else tolerance_of(report.val_accuracy, training.num_validation)
+            yield ReplayedEpoch(
+                epoch=again.epoch, stored=_values(report), replayed=_values(again), tolerance=tolerance
+            )
+        if again.epoch == max(stored):
+            return
+
+
+def tolerance_of(accuracy: float | None, num_images: int) -> float:
+    """By how much an accuracy on so many images may differ between two trainings of one recipe and seed.
+
+    Three standard errors of a share, of which at least one image is wrong and one right.
+    """
+    if accuracy is None or not num_images:
+        return 0.0
+    share = min(max(accuracy, 1 / num_images), 1 - 1 / num_images)
+    return 3 * math.sqrt(share * (1 - share) / num_images)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a replay has around it; `code` is the digest of the training code."""
+
+    git_commit: str | None
+    torch_version: str
+    device: str
+    code: str
+
+
+def list_changes(trial: StoredTrial, now: Surroundings) -> list[str]:
+    """What differs between then and now, one line each."""
+    if trial.end is None:
+        return []
+    then_and_now = {
+        "code": (trial.code, now.code),
+        "commit": (trial.end.git_commit, now.git_commit),
+        "torch": (trial.end.torch_version, now.torch_version),
+        "device": ((trial.end.device or "").split(":")[0], now.device),
+    }
+    return [
+        f"{name}: was {was}, is now {now}" for name, (was, now) in then_and_now.items() if was and was != now
+    ]
+
+
+def _values(report: Any) -> tuple[float | None, ...]:
+    return tuple(getattr(report, name) for name in COMPARED)

@@ -1,0 +1,59 @@
+"""Why networks were refused: counts by limit, the nearest miss, and the way out. Decides nothing itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from eml_models.wording import count_of
+from tune_jobs.errors import RunFailedError
+from tune_jobs.feasible.limits import NetworkCost, broken_limits
+from tune_jobs.study.definition import Limits
+
+
+class Refusals:
+    """A tally of refused networks.
+
+    Attributes:
+        num_refused: how many were added.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._by_limit: Counter[str] = Counter()
+        self._nearest: tuple[float, NetworkCost] | None = None
+        self.num_refused = 0
+
+    def add(self, cost: NetworkCost) -> None:
+        """Count a network that breaks at least one limit."""
+        broken = broken_limits(self._limits, cost)
+        self.num_refused += 1
+        self._by_limit.update(b.limit for b in broken)
+        excess = sum(b.excess for b in broken)
+        if self._nearest is None or excess < self._nearest[0]:
+            self._nearest = excess, cost
+
+    def describe(self) -> str:
+        """How many each limit refused, the one that missed them by least, and which limits to move."""
+        assert self._nearest is not None
+        cost = self._nearest[1]
+        counts = [
+            f"{count:,} by {limit} {getattr(self._limits, limit):,}"
+            for limit, count in self._by_limit.most_common()
+        ]
+        several = " (some by more than one)" if self._by_limit.total() > self.num_refused else ""
+        moves = [
+            f"{'raise' if limit.startswith('max') else 'lower'} --{limit.replace('_', '-')}"
+            for limit in self._by_limit
+        ]
+        return (
+            f"{', '.join(counts)}{several}; the nearest miss has {count_of(cost.macs, 'MAC')} and"
+            f" {count_of(cost.parameters, 'parameter')}; {', '.join(moves)}, or widen the space"
+        )
+
+
+def all_too_slow(count: int, last_reason: str) -> RunFailedError:
+    """The end of a search whose last `count` networks were too slow, one after the other."""
+    return RunFailedError(
+        f"{count} networks in a row were too slow, the last one: {last_reason}; raise --max-latency-ms, or"
+        " lower --max-macs"
+    )

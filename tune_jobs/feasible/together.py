@@ -1,0 +1,95 @@
+"""Whether the limits of a study leave any network when they are taken together.
+
+Each on its own is judged by `tune_jobs.feasible.reach`, which calls this. Two can exclude each other although
+the space reaches either: so many MACs may take more parameters than are allowed. Looks at plans, before Ray.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from itertools import islice
+
+from eml_models import seeds
+from eml_models.errors import InvalidValueError
+from eml_models.wording import count_of
+from tune_jobs.feasible.limits import count_cost, refusal, resolve_recipe
+from tune_jobs.feasible.refusals import Refusals
+from tune_jobs.study.candidate import CANDIDATE
+from tune_jobs.study.definition import MACS_SHARE, RECIPE_FIELDS, Study
+from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Params, Space, Value
+
+NETWORK_LIMITS = ("max_macs", "min_macs", "max_parameters")
+
+MOST_NETWORKS = 2000
+"""A space of so many networks is looked through, in about a second at most."""
+
+NUM_DRAWN = 100
+"""Networks drawn of a larger one. Where one in 25 is within the limits, all miss them once in 59 times."""
+
+
+def check_together(study: Study) -> list[str]:
+    """A note where none of many networks drawn at random is within all limits.
+
+    Raises:
+        InvalidValueError: the space has few networks, and every one is refused.
+    """
+    if sum(getattr(study.limits, name) is not None for name in NETWORK_LIMITS) < 2:
+        return []
+    shaping = study.with_changes(space=Space(*_shaping(study.space)))
+    finite = all(parameter.grid() is not None for parameter in shaping.space.parameters)
+    points = list(islice(shaping.space.iter_grid(), MOST_NETWORKS + 1)) if finite else []
+    is_whole = finite and len(points) <= MOST_NETWORKS
+    refusals = Refusals(study.limits)
+    for params in points if is_whole else _iter_drawn(shaping, NUM_DRAWN):
+        cost = count_cost(resolve_recipe(shaping, params, 0))
+        if refusal(study, cost) is None:
+            return []
+        refusals.add(cost)
+    if is_whole:
+        raise InvalidValueError(
+            f"no network of study {study.name!r} is within all of its limits; of its"
+            f" {count_of(refusals.num_refused, 'network')} were refused {refusals.describe()}"
+        )
+    return [
+        f"none of {refusals.num_refused:,} networks drawn at random is within the limits; refused were"
+        f" {refusals.describe()}"
+    ]
+
+
+def _shaping(space: Space) -> Iterator[Parameter]:
+    """The parameters that a network depends on, and those that decide which of these apply."""
+    parents = {p.when.parameter for p in space.parameters if p.when is not None}
+    for parameter in space.parameters:
+        name = parameter.name
+        if name in {"model", "dataset", MACS_SHARE, CANDIDATE} | parents or name not in RECIPE_FIELDS:
+            yield parameter
+
+
+def _iter_drawn(study: Study, count: int) -> Iterator[Params]:
+    """Points of the space, the same ones for the same study."""
+    generator = random.Random(seeds.derive(study.seed, -1, "limits"))
+    for _ in range(count):
+        params: Params = {}
+        for parameter in study.space.parameters:
+            if parameter.when is None or parameter.when.holds(params):
+                params[parameter.name] = _draw(parameter, generator)
+        yield params
+
+
+def _draw(parameter: Parameter, generator: random.Random) -> Value:
+    if isinstance(parameter, Constant | Choice):
+        return generator.choice(parameter.grid())
+    if isinstance(parameter, Float) and parameter.step is not None:
+        return generator.choice(parameter.grid() or (parameter.low,))
+    low, high = (
+        (math.log(parameter.low), math.log(parameter.high))
+        if parameter.log
+        else (parameter.low, parameter.high)
+    )
+    drawn = generator.uniform(low, high)
+    value = min(max(math.exp(drawn) if parameter.log else drawn, parameter.low), parameter.high)
+    if isinstance(parameter, Integer):
+        return parameter.low + round((value - parameter.low) / parameter.step) * parameter.step
+    return value

@@ -1,0 +1,157 @@
+"""A study made so small that it ends within minutes on a CPU, with the data at hand: `--scale smoke`.
+
+It shows that a study runs and what its tables look like, and says nothing about the real one: it has another
+name, so that the two never mix. Pure but for looking which data sets are in the data folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from eml_models.data.datasets import SHIPPED as SHIPPED_DATASETS
+from eml_models.data.datasets import data_folder, get_dataset_spec
+from eml_models.data.places import describe_misplaced, missing_files
+from eml_models.networks.registry import get_model
+from eml_models.training.recipe import Recipe
+from tune_jobs.feasible.limits import count_cost
+from tune_jobs.study.definition import Limits, SamplerName, Study
+
+SCALES = ("full", "smoke")
+SUFFIX = "-smoke"
+
+MAX_TRIALS = 12
+MAX_GRID_TRIALS = 375
+"""A grid is cut later: each of its trials is a point that its table lacks."""
+
+MAX_EPOCHS = 6
+MAX_TRAIN_SAMPLES = 1000
+VALIDATION_FRACTION = 0.02
+"""Of a large data set: validating on a fifth of 60,000 images costs more than training on 1,000."""
+
+LARGE = 10_000
+"""Training images from which on a data set is large."""
+
+BATCH_SIZE = 32
+MAX_SIDE = 28
+"""Pixels; a data set of larger images is not used."""
+
+WIDTH = "width"
+MAX_MACS, MIN_WIDTH = 2_000_000, 4
+"""A network with an option for its width is halved to so many MACs, if it does not get narrower than this."""
+
+
+def smoke_study(
+    study: Study,
+    *,
+    data_dir: str | Path | None = None,
+    dataset: str | None = None,
+    keep: Collection[str] = (),
+) -> tuple[Study, list[str]]:
+    """The study made small, and what was changed, in words.
+
+    Limits on MACs shrink as the MACs of the study's own network do from its data set to the smaller one.
+
+    Args:
+        data_dir: where to look for a smaller data set.
+        dataset: take this one.
+        keep: names of what was asked for and stays as it is: ``trials``, and fields of the recipe.
+    """
+    full = study.recipe
+    moved = full.with_changes(dataset=dataset or dataset_at_hand(full.dataset, data_dir))
+    changes = _recipe_changes(study, moved, is_other=moved.dataset != full.dataset)
+    recipe = moved.with_changes(**{name: value for name, value in changes.items() if name not in keep})
+    most = MAX_GRID_TRIALS if study.sampler is SamplerName.GRID else MAX_TRIALS
+    small = study.with_changes(
+        name=smoke_name(study.name),
+        recipe=recipe,
+        trials=study.trials if "trials" in keep else min(study.trials, most),
+        limits=_scaled(study.limits, count_cost(moved).macs / count_cost(full).macs),
+    )
+    misplaced = [] if dataset else list(_iter_misplaced(full.dataset, recipe.dataset, data_dir))
+    return small, [*_describe(study, small), *_what_stays(study), *misplaced]
+
+
+def smoke_name(name: str) -> str:
+    """The name of a study at this scale."""
+    return name if name.endswith(SUFFIX) else name + SUFFIX
+
+
+def narrowed(recipe: Recipe) -> Recipe:
+    """The recipe with a network of at most `MAX_MACS`, where its family has an option for its width."""
+    while True:
+        width = get_model(recipe.model).resolve(recipe.model_options).get(WIDTH)
+        if not isinstance(width, int) or width // 2 < MIN_WIDTH or count_cost(recipe).macs <= MAX_MACS:
+            return recipe
+        recipe = recipe.with_changes(model_options={**recipe.model_options, WIDTH: width // 2})
+
+
+def dataset_at_hand(name: str, data_dir: str | Path | None) -> str:
+    """The data set itself if it is small and there, else Fashion-MNIST if that is, else the embedded digits.
+
+    A data set of a user's own stays.
+    """
+    if name not in SHIPPED_DATASETS:
+        return name
+    wanted = [name] if max(get_dataset_spec(name).input_shape[1:]) <= MAX_SIDE else []
+    return next((n for n in [*wanted, "fashion_mnist"] if _is_there(n, data_dir)), "digits")
+
+
+def _is_there(name: str, data_dir: str | Path | None) -> bool:
+    """Whether its files are; files of another set are taken too, and refused when they are read."""
+    return not missing_files(get_dataset_spec(name).files, data_folder(data_dir))
+
+
+def _iter_misplaced(name: str, taken: str, data_dir: str | Path | None) -> Iterator[str]:
+    """Of the data sets that would have been taken before `taken`: those that lie near, but elsewhere."""
+    for wanted in dict.fromkeys((name, "fashion_mnist")):
+        if wanted == taken or wanted not in SHIPPED_DATASETS or _is_there(wanted, data_dir):
+            continue
+        words = describe_misplaced(get_dataset_spec(wanted).files, data_folder(data_dir))
+        if words is not None:
+            yield f"data set {wanted!r} was not taken: {words}"
+
+
+def _recipe_changes(study: Study, recipe: Recipe, *, is_other: bool) -> dict[str, Any]:
+    changes: dict[str, Any] = {
+        "epochs": min(recipe.epochs, MAX_EPOCHS),
+        "batch_size": min(recipe.batch_size, BATCH_SIZE),
+    }
+    if (get_dataset_spec(recipe.dataset).num_train or 0) > LARGE:
+        changes["max_train_samples"] = min(recipe.max_train_samples or MAX_TRAIN_SAMPLES, MAX_TRAIN_SAMPLES)
+        changes["validation_fraction"] = min(recipe.validation_fraction, VALIDATION_FRACTION)
+    if is_other:
+        changes["augmentation"] = "none"  # what suits photographs need not suit digits
+    if not {WIDTH, "model"} & set(study.space.names):
+        changes["model_options"] = narrowed(recipe).model_options
+    return changes
+
+
+def _scaled(limits: Limits, factor: float) -> Limits:
+    def scale(macs: int | None) -> int | None:
+        return None if macs is None else max(1, round(macs * factor))
+
+    return replace(limits, max_macs=scale(limits.max_macs), min_macs=scale(limits.min_macs))
+
+
+def _describe(full: Study, small: Study) -> list[str]:
+    """What differs; of the recipe not what the space sets in every trial anew."""
+    before, after = (
+        {**study.recipe.as_dict(), "trials": study.trials, **study.limits.as_json()}
+        for study in (full, small)
+    )
+    names = [name for name in before if name not in full.space.names and before[name] != after[name]]
+    changed = [f"{name} {_shown(after[name])} (full: {_shown(before[name])})" for name in names]
+    return [f"scale smoke, as study {small.name!r}: {', '.join(changed) or 'small already'}"]
+
+
+def _what_stays(study: Study) -> list[str]:
+    """Of what makes a study small, what its space sets in every trial anew, so that it stays as it is."""
+    names = [name for name in ("epochs", "batch_size", "max_train_samples") if name in study.space.names]
+    return [f"{name} stays as the study's space sets it" for name in names]
+
+
+def _shown(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,167 @@
+"""A user's own study, and how its code reaches the workers.
+
+A study is named by a shipped name, ``package.module:function`` or ``file.py:function``. The function
+returns a `Study`; loading the file may also register model families and data sets. A worker loads the same
+text, so that nothing depends on where a file lies on its disk. Knows no Ray.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import linecache
+import os
+import sys
+import traceback
+import types
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from eml_models.errors import EmlError, InvalidValueError, UnknownNameError
+from tune_jobs.inputs.shipped import SHIPPED
+from tune_jobs.study.code_digest import LOADED_TEXT
+from tune_jobs.study.definition import Study
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserCode:
+    """A user's module: by name, or for a file by its text as well.
+
+    Attributes:
+        module: the name under which it is imported.
+        source: the file's text; None for a module that Python finds by its name.
+        path: the file, for tracebacks.
+        search_paths: folders where its own imports are looked for, after Python's own.
+    """
+
+    module: str
+    source: str | None = None
+    path: str = ""
+    search_paths: tuple[str, ...] = ()
+
+    def load(self) -> types.ModuleType:
+        """Import the module once per process.
+
+        Raises:
+            InvalidValueError: it cannot be imported; the message ends with the lines that say why.
+        """
+        if self.module in sys.modules:
+            return sys.modules[self.module]
+        sys.path.extend(path for path in self.search_paths if path not in sys.path)
+        try:
+            return self._import() if self.source is None else self._execute(self.source)
+        except (Exception, SystemExit) as error:  # a user's file may raise anything; it is shown as theirs
+            own_lines = isinstance(error, SyntaxError)  # which say where; of others the last call does
+            lines = traceback.format_exception_only(error)
+            if not own_lines:
+                lines = traceback.format_exception(error)[-2:]
+            where = "".join(lines).strip()
+            name = self.path or self.module
+            raise InvalidValueError(f"could not import {name!r}: {where}") from error
+
+    def _import(self) -> types.ModuleType:
+        module = importlib.import_module(self.module)
+        with suppress(OSError, TypeError):  # a module without a text stands for its compiled code
+            vars(module).setdefault(LOADED_TEXT, inspect.getsource(module))
+        return module
+
+    def _execute(self, source: str) -> types.ModuleType:
+        module = types.ModuleType(self.module)
+        vars(module)[LOADED_TEXT] = source
+        module.__file__ = self.path
+        linecache.cache[self.path] = (len(source), None, source.splitlines(keepends=True), self.path)
+        sys.modules[self.module] = module
+        try:
+            exec(compile(source, self.path, "exec"), module.__dict__)
+        except BaseException:
+            del sys.modules[self.module]  # or a second load would find half a module
+            raise
+        return module
+
+
+def load_study(target: str) -> tuple[Study, UserCode | None]:
+    """The study that `target` names, and the user's code behind it (None for a shipped study).
+
+    Raises:
+        InvalidValueError: unknown name or file, code that fails, or a function that returns no study.
+    """
+    if ":" not in target:
+        return _shipped(target)(), None
+    place, _, function = target.rpartition(":")
+    code = _find_code(place)
+    module = code.load()
+    build = getattr(module, function, None)
+    if not callable(build):
+        raise UnknownNameError(f"function in {place}", function, _own_functions(module))
+    return _call(build, target), code
+
+
+def stored_name(target: str) -> str:
+    """The name in a store of what `target` names; loads the code of ``file.py:function``.
+
+    So networks and data sets that the code registers are known to what reads the study afterwards.
+    """
+    return load_study(target)[0].name if ":" in target else target
+
+
+def _shipped(name: str) -> Callable[[], Study]:
+    if name in SHIPPED:
+        return SHIPPED[name]
+    if name.endswith(".py"):
+        raise InvalidValueError(f"which function of {name!r} returns the study? Write {name}:FUNCTION")
+    raise UnknownNameError("study", name, SHIPPED)
+
+
+def _find_code(place: str) -> UserCode:
+    working = os.getcwd()
+    if not place.endswith(".py"):
+        return UserCode(module=place, search_paths=(working,))
+    try:
+        path = Path(place).expanduser()
+        source = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError, RuntimeError) as error:  # as well: a zero byte, the home of nobody
+        raise InvalidValueError(f"cannot read {place!r}: {error}; give the path of a Python file") from error
+    digest = hashlib.blake2b(source.encode(), digest_size=4).hexdigest()
+    stem = "".join(c if c.isalnum() else "_" for c in path.stem)
+    return UserCode(
+        module=f"tune_jobs_user_{stem}_{digest}",
+        source=source,
+        path=str(path.resolve()),
+        search_paths=(str(path.resolve().parent), working),
+    )
+
+
+def _call(build: object, target: str) -> Study:
+    assert callable(build)
+    try:
+        parameters = inspect.signature(build).parameters.values()
+    except ValueError as error:  # of a class that is written in C
+        raise InvalidValueError(f"{target} must be a function that returns a tune_jobs.Study") from error
+    required = [
+        p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    if required:
+        raise InvalidValueError(f"{target} must take no arguments, it needs {', '.join(required)}")
+    try:
+        study = build()
+    except EmlError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever a user's function raises is told as its fault
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        raise InvalidValueError(
+            f"{target} raised {type(error).__name__}: {error} (in {frame.filename}, line {frame.lineno})"
+        ) from error
+    if not isinstance(study, Study):
+        raise InvalidValueError(f"{target} must return a tune_jobs.Study, it returned {type(study).__name__}")
+    return study
+
+
+def _own_functions(module: types.ModuleType) -> list[str]:
+    return [
+        name
+        for name, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
+    ]

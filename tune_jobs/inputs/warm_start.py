@@ -1,0 +1,208 @@
+"""Which trials of one study another can learn from. Reads rows; the session writes what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from eml_models.errors import InvalidValueError
+from eml_models.wording import count_of
+from tune_jobs.feasible.limits import count_cost, refusal, resolve_recipe, too_slow
+from tune_jobs.search.given import MAX_TOLD, ToldTrial
+from tune_jobs.search.objectives import cost_of
+from tune_jobs.store.files.protocol import is_same_store
+from tune_jobs.store.reader import TrialStore
+from tune_jobs.study.definition import COSTS, LATENCY, Study
+from tune_jobs.study.events import WarmStarted, detail_of
+from tune_jobs.study.json_fields import objectives_from_json, params_from_json
+from tune_jobs.study.rows import (
+    EventRow,
+    Failure,
+    ReportRow,
+    Row,
+    StartRow,
+    State,
+    TrialRow,
+    as_json_text,
+)
+from tune_jobs.study.space import Constant, Params
+
+SEPARATOR = "::"
+"""Between a store and a study's name; a path may hold single colons."""
+
+TELLING = (State.COMPLETED, State.STOPPED, State.INFEASIBLE)
+"""States that say something of a trial's params; that it failed does only where it diverged."""
+
+OUTSIDE = "with params outside this space"
+REFUSED_THERE = "refused there by what is no limit here"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A study to learn from: its name, where it lies, and the trials that say something to the new one.
+
+    Attributes:
+        left_out: how many of its trials are not told, by the reason in words.
+    """
+
+    origin: str
+    trials: tuple[ToldTrial, ...]
+    left_out: Mapping[str, int]
+
+    def describe(self, rows: Iterable[Row]) -> str:
+        """How many trials a study with these rows is told and how many not, and why, in one line."""
+        if is_told(self.origin, rows):
+            return f"warm start: {self.origin!r} was told in an earlier run of this study, and only once"
+        told = f"{count_of(len(self.trials), 'trial')} of {self.origin!r} told to the sampler"
+        left_out = "; ".join(f"{count:,} left out, {why}" for why, count in self.left_out.items())
+        return f"warm start: {told}{f'; {left_out}' if left_out else ''}"
+
+
+def read_source(study: Study, text: str, *, store: str) -> Source:
+    """The trials of the study that `text` names (``NAME`` or ``STORE::NAME``).
+
+    Raises:
+        InvalidValueError: the study is this one, searches for another metric, or none of its trials fits.
+        UnknownNameError: the store holds no such study.
+        StoreMissingError: there is no store.
+    """
+    other, separator, name = text.rpartition(SEPARATOR)
+    where = other if separator else store
+    if name == study.name and is_same_store(where, store):
+        raise InvalidValueError(f"study {name!r} cannot warm-start from itself; it knows its own trials")
+    known = TrialStore(where).read(name)
+    definition = known.definition
+    theirs = [objective["metric"] for objective in definition["objectives"]]
+    if theirs[0] != study.objective.metric or not set(study.metrics) <= set(theirs):
+        raise InvalidValueError(
+            f"warm start needs the same objectives: {name!r} searches {', '.join(theirs)}, {study.name!r}"
+            f" searches {', '.join(objective.metric for objective in study.objectives)}"
+        )
+    latency = definition["latency"]
+    same_latency = latency == study.definition()["latency"]
+    if LATENCY in study.metrics and not same_latency:
+        raise InvalidValueError(
+            f"warm start needs the same objectives: {name!r} measures latency as {latency}, {study.name!r} as"
+            f" {study.definition()['latency']}"
+        )
+    told, left_out = choose_told(study, known.rows, same_latency=same_latency)
+    if not told:
+        why = "; ".join(f"{count:,} {reason}" for reason, count in left_out.items()) or "it has none"
+        raise InvalidValueError(
+            f"no trial of {name!r} can be learned from: {why}. Params must be of this space"
+            f" ({', '.join(study.space.names)}); choose another study to warm-start from"
+        )
+    return Source(origin=text, trials=tuple(told), left_out=left_out)
+
+
+def is_told(origin: str, rows: Iterable[Row]) -> bool:
+    """Whether a study with these rows has learned from that origin before; it is told once."""
+    details = (detail_of(row) for row in rows if isinstance(row, EventRow))
+    return any(isinstance(detail, WarmStarted) and detail.origin == origin for detail in details)
+
+
+def choose_told(
+    study: Study, rows: Iterable[Row], *, same_latency: bool = False
+) -> tuple[list[ToldTrial], dict[str, int]]:
+    """The trials that fit the study's space, the newest first, and how many are left out and why.
+
+    A trial fits if its params, without those that this space does not have, are a point of the space: one
+    that this space fixes must have had the same value there, since what another value reached says nothing of
+    it; where that study did not know it, the value here is taken. Of failed trials those that diverged are
+    told. At most `MAX_TOLD` are: the best half and the newest half.
+
+    What a network costs is counted anew, since another data set or another limit to take a share of makes
+    another network of the same params. A refused proposal is told if this study's own limits refuse it.
+
+    Args:
+        same_latency: whether the other study measured latency in this one's mode, so that its times say
+            something here.
+    """
+    reports: dict[int, ReportRow] = {}
+    ends: list[TrialRow] = []
+    numbers: set[int] = set()
+    num_failed = 0
+    for row in rows:
+        if isinstance(row, StartRow | TrialRow):
+            numbers.add(row.number)
+        if isinstance(row, TrialRow) and (row.state in TELLING or row.failure is Failure.DIVERGED):
+            ends.append(row)
+        elif isinstance(row, TrialRow):
+            num_failed += 1
+        elif isinstance(row, ReportRow):
+            last = reports.get(row.number)
+            reports[row.number] = row if last is None or row.epoch > last.epoch else last
+    fitting = [
+        ToldTrial(params=params, end=end, last_report=reports.get(end.number))
+        for end in ends
+        if (params := _fitting(study, end)) is not None
+    ]
+    here = partial(_as_here, study, same_latency=same_latency)
+    known = [t for t in fitting if t.end.state is not State.INFEASIBLE or _is_refused(study, here(t))]
+    most_telling = _most_telling(study, known)
+    chosen = [told for trial in reversed(most_telling) if (told := here(trial)) is not None]
+    left_out = {
+        OUTSIDE: len(ends) - len(fitting) + len(most_telling) - len(chosen),
+        REFUSED_THERE: len(fitting) - len(known),
+        f"beyond the {MAX_TOLD} that say most": len(known) - len(most_telling),
+        "failed": num_failed,
+        "not ended": len(numbers) - len(ends) - num_failed,
+    }
+    return chosen, {why: count for why, count in left_out.items() if count}
+
+
+def _fitting(study: Study, end: TrialRow) -> Params | None:
+    names = set(study.space.names)
+    known = {name: value for name, value in params_from_json(end.params).items() if name in names}
+    constants = {p.name: p.value for p in study.space.parameters if isinstance(p, Constant)}
+    point = {**constants, **known}
+    applying = {p.name for p in study.space.active(point)}
+    try:
+        return study.space.validated({n: v for n, v in point.items() if n in known or n in applying})
+    except InvalidValueError:
+        return None
+
+
+def _as_here(study: Study, trial: ToldTrial, *, same_latency: bool) -> ToldTrial | None:
+    """The trial with what its network costs in this study; None if this study has no such network."""
+    try:
+        cost = count_cost(resolve_recipe(study, trial.params, 0))
+    except InvalidValueError:
+        return None
+    stored = objectives_from_json(trial.end.objectives)
+    end = replace(
+        trial.end,
+        **{name: getattr(cost, name) for name in COSTS},
+        latency_ms=trial.end.latency_ms if same_latency else None,
+        objectives=as_json_text({name: stored[name] for name in study.metrics if name in stored}),
+    )
+    if end.state is State.INFEASIBLE:
+        end = replace(end, reason=_refusal(study, end) or end.reason)
+    return replace(trial, end=end)
+
+
+def _is_refused(study: Study, trial: ToldTrial | None) -> bool:
+    return trial is not None and _refusal(study, trial.end) is not None
+
+
+def _refusal(study: Study, end: TrialRow) -> str | None:
+    """Why this study's limits refuse the network of a row that says what it costs here."""
+    cost = cost_of(end)
+    assert cost is not None
+    return refusal(study, cost) or too_slow(study, end.latency_ms)
+
+
+def _most_telling(study: Study, told: list[ToldTrial]) -> list[ToldTrial]:
+    if len(told) <= MAX_TOLD:
+        return told
+    sign = study.objective.direction.sign
+
+    def key(trial: ToldTrial) -> tuple[bool, float]:
+        value = trial.end.objective
+        return value is None, sign * (value or 0.0)
+
+    best = {id(trial) for trial in sorted(told, key=key)[: MAX_TOLD // 2]}
+    rest = [trial for trial in told if id(trial) not in best][-(MAX_TOLD - len(best)) :]
+    newest = {id(trial) for trial in rest}
+    return [trial for trial in told if id(trial) in best or id(trial) in newest]

@@ -1,0 +1,214 @@
+"""``--gpus-per-trial auto``: a measured step of the largest candidate says how many trials share a GPU.
+
+On this machine a process of its own measures while Ray starts. On a cluster a task measures on a worker that
+has a whole GPU, as a trial would. Both train with the study's code and its data, and take seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING, Any
+
+from eml_models.data.datasets import custom_datasets
+from eml_models.errors import InvalidValueError
+from eml_models.networks.registry import custom_models
+from eml_models.training.recipe import Recipe
+from tune_jobs.errors import TuneJobsError
+from tune_jobs.inputs.user_code import UserCode
+from tune_jobs.on_ray.gpus.share import GpuPart, choose_part
+from tune_jobs.on_ray.gpus.step_program import read_answer, request_text
+from tune_jobs.search.largest import largest_candidate
+from tune_jobs.session.settings import AUTO, RunSettings
+from tune_jobs.study.definition import Study
+
+if TYPE_CHECKING:
+    from eml_models.training.step_load import StepLoad
+
+LOG = logging.getLogger("tune_jobs.gpus")
+POLL_S = 0.2
+LIMIT_S = 900.0
+"""How long a measurement may take, where no time limit of a trial is given: a data set may be downloaded."""
+
+END_S = 10.0
+"""How long a measuring process that was killed is waited for: a driver of a card may hold it for ever."""
+
+PROGRAM = "tune_jobs.on_ray.gpus.step_program"
+QUOTED = 400
+"""Characters of what a process wrote to stderr before it ended."""
+
+
+class LocalMeasurement:
+    """A process that measures on this machine's GPU."""
+
+    def __init__(self, process: subprocess.Popen[str], stderr: IO[str], *, limit_s: float = LIMIT_S) -> None:
+        self._process, self._stderr, self._limit_s = process, stderr, limit_s
+
+    def result(self, *, ended: Callable[[], bool]) -> StepLoad | None:
+        """The load of a step; None if `ended` became true before.
+
+        Raises:
+            TuneJobsError: the candidate could not be trained; says why.
+        """
+        give_up_at = time.monotonic() + self._limit_s
+        while self._process.poll() is None:
+            if ended():
+                return None
+            _check_time(give_up_at, self._limit_s)
+            time.sleep(POLL_S)
+        if ended():  # what ended the run may have ended the process
+            return None
+        text = self._process.stdout.read() if self._process.stdout else ""
+        if not text.strip():
+            self._stderr.seek(0)
+            words = self._stderr.read()[-QUOTED:].strip() or "without a word"
+            raise _not_measured(f"the process ended with {self._process.returncode}: {words}")
+        found = read_answer(text)
+        if isinstance(found, str):
+            raise _not_measured(found)
+        return found
+
+
+@contextmanager
+def measured_here(
+    study: Study, code: UserCode | None, settings: RunSettings
+) -> Iterator[LocalMeasurement | None]:
+    """A measurement on this machine that is under way; None where there is nothing to measure, or a worker
+    of the cluster is to do it.
+
+    What this program registered itself is known to Ray's workers only, so they measure it.
+    """
+    asked = settings.gpus_per_trial == AUTO and settings.device != "cpu" and study.latency is None
+    here = settings.address is None and (code is not None or not (custom_models() or custom_datasets()))
+    if not (asked and here) or study.has_own_fit:
+        yield None
+        return
+    recipe = largest_candidate(study)
+    where = {"data_dir": settings.data_dir, "download": settings.download, "kernels": settings.kernels}
+    with tempfile.TemporaryFile("w+") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", PROGRAM],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            start_new_session=True,  # Ctrl-C in a terminal is for this process, which ends that one
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            with suppress(BrokenPipeError):  # it has ended, and `result` says with which words
+                process.stdin.write(request_text(recipe, code, **where))  # type: ignore[arg-type]  # three settings
+                process.stdin.flush()  # and stays open: the process ends with it, were this one killed
+            yield LocalMeasurement(process, stderr, limit_s=settings.trial_timeout_s or LIMIT_S)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with what it has started
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(END_S)
+            for stream in (process.stdin, process.stdout):
+                with suppress(BrokenPipeError):
+                    stream.close()
+
+
+def measure_part(
+    study: Study,
+    code: UserCode | None,
+    settings: RunSettings,
+    here: LocalMeasurement | None,
+    *,
+    ended: Callable[[], bool],
+) -> GpuPart | None:
+    """The part of a GPU that a trial of the study gets, from what a step of its largest candidate takes.
+
+    Args:
+        here: a measurement that is under way on this machine; None to let a worker measure.
+
+    Returns:
+        None if `ended` became true before one was measured.
+
+    Raises:
+        InvalidValueError: the study trains by a function of its own, which cannot be stopped after a step.
+        TuneJobsError: the candidate could not be trained; says why.
+    """
+    if study.has_own_fit:
+        raise InvalidValueError(
+            "--gpus-per-trial auto measures eml_models' training, and this study trains by a function of its"
+            " own; give a number"
+        )
+    load = here.result(ended=ended) if here else _measure_on_worker(study, code, settings, ended)
+    if load is None:
+        return None
+    part = choose_part(load)
+    LOG.warning(
+        "the largest candidate takes %.2f of %.1f GB and keeps the GPU busy for %.0f %% of a step: %s",
+        load.peak_bytes / 1e9,
+        load.total_bytes / 1e9,
+        100 * load.busy,
+        f"{round(1 / part.gpus)} trials share a GPU" if part.gpus < 1 else "each trial gets a whole GPU",
+    )
+    return part
+
+
+def _measure_on_worker(
+    study: Study, code: UserCode | None, settings: RunSettings, ended: Callable[[], bool]
+) -> StepLoad | None:
+    """Waits for a whole GPU."""
+    import ray
+
+    from tune_jobs.on_ray.worker.registered import pack_registered
+
+    LOG.warning("measuring a step of the largest candidate, which takes a whole GPU for some seconds")
+    measure = ray.remote(max_retries=0, num_cpus=settings.cpus_per_trial, num_gpus=1)(_measure)
+    where = {"data_dir": settings.data_dir, "download": settings.download, "kernels": settings.kernels}
+    task = measure.remote(largest_candidate(study).to_json(), code, pack_registered(code), where)
+    limit_s = settings.trial_timeout_s or LIMIT_S
+    give_up_at = time.monotonic() + limit_s
+    try:
+        while not ray.wait([task], timeout=POLL_S)[0]:
+            if ended():
+                return None
+            _check_time(give_up_at, limit_s)
+        return _result(task)
+    finally:
+        ray.cancel(task, force=True)  # does nothing to one that has ended
+
+
+def _measure(recipe: str, code: UserCode | None, registered: bytes, where: dict[str, Any]) -> StepLoad:
+    from eml_models.training.step_load import measure_step_load
+    from tune_jobs.on_ray.worker.registered import load_parts
+
+    load_parts(code, registered)
+    return measure_step_load(Recipe.from_json(recipe), device="cuda", **where)
+
+
+def _result(task: Any) -> StepLoad:
+    import ray
+    from ray.exceptions import RayError, RayTaskError
+
+    try:
+        found: StepLoad = ray.get(task)
+    except RayTaskError as error:
+        raise _not_measured(str(error.cause)) from error
+    except RayError as error:
+        raise _not_measured(str(error)) from error
+    return found
+
+
+def _check_time(give_up_at: float, limit_s: float) -> None:
+    if time.monotonic() > give_up_at:
+        raise _not_measured(f"there was no answer for {limit_s:g} s")
+
+
+def _not_measured(why: str) -> TuneJobsError:
+    return TuneJobsError(
+        f"the largest candidate could not be measured: {why}. Mend that, or give --gpus-per-trial a number"
+    )

@@ -1,0 +1,63 @@
+"""The program that measures a step of a recipe on this machine's first GPU, while Ray starts.
+
+``python -m tune_jobs.on_ray.gpus.step_program``: a request as a line of JSON on stdin (`request_text`), the
+answer as JSON on stdout (`read_answer`), all else that is printed on stderr. It ends when stdin does.
+`tune_jobs.on_ray.gpus.measure` starts it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from eml_models.errors import EmlError
+from eml_models.request_lines import iter_requests
+from eml_models.training.recipe import Recipe
+from tune_jobs.inputs.user_code import UserCode
+
+if TYPE_CHECKING:
+    from eml_models.training.step_load import StepLoad
+
+
+def request_text(
+    recipe: Recipe, code: UserCode | None, *, data_dir: str | None, download: bool, kernels: str
+) -> str:
+    """What the program reads on stdin."""
+    where = {"data_dir": data_dir, "download": download, "kernels": kernels}
+    asked = json.dumps({"recipe": recipe.to_json(), "code": asdict(code) if code else None, "where": where})
+    return f"{asked}\n"
+
+
+def read_answer(text: str) -> StepLoad | str:
+    """What the program printed: the load of a step, or why there is none."""
+    from eml_models.training.step_load import StepLoad
+
+    answer = json.loads(text)
+    return str(answer["error"]) if "error" in answer else StepLoad(**answer)
+
+
+def main() -> None:
+    """Answer the one request."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # the user's code and C++ libraries may print
+    print(json.dumps(_answer(json.loads(next(iter_requests())))), file=answers, flush=True)
+
+
+def _answer(request: dict[str, Any]) -> dict[str, Any]:
+    from eml_models.training.step_load import measure_step_load
+
+    try:
+        if (code := request["code"]) is not None:
+            UserCode(**{**code, "search_paths": tuple(code["search_paths"])}).load()
+        recipe = Recipe.from_json(request["recipe"])
+        return asdict(measure_step_load(recipe, device="cuda", **request["where"]))
+    except EmlError as error:
+        return {"error": str(error)}
+    except Exception as error:  # torch and CUDA raise many types; the driver shows the words
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+if __name__ == "__main__":
+    main()

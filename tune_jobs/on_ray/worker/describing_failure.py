@@ -1,0 +1,71 @@
+"""What an error of a training means: a failure of its attempt, a worker that is of no use, a broken GPU.
+
+The trainable asks here for the last message of an attempt that raised.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+from eml_models.errors import (
+    BatchTooLargeError,
+    DatasetMissingError,
+    DivergedError,
+    NotCompiledError,
+    UnsupportedModeError,
+)
+from tune_jobs.errors import BrokenDeviceError, TuneJobsError
+from tune_jobs.on_ray.messages import AttemptFailed, WorkerUnusable
+from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.study.rows import Failure
+
+TRACEBACK_LINES = 12
+
+
+def require_working_device(device: str, error: Exception) -> None:
+    """Raise what ends this process, if its GPU cannot be used from here any more."""
+    if device == "cpu" or "torch" not in sys.modules:
+        return
+    import torch
+
+    from eml_models.training.device_errors import is_broken
+
+    if torch.cuda.is_initialized() and is_broken(torch.device(device)):
+        raise BrokenDeviceError(
+            f"every later CUDA call of this process would fail, so it ends: {type(error).__name__}: {error}"
+        ) from error
+
+
+def describe_failure(error: Exception, *, gpus: float, worker: WorkerInfo) -> AttemptFailed | WorkerUnusable:
+    """The message of an error; on a share of a GPU (`gpus` below 1) memory that ran out is the share's."""
+    of_this_machine = isinstance(error, DatasetMissingError | UnsupportedModeError | TuneJobsError)
+    if of_this_machine and not isinstance(error, NotCompiledError):
+        return WorkerUnusable(error=str(error), worker=worker)
+    lines = "".join(traceback.format_exception(error)).strip().splitlines()
+    text = "\n".join([f"{type(error).__name__}: {error}", *lines[-TRACEBACK_LINES:]])
+    return AttemptFailed(failure=_failure_of(error, gpus), error=text, worker=worker)
+
+
+def _failure_of(error: Exception, gpus: float) -> Failure:
+    if isinstance(error, DivergedError):
+        return Failure.DIVERGED
+    if isinstance(error, BatchTooLargeError) or _ran_out_on_device(error):
+        return Failure.OUT_OF_SHARE if 0 < gpus < 1 else Failure.OUT_OF_MEMORY
+    return Failure.OUT_OF_MEMORY if _ran_out(error) else Failure.RAISED
+
+
+def _ran_out_on_device(error: Exception) -> bool:
+    if "torch" not in sys.modules:
+        return False
+    from eml_models.training.device_errors import is_out_of_device_memory
+
+    return is_out_of_device_memory(error)
+
+
+def _ran_out(error: Exception) -> bool:
+    if "torch" not in sys.modules:
+        return isinstance(error, MemoryError)
+    from eml_models.training.device_errors import is_out_of_memory
+
+    return is_out_of_memory(error)

@@ -1,0 +1,38 @@
+"""The user's parts of a study for other processes: their module, and what the driver's program registered.
+
+Packed by the driver; a trial, the reading of a data set and a measurement load them before anything else.
+"""
+
+from __future__ import annotations
+
+from ray import cloudpickle
+
+from eml_models.data.datasets import custom_datasets, register_dataset
+from eml_models.networks.registry import custom_models, register_model
+from tune_jobs.inputs.user_code import UserCode
+
+
+def pack_registered(code: UserCode | None) -> bytes:
+    """The model families and data sets that this program registered, pickled; the user's module, where there
+    is one, registers its own when it is loaded."""
+    registered = ([], []) if code else (list(custom_models()), list(custom_datasets()))
+    return bytes(cloudpickle.dumps(registered))
+
+
+def load_parts(code: UserCode | None, registered: bytes) -> None:
+    """Make the user's parts known in this process; what it knows already stays.
+
+    Raises:
+        InvalidValueError: the user's module cannot be imported.
+    """
+    if code is not None:
+        code.load()
+    models, datasets = cloudpickle.loads(registered)
+    known_models = {family.name for family in custom_models()}
+    known_datasets = {spec.name for spec in custom_datasets()}
+    for family in models:
+        if family.name not in known_models:
+            register_model(family)
+    for spec in datasets:
+        if spec.name not in known_datasets:
+            register_dataset(spec)

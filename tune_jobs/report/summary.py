@@ -1,0 +1,62 @@
+"""What a study runs, in one sentence made of its definition, so that it is true whatever options changed.
+
+A study's `description` is its author's and says what it is for. Pure; the command line prints it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from eml_models.wording import count_of
+from tune_jobs.study.definition import EPOCHS, Study
+from tune_jobs.study.space import Choice, Constant, Parameter, Role, Space
+
+NUMBERED = re.compile(r"(\w+_)(\d+)")
+"""A part of an option that is a list: ``width_3``."""
+
+
+def summary(study: Study) -> str:
+    """Sampler, what is searched, networks, data set, trials, epochs, objectives and limits of a study."""
+    recipe = study.recipe
+    part = "" if recipe.max_train_samples is None else f" ({recipe.max_train_samples:,} training images)"
+    searched = _searched(study.space)
+    up_to = "up to " if EPOCHS in searched else ""
+    early = "" if study.asha is None else " with early stopping"
+    parts = [
+        f"{study.sampler} over {', '.join(_joined(searched)) or 'nothing'}",
+        f"{_values(study, 'model', recipe.model)} on {_values(study, 'dataset', recipe.dataset)}{part}",
+        f"{count_of(study.trials, 'trial')} of {up_to}{count_of(study.max_epochs, 'epoch')}{early}",
+        f"for {', '.join(objective.metric for objective in study.objectives)}",
+    ]
+    limits = [f"{name} {value:,}" for name, value in study.limits.as_json().items() if value is not None]
+    return "; ".join(parts + ([f"within {', '.join(limits)}"] if limits else []))
+
+
+def _searched(space: Space) -> list[str]:
+    """The parameters that are searched; not those whose condition a fixed one rules out."""
+    names: list[str] = []
+    fixed = {p.name: p.value for p in space.parameters if isinstance(p, Constant)}
+    for parameter in space.parameters:
+        when = parameter.when
+        applies = when is None or when.parameter in names or when.holds(fixed)
+        if parameter.role is Role.SEARCHED and applies:
+            names.append(parameter.name)
+    return names
+
+
+def _joined(names: Iterable[str]) -> list[str]:
+    """The names, with ``width_1`` to ``width_7`` as one."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        numbered = NUMBERED.fullmatch(name)
+        groups.setdefault(numbered[1] if numbered else name, []).append(name)
+    return [group[0] if len(group) == 1 else f"{group[0]} to {group[-1]}" for group in groups.values()]
+
+
+def _values(study: Study, name: str, own: str) -> str:
+    """The values that the space gives a field of the recipe, else the recipe's own."""
+    parameter: Parameter | None = study.space[name] if name in study.space.names else None
+    if isinstance(parameter, Choice):
+        return " or ".join(str(value) for value in parameter.values)
+    return str(parameter.value) if isinstance(parameter, Constant) else own

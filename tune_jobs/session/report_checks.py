@@ -1,0 +1,65 @@
+"""Checks what a training reports of an epoch, and makes the columns of a row of it.
+
+Metrics come from workers as plain values by name: a user's training function may report anything. Sessions
+ask here whether a report can be used, `tune_jobs.session.row_builder` what its row holds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import get_type_hints
+
+from eml_models.training.final_report import FINAL_METRICS, FinalReport
+from tune_jobs.session.attempt import LiveAttempt
+from tune_jobs.study.definition import Study
+from tune_jobs.study.rows import Failure
+
+EPOCH = "epoch"
+REPORT_METRICS = tuple(f.name for f in fields(FinalReport) if f.name != EPOCH)
+"""What a report may hold beside its epoch; each is a column of its row."""
+
+_WHOLE = frozenset(name for name in REPORT_METRICS if get_type_hints(FinalReport)[name] is int)
+
+
+def metrics_problem(
+    study: Study, live: LiveAttempt, metrics: Mapping[str, object]
+) -> tuple[Failure, str] | None:
+    """Why a report cannot be used, and what kind of failure that is; None if it can."""
+    epochs = live.attempt.recipe.epochs
+    last = metrics.get(EPOCH) == epochs
+    due = [name for name in study.metrics if last or name not in FINAL_METRICS]
+    missing = [name for name in (EPOCH, *due) if metrics.get(name) is None]
+    if missing:
+        return Failure.RAISED, f"the report lacks {', '.join(missing)}; it has {', '.join(sorted(metrics))}"
+    epoch = metrics[EPOCH]
+    if not isinstance(epoch, int) or isinstance(epoch, bool) or not live.last_epoch < epoch <= epochs:
+        rule = f"a whole number above {live.last_epoch} and at most {epochs}"
+        return Failure.RAISED, f"a report's epoch must be {rule}, got {epoch!r}"
+    for name in REPORT_METRICS:
+        value = number_of(metrics.get(name))
+        if value is not None and not math.isfinite(value):
+            return Failure.DIVERGED, f"{name} is {value} at epoch {epoch}"
+    for name in due:
+        if number_of(metrics[name]) is None:
+            return Failure.RAISED, f"{name} must be a number, got {metrics[name]!r}"
+    return None
+
+
+def metric_columns(metrics: Mapping[str, object]) -> dict[str, float | int | None]:
+    """The columns of a report's metrics; null where it has none, or what is no number."""
+    numbers = {name: number_of(metrics.get(name)) for name in REPORT_METRICS}
+    return {
+        name: int(value) if name in _WHOLE and value is not None else value for name, value in numbers.items()
+    }
+
+
+def number_of(value: object) -> float | None:
+    """A metric as a float, infinite if no float holds it; None for what is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # of a whole number with more than 308 digits
+        return math.copysign(math.inf, value > 0 or -1)

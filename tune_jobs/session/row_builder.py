@@ -1,0 +1,256 @@
+"""Builds the rows that a session writes. Says what happened; decides nothing.
+
+Every row gets its instant from the session's clock and its identity from the attempt. The metrics of a report
+have passed `tune_jobs.session.report_checks`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from tune_jobs.feasible.limits import NetworkCost
+from tune_jobs.search.asha import Verdict
+from tune_jobs.search.records import TrialRecord
+from tune_jobs.session.attempt import LiveAttempt, Provenance
+from tune_jobs.session.report_checks import metric_columns
+from tune_jobs.study.definition import Study
+from tune_jobs.study.events import AttemptEnded, AttemptInterrupted, AttemptStarted, Detail, detail_as_json
+from tune_jobs.study.rows import (
+    Decision,
+    EventRow,
+    Failure,
+    ReportRow,
+    Row,
+    StartRow,
+    State,
+    TrialRow,
+    as_json_text,
+    trial_id,
+)
+
+
+class RowLog(Protocol):
+    """What a session needs of a store's writer: rows are durable when it returns, and carry their `seq`."""
+
+    def append_many(self, rows: Sequence[Row]) -> list[Row]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a trial ends: why in words, and where it failed of which kind that is and the whole error."""
+
+    state: State
+    reason: str
+    failure: Failure | None = None
+    error: str | None = None
+
+
+def utc_now() -> datetime:
+    """The current instant, aware, UTC."""
+    return datetime.now(UTC)
+
+
+class RowBuilder:
+    """Rows of one session of one study."""
+
+    def __init__(self, study: Study, provenance: Provenance, clock: Callable[[], datetime]) -> None:
+        self._study, self._provenance, self._clock = study, provenance, clock
+        self._session = uuid.uuid4().hex[:12]
+
+    def start(
+        self, live: LiveAttempt, params: str, *, history_seq: int, origin: str | None = None
+    ) -> StartRow:
+        """An attempt is handed out; `origin` names the other studies that its sampler knew."""
+        attempt = live.attempt
+        return StartRow(
+            study=self._study.name,
+            trial_id=attempt.trial_id,
+            number=attempt.number,
+            attempt=attempt.attempt,
+            history_seq=history_seq,
+            params=params,
+            recipe=attempt.recipe_text,
+            seed=attempt.recipe.seed,
+            warm_started_from=origin,
+            started_at=live.handed_out_at,
+        )
+
+    def refused(
+        self, number: int, params: str, *, seed: int, cost: NetworkCost, reason: str, history_seq: int
+    ) -> TrialRow:
+        """A proposal beyond a limit: never trained, zero seconds."""
+        return TrialRow(
+            **self._known_of(number, cost, seed),
+            attempt=0,
+            history_seq=history_seq,
+            state=State.INFEASIBLE,
+            reason=reason,
+            params=params,
+            ended_at=self._clock(),
+        )
+
+    def report(
+        self, live: LiveAttempt, metrics: Mapping[str, object], verdict: Verdict | None, *, history_seq: int
+    ) -> ReportRow:
+        """What an attempt said after an epoch, with what its rung decided."""
+        metrics_of_row: dict[str, Any] = metric_columns(metrics)  # each of its column's type
+        return ReportRow(
+            study=self._study.name,
+            trial_id=live.attempt.trial_id,
+            number=live.attempt.number,
+            attempt=live.attempt.attempt,
+            epoch=live.last_epoch,
+            **metrics_of_row,
+            decision=verdict.decision if verdict else None,
+            decision_reason=verdict.reason if verdict else None,
+            history_seq=history_seq if verdict else None,
+            reported_at=self._clock(),
+            latency_ms=live.latency_ms,
+        )
+
+    def attempt_started(self, live: LiveAttempt) -> EventRow:
+        """A worker's first message; `duration_s` is how long it took from handing out, and `waited_s` of that
+        until there was a worker."""
+        worker = live.worker
+        detail = AttemptStarted(
+            resumed_from_epoch=worker.resumed_from_epoch,
+            waited_s=live.waited_s or None,
+            gpus=worker.gpus or None,
+            passed_over=worker.passed_over,
+            imports_s=worker.imports_s,
+            data_s=worker.data_s,
+            latency_s=worker.latency_s,
+            kernels=worker.kernels,
+            cudnn_version=worker.cudnn_version,
+            code=worker.code,
+        )
+        return self._of_attempt(live, detail, (self._clock() - live.handed_out_at).total_seconds())
+
+    def attempt_ended(self, live: LiveAttempt, how: str, failure: Failure | None = None) -> EventRow:
+        """An attempt is over; `duration_s` is how long it held its resources."""
+        detail = AttemptEnded(
+            how=how,
+            train_s=live.elapsed_s,
+            epochs=live.last_epoch,
+            peak_memory_bytes=live.peak_memory_bytes or None,
+            data_s=live.worker.data_s,
+            first_step_s=live.worker.first_step_s,
+        )
+        return replace(self._of_attempt(live, detail, live.held_s(self._clock())), failure=failure)
+
+    def attempt_interrupted(self, live: LiveAttempt) -> EventRow:
+        """The session ends before the attempt does; `duration_s` is how long it held its resources."""
+        detail = AttemptInterrupted(data_s=live.worker.data_s, first_step_s=live.worker.first_step_s)
+        return self._of_attempt(live, detail, live.held_s(self._clock()))
+
+    def session_event(self, detail: Detail, *, duration_s: float | None = None) -> EventRow:
+        """Something of the whole session."""
+        return EventRow(
+            study=self._study.name,
+            kind=detail.kind,
+            session=self._session,
+            duration_s=duration_s,
+            detail=detail_as_json(detail),
+            happened_at=self._clock(),
+        )
+
+    def trial(
+        self,
+        live: LiveAttempt,
+        record: TrialRecord,
+        reports: Sequence[ReportRow],
+        ending: Ending,
+        *,
+        history_seq: int,
+    ) -> TrialRow:
+        """A trial has ended; `reports` are its first-acknowledged reports in order of epoch."""
+        last = reports[-1] if reports else None
+        metric, now = self._study.objective.metric, self._clock()
+        objective = getattr(last, metric) if last is not None and ending.failure is None else None
+        return TrialRow(
+            **self._known_of(record.number, live.cost, live.attempt.recipe.seed),
+            attempt=live.attempt.attempt,
+            history_seq=history_seq,
+            state=ending.state,
+            reason=ending.reason,
+            failure=ending.failure,
+            objective=objective,
+            objectives=as_json_text({} if objective is None else self._objectives(last, live.cost)),
+            epochs=last.epoch if last else 0,
+            best_epoch=best_epoch(self._study, reports),
+            val_accuracy=last.val_accuracy if last else None,
+            test_accuracy=last.test_accuracy if last else None,
+            latency_ms=live.latency_ms,
+            peak_memory_bytes=max(
+                filter(None, (live.peak_memory_bytes, *(r.peak_memory_bytes for r in reports))), default=None
+            ),
+            train_s=(last.elapsed_s or 0.0) if last else 0.0,
+            wall_s=(now - record.first_started_at).total_seconds(),
+            device_s=record.held_s + live.held_s(now),
+            error=ending.error,
+            params=as_json_text(record.params),
+            device=live.worker.device,
+            hostname=live.worker.hostname,
+            torch_version=live.worker.torch_version,
+            data_fingerprint=live.worker.data_fingerprint,
+            ended_at=now,
+        )
+
+    def _known_of(self, number: int, cost: NetworkCost, seed: int) -> dict[str, Any]:
+        """The columns that every trial's row has, trained or refused: its names, cost, seed and origin."""
+        return {
+            "study": self._study.name,
+            "trial_id": trial_id(self._study.name, number),
+            "number": number,
+            "seed": seed,
+            **asdict(cost),
+            **asdict(self._provenance),
+        }
+
+    def _objectives(self, last: ReportRow | None, cost: NetworkCost) -> dict[str, object]:
+        """Every objective of the study by name."""
+        return {
+            objective.metric: getattr(cost if objective.is_cost else last, objective.metric)
+            for objective in self._study.objectives
+        }
+
+    def _of_attempt(self, live: LiveAttempt, detail: Detail, seconds: float) -> EventRow:
+        return replace(
+            self.session_event(detail, duration_s=seconds),
+            trial_id=live.attempt.trial_id,
+            number=live.attempt.number,
+            attempt=live.attempt.attempt,
+            node=live.worker.node,
+            device=live.worker.device,
+            pid=live.worker.pid,
+        )
+
+
+def best_epoch(study: Study, reports: Sequence[ReportRow]) -> int | None:
+    """The epoch with the best objective, the earlier one on ties; None without reports."""
+    best: ReportRow | None = None
+    metric = study.objective.metric
+    for report in reports:
+        value = getattr(report, metric)
+        if value is not None and (best is None or study.objective.is_better(value, getattr(best, metric))):
+            best = report
+    return best.epoch if best else None
+
+
+def ending(live: LiveAttempt, verdict: Verdict | None) -> Ending | None:
+    """How a trial ends with its latest report; None if it goes on."""
+    if verdict is not None and verdict.decision is Decision.STOP:
+        return Ending(state=State.STOPPED, reason=verdict.reason)
+    if live.last_epoch >= live.attempt.recipe.epochs:
+        ran = "ran its only epoch" if live.last_epoch == 1 else f"ran all {live.last_epoch} epochs"
+        return Ending(state=State.COMPLETED, reason=ran)
+    return None
+
+
+def first_line(text: str) -> str:
+    """The first line of an error, for a reason."""
+    return text.strip().splitlines()[0] if text.strip() else "(no message)"

@@ -1,0 +1,124 @@
+"""How a study is run: workers, resources, device, store. Plain values; imports no Ray (a quick `--help`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from eml_models.errors import InvalidValueError, raise_if_any
+from eml_models.training.kernels import Kernels
+from tune_jobs.session.attempt import Progress
+from tune_jobs.study.space import Params
+
+if TYPE_CHECKING:
+    from tune_jobs.study.definition import Study
+
+AUTO = "auto"
+"""As `gpus_per_trial`: measure."""
+
+ProgressListener = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """How a study is run; none of it is part of the study's definition.
+
+    Attributes:
+        workers: trials at a time; None for as many as the resources allow.
+        cpus_per_trial: CPU cores of a trial, a whole number; also its number of threads.
+        gpus_per_trial: GPUs of a trial: a fraction up to 1, or a whole number; ``auto`` for the share that a
+            measured step of the largest candidate needs; None for 1 if there is one.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        kernels: how the shipped training comes to its kernels on CUDA: a name of `Kernels`.
+        address: a running cluster's address; None, or Ray's word ``local``, for a Ray of its own on this
+            machine.
+        max_failures: crashes of its worker that a trial survives.
+        max_failed_in_a_row: trials that fail one after the other before the run ends.
+        max_device_hours: hours that the study's trials may hold their resources, over all runs; None for any.
+        checkpoint_period_s: seconds of training after which a trial is saved again; 0 saves each epoch.
+        keep_checkpoints: how many of the best trials keep their weights.
+        max_checkpoint_bytes: size that all weights of the study may have; the worst of the best go first.
+        trial_timeout_s: seconds without a report after which a trial is taken for hung; None for ever.
+        points: params to try before the sampler is asked.
+        retry_failed: whether failed trials are tried again.
+        warm_start: a study to learn from, ``NAME`` or ``STORE::NAME``.
+    """
+
+    store: str = "trials"
+    workers: int | None = None
+    cpus_per_trial: int = 1
+    gpus_per_trial: float | str | None = None
+    device: str = "auto"
+    kernels: str = Kernels.DEFAULT
+    data_dir: str | None = None
+    download: bool = False
+    address: str | None = None
+    max_failures: int = 2
+    max_failed_in_a_row: int = 5
+    max_device_hours: float | None = None
+    checkpoint_period_s: float = 30.0
+    keep_checkpoints: int = 3
+    max_checkpoint_bytes: int | None = None
+    trial_timeout_s: float | None = None
+    points: tuple[Params, ...] = ()
+    retry_failed: bool = False
+    warm_start: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.address == "local":
+            object.__setattr__(self, "address", None)
+        problems = []
+        if self.workers is not None and self.workers < 1:
+            problems.append(f"workers must be at least 1, got {self.workers}")
+        if self.cpus_per_trial < 1:
+            problems.append(f"cpus_per_trial must be at least 1, got {self.cpus_per_trial}")
+        gpus = self.gpus_per_trial
+        if isinstance(gpus, str):
+            if gpus != AUTO:
+                problems.append(f"gpus_per_trial must be a number or {AUTO}, got {gpus!r}")
+        elif gpus is not None and not (0 <= gpus <= 1 or gpus == gpus // 1 > 0):
+            problems.append(f"gpus_per_trial must be a fraction up to 1 or a whole number, got {gpus:g}")
+        if self.kernels not in set(Kernels):
+            problems.append(f"kernels must be one of {', '.join(Kernels)}, got {self.kernels!r}")
+        if self.device not in ("auto", "cpu", "cuda"):
+            problems.append(f"device must be auto, cpu or cuda, got {self.device!r}")
+        if self.device == "cpu" and gpus:
+            problems.append(f"device cpu takes no GPUs, got gpus_per_trial={gpus}")
+        if self.max_failures < 0:
+            problems.append(f"max_failures must be at least 0, got {self.max_failures}")
+        if self.max_failed_in_a_row < 1:
+            problems.append(f"max_failed_in_a_row must be at least 1, got {self.max_failed_in_a_row}")
+        if self.max_device_hours is not None and not self.max_device_hours > 0:
+            problems.append(f"max_device_hours must be above 0, got {self.max_device_hours:g}")
+        if not self.checkpoint_period_s >= 0:
+            problems.append(f"checkpoint_period_s must be at least 0, got {self.checkpoint_period_s:g}")
+        if self.keep_checkpoints < 0:
+            problems.append(f"keep_checkpoints must be at least 0, got {self.keep_checkpoints}")
+        if self.max_checkpoint_bytes is not None and self.max_checkpoint_bytes < 0:
+            problems.append(f"max_checkpoint_bytes must be at least 0, got {self.max_checkpoint_bytes:,}")
+        if self.trial_timeout_s is not None and not 0 < self.trial_timeout_s < math.inf:
+            problems.append(f"trial_timeout_s must be a number above 0, got {self.trial_timeout_s:g}")
+        raise_if_any("run settings", problems)
+
+    def check_gpus(self, study: Study) -> None:
+        """Refuse what GPUs cannot be used for by this study.
+
+        Raises:
+            InvalidValueError: the training cannot use so many GPUs, or a latency would be measured beside
+                other trials.
+        """
+        gpus = self.gpus_per_trial
+        if isinstance(gpus, str) or gpus is None:
+            return
+        if gpus > 1 and not study.has_own_fit:
+            raise InvalidValueError(
+                f"gpus_per_trial must be at most 1 for the shipped training, got {gpus:g}: it uses one GPU,"
+                " and the others would idle. Trials run side by side on several GPUs by themselves"
+            )
+        if 0 < gpus < 1 and study.latency is not None:
+            raise InvalidValueError(
+                f"latency is measured on a whole GPU, and trials get {gpus:g} of one: the trials beside it"
+                " would slow what is measured. Give --gpus-per-trial 1, or leave --measure-latency out"
+            )

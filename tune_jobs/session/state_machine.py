@@ -1,0 +1,397 @@
+"""One driver's run over a study: hands out attempts, records what they say, decides. Knows no Ray.
+
+Everything that it decides follows from the rows of the store, and is in the store before it is acted on. The
+Ray side (`tune_jobs.on_ray`) asks for attempts and passes reports on; tests do the same in one process. A
+session is used from one thread.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from eml_models.wording import count_of
+from tune_jobs.errors import RunFailedError
+from tune_jobs.feasible.limits import count_cost, refusal, resolve_recipe, too_slow
+from tune_jobs.feasible.refusals import Refusals, all_too_slow
+from tune_jobs.search.asha import Verdict, decide
+from tune_jobs.search.given import as_event
+from tune_jobs.search.history import History
+from tune_jobs.search.queue import QueueFirst
+from tune_jobs.search.records import TrialRecord
+from tune_jobs.session.attempt import (
+    Attempt,
+    LiveAttempt,
+    Progress,
+    Provenance,
+    SessionSettings,
+    WorkerInfo,
+)
+from tune_jobs.session.report_checks import metrics_problem, number_of
+from tune_jobs.session.row_builder import Ending, RowBuilder, RowLog, ending, first_line, utc_now
+from tune_jobs.study.definition import LATENCY, Study
+from tune_jobs.study.events import Enqueued, Point, SessionEnd, SessionEnded
+from tune_jobs.study.rows import (
+    TRIED_AGAIN,
+    Decision,
+    Failure,
+    ReportRow,
+    Row,
+    State,
+    as_json_text,
+    trial_id,
+)
+
+MAX_REFUSED_IN_A_ROW = 1000
+"""Proposals beyond a limit, one after the other, after which the search gives up."""
+
+MAX_TOO_SLOW_IN_A_ROW = 50
+"""Networks above the limit on latency, each of which took a worker's second to measure."""
+
+
+class Session:
+    """A study under way.
+
+    Args:
+        study: what is searched.
+        log: where rows go.
+        rows: every row that the store already holds of this study, in `seq` order.
+        settings: how this run goes.
+        provenance: what the driver knows of commit and versions.
+        clock: the current UTC instant.
+
+    Attributes:
+        opened: whether it wrote that it began; then `close` is to write that it ended.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        log: RowLog,
+        rows: Sequence[Row] = (),
+        *,
+        settings: SessionSettings | None = None,
+        provenance: Provenance | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.study = study
+        self.settings = settings or SessionSettings()
+        self.history = History.from_rows(study, rows)
+        self._log, self._clock, self._began_at = log, clock, clock()
+        self._build = RowBuilder(study, provenance or Provenance(), clock)
+        self._sampler = QueueFirst(study)
+        self._live: dict[int, LiveAttempt] = {}
+        self._working_since: datetime | None = None
+        self._failed_in_a_row = self._too_slow_in_a_row = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        """Take up what the store holds: write what a kill prevented, and what this run adds."""
+        self._waiting = deque(record.number for record in self.history.unfinished())
+        given, decided = self._given_rows(), self._decided_rows()
+        self.opened = bool(given or decided) or not self.finished
+        if self.opened:
+            started = self._build.session_event(self.settings.started)
+            self._record(started, *decided, *given)
+        self._waiting = deque(record.number for record in self.history.unfinished())
+        self._trained_before = self.history.num_trained
+
+    def _given_rows(self) -> list[Row]:
+        """What the run's settings add to the study and no earlier run has added."""
+        history, settings, rows = self.history, self.settings, list[Row]()
+        points = [Point(params=params) for params in settings.points if not history.knows_point(params)]
+        if settings.retry_failed:
+            failed = (r for r in history.trials.values() if r.state is State.FAILED and not r.diverged)
+            points += [
+                Point(params=record.params, retry_of=record.number, first=True)
+                for record in failed
+                if record.number not in history.retried
+            ]
+        if points:
+            rows.append(self._build.session_event(Enqueued(points=tuple(points))))
+        if settings.origin is not None and settings.origin not in history.origins:
+            told = as_event(settings.origin, settings.told, metric=self.study.objective.metric)
+            rows.append(self._build.session_event(told))
+        return rows
+
+    # What to do next.
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to hand out and nothing is out."""
+        return not self._live and not self._waiting and not self._wants_proposal()
+
+    @property
+    def end_reason(self) -> str | None:
+        """Why there is nothing left to propose, whatever number of trials is asked for; None if there is."""
+        return self._sampler.end_reason_after(self.history)
+
+    @property
+    def limit_reached(self) -> bool:
+        """Whether the trials have held their resources for as long as they may; the study can go on later."""
+        limit = self.settings.max_device_s
+        return limit is not None and self.device_s >= limit
+
+    @property
+    def device_s(self) -> float:
+        """Seconds that workers have held trials, over all sessions, those in hand included."""
+        now = self._clock()
+        live = sum(live.held_s(now) for live in self._live.values())
+        cut_short = (r.in_hand_s for r in self.history.in_hand() if r.number not in self._live)
+        return live + sum(r.held_s for r in self.history.trials.values()) + sum(cut_short)
+
+    @property
+    def live_numbers(self) -> tuple[int, ...]:
+        """The trials that are handed out: workers hold them, or they wait for one."""
+        return tuple(self._live)
+
+    @property
+    def num_left(self) -> int:
+        """Trials that have not ended and are still to be trained, those in hand included."""
+        return max(0, self.study.trials - self.history.num_trained)
+
+    def next_attempt(self) -> Attempt | None:
+        """The next attempt to train, already in the store; None if there is none to hand out now.
+
+        Interrupted trials go before new proposals.
+
+        Raises:
+            RunFailedError: no proposal within the limits could be found.
+        """
+        if self._waiting:
+            return self._restart(self.history.trials[self._waiting.popleft()])
+        return self._propose() if self._wants_proposal() else None
+
+    def _wants_proposal(self) -> bool:
+        taken = self.history.num_trained + len(self._live) + len(self._waiting)
+        return taken < self.study.trials and self.end_reason is None
+
+    def _propose(self) -> Attempt | None:
+        refusals = Refusals(self.study.limits)
+        for _ in range(MAX_REFUSED_IN_A_ROW):
+            number, known = self.history.next_number, self.history.seq
+            params = self._sampler.propose(self.history, number)
+            if params is None:
+                return None
+            recipe, text = resolve_recipe(self.study, params, number), as_json_text(params)
+            cost = count_cost(recipe)
+            reason = refusal(self.study, cost)
+            if reason is None:
+                name = trial_id(self.study.name, number)
+                attempt = Attempt(trial_id=name, number=number, attempt=1, recipe=recipe)
+                live = LiveAttempt(attempt=attempt, cost=cost, handed_out_at=self._clock())
+                return self._hand_out(live, text, known)
+            refusals.add(cost)
+            self._record(
+                self._build.refused(
+                    number, text, seed=recipe.seed, cost=cost, reason=reason, history_seq=known
+                )
+            )
+        raise RunFailedError(
+            f"{refusals.num_refused:,} proposals in a row were refused: {refusals.describe()}"
+        )
+
+    def _restart(self, record: TrialRecord) -> Attempt:
+        """Another attempt of a trial that was interrupted or whose worker crashed."""
+        live = self._as_live(record, attempt=record.attempts + 1)
+        return self._hand_out(live, as_json_text(record.params), self.history.seq)
+
+    def _hand_out(self, live: LiveAttempt, params: str, history_seq: int) -> Attempt:
+        origin = ", ".join(self.history.origins) or None
+        self._record(self._build.start(live, params, history_seq=history_seq, origin=origin))
+        self._working_since = self._working_since or live.handed_out_at
+        self._live[live.attempt.number] = live
+        return live.attempt
+
+    def _as_live(self, record: TrialRecord, *, attempt: int) -> LiveAttempt:
+        recipe = resolve_recipe(self.study, record.params, record.number)
+        return LiveAttempt(
+            attempt=Attempt(trial_id=record.trial_id, number=record.number, attempt=attempt, recipe=recipe),
+            cost=count_cost(recipe),
+            handed_out_at=self._clock(),
+            latency_ms=record.reports[0].latency_ms if record.reports else None,
+        )
+
+    def _decided_rows(self) -> list[Row]:
+        """The ends of trials whose last report was decided, but whose own row a kill prevented."""
+        rows: list[Row] = []
+        for record in self.history.unfinished():
+            if not record.reports:
+                continue
+            live = self._as_live(record, attempt=record.attempts)
+            last = record.reports[-1]
+            live.last_epoch, live.elapsed_s = last.epoch, last.elapsed_s or 0.0
+            verdict = Verdict(last.decision, last.decision_reason or "") if last.decision else None
+            if (end := ending(live, verdict)) is not None:
+                rows += self._end_rows(live, record.reports, end)
+        return rows
+
+    # What attempts say.
+
+    def take_worker(self, number: int) -> None:
+        """The attempt has its worker from now on; where nobody says so, it had it since it was handed out."""
+        self._live[number].held_since = self._clock()
+
+    def record_begin(self, number: int, worker: WorkerInfo) -> Decision:
+        """The attempt's worker begins to train: code, data and network are there."""
+        self._record(*self._began(self._live[number], worker))
+        return Decision.CONTINUE
+
+    def record_report(self, number: int, metrics: Mapping[str, object], worker: WorkerInfo) -> Decision:
+        """Record the report of an epoch and decide; STOP where the trial has ended and is in the store.
+
+        Raises:
+            RunFailedError: the report failed the trial, and too many failed one after the other.
+        """
+        live = self._live[number]
+        if live.latency_ms is not None:
+            metrics = {**metrics, LATENCY: live.latency_ms}
+        problem = metrics_problem(self.study, live, metrics)
+        if problem is not None:
+            self.record_failure(number, *problem, worker=worker)
+            return Decision.STOP
+        live.last_epoch = int(number_of(metrics["epoch"]) or 0)
+        live.elapsed_s = number_of(metrics.get("elapsed_s")) or 0.0
+        values = {name: number_of(metrics.get(name)) for name in self.study.metrics}
+        verdict = decide(self.study, self.history, number, live.last_epoch, values)
+        report = self._build.report(live, metrics, verdict, history_seq=self.history.seq)
+        rows: list[Row] = [*self._began(live, worker), report]
+        end = ending(live, verdict)
+        if end is not None:
+            rows += self._end_rows(live, self._with(report), end)
+        self._record(*rows)
+        if end is None:
+            return Decision.CONTINUE
+        del self._live[number]
+        self._failed_in_a_row = 0
+        return Decision.STOP
+
+    def record_latency(self, number: int, latency_ms: float, worker: WorkerInfo) -> Decision:
+        """Take what an attempt measured of its network; STOP if it is too slow: the trial ends as infeasible.
+
+        What an earlier attempt measured stands once it has reported: noise must not undo what was trained.
+        """
+        live = self._live[number]
+        if live.latency_ms is None:
+            live.latency_ms = latency_ms
+        reason = too_slow(self.study, live.latency_ms)
+        if reason is None:
+            self._too_slow_in_a_row = 0
+            return Decision.CONTINUE
+        end = Ending(state=State.INFEASIBLE, reason=reason)
+        self._record(*self._began(live, worker), *self._end_rows(live, (), end))
+        del self._live[number]
+        self._too_slow_in_a_row += 1
+        if self._too_slow_in_a_row >= MAX_TOO_SLOW_IN_A_ROW:
+            raise all_too_slow(self._too_slow_in_a_row, reason)
+        return Decision.STOP
+
+    def record_end(self, number: int, worker: WorkerInfo) -> None:
+        """The training function returned before the recipe's last epoch."""
+        live = self._live[number]
+        if not live.last_epoch:
+            error = "the training function returned without a report"
+            self.record_failure(number, Failure.RAISED, error, worker=worker)
+            return
+        epochs = live.attempt.recipe.epochs
+        reason = f"the training function returned after epoch {live.last_epoch} of {epochs}"
+        reports = self.history.trials[number].reports
+        self._record(*self._end_rows(live, reports, Ending(state=State.COMPLETED, reason=reason)))
+        del self._live[number]
+        self._failed_in_a_row = 0
+
+    def record_failure(self, number: int, failure: Failure, error: str, *, worker: WorkerInfo) -> None:
+        """An attempt failed. A crash is tried again until so many attempts of the trial have crashed; one
+        that ran out of its share is, in any case.
+
+        Args:
+            failure: what kind.
+            worker: which said so; an empty one where the driver found out.
+            error: type, message and the last lines of the traceback.
+
+        Raises:
+            RunFailedError: too many trials failed one after the other; divergence does not count.
+        """
+        live = self._live[number]
+        live.peak_memory_bytes = worker.peak_memory_bytes
+        rows: list[Row] = [] if worker == WorkerInfo() else self._began(live, worker)
+        reason = f"{failure.words} in attempt {live.attempt.attempt}: {first_line(error)}"
+        num_crashed = self.history.trials[number].num_crashed + 1
+        again = failure in TRIED_AGAIN and num_crashed < self.settings.max_attempts
+        again = again or failure is Failure.OUT_OF_SHARE
+        if again:
+            rows.append(self._build.attempt_ended(live, reason, failure))
+        else:
+            reports = self.history.trials[number].reports
+            end = Ending(state=State.FAILED, reason=reason, failure=failure, error=error)
+            rows += self._end_rows(live, reports, end)
+        self._record(*rows)
+        del self._live[number]
+        if again:
+            self._waiting.append(number)
+        elif failure is not Failure.DIVERGED:
+            self._count_failure(error)
+
+    def _count_failure(self, error: str) -> None:
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row >= self.settings.max_failed_in_a_row:
+            raise RunFailedError(
+                f"{count_of(self._failed_in_a_row, 'trial')} in a row failed, the last with:"
+                f" {first_line(error)}. Look at column error of the view trials, mend the cause and run the"
+                " same command again, or allow more failures with --max-failed-in-a-row"
+            )
+
+    def close(self, how: SessionEnd) -> None:
+        """Write that the session ended, how, and what the attempts held that it cuts short."""
+        if not self.opened:
+            return
+        self.opened = False
+        seconds = (self._clock() - self._began_at).total_seconds()
+        held = [self._build.attempt_interrupted(live) for live in self._live.values() if live.held_since]
+        ended = self._build.session_event(SessionEnded(how=how), duration_s=seconds)
+        self._record(*held, ended)
+
+    def progress(self) -> Progress:
+        """Counts for the progress line and the log."""
+        counts, best, now = self.history.counts, self.history.best, self._clock()
+        return Progress(
+            target=self.study.trials,
+            trained=self.history.num_trained,
+            trained_before=self._trained_before,
+            completed=counts[State.COMPLETED],
+            stopped=counts[State.STOPPED],
+            failed=counts[State.FAILED],
+            infeasible=counts[State.INFEASIBLE],
+            running=sum(live.held_since is not None for live in self._live.values()),
+            best=best.objective if best else None,
+            best_number=best.number if best else None,
+            front=len(self.history.front) if len(self.study.objectives) > 1 else None,
+            elapsed_s=(now - self._began_at).total_seconds(),
+            working_s=(now - (self._working_since or now)).total_seconds(),
+        )
+
+    # Rows.
+
+    def _record(self, *rows: Row) -> None:
+        for row in self._log.append_many(rows):
+            self.history.apply(row)
+
+    def _began(self, live: LiveAttempt, worker: WorkerInfo) -> list[Row]:
+        """The event that an attempt began, with its first message; nothing afterwards."""
+        live.learn(worker)
+        if live.began:
+            return []
+        live.began = True
+        live.held_since = live.held_since or live.handed_out_at
+        return [self._build.attempt_started(live)]
+
+    def _with(self, report: ReportRow) -> list[ReportRow]:
+        """The trial's reports with one that is about to be recorded; an earlier one of its epoch stands."""
+        earlier = self.history.trials[report.number].reports
+        return list(earlier) if any(r.epoch == report.epoch for r in earlier) else [*earlier, report]
+
+    def _end_rows(self, live: LiveAttempt, reports: Sequence[ReportRow], end: Ending) -> list[Row]:
+        record = self.history.trials[live.attempt.number]
+        row = self._build.trial(live, record, reports, end, history_seq=self.history.seq)
+        return [row, self._build.attempt_ended(live, str(end.state), end.failure)]

@@ -1,0 +1,75 @@
+"""A row of the table `latencies`: one network in one mode over one batch, timed on one device.
+
+It belongs to no study: rows of one run are written together, as one file (`latencies`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from eml_models.errors import raise_if_any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyRow:
+    """What was timed, how, on what, and how long it took.
+
+    `run` is shared by the rows that were timed interleaved. `study` and `number` name the trial whose network
+    it is, if it is one's. `options` is JSON. Costs are of one image, `kernels` of a forward pass in eager
+    mode. `casting` is how 16 bits are reached, `source` whether the batch was there or came from a loader,
+    `variant` what of the network was run (`eml_models.latency.bench.cases`). Times are of a whole batch;
+    `notes` says what to know, one a line (a halved batch, a noisy machine).
+    """
+
+    table: ClassVar[str] = "latencies"
+
+    run: str
+    network: str
+    study: str | None = None
+    number: int | None = None
+    model: str
+    options: str
+    input_shape: str
+    macs: int
+    parameters: int
+    activations: int
+    traffic_bytes: int
+    kernels: int
+    device: str
+    device_name: str
+    mode: str
+    precision: str
+    casting: str
+    layout: str
+    execution: str
+    folded: bool
+    source: str
+    variant: str
+    allocator: str
+    kernel_search: bool
+    batch_size: int
+    requested_batch_size: int
+    n: int
+    median_ms: float
+    q1_ms: float
+    q3_ms: float
+    threads: int
+    torch_version: str
+    cudnn_version: int | None = None
+    clock_mhz: float | None = None
+    load_average: float | None = None
+    hostname: str | None = None
+    git_commit: str | None = None
+    notes: str = ""
+    measured_at: datetime
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not 0 < self.q1_ms <= self.median_ms <= self.q3_ms < float("inf"):
+            times = f"{self.q1_ms}, {self.median_ms}, {self.q3_ms}"
+            problems.append(f"times must be positive, finite and in order, got {times}")
+        if self.n < 1 or self.batch_size < 1:
+            problems.append(f"n and batch_size must be at least 1, got {self.n} and {self.batch_size}")
+        raise_if_any("latency", problems)

@@ -1,0 +1,276 @@
+"""A lock in a bucket: a lease that its holder renews, with "create if absent" as the only primitive.
+
+``KEY-000001``, ``KEY-000002``, ... are generations; each is created only if it is absent, and the highest one
+that is there holds. Its holder writes ``KEY-NNNNNN.beat`` again and again from a thread. Whoever wants the
+lock takes the next generation if the holder released it, if it was on this machine and its process is gone,
+or if the beat has not changed for a whole lease, by the taker's own clock (no clocks are compared).
+
+Why no two hold it, whoever lists, creates, releases and tidies meanwhile, or dies in between:
+
+* A generation is removed only by the holder of a higher one, so the highest ever made is always there.
+  Releasing overwrites it with a mark and removes nothing: numbers never start again.
+* A taker lists, then creates, and between the two the same number may have been taken, released and tidied:
+  "if absent" does not exclude that. So it lists again, and if there is a higher one it holds nothing. If
+  there is none, nobody had made this number before, and the one below was dead.
+* Dead stays dead. A released holder writes no more, and neither does a process that is gone. A holder is
+  certain for four fifths of a lease, counted from before the request of its last beat; then it refuses to
+  write, and a beat that arrives later does not make it certain again. A taker counts from after it first saw
+  a beat until before it asked for the one that is still the same.
+
+What a process that dies between two steps leaves is a generation that ends as said above; lower ones mean
+nothing and go with the next taker. Taking a free lock costs five or six requests (list, read, create, list,
+and remove the one below and its beat), releasing it one.
+
+What no lease can exclude: a request that is on its way when its holder stops being certain may still arrive.
+`objects` checks again when it has been answered, so nothing is acknowledged that a successor may have missed.
+
+Called by `objects`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from eml_models.errors import InvalidValueError
+from tune_jobs.errors import StoreError, StoreLockedError
+from tune_jobs.study.json_fields import parse_object
+
+LEASE_S = 30.0
+BEATS = 6
+"""Beats in a lease."""
+CERTAIN = 0.8
+"""The part of a lease for which its holder is certain that nobody took it."""
+POLL_S = 0.1
+BEAT = ".beat"
+RELEASED = "released"
+"""Set in the file of a lock that its holder gave up."""
+
+
+class Lease:
+    """A held lock; it takes one when it is made.
+
+    Raises:
+        StoreLockedError: somebody else holds it after `wait_s`, and is alive.
+    """
+
+    def __init__(
+        self,
+        fs: Any,
+        path: str,
+        *,
+        subject: str,
+        holder: Mapping[str, object],
+        wait_s: float,
+        lease_s: float = LEASE_S,
+    ) -> None:
+        self._fs, self._path, self._subject, self._lease_s = fs, path, subject, lease_s
+        self._nonce = secrets.token_hex(8)
+        self._lost: str | None = None
+        self._ended = threading.Event()
+        self._holder = {**holder, **describe_process(), "nonce": self._nonce}
+        self._generation, self._renewed_at = self._acquire(_now() + wait_s)
+        self._thread = threading.Thread(target=self._renew, name="tune-jobs-lease", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise unless this process still holds the lock for certain.
+
+        Raises:
+            StoreError: it does not, or cannot know.
+        """
+        if self._ended.is_set():
+            return
+        if not self._is_certain():
+            self._lost = self._lost or "it could not be renewed in time"
+        if self._lost is not None:
+            raise StoreError(
+                f"the lock of {self._subject} is lost ({self._lost}), so this writer stops; every"
+                " acknowledged row is safe: run the same command again"
+            )
+
+    def release(self) -> None:
+        """Give it up; twice is fine."""
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        self._thread.join(timeout=self._lease_s)
+        if self._lost is None:
+            data = json.dumps({**self._holder, RELEASED: True}).encode()
+            with suppress(Exception):  # whatever the bucket raises, the lease ends by itself
+                self._fs.pipe_file(self._lock_path(self._generation), data)
+
+    def _acquire(self, deadline: float) -> tuple[int, float]:
+        """The generation that was taken, and an instant before it was."""
+        seen: tuple[int, bytes | None] | None = None
+        seen_at = 0.0
+        while True:
+            asked_at = _now()
+            newest = _newest(self._list())
+            holder = self._read_holder(newest) if newest else {RELEASED: True}
+            if holder is None:  # tidied since it was listed, so there is a newer one
+                time.sleep(POLL_S)
+                continue
+            now = (newest, None if _is_dead(holder) else self._read(self._beat_path(newest)))
+            silent = seen == now and asked_at - seen_at > self._lease_s
+            if _is_dead(holder) or silent:
+                began = _now()
+                if self._create(newest + 1):
+                    return newest + 1, began
+                continue
+            alive = is_here(holder) or (seen is not None and seen != now)
+            if alive and _now() >= deadline:
+                raise StoreLockedError(
+                    f"{self._subject} is being written by {describe_holder(holder)} (lock: {self._path}). A"
+                    " study has one living writer: wait for it or end it, or write under another name with"
+                    " --name"
+                )
+            if seen != now:
+                seen, seen_at = now, _now()
+            time.sleep(POLL_S)
+
+    def _create(self, generation: int) -> bool:
+        """Whether this process holds that generation now."""
+        data = json.dumps(self._holder).encode()
+        try:
+            self._fs.pipe_file(self._lock_path(generation), data, mode="create")
+        except FileExistsError:
+            if not self._is_mine(generation):  # else the answer was lost, and the client asked again
+                return False
+        found = self._list()
+        if _newest(found) != generation:
+            self._remove(self._lock_path(generation))
+            return False
+        for path, number in found.items():
+            if number < generation:
+                self._remove(path)
+        return True
+
+    def _remove(self, path: str) -> None:
+        with suppress(Exception):  # only tidying, whatever the bucket raises: the highest one holds
+            self._fs.rm_file(path)
+
+    def _renew(self) -> None:
+        while not self._ended.wait(self._lease_s / BEATS) and self._lost is None:
+            self._renew_once()
+
+    def _renew_once(self) -> None:
+        began = _now()
+        try:
+            if _newest(self._list()) != self._generation or not self._is_mine(self._generation):
+                self._lost = "another writer took it"
+                return
+            self._fs.pipe_file(self._beat_path(self._generation), secrets.token_hex(8).encode())
+        except Exception:  # whatever the bucket raises is a beat missed; `check` says when it is too late
+            return
+        if self._is_certain():  # else another may have found it silent before this beat
+            self._renewed_at = began
+
+    def _is_certain(self) -> bool:
+        return _now() - self._renewed_at <= CERTAIN * self._lease_s
+
+    def _is_mine(self, generation: int) -> bool:
+        return (self._read_holder(generation) or {}).get("nonce") == self._nonce
+
+    def _list(self) -> dict[str, int]:
+        """Every lock and every beat that is there, with its generation."""
+        folder, _, name = self._path.rpartition("/")
+        try:
+            paths = self._fs.ls(folder, detail=False, refresh=True)
+        except FileNotFoundError:
+            return {}
+        ends = {path: path.rpartition("/")[2].removeprefix(f"{name}-").removesuffix(BEAT) for path in paths}
+        return {path: int(end) for path, end in ends.items() if end.isdigit()}
+
+    def _read_holder(self, generation: int) -> Mapping[str, Any] | None:
+        """Who made a generation; None if it is not there (any more)."""
+        data = self._read(self._lock_path(generation))
+        if data is None:
+            return None
+        try:
+            return parse_object(data)
+        except InvalidValueError:
+            return {}
+
+    def _read(self, path: str) -> bytes | None:
+        try:
+            return bytes(self._fs.cat_file(path))
+        except FileNotFoundError:
+            return None
+
+    def _lock_path(self, generation: int) -> str:
+        return f"{self._path}-{generation:06d}"
+
+    def _beat_path(self, generation: int) -> str:
+        return f"{self._lock_path(generation)}{BEAT}"
+
+
+def _now() -> float:
+    """Seconds that only grow, and also while the machine sleeps where the system can count these."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+def _newest(found: Mapping[str, int]) -> int:
+    """The highest generation that has a lock; 0 if there is none."""
+    return max((number for path, number in found.items() if not path.endswith(BEAT)), default=0)
+
+
+def describe_process() -> dict[str, object]:
+    """Which process this is, on which machine; enough to tell later whether it lives."""
+    return {"machine": _machine(), "pid": os.getpid(), "process_started": _started(os.getpid())}
+
+
+def is_here(holder: Mapping[str, object]) -> bool:
+    """Whether a holder is a living process of this machine."""
+    return holder.get("machine") == _machine() and not is_gone(holder)
+
+
+def is_gone(holder: Mapping[str, object]) -> bool:
+    """Whether a holder was a process of this machine and is no more; False if that cannot be told."""
+    if holder.get("machine") != _machine():
+        return False
+    pid = holder.get("pid")
+    return not isinstance(pid, int) or _started(pid) != holder.get("process_started")
+
+
+def _is_dead(holder: Mapping[str, object]) -> bool:
+    """Whether a holder gave its lock up or is a process of this machine that is no more."""
+    return bool(holder.get(RELEASED)) or is_gone(holder)
+
+
+def describe_holder(holder: Mapping[str, object]) -> str:
+    """Who holds a lock, in words."""
+    job = f" (job {holder['job']})" if holder.get("job") else ""
+    return f"process {holder.get('pid')} on {holder.get('host')}{job} since {holder.get('since')}"
+
+
+def _machine() -> str:
+    """This machine since it was started, and its table of processes (containers have their own)."""
+    boot, processes = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts += [boot.read_text().strip(), os.readlink(processes)]
+    return "|".join(parts)
+
+
+def _started(pid: int) -> str | None:
+    """When a process started, in the kernel's own count; None if there is no such process."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return None
+        except OSError:
+            return "alive"
+        return "alive"
+    return None if fields[0] in "ZX" else fields[19]

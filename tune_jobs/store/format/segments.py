@@ -1,0 +1,332 @@
+"""Segments: the immutable Parquet files in which rows are published.
+
+A segment is written once, under a name that follows from its batch, so publishing the same batch again
+changes nothing. Doubles are split by bytes and all is compressed with zstd: 19 % smaller than dictionaries
+(STORE.md). Pages carry checksums, and the file a seal (`seal`). Arrow's and pandas' own metadata are left
+out: they cost more than the rows of a small file.
+
+Every published file is opened here, and by one rule: what is damaged or foreign raises, single rows that are
+damaged, of another study or repeated are left out and named. Called by `writer` and `recovery` (publish),
+`definitions`, `latencies`, `compact` and `snapshot` (open).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from tune_jobs.errors import ForeignSegmentError, SegmentGoneError, StoreCorruptError, StoreVersionError
+from tune_jobs.store.columns.convert import DamagedRow, parse_rows, rows_to_arrow
+from tune_jobs.store.columns.schema import ROW_TYPES_OF_FILES, SCHEMA_VERSION, SCHEMAS, StoredRow
+from tune_jobs.store.files.protocol import Files
+from tune_jobs.store.format.layout import NO_ROWS, SEGMENT_SUFFIX, scratch_folder, segment_key, table_folder
+from tune_jobs.store.format.seal import is_sealed, sealed
+from tune_jobs.study.rows import ROW_TYPES, Row
+
+VERSION_KEY, TABLE_KEY = "tune_jobs.schema_version", "tune_jobs.table"
+MAX_SHOWN = 20
+"""Characters of a file's version that a message shows."""
+STATISTICS = ("study", "trial_id", "number", "seq", "epoch", "state", "objective", "macs")
+"""Columns with minima and maxima, by which a reader may skip a file; statistics of every column double its
+footer."""
+
+MAX_TOLD_ROWS = 5
+"""Damaged rows of one file that are named one by one."""
+
+UNREADABLE = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
+"""What pyarrow raises for bytes that are no Parquet: also UnicodeDecodeError for the name of a column."""
+
+FORMAT = ds.ParquetFileFormat(
+    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+)
+
+
+def publish(files: Files, study: str, batch: str, rows: Sequence[Row]) -> None:
+    """Publish a batch, one file for each table that it has rows of; what is published already stays as it is.
+
+    Tables follow each other in publishing order, so that a trial never appears before its reports.
+    """
+    for row_type in ROW_TYPES:
+        own = [row for row in rows if isinstance(row, row_type)]
+        key = segment_key(row_type.table, study, batch)
+        if own and not (files.exists(key) and _holds(files, key, row_type.table, study, len(own))):
+            put_rows(files, key, row_type.table, own, study=study)
+
+
+def make_tables(files: Files, study: str) -> None:
+    """Give each table a folder for the study with a file without rows in it."""
+    for row_type in ROW_TYPES:
+        files.make_folder(table_folder(row_type.table, study))
+        key = segment_key(row_type.table, study, NO_ROWS)
+        if not files.exists(key):
+            put_rows(files, key, row_type.table, (), study=study)
+
+
+def put_rows(files: Files, key: str, table: str, rows: Sequence[StoredRow], *, study: str) -> None:
+    """Write rows of one table as one file."""
+    files.put(key, parquet_bytes(table, rows_to_arrow(table, rows)), scratch=scratch_folder(study))
+
+
+def parquet_bytes(table: str, data: pa.Table, *, rows_per_group: int | None = None) -> bytes:
+    """A Parquet file of rows of a table, in row groups of at most so many rows."""
+    doubles = [field.name for field in data.schema if pa.types.is_float64(field.type)]
+    others = [field.name for field in data.schema if field.name not in doubles]
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(
+        sink,
+        data.schema,
+        compression="zstd",
+        use_dictionary=others,
+        use_byte_stream_split=doubles,
+        write_statistics=[name for name in STATISTICS if name in data.schema.names],
+        write_page_checksum=True,
+        store_schema=False,
+    ) as writer:
+        writer.write_table(data, row_group_size=rows_per_group)
+        writer.add_key_value_metadata({VERSION_KEY: str(SCHEMA_VERSION), TABLE_KEY: table})
+    return sealed(bytes(sink.getvalue()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """An opened file: its footer has been read; its rows have not, unless some of them are left out.
+
+    Attributes:
+        rows: those that are read of a file that holds others too, or that this store did not write so; None
+            for a file that is read as it is.
+        path: of the file, for messages.
+        damaged: its damaged rows, which are left out.
+        foreign: of which other studies rows are left out, in words.
+    """
+
+    key: str
+    path: str
+    table: str
+    fragment: ds.ParquetFileFragment
+    rows: pa.Table | None = None
+    damaged: tuple[DamagedRow, ...] = ()
+    foreign: tuple[str, ...] = ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """All that is left out of it, in words."""
+        return (*self.describe_damaged(), *self.foreign)
+
+    def describe_damaged(self) -> list[str]:
+        """Its damaged rows in words, the first of them one by one."""
+        said = [row.describe(self.path) for row in self.damaged[:MAX_TOLD_ROWS]]
+        more = len(self.damaged) - MAX_TOLD_ROWS
+        return [*said, f"{more} more rows of {self.path!r} are damaged"] if more > 0 else said
+
+    @property
+    def num_rows(self) -> int:
+        return int(self.fragment.metadata.num_rows if self.rows is None else self.rows.num_rows)
+
+    @property
+    def name(self) -> str:
+        """The file's name without its suffix."""
+        return self.key.rpartition("/")[2].removesuffix(SEGMENT_SUFFIX)
+
+    def seq_range(self) -> tuple[int, int] | None:
+        """The least and the greatest `seq`; None without rows."""
+        if not self.num_rows:
+            return None
+        if self.rows is not None:
+            found = pc.min_max(self.rows.column("seq"))
+            return found["min"].as_py(), found["max"].as_py()
+        bounds = [bounds_of(self.fragment, self.table, group, "seq") for group in _groups(self.fragment)]
+        return min(low for low, _ in bounds), max(high for _, high in bounds)
+
+    def dataset(self) -> ds.Dataset:
+        """Its rows, read when they are asked for."""
+        if self.rows is not None:
+            return ds.InMemoryDataset(self.rows)
+        return as_dataset(self.table, [self])
+
+
+def open_segment(files: Files, key: str, table: str, *, study: str | None = None) -> Segment:
+    """A segment of `table`; the rows of one that has no seal are read and checked.
+
+    Args:
+        study: whose file it is; rows of others are left out of it.
+
+    Raises:
+        ForeignSegmentError: its rows are of another study.
+        StoreVersionError: it is of another version.
+        StoreCorruptError: it is truncated, no Parquet file, or of another kind.
+        SegmentGoneError: it is not there (any more).
+    """
+    with _explained(files, key):
+        file_system = files.arrow()
+        with file_system.open_input_file(key) as file:
+            size, whole = file.size(), is_sealed(file)
+        fragment = FORMAT.make_fragment(key, file_system, file_size=size)
+        fragment.ensure_complete_metadata()
+        metadata = fragment.metadata.metadata or {}
+        said = metadata.get(TABLE_KEY.encode(), b"").decode()
+        version = metadata.get(VERSION_KEY.encode(), b"").decode()
+        schema = fragment.physical_schema
+    if said != table:
+        kind = f"belongs to table {said!r}" if said else "was not written by this store"
+        raise StoreCorruptError(f"{files.describe(key)!r} {kind}; move it out of {table}/")
+    _check_columns(files.describe(key), SCHEMAS[table], schema, version)
+    segment = Segment(key=key, path=files.describe(key), table=table, fragment=fragment)
+    if whole and (study is None or _studies_of(fragment, table) <= {study}):
+        return segment
+    return _checked(files, segment, study)
+
+
+def _check_columns(path: str, known: pa.Schema, found: pa.Schema, version: str) -> None:
+    """Refuse a file of another version, or of this one with other columns."""
+    if version.isdecimal() and version != str(SCHEMA_VERSION):
+        raise StoreVersionError(path, found=version[:MAX_SHOWN], known=SCHEMA_VERSION)
+    wrong = [
+        f"{field.name} is {field.type}, not {known.field(field.name).type}"
+        for field in found
+        if field.name in known.names and not field.type.equals(known.field(field.name).type)
+    ]
+    if wrong:
+        raise StoreCorruptError(f"{path!r} has columns of other types: {'; '.join(wrong)}")
+    if version != str(SCHEMA_VERSION):
+        raise StoreCorruptError(f"{path!r} must name the version of its columns, got {version[:MAX_SHOWN]!r}")
+    if found.names != known.names:
+        lacking = ", ".join(name for name in known.names if name not in found.names) or "none"
+        raise StoreCorruptError(f"{path!r} has other columns than version {version} (it lacks: {lacking})")
+
+
+def _checked(files: Files, segment: Segment, study: str | None) -> Segment:
+    """A segment of which only the rows are read that are this study's and undamaged, each once."""
+    path, table = segment.path, segment.table
+    with _explained(files, segment.key):
+        parsed = parse_rows(ROW_TYPES_OF_FILES[table], segment.fragment.to_table(schema=SCHEMAS[table]))
+    kept, foreign = [], set()
+    for row in parsed.rows:
+        if study is None or getattr(row, "study", None) == study:
+            kept.append(row)
+        else:
+            foreign.add(str(getattr(row, "study", None)))
+    if foreign and not kept:
+        raise ForeignSegmentError(
+            f"{path!r} holds rows of study {', '.join(map(repr, sorted(foreign)))}, its folder is of"
+            f" {study!r}: it is a copy; move it out of the store, since other programs count its rows"
+        )
+    others = (f"rows of study {', '.join(map(repr, sorted(foreign)))} in {path!r}",) if foreign else ()
+    return replace(segment, rows=rows_to_arrow(table, kept), damaged=tuple(parsed.damaged), foreign=others)
+
+
+def as_dataset(table: str, segments: Sequence[Segment]) -> ds.Dataset:
+    """Segments of a table as one dataset."""
+    lazy = [segment.fragment for segment in segments if segment.rows is None]
+    read = [segment.rows for segment in segments if segment.rows is not None]
+    parts: list[ds.Dataset] = []
+    if lazy:
+        parts.append(ds.FileSystemDataset(lazy, SCHEMAS[table], FORMAT, filesystem=lazy[0].filesystem))
+    if read or not lazy:
+        parts.append(ds.InMemoryDataset(pa.concat_tables([SCHEMAS[table].empty_table(), *read])))
+    return parts[0] if len(parts) == 1 else ds.dataset(parts)
+
+
+def read_segments(
+    files: Files, table: str, segments: Iterable[Segment], *, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """All rows of segments, with all columns or some.
+
+    Raises:
+        StoreCorruptError: a page is damaged; the message names the first such file.
+    """
+    segments = list(segments)
+    try:
+        return as_dataset(table, segments).to_table(columns=columns)
+    except UNREADABLE:
+        for segment in segments:
+            check_pages(files, segment)
+        raise
+
+
+def check_pages(files: Files, segment: Segment) -> None:
+    """Read a segment to its end.
+
+    Raises:
+        StoreCorruptError: a page is damaged.
+        SegmentGoneError: it is not there any more.
+    """
+    if segment.rows is None:
+        with _explained(files, segment.key):
+            segment.fragment.to_table(schema=SCHEMAS[segment.table])
+
+
+def split_damaged(
+    files: Files, segments: Iterable[Segment]
+) -> tuple[list[Segment], dict[str, StoreCorruptError]]:
+    """The segments that have no damaged page, and what is wrong with the others, by their keys.
+
+    Raises:
+        SegmentGoneError: one is not there any more.
+    """
+    whole, damaged = [], {}
+    for segment in segments:
+        try:
+            check_pages(files, segment)
+            whole.append(segment)
+        except SegmentGoneError:
+            raise
+        except StoreCorruptError as error:
+            damaged[segment.key] = error
+    return whole, damaged
+
+
+def bounds_of(fragment: ds.ParquetFileFragment, table: str, group: int, name: str) -> tuple[Any, Any]:
+    """The least and the greatest value of a column in a row group, as the footer says; else as it is read.
+
+    Args:
+        name: of a column before any list, whose elements Parquet counts as columns.
+    """
+    index = SCHEMAS[table].names.index(name)
+    statistics = fragment.metadata.row_group(group).column(index).statistics
+    if statistics is not None and statistics.has_min_max:
+        return statistics.min, statistics.max
+    found = pc.min_max(fragment.subset(row_group_ids=[group]).to_table(columns=[name]).column(name))
+    return found["min"].as_py(), found["max"].as_py()
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+@contextmanager
+def _explained(files: Files, key: str) -> Iterator[None]:
+    """What pyarrow makes of a damaged file, as the store's own errors."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise SegmentGoneError(f"{files.describe(key)!r} is gone") from error
+    except UNREADABLE as error:
+        raise StoreCorruptError(f"{files.describe(key)!r} cannot be read: {first_line(error)}") from error
+
+
+def _groups(fragment: ds.ParquetFileFragment) -> range:
+    return range(fragment.metadata.num_row_groups)
+
+
+def _studies_of(fragment: ds.ParquetFileFragment, table: str) -> set[str]:
+    """The studies between which a file's rows lie."""
+    groups = (group for group in _groups(fragment) if fragment.metadata.row_group(group).num_rows)
+    return {study for group in groups for study in bounds_of(fragment, table, group, "study")}
+
+
+def _holds(files: Files, key: str, table: str, study: str, num_rows: int) -> bool:
+    """Whether an existing file is whole and has all rows of its batch; a damaged one is written anew."""
+    try:
+        segment = open_segment(files, key, table, study=study)
+        check_pages(files, segment)
+    except StoreCorruptError:
+        return False
+    return segment.num_rows >= num_rows and not segment.problems

@@ -1,0 +1,28 @@
+"""What SQL answers, as Python's own values in tuples: for what prints them, which needs no frame.
+
+The values are those that a frame of the same rows holds; what is missing is None. Called by `reader`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from tune_jobs.store.columns.python_values import as_python
+from tune_jobs.store.reading.frames import with_unique_names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Named columns and rows; a name that SQL gave to several columns has a number behind it."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+
+
+def as_answer(table: pa.Table) -> Answer:
+    """The rows of a table."""
+    table = with_unique_names(table)
+    columns = [as_python(column) for column in table.columns]
+    return Answer(columns=tuple(table.column_names), rows=tuple(zip(*columns, strict=True)))

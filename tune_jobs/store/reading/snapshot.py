@@ -1,0 +1,234 @@
+"""What a reader sees of a store at one instant: published segments, and over them the journals.
+
+Never writes and takes no lock. Of each study it sees every row that was acknowledged before it began, each
+once, and up to its last one without a gap, whatever the writer does meanwhile. It lists journals, then
+segments, reads the journals that are there then, and lists the segments again. Of these it takes the batches
+up to the newest that it met before (batches of a study follow each other, also in their names), except those
+whose journal it read: they are seen as their journal was. A batch that was met and has no journal any more is
+published in full, because its journal goes last. Listing and then reading only once misses rows, or shows a
+trial's reports and not its end.
+
+A study that is compacted meanwhile is noticed by its compacted files, which are others than those first met,
+or by a file that is gone: `SegmentGoneError`, and the reader takes a new snapshot.
+
+A damaged or foreign file, a damaged row, and a row that stands in a second file too are named in `problems`,
+and the rest is read: each (study, seq) counts once. Called by `reader`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from tune_jobs.errors import SegmentGoneError, StoreCorruptError, StoreError, StoreVersionError
+from tune_jobs.store.columns.convert import parse_rows, rows_to_arrow
+from tune_jobs.store.columns.schema import ROW_TYPE_OF
+from tune_jobs.store.files.protocol import Files
+from tune_jobs.store.format.journal import JournalContent
+from tune_jobs.store.format.layout import COMPACTED, NO_ROWS, old_folder, segment_key, table_folder
+from tune_jobs.store.format.listing import list_journals, list_published, list_studies
+from tune_jobs.store.format.repeats import each_once
+from tune_jobs.store.format.segments import UNREADABLE, Segment, as_dataset, open_segment, split_damaged
+from tune_jobs.store.upkeep.recovery import read_batch
+from tune_jobs.study.rows import ROW_TYPES, Row
+
+
+@dataclass(slots=True, kw_only=True)
+class Segments:
+    """Footers that have been read; segments never change, so they are read once."""
+
+    files: Files
+    opened: dict[str, Segment] = field(default_factory=dict)
+
+    def open(self, key: str, table: str, *, study: str | None = None) -> Segment:
+        if key not in self.opened:
+            self.opened[key] = open_segment(self.files, key, table, study=study)
+        return self.opened[key]
+
+    def forget(self) -> None:
+        """Forget every footer; files may have gone."""
+        self.opened.clear()
+
+    def open_if_whole(
+        self, key: str, table: str, problems: list[str], *, study: str | None = None
+    ) -> list[Segment]:
+        """The segment; nothing if it is damaged. What is left out of it is added to `problems`."""
+        try:
+            segment = self.open(key, table, study=study)
+        except SegmentGoneError:
+            raise
+        except StoreCorruptError as error:
+            problems.append(str(error))
+            return []
+        problems += segment.problems
+        return [segment]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableSnapshot:
+    """One table: its published segments, and the rows that are only in journals."""
+
+    table: str
+    segments: tuple[Segment, ...]
+    fresh: tuple[Row, ...]
+
+    def dataset(self) -> ds.Dataset:
+        """All rows, read when they are asked for."""
+        published = as_dataset(self.table, self.segments)
+        if not self.fresh:
+            return published
+        fresh = ds.InMemoryDataset(rows_to_arrow(self.table, self.fresh))
+        return ds.dataset([published, fresh])
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are, by the footers of the files and what the journals held."""
+        return sum(segment.num_rows for segment in self.segments) + len(self.fresh)
+
+    def without_damaged(self, files: Files, problems: list[str]) -> TableSnapshot:
+        """This table without the segments that have a damaged page; adds them to `problems`."""
+        return replace(self, segments=tuple(whole_segments(files, self.segments, problems)))
+
+    def read(self, files: Files, problems: list[str]) -> pa.Table:
+        """All rows, in the order of study and `seq`."""
+        try:
+            rows = self.dataset().to_table()
+        except UNREADABLE:
+            rows = self.without_damaged(files, problems).dataset().to_table()
+        return rows.sort_by([("study", "ascending"), ("seq", "ascending")])
+
+
+def take_snapshot(
+    segments: Segments, tables: Sequence[str], *, study: str | None = None, problems: list[str]
+) -> dict[str, TableSnapshot]:
+    """The named tables of one study, or of all; what cannot be read is added to `problems`.
+
+    Raises:
+        SegmentGoneError: a study was compacted or deleted meanwhile; take another.
+    """
+    folders = [list_studies(segments.files, row_type.table) for row_type in ROW_TYPES]
+    for folder in folders:
+        problems += folder.problems(segments.files)
+    studies = sorted({name for folder in folders for name in folder.names}) if study is None else [study]
+    instants = {name: _take_instant(segments.files, name, problems) for name in studies}
+    return {table: _snapshot_table(segments, table, instants, problems) for table in tables}
+
+
+def parse_tables(tables: Mapping[str, pa.Table], files: Files, problems: list[str]) -> list[Row]:
+    """The rows of tables in `seq` order; damaged ones are added to `problems`."""
+    rows: dict[int, Row] = {}
+    for table, read in tables.items():
+        parsed = parse_rows(ROW_TYPE_OF[table], read)
+        problems += [damaged.describe(files.describe(f"{table}/")) for damaged in parsed.damaged]
+        for row in parsed.rows:
+            rows.setdefault(row.seq, row)
+    return [rows[seq] for seq in sorted(rows)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instant:
+    """One study at one instant: its newest batch, each table's compacted files, what its journals held."""
+
+    newest: str
+    compacted: Mapping[str, Sequence[str]]
+    journals: Mapping[str, JournalContent]
+
+
+def _take_instant(files: Files, study: str, problems: list[str]) -> Instant:
+    # journals before the segments, else a batch that goes between the two is missed
+    met = {*list_journals(files, study).names}
+    published = {row_type.table: _published(files, row_type.table, study, problems) for row_type in ROW_TYPES}
+    met |= {batch for batches in published.values() for batch in batches}
+    journals = list_journals(files, study)
+    problems += journals.problems(files)
+    return Instant(
+        newest=max((*met, *journals.names), default=""),
+        compacted={table: _compacted(batches) for table, batches in published.items()},
+        journals=_read_journals(files, study, journals.names, problems),
+    )
+
+
+def _read_journals(
+    files: Files, study: str, batches: Sequence[str], problems: list[str]
+) -> dict[str, JournalContent]:
+    """The journals that are still there, can be read, and are of this study."""
+    journals = {}
+    for batch in batches:
+        try:
+            content = read_batch(files, study, batch)
+        except StoreVersionError:
+            raise
+        except StoreError as error:
+            problems.append(str(error))
+            continue
+        if content is None:
+            continue
+        if content.is_foreign(study):
+            problems.append(content.describe_foreign())
+            continue
+        journals[batch] = content
+        if content.damaged:
+            problems.append(content.describe_damage())
+    return journals
+
+
+def _snapshot_table(
+    segments: Segments, table: str, instants: Mapping[str, Instant], problems: list[str]
+) -> TableSnapshot:
+    opened: list[Segment] = []
+    fresh: list[Row] = []
+    for study, instant in instants.items():
+        published = _published(segments.files, table, study, problems)
+        if _compacted(published) != instant.compacted[table]:
+            raise SegmentGoneError(f"study {study!r} in {segments.files.describe('')!r} is being compacted")
+        journals = {
+            batch: content
+            for batch, content in instant.journals.items()
+            if not (content.damaged and batch in published)
+        }
+        own: list[Segment] = []
+        for batch in published:
+            if batch == NO_ROWS or (batch <= instant.newest and batch not in journals):
+                key = segment_key(table, study, batch)
+                own += segments.open_if_whole(key, table, problems, study=study)
+        new = [row for content in journals.values() for row in content.rows if row.table == table]
+        own, new = _each_once(segments.files, own, new, problems)
+        opened += own
+        fresh += new
+    return TableSnapshot(table=table, segments=tuple(opened), fresh=tuple(fresh))
+
+
+def _each_once(
+    files: Files, segments: Sequence[Segment], fresh: Sequence[Row], problems: list[str]
+) -> tuple[list[Segment], list[Row]]:
+    try:
+        return each_once(files, segments, fresh, problems)
+    except SegmentGoneError:
+        raise
+    except StoreCorruptError:
+        return each_once(files, whole_segments(files, segments, problems), fresh, problems)
+
+
+def whole_segments(files: Files, segments: Sequence[Segment], problems: list[str]) -> list[Segment]:
+    """The segments that have no damaged page; adds the others to `problems`."""
+    whole, damaged = split_damaged(files, segments)
+    problems += map(str, damaged.values())
+    return whole
+
+
+def _published(files: Files, table: str, study: str, problems: list[str]) -> tuple[str, ...]:
+    listed = list_published(files, table, study)
+    if not listed.names and files.exists(old_folder(study)):
+        raise SegmentGoneError(
+            f"{files.describe(table_folder(table, study))!r} was moved away by a compaction that was cut"
+            " short; run compact again"
+        )
+    problems += listed.problems(files)
+    return listed.names
+
+
+def _compacted(batches: Sequence[str]) -> list[str]:
+    return [batch for batch in batches if batch.startswith(COMPACTED)]

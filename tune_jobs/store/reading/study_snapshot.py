@@ -1,0 +1,69 @@
+"""One study as it was at one instant: its definition, its rows, and the same rows as frames.
+
+What makes a page reads a study once and takes all of its tables from here, so that they are of one instant
+while a run goes on writing. A value: it holds no file open and reads nothing later. Made by `reader`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from tune_jobs.store.columns.convert import rows_to_arrow
+from tune_jobs.store.columns.schema import ROW_TYPE_OF, columns_of
+from tune_jobs.store.reading.frames import as_frame, with_own_params
+from tune_jobs.study.rows import Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySnapshot:
+    """One study at one instant; its frames are made when they are first asked for, from what is held here.
+
+    Attributes:
+        definition: what the study was defined as.
+        rows: every acknowledged row, over all tables, in `seq` order.
+        tables: the same rows as Arrow data, by the names of the tables.
+        own_params: the parameters of the study's space that have no column in the files, with their types.
+    """
+
+    study: str
+    definition: Mapping[str, Any]
+    rows: Sequence[Row]
+    tables: Mapping[str, pa.Table]
+    own_params: Mapping[str, str]
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """As `TrialStore.trials` returns them; so are the other three."""
+        return study_frame("trials", self.tables["trials"], self.own_params)
+
+    @cached_property
+    def reports(self) -> pd.DataFrame:
+        return study_frame("reports", self.tables["reports"], self.own_params)
+
+    @cached_property
+    def starts(self) -> pd.DataFrame:
+        return study_frame("starts", self.tables["starts"], self.own_params)
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        return study_frame("events", self.tables["events"], self.own_params)
+
+
+def study_frame(table: str, rows: pa.Table, own_params: Mapping[str, str]) -> pd.DataFrame:
+    """Rows of a table as a frame, with a typed column for each parameter of a user's own space."""
+    required = [column.name for column in columns_of(table) if not column.optional]
+    return as_frame(with_own_params(rows, own_params), required=required)
+
+
+def tables_of(rows: Sequence[Row]) -> dict[str, pa.Table]:
+    """Rows as Arrow data, by table."""
+    own: dict[str, list[Row]] = {name: [] for name in ROW_TYPE_OF}
+    for row in rows:
+        own[row.table].append(row)
+    return {name: rows_to_arrow(name, found) for name, found in own.items()}

@@ -1,0 +1,113 @@
+"""What a dead writer left: its journals become the very files that it would have written.
+
+Only the holder of a study's lock recovers, so every journal of the study is a dead one. A journal is removed
+after its batch is published; killed in between, the same steps are done again and change nothing. Nothing is
+published from a study with a damaged journal: `repair` is for that. A foreign journal stays, and is named.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from tune_jobs.errors import StoreCorruptError, StoreError
+from tune_jobs.store.columns.schema import ROW_TYPE_OF
+from tune_jobs.store.files.protocol import Files
+from tune_jobs.store.format.journal import JournalContent, read_journal
+from tune_jobs.store.format.layout import (
+    SEGMENT_SUFFIX,
+    is_aside,
+    is_published,
+    journal_key,
+    old_folder,
+    replaced_at,
+    replaced_table,
+    scratch_folder,
+    table_folder,
+)
+from tune_jobs.store.format.listing import list_journals, own_names
+from tune_jobs.store.format.segments import publish
+
+KEEP_OLD_S = 10.0
+"""How long at least what a compaction replaced stays. A reader that opened the folder before finds its files
+until it has listed it, which takes milliseconds, or longer on a busy machine."""
+
+
+def recover(files: Files, study: str) -> None:
+    """Publish and remove the journals of a study whose lock the caller holds.
+
+    Raises:
+        StoreCorruptError: a journal is damaged; nothing has been published.
+    """
+    mend_folders(files, study)
+    batches = list_journals(files, study).names
+    found = {batch: read_batch(files, study, batch) for batch in batches}
+    damaged = [content.describe_damage() for content in found.values() if content and content.damaged]
+    if damaged:
+        raise StoreCorruptError(describe_refusal(files, study, damaged))
+    for batch, content in found.items():
+        if content is None:  # the first part of it is gone: its batch was published
+            files.remove(journal_key(study, batch))
+        elif not content.is_foreign(study):
+            publish(files, study, batch, content.rows)
+            files.remove(journal_key(study, batch))
+    _remove_old(files, study)
+    files.remove_aside(scratch_folder(study), is_aside)
+    files.make_folder(scratch_folder(study))
+
+
+def mend_folders(files: Files, study: str) -> None:
+    """Put back a table's folder that a compaction moved away and then could not replace."""
+    for table in ROW_TYPE_OF:
+        if files.exists(table_folder(table, study)):
+            continue
+        moved = [name for name in files.list_names(old_folder(study)) if replaced_table(name) == table]
+        for name in moved[-1:]:
+            files.move(f"{old_folder(study)}/{name}", table_folder(table, study))
+
+
+def return_foreign(files: Files, study: str, old: str) -> None:
+    """Put what is foreign in a folder that a compaction replaced back beside the table's own files."""
+    folder = f"{old_folder(study)}/{old}"
+    for name in files.list_names(folder):
+        if not own_names([name], SEGMENT_SUFFIX, is_published):
+            files.move(f"{folder}/{name}", f"{table_folder(old.partition('-')[0], study)}/{name}")
+
+
+def _remove_old(files: Files, study: str) -> None:
+    """Remove what compactions replaced, but for the newest: a plain reader may be listing that folder."""
+    now, folder = datetime.now(UTC), old_folder(study)
+    try:
+        files.require_real(folder)
+    except StoreError:  # whoever put the link there did not mean what lies behind it to go
+        return
+    left = 0
+    for name in files.list_names(folder):
+        if replaced_table(name) is None:
+            continue
+        if 0 <= (now - replaced_at(name)).total_seconds() < KEEP_OLD_S:
+            left += 1
+        else:
+            return_foreign(files, study, name)  # a compaction that was killed did not come to it
+            files.remove_aside(f"{folder}/{name}", is_aside)
+    if not left:
+        files.remove_aside(folder, is_aside)
+
+
+def read_batch(files: Files, study: str, batch: str) -> JournalContent | None:
+    """What the journal of a batch holds; None if it is gone."""
+    key = journal_key(study, batch)
+    data = files.read(key)
+    return None if data is None else read_journal(data, files.describe(key))
+
+
+def describe_refusal(files: Files, study: str, damage: Sequence[str]) -> str:
+    """Why a study is not gone on with, and the way out."""
+    return (
+        f"study {study!r} is damaged, and a search does not go on from half a history:\n  - "
+        + "\n  - ".join(damage)
+        + "\nNothing was changed. Restore what is damaged from a backup, or run `python -m tune_jobs repair"
+        f" {study} --store {shlex.quote(files.describe('').rstrip('/'))}`: it shows what would be lost, and"
+        " acts only with --yes"
+    )

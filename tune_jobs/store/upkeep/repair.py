@@ -1,0 +1,206 @@
+"""The way out of a damaged study: what cannot be read is given up, and the rest can be gone on with.
+
+`plan_repair` says what would be lost and changes nothing. `repair_study` keeps each damaged file, as it was,
+under ``_wal/damaged/s-NAME/``, where no reader looks, and leaves in its place what can be read of it. Rows of
+a trial whose start is lost go too, since without it nobody knows what was proposed. A file is replaced in one
+step under its own name; a plain reader that has it open at that instant may have to read again. Killed at any
+point, the same call goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from eml_models.errors import UnknownNameError
+from tune_jobs.store.columns.convert import parse_rows, rows_to_arrow
+from tune_jobs.store.columns.schema import ROW_TYPE_OF
+from tune_jobs.store.files.protocol import Files, open_files
+from tune_jobs.store.format.definitions import is_known
+from tune_jobs.store.format.layout import (
+    damaged_key,
+    journal_folder,
+    journal_key,
+    lock_key,
+    scratch_folder,
+    segment_key,
+)
+from tune_jobs.store.format.listing import list_journals, list_published
+from tune_jobs.store.format.segments import make_tables, open_segment, parquet_bytes, put_rows, read_segments
+from tune_jobs.store.upkeep.compact import list_studies
+from tune_jobs.store.upkeep.examining import Examined, examine, published_of
+from tune_jobs.store.upkeep.recovery import mend_folders, read_batch
+from tune_jobs.study.rows import ROW_TYPES, Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """What repairing a study gives up.
+
+    Attributes:
+        damage: what is damaged, one line each, with file and line; empty for a whole study.
+        lost_rows: by table, as far as the damaged places still tell.
+        num_missing: acknowledged rows that are not there by the numbers of the others (`seq` has no gaps),
+            those that an earlier repair gave up included; a file that cannot be read does not tell its rows.
+        lost_trials: numbers of the trials of which everything is lost, since their start is.
+        hurt_trials: of those that lose some of their rows.
+        num_kept: rows that stay.
+        aside: where the damaged files lie, as they were; empty as long as nothing is done.
+        left_out: what is foreign; it stays.
+    """
+
+    study: str
+    damage: tuple[str, ...]
+    lost_rows: Mapping[str, int]
+    num_missing: int
+    lost_trials: tuple[int, ...]
+    hurt_trials: tuple[int, ...]
+    num_kept: int
+    left_out: tuple[str, ...]
+    aside: tuple[str, ...] = ()
+
+
+def plan_repair(store: str | os.PathLike[str] | Files, study: str) -> Repair:
+    """What `repair_study` would do; changes nothing.
+
+    Raises:
+        UnknownNameError: the store holds no such study.
+    """
+    files = open_files(store)
+    _require_study(files, study)
+    return _plan(examine(files, study), ())
+
+
+def repair_study(store: str | os.PathLike[str] | Files, study: str) -> Repair:
+    """Set aside what is damaged, and leave what can be read.
+
+    Raises:
+        UnknownNameError: the store holds no such study.
+        StoreLockedError: a living writer holds the study.
+        StoreError: the disk refused; the same call goes on.
+    """
+    files = open_files(store)
+    _require_study(files, study)
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
+    files.make_folder(journal_folder(study))
+    files.make_folder(scratch_folder(study))
+    lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=holder)
+    try:
+        mend_folders(files, study)
+        before = examine(files, study)
+        aside = [*_repair_journals(files, before), *_repair_published(files, before)]
+        make_tables(files, study)
+        return _plan(before, tuple(files.describe(key) for key in aside))
+    finally:
+        lock.release()
+
+
+def _plan(found: Examined, aside: tuple[str, ...]) -> Repair:
+    orphans = {row.seq for row in found.orphans}
+    held = [one for damage in found.damage for one in damage.held]
+    held += [(row.table, row.number) for row in found.orphans]
+    lost = {row.number for row in found.orphans if row.number is not None}
+    hurt = {number for _, number in held if number is not None} - lost
+    known = {row.seq for row in found.rows}
+    return Repair(
+        study=found.study,
+        damage=tuple(found.describe()),
+        lost_rows=Counter(table for table, _ in held),
+        num_missing=max(known, default=0) - len(known),
+        lost_trials=tuple(sorted(lost)),
+        hurt_trials=tuple(sorted(hurt)),
+        num_kept=len(known) - len(orphans),
+        left_out=found.left_out,
+        aside=aside,
+    )
+
+
+def _repair_journals(files: Files, found: Examined) -> list[str]:
+    """Publish what is of use in the journals that need it, and set them aside; returns where they lie."""
+    orphans = {row.seq for row in found.orphans}
+    damaged = {damage.key for damage in found.damage}
+    aside = []
+    for batch in list_journals(files, found.study).names:
+        key = journal_key(found.study, batch)
+        content = read_batch(files, found.study, batch)
+        if content is None or content.is_foreign(found.study):
+            continue
+        if key not in damaged and not any(row.seq in orphans for row in content.rows):
+            continue
+        aside.append(_keep(files, found.study, key))
+        published = published_of(files, found.study, batch) if key in damaged else []
+        rows = {row.seq: row for row in (*published, *content.rows) if row.seq not in orphans}
+        aside += _replace_published(files, found.study, batch, [rows[seq] for seq in sorted(rows)])
+        files.remove(key)
+    return aside
+
+
+def _replace_published(files: Files, study: str, batch: str, rows: Sequence[Row]) -> list[str]:
+    """Give a batch these rows, each file in one step; returns where its earlier published files lie."""
+    aside = []
+    for row_type in ROW_TYPES:
+        key = segment_key(row_type.table, study, batch)
+        is_there = files.exists(key)
+        if is_there:
+            aside.append(_keep(files, study, key))
+        own = [row for row in rows if isinstance(row, row_type)]
+        if own:
+            put_rows(files, key, row_type.table, own, study=study)
+        elif is_there:
+            files.remove(key)
+    return aside
+
+
+def _repair_published(files: Files, found: Examined) -> list[str]:
+    orphans = {row.seq for row in found.orphans}
+    damaged = {damage.key: damage.readable for damage in found.damage}
+    aside = []
+    for row_type in ROW_TYPES:
+        tables_orphans = {row.seq for row in found.orphans if row.table == row_type.table}
+        for name in list_published(files, row_type.table, found.study).names:
+            key = segment_key(row_type.table, found.study, name)
+            if not damaged.get(key, True):
+                aside.append(_keep(files, found.study, key))
+                files.remove(key)
+            elif key in damaged or (
+                tables_orphans and _holds_any(files, row_type.table, found.study, key, tables_orphans)
+            ):
+                aside.append(_keep(files, found.study, key))
+                _rewrite(files, row_type.table, found.study, key, orphans)
+    return aside
+
+
+def _holds_any(files: Files, table: str, study: str, key: str, seqs: Collection[int]) -> bool:
+    segment = open_segment(files, key, table, study=study)
+    bounds = segment.seq_range()
+    if bounds is None or not any(bounds[0] <= seq <= bounds[1] for seq in seqs):
+        return False
+    rows = read_segments(files, table, [segment], columns=["seq"])
+    return not set(seqs).isdisjoint(rows.column("seq").to_pylist())
+
+
+def _rewrite(files: Files, table: str, study: str, key: str, orphans: Collection[int]) -> None:
+    """Leave the rows of a file that can be read and are of use."""
+    segment = open_segment(files, key, table, study=study)
+    parsed = parse_rows(ROW_TYPE_OF[table], read_segments(files, table, [segment]))
+    kept = [row for row in parsed.rows if row.seq not in orphans]
+    files.put(key, parquet_bytes(table, rows_to_arrow(table, kept)), scratch=scratch_folder(study))
+
+
+def _keep(files: Files, study: str, key: str) -> str:
+    """Put a copy of a file's bytes where no reader looks; returns its key."""
+    data = files.read(key) or b""
+    aside = damaged_key(study, key, data)
+    files.make_folder(aside.rpartition("/")[0])
+    files.put(aside, data, scratch=scratch_folder(study))
+    return aside
+
+
+def _require_study(files: Files, study: str) -> None:
+    if not is_known(files, study):
+        raise UnknownNameError("study", study, list_studies(files))

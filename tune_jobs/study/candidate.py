@@ -1,0 +1,64 @@
+"""The candidates of a study: recipes that it compares by name, such as the finalists of a search.
+
+A whole recipe is no point of a space with one parameter a field; the space holds the names, and the study
+says what each name changes. Frozen values; `tune_jobs.study.definition` uses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from eml_models.errors import raise_if_any
+from tune_jobs.study.space import Space
+
+CANDIDATE = "candidate"
+"""The parameter that names one of the study's candidates."""
+
+SAME_FOR_ALL = frozenset({"dataset", "epochs", "seed", "train_on"})
+"""Fields of a recipe that a candidate does not change: what differed in them could not be compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A recipe that a study compares by name.
+
+    Attributes:
+        name: the value of the parameter `CANDIDATE`.
+        changes: fields of the study's recipe and their values, as plain data (not to be changed in place).
+        baseline: whether the others are compared with it.
+    """
+
+    name: str
+    changes: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    baseline: bool = False
+
+    def __post_init__(self) -> None:
+        fixed = [name for name in self.changes if name in SAME_FOR_ALL]
+        raise_if_any(
+            f"candidate {self.name!r}",
+            [
+                f"{name} is the same for all candidates of a study; change the study's recipe"
+                for name in fixed
+            ],
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """Plain data for the study's definition."""
+        return {"name": self.name, "changes": dict(self.changes), "baseline": self.baseline}
+
+
+def candidate_problems(candidates: Sequence[Candidate], space: Space) -> Iterator[str]:
+    """Where a study's candidates and its space do not fit together."""
+    names = [candidate.name for candidate in candidates]
+    yield from (
+        f"candidate {name!r} appears twice" for name in sorted({n for n in names if names.count(n) > 1})
+    )
+    asked = space[CANDIDATE].grid() if CANDIDATE in space.names else None
+    unknown = [value for value in asked or () if value not in names]
+    if unknown:
+        known = ", ".join(names) or "none"
+        yield f"parameter {CANDIDATE!r} takes {unknown[0]!r}; the study's candidates: {known}"
+    if names and asked is None:
+        yield f"a study with candidates needs the parameter {CANDIDATE!r} in its space"

@@ -1,0 +1,381 @@
+"""A study: a space, a base recipe, an objective, limits, a search method and a seed.
+
+A frozen value and pure functions of it. What `definition` covers identifies the study: a store refuses to
+continue a study whose definition has changed. How it is run (workers, device, store) is not part of it, nor
+is the number of trials, which may grow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from typing import Any
+
+from eml_models import seeds
+from eml_models.errors import UnknownNameError, raise_if_any
+from eml_models.latency.measuring.modes import parse_mode
+from eml_models.training.final_report import FINAL_METRICS
+from eml_models.training.recipe import Recipe
+from tune_jobs.study.candidate import CANDIDATE, Candidate, candidate_problems
+from tune_jobs.study.fits import SHIPPED_FITS, Fit, fit_recipe, name_of_fit
+from tune_jobs.study.list_options import gather_lists
+from tune_jobs.study.rows import as_json_text
+from tune_jobs.study.space import Choice, Float, Integer, Space, Value
+
+NAME_PATTERN = re.compile(r"[a-z][a-z0-9._-]*")
+MAX_NAME_LENGTH = 100
+DEFINITION_VERSION = 1
+
+
+class Direction(StrEnum):
+    """Which values of an objective are better."""
+
+    MAXIMIZE = "maximize"
+    MINIMIZE = "minimize"
+
+    @property
+    def sign(self) -> float:
+        """+1 to minimize and -1 to maximize: of ``sign * value`` less is better."""
+        return -1.0 if self is Direction.MAXIMIZE else 1.0
+
+
+class SamplerName(StrEnum):
+    """How proposals are made; `tune_jobs.search.sampler` implements them."""
+
+    TPE = "tpe"
+    RANDOM = "random"
+    GRID = "grid"
+
+
+METRICS = {
+    "val_accuracy": Direction.MAXIMIZE,
+    "val_loss": Direction.MINIMIZE,
+    "train_accuracy": Direction.MAXIMIZE,
+    "train_loss": Direction.MINIMIZE,
+    "test_accuracy": Direction.MAXIMIZE,
+    "latency_ms": Direction.MINIMIZE,
+}
+"""What a report holds that can be an objective, with the direction that is better."""
+
+LATENCY = "latency_ms"
+"""The metric that the worker measures once an attempt, in the study's declared mode."""
+
+COSTS = ("macs", "parameters", "activations", "traffic_bytes")
+"""What a network's plan says of its cost (`tune_jobs.feasible.limits.NetworkCost`); less is better."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """What is searched for, and the direction that is better.
+
+    A metric of the reports, whose value is the one at the last epoch, or a cost of the network.
+    """
+
+    metric: str = "val_accuracy"
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS and not self.is_cost:
+            raise UnknownNameError("objective", self.metric, [*METRICS, *COSTS])
+
+    @property
+    def direction(self) -> Direction:
+        return Direction.MINIMIZE if self.is_cost else METRICS[self.metric]
+
+    @property
+    def is_cost(self) -> bool:
+        """Whether its value is known from the plan, before any training."""
+        return self.metric in COSTS
+
+    def is_better(self, value: float, other: float) -> bool:
+        """Whether `value` is strictly better than `other`."""
+        return self.direction.sign * value < self.direction.sign * other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asha:
+    """Asynchronous successive halving.
+
+    Rungs lie at `min_epochs * reduction_factor**k` epochs, below the study's epochs; at each, about one in
+    `reduction_factor` goes on. Source: Li et al. 2018, arXiv 1810.05934, algorithm 2 (the stopping variant).
+    """
+
+    min_epochs: int = 1
+    reduction_factor: int = 3
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.min_epochs < 1:
+            problems.append(f"min_epochs must be at least 1, got {self.min_epochs}")
+        if self.reduction_factor < 2:
+            problems.append(f"reduction_factor must be at least 2, got {self.reduction_factor}")
+        raise_if_any("asha", problems)
+
+    def rungs(self, epochs: int) -> tuple[int, ...]:
+        """The epochs at which it decides, ascending and all below `epochs`."""
+        rungs = []
+        rung = self.min_epochs
+        while rung < epochs:
+            rungs.append(rung)
+            rung *= self.reduction_factor
+        return tuple(rungs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Hard limits on the network, inclusive; a proposal that breaks one is never trained."""
+
+    max_macs: int | None = None
+    min_macs: int | None = None
+    max_parameters: int | None = None
+    max_latency_ms: float | None = None
+
+    def __post_init__(self) -> None:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        latency_ms = values.pop("max_latency_ms")
+        problems = [f"{k} must be at least 1, got {v}" for k, v in values.items() if v is not None and v < 1]
+        if latency_ms is not None and not 0 < latency_ms < math.inf:
+            problems.append(f"max_latency_ms must be above 0 and finite, got {latency_ms}")
+        if self.max_macs is not None and self.min_macs is not None and self.min_macs > self.max_macs:
+            problems.append(
+                f"min_macs must not be above max_macs, got {self.min_macs:,} and {self.max_macs:,}"
+            )
+        raise_if_any("limits", problems)
+
+    def as_json(self) -> dict[str, float | None]:
+        """The limits by name; None where there is none."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyMode:
+    """In which mode (`eml_models.latency.measuring.modes`) and over how many images a study measures its
+    networks."""
+
+    mode: str = "fp32/channels_last/eager"
+    batch_size: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mode", str(parse_mode(self.mode)))
+        problems = [] if self.batch_size >= 1 else [f"batch_size must be at least 1, got {self.batch_size}"]
+        raise_if_any("latency", problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """A search, defined.
+
+    Attributes:
+        name: ``[a-z][a-z0-9._-]*``; the key of the study in a store.
+        space: what varies. A parameter named like a field of `Recipe` sets that field; any other is an option
+            of the model, or a part of one that is a list: ``width_3`` is the third of ``widths``. Neither are
+            `MACS_SHARE` (see `tune_jobs.feasible.limits.resolve_recipe`), `CANDIDATE` and `REPEAT`.
+        recipe: the base recipe that params change; its `epochs` are those of every trial, unless the space
+            searches them.
+        candidates: what the parameter `CANDIDATE` chooses from; a study of finalists has them.
+        trials: how many trials to train; not part of the definition.
+        objectives: what is searched for. With several there is no single best trial but a front: those that
+            no other beats in every objective. The first is what is shown where one value is, and is learned.
+        latency: how a worker measures a trial's network before it trains it, or None not to. Needed where
+            latency is an objective or limited. Times of workers that share a machine disturb each other.
+        asha: early stopping, or None to train every trial to its end.
+        fit: what trains one recipe. Its name is part of the definition, its code is not (`name_of_fit`).
+        seed: the root of every seed of the study.
+    """
+
+    name: str
+    space: Space
+    recipe: Recipe
+    description: str = ""
+    trials: int = 24
+    objectives: tuple[Objective, ...] = (Objective(),)
+    asha: Asha | None = field(default_factory=Asha)
+    sampler: SamplerName = SamplerName.TPE
+    limits: Limits = field(default_factory=Limits)
+    fit: Fit = fit_recipe
+    seed: int = 0
+    latency: LatencyMode | None = None
+    candidates: tuple[Candidate, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.sampler not in list(SamplerName):
+            raise UnknownNameError("sampler", self.sampler, list(SamplerName))
+        object.__setattr__(self, "sampler", SamplerName(self.sampler))
+        object.__setattr__(self, "objectives", tuple(self.objectives))
+        problems = name_problems(self.name)
+        if self.trials < 1:
+            problems.append(f"trials must be at least 1, got {self.trials}")
+        metrics = [objective.metric for objective in self.objectives]
+        problems += [*_objective_problems(metrics), *_latency_problems(self, metrics)]
+        problems += [*_final_metric_problems(self), *candidate_problems(self.candidates, self.space)]
+        problems += _seed_problems(self.space)
+        raise_if_any(f"study {self.name!r}", problems)
+
+    @property
+    def objective(self) -> Objective:
+        """The first objective, a metric of the reports."""
+        return self.objectives[0]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The objectives that reports hold; the others are costs."""
+        return tuple(objective.metric for objective in self.objectives if not objective.is_cost)
+
+    @property
+    def has_own_fit(self) -> bool:
+        """Whether it trains by a function of its own, which may not use the data set at all."""
+        return name_of_fit(self.fit) not in SHIPPED_FITS
+
+    @property
+    def max_epochs(self) -> int:
+        """The epochs of its longest trials: the recipe's own, unless the space sets them."""
+        if EPOCHS not in self.space.names:
+            return self.recipe.epochs
+        parameter = self.space[EPOCHS]
+        if isinstance(parameter, Float | Integer):
+            return int(parameter.high)
+        values = parameter.values if isinstance(parameter, Choice) else (parameter.value,)
+        return max((value for value in values if isinstance(value, int)), default=self.recipe.epochs)
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The epochs below `max_epochs` at which trials stop or go on; empty without early stopping."""
+        return self.asha.rungs(self.max_epochs) if self.asha else ()
+
+    def epochs_for(self, params: Mapping[str, Value]) -> int:
+        """How many epochs a trial of these params has."""
+        epochs = params.get(EPOCHS)
+        return epochs if isinstance(epochs, int) else self.recipe.epochs
+
+    def recipe_for(self, params: Mapping[str, Value], number: int) -> Recipe:
+        """The recipe of one trial: the base recipe, changed by `params`, with the trial's own seed.
+
+        Raises:
+            InvalidValueError: params outside the space, or a recipe that breaks a rule.
+        """
+        params = self.space.validated(params)
+        base = self._base_recipe(params)
+        changes: dict[str, Any] = {k: v for k, v in params.items() if k in RECIPE_FIELDS}
+        options = {k: v for k, v in params.items() if k not in RECIPE_FIELDS | OF_THE_STUDY}
+        if options:
+            whole = gather_lists(options, str(changes.get("model", base.model)))
+            changes["model_options"] = {**base.model_options, **whole}
+        return replace(base, seed=seeds.derive(self.seed, number, "training"), **changes)
+
+    def _base_recipe(self, params: Mapping[str, Value]) -> Recipe:
+        """The study's recipe, as the candidate that `params` name changes it."""
+        changes = {c.name: c.changes for c in self.candidates if c.name == params.get(CANDIDATE)}
+        return self.recipe.with_changes(**changes[str(params[CANDIDATE])]) if changes else self.recipe
+
+    def definition(self) -> dict[str, object]:
+        """What identifies the study, as plain data."""
+        return {
+            "version": DEFINITION_VERSION,
+            "space": self.space.as_json(),
+            "recipe": {k: v for k, v in self.recipe.as_dict().items() if k != "seed"},
+            "objectives": [{"metric": o.metric, "direction": str(o.direction)} for o in self.objectives],
+            "asha": _fields_of(self.asha),
+            "rungs": list(self.rungs),
+            "sampler": str(self.sampler),
+            "limits": self.limits.as_json(),
+            "fit": name_of_fit(self.fit),
+            "seed": self.seed,
+            "candidates": [c.as_json() for c in self.candidates],
+            "latency": _fields_of(self.latency),
+        }
+
+    def fingerprint(self) -> str:
+        """Sixteen hex digits of the definition: equal for equal studies on every machine."""
+        return hashlib.blake2b(as_json_text(self.definition()).encode(), digest_size=8).hexdigest()
+
+    def with_changes(self, **changes: Any) -> Study:
+        """A study derived from this one."""
+        return replace(self, **changes)
+
+
+RECIPE_FIELDS = frozenset(f.name for f in fields(Recipe))
+
+MACS_SHARE = "macs_share"
+"""The parameter that says which share of the MAC limit a network is to use, by its width."""
+
+REPEAT = "repeat"
+"""The parameter that changes nothing but the trial's number, and so its seed: another run of one recipe."""
+
+EPOCHS = "epochs"
+"""The field of a recipe that ends a trial; a space may search it."""
+
+SEED = "seed"
+"""The field of a recipe that no parameter may set."""
+
+OF_THE_STUDY = frozenset({MACS_SHARE, REPEAT, CANDIDATE})
+"""The parameters that are neither a field of the recipe nor an option of the model."""
+
+
+def _objective_problems(metrics: Sequence[str]) -> list[str]:
+    if not metrics:
+        return ["a study needs at least one objective, got none"]
+    problems = []
+    if len(set(metrics)) != len(metrics):
+        problems.append(f"objectives must differ, got {', '.join(metrics)}")
+    if metrics[0] in (*COSTS, LATENCY):
+        learned = [name for name in METRICS if name not in (*FINAL_METRICS, LATENCY)]
+        problems.append(
+            f"the first objective must be one that training finds out ({', '.join(learned)}), got"
+            f" {metrics[0]!r}; put it behind, as in val_accuracy,{metrics[0]}"
+        )
+    return problems
+
+
+def _latency_problems(study: Study, metrics: Sequence[str]) -> list[str]:
+    wanted = LATENCY in metrics or study.limits.max_latency_ms is not None
+    if not wanted or study.latency is not None:
+        return []
+    return ["latency as an objective or a limit needs a mode to measure it in; give --measure-latency"]
+
+
+def _final_metric_problems(study: Study) -> list[str]:
+    """Nothing may be searched for on the test set."""
+    final = [o.metric for o in study.objectives if o.metric in FINAL_METRICS]
+    looks = study.asha is not None or study.sampler not in (SamplerName.GRID, SamplerName.RANDOM)
+    if not final or not looks:
+        return []
+    return [
+        f"{final[0]} is measured once and chooses nothing; such a study takes a sampler that looks at no"
+        f" result (grid, random) and no ASHA, got"
+        f" sampler {study.sampler}{'' if study.asha is None else ' with ASHA'}"
+    ]
+
+
+def _fields_of(part: Asha | LatencyMode | None) -> dict[str, object] | None:
+    return {f.name: getattr(part, f.name) for f in fields(part)} if part else None
+
+
+def _seed_problems(space: Space) -> list[str]:
+    """A trial's seed follows from the study's and its number, so that no two trials share one."""
+    if SEED not in space.names:
+        return []
+    return [
+        f"{SEED!r} cannot be a parameter: every trial has a seed of its own; for N runs of each recipe take"
+        f' Integer("{REPEAT}", 1, N)'
+    ]
+
+
+def name_problems(name: str) -> list[str]:
+    """What is wrong with a study's name; empty if nothing is."""
+    if len(name) > MAX_NAME_LENGTH:
+        return [f"a study's name has at most {MAX_NAME_LENGTH} characters, got {len(name)}"]
+    if NAME_PATTERN.fullmatch(name):
+        return []
+    return [
+        f"a study's name starts with a-z and goes on with a-z, 0-9, '.', '_' or '-', got {name!r};"
+        f" for example {suggest_name(name)!r}"
+    ]
+
+
+def suggest_name(name: str) -> str:
+    """A valid name near `name`."""
+    kept = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")
+    return kept if kept[:1].isalpha() and kept.isascii() else f"study-{kept}".rstrip("-")

@@ -1,0 +1,69 @@
+"""Whether the JSON texts of a row have the shape that their readers rely on.
+
+A row is checked when it is appended and when it is read, both times by `json_problems`
+(`tune_jobs.store.columns.convert`).
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from eml_models.errors import InvalidValueError
+from eml_models.training.recipe import Recipe
+from tune_jobs.study.events import detail_of
+from tune_jobs.study.json_fields import (
+    Rule,
+    is_flag,
+    is_number,
+    is_params,
+    is_text,
+    is_whole,
+    objectives_from_json,
+    params_from_json,
+    parse_object,
+    shape_problems,
+)
+from tune_jobs.study.rows import EventRow, Row, StartRow, TrialRow
+
+
+def json_problems(row: Row) -> list[str]:
+    """Which of a row's JSON texts are none, or of another shape; empty if they are right."""
+    problems = []
+    for name, check in _FIELDS.get(type(row), {}).items():
+        try:
+            check(row)
+        except InvalidValueError as error:
+            problems.append(f"{name} {error}")
+    return problems
+
+
+def _check_recipe(row: Any) -> None:
+    problems = list(shape_problems(parse_object(row.recipe), _RECIPE))
+    if problems:
+        raise InvalidValueError("; ".join(problems))
+
+
+_FIELDS: dict[type[Row], dict[str, Callable[[Any], object]]] = {
+    StartRow: {"params": lambda row: params_from_json(row.params), "recipe": _check_recipe},
+    TrialRow: {
+        "params": lambda row: params_from_json(row.params),
+        "objectives": lambda row: objectives_from_json(row.objectives),
+    },
+    EventRow: {"detail": detail_of},
+}
+
+_NUMBER, _WHOLE = Rule("a number", is_number), Rule("a whole number", is_whole)
+_BY_HINT: Mapping[Any, Rule] = {
+    float: _NUMBER,
+    float | None: _NUMBER.or_null(),
+    int: _WHOLE,
+    int | None: _WHOLE.or_null(),
+    bool: Rule("true or false", is_flag),
+    Mapping[str, Any]: Rule("options", is_params),
+}
+_RECIPE = {
+    name: _BY_HINT.get(hint, Rule("text", is_text)) for name, hint in typing.get_type_hints(Recipe).items()
+}
+"""By type: whether the values suit each other, and a network that is registered, `Recipe` says itself."""

@@ -1,0 +1,259 @@
+"""The words and rows of a trial: states, decisions, and one frozen value per row of the store.
+
+A row is written once and never changed. Its fields are the columns of its table
+(`tune_jobs.store.columns.schema` adds the typed `param_` columns; a test holds the two together). Instants
+are UTC and aware here, naive UTC microseconds in Parquet. JSON texts have sorted keys. Missing is None, never
+NaN.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from eml_models.errors import raise_if_any
+
+UNACKNOWLEDGED = 0
+"""The `seq` of a row that the store has not acknowledged yet; acknowledged rows count from 1."""
+
+
+class State(StrEnum):
+    """How a trial ended."""
+
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    INFEASIBLE = "infeasible"
+    FAILED = "failed"
+
+
+class Failure(StrEnum):
+    """Why an attempt failed, and the trial with it where it is not tried again.
+
+    What lies with its worker or with its share of a GPU is tried again.
+    """
+
+    DIVERGED = "diverged"
+    RAISED = "raised"
+    OUT_OF_MEMORY = "out_of_memory"
+    OUT_OF_SHARE = "out_of_share"
+    CRASHED = "crashed"
+    HUNG = "hung"
+
+    @property
+    def words(self) -> str:
+        """How a sentence says it: the attempt ..."""
+        return "out of its share of GPU memory" if self is Failure.OUT_OF_SHARE else self.replace("_", " ")
+
+
+TRIED_AGAIN = frozenset({Failure.CRASHED, Failure.HUNG})
+"""Failures that may lie with the worker and not with the trial, which is tried again a limited number of
+times. A trial that ran out of its share is tried again until it has a whole GPU."""
+
+
+class Decision(StrEnum):
+    """What a rung decides."""
+
+    CONTINUE = "continue"
+    STOP = "stop"
+
+
+class EventKind(StrEnum):
+    """What an event says; the ledger is computed from these."""
+
+    SESSION_STARTED = "session_started"
+    SESSION_ENDED = "session_ended"
+    ATTEMPT_STARTED = "attempt_started"
+    ATTEMPT_ENDED = "attempt_ended"
+    ATTEMPT_INTERRUPTED = "attempt_interrupted"
+    ENQUEUED = "enqueued"
+    WARM_STARTED = "warm_started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRow:
+    """One attempt of a trial: what was proposed, from which history, and when it was handed to a worker.
+
+    `history_seq` is the last row that the proposal knew. Where the attempt ran is in its
+    `attempt_started` event, because a row is written before it is acted on.
+    """
+
+    table: ClassVar[str] = "starts"
+
+    study: str
+    trial_id: str
+    number: int
+    attempt: int
+    seq: int = UNACKNOWLEDGED
+    history_seq: int
+    params: str
+    recipe: str
+    seed: int
+    warm_started_from: str | None = None
+    started_at: datetime
+
+    def __post_init__(self) -> None:
+        raise_if_any("start", _finite_problems(self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRow:
+    """What a trial said after an epoch, and what its rung decided if that epoch is one.
+
+    Accuracies are fractions in [0, 1]; `epoch` counts from 1; `epoch_s` and `elapsed_s` are training time.
+    `test_accuracy` is there at the last epoch of a finalist alone; `latency_ms` is what the attempt measured.
+    """
+
+    table: ClassVar[str] = "reports"
+
+    study: str
+    trial_id: str
+    number: int
+    attempt: int
+    seq: int = UNACKNOWLEDGED
+    epoch: int
+    train_loss: float | None = None
+    train_accuracy: float | None = None
+    val_loss: float | None = None
+    val_accuracy: float | None = None
+    learning_rate: float | None = None
+    epoch_s: float | None = None
+    elapsed_s: float | None = None
+    samples_per_s: float | None = None
+    peak_memory_bytes: int | None = None
+    decision: Decision | None = None
+    decision_reason: str | None = None
+    history_seq: int | None = None
+    reported_at: datetime
+    test_accuracy: float | None = None
+    latency_ms: float | None = None
+
+    def __post_init__(self) -> None:
+        problems = _finite_problems(self)
+        if self.decision is not None and not self.decision_reason:
+            problems.append("a decision needs a reason, got none")
+        if self.epoch < 1:
+            problems.append(f"epoch must be at least 1, got {self.epoch}")
+        raise_if_any("report", problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialRow:
+    """A trial that has ended, in any state.
+
+    `objective` is the value at the trial's last epoch (None if it never reported); `objectives` is JSON of
+    all of them. `train_s` is training time, `wall_s` from the first start to the end, `device_s` the time
+    that the trial held its resources over all attempts. `macs`, `parameters`, `activations` and
+    `traffic_bytes` are of the network (one image; traffic is an estimate for a batch of one in fp32).
+    `failure` says of which kind it is where a trial failed, and is None in any other state.
+    """
+
+    table: ClassVar[str] = "trials"
+
+    study: str
+    trial_id: str
+    number: int
+    attempt: int
+    seq: int = UNACKNOWLEDGED
+    history_seq: int | None = None
+    state: State
+    reason: str
+    failure: Failure | None = None
+    objective: float | None = None
+    objectives: str = "{}"
+    epochs: int = 0
+    best_epoch: int | None = None
+    val_accuracy: float | None = None
+    test_accuracy: float | None = None
+    macs: int | None = None
+    parameters: int | None = None
+    activations: int | None = None
+    traffic_bytes: int | None = None
+    latency_ms: float | None = None
+    peak_memory_bytes: int | None = None
+    train_s: float = 0.0
+    wall_s: float = 0.0
+    device_s: float = 0.0
+    error: str | None = None
+    params: str
+    seed: int
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    torch_version: str | None = None
+    ray_version: str | None = None
+    optuna_version: str | None = None
+    device: str | None = None
+    data_fingerprint: str | None = None
+    hostname: str | None = None
+    ended_at: datetime
+
+    def __post_init__(self) -> None:
+        problems = _finite_problems(self)
+        if not self.reason:
+            problems.append(f"a trial that ended needs a reason, got none (state {self.state})")
+        if (self.state is State.FAILED) != (self.failure is not None):
+            problems.append(
+                "a trial has a failure where its state is failed and nowhere else, got"
+                f" {'none' if self.failure is None else self.failure} with state {self.state}"
+            )
+        raise_if_any("trial", problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """Something that happened in a driver's session: its start and end, attempts on workers, what was given.
+
+    `failure` says of which kind it is where an attempt ended by one. `detail` is JSON of what such an event
+    says besides (`tune_jobs.study.events`).
+    """
+
+    table: ClassVar[str] = "events"
+
+    study: str
+    seq: int = UNACKNOWLEDGED
+    kind: EventKind
+    session: str
+    trial_id: str | None = None
+    number: int | None = None
+    attempt: int | None = None
+    node: str | None = None
+    device: str | None = None
+    pid: int | None = None
+    duration_s: float | None = None
+    failure: Failure | None = None
+    detail: str = "{}"
+    happened_at: datetime
+
+    def __post_init__(self) -> None:
+        problems = _finite_problems(self)
+        if self.failure is not None and self.kind is not EventKind.ATTEMPT_ENDED:
+            problems.append(f"only an attempt that ended has a failure, got {self.failure} of {self.kind}")
+        raise_if_any("event", problems)
+
+
+Row = StartRow | ReportRow | TrialRow | EventRow
+ROW_TYPES: tuple[type[Row], ...] = (StartRow, ReportRow, TrialRow, EventRow)
+"""In publishing order, so that a trial's row never appears before its reports."""
+
+
+def trial_id(study: str, number: int) -> str:
+    """Unique across the studies of a store: a study's name has no slash."""
+    return f"{study}/{number}"
+
+
+def as_json_text(data: Mapping[str, object]) -> str:
+    """One JSON text per value: sorted keys, no spaces, no NaN."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+
+
+def _finite_problems(row: Row) -> list[str]:
+    values = ((f.name, getattr(row, f.name)) for f in fields(row))
+    return [
+        f"{name} must be finite or None, got {value}"
+        for name, value in values
+        if isinstance(value, float) and not math.isfinite(value)
+    ]
