@@ -1,19 +1,30 @@
-"""Which code a run was started from: the commit of its folder. Called when a run begins and by replay."""
+"""Where a run comes from: the commit of its folder, and the Ray job that its process belongs to, if any.
+
+Reads git and the variables of Ray's job supervisor. Imports no Ray.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
 
-from tune_jobs.inside_job import GIT_COMMIT
+from eml_models.errors import InvalidValueError
+
+JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""The variable in which Ray tells a job's driver its metadata."""
+
+GIT_COMMIT = "TUNE_JOBS_GIT_COMMIT"
+"""The variable in which `submit` tells a job the commit of the folder that was uploaded; it ends with ``+``
+if tracked files differ. An uploaded folder has no history of its own."""
 
 
 def git_state(folder: Path) -> tuple[str | None, bool | None]:
     """The commit of the folder that the run was started in and whether tracked files differ; None without
     git.
 
-    A job runs in a copy without history; `tune_jobs.inside_job` says how it is told its commit.
+    A job runs in a copy without history; `GIT_COMMIT` holds its commit.
     """
     if told := os.environ.get(GIT_COMMIT):
         return told.rstrip("+"), told.endswith("+")
@@ -31,3 +42,25 @@ def git_state(folder: Path) -> tuple[str | None, bool | None]:
     except (OSError, subprocess.SubprocessError):
         return None, None
     return commit.stdout.decode().strip(), bool(status.stdout.strip())
+
+
+def job_id() -> str | None:
+    """The id under which this process was submitted; None outside of a job."""
+    try:
+        metadata = json.loads(os.environ[JOB_CONFIG])["metadata"]
+        return str(metadata["job_submission_id"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def require_lasting_store(store: str) -> None:
+    """Refuse a relative store: the folder that a job runs in goes away with it.
+
+    Raises:
+        InvalidValueError: it is relative.
+    """
+    if "://" not in store and not os.path.isabs(store):
+        raise InvalidValueError(
+            f"the store {store!r} is relative, and the folder of a job goes away with the job; name a folder"
+            " that every node sees, or a bucket: --store /shared/trials or --store s3://bucket/trials"
+        )

@@ -1,1 +1,8 @@
-"""Wing."""
+"""Training of one recipe, once: an iterator that yields one report per epoch and can be saved between epochs.
+
+Starts no process, searches nothing and writes to no store.
+
+Doors: `recipe` (what to train), `loop` (`fit`), `snapshot` (save and load), `final_fit` (training that ends
+with the test set), `step_load` (memory and time of a step); `trained` and `exporting` for networks that leave
+the house.
+"""

@@ -1,7 +1,9 @@
-"""The command line. `main` has the group of verbs and the exit codes.
+"""The command line: parses words, calls, prints, and returns exit codes.
 
-For run, finalists, store, job and latency `<x>_verbs` parses the words with click, and its twin
-`<x>_commands` acts. `resolving` makes studies and settings of options.
+Composes no report and takes no decision.
+
+Doors: `main` (the program). Inside: `<x>_verbs` declares the options, `<x>_commands` acts, for run, finalist,
+store, job and latency.
 """
 
 from tune_jobs.cli.main import cli, main

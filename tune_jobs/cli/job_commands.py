@@ -22,8 +22,8 @@ from tune_jobs.cli.run_commands import print_reach
 from tune_jobs.cli.telling import put, tell
 from tune_jobs.errors import EXIT_INTERRUPTED, JobError
 from tune_jobs.inputs.warm_start import SEPARATOR
-from tune_jobs.inside_job import require_lasting_store
 from tune_jobs.on_ray.jobs.submit import Job, Jobs, Submission
+from tune_jobs.provenance import require_lasting_store
 from tune_jobs.report.tables import Table, render
 
 NOT_PASSED_ON = ("address", "dry_run")

@@ -7,7 +7,7 @@ it. Each has a test that fails by itself, and a policy refuses such names in any
 
 Users are the modules of `tune_jobs.on_ray`. Ray is imported inside the functions alone: some of this is
 needed before Ray may be imported (see `tune_jobs.on_ray.cluster.authentication`). One more inner name stands
-in `tune_jobs.inside_job`, which the store asks and which knows no Ray.
+in `tune_jobs.provenance`, which the store asks and which knows no Ray.
 """
 
 from __future__ import annotations

@@ -21,14 +21,13 @@ from tune_jobs.errors import StoreError
 from tune_jobs.feasible.reach import check_reachable
 from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.inputs.warm_start import Source, read_source
-from tune_jobs.inside_job import job_id, require_lasting_store
 from tune_jobs.on_ray.cluster.connect import connected
 from tune_jobs.on_ray.cluster.private_folder import scratch_folder
 from tune_jobs.on_ray.cluster.reaching import check_address, require_listener
 from tune_jobs.on_ray.gpus.measure import measured_here
 from tune_jobs.on_ray.private import TUNE_ENVIRONMENT
 from tune_jobs.on_ray.worker.shared_data import shared_bytes
-from tune_jobs.provenance import git_state
+from tune_jobs.provenance import git_state, job_id, require_lasting_store
 from tune_jobs.search.given import check_point
 from tune_jobs.session.attempt import Progress, Provenance, SessionSettings
 from tune_jobs.session.ending_signals import EndingSignals, ending_signals

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from eml_models.wording import count_of
-from tune_jobs.inside_job import job_id
+from tune_jobs.provenance import job_id
 from tune_jobs.report.tables import format_value
 from tune_jobs.session.attempt import Progress
 from tune_jobs.session.settings import ProgressListener

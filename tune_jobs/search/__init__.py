@@ -1,6 +1,8 @@
-"""Proposals and decisions as pure functions of a study's rows: no Ray, no disk, no clock.
+"""Proposals and stopping decisions as pure functions of a study's rows.
 
-Reading order: `history` (rows to state), `asha` (who goes on), `sampler` (what to try next), `optuna_view`
-(the history as Optuna sees it), `distributions` (a space as Optuna sees it). The session calls them;
-analysis and tests call the same functions on rows read from a store.
+Uses no clock, no disk and no Ray, and is the only home of Optuna.
+
+Doors: `sampler` (what to try next), `asha` (does a trial continue?), `history` (what the rows say so far),
+`queue` (points to try first), `pareto` (order of several objectives), `optuna_view` (the history for Optuna's
+own tools).
 """

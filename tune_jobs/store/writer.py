@@ -28,7 +28,7 @@ from typing import Any, Self, TypeVar
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.errors import StoreError
-from tune_jobs.inside_job import job_id
+from tune_jobs.provenance import job_id
 from tune_jobs.store.batches import Batch, PublishPolicy
 from tune_jobs.store.columns.convert import as_plain
 from tune_jobs.store.files.protocol import AppendFile, Files, Lock, open_files

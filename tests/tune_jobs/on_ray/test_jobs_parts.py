@@ -19,7 +19,6 @@ from tune_jobs.cli.job_verbs import read_command
 from tune_jobs.cli.run_verbs import run
 from tune_jobs.errors import JobError, TuneJobsError
 from tune_jobs.inputs.shipped import SHIPPED
-from tune_jobs.inside_job import JOB_CONFIG, job_id, require_lasting_store
 from tune_jobs.on_ray.cluster.authentication import (
     MODE,
     TOKEN,
@@ -30,7 +29,7 @@ from tune_jobs.on_ray.cluster.authentication import (
 from tune_jobs.on_ray.cluster.reaching import jobs_url, require_listener
 from tune_jobs.on_ray.latency import kind_of_cluster
 from tune_jobs.on_ray.runner import run_study
-from tune_jobs.provenance import git_state
+from tune_jobs.provenance import JOB_CONFIG, git_state, job_id, require_lasting_store
 from tune_jobs.session.settings import RunSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")

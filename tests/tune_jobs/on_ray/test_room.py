@@ -10,9 +10,10 @@ from eml_models.training.recipe import Recipe
 from eml_models.training.step_load import StepLoad, measure_step_load
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.inputs.shipped import SHIPPED
-from tune_jobs.on_ray.gpus.share import CONTEXT_BYTES, Shares, choose_part, memory_fraction
+from tune_jobs.on_ray.gpus.share import Shares, choose_part
 from tune_jobs.on_ray.messages import AttemptFailed, WorkerUnusable
 from tune_jobs.on_ray.worker.describing_failure import describe_failure
+from tune_jobs.on_ray.worker.gpu_limit import CONTEXT_BYTES, memory_fraction
 from tune_jobs.search.largest import largest_candidate
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.state_machine import Session

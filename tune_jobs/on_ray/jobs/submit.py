@@ -29,12 +29,11 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED, JobError
-from tune_jobs.inside_job import GIT_COMMIT
 from tune_jobs.on_ray.cluster.authentication import HINT, TOKEN_PATH
 from tune_jobs.on_ray.cluster.reaching import jobs_url
 from tune_jobs.on_ray.jobs.upload import choose_files, describe, pack
 from tune_jobs.on_ray.private import TOKEN_ADVICE, build_job_client, ray_of_cluster, time_of_grace
-from tune_jobs.provenance import git_state
+from tune_jobs.provenance import GIT_COMMIT, git_state
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 """Where a head's dashboard listens if nobody said otherwise."""

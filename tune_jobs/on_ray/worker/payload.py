@@ -13,7 +13,7 @@ from ray import cloudpickle
 from eml_models.training.kernels import Kernels
 from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.inputs.user_code import UserCode
-from tune_jobs.on_ray.gpus.share import CONTEXT_BYTES
+from tune_jobs.on_ray.worker.gpu_limit import CONTEXT_BYTES
 from tune_jobs.on_ray.worker.registered import pack_registered
 from tune_jobs.on_ray.worker.shared_data import SharedData
 from tune_jobs.on_ray.worker.store_probe import StoreProbe

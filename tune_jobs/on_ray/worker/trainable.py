@@ -22,7 +22,6 @@ from ray import cloudpickle, tune
 from eml_models.training.kernels import prepare_process
 from eml_models.training.recipe import Recipe
 from tune_jobs.checkpoints.saving import Saving
-from tune_jobs.on_ray.gpus.share import hold_to_share
 from tune_jobs.on_ray.messages import (
     EpochReported,
     LatencyMeasured,
@@ -35,6 +34,7 @@ from tune_jobs.on_ray.messages import (
 from tune_jobs.on_ray.private import wait_for_ended_trials
 from tune_jobs.on_ray.worker.describing_failure import describe_failure, require_working_device
 from tune_jobs.on_ray.worker.describing_worker import with_device, with_peak_memory, with_place, with_training
+from tune_jobs.on_ray.worker.gpu_limit import hold_to_share
 from tune_jobs.on_ray.worker.payload import Payload
 from tune_jobs.on_ray.worker.registered import load_parts
 from tune_jobs.on_ray.worker.shared_data import provide, wait_for

@@ -1,1 +1,7 @@
-"""Wing."""
+"""Columns of the tables and the type of each value, on the way into Arrow and back.
+
+Opens no file.
+
+Doors: `schema` (the columns), `convert` (rows to Arrow and back), `params` (types of parameters),
+`latency_rows` (a row of the timings); `sql_types` and `python_values`.
+"""

@@ -22,6 +22,8 @@ from typing import Any
 from tune_jobs.errors import StoreVersionError
 from tune_jobs.store.columns.convert import as_json_data, row_from_json_data
 from tune_jobs.store.columns.schema import SCHEMA_VERSION
+from tune_jobs.store.files.protocol import Files
+from tune_jobs.store.format.layout import journal_key
 from tune_jobs.study.json_fields import parse_object
 from tune_jobs.study.rows import Row
 
@@ -142,3 +144,10 @@ def _held(line: bytes) -> Iterator[tuple[str, int | None]]:
     for table, rest in zip(parts[::2], parts[1::2], strict=True):
         number = _NUMBER.search(rest)
         yield table.decode(), int(number[1]) if number else None
+
+
+def read_batch(files: Files, study: str, batch: str) -> JournalContent | None:
+    """What the journal of a batch holds; None if it is gone."""
+    key = journal_key(study, batch)
+    data = files.read(key)
+    return None if data is None else read_journal(data, files.describe(key))

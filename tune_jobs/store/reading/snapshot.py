@@ -27,12 +27,11 @@ from tune_jobs.errors import SegmentGoneError, StoreCorruptError, StoreError, St
 from tune_jobs.store.columns.convert import parse_rows, rows_to_arrow
 from tune_jobs.store.columns.schema import ROW_TYPE_OF
 from tune_jobs.store.files.protocol import Files
-from tune_jobs.store.format.journal import JournalContent
+from tune_jobs.store.format.journal import JournalContent, read_batch
 from tune_jobs.store.format.layout import COMPACTED, NO_ROWS, old_folder, segment_key, table_folder
 from tune_jobs.store.format.listing import list_journals, list_published, list_studies
 from tune_jobs.store.format.repeats import each_once
 from tune_jobs.store.format.segments import UNREADABLE, Segment, as_dataset, open_segment, split_damaged
-from tune_jobs.store.upkeep.recovery import read_batch
 from tune_jobs.study.rows import ROW_TYPES, Row
 
 

@@ -16,12 +16,12 @@ from tune_jobs.errors import ForeignSegmentError, SegmentGoneError, StoreCorrupt
 from tune_jobs.store.columns.convert import parse_rows
 from tune_jobs.store.columns.schema import ROW_TYPE_OF
 from tune_jobs.store.files.protocol import Files
-from tune_jobs.store.format.journal import JournalContent
+from tune_jobs.store.format.journal import JournalContent, read_batch
 from tune_jobs.store.format.layout import journal_key, segment_key
 from tune_jobs.store.format.listing import list_journals, list_published
 from tune_jobs.store.format.repeats import each_once
 from tune_jobs.store.format.segments import Segment, open_segment, read_segments, split_damaged
-from tune_jobs.store.upkeep.recovery import describe_refusal, read_batch
+from tune_jobs.store.upkeep.recovery import describe_refusal
 from tune_jobs.study.rows import ROW_TYPES, ReportRow, Row, StartRow, TrialRow
 
 Held = tuple[str, int | None]

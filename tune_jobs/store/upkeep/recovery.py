@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from tune_jobs.errors import StoreCorruptError, StoreError
 from tune_jobs.store.columns.schema import ROW_TYPE_OF
 from tune_jobs.store.files.protocol import Files
-from tune_jobs.store.format.journal import JournalContent, read_journal
+from tune_jobs.store.format.journal import read_batch
 from tune_jobs.store.format.layout import (
     SEGMENT_SUFFIX,
     is_aside,
@@ -93,13 +93,6 @@ def _remove_old(files: Files, study: str) -> None:
             files.remove_aside(f"{folder}/{name}", is_aside)
     if not left:
         files.remove_aside(folder, is_aside)
-
-
-def read_batch(files: Files, study: str, batch: str) -> JournalContent | None:
-    """What the journal of a batch holds; None if it is gone."""
-    key = journal_key(study, batch)
-    data = files.read(key)
-    return None if data is None else read_journal(data, files.describe(key))
 
 
 def describe_refusal(files: Files, study: str, damage: Sequence[str]) -> str:
