@@ -25,12 +25,13 @@ import duckdb
 
 from benchmarks.comparing import describe_conditions, write_result
 from benchmarks.store_data import REPORTS, count_files, make_store, study_named
+from tune_jobs.clock import utc_now
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Random
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.upkeep.compact import compact_study
-from tune_jobs.store.writer import StudyWriter, utc_now
+from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.events import SessionEnd
 from tune_jobs.study.rows import ReportRow, StartRow, State, TrialRow, as_json_text
 

@@ -41,6 +41,12 @@ def cut(value: object) -> str:
     return shown if len(shown) <= MAX_SHOWN + 2 else f"{shown[:MAX_SHOWN]}..."
 
 
+def first_line(error: BaseException | str) -> str:
+    """The first line of an error or of its text; an error without words is called by its type."""
+    text = str(error).strip() or ("(no message)" if isinstance(error, str) else type(error).__name__)
+    return text.splitlines()[0]
+
+
 def _escaped(character: str) -> str:
     if character in SHOWN or unicodedata.category(character) not in UNSEEN:
         return character

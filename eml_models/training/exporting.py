@@ -28,6 +28,7 @@ from eml_models.errors import DeployError, InvalidValueError
 from eml_models.training.snapshot import copy_snapshot, load_trained
 from eml_models.training.trained import TrainedNetwork
 from eml_models.whole_files import write_whole
+from eml_models.wording import first_line
 
 SNAPSHOT, PROGRAM, ONNX = ".pt", ".pt2", ".onnx"
 
@@ -149,7 +150,7 @@ def write_program(
             warnings.simplefilter("ignore")
             torch.export.save(_trace(module, example), content, extra_files=extra)
     except Exception as error:  # an exporter may raise anything; all of it means: not in this form
-        raise DeployError(f"the model cannot be exported: {_first_line(error)}") from error
+        raise DeployError(f"the model cannot be exported: {first_line(error)}") from error
     check(_read_back(content))
     write_whole(target, content.getbuffer())
 
@@ -190,7 +191,7 @@ def write_onnx(
     except ImportError as error:
         raise DeployError(f"ONNX needs the extra: pip install 'tune-jobs[onnx]' ({error})") from error
     except Exception as error:  # an exporter may raise anything; all of it means: not in this form
-        raise DeployError(f"the model cannot be exported to ONNX: {_first_line(error)}") from error
+        raise DeployError(f"the model cannot be exported to ONNX: {first_line(error)}") from error
     check(run)
     write_whole(target, content)
 
@@ -258,7 +259,3 @@ def _read_back(content: io.BytesIO) -> Run:
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

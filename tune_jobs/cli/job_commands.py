@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tune_jobs.cli.option_values import RunOptions
 from tune_jobs.cli.resolving import resolve
 from tune_jobs.cli.run_commands import print_reach
 from tune_jobs.cli.telling import put, tell
+from tune_jobs.clock import utc_now
 from tune_jobs.errors import EXIT_INTERRUPTED, JobError
 from tune_jobs.inputs.warm_start import SEPARATOR
 from tune_jobs.on_ray.jobs.submit import Job, Jobs, Submission
@@ -234,7 +235,7 @@ def _say_end(job: Job) -> None:
 def _seconds(job: Job) -> float | None:
     if job.started_at is None:
         return None
-    return round(((job.ended_at or datetime.now(UTC)) - job.started_at).total_seconds(), 1)
+    return round(((job.ended_at or utc_now()) - job.started_at).total_seconds(), 1)
 
 
 def _text(instant: datetime | None) -> str | None:

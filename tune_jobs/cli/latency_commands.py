@@ -11,7 +11,7 @@ import secrets
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from eml_models.data.datasets import get_dataset_spec
@@ -25,6 +25,7 @@ from eml_models.wording import count_of, cut
 from tune_jobs.analysis.replay import stored_recipe
 from tune_jobs.cli.option_values import LatencyOptions
 from tune_jobs.cli.telling import put, say, tell
+from tune_jobs.clock import utc_now
 from tune_jobs.errors import EXIT_INTERRUPTED, StoreError
 from tune_jobs.inputs.user_code import UserCode, load_study, stored_name
 from tune_jobs.latency.worker import program_with
@@ -156,7 +157,7 @@ class Storing:
 
     def __init__(self, store: str, asked: Sequence[Asked]) -> None:
         self._store, self._asked = store, asked
-        self._run, self._now = secrets.token_hex(4), datetime.now(UTC)
+        self._run, self._now = secrets.token_hex(4), utc_now()
         self._commit, _ = git_state(Path.cwd())
 
     def put(self, result: CampaignResult) -> str | None:

@@ -11,9 +11,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 
 from eml_models.wording import count_of
+from tune_jobs.clock import utc_now
 from tune_jobs.provenance import job_id
 from tune_jobs.report.tables import format_value
 from tune_jobs.session.attempt import Progress
@@ -55,7 +56,7 @@ class LogLines:
         *,
         quiet_s: float = 0.0,
         elapsed: Callable[[], float] = time.monotonic,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._write, self._elapsed, self._now = write, elapsed, now
         self._quiet_until = elapsed() + quiet_s

@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol
 
 from tune_jobs.feasible.limits import NetworkCost
@@ -47,11 +47,6 @@ class Ending:
     reason: str
     failure: Failure | None = None
     error: str | None = None
-
-
-def utc_now() -> datetime:
-    """The current instant, aware, UTC."""
-    return datetime.now(UTC)
 
 
 class RowBuilder:
@@ -249,8 +244,3 @@ def ending(live: LiveAttempt, verdict: Verdict | None) -> Ending | None:
         ran = "ran its only epoch" if live.last_epoch == 1 else f"ran all {live.last_epoch} epochs"
         return Ending(state=State.COMPLETED, reason=ran)
     return None
-
-
-def first_line(text: str) -> str:
-    """The first line of an error, for a reason."""
-    return text.strip().splitlines()[0] if text.strip() else "(no message)"

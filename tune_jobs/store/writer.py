@@ -18,19 +18,19 @@ it.
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from eml_models.errors import InvalidValueError
+from tune_jobs.clock import utc_now
 from tune_jobs.errors import StoreError
-from tune_jobs.provenance import job_id
 from tune_jobs.store.batches import Batch, PublishPolicy
 from tune_jobs.store.columns.convert import as_plain
+from tune_jobs.store.files.holders import this_holder
 from tune_jobs.store.files.protocol import AppendFile, Files, Lock, open_files
 from tune_jobs.store.format.definitions import create_or_check
 from tune_jobs.store.format.journal import encode_line
@@ -50,11 +50,6 @@ from tune_jobs.study.definition import Study
 from tune_jobs.study.rows import EventKind, EventRow, ReportRow, Row
 
 R = TypeVar("R", bound=Row)
-
-
-def utc_now() -> datetime:
-    """The current instant, aware, UTC."""
-    return datetime.now(UTC)
 
 
 class StudyWriter:
@@ -115,12 +110,7 @@ class StudyWriter:
         files.make_folder(journal_folder(study.name))
         files.make_folder(scratch_folder(study.name))
         now = clock()
-        holder = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "job": job_id(),
-            "since": now.isoformat(timespec="seconds"),
-        }
+        holder = this_holder(now)
         lock = files.lock(lock_key(study.name), subject=f"study {study.name!r}", holder=holder)
         try:
             mend_folders(files, study.name)

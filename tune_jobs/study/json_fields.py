@@ -16,6 +16,7 @@ from typing import Any
 
 from eml_models.errors import InvalidValueError
 from eml_models.strict_json import MAX_DEPTH, depth_of, finite_float, refuse_constant
+from eml_models.wording import first_line
 from tune_jobs.study.space import Params
 
 MAX_SECONDS = 1e9
@@ -37,7 +38,7 @@ def parse_json(text: str | bytes) -> Any:
     except RecursionError as error:
         raise InvalidValueError(f"must be JSON of at most {MAX_DEPTH} levels, got more") from error
     except ValueError as error:
-        raise InvalidValueError(f"must be JSON, got {_short(text)}: {_first_line(error)}") from error
+        raise InvalidValueError(f"must be JSON, got {_short(text)}: {first_line(error)}") from error
     if depth_of(value) > MAX_DEPTH:
         raise InvalidValueError(f"must be JSON of at most {MAX_DEPTH} levels, got more")
     if _has_escape(text) and not _is_encodable(value):
@@ -164,10 +165,6 @@ def _is_encodable(value: Any) -> bool:
         return bool(json.dumps(value, ensure_ascii=False).encode())
     except UnicodeEncodeError:
         return False
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _short(value: object) -> str:

@@ -154,7 +154,7 @@ def test_a_silent_holder_elsewhere_loses_its_lease_and_stops_writing(
             files._fs,
             files._path("lock"),
             subject="study 's'",
-            holder={"host": "far"},
+            holder={"host": "far", "since": "noon"},
             wait_s=0.0,
             lease_s=LEASE_S,
         )

@@ -32,6 +32,7 @@ from eml_models.data.datasets import (
     provide_dataset,
     read_dataset,
 )
+from eml_models.wording import first_line
 from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.session.settings import RunSettings
 from tune_jobs.study.definition import Study
@@ -132,7 +133,7 @@ class SharedRead:
         try:
             problem = ray.get(self.data.verdict)
         except ray.exceptions.RayError as error:
-            problem = _first_line(error)
+            problem = first_line(error)
         if problem is not None:
             name = self.data.dataset
             LOG.warning("data set %r was not read once for all, so each worker reads it: %s", name, problem)
@@ -157,7 +158,7 @@ def _read(
         raw = read_dataset(dataset, data_dir=data_dir, download=download)
         return None, (raw, data_fingerprint(dataset, data_dir=data_dir) or "")
     except Exception as error:  # a worker that meets it too says it as its own
-        return f"on {socket.gethostname()}, {_first_line(error)}", None
+        return f"on {socket.gethostname()}, {first_line(error)}", None
 
 
 def wait_for(data: SharedData) -> None:
@@ -180,7 +181,7 @@ def _take(data: SharedData) -> tuple[RawDataset, str] | None:
     try:
         taken: tuple[RawDataset, str] | None = ray.get(data.content, timeout=WAIT_S)
     except ray.exceptions.RayError as error:  # the driver tells the user; this is for the worker's own log
-        LOG.warning("reading data set %r here: %s", data.dataset, _first_line(error))
+        LOG.warning("reading data set %r here: %s", data.dataset, first_line(error))
         return None
     return taken
 
@@ -206,7 +207,3 @@ def choose_node(nodes: Sequence[Mapping[str, Any]], needed: Mapping[str, float],
         if node["Alive"] and all(node["Resources"].get(name, 0.0) >= n for name, n in needed.items())
     ]
     return own if own in able else next(iter(able), None)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -42,6 +42,7 @@ from typing import Any
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.errors import StoreError, StoreLockedError
+from tune_jobs.store.files.holders import describe_holder
 from tune_jobs.study.json_fields import parse_object
 
 LEASE_S = 30.0
@@ -244,12 +245,6 @@ def is_gone(holder: Mapping[str, object]) -> bool:
 def _is_dead(holder: Mapping[str, object]) -> bool:
     """Whether a holder gave its lock up or is a process of this machine that is no more."""
     return bool(holder.get(RELEASED)) or is_gone(holder)
-
-
-def describe_holder(holder: Mapping[str, object]) -> str:
-    """Who holds a lock, in words."""
-    job = f" (job {holder['job']})" if holder.get("job") else ""
-    return f"process {holder.get('pid')} on {holder.get('host')}{job} since {holder.get('since')}"
 
 
 def _machine() -> str:

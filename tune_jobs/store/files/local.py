@@ -21,7 +21,9 @@ from stat import S_ISDIR
 
 import pyarrow.fs as pafs
 
+from eml_models.errors import InvalidValueError
 from tune_jobs.errors import StoreError, StoreLockedError, StoreMissingError
+from tune_jobs.store.files.holders import describe_holder
 from tune_jobs.store.files.real_folders import (
     NotRealFolderError,
     list_real,
@@ -211,7 +213,7 @@ class LocalLock:
                 return
             except BlockingIOError as error:
                 if time.monotonic() >= deadline:
-                    holder = _describe_holder(os.pread(self._handle, 4096, 0))
+                    holder = describe_holder(_read_holder(os.pread(self._handle, 4096, 0)))
                     raise StoreLockedError(
                         f"{subject} is being written by {holder} (lock: {path}). A study has one living"
                         " writer: wait for it or end it, or write under another name with --name"
@@ -249,13 +251,11 @@ def _way_out(error: OSError) -> str:
     return ""
 
 
-def _describe_holder(text: bytes) -> str:
+def _read_holder(text: bytes) -> Mapping[str, object]:
     try:
-        holder = parse_object(text)
-        job = f" (job {holder['job']})" if holder.get("job") else ""
-        return f"process {holder['pid']} on {holder['host']}{job} since {holder['since']}"
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return "another process"
+        return parse_object(text)
+    except InvalidValueError:
+        return {}
 
 
 def _write_all(handle: int, data: bytes) -> None:

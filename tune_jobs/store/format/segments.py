@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from eml_models.wording import first_line
 from tune_jobs.errors import ForeignSegmentError, SegmentGoneError, StoreCorruptError, StoreVersionError
 from tune_jobs.store.columns.convert import DamagedRow, parse_rows, rows_to_arrow
 from tune_jobs.store.columns.schema import ROW_TYPES_OF_FILES, SCHEMA_VERSION, SCHEMAS, StoredRow
@@ -294,11 +295,6 @@ def bounds_of(fragment: ds.ParquetFileFragment, table: str, group: int, name: st
         return statistics.min, statistics.max
     found = pc.min_max(fragment.subset(row_group_ids=[group]).to_table(columns=[name]).column(name))
     return found["min"].as_py(), found["max"].as_py()
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @contextmanager

@@ -20,16 +20,16 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import pyarrow as pa
 
 from eml_models.errors import UnknownNameError
+from tune_jobs.clock import utc_now
 from tune_jobs.errors import ForeignSegmentError, StoreCorruptError, StoreError
 from tune_jobs.store.columns.schema import SCHEMAS
+from tune_jobs.store.files.holders import this_holder
 from tune_jobs.store.files.protocol import Files, open_files
 from tune_jobs.store.format.definitions import read_definition, read_definitions
 from tune_jobs.store.format.layout import (
@@ -109,7 +109,7 @@ def compact_study(store: str | os.PathLike[str] | Files, study: str) -> Compacte
         files.require_real(folder)
     files.make_folder(journal_folder(study))
     files.make_folder(scratch_folder(study))
-    lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=_holder())
+    lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=this_holder())
     try:
         problems = list(list_journals(files, study).problems(files))
         recover(files, study)
@@ -149,7 +149,7 @@ def compact_into(
     require_version(copy)
     if read_definition(copy, study) is not None:
         raise StoreError(f"{copy.describe('')!r} holds study {study!r} already; choose another target")
-    lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=_holder())
+    lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=this_holder())
     try:
         problems = list(list_journals(files, study).problems(files))
         recover(files, study)
@@ -191,7 +191,7 @@ class PreparedTable:
 
     def exchange(self, files: Files, study: str) -> None:
         """Put it in the place of the table's folder; what is foreign there stays."""
-        old = old_key(self.table, study, datetime.now(UTC))
+        old = old_key(self.table, study, utc_now())
         files.exchange_folders(table_folder(self.table, study), self.folder, old=old)
         return_foreign(files, study, old.rpartition("/")[2])
         for name in self.foreign:
@@ -271,8 +271,3 @@ def _num_files(files: Files, study: str) -> int:
 def _require_study(files: Files, study: str) -> None:
     if read_definition(files, study) is None:
         raise UnknownNameError("study", study, list_studies(files))
-
-
-def _holder() -> dict[str, object]:
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"host": socket.gethostname(), "pid": os.getpid(), "since": since}

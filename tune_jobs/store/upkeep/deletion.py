@@ -12,11 +12,11 @@ damaged or not, and nothing through a link.
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from tune_jobs.errors import StoreError
+from tune_jobs.store.files.holders import this_holder
 from tune_jobs.store.files.protocol import Files, open_files
 from tune_jobs.store.files.real_folders import Removal, not_ours
 from tune_jobs.store.format.definitions import is_known
@@ -69,8 +69,7 @@ def delete_study(
     files = open_files(store)
     if not is_known(files, study):
         return Deleted(existed=False, num_files=0)
-    holder = {"host": socket.gethostname(), "pid": os.getpid(), "deletes": study}
-    lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=holder)
+    lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=this_holder())
     try:
         done = _called(first)
         if not done.failed:

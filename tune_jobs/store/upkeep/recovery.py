@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
+from tune_jobs.clock import utc_now
 from tune_jobs.errors import StoreCorruptError, StoreError
 from tune_jobs.store.columns.schema import ROW_TYPE_OF
 from tune_jobs.store.files.protocol import Files
@@ -77,7 +77,7 @@ def return_foreign(files: Files, study: str, old: str) -> None:
 
 def _remove_old(files: Files, study: str) -> None:
     """Remove what compactions replaced, but for the newest: a plain reader may be listing that folder."""
-    now, folder = datetime.now(UTC), old_folder(study)
+    now, folder = utc_now(), old_folder(study)
     try:
         files.require_real(folder)
     except StoreError:  # whoever put the link there did not mean what lies behind it to go

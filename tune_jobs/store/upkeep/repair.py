@@ -10,15 +10,14 @@ point, the same call goes on.
 from __future__ import annotations
 
 import os
-import socket
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from eml_models.errors import UnknownNameError
 from tune_jobs.store.columns.convert import parse_rows, rows_to_arrow
 from tune_jobs.store.columns.schema import ROW_TYPE_OF
+from tune_jobs.store.files.holders import this_holder
 from tune_jobs.store.files.protocol import Files, open_files
 from tune_jobs.store.format.definitions import is_known
 from tune_jobs.store.format.journal import read_batch
@@ -86,11 +85,9 @@ def repair_study(store: str | os.PathLike[str] | Files, study: str) -> Repair:
     """
     files = open_files(store)
     _require_study(files, study)
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
     files.make_folder(journal_folder(study))
     files.make_folder(scratch_folder(study))
-    lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=holder)
+    lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=this_holder())
     try:
         mend_folders(files, study)
         before = examine(files, study)
