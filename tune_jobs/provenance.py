@@ -10,8 +10,6 @@ import os
 import subprocess
 from pathlib import Path
 
-from eml_models.errors import InvalidValueError
-
 JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """The variable in which Ray tells a job's driver its metadata."""
 
@@ -51,16 +49,3 @@ def job_id() -> str | None:
         return str(metadata["job_submission_id"])
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def require_lasting_store(store: str) -> None:
-    """Refuse a relative store: the folder that a job runs in goes away with it.
-
-    Raises:
-        InvalidValueError: it is relative.
-    """
-    if "://" not in store and not os.path.isabs(store):
-        raise InvalidValueError(
-            f"the store {store!r} is relative, and the folder of a job goes away with the job; name a folder"
-            " that every node sees, or a bucket: --store /shared/trials or --store s3://bucket/trials"
-        )

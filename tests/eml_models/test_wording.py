@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eml_models.wording import cut, harmless
+from eml_models.wording import cut, first_line, harmless
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,19 @@ from eml_models.wording import cut, harmless
 )
 def test_what_a_terminal_obeys_or_hides_is_shown_as_an_escape(text: str, shown: str) -> None:
     assert harmless(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("  no such value\nand more"), "no such value"),
+        (KeyError(), "KeyError"),
+        ("\nout of memory\nat 0x1", "out of memory"),
+        (" \n", "(no message)"),
+    ],
+)
+def test_first_line_of_an_error_or_its_text(error: BaseException | str, line: str) -> None:
+    assert first_line(error) == line
 
 
 @given(st.text(st.characters()))

@@ -23,7 +23,7 @@ from tune_jobs.analysis.ledger import CLASSES
 from tune_jobs.cli import cli
 from tune_jobs.inputs.shipped import SHIPPED
 from tune_jobs.on_ray.cluster.local_ray import FOLDER, LONGEST_PATH, SOCKET_BYTES
-from tune_jobs.provenance import require_lasting_store
+from tune_jobs.store.files.protocol import require_lasting_store
 
 ROOT = Path(__file__).parents[2]
 LAUNCHER = ("cluster.yaml", "cluster-onpremise.yaml")

@@ -47,6 +47,12 @@ def test_dry_run_loads_neither_torch_nor_ray() -> None:
     assert not loaded_modules(code) & {"torch", "ray"}
 
 
+def test_one_function_tells_a_bucket_from_a_folder() -> None:
+    """What Ray's addresses look like is another question."""
+    asks = {path.name for path in (ROOT / "tune_jobs").rglob("*.py") if '"://" ' in path.read_text()}
+    assert asks == {"protocol.py", "reaching.py"}
+
+
 @pytest.mark.parametrize("package", [eml_models, tune_jobs])
 def test_stub_and_package_have_the_same_names(package: object) -> None:
     stub = Path(str(package.__file__)).with_suffix(".pyi").read_text()  # type: ignore[attr-defined]  # a module

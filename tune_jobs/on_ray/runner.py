@@ -27,14 +27,14 @@ from tune_jobs.on_ray.cluster.reaching import check_address, require_listener
 from tune_jobs.on_ray.gpus.measure import measured_here
 from tune_jobs.on_ray.private import TUNE_ENVIRONMENT
 from tune_jobs.on_ray.worker.shared_data import shared_bytes
-from tune_jobs.provenance import git_state, job_id, require_lasting_store
+from tune_jobs.provenance import git_state, job_id
 from tune_jobs.search.given import check_point
 from tune_jobs.session.attempt import Progress, Provenance, SessionSettings
 from tune_jobs.session.ending_signals import EndingSignals, ending_signals
 from tune_jobs.session.outcome import RunOutcome
 from tune_jobs.session.settings import ProgressListener, RunSettings
 from tune_jobs.session.state_machine import Session
-from tune_jobs.store.files.protocol import absolute
+from tune_jobs.store.files.protocol import absolute, require_lasting_store
 from tune_jobs.store.format.definitions import is_known
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.code_digest import code_digest

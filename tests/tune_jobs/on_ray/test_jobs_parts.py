@@ -29,8 +29,9 @@ from tune_jobs.on_ray.cluster.authentication import (
 from tune_jobs.on_ray.cluster.reaching import jobs_url, require_listener
 from tune_jobs.on_ray.latency import kind_of_cluster
 from tune_jobs.on_ray.runner import run_study
-from tune_jobs.provenance import JOB_CONFIG, git_state, job_id, require_lasting_store
+from tune_jobs.provenance import JOB_CONFIG, git_state, job_id
 from tune_jobs.session.settings import RunSettings
+from tune_jobs.store.files.protocol import require_lasting_store
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 

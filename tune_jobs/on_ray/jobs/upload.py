@@ -21,6 +21,7 @@ from eml_models.wording import count_of
 from tune_jobs.on_ray.jobs.left_out import ROOT, Rules, Why, leads_back, names_on_the_way
 from tune_jobs.on_ray.jobs.secret_names import is_secret
 from tune_jobs.on_ray.private import most_package_bytes
+from tune_jobs.store.files.protocol import is_url
 
 MOST_BYTES = most_package_bytes()
 
@@ -215,7 +216,7 @@ class _Walk:
 
 def _names_in(folder: Path, path: str | None) -> Iterator[str]:
     """What a path is called in the folder, by its name and by where it leads; none if it lies elsewhere."""
-    if not path or "://" in path:
+    if not path or is_url(path):
         return
     for clean in (os.path.abspath, os.path.realpath):
         top, absolute = Path(clean(folder)), Path(clean(folder / path))

@@ -15,8 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tune_jobs.checkpoints.places import bucket_place
 from tune_jobs.errors import StoreError
+from tune_jobs.store.files.bucket_places import bucket_place
+from tune_jobs.store.files.protocol import is_url
 from tune_jobs.store.format.layout import scratch_folder
 
 
@@ -103,4 +104,4 @@ class StoreProbe:
 
     @property
     def _in_bucket(self) -> bool:
-        return "://" in self.store
+        return is_url(self.store)

@@ -3,5 +3,5 @@
 Does not know tables, rows or studies.
 
 Doors: `protocol` (what a file system must do), `local` (folders), `objects` (buckets, opened only here),
-`lease` (a lock in a bucket).
+`bucket_places` (what lies in them beside rows), `lease` (a lock in a bucket), `holders` (who holds a lock).
 """

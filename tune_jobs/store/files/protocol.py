@@ -13,6 +13,7 @@ from typing import Protocol
 
 import pyarrow.fs as pafs
 
+from eml_models.errors import InvalidValueError
 from tune_jobs.errors import StoreError
 
 
@@ -122,6 +123,19 @@ def is_url(store: str) -> bool:
 def absolute(store: str) -> str:
     """The store as every working folder names it."""
     return store if is_url(store) else os.path.abspath(store)
+
+
+def require_lasting_store(store: str) -> None:
+    """Refuse a relative store: the folder that a job runs in goes away with it.
+
+    Raises:
+        InvalidValueError: it is relative.
+    """
+    if not is_url(store) and not os.path.isabs(store):
+        raise InvalidValueError(
+            f"the store {store!r} is relative, and the folder of a job goes away with the job; name a folder"
+            " that every node sees, or a bucket: --store /shared/trials or --store s3://bucket/trials"
+        )
 
 
 def is_same_store(one: str, other: str) -> bool:

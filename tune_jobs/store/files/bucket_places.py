@@ -1,0 +1,144 @@
+"""Objects under a prefix of a bucket that are no rows: checkpoints, and what a probe of the store leaves.
+
+A file is written on this machine first and put whole; whatever the bucket's client raises becomes an
+`OSError`, as a disk's errors are. Called by `checkpoints.places` and `on_ray.worker.store_probe`.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tune_jobs.store.files.objects import open_file_system
+from tune_jobs.store.files.real_folders import Removal, not_ours
+
+NUMBER = re.compile(r"0|[1-9][0-9]*")
+"""The name of a trial's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class BucketPlace:
+    """Objects under a prefix, through an fsspec file system; every error of it is an `OSError`."""
+
+    fs: Any
+    root: str
+
+    def folders(self) -> list[str]:
+        """The names of the trials that have objects."""
+        try:
+            with self._path("", "list") as path:
+                found = self.fs.find(path.rstrip("/"))
+        except FileNotFoundError:
+            return []
+        start = len(self.root) + 1
+        names = {path[start:].partition("/")[0] for path in found if "/" in path[start:]}
+        return sorted(name for name in names if NUMBER.fullmatch(name))
+
+    def sizes(self, folder: str) -> Mapping[str, int]:
+        """What is under a prefix, with the bytes of each object."""
+        return self._list(folder)
+
+    def describe(self, folder: str, name: str) -> str:
+        return f"{self.root}/{folder}/{name}"
+
+    def save(self, folder: str, name: str, snapshot: Any, *, earlier: str | None) -> None:
+        from eml_models.training.snapshot import save_snapshot
+
+        with tempfile.TemporaryDirectory(prefix="tune-jobs-") as scratch:
+            local = Path(scratch) / "snapshot.pt"
+            save_snapshot(snapshot, local)
+            if earlier is not None:
+                with suppress(FileNotFoundError), self._path(f"{folder}/{name}", "copy") as path:
+                    self.fs.cp_file(path, f"{self.root}/{folder}/{earlier}")
+            with self._path(f"{folder}/{name}", "write") as path:
+                self.fs.put_file(str(local), path)
+
+    def fetch(self, folder: str, name: str) -> Path:
+        """A local copy; it goes with this process."""
+        local = Path(_copies().name) / f"{folder}-{name}"
+        with self._path(f"{folder}/{name}", "read") as path:
+            self.fs.get_file(path, str(local))
+        return local
+
+    def remove(self, folder: str, is_own: Callable[[str], bool]) -> Removal:
+        """Remove the objects whose names are our own."""
+        removal = Removal()
+        for name in self._list(folder):
+            where = self.describe(folder, name)
+            if not is_own(name):
+                removal += Removal(foreign=(not_ours(where),))
+                continue
+            try:
+                self.remove_object(f"{folder}/{name}")
+                removal += Removal(num_files=1)
+            except OSError as error:
+                removal += Removal(failed=(f"{where}: {error}",))
+        return removal
+
+    def remove_if_empty(self) -> Removal:
+        """Nothing is left of an empty prefix; returns what is foreign under it."""
+        try:
+            foreign = [name for name in self._list("") if not NUMBER.fullmatch(name)]
+        except OSError as error:
+            return Removal(failed=(f"{self.root}: {error}",))
+        return Removal(foreign=tuple(not_ours(f"{self.root}/{name}") for name in foreign))
+
+    def remove_object(self, key: str) -> None:
+        with suppress(FileNotFoundError), self._path(key, "remove") as path:
+            self.fs.rm_file(path)
+
+    def read_bytes(self, key: str) -> bytes:
+        with self._path(key, "read") as path:
+            return bytes(self.fs.cat_file(path))
+
+    def write_bytes(self, key: str, data: bytes) -> None:
+        with self._path(key, "write") as path:
+            self.fs.pipe_file(path, data)
+
+    def _list(self, key: str) -> dict[str, int]:
+        try:
+            with self._path(key, "list") as path:
+                found = self.fs.ls(path.rstrip("/"), detail=True, refresh=True)
+        except FileNotFoundError:
+            return {}
+        return {entry["name"].rstrip("/").rpartition("/")[2]: entry["size"] or 0 for entry in found}
+
+    @contextmanager
+    def _path(self, key: str, action: str) -> Iterator[str]:
+        path = f"{self.root}/{key}"
+        with _explained(action, path):
+            yield path
+
+
+@cache
+def bucket_place(url: str) -> BucketPlace:
+    """The place of a URL; credentials come from where fsspec's file system looks for them.
+
+    Raises:
+        OSError: there is no file system for it on this machine.
+    """
+    with _explained("open", url):
+        fs, root = open_file_system(url)
+    return BucketPlace(fs, root)
+
+
+@contextmanager
+def _explained(action: str, path: str) -> Iterator[None]:
+    """Turn whatever is raised inside into an `OSError`; one that is one stays what it is."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # the clients behind fsspec share no base class of their errors
+        raise OSError(f"could not {action} {path!r}: {type(error).__name__}: {error}") from error
+
+
+@cache
+def _copies() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="tune-jobs-")
