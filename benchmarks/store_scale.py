@@ -25,7 +25,6 @@ import duckdb
 
 from benchmarks.comparing import describe_conditions, write_result
 from benchmarks.store_data import REPORTS, count_files, make_store, study_named
-from tune_jobs.clock import utc_now
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Random
 from tune_jobs.session.state_machine import Session
@@ -33,6 +32,7 @@ from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.upkeep.compact import compact_study
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.events import SessionEnd
+from tune_jobs.study.instants import utc_now
 from tune_jobs.study.rows import ReportRow, StartRow, State, TrialRow, as_json_text
 
 BEST = "select number from {trials} where study = 'study-0' and macs <= 30000000 and state = 'completed'"

@@ -25,7 +25,6 @@ from eml_models.wording import count_of, cut
 from tune_jobs.analysis.replay import stored_recipe
 from tune_jobs.cli.option_values import LatencyOptions
 from tune_jobs.cli.telling import put, say, tell
-from tune_jobs.clock import utc_now
 from tune_jobs.errors import EXIT_INTERRUPTED, StoreError
 from tune_jobs.inputs.user_code import UserCode, load_study, stored_name
 from tune_jobs.latency.worker import program_with
@@ -37,6 +36,7 @@ from tune_jobs.session.ending_signals import EndingSignals, ending_signals
 from tune_jobs.store.columns.latency_rows import LatencyRow
 from tune_jobs.store.latencies import append_latencies, prepare_table
 from tune_jobs.store.reader import TrialStore
+from tune_jobs.study.instants import utc_now
 from tune_jobs.study.rows import as_json_text
 
 DEFAULT_BATCH_SIZES = {"cpu": (1, 32), "cuda": (1, 128)}

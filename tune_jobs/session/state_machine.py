@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from eml_models.wording import count_of, first_line
-from tune_jobs.clock import utc_now
 from tune_jobs.errors import RunFailedError
 from tune_jobs.feasible.limits import count_cost, refusal, resolve_recipe, too_slow
 from tune_jobs.feasible.refusals import Refusals, all_too_slow
@@ -33,6 +32,7 @@ from tune_jobs.session.report_checks import metrics_problem, number_of
 from tune_jobs.session.row_builder import Ending, RowBuilder, RowLog, ending
 from tune_jobs.study.definition import LATENCY, Study
 from tune_jobs.study.events import Enqueued, Point, SessionEnd, SessionEnded
+from tune_jobs.study.instants import utc_now
 from tune_jobs.study.rows import (
     TRIED_AGAIN,
     Decision,

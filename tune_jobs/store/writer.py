@@ -26,7 +26,6 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.clock import utc_now
 from tune_jobs.errors import StoreError
 from tune_jobs.store.batches import Batch, PublishPolicy
 from tune_jobs.store.columns.convert import as_plain
@@ -47,6 +46,7 @@ from tune_jobs.store.notes import LOG, tell_left_out
 from tune_jobs.store.upkeep.examining import examine
 from tune_jobs.store.upkeep.recovery import mend_folders, recover
 from tune_jobs.study.definition import Study
+from tune_jobs.study.instants import utc_now
 from tune_jobs.study.rows import EventKind, EventRow, ReportRow, Row
 
 R = TypeVar("R", bound=Row)

@@ -7,8 +7,8 @@ import socket
 from collections.abc import Mapping
 from datetime import datetime
 
-from tune_jobs.clock import utc_now
 from tune_jobs.provenance import job_id
+from tune_jobs.study.instants import utc_now
 
 
 def this_holder(now: datetime | None = None) -> dict[str, object]:

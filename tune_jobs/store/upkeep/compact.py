@@ -26,7 +26,6 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from eml_models.errors import UnknownNameError
-from tune_jobs.clock import utc_now
 from tune_jobs.errors import ForeignSegmentError, StoreCorruptError, StoreError
 from tune_jobs.store.columns.schema import SCHEMAS
 from tune_jobs.store.files.holders import this_holder
@@ -51,6 +50,7 @@ from tune_jobs.store.format.repeats import each_once
 from tune_jobs.store.format.segments import Segment, open_segment, parquet_bytes, read_segments
 from tune_jobs.store.format.version import require_version
 from tune_jobs.store.upkeep.recovery import describe_refusal, recover, return_foreign
+from tune_jobs.study.instants import utc_now
 from tune_jobs.study.rows import ROW_TYPES, EventRow, ReportRow, StartRow, TrialRow
 
 ROWS_PER_FILE = 1_000_000

@@ -10,7 +10,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from tune_jobs.clock import utc_now
 from tune_jobs.errors import StoreCorruptError, StoreError
 from tune_jobs.store.columns.schema import ROW_TYPE_OF
 from tune_jobs.store.files.protocol import Files
@@ -28,6 +27,7 @@ from tune_jobs.store.format.layout import (
 )
 from tune_jobs.store.format.listing import list_journals, own_names
 from tune_jobs.store.format.segments import publish
+from tune_jobs.study.instants import utc_now
 
 KEEP_OLD_S = 10.0
 """How long at least what a compaction replaced stays. A reader that opened the folder before finds its files
