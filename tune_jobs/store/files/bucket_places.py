@@ -130,7 +130,7 @@ def bucket_place(url: str) -> BucketPlace:
 
 @contextmanager
 def _explained(action: str, path: str) -> Iterator[None]:
-    """Turn whatever is raised inside into an `OSError`; one that is one stays what it is."""
+    """Turn an error that is raised inside into an `OSError`, if it is none yet."""
     try:
         yield
     except OSError:

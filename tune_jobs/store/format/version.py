@@ -1,8 +1,8 @@
 """Refuses a store of another version before anything is added to it, so that no store holds two.
 
-Every file says its version, and whoever reads a file of another one refuses it (`segments`, `journal`). Here
-a writer of something new looks at the files of others: by one definition a study, and one file of latencies a
-device. Called by `definitions`, `latencies` and `compact`.
+Every file says its version, and a reader refuses a file of another version (`segments`, `journal`). Here the
+writer of something new looks at what is there: at the definition of each study, and at one file of latencies
+of each device. Called by `definitions`, `latencies` and `compact`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def require_version(files: Files) -> None:
     """
     for table, listed in _iter_folders(files):
         for name in listed.names[-1:]:
-            with suppress(StoreCorruptError):  # whoever reads the file names it
+            with suppress(StoreCorruptError):  # the reader of the file names it
                 open_segment(files, f"{listed.folder}/{name}{SEGMENT_SUFFIX}", table)
 
 
