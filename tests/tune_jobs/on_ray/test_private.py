@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tune_jobs import inside_job
+from tune_jobs import provenance
 from tune_jobs.on_ray import private
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
@@ -75,7 +75,7 @@ def test_supervisor_of_a_job_tells_it_its_id_as_the_store_reads_it(monkeypatch: 
     from ray.dashboard.modules.job.common import JOB_ID_METADATA_KEY
 
     monkeypatch.setenv(RAY_JOB_CONFIG_JSON_ENV_VAR, f'{{"metadata": {{"{JOB_ID_METADATA_KEY}": "one-1"}}}}')
-    assert inside_job.job_id() == "one-1"
+    assert provenance.job_id() == "one-1"
 
 
 def test_init_takes_the_folder_to_write_to(tmp_path: Path) -> None:
