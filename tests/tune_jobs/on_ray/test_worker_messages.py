@@ -103,7 +103,8 @@ trainable.check_store = lambda probe: None
 before = "eml_models.training.loop" in sys.modules
 seen = []
 loop = "eml_models.training.loop"
-Saving.begin = lambda self, *words, **options: seen.append(loop in sys.modules) or iter(()) payload = build_payload(digits_recipes(), None, threads=1, device="cpu", data_dir=None,
+Saving.begin = lambda self, *words, **options: seen.append(loop in sys.modules) or iter(())
+payload = build_payload(digits_recipes(), None, threads=1, device="cpu", data_dir=None,
     download=False, is_shipped=True, checkpoints=Checkpoints(store={str(tmp_path)!r}, study="x"),
     checkpoint_period_s=1e9, probe=StoreProbe(store={str(tmp_path)!r}, study="x", nonce="x"))
 recipe = Recipe(learning_rate=0.1, epochs=1).to_json()
