@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[3]
 def test_what_an_event_says_comes_back_from_its_json(detail: Detail) -> None:
     text = detail_as_json(detail)
     assert detail_from_json(detail.kind, text) == detail
-    assert "null" not in json.loads(text).values()
+    assert None not in json.loads(text).values()
 
 
 def test_each_kind_of_event_has_its_detail() -> None:
