@@ -130,7 +130,7 @@ def _iter_ours(study: Study, method: str, epochs: int, data_dir: str | None) -> 
     sampler = SamplerName.RANDOM if method.endswith("random") else SamplerName.TPE
     log = spend(study.with_changes(sampler=sampler), epochs, data_dir=data_dir)
     reports = [row.seq for row in log.rows if row.table == "reports"]
-    for row in log.ends:
+    for row in log.trials:
         point = final_point(study, row) if row.state is State.COMPLETED else None
         if point is not None:
             yield sum(seq < row.seq for seq in reports), point

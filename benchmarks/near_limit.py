@@ -97,14 +97,14 @@ def search(method: str, seed: int, epochs: int, max_macs: int, search_recipe: bo
     if kind == "trained":
         return {"method": method, "seed": seed, **search_by_optuna(study, epochs)}
     log = spend(study, epochs)
-    trained = [row for row in log.ends if row.state is not State.INFEASIBLE]
+    trained = [row for row in log.trials if row.state is not State.INFEASIBLE]
     limit = study.limits.max_macs or 0
     return {
         "method": method,
         "seed": seed,
         "best": max((r.objective or 0.0 for r in trained if r.state is State.COMPLETED), default=0.0),
         "near_limit": sum((row.macs or 0) >= NEAR * limit for row in trained) / len(trained),
-        "refused": len(log.ends) - len(trained),
+        "refused": len(log.trials) - len(trained),
         "trained": len(trained),
         "epochs": sum(isinstance(row, ReportRow) for row in log.rows),
     }

@@ -1,61 +1,25 @@
-"""A session played in one process: an in-memory log and a worker that reports scripted curves. No Ray, no
-disk."""
+"""A session played in this process by a worker that reports scripted curves. No Ray, no disk."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
 
 from eml_models.training.recipe import Recipe
 from tune_jobs.session.attempt import Attempt, SessionSettings, WorkerInfo
 from tune_jobs.session.state_machine import Session
 from tune_jobs.study.definition import Asha, Study
-from tune_jobs.study.rows import Decision, ReportRow, Row, StartRow, TrialRow
 from tune_jobs.study.space import Choice, Float, Space
+from tune_jobs.testing import in_process
+from tune_jobs.testing.clock import SteppingClock
+from tune_jobs.testing.memory_log import MemoryLog
 
 WORKER = WorkerInfo(node="10.0.0.1", hostname="host", pid=7, device="cpu: x", torch_version="2")
 Metrics = dict[str, object]
 Curve = Callable[[Attempt, int], Metrics]
 
 
-@dataclass
-class MemoryLog:
-    """A row log that numbers rows as a store's writer does."""
-
-    rows: list[Row] = field(default_factory=list)
-
-    def append_many(self, rows: Sequence[Row]) -> list[Row]:
-        seq = self.rows[-1].seq if self.rows else 0
-        stored = [replace(row, seq=seq + i) for i, row in enumerate(rows, start=1)]
-        self.rows += stored
-        return stored
-
-    def of(self, kind: type) -> list[Row]:
-        return [row for row in self.rows if isinstance(row, kind)]
-
-    @property
-    def trials(self) -> list[TrialRow]:
-        return [row for row in self.rows if isinstance(row, TrialRow)]
-
-    @property
-    def reports(self) -> list[ReportRow]:
-        return [row for row in self.rows if isinstance(row, ReportRow)]
-
-    @property
-    def starts(self) -> list[StartRow]:
-        return [row for row in self.rows if isinstance(row, StartRow)]
-
-
-class Clock:
-    """A second passes at each look."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        self.now += timedelta(seconds=1)
-        return self.now
+Clock = SteppingClock
+"""A second passes at each look."""
 
 
 def a_study(**changes: object) -> Study:
@@ -89,14 +53,16 @@ def rising(attempt: Attempt, epoch: int) -> Metrics:
 
 def play(session: Session, curve: Curve = rising) -> None:
     """One worker that trains what the session hands out until there is nothing left."""
-    while (attempt := session.next_attempt()) is not None:
-        play_attempt(session, attempt, curve)
+    in_process.play(session, along(curve), worker=WORKER)
 
 
 def play_attempt(session: Session, attempt: Attempt, curve: Curve = rising) -> None:
-    for epoch in range(1, attempt.recipe.epochs + 1):
-        if session.record_report(attempt.number, curve(attempt, epoch), WORKER) is Decision.STOP:
-            return
+    in_process.play_attempt(session, attempt, along(curve), worker=WORKER)
+
+
+def along(curve: Curve) -> in_process.Train:
+    """A training that reports the curve, epoch by epoch."""
+    return lambda attempt: (curve(attempt, epoch) for epoch in range(1, attempt.recipe.epochs + 1))
 
 
 def table(log: MemoryLog) -> list[tuple[object, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,10 @@ from tune_jobs.store.files.local import LocalFiles, LocalLock
 from tune_jobs.store.files.protocol import AppendFile
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.definition import Study
-from tune_jobs.study.rows import (
-    EventKind,
-    EventRow,
-    ReportRow,
-    Row,
-    StartRow,
-    State,
-    TrialRow,
-    as_json_text,
-    trial_id,
-)
+from tune_jobs.study.rows import EventKind, EventRow, ReportRow, Row, StartRow, TrialRow
 from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space
+from tune_jobs.testing.rows import NOON, event_row, report_row, start_row, trial_row
 
-NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 EACH_TRIAL = PublishPolicy(trials=1)
 NEVER = PublishPolicy(trials=10**9, reports=10**9, seconds=1e9)
 ODD_NAMES = (
@@ -57,54 +47,22 @@ def open_writer(store: Any, study: Study | None = None, **options: Any) -> Study
 
 
 def start(number: int, study: str = "s", *, at: datetime = NOON, **params: Any) -> StartRow:
-    return StartRow(
-        study=study,
-        trial_id=trial_id(study, number),
-        number=number,
-        attempt=1,
-        history_seq=0,
-        params=as_json_text(params or PARAMS),
-        recipe="{}",
-        seed=number,
-        started_at=at,
-    )
+    return start_row(number, params or PARAMS, study=study, seed=number, started_at=at)
 
 
-def report(number: int, epoch: int, study: str = "s", *, at: datetime = NOON, **values: Any) -> ReportRow:
-    return ReportRow(
-        study=study,
-        trial_id=trial_id(study, number),
-        number=number,
-        attempt=1,
-        epoch=epoch,
-        val_accuracy=epoch / 10,
-        reported_at=at,
-        **values,
-    )
+def report(number: int, epoch: int, study: str = "s", *, at: datetime = NOON, **columns: Any) -> ReportRow:
+    return report_row(number, epoch, epoch / 10, study=study, reported_at=at, **columns)
 
 
 def trial(
-    number: int, study: str = "s", *, params: Mapping[str, Any] | None = None, **values: Any
+    number: int, study: str = "s", *, params: Mapping[str, Any] | None = None, **columns: Any
 ) -> TrialRow:
-    known: dict[str, Any] = {
-        "state": State.COMPLETED,
-        "reason": "ran all 3 epochs",
-        "objective": number / 100,
-    }
-    return TrialRow(
-        study=study,
-        trial_id=trial_id(study, number),
-        number=number,
-        attempt=1,
-        params=as_json_text(params or PARAMS),
-        seed=number,
-        ended_at=NOON,
-        **{**known, **values},
-    )
+    known = {"reason": "ran all 3 epochs", "objective": number / 100, "seed": number, "ended_at": NOON}
+    return trial_row(number, params=dict(params or PARAMS), study=study, **{**known, **columns})
 
 
 def event(kind: EventKind = EventKind.ATTEMPT_INTERRUPTED, study: str = "s") -> EventRow:
-    return EventRow(study=study, kind=kind, session="session", happened_at=NOON)
+    return event_row(kind, study=study)
 
 
 def whole_trial(number: int, study: str = "s") -> list[Row]:
@@ -236,17 +194,6 @@ def forbidden_changes(monkeypatch: Any) -> Iterator[None]:
         for name in (*changes, "exchange_folders", "sync_folder"):
             patch.setattr(LocalFiles, name, refuse)
         yield
-
-
-class SteppingClock:
-    """A clock that an administrator keeps setting back."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        self.now -= timedelta(hours=1)
-        return self.now
 
 
 def integer(name: str) -> Integer:

@@ -13,7 +13,6 @@ from store_testing import (
     ODD_NAMES,
     Crash,
     CrashingFiles,
-    SteppingClock,
     event,
     integer,
     leave_dead,
@@ -34,6 +33,7 @@ from tune_jobs.store.reader import TrialStore
 from tune_jobs.study.definition import Asha
 from tune_jobs.study.rows import Row
 from tune_jobs.study.space import Choice, Float
+from tune_jobs.testing.clock import SteppingClock
 
 
 def segments(store: Path, table: str, study: str = "s") -> list[Path]:
@@ -223,7 +223,7 @@ def test_a_closed_writer_takes_no_rows(tmp_path: Path) -> None:
 
 
 def test_clocks_may_step(tmp_path: Path) -> None:
-    clock = SteppingClock()
+    clock = SteppingClock(NOON, step_s=-3600)
     for number in range(3):
         with open_writer(tmp_path, clock=clock) as writer:
             writer.append(start(number, at=clock()))

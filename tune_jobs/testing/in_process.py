@@ -1,0 +1,79 @@
+"""A study run in this process: one worker, no Ray, no store. For tests, benchmarks and a look in a debugger.
+
+The session is the real one, so trials, decisions and rows are those of a run with one worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from eml_models.errors import DivergedError
+from tune_jobs.session.attempt import Attempt, WorkerInfo
+from tune_jobs.session.report_checks import EPOCH, REPORT_METRICS
+from tune_jobs.session.state_machine import Session
+from tune_jobs.study.definition import Study
+from tune_jobs.study.rows import Decision, Failure
+from tune_jobs.testing.memory_log import MemoryLog
+
+Metrics = Mapping[str, object]
+Train = Callable[[Attempt], Iterable[Metrics]]
+"""The metrics of each epoch of an attempt, one mapping per epoch."""
+
+
+def run_in_process(
+    study: Study, log: MemoryLog | None = None, *, max_epochs: int | None = None, **options: object
+) -> MemoryLog:
+    """Train a study by its own training function, until it has its trials; continues what `log` holds.
+
+    An error of the training function is a failed trial, as in a run.
+
+    Args:
+        max_epochs: epochs to train over all trials; the trial that holds the last one is left unfinished.
+        options: what the training function takes beside the recipe, such as ``device`` and ``data_dir``.
+
+    Raises:
+        RunFailedError: too many trials failed one after the other.
+    """
+    log = MemoryLog() if log is None else log
+    session = Session(study, log, log.rows[:])
+
+    def train(attempt: Attempt) -> Iterable[Metrics]:
+        for report in study.fit(attempt.recipe, **options):
+            yield {name: getattr(report, name) for name in (EPOCH, *REPORT_METRICS) if hasattr(report, name)}
+
+    play(session, train, max_epochs=max_epochs)
+    return log
+
+
+def play(
+    session: Session, train: Train, *, worker: WorkerInfo | None = None, max_epochs: int | None = None
+) -> None:
+    """Train what a session hands out, one attempt after the other, until nothing is left.
+
+    Raises:
+        RunFailedError: too many trials failed one after the other.
+    """
+    worker = worker or WorkerInfo(device="cpu")
+    left = max_epochs
+    while left != 0 and (attempt := session.next_attempt()) is not None:
+        left = play_attempt(session, attempt, train, worker=worker, max_epochs=left)
+
+
+def play_attempt(
+    session: Session, attempt: Attempt, train: Train, *, worker: WorkerInfo, max_epochs: int | None = None
+) -> int | None:
+    """Train one attempt until the session stops it; returns how many of `max_epochs` are left."""
+    left, epochs = max_epochs, iter(train(attempt))
+    while True:
+        try:
+            metrics = next(epochs, None)
+        except Exception as error:  # whatever training raises is that trial's failure, as on a worker
+            kind = Failure.DIVERGED if isinstance(error, DivergedError) else Failure.RAISED
+            session.record_failure(attempt.number, kind, f"{type(error).__name__}: {error}", worker=worker)
+            return left
+        if metrics is None:
+            session.record_end(attempt.number, worker)
+            return left
+        left = None if left is None else left - 1
+        if session.record_report(attempt.number, metrics, worker) is Decision.STOP or left == 0:
+            return left
