@@ -25,7 +25,7 @@ def fit(recipe: Recipe, **options: Any) -> Iterator[SimpleNamespace]:
 
 
 def test_every_trial_ends_with_its_state_and_failure() -> None:
-    log = run_in_process(a_study(fit=fit, trials=24))
+    log = run_in_process(a_study(fit=fit, trials=24, sampler="random"))
     assert len(log.trials) == 24
     failures = {trial.failure for trial in log.trials}
     assert failures == {None, Failure.DIVERGED, Failure.RAISED}
