@@ -7,13 +7,15 @@ PACKAGES := eml_models tune_jobs
 
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help setup run run-architectures test test-slow test-gpu lint check fast coverage bench clean
+.PHONY: help setup run run-architectures test test-slow test-gpu test-oldest test-newest lint check fast coverage
+.PHONY: bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run     search training recipes, then networks under a limit, on the embedded digits"
 	@echo "make run-architectures   a front of accuracy against MACs, and a search across families"
 	@echo "make test    all tests except those marked slow or gpu"
+	@echo "make test-oldest, make test-newest   the fast tests and a run, at the ends of the ranges of pyproject.toml"
 	@echo "make lint    format, lint, types, layers"
 	@echo "make check   make lint and the fast tests, those without Ray"
 	@echo "make coverage   the tests of make test, and how much of each file they run, with the total"
@@ -48,6 +50,32 @@ test-slow: $(READY)
 
 test-gpu: $(READY)
 	$(BIN)/python -m pytest -m gpu
+
+# Each makes an environment of its own anew, some 6 GB. What pip is told elsewhere (PIP_CONSTRAINT, pip.conf) holds.
+OLDEST := .venv-oldest
+NEWEST := .venv-newest
+
+test-oldest:
+	rm -rf $(OLDEST)
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet packaging
+	$(OLDEST)/bin/python tests/oldest_versions.py > $(OLDEST)/oldest.txt
+	$(OLDEST)/bin/python -m pip install --quiet --constraint $(OLDEST)/oldest.txt --editable '.[dev]'
+	$(call fast_tests_and_a_run,$(OLDEST))
+
+test-newest:
+	rm -rf $(NEWEST)
+	$(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --editable '.[dev]'
+	$(call fast_tests_and_a_run,$(NEWEST))
+
+define fast_tests_and_a_run
+	$(1)/bin/python -m pip list --format freeze
+	$(1)/bin/python -m pytest $(FAST) -q
+	@store=$$(mktemp -d); \
+	  $(1)/bin/python -m tune_jobs run digits-recipes --trials 4 --workers 2 --store "$$store/trials"; \
+	  code=$$?; rm -rf "$$store"; exit $$code
+endef
 
 fast: $(READY)
 	$(BIN)/python -m pytest $(FAST) -q
@@ -85,4 +113,4 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.sampler
 
 clean:
-	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) $(NEWEST) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
