@@ -17,8 +17,8 @@ from tune_jobs.testing.in_process import run_in_process
 def fit(recipe: Recipe, **options: Any) -> Iterator[SimpleNamespace]:
     for epoch in range(1, recipe.epochs + 1):
         if recipe.learning_rate > 0.25:
-            raise DivergedError("the loss is inf")
-        if recipe.optimizer == "adam" and epoch == 2 and recipe.learning_rate > 0.05:
+            raise DivergedError("the loss is inf", epoch)
+        if recipe.optimizer == "sgd" and epoch == 2 and recipe.learning_rate > 0.05:
             raise ZeroDivisionError("a bug")
         quality = 1 - abs(recipe.learning_rate - 0.1)
         yield SimpleNamespace(epoch=epoch, val_accuracy=quality * epoch / (epoch + 1), own=3)
