@@ -30,13 +30,15 @@ from optuna.trial import TrialState
 
 from benchmarks.comparing import describe_conditions, write_result
 from benchmarks.searching import interval, spend
-from tune_jobs.feasible.limits import count_cost, refusal
+from tune_jobs.feasible.cost import count_cost
+from tune_jobs.feasible.limits import refusal
 from tune_jobs.inputs.shipped import digits_front, fashion_mnist_front
 from tune_jobs.report.front import box
 from tune_jobs.search.distributions import distributions_of
 from tune_jobs.search.objectives import Point, final_point
 from tune_jobs.search.pareto import hypervolume
-from tune_jobs.study.definition import SamplerName, Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import SamplerName
 from tune_jobs.study.rows import State
 from tune_jobs.study.space import Float, Space
 

@@ -29,10 +29,11 @@ from optuna.trial import TrialState
 
 from benchmarks.comparing import describe_conditions, write_result
 from benchmarks.searching import interval, spend
-from tune_jobs.feasible.limits import count_cost
+from tune_jobs.feasible.cost import count_cost
 from tune_jobs.inputs.shipped import digits_mobilenet
 from tune_jobs.search.distributions import distributions_of
-from tune_jobs.study.definition import Asha, Limits, Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import Asha, Limits
 from tune_jobs.study.rows import ReportRow, State
 from tune_jobs.study.space import Float, Space
 

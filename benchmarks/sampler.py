@@ -30,7 +30,8 @@ from tune_jobs.inputs.shipped import digits_recipes
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Random, Sampler, Tpe
 from tune_jobs.search.shown import MAX_SHOWN
-from tune_jobs.study.definition import Objective, Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.objective import Objective
 from tune_jobs.study.rows import ReportRow, Row, StartRow, State, TrialRow, as_json_text
 from tune_jobs.study.space import Choice, Integer, Params, Space
 

@@ -12,7 +12,9 @@ from eml_models.lazy import lazy_names
 
 _HOMES = {
     "tune_jobs.study.space": ("Choice", "Constant", "Float", "Integer", "Space", "When"),
-    "tune_jobs.study.definition": ("Asha", "Direction", "Limits", "Objective", "SamplerName", "Study"),
+    "tune_jobs.study.definition": ("Study",),
+    "tune_jobs.study.method": ("Asha", "Limits", "SamplerName"),
+    "tune_jobs.study.objective": ("Direction", "Objective"),
     "tune_jobs.study.rows": ("Decision", "State"),
     "tune_jobs.errors": (
         "QueryError",

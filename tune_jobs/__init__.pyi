@@ -7,12 +7,12 @@ from tune_jobs.on_ray.runner import run_study as run_study
 from tune_jobs.session.outcome import RunOutcome as RunOutcome
 from tune_jobs.session.settings import RunSettings as RunSettings
 from tune_jobs.store.reader import TrialStore as TrialStore
-from tune_jobs.study.definition import Asha as Asha
-from tune_jobs.study.definition import Direction as Direction
-from tune_jobs.study.definition import Limits as Limits
-from tune_jobs.study.definition import Objective as Objective
-from tune_jobs.study.definition import SamplerName as SamplerName
 from tune_jobs.study.definition import Study as Study
+from tune_jobs.study.method import Asha as Asha
+from tune_jobs.study.method import Limits as Limits
+from tune_jobs.study.method import SamplerName as SamplerName
+from tune_jobs.study.objective import Direction as Direction
+from tune_jobs.study.objective import Objective as Objective
 from tune_jobs.study.rows import Decision as Decision
 from tune_jobs.study.rows import State as State
 from tune_jobs.study.space import Choice as Choice

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tune_jobs.study.definition import SamplerName
+from tune_jobs.study.method import SamplerName
 from tune_jobs.testing.contracts.samplers import SamplerContract
 
 

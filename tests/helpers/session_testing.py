@@ -7,7 +7,8 @@ from collections.abc import Callable
 from eml_models.training.recipe import Recipe
 from tune_jobs.session.attempt import Attempt, SessionSettings, WorkerInfo
 from tune_jobs.session.state_machine import Session
-from tune_jobs.study.definition import Asha, Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import Asha
 from tune_jobs.study.space import Choice, Float, Space
 from tune_jobs.testing import in_process
 from tune_jobs.testing.clock import SteppingClock

@@ -12,13 +12,16 @@ from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
 from tune_jobs.cli.option_values import RunningOptions, RunOptions
 from tune_jobs.cli.telling import tell, tell_note
 from tune_jobs.errors import StoreError
-from tune_jobs.feasible.limits import SPREAD_SHARE, parse_count, parse_macs, with_spread_share
+from tune_jobs.feasible.amounts import parse_count, parse_macs
+from tune_jobs.feasible.macs_share import SPREAD_SHARE, with_spread_share
 from tune_jobs.inputs.point_files import read_points
 from tune_jobs.inputs.smoke import smoke_study
 from tune_jobs.inputs.user_code import UserCode, load_study
 from tune_jobs.session.settings import RunSettings
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.study.definition import MACS_SHARE, LatencyMode, Objective, Study
+from tune_jobs.study.definition import MACS_SHARE, Study
+from tune_jobs.study.method import LatencyMode
+from tune_jobs.study.objective import Objective
 from tune_jobs.study.param_texts import read_text
 from tune_jobs.study.space import Params, Space
 from tune_jobs.study.written_numbers import read_number, read_whole

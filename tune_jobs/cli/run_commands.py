@@ -29,7 +29,8 @@ from tune_jobs.report.tables import render
 from tune_jobs.session.outcome import RunOutcome
 from tune_jobs.session.settings import RunSettings
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.study.definition import Direction, Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.objective import Direction
 from tune_jobs.study.space import Choice, Role
 
 

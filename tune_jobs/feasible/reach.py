@@ -15,17 +15,12 @@ from eml_models.data.datasets import get_dataset_spec
 from eml_models.errors import InvalidValueError, raise_if_any
 from eml_models.networks.registry import build_plan
 from eml_models.training.recipe import Recipe
-from tune_jobs.feasible.limits import (
-    NEEDS_LIMIT,
-    NetworkCost,
-    count_cost,
-    resolve_recipe,
-    width_bounds,
-    with_width,
-)
+from tune_jobs.feasible.cost import NetworkCost, count_cost
+from tune_jobs.feasible.macs_share import NEEDS_LIMIT, resolve_recipe, width_bounds, with_width
 from tune_jobs.feasible.together import check_together
 from tune_jobs.study.candidate import CANDIDATE
-from tune_jobs.study.definition import MACS_SHARE, RECIPE_FIELDS, Limits, Study
+from tune_jobs.study.definition import MACS_SHARE, RECIPE_FIELDS, Study
+from tune_jobs.study.method import Limits
 from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Params, Space, Value
 
 MAX_CORNERS = 64

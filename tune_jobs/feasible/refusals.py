@@ -6,8 +6,9 @@ from collections import Counter
 
 from eml_models.wording import count_of
 from tune_jobs.errors import RunFailedError
-from tune_jobs.feasible.limits import NetworkCost, broken_limits
-from tune_jobs.study.definition import Limits
+from tune_jobs.feasible.cost import NetworkCost
+from tune_jobs.feasible.limits import broken_limits
+from tune_jobs.study.method import Limits
 
 
 class Refusals:

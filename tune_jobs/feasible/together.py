@@ -14,7 +14,9 @@ from itertools import islice
 from eml_models import seeds
 from eml_models.errors import InvalidValueError
 from eml_models.wording import count_of
-from tune_jobs.feasible.limits import count_cost, refusal, resolve_recipe
+from tune_jobs.feasible.cost import count_cost
+from tune_jobs.feasible.limits import refusal
+from tune_jobs.feasible.macs_share import resolve_recipe
 from tune_jobs.feasible.refusals import Refusals
 from tune_jobs.study.candidate import CANDIDATE
 from tune_jobs.study.definition import MACS_SHARE, RECIPE_FIELDS, Study

@@ -20,12 +20,14 @@ from eml_models.networks.registry import get_model
 from eml_models.networks.words import SEPARATOR, parse_options
 from eml_models.training.recipe import Recipe
 from eml_models.wording import count_of
-from tune_jobs.feasible.limits import count_cost
+from tune_jobs.feasible.cost import count_cost
 from tune_jobs.search.pareto import non_dominated
 from tune_jobs.study.candidate import CANDIDATE, SAME_FOR_ALL, Candidate
-from tune_jobs.study.definition import EPOCHS, REPEAT, Direction, Limits, Objective, SamplerName, Study
+from tune_jobs.study.definition import EPOCHS, REPEAT, Study
 from tune_jobs.study.fits import fit_and_test
 from tune_jobs.study.json_fields import objectives_from_json
+from tune_jobs.study.method import Limits, SamplerName
+from tune_jobs.study.objective import Direction, Objective
 from tune_jobs.study.rows import Row, StartRow, State, TrialRow, as_json_text
 from tune_jobs.study.space import Choice, Integer, Space
 

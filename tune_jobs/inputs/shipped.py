@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from eml_models.training.recipe import Recipe
-from tune_jobs.feasible.limits import with_spread_share
-from tune_jobs.study.definition import Asha, Limits, Objective, SamplerName, Study
+from tune_jobs.feasible.macs_share import with_spread_share
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import Asha, Limits, SamplerName
+from tune_jobs.study.objective import Objective
 from tune_jobs.study.space import Choice, Constant, Float, Integer, Space, Value, When
 
 OPTIMIZERS = ("sgd", "sgd_momentum", "adam", "adamw", "rmsprop")

@@ -16,8 +16,9 @@ from eml_models.data.datasets import data_folder, get_dataset_spec
 from eml_models.data.places import describe_misplaced, missing_files
 from eml_models.networks.registry import get_model
 from eml_models.training.recipe import Recipe
-from tune_jobs.feasible.limits import count_cost
-from tune_jobs.study.definition import Limits, SamplerName, Study
+from tune_jobs.feasible.cost import count_cost
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import Limits, SamplerName
 
 SCALES = ("full", "smoke")
 SUFFIX = "-smoke"

@@ -8,14 +8,17 @@ from functools import partial
 
 from eml_models.errors import InvalidValueError
 from eml_models.wording import count_of
-from tune_jobs.feasible.limits import count_cost, refusal, resolve_recipe, too_slow
+from tune_jobs.feasible.cost import count_cost
+from tune_jobs.feasible.limits import refusal, too_slow
+from tune_jobs.feasible.macs_share import resolve_recipe
 from tune_jobs.search.given import MAX_TOLD, ToldTrial
 from tune_jobs.search.objectives import cost_of
 from tune_jobs.store.files.protocol import is_same_store
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.study.definition import COSTS, LATENCY, Study
+from tune_jobs.study.definition import Study
 from tune_jobs.study.events import WarmStarted, detail_of
 from tune_jobs.study.json_fields import objectives_from_json, params_from_json
+from tune_jobs.study.objective import COSTS, LATENCY
 from tune_jobs.study.rows import (
     EventRow,
     Failure,

@@ -28,8 +28,10 @@ from tune_jobs.analysis.intervals import (
     with_interval,
 )
 from tune_jobs.report.tables import Table, format_value
-from tune_jobs.study.definition import REPEAT, Objective, SamplerName
+from tune_jobs.study.definition import REPEAT
 from tune_jobs.study.json_fields import parse_object
+from tune_jobs.study.method import SamplerName
+from tune_jobs.study.objective import Objective
 from tune_jobs.study.rows import State, as_json_text
 
 DIFFERENCE = "difference"

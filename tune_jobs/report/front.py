@@ -18,8 +18,8 @@ from tune_jobs.report.leaderboard import way_on
 from tune_jobs.report.tables import Table
 from tune_jobs.search.objectives import Point
 from tune_jobs.search.pareto import hypervolume, non_dominated
-from tune_jobs.study.definition import COSTS, Direction, Objective
 from tune_jobs.study.json_fields import objectives_from_json
+from tune_jobs.study.objective import COSTS, Direction, Objective
 from tune_jobs.study.rows import State
 
 LIMIT_OF = {"macs": "max_macs", "parameters": "max_parameters", "latency_ms": "max_latency_ms"}

@@ -14,9 +14,9 @@ from eml_models.wording import count_of
 from tune_jobs.report.for_people import NETWORK, PARAMS, TRIAL, name_networks
 from tune_jobs.report.tables import Table, format_value
 from tune_jobs.search.history import rung_between
-from tune_jobs.study.definition import METRICS, Direction
 from tune_jobs.study.events import SessionEnd
 from tune_jobs.study.json_fields import parse_object
+from tune_jobs.study.objective import METRICS, Direction
 from tune_jobs.study.rows import Decision, State
 
 LAST_RUN, NO_END = "last_run", "no end yet"

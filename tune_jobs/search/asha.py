@@ -22,7 +22,8 @@ from eml_models.errors import raise_if_any
 from tune_jobs.search.history import History
 from tune_jobs.search.pareto import front_numbers, standings
 from tune_jobs.search.records import Rung
-from tune_jobs.study.definition import Direction, Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.objective import Direction
 from tune_jobs.study.rows import Decision
 
 

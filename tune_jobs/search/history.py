@@ -16,7 +16,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.feasible.limits import NetworkCost, count_cost, resolve_recipe
+from tune_jobs.feasible.cost import NetworkCost, count_cost
+from tune_jobs.feasible.macs_share import resolve_recipe
 from tune_jobs.search.given import ToldTrial, told_trials
 from tune_jobs.search.objectives import Point as ObjectivePoint
 from tune_jobs.search.objectives import cost_of, final_point, point_of

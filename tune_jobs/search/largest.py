@@ -10,10 +10,13 @@ from collections.abc import Iterator
 
 from eml_models.training.recipe import Recipe
 from tune_jobs.errors import TuneJobsError
-from tune_jobs.feasible.limits import count_cost, refusal, resolve_recipe
+from tune_jobs.feasible.cost import count_cost
+from tune_jobs.feasible.limits import refusal
+from tune_jobs.feasible.macs_share import resolve_recipe
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import build_sampler
-from tune_jobs.study.definition import SamplerName, Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import SamplerName
 
 NUM_DRAWN = 128
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from tune_jobs.feasible.limits import NetworkCost
-from tune_jobs.study.definition import COSTS, Study
+from tune_jobs.feasible.cost import NetworkCost
+from tune_jobs.study.definition import Study
 from tune_jobs.study.json_fields import objectives_from_json
+from tune_jobs.study.objective import COSTS
 from tune_jobs.study.rows import State, TrialRow
 
 Point = tuple[float, ...]

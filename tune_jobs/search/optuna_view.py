@@ -52,7 +52,9 @@ from tune_jobs.search.objectives import final_point
 from tune_jobs.search.pareto import standings
 from tune_jobs.search.records import TrialRecord
 from tune_jobs.search.shown import MAX_SHOWN, shown_trials
-from tune_jobs.study.definition import Direction, Limits, Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import Limits
+from tune_jobs.study.objective import Direction
 from tune_jobs.study.rows import State, TrialRow
 
 STUDY_ID = 0

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tune_jobs.search.objectives import Point
-from tune_jobs.study.definition import Direction, Objective
+from tune_jobs.study.objective import Direction, Objective
 
 Array = NDArray[np.float64]
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from eml_models import seeds
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Sampler, build_sampler
-from tune_jobs.study.definition import SamplerName, Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import SamplerName
 from tune_jobs.study.space import Params
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 
 from eml_models.training.recipe import Recipe
-from tune_jobs.feasible.limits import NetworkCost
+from tune_jobs.feasible.cost import NetworkCost
 from tune_jobs.search.given import ToldTrial
 from tune_jobs.study.events import SessionStarted
 from tune_jobs.study.space import Params

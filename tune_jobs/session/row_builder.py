@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from tune_jobs.feasible.limits import NetworkCost
+from tune_jobs.feasible.cost import NetworkCost
 from tune_jobs.search.asha import Verdict
 from tune_jobs.search.records import TrialRecord
 from tune_jobs.session.attempt import LiveAttempt, Provenance

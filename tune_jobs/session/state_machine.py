@@ -13,7 +13,9 @@ from datetime import datetime
 
 from eml_models.wording import count_of, first_line
 from tune_jobs.errors import RunFailedError
-from tune_jobs.feasible.limits import count_cost, refusal, resolve_recipe, too_slow
+from tune_jobs.feasible.cost import count_cost
+from tune_jobs.feasible.limits import refusal, too_slow
+from tune_jobs.feasible.macs_share import resolve_recipe
 from tune_jobs.feasible.refusals import Refusals, all_too_slow
 from tune_jobs.search.asha import Verdict, decide
 from tune_jobs.search.given import as_event
@@ -30,9 +32,10 @@ from tune_jobs.session.attempt import (
 )
 from tune_jobs.session.report_checks import metrics_problem, number_of
 from tune_jobs.session.row_builder import Ending, RowBuilder, RowLog, ending
-from tune_jobs.study.definition import LATENCY, Study
+from tune_jobs.study.definition import Study
 from tune_jobs.study.events import Enqueued, Point, SessionEnd, SessionEnded
 from tune_jobs.study.instants import utc_now
+from tune_jobs.study.objective import LATENCY
 from tune_jobs.study.rows import (
     TRIED_AGAIN,
     Decision,

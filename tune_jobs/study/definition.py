@@ -8,160 +8,26 @@ is the number of trials, which may grow.
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from enum import StrEnum
 from typing import Any
 
 from eml_models import seeds
 from eml_models.errors import UnknownNameError, raise_if_any
-from eml_models.latency.measuring.modes import parse_mode
 from eml_models.training.final_report import FINAL_METRICS
 from eml_models.training.recipe import Recipe
 from tune_jobs.study.candidate import CANDIDATE, Candidate, candidate_problems
 from tune_jobs.study.fits import SHIPPED_FITS, Fit, fit_recipe, name_of_fit
 from tune_jobs.study.list_options import gather_lists
+from tune_jobs.study.method import Asha, LatencyMode, Limits, SamplerName
+from tune_jobs.study.objective import LATENCY, Objective, objective_problems
 from tune_jobs.study.rows import as_json_text
 from tune_jobs.study.space import Choice, Float, Integer, Space, Value
 
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9._-]*")
 MAX_NAME_LENGTH = 100
 DEFINITION_VERSION = 1
-
-
-class Direction(StrEnum):
-    """Which values of an objective are better."""
-
-    MAXIMIZE = "maximize"
-    MINIMIZE = "minimize"
-
-    @property
-    def sign(self) -> float:
-        """+1 to minimize and -1 to maximize: of ``sign * value`` less is better."""
-        return -1.0 if self is Direction.MAXIMIZE else 1.0
-
-
-class SamplerName(StrEnum):
-    """How proposals are made; `tune_jobs.search.sampler` implements them."""
-
-    TPE = "tpe"
-    RANDOM = "random"
-    GRID = "grid"
-
-
-METRICS = {
-    "val_accuracy": Direction.MAXIMIZE,
-    "val_loss": Direction.MINIMIZE,
-    "train_accuracy": Direction.MAXIMIZE,
-    "train_loss": Direction.MINIMIZE,
-    "test_accuracy": Direction.MAXIMIZE,
-    "latency_ms": Direction.MINIMIZE,
-}
-"""What a report holds that can be an objective, with the direction that is better."""
-
-LATENCY = "latency_ms"
-"""The metric that the worker measures once an attempt, in the study's declared mode."""
-
-COSTS = ("macs", "parameters", "activations", "traffic_bytes")
-"""What a network's plan says of its cost (`tune_jobs.feasible.limits.NetworkCost`); less is better."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Objective:
-    """What is searched for, and the direction that is better.
-
-    A metric of the reports, whose value is the one at the last epoch, or a cost of the network.
-    """
-
-    metric: str = "val_accuracy"
-
-    def __post_init__(self) -> None:
-        if self.metric not in METRICS and not self.is_cost:
-            raise UnknownNameError("objective", self.metric, [*METRICS, *COSTS])
-
-    @property
-    def direction(self) -> Direction:
-        return Direction.MINIMIZE if self.is_cost else METRICS[self.metric]
-
-    @property
-    def is_cost(self) -> bool:
-        """Whether its value is known from the plan, before any training."""
-        return self.metric in COSTS
-
-    def is_better(self, value: float, other: float) -> bool:
-        """Whether `value` is strictly better than `other`."""
-        return self.direction.sign * value < self.direction.sign * other
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asha:
-    """Asynchronous successive halving.
-
-    Rungs lie at `min_epochs * reduction_factor**k` epochs, below the study's epochs; at each, about one in
-    `reduction_factor` goes on. Source: Li et al. 2018, arXiv 1810.05934, algorithm 2 (the stopping variant).
-    """
-
-    min_epochs: int = 1
-    reduction_factor: int = 3
-
-    def __post_init__(self) -> None:
-        problems = []
-        if self.min_epochs < 1:
-            problems.append(f"min_epochs must be at least 1, got {self.min_epochs}")
-        if self.reduction_factor < 2:
-            problems.append(f"reduction_factor must be at least 2, got {self.reduction_factor}")
-        raise_if_any("asha", problems)
-
-    def rungs(self, epochs: int) -> tuple[int, ...]:
-        """The epochs at which it decides, ascending and all below `epochs`."""
-        rungs = []
-        rung = self.min_epochs
-        while rung < epochs:
-            rungs.append(rung)
-            rung *= self.reduction_factor
-        return tuple(rungs)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Hard limits on the network, inclusive; a proposal that breaks one is never trained."""
-
-    max_macs: int | None = None
-    min_macs: int | None = None
-    max_parameters: int | None = None
-    max_latency_ms: float | None = None
-
-    def __post_init__(self) -> None:
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        latency_ms = values.pop("max_latency_ms")
-        problems = [f"{k} must be at least 1, got {v}" for k, v in values.items() if v is not None and v < 1]
-        if latency_ms is not None and not 0 < latency_ms < math.inf:
-            problems.append(f"max_latency_ms must be above 0 and finite, got {latency_ms}")
-        if self.max_macs is not None and self.min_macs is not None and self.min_macs > self.max_macs:
-            problems.append(
-                f"min_macs must not be above max_macs, got {self.min_macs:,} and {self.max_macs:,}"
-            )
-        raise_if_any("limits", problems)
-
-    def as_json(self) -> dict[str, float | None]:
-        """The limits by name; None where there is none."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LatencyMode:
-    """In which mode (`eml_models.latency.measuring.modes`) and over how many images a study measures its
-    networks."""
-
-    mode: str = "fp32/channels_last/eager"
-    batch_size: int = 1
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "mode", str(parse_mode(self.mode)))
-        problems = [] if self.batch_size >= 1 else [f"batch_size must be at least 1, got {self.batch_size}"]
-        raise_if_any("latency", problems)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +75,7 @@ class Study:
         if self.trials < 1:
             problems.append(f"trials must be at least 1, got {self.trials}")
         metrics = [objective.metric for objective in self.objectives]
-        problems += [*_objective_problems(metrics), *_latency_problems(self, metrics)]
+        problems += [*objective_problems(metrics), *_latency_problems(self, metrics)]
         problems += [*_final_metric_problems(self), *candidate_problems(self.candidates, self.space)]
         problems += _seed_problems(self.space)
         raise_if_any(f"study {self.name!r}", problems)
@@ -312,21 +178,6 @@ SEED = "seed"
 
 OF_THE_STUDY = frozenset({MACS_SHARE, REPEAT, CANDIDATE})
 """The parameters that are neither a field of the recipe nor an option of the model."""
-
-
-def _objective_problems(metrics: Sequence[str]) -> list[str]:
-    if not metrics:
-        return ["a study needs at least one objective, got none"]
-    problems = []
-    if len(set(metrics)) != len(metrics):
-        problems.append(f"objectives must differ, got {', '.join(metrics)}")
-    if metrics[0] in (*COSTS, LATENCY):
-        learned = [name for name in METRICS if name not in (*FINAL_METRICS, LATENCY)]
-        problems.append(
-            f"the first objective must be one that training finds out ({', '.join(learned)}), got"
-            f" {metrics[0]!r}; put it behind, as in val_accuracy,{metrics[0]}"
-        )
-    return problems
 
 
 def _latency_problems(study: Study, metrics: Sequence[str]) -> list[str]:

@@ -12,16 +12,10 @@ from typing import Any
 from eml_models.errors import InvalidValueError
 from eml_models.training.recipe import Recipe
 from tune_jobs.study.candidate import Candidate
-from tune_jobs.study.definition import (
-    DEFINITION_VERSION,
-    Asha,
-    LatencyMode,
-    Limits,
-    Objective,
-    SamplerName,
-    Study,
-)
+from tune_jobs.study.definition import DEFINITION_VERSION, Study
 from tune_jobs.study.fits import SHIPPED_FITS, fit_recipe
+from tune_jobs.study.method import Asha, LatencyMode, Limits, SamplerName
+from tune_jobs.study.objective import Objective
 from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space, When
 
 KINDS: Mapping[str, Callable[..., Parameter]] = {

@@ -15,8 +15,9 @@ from tune_jobs.inputs.shipped import SHIPPED
 from tune_jobs.report.ledger import ledger
 from tune_jobs.session.attempt import SessionSettings, WorkerInfo
 from tune_jobs.session.state_machine import Session
-from tune_jobs.study.definition import LatencyMode, Limits, Study
+from tune_jobs.study.definition import Study
 from tune_jobs.study.events import SessionEnd, SessionStarted
+from tune_jobs.study.method import LatencyMode, Limits
 from tune_jobs.study.rows import Decision, EventKind, EventRow, Failure, ReportRow, Row, StartRow, State
 from tune_jobs.study.stored import study_from_definition
 

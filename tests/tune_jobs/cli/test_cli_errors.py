@@ -19,7 +19,8 @@ from tune_jobs.inputs.user_code import load_study
 from tune_jobs.on_ray.runner import RunOutcome
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study.definition import SamplerName, Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import SamplerName
 from tune_jobs.study.space import Choice, Space
 
 

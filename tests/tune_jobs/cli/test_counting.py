@@ -16,7 +16,7 @@ from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.reading import study_snapshot
 from tune_jobs.store.reading.snapshot import TableSnapshot
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study.definition import Objective
+from tune_jobs.study.objective import Objective
 from tune_jobs.study.rows import State
 
 

@@ -33,8 +33,9 @@ from tune_jobs.inputs.user_code import load_study
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study.definition import Objective, Study
+from tune_jobs.study.definition import Study
 from tune_jobs.study.fits import fit_and_test
+from tune_jobs.study.objective import Objective
 
 RECIPE = Recipe(model="small_cnn", learning_rate=0.05, epochs=3, max_train_samples=400)
 OWN = f"{Path(__file__).parents[3] / 'examples' / 'my_study.py'}:my_study"

@@ -14,7 +14,8 @@ from tune_jobs.session.attempt import Attempt
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study.definition import SamplerName, Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import SamplerName
 from tune_jobs.study.space import Choice, Integer, Space
 
 

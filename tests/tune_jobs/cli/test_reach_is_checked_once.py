@@ -13,7 +13,7 @@ from tune_jobs.feasible import reach
 from tune_jobs.inputs.shipped import digits_recipes
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study.definition import Limits
+from tune_jobs.study.method import Limits
 
 NOTE = "note: max_macs 1,000,000,000 binds nothing"
 STUDY = "digits-recipes"

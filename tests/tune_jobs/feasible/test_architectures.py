@@ -11,14 +11,17 @@ from session_testing import Clock, MemoryLog, play, rising
 from eml_models import ModelFamily, Option, OptionKind, PlanBuilder, build_plan, register_model
 from eml_models.errors import InvalidValueError
 from eml_models.networks.registry import unregister_model
-from tune_jobs.feasible.limits import count_cost, refusal, resolve_recipe
+from tune_jobs.feasible.cost import count_cost
+from tune_jobs.feasible.limits import refusal
+from tune_jobs.feasible.macs_share import resolve_recipe
 from tune_jobs.feasible.reach import check_reachable, list_adapted
 from tune_jobs.inputs.shipped import digits_families, digits_mobilenet, mobilenet
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Random
 from tune_jobs.session.state_machine import Session
-from tune_jobs.study.definition import Limits, Study
+from tune_jobs.study.definition import Study
 from tune_jobs.study.list_options import gather_lists
+from tune_jobs.study.method import Limits
 from tune_jobs.study.rows import State
 from tune_jobs.study.space import Choice, Constant, Float, Integer, Params, Space, When
 

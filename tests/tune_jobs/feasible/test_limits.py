@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tune_jobs.feasible.limits import NetworkCost, broken_limits, excess_over
+from tune_jobs.feasible.cost import NetworkCost
+from tune_jobs.feasible.limits import broken_limits, excess_over
 from tune_jobs.search.optuna_view import constraints_of
-from tune_jobs.study.definition import Limits
+from tune_jobs.study.method import Limits
 from tune_jobs.study.rows import State, TrialRow
 
 LIMITS = Limits(max_macs=100, min_macs=50, max_parameters=10, max_latency_ms=2.0)

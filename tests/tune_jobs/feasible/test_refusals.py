@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tune_jobs.feasible.limits import NetworkCost
+from tune_jobs.feasible.cost import NetworkCost
 from tune_jobs.feasible.refusals import Refusals
-from tune_jobs.study.definition import Limits
+from tune_jobs.study.method import Limits
 
 
 def a_cost(macs: int, parameters: int) -> NetworkCost:

@@ -23,8 +23,10 @@ from tune_jobs.search.pareto import non_dominated
 from tune_jobs.session.attempt import Attempt
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study.definition import Asha, Candidate, Direction, Objective, SamplerName, Study
+from tune_jobs.study.definition import Candidate, Study
 from tune_jobs.study.fits import fit_and_test
+from tune_jobs.study.method import Asha, SamplerName
+from tune_jobs.study.objective import Direction, Objective
 from tune_jobs.study.rows import Decision, Row, State, TrialRow
 from tune_jobs.study.space import Choice, Float, Integer, Space
 from tune_jobs.study.stored import study_from_definition

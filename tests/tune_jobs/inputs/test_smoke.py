@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from eml_models.data.datasets import get_dataset_spec
-from tune_jobs.feasible.limits import count_cost
+from tune_jobs.feasible.cost import count_cost
 from tune_jobs.feasible.reach import check_reachable
 from tune_jobs.inputs.shipped import SHIPPED, lab_cifar10, lab_macs_30m, lab_mnist, mobilenet
 from tune_jobs.inputs.smoke import dataset_at_hand, narrowed, smoke_study
-from tune_jobs.study.definition import Limits
+from tune_jobs.study.method import Limits
 from tune_jobs.study.space import Choice, Space
 from tune_jobs.study.stored import study_from_definition
 

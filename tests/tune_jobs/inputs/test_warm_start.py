@@ -14,7 +14,8 @@ from session_testing import WORKER, Clock, MemoryLog, a_study, play, play_attemp
 from eml_models.errors import InvalidValueError
 from eml_models.training.recipe import Recipe
 from tune_jobs.errors import StoreMissingError
-from tune_jobs.feasible.limits import count_cost, resolve_recipe
+from tune_jobs.feasible.cost import count_cost
+from tune_jobs.feasible.macs_share import resolve_recipe
 from tune_jobs.inputs.shipped import digits_front, fashion_mnist_front
 from tune_jobs.inputs.warm_start import OUTSIDE, REFUSED_THERE, choose_told, read_source
 from tune_jobs.search.given import ToldTrial
@@ -23,8 +24,10 @@ from tune_jobs.search.optuna_view import as_optuna_study
 from tune_jobs.session.attempt import SessionSettings
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study.definition import LatencyMode, Limits, Objective, Study
+from tune_jobs.study.definition import Study
 from tune_jobs.study.events import TrialElsewhere, WarmStarted, detail_as_json
+from tune_jobs.study.method import LatencyMode, Limits
+from tune_jobs.study.objective import Objective
 from tune_jobs.study.rows import Decision, EventRow, Failure, State
 from tune_jobs.study.space import Constant, Float, Space
 

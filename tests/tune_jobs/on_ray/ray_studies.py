@@ -11,7 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from eml_models.training.recipe import Recipe
-from tune_jobs.study.definition import Asha, SamplerName, Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import Asha, SamplerName
 from tune_jobs.study.space import Choice, Float, Space
 
 CRASH_FOLDER = "TUNE_JOBS_TEST_CRASH_FOLDER"

@@ -9,7 +9,8 @@ import pytest
 from eml_models.training.recipe import Recipe
 from tune_jobs import RunSettings, TrialStore, run_study
 from tune_jobs.inputs.finalists import FinalOptions, final_study
-from tune_jobs.study.definition import SamplerName, Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import SamplerName
 from tune_jobs.study.space import Choice, Space
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_of_the_tests")]

@@ -124,7 +124,7 @@ def test_out_of_memory_has_its_peak_in_the_row() -> None:
 
 
 def test_largest_candidate_is_within_the_limits_and_has_the_largest_batch() -> None:
-    from tune_jobs.feasible.limits import count_cost
+    from tune_jobs.feasible.cost import count_cost
 
     study = SHIPPED["digits-mobilenet"]()
     recipe = largest_candidate(study, drawn=40)

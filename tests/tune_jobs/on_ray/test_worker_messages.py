@@ -34,7 +34,8 @@ from tune_jobs.on_ray.worker.trainable import iter_messages
 from tune_jobs.on_ray.worker.training_thread import made_in_training_thread
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.settings import RunSettings
-from tune_jobs.study.definition import LatencyMode, Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import LatencyMode
 from tune_jobs.study.rows import Failure
 from tune_jobs.study.space import Choice, Space
 

@@ -22,7 +22,8 @@ from tune_jobs.report.factors import (
     read_outcomes,
 )
 from tune_jobs.report.finalists import candidates_table, for_people
-from tune_jobs.study.definition import Objective, SamplerName
+from tune_jobs.study.method import SamplerName
+from tune_jobs.study.objective import Objective
 from tune_jobs.study.space import Choice, Constant, Integer, Parameter, Space, When
 
 GRID = lab_mnist().with_changes(

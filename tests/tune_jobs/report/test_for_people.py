@@ -11,7 +11,7 @@ import pytest
 from eml_models.networks.registry import build_plan
 from eml_models.networks.words import parse_network
 from eml_models.training.recipe import Recipe
-from tune_jobs.feasible.limits import resolve_recipe
+from tune_jobs.feasible.macs_share import resolve_recipe
 from tune_jobs.inputs.shipped import digits_families, digits_recipes
 from tune_jobs.report.for_people import for_people, name_networks
 from tune_jobs.report.leaderboard import leaderboard

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tune_jobs.report.front import box, front, objectives_of, worth
-from tune_jobs.study.definition import Objective
+from tune_jobs.study.objective import Objective
 
 OBJECTIVES = (Objective(), Objective(metric="macs"))
 LIMITS = {"max_macs": 400}

@@ -13,7 +13,9 @@ from search_testing import history_of, make_study, report, simulate, start
 from eml_models.errors import InvalidValueError
 from tune_jobs.search.asha import Verdict, decide, rank
 from tune_jobs.search.history import History
-from tune_jobs.study.definition import Asha, Direction, Objective, Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import Asha
+from tune_jobs.study.objective import Direction, Objective
 from tune_jobs.study.rows import Decision, ReportRow, Row, State
 from tune_jobs.study.space import Float, Params
 

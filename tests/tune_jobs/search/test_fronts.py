@@ -15,7 +15,8 @@ from eml_models.training.recipe import Recipe
 from tune_jobs.analysis.audit import audit
 from tune_jobs.checkpoints.retention import best_numbers
 from tune_jobs.errors import RunFailedError
-from tune_jobs.feasible.limits import count_cost, resolve_recipe, with_spread_share
+from tune_jobs.feasible.cost import count_cost
+from tune_jobs.feasible.macs_share import resolve_recipe, with_spread_share
 from tune_jobs.inputs.shipped import digits_families, digits_front, digits_mobilenet
 from tune_jobs.inputs.warm_start import choose_told
 from tune_jobs.search.given import ToldTrial
@@ -26,8 +27,10 @@ from tune_jobs.search.sampler import Tpe
 from tune_jobs.search.shown import shown_trials
 from tune_jobs.session.attempt import Attempt, SessionSettings
 from tune_jobs.session.state_machine import Session
-from tune_jobs.study.definition import Asha, LatencyMode, Limits, Objective, Study
+from tune_jobs.study.definition import Study
 from tune_jobs.study.events import SessionEnd, SessionStarted
+from tune_jobs.study.method import Asha, LatencyMode, Limits
+from tune_jobs.study.objective import Objective
 from tune_jobs.study.rows import Decision, State
 from tune_jobs.study.space import Choice, Float, Integer, Space
 from tune_jobs.study.stored import study_from_definition

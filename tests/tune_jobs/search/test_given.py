@@ -12,8 +12,8 @@ from eml_models.errors import InvalidValueError
 from tune_jobs.analysis.audit import audit
 from tune_jobs.inputs.point_files import read_points
 from tune_jobs.search.given import check_point
-from tune_jobs.study.definition import Limits, SamplerName
 from tune_jobs.study.events import SessionEnd
+from tune_jobs.study.method import Limits, SamplerName
 from tune_jobs.study.rows import EventKind, EventRow, Failure, State
 from tune_jobs.study.space import Choice, Constant, Float, Space, When
 

@@ -17,7 +17,8 @@ from tune_jobs.inputs.shipped import SHIPPED, lab_mnist
 from tune_jobs.search.grid_order import Product, iter_points
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import build_sampler
-from tune_jobs.study.definition import SamplerName, Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import SamplerName
 from tune_jobs.study.space import Choice, Constant, Float, Integer, Params, Space, When
 
 SIZES = st.lists(st.integers(1, 7), min_size=1, max_size=5).filter(lambda sizes: math.prod(sizes) <= 600)

@@ -22,7 +22,7 @@ from search_testing import (
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.search.history import History, rung_between
-from tune_jobs.study.definition import Objective
+from tune_jobs.study.objective import Objective
 from tune_jobs.study.rows import Decision, EventKind, Failure, Row, State, as_json_text
 
 STUDY = make_study(epochs=10)

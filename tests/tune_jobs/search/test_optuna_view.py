@@ -16,7 +16,8 @@ from search_testing import end, history_of, make_study, numbered, report, simula
 from eml_models.errors import InvalidValueError
 from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import OptunaView, as_optuna_study, constraints_of
-from tune_jobs.study.definition import Asha, Limits, Objective
+from tune_jobs.study.method import Asha, Limits
+from tune_jobs.study.objective import Objective
 from tune_jobs.study.rows import Failure, ReportRow, Row, State
 from tune_jobs.study.space import Params
 

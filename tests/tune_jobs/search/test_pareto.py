@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tune_jobs.search.objectives import Point
 from tune_jobs.search.pareto import front_numbers, hypervolume, non_dominated, standings
-from tune_jobs.study.definition import Direction, Objective
+from tune_jobs.study.objective import Direction, Objective
 
 UP_DOWN = (Direction.MAXIMIZE, Direction.MINIMIZE)
 ACCURACY_MACS = (Objective(metric="val_accuracy"), Objective(metric="macs"))

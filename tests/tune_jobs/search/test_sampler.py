@@ -18,7 +18,8 @@ from eml_models.errors import InvalidValueError
 from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import as_optuna_study
 from tune_jobs.search.sampler import NUM_STARTUP_TRIALS, build_sampler
-from tune_jobs.study.definition import Limits, SamplerName, Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import Limits, SamplerName
 from tune_jobs.study.rows import Failure, Row, StartRow, State, TrialRow, as_json_text
 from tune_jobs.study.space import Choice, Float, Integer, Parameter, Params, When
 

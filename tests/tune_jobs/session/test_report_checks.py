@@ -10,11 +10,11 @@ from session_testing import Clock, MemoryLog, a_study, rising
 
 from eml_models.training.epoch_report import EpochReport
 from eml_models.training.final_report import FINAL_METRICS, FinalReport
-from tune_jobs.feasible.limits import count_cost
+from tune_jobs.feasible.cost import count_cost
 from tune_jobs.session.attempt import LiveAttempt
 from tune_jobs.session.report_checks import EPOCH, REPORT_METRICS, metric_columns, metrics_problem, number_of
 from tune_jobs.session.state_machine import Session
-from tune_jobs.study.definition import LATENCY, METRICS
+from tune_jobs.study.objective import LATENCY, METRICS
 from tune_jobs.study.rows import Failure, ReportRow
 
 

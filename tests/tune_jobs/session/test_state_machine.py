@@ -13,8 +13,10 @@ from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import as_optuna_study
 from tune_jobs.session.attempt import Attempt, SessionSettings
 from tune_jobs.session.state_machine import Session
-from tune_jobs.study.definition import LatencyMode, Limits, Objective, Study
+from tune_jobs.study.definition import Study
 from tune_jobs.study.events import SessionEnd
+from tune_jobs.study.method import LatencyMode, Limits
+from tune_jobs.study.objective import Objective
 from tune_jobs.study.rows import Decision, EventKind, EventRow, Failure, State, TrialRow
 from tune_jobs.study.space import Float, Integer, Space
 

@@ -30,7 +30,7 @@ from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError, St
 from tune_jobs.store.batches import PublishPolicy
 from tune_jobs.store.files.local import LocalFiles
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.study.definition import Asha
+from tune_jobs.study.method import Asha
 from tune_jobs.study.rows import Row
 from tune_jobs.study.space import Choice, Float
 from tune_jobs.testing.clock import SteppingClock

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from tune_jobs.study.definition import COSTS, METRICS, Direction, Objective
+from tune_jobs.study.objective import COSTS, METRICS, Direction, Objective
 
 
 def test_less_of_a_value_with_its_sign_is_better() -> None:

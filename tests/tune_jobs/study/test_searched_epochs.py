@@ -11,7 +11,8 @@ from session_testing import MemoryLog, a_session, a_study, play, table
 from tune_jobs.analysis.audit import audit
 from tune_jobs.search.history import History, params_from_json
 from tune_jobs.search.optuna_view import as_optuna_study
-from tune_jobs.study.definition import Asha, Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import Asha
 from tune_jobs.study.rows import Decision, State
 from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space
 

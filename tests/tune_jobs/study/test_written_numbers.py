@@ -14,7 +14,7 @@ from eml_models.networks.registry import build_plan
 from tune_jobs.cli import cli, main
 from tune_jobs.cli.latency_commands import _parse_batch_sizes
 from tune_jobs.cli.resolving import _parse_gpus, _parse_latency
-from tune_jobs.feasible.limits import parse_count, parse_macs
+from tune_jobs.feasible.amounts import parse_count, parse_macs
 from tune_jobs.study.written_numbers import read_number, read_whole
 
 GROUPS_OF_THREE = [

@@ -17,7 +17,8 @@ from tune_jobs.on_ray.worker.gpu_limit import CONTEXT_BYTES
 from tune_jobs.on_ray.worker.registered import pack_registered
 from tune_jobs.on_ray.worker.shared_data import SharedData
 from tune_jobs.on_ray.worker.store_probe import StoreProbe
-from tune_jobs.study.definition import LatencyMode, Study
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import LatencyMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,8 +44,8 @@ from tune_jobs.on_ray.worker.watching import while_watched
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.report_checks import EPOCH, REPORT_METRICS
 from tune_jobs.study.code_digest import code_digest
-from tune_jobs.study.definition import LatencyMode
 from tune_jobs.study.json_fields import MAX_SECONDS
+from tune_jobs.study.method import LatencyMode
 
 MESSAGE = "message"
 """The one key of what a worker reports to Tune; its value is the text of a message."""

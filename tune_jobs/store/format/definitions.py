@@ -23,8 +23,9 @@ from tune_jobs.store.format.layout import CREATION_LOCK, STUDIES, definition_key
 from tune_jobs.store.format.listing import list_definitions, list_studies
 from tune_jobs.store.format.segments import make_tables, open_segment, put_rows, read_segments
 from tune_jobs.store.format.version import require_version
-from tune_jobs.study.definition import Direction, Study, name_problems
+from tune_jobs.study.definition import Study, name_problems
 from tune_jobs.study.json_fields import parse_object
+from tune_jobs.study.objective import Direction
 from tune_jobs.study.rows import as_json_text
 from tune_jobs.study.stored import differences
 

@@ -1,0 +1,86 @@
+"""Objectives of a study: the metrics and costs that can be searched for, and the direction that is better.
+
+Frozen values. `tune_jobs.study.definition` checks the objectives of a whole study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from eml_models.errors import UnknownNameError
+from eml_models.training.final_report import FINAL_METRICS
+
+
+class Direction(StrEnum):
+    """Which values of an objective are better."""
+
+    MAXIMIZE = "maximize"
+    MINIMIZE = "minimize"
+
+    @property
+    def sign(self) -> float:
+        """+1 to minimize and -1 to maximize: of ``sign * value`` less is better."""
+        return -1.0 if self is Direction.MAXIMIZE else 1.0
+
+
+METRICS = {
+    "val_accuracy": Direction.MAXIMIZE,
+    "val_loss": Direction.MINIMIZE,
+    "train_accuracy": Direction.MAXIMIZE,
+    "train_loss": Direction.MINIMIZE,
+    "test_accuracy": Direction.MAXIMIZE,
+    "latency_ms": Direction.MINIMIZE,
+}
+"""What a report holds that can be an objective, with the direction that is better."""
+
+
+LATENCY = "latency_ms"
+"""The metric that the worker measures once an attempt, in the study's declared mode."""
+
+
+COSTS = ("macs", "parameters", "activations", "traffic_bytes")
+"""What a network's plan says of its cost (`tune_jobs.feasible.limits.NetworkCost`); less is better."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """What is searched for, and the direction that is better.
+
+    A metric of the reports, whose value is the one at the last epoch, or a cost of the network.
+    """
+
+    metric: str = "val_accuracy"
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS and not self.is_cost:
+            raise UnknownNameError("objective", self.metric, [*METRICS, *COSTS])
+
+    @property
+    def direction(self) -> Direction:
+        return Direction.MINIMIZE if self.is_cost else METRICS[self.metric]
+
+    @property
+    def is_cost(self) -> bool:
+        """Whether its value is known from the plan, before any training."""
+        return self.metric in COSTS
+
+    def is_better(self, value: float, other: float) -> bool:
+        """Whether `value` is strictly better than `other`."""
+        return self.direction.sign * value < self.direction.sign * other
+
+
+def objective_problems(metrics: Sequence[str]) -> list[str]:
+    if not metrics:
+        return ["a study needs at least one objective, got none"]
+    problems = []
+    if len(set(metrics)) != len(metrics):
+        problems.append(f"objectives must differ, got {', '.join(metrics)}")
+    if metrics[0] in (*COSTS, LATENCY):
+        learned = [name for name in METRICS if name not in (*FINAL_METRICS, LATENCY)]
+        problems.append(
+            f"the first objective must be one that training finds out ({', '.join(learned)}), got"
+            f" {metrics[0]!r}; put it behind, as in val_accuracy,{metrics[0]}"
+        )
+    return problems
