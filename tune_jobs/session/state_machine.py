@@ -13,12 +13,9 @@ from datetime import datetime
 
 from eml_models.wording import count_of, first_line
 from tune_jobs.errors import RunFailedError
-from tune_jobs.feasible.cost import count_cost
-from tune_jobs.feasible.limits import refusal, too_slow
-from tune_jobs.feasible.macs_share import resolve_recipe
-from tune_jobs.feasible.refusals import Refusals, all_too_slow
-from tune_jobs.search.asha import Verdict, decide
-from tune_jobs.search.given import as_event
+from tune_jobs.feasible.limits import too_slow
+from tune_jobs.feasible.refusals import all_too_slow
+from tune_jobs.search.asha import decide
 from tune_jobs.search.history import History
 from tune_jobs.search.queue import QueueFirst
 from tune_jobs.search.records import TrialRecord
@@ -30,10 +27,12 @@ from tune_jobs.session.attempt import (
     SessionSettings,
     WorkerInfo,
 )
+from tune_jobs.session.proposals import iter_proposals
 from tune_jobs.session.report_checks import metrics_problem, number_of
+from tune_jobs.session.resume import as_live, iter_missed_ends, new_inputs
 from tune_jobs.session.row_builder import Ending, RowBuilder, RowLog, ending
 from tune_jobs.study.definition import Study
-from tune_jobs.study.events import Enqueued, Point, SessionEnd, SessionEnded
+from tune_jobs.study.events import SessionEnd, SessionEnded
 from tune_jobs.study.instants import utc_now
 from tune_jobs.study.objective import LATENCY
 from tune_jobs.study.rows import (
@@ -46,9 +45,6 @@ from tune_jobs.study.rows import (
     as_json_text,
     trial_id,
 )
-
-MAX_REFUSED_IN_A_ROW = 1000
-"""Proposals beyond a limit, one after the other, after which the search gives up."""
 
 MAX_TOO_SLOW_IN_A_ROW = 50
 """Networks above the limit on latency, each of which took a worker's second to measure."""
@@ -93,31 +89,16 @@ class Session:
     def _begin(self) -> None:
         """Take up what the store holds: write what a kill prevented, and what this run adds."""
         self._waiting = deque(record.number for record in self.history.unfinished())
-        given, decided = self._given_rows(), self._decided_rows()
+        missed = iter_missed_ends(self.study, self.history, now=self._clock())
+        decided = [row for end in missed for row in self._end_rows(end.live, end.reports, end.ending)]
+        inputs = new_inputs(self.study, self.history, self.settings)
+        given = [self._build.session_event(detail) for detail in inputs]
         self.opened = bool(given or decided) or not self.finished
         if self.opened:
             started = self._build.session_event(self.settings.started)
             self._record(started, *decided, *given)
         self._waiting = deque(record.number for record in self.history.unfinished())
         self._trained_before = self.history.num_trained
-
-    def _given_rows(self) -> list[Row]:
-        """What the run's settings add to the study and no earlier run has added."""
-        history, settings, rows = self.history, self.settings, list[Row]()
-        points = [Point(params=params) for params in settings.points if not history.knows_point(params)]
-        if settings.retry_failed:
-            failed = (r for r in history.trials.values() if r.state is State.FAILED and not r.diverged)
-            points += [
-                Point(params=record.params, retry_of=record.number, first=True)
-                for record in failed
-                if record.number not in history.retried
-            ]
-        if points:
-            rows.append(self._build.session_event(Enqueued(points=tuple(points))))
-        if settings.origin is not None and settings.origin not in history.origins:
-            told = as_event(settings.origin, settings.told, metric=self.study.objective.metric)
-            rows.append(self._build.session_event(told))
-        return rows
 
     # What to do next.
 
@@ -172,33 +153,27 @@ class Session:
         return taken < self.study.trials and self.end_reason is None
 
     def _propose(self) -> Attempt | None:
-        refusals = Refusals(self.study.limits)
-        for _ in range(MAX_REFUSED_IN_A_ROW):
-            number, known = self.history.next_number, self.history.seq
-            params = self._sampler.propose(self.history, number)
-            if params is None:
-                return None
-            recipe, text = resolve_recipe(self.study, params, number), as_json_text(params)
-            cost = count_cost(recipe)
-            reason = refusal(self.study, cost)
-            if reason is None:
-                name = trial_id(self.study.name, number)
-                attempt = Attempt(trial_id=name, number=number, attempt=1, recipe=recipe)
-                live = LiveAttempt(attempt=attempt, cost=cost, handed_out_at=self._clock())
-                return self._hand_out(live, text, known)
-            refusals.add(cost)
+        for proposal in iter_proposals(self.study, self.history, self._sampler):
+            if proposal.refusal is None:
+                name = trial_id(self.study.name, proposal.number)
+                attempt = Attempt(trial_id=name, number=proposal.number, attempt=1, recipe=proposal.recipe)
+                live = LiveAttempt(attempt=attempt, cost=proposal.cost, handed_out_at=self._clock())
+                return self._hand_out(live, proposal.params, proposal.history_seq)
             self._record(
                 self._build.refused(
-                    number, text, seed=recipe.seed, cost=cost, reason=reason, history_seq=known
+                    proposal.number,
+                    proposal.params,
+                    seed=proposal.recipe.seed,
+                    cost=proposal.cost,
+                    reason=proposal.refusal,
+                    history_seq=proposal.history_seq,
                 )
             )
-        raise RunFailedError(
-            f"{refusals.num_refused:,} proposals in a row were refused: {refusals.describe()}"
-        )
+        return None
 
     def _restart(self, record: TrialRecord) -> Attempt:
         """Another attempt of a trial that was interrupted or whose worker crashed."""
-        live = self._as_live(record, attempt=record.attempts + 1)
+        live = as_live(self.study, record, attempt=record.attempts + 1, now=self._clock())
         return self._hand_out(live, as_json_text(record.params), self.history.seq)
 
     def _hand_out(self, live: LiveAttempt, params: str, history_seq: int) -> Attempt:
@@ -207,29 +182,6 @@ class Session:
         self._working_since = self._working_since or live.handed_out_at
         self._live[live.attempt.number] = live
         return live.attempt
-
-    def _as_live(self, record: TrialRecord, *, attempt: int) -> LiveAttempt:
-        recipe = resolve_recipe(self.study, record.params, record.number)
-        return LiveAttempt(
-            attempt=Attempt(trial_id=record.trial_id, number=record.number, attempt=attempt, recipe=recipe),
-            cost=count_cost(recipe),
-            handed_out_at=self._clock(),
-            latency_ms=record.reports[0].latency_ms if record.reports else None,
-        )
-
-    def _decided_rows(self) -> list[Row]:
-        """The ends of trials whose last report was decided, but whose own row a kill prevented."""
-        rows: list[Row] = []
-        for record in self.history.unfinished():
-            if not record.reports:
-                continue
-            live = self._as_live(record, attempt=record.attempts)
-            last = record.reports[-1]
-            live.last_epoch, live.elapsed_s = last.epoch, last.elapsed_s or 0.0
-            verdict = Verdict(last.decision, last.decision_reason or "") if last.decision else None
-            if (end := ending(live, verdict)) is not None:
-                rows += self._end_rows(live, record.reports, end)
-        return rows
 
     # What attempts say.
 

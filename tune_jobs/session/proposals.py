@@ -1,0 +1,72 @@
+"""Proposals of a search, each with its network's cost and, where a limit refuses it, the reason.
+
+Called by `state_machine`, which hands out the first that is within the limits and records the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from eml_models.training.recipe import Recipe
+from tune_jobs.errors import RunFailedError
+from tune_jobs.feasible.cost import NetworkCost, count_cost
+from tune_jobs.feasible.limits import refusal
+from tune_jobs.feasible.macs_share import resolve_recipe
+from tune_jobs.feasible.refusals import Refusals
+from tune_jobs.search.history import History
+from tune_jobs.search.queue import QueueFirst
+from tune_jobs.study.definition import Study
+from tune_jobs.study.rows import as_json_text
+
+MAX_REFUSED_IN_A_ROW = 1000
+"""Proposals beyond a limit, one after the other, after which the search gives up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """Params for a trial.
+
+    Attributes:
+        params: the params as JSON.
+        history_seq: the last row that the proposal knew.
+        refusal: why the limits refuse its network; None if they admit it.
+    """
+
+    number: int
+    params: str
+    recipe: Recipe
+    cost: NetworkCost
+    history_seq: int
+    refusal: str | None
+
+
+def iter_proposals(study: Study, history: History, sampler: QueueFirst) -> Iterator[Proposal]:
+    """One proposal after the other until one is within the limits, or the sampler has no more.
+
+    The caller records each before it asks for the next: `history` then knows it.
+
+    Raises:
+        RunFailedError: `MAX_REFUSED_IN_A_ROW` proposals were refused one after the other.
+    """
+    refusals = Refusals(study.limits)
+    for _ in range(MAX_REFUSED_IN_A_ROW):
+        number, known = history.next_number, history.seq
+        params = sampler.propose(history, number)
+        if params is None:
+            return
+        recipe = resolve_recipe(study, params, number)
+        cost = count_cost(recipe)
+        reason = refusal(study, cost)
+        yield Proposal(
+            number=number,
+            params=as_json_text(params),
+            recipe=recipe,
+            cost=cost,
+            history_seq=known,
+            refusal=reason,
+        )
+        if reason is None:
+            return
+        refusals.add(cost)
+    raise RunFailedError(f"{refusals.num_refused:,} proposals in a row were refused: {refusals.describe()}")
