@@ -15,6 +15,7 @@ from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.wording import count_of
 from tune_jobs.analysis.audit import Audit
 from tune_jobs.analysis.code_changes import describe_code_changes
+from tune_jobs.analysis.factors import design_of, read_outcomes
 from tune_jobs.report import factors, finalists, leaderboard
 from tune_jobs.report.for_people import PARAMS, for_people
 from tune_jobs.report.formats import TABLE
@@ -114,7 +115,7 @@ def _page(tables: list[Table], known: StudySnapshot) -> list[Table]:
 
 
 def _search_tables(known: StudySnapshot, *, top: int | None, by: str | None) -> list[Table]:
-    design, outcomes = factors.design_of(known.definition), factors.read_outcomes(known.trials)
+    design, outcomes = design_of(known.definition), read_outcomes(known.trials)
     if by is not None:
         if by not in design.factors:
             raise UnknownNameError("factor", by, design.factors)

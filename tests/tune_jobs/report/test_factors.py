@@ -11,16 +11,10 @@ import pandas as pd
 import pytest
 from scipy.stats import ttest_ind, ttest_rel
 
+from tune_jobs.analysis.factors import Design, design_of, read_outcomes
 from tune_jobs.inputs.shipped import digits_recipes, lab_mnist
 from tune_jobs.report import factors
-from tune_jobs.report.factors import (
-    Design,
-    cells_table,
-    correlations_table,
-    design_of,
-    factor_table,
-    read_outcomes,
-)
+from tune_jobs.report.factors import cells_table, correlations_table, factor_table
 from tune_jobs.report.finalists import candidates_table, for_people
 from tune_jobs.study.method import SamplerName
 from tune_jobs.study.objective import Objective
