@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 OBJECT_STORE_BYTES = 128 << 20
-"""Of the Ray that a variant runs on."""
+"""The object store of the Ray that a variant runs on."""
 
 
 def run_variant(module: str, *words: str) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def describe_conditions() -> str:
 def tuner_by_hand(
     train: Callable[[dict[str, Any]], None], space: dict[str, Any], *, trials: int, workers: int, folder: Path
 ) -> Any:
-    """Ray Tune as somebody who knows it sets it up: actors reused, its own `OptunaSearch`, quiet."""
+    """Ray Tune as an expert sets it up: actors reused, its own `OptunaSearch`, quiet."""
     import optuna
     from ray import tune
     from ray.tune.search.optuna import OptunaSearch

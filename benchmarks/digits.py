@@ -50,7 +50,7 @@ def list_recipes() -> list[str]:
 
 
 def train_like_the_example(config: dict[str, Any]) -> None:
-    """One trial as tutorials write it: single images through a `DataLoader`, a report an epoch."""
+    """One trial as tutorials write it: single images through a `DataLoader`, one report per epoch."""
     import torch
     from ray import tune
     from torch.nn.functional import cross_entropy

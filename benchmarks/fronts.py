@@ -4,8 +4,8 @@ Real searches of MobileNet's stages, each with as many epochs to spend, one thre
 
 * ``ours``: multi-objective TPE, MO-ASHA, the share of the limit in place of the width (as shipped).
 * ``ours, random``: the same without TPE.
-* ``Optuna TPE`` and ``Optuna NSGA-II``: Optuna's samplers on the free width; what breaks the limit is told as
-  a violated constraint and costs no epoch; every trial trains to its end. NSGA-II with a population of 10,
+* ``Optuna TPE`` and ``Optuna NSGA-II``: Optuna's samplers on the free width; a network beyond the limit is a
+  violated constraint and costs no epoch; every trial trains to its end. NSGA-II with a population of 10,
   since its usual 50 would be random search for as many trials as there are.
 * ``random``: independent draws, refused above the limit, every trial to its end.
 

@@ -161,7 +161,7 @@ def network(setting_name: str, variant: str) -> tuple[dict[str, Any], int, int]:
 
 
 def compare(setting: Setting, seeds: int, done: Mapping[Key, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Of each variant: accuracies, and differences from the plain training with the same seed."""
+    """Accuracies of each variant, and differences from the plain training with the same seed."""
     found = {}
     for variant in VARIANTS:
         own = [done[setting.name, variant, seed] for seed in range(seeds)]

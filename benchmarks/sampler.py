@@ -101,7 +101,7 @@ def recorded_search(study: Study, size: int) -> tuple[History, list[Row]]:
 
 
 def _asker(study: Study, rows: list[Row]) -> Callable[[int], object]:
-    """Asks Optuna's own study, told of the same trials."""
+    """Asks Optuna's own study, which has the same trials."""
     from tune_jobs.search.distributions import distributions_of
     from tune_jobs.search.optuna_view import as_optuna_study
 
@@ -139,7 +139,7 @@ def print_costs(costs: list[dict[str, Any]]) -> None:
 
 
 def measure_regrets(*, seeds: int, budget: int) -> list[dict[str, Any]]:
-    """One entry a table, variant and seed: the regret after each number of trials."""
+    """The regret after each number of trials, for each table, variant and seed."""
     jobs = [(table, seed, budget) for table in TABLES for seed in range(seeds)]
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         return list(itertools.chain.from_iterable(pool.imap_unordered(_search_table, jobs)))

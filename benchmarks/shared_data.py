@@ -57,7 +57,7 @@ def _write(path: Path, content: dict[str, Any]) -> str:
 
 
 def read_standin(folder: Path, download: bool) -> RawDataset:
-    """CIFAR-10's reader, told the sums of the files made here."""
+    """CIFAR-10's reader, with the checksums of the files made here."""
     from torchvision.datasets import CIFAR10
 
     from eml_models.data.readers import read_cifar10

@@ -44,7 +44,7 @@ def pause_s(learning_rate: float) -> float:
 
 
 def fit_waiting(recipe: Any, **options: Any) -> Iterator[SimpleNamespace]:
-    """Four reports, the work of which is to wait; tells the process by its accuracy."""
+    """Four reports, whose work is waiting; the training loss is the process id."""
     for epoch in range(1, NUM_REPORTS + 1):
         time.sleep(pause_s(recipe.learning_rate))
         yield SimpleNamespace(epoch=epoch, val_accuracy=0.5, train_loss=float(os.getpid()))

@@ -23,7 +23,7 @@ from tune_jobs.study.definition import Study
 from tune_jobs.study.space import Choice, Constant, Float, Space
 
 REPORTS = 20
-"""Of a trial that runs to its end; on average all have about as many."""
+"""Reports of a trial that runs to its end; the average over all trials is close to it."""
 ROWS = 64
 """Values of `seq` set aside for a trial."""
 OPTIMIZERS = ("sgd", "sgd_momentum", "adam", "adamw", "rmsprop")
@@ -33,7 +33,7 @@ AT = np.datetime64("2026-01-01T00:00:00", "us")
 
 
 def make_store(root: Path, *, studies: int, trials: int) -> list[str]:
-    """A store of so many studies with so many trials each; returns the studies' names."""
+    """A store with `studies` studies of `trials` trials each; returns the studies' names."""
     names = [f"study-{number}" for number in range(studies)]
     for number, name in enumerate(names):
         StudyWriter.open(root, study_named(name), versions={}).close()

@@ -104,7 +104,7 @@ def parts(device: str) -> dict[str, Campaign]:
 
 
 def measure(name: str, campaign: Campaign, watch: Watch) -> None:
-    """Run one part and print what comes of it; one that fails leaves the others their time."""
+    """Run one part and print its result; a part that fails leaves the others their time."""
     rounds = itertools.count(1)
 
     def tell_round(result: CampaignResult) -> None:
@@ -146,7 +146,7 @@ def tell(result: CampaignResult, say: Callable[[str], None]) -> None:
 
 
 def torch_version(result: CampaignResult) -> str:
-    """Of the processes that measured, with the device's name."""
+    """The version of torch in the processes that measured, with the device's name."""
     found = {f"{one.measurement.conditions.torch_version} on {one.measurement.conditions.device_name}"
              for one in result.timed}  # fmt: skip
     return ", ".join(sorted(found)) or "unknown"

@@ -35,7 +35,7 @@ SIDE_BY_SIDE_ROUNDS = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One network and batch; with `together`, so many trainings whose graphs are replayed side by side."""
+    """One network and batch; `together` is the number of trainings whose graphs are replayed side by side."""
 
     model: str
     batch_size: int

@@ -2,9 +2,9 @@
 
 `deploy` makes it and checks it against the model in eager fp32; `save_deployed` writes it as a program of
 torch.export, `save_onnx` as one for onnxruntime (the extra ``onnx``), which is often the quickest for a small
-network on a CPU. What `load_trained` returned takes images as its data set stores them in each of these
-forms, and what is written carries its facts; a module of one's own takes what it takes, and has none.
-Which mode is the fastest on a device, `campaign` measures; `usual_mode` is a good guess.
+network on a CPU. A network of `load_trained` takes images as its data set stores them in each of these
+forms, and the files carry its facts. A module of your own takes the images that it was written for, and has
+no facts. A campaign measures which mode is the fastest on a device; `usual_mode` is a good guess.
 """
 
 from __future__ import annotations

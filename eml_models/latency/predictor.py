@@ -105,7 +105,7 @@ def rank_correlation(left: Sequence[float] | Array, right: Sequence[float] | Arr
 
 
 def _matrix(networks: Sequence[Mapping[str, float]], names: Sequence[str]) -> Array:
-    """A row a network, a column a feature, and ones for the fixed part."""
+    """One row per network, one column per feature, and ones for the fixed part."""
     return np.array([[*(float(n[name]) for name in names), 1.0] for n in networks])
 
 

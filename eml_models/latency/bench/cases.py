@@ -80,7 +80,7 @@ class Case:
 
     @property
     def words(self) -> str:
-        """What it is, as people are told: what most cases have alike is left out."""
+        """The case in words for people, without what most cases share."""
         parts = [self.network.name, str(self.mode), f"batch {self.batch_size}"]
         parts += [self.variant.value] if self.variant is not Variant.WHOLE else []
         parts += ["from a loader"] if self.source is Source.LOADER else []

@@ -1,8 +1,8 @@
 """A device's own ceilings, measured: the products and the bytes a second that it reaches.
 
-For the roofline of the device at hand: no data sheet tells a CPU's rates, and a GPU's clocks differ from its
-own. Products by the quickest of some square matrix products, bytes by adding two arrays into a third, for
-working sets from cache to memory; on a CPU with the threads that the networks get. A few seconds.
+The roofline needs them: no data sheet has a CPU's rates, and a GPU's clocks differ from its data sheet's.
+Products are measured by the quickest of some square matrix products, bytes by adding two arrays into a
+third, for working sets from cache to memory. On a CPU the networks' threads are used. It takes seconds.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from eml_models.latency.measuring.modes import Precision
 from eml_models.latency.measuring.timing import time_calls
 
 SIDES = {"cpu": (512, 1024), "cuda": (4096, 8192)}
-"""Of the square matrices: large enough to reach the peak, small enough for a few milliseconds."""
+"""Sides of the square matrices: large enough to reach the peak, small enough for a few milliseconds."""
 
 WORKING_SETS = {
     "cpu": (256 << 10, 1 << 20, 4 << 20, 16 << 20, 64 << 20, 256 << 20),
-    "cuda": (1 << 30,),  # what fits into a GPU's cache is not told apart: launches would hide it
+    "cuda": (1 << 30,),  # a GPU's cache is not distinguished: launches would hide it
 }
 """Bytes of the three arrays together."""
 
 SECONDS = 0.15
-"""For each of the rates."""
+"""Time that each rate is measured for."""
 
 
 def measure_ceilings(device: torch.device) -> Ceilings:
@@ -43,7 +43,7 @@ def measure_ceilings(device: torch.device) -> Ceilings:
 
 
 def _measure_flops(device: torch.device, dtype: torch.dtype) -> float:
-    """FLOP per second: two a multiply-add."""
+    """FLOP per second; a multiply-add is two."""
     best = 0.0
     for side in SIDES[device.type]:
         left, right = (torch.rand(side, side, device=device).to(dtype) for _ in range(2))
@@ -54,7 +54,7 @@ def _measure_flops(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def _measure_bandwidth(device: torch.device, num_bytes: int) -> float:
-    """Bytes read and written per second where so many are in use."""
+    """Bytes read and written per second in a working set of `num_bytes`."""
     # drawn: memory moves zeros at a rate that no network's maps reach
     left, right, out = (torch.rand(num_bytes // 12, device=device) for _ in range(3))
     return num_bytes / _best_time(device, partial(torch.add, left, right, out=out))

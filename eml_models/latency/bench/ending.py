@@ -1,7 +1,7 @@
-"""When a campaign is to end before everything was measured: its time is up, or somebody has asked for it.
+"""The early end of a campaign: its time is up, or its user asked for the end.
 
-`bench` looks here between its requests and while it waits for an answer; `investigation` then tells what was
-measured so far.
+`processes` looks here between its requests and while it waits for an answer; `investigation` then returns
+the measurements so far.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Ending:
     """Whether a campaign is to end.
 
     Args:
-        max_minutes: from now on; None for as long as it takes.
-        interrupted: whether somebody has asked for the end; asked ten times a second, from one thread.
+        max_minutes: the longest time from now; None for no limit.
+        interrupted: whether the user asked for the end; called ten times a second, from one thread.
     """
 
     def __init__(

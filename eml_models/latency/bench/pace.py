@@ -28,7 +28,7 @@ class Pace:
         (self.firsts if is_first else self.others).append(perf_counter() - began)
 
     def estimate_s(self, firsts: int, others: int, *, seconds: float) -> float | None:
-        """For so many timings; None where nothing has been timed.
+        """Seconds that this number of timings will take; None where nothing has been timed.
 
         Args:
             seconds: of timed calls in each.

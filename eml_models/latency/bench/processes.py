@@ -2,9 +2,9 @@
 disturbs all of them alike.
 
 A case is built, compiled and warmed up when it is timed first, so that the first numbers are there at once.
-One worker process for each `WorkerKind`; only one of them works at any time. A case that fails takes nothing
-else with it: it is skipped with the reason and what was timed before is kept. Where it ended its process, the
-others are opened anew in a fresh one when it is their turn, each once at most. Used by `investigation`.
+There is one worker process for each `WorkerKind`, and only one of them works at any time. A case that fails
+is skipped with the reason, and earlier times are kept. If it ended its process, the other cases are opened
+again in a new process at their turn, each at most once. Used by `investigation`.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ class Bench:
 
     Args:
         device: ``cpu``, ``cuda`` or ``cuda:1``.
-        threads: of a worker on a CPU.
-        on_progress: told what is being done, how many of how many, in words.
-        program: what the workers run.
-        ending: says when to stop; `open`, `time` and `measure_ceilings` then raise `EndedError`, what was
-            timed stays, and nobody waits for what a worker is doing.
+        threads: CPU threads of a worker.
+        on_progress: called with a line of text: the current act, and its number of how many.
+        program: the program of the workers.
+        ending: says when to stop; `open`, `time` and `measure_ceilings` then raise `EndedError`. Times that
+            were measured stay, and a worker's current act is not waited for.
     """
 
     def __init__(
@@ -107,8 +107,8 @@ class Bench:
     def time(self, cases: Iterable[Case], *, rounds: int, seconds: float) -> None:
         """Time cases in rounds; what was timed before stays.
 
-        One that is not open is opened when it is its turn. One that fails is left out from then on; it is in
-        `skipped` unless it was timed before.
+        A case that is not open is opened at its turn. A case that fails is left out of later rounds;
+        `skipped` has it unless it was timed before.
         """
         cases = list(cases)
         for number in range(1, rounds + 1):
@@ -235,7 +235,7 @@ class Bench:
         return self._open(case)
 
     def _time(self, case: Case, seconds: float) -> bool:
-        """Whether it was timed; one that is not open is opened first."""
+        """Time a case, which is opened first if it is not open; whether it was timed."""
         if not self._is_open(case) and not (
             self._open_anew(case) if case.key in self._opened else self._open(case)
         ):

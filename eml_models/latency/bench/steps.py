@@ -21,7 +21,7 @@ from eml_models.networks.registry import build_model, get_model
 from eml_models.networks.words import NetworkSpec
 
 SEED = 0
-"""Of weights and images: times do not depend on them, results of a run should not either."""
+"""The seed of weights and images. Times do not depend on them, and results of a run should not either."""
 
 SKELETON_SIDE = 8
 """Pixels of a skeleton's image."""
@@ -67,10 +67,10 @@ def build_step(case: Case, device: torch.device) -> Step:
 
 
 def build_variant(case: Case) -> nn.Module:
-    """The network of a case, or what is left of it.
+    """The network of a case, whole or reduced to its variant.
 
     Raises:
-        InvalidValueError: nobody knows what would be left: the family builds its module by itself, or has
+        InvalidValueError: the variant is not defined: the family builds its module by itself, or has
             depthwise convolutions that do more than filter each channel.
     """
     plan = case.network.plan()
@@ -101,7 +101,7 @@ def skeleton(plan: Plan) -> Plan:
 def remove_depthwise(module: nn.Module) -> int:
     """Replace each depthwise convolution by nothing, or by taking every other pixel; returns how many.
 
-    One that changes the number of channels, or the size otherwise than by one stride, stays.
+    A convolution that changes the number of channels, or the size other than by one stride, stays.
     """
     found = [
         (name, part) for name, part in module.named_modules() if _is_depthwise(part) and _filters_only(part)

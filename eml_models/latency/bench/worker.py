@@ -41,7 +41,7 @@ from eml_models.request_lines import iter_requests
 from eml_models.training.device_errors import is_broken
 
 LEAST_CALLS = 3
-"""Of one round; several rounds follow each other."""
+"""The least calls of one round; several rounds follow each other."""
 
 RE_WARM_CALLS = 1
 """Before each round: the caches hold another case's data."""
@@ -102,9 +102,9 @@ def main() -> None:
 
 
 def take_stdout() -> TextIO:
-    """What leads to whoever asks; from now on all that this process prints goes to stderr.
+    """The stream to the caller. From now on everything that this process prints goes to stderr.
 
-    By its descriptor, since C++ prints too (ONEDNN_VERBOSE, cuDNN's logs).
+    The descriptor itself is changed, since C++ prints too (ONEDNN_VERBOSE, cuDNN's logs).
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -122,7 +122,7 @@ def serve(answers: TextIO, requests: Iterator[str]) -> None:
     for line in requests:
         try:
             answer = server.answer(json.loads(line))
-        except Exception as error:  # whoever asked can go on with other cases; see above
+        except Exception as error:  # the caller can continue with other cases; see above
             answer = {"error": _describe(error), **_state_of(device)}
         print(json.dumps(answer), file=answers, flush=True)
         if answer.get("broken"):
@@ -130,8 +130,8 @@ def serve(answers: TextIO, requests: Iterator[str]) -> None:
 
 
 def _describe(error: Exception) -> str:
-    """Errors of this project speak for themselves; of others the type says the most. A mode that is not there
-    is told without its name: it may be one of many."""
+    """The text of an error: this project's own message, else also the type. A mode that is not available is
+    described without its name, since many modes may share the reason."""
     if isinstance(error, UnsupportedModeError):
         return error.reason
     return str(error) if isinstance(error, EmlError) else describe_cause(error)

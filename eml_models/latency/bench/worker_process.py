@@ -1,7 +1,7 @@
-"""One measuring process, as whoever asks it sees it: started, asked line by line, ended.
+"""One measuring process, as its caller sees it: started, asked line by line, ended.
 
 It leads a process group of its own: Ctrl-C in a terminal reaches its owner alone, which then ends it in
-order, and with it the compilers that it has started. `bench` owns these processes.
+order, and with it the compilers that it has started. `processes` owns these processes.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from eml_models.latency.measuring.conditions import ALLOCATOR_VARIABLES, KEEPING
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerProgram:
-    """What a measuring process runs: a module that serves as `eml_models.latency.bench.worker` does.
+    """The program of a measuring process: a module that serves as `eml_models.latency.bench.worker` does.
 
     Attributes:
-        first_line: what it is told before any request; empty for nothing.
+        first_line: a line that it gets before any request; empty for none.
     """
 
     module: str = "eml_models.latency.bench.worker"
@@ -42,16 +42,16 @@ PROGRAM = WorkerProgram()
 """Knows the shipped families."""
 
 PATIENCE_S = 1800.0
-"""For an answer: a compiler at its most thorough takes minutes, and a process that hangs would for ever."""
+"""Longest wait for an answer: a thorough compiler takes minutes, and a process that hangs never answers."""
 
 LOOK_S = 0.1
-"""Between two looks at whether an answer is still wanted."""
+"""Time between two looks at whether an answer is still wanted."""
 
 GRACE_S = 5.0
-"""For a process to end that was asked to: one that waits for a GPU may not hear it."""
+"""Time that a process has to end once it was asked to. A process that waits for a GPU may not hear it."""
 
 QUOTED_LINES = 3
-"""The last ones of what a process wrote to stderr before it ended."""
+"""Last lines of stderr that are quoted when a process has ended."""
 
 
 class WorkerProcess:

@@ -37,7 +37,7 @@ class Ceilings:
     bandwidth: tuple[tuple[float, float], ...]
 
     def bandwidth_for(self, num_bytes: float) -> float:
-        """The rate at which so many bytes are read and written."""
+        """The rate at which a working set of this size is read and written."""
         return next((rate for largest, rate in self.bandwidth if num_bytes <= largest), self.bandwidth[-1][1])
 
 
@@ -98,10 +98,10 @@ def estimate_roofline(
 def launch_bound_below(
     count: Callable[[int], OperatorCounts], ceilings: Ceilings, precision: Precision, *, largest: int = 65536
 ) -> int | None:
-    """The batch size from which on the roofline takes longer than launching the kernels; None if none does.
+    """The smallest batch size whose roofline takes longer than launching the kernels; None if there is none.
 
-    Of a forward pass in eval mode, one kernel an operator: what `operators` leaves out is left out here too,
-    and a train step, which launches more than twice as many, is bound by its host for longer.
+    It is the batch of a forward pass in eval mode, with one kernel per operator. What `operators` leaves out
+    is left out here too. A train step launches more than twice as many, so its host bounds it for longer.
 
     Below it a GPU waits for its host, whatever the arithmetic. Bytes and MACs are affine in the batch, so two
     counts give all.

@@ -26,7 +26,7 @@ EFFORT = {
 
 
 def iter_first_cases(campaign: Campaign) -> Iterator[Case]:
-    """Each network as nobody has set it up; on a CPU what decides on its chain as well."""
+    """Each network as torch runs it by default; on a CPU also the cases that choose its chain."""
     for batch_size in campaign.batch_sizes:
         yield from (before_case(network, batch_size, campaign) for network in campaign.networks)
     if campaign.explain and not campaign.on_cuda:

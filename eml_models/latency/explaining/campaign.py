@@ -70,7 +70,7 @@ class Campaign:
 
     @property
     def kind(self) -> str:
-        """Of the device: ``cpu`` or ``cuda``."""
+        """The kind of the device: ``cpu`` or ``cuda``."""
         return self.device.partition(":")[0]
 
 
@@ -130,7 +130,7 @@ class CampaignResult:
         return tuple(timed for timed in self.timed if is_usual(timed.case))
 
     def before(self, network: str, batch_size: int) -> Timed | None:
-        """The plain network as a process runs it that nobody has set up: torch's own precision, NCHW, eager.
+        """The plain network as torch runs it by default: torch's own precision, NCHW, eager.
 
         None where it could not be timed over the batch.
         """

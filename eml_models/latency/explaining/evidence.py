@@ -75,10 +75,10 @@ def probes(campaign: Campaign, network: NetworkSpec) -> dict[str, Case]:
 
 
 def _bare_mode(campaign: Campaign) -> Mode:
-    """In which a network is compared with what is left of it.
+    """The mode in which a network is compared with its reduced variants.
 
-    On a GPU replayed by a graph and in 16 bits: in eager fp32 launches take most of a small network's step,
-    and a difference would be of their number.
+    On a GPU a graph replays them in 16 bits: in eager fp32 launches take most of a small network's step, and
+    a difference would only show their number.
     """
     if not campaign.on_cuda:
         return Mode(layout=Layout.CHANNELS_LAST)
@@ -165,7 +165,7 @@ def _roofline_of_last(
     times_ms: Mapping[str, float],
     ceilings: Ceilings,
 ) -> Roofline:
-    """Of the last stage that was timed.
+    """The roofline of the last stage that was timed.
 
     Batch norms that are folded take no pass on a CPU, whose convolutions add a bias themselves; cuDNN's have
     none, and torch adds it in a pass of its own.
@@ -214,7 +214,7 @@ def count_network(
     Raises:
         InvalidValueError: its module cannot be run on tensors without values.
     """
-    with torch.random.fork_rng(devices=[]):  # weights are drawn, and nobody's generator moves
+    with torch.random.fork_rng(devices=[]):  # weights are drawn, and no generator outside moves
         model = build_model(network.plan())
     if folded:
         fold_batch_norms(model.eval())

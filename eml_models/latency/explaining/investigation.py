@@ -1,9 +1,9 @@
 """Runs a campaign: the whole investigation of some networks on one device.
 
-`agenda` says which cases are needed and in which order, `bench` times them interleaved, and the times go to
-`evidence` and `verdicts`. What was measured is handed out after each round, and told in the end whatever
-ended it: time that was up, an interruption, or that all was done. The command ``latency`` and the benchmarks
-are thin callers.
+`agenda` says which cases are needed and in which order, `processes` times them interleaved, and the times go to
+`evidence` and `verdicts`. The measurements are handed out after each round, and again at the end: after the
+last case, when the time is up, or after an interruption. The command ``latency`` and the benchmarks are thin
+callers.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def run_campaign(
     """Measure what a campaign asks for, in the order of its value, until all is done or it is to end.
 
     Args:
-        on_progress: told in words what is done, how many of how many, and what came of it.
-        on_round: given what was measured so far, after each round, without waterfalls and verdicts.
-        interrupted: asked ten times a second whether to end now; what a worker is doing is then given up.
+        on_progress: called with a line of text: the act, its number of how many, and its result.
+        on_round: called after each round with the measurements so far, without waterfalls and verdicts.
+        interrupted: whether to end now; called ten times a second. A worker's current act is then given up.
 
     Returns:
         What was measured, with waterfalls and verdicts; `CampaignResult.end` says whether it is all, and
@@ -55,7 +55,7 @@ def run_campaign(
 
     Raises:
         InvalidValueError: there is no such device.
-        WorkerLostError: nothing at all could be timed, though nobody ended it.
+        WorkerLostError: nothing could be timed, and the campaign was not ended from outside.
     """
     require_device(campaign.device)
     ending = Ending(campaign.max_minutes, interrupted)
@@ -129,7 +129,7 @@ class _Run:
         """The same at the end, with waterfalls and verdicts.
 
         Raises:
-            WorkerLostError: nothing at all could be timed, though nobody ended it.
+            WorkerLostError: nothing could be timed, and the campaign was not ended from outside.
         """
         found, evidence = self.so_far(), []
         if not found.timed and found.end is End.FINISHED:

@@ -24,10 +24,10 @@ from eml_models.latency.explaining.waterfall import (
 )
 
 MATTERS = 0.1
-"""Of a network's step: what explains less is not why it was slow."""
+"""Share of a network's step. A cause that explains less is not why the network was slow."""
 
 AT_THE_CEILING = 0.5
-"""Of the memory's measured rate: from here on a kernel counts as bound by memory."""
+"""Share of the memory's measured rate from which a kernel counts as bound by memory."""
 
 UNKNOWN = "(not measured)"
 
@@ -56,7 +56,7 @@ class NetworkEvidence:
     Attributes:
         autocast_ratio, weights_ratio: time in 16 bits by autocast and with cast weights, as a share of
             that in `full`, in NCHW and eager; ``least_...`` at the smallest batch size.
-        full: the precision that nobody has set up.
+        full: the precision that torch uses by default.
         without_depthwise_ratio: time without these as a share of the whole network's, in one mode; None if
             there are none.
         depthwise_macs_share: of the network's MACs.

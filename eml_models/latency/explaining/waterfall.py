@@ -182,7 +182,7 @@ def build_waterfall(
     Args:
         times_ms: of the stages' cases, by key.
         skipped: why a stage's case could not be timed, by key; its intervention is named as untestable, and
-            what it took away is in the share of the next one that was timed.
+            its share is part of the next stage that was timed.
         roofline: of the last stage that was timed.
         absent: interventions that the device's chain does not have, each with the reason.
     """

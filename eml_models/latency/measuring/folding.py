@@ -3,7 +3,7 @@
 Changes the module that it is given (make a copy first), and keeps its structure: a merged batch norm becomes
 an `nn.Identity`, which launches nothing. On a CPU that saves a pass over each map. On CUDA it saves hardly
 any in eager mode or in a graph: cuDNN's convolution has no bias (``aten::cudnn_convolution``), so torch adds
-the one that folding makes in a pass of its own; only a compiler fuses that.
+the bias that folding makes in a pass of its own; only a compiler fuses that.
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ from eml_models.errors import InvalidValueError
 
 
 class Precision(StrEnum):
-    """What products are computed in. TF32: fp32 tensors, products rounded to 10 bits on tensor cores.
+    """The numbers that products are computed in. TF32: fp32 tensors, products rounded to 10 bits on tensor cores.
 
-    CONV_TF32 is what torch does on a GPU unless told: TF32 in convolutions, where the GPU has it, and exact
+    CONV_TF32 is torch's default on a GPU: TF32 in convolutions, where the GPU has it, and exact
     products in linear layers.
     """
 
@@ -91,7 +91,7 @@ PLAIN = Mode()
 
 
 def untouched_mode(kind: str) -> Mode:
-    """How a process runs a network that nobody has set up, on a kind of device: what is compared with."""
+    """The mode that torch uses by default on a kind of device: other modes are compared with it."""
     return Mode(precision=Precision.CONV_TF32) if kind == "cuda" else PLAIN
 
 
@@ -147,7 +147,7 @@ def iter_all_modes() -> Iterator[Mode]:
 def default_modes(kind: str) -> tuple[Mode, ...]:
     """The modes that answer the five hypotheses on a kind of device, few enough for some minutes.
 
-    On a CPU none is compiled, which takes half a minute a network: the waterfall's last stage is.
+    On a CPU none is compiled, which takes half a minute per network; the waterfall's last stage is compiled.
     """
     words = _DEFAULT_ON_CUDA if kind == "cuda" else _DEFAULT_ON_CPU
     return tuple(map(parse_mode, words))

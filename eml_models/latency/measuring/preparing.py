@@ -168,11 +168,11 @@ class Prepared:
 def _own_workspaces() -> Iterator[None]:
     """A graph that is captured inside has cuBLAS's workspace in its own memory, as long as it lives.
 
-    torch keeps one workspace a stream for the whole process. The calls before a capture make it, the capture
-    would write its address down, and whoever clears the workspaces later frees that memory under the graph: a
+    torch keeps one workspace per stream for the whole process. The calls before a capture make it, and the
+    capture records its address. Code that clears the workspaces later frees that memory under the graph: a
     compiler's own graphs do so whenever they are recorded (torch/_inductor/cudagraph_trees.py), and cuDNN's
-    search then gives it back to the driver. The graph's next replay writes there and ends the process. So
-    none is there when a capture begins, and the one that it makes is left to it alone.
+    search then gives the memory back to the driver. The graph's next replay writes there and ends the
+    process. So no workspace exists when a capture begins, and the graph alone owns the workspace it makes.
     """
     torch._C._cuda_clearCublasWorkspaces()
     try:
@@ -232,7 +232,7 @@ def _read_precisions(backends: Any) -> _Precisions:
     newer = tuple(place.fp32_precision for place in _newer_places(backends))
     try:
         matmul = torch.get_float32_matmul_precision()
-    except RuntimeError:  # somebody has set the newer name alone; torch hides the older, which differs
+    except RuntimeError:  # only the newer name was set; torch hides the older name, which differs
         matmul = "highest" if newer[0] == "tf32" else "high"
     try:
         allow_tf32 = backends.cudnn.allow_tf32

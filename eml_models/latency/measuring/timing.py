@@ -113,7 +113,7 @@ def fit_into_memory(
         settings: in which it is to run.
 
     Returns:
-        The call, its batch size, and a note if it is not the one that was asked for.
+        The call, its batch size, and a note if that is not the batch size that was asked for.
 
     Raises:
         BatchTooLargeError: not even one image fits.
