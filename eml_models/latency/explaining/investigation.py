@@ -1,9 +1,9 @@
 """Runs a campaign: the whole investigation of some networks on one device.
 
-`agenda` says which cases are needed and in which order, `processes` times them interleaved, and the times go to
-`evidence` and `verdicts`. The measurements are handed out after each round, and again at the end: after the
-last case, when the time is up, or after an interruption. The command ``latency`` and the benchmarks are thin
-callers.
+`agenda` says which cases are needed and in which order, `processes` times them interleaved, and the times go
+to `evidence` and `verdicts`. The measurements are handed out after each round, and again at the end: after
+the last case, when the time is up, or after an interruption. The command ``latency`` and the benchmarks are
+thin callers.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from eml_models.errors import InvalidValueError
 
 
 class Precision(StrEnum):
-    """The numbers that products are computed in. TF32: fp32 tensors, products rounded to 10 bits on tensor cores.
+    """The numbers that products are computed in. TF32: fp32 tensors, products with 10 bits on tensor cores.
 
     CONV_TF32 is torch's default on a GPU: TF32 in convolutions, where the GPU has it, and exact
     products in linear layers.
