@@ -42,7 +42,7 @@ class StudyChangedError(InvalidValueError):
 
 
 class QueryError(InvalidValueError):
-    """A query that DuckDB refuses: wrong SQL, or one that would leave the read-only views."""
+    """A query that DuckDB refuses: wrong SQL, or SQL that would leave the read-only views."""
 
 
 class StoreError(TuneJobsError):

@@ -50,7 +50,7 @@ class Outcome:
 class Design:
     """How a study's trials came about, from its definition, and so what can be said of their means.
 
-    `conditions` names for each parameter that applies under a condition the one that it depends on.
+    `conditions` maps each conditional parameter to the parameter that it depends on.
     """
 
     metric: str

@@ -156,7 +156,7 @@ def _note(session: SessionSpan, row: Row, detail: Detail | None) -> None:
 
 
 def _held_since(held: HeldAttempt, row: EventRow, detail: Detail) -> datetime | None:
-    """From when on an attempt had a worker, as the first event that tells of it says; None if it had none."""
+    """The instant at which an attempt got its worker, by its first event; None if it had no worker."""
     if isinstance(detail, AttemptStarted):
         return held.handed_out_at + timedelta(seconds=detail.waited_s or 0.0)
     return row.happened_at - timedelta(seconds=row.duration_s) if row.duration_s else None

@@ -163,7 +163,7 @@ def iter_replay(trial: StoredTrial, *, device: str, data_dir: str | None) -> Ite
 
 
 def tolerance_of(accuracy: float | None, num_images: int) -> float:
-    """By how much an accuracy on so many images may differ between two trainings of one recipe and seed.
+    """The most that an accuracy on `num_images` images may differ between two trainings of a recipe and seed.
 
     Three standard errors of a share, of which at least one image is wrong and one right.
     """

@@ -55,9 +55,9 @@ def broken_limits(limits: Limits, cost: NetworkCost) -> list[BrokenLimit]:
 def excess_over(
     limits: Limits, *, macs: int | None, parameters: int | None, latency_ms: float | None = None
 ) -> dict[str, float]:
-    """By how much a network is over each limit, as a share of the limit; 0 or less is within it.
+    """The excess of a network over each limit, as a share of the limit; 0 or less is within it.
 
-    By the names in `Limits`; a limit that is not set is left out, and so is what is not known of the network.
+    Keys are the names in `Limits`. A limit that is not set is left out, and so is an unknown cost.
     """
     excess = {}
     for name, got in (

@@ -17,7 +17,7 @@ NEEDS_LIMIT = f"parameter {MACS_SHARE!r} needs a limit to take a share of; give 
 
 
 WIDTH_HALVINGS = 12
-"""Of the range of widths: to a thousandth, finer than channels are."""
+"""Halvings of the range of widths: a result to a thousandth, finer than channels are."""
 
 
 SPREAD_SHARE = 0.05

@@ -64,9 +64,9 @@ def _check_train_samples(recipe: Recipe) -> None:
     )
     if asked > count - held_out:
         raise InvalidValueError(
-            f"max_train_samples must be at most {count - held_out:,}, got {asked:,}: so many of the {count:,}"
-            f" training images of {recipe.dataset!r} are left beside {held_out:,} to validate on; leave it"
-            " out (--train-samples) for all of them"
+            f"max_train_samples must be at most {count - held_out:,}, got {asked:,}: {recipe.dataset!r} has"
+            f" {count:,} training images, and {held_out:,} of them validate; leave it out (--train-samples)"
+            " for all the others"
         )
 
 
@@ -137,7 +137,7 @@ def list_adapted(study: Study) -> dict[str, list[str]]:
 
 
 def _check_choices(study: Study) -> None:
-    """Try each value of each choice once, so that a wrong one is told now and not when it is proposed."""
+    """Try each value of each choice once, so that a wrong value is an error now and not at its proposal."""
     choices = [parameter for parameter in study.space.parameters if isinstance(parameter, Choice)]
     tried = [{choice.name: value} for choice in choices for value in choice.values]
     for values in tried or [{}]:
@@ -219,7 +219,8 @@ def _turns(number: Float | Integer, rest: Sequence[Parameter]) -> tuple[Value, .
 
 
 def _ends(space: Space, parameter: Parameter) -> tuple[Value, ...]:
-    """The values of a number between which MACs rise or fall; none for what is no number of the network."""
+    """The values of a number between which MACs rise or fall; none for a parameter that is not a number of
+    the network."""
     if isinstance(parameter, Constant) or parameter.name in RECIPE_FIELDS:
         return ()
     if _depends(space.parameters, parameter.name):

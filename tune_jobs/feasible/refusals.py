@@ -34,7 +34,8 @@ class Refusals:
             self._nearest = excess, cost
 
     def describe(self) -> str:
-        """How many each limit refused, the one that missed them by least, and which limits to move."""
+        """The number that each limit refused, the network that missed them by least, and the limits to
+        move."""
         assert self._nearest is not None
         cost = self._nearest[1]
         counts = [

@@ -1,7 +1,8 @@
 """Whether the limits of a study leave any network when they are taken together.
 
-Each on its own is judged by `tune_jobs.feasible.reach`, which calls this. Two can exclude each other although
-the space reaches either: so many MACs may take more parameters than are allowed. Looks at plans, before Ray.
+`tune_jobs.feasible.reach` judges each limit on its own, and calls this. Two limits can exclude each other
+although the space reaches either: the least MACs may need more parameters than are allowed. Plans are
+enough to see it, so it is found before Ray starts.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, P
 NETWORK_LIMITS = ("max_macs", "min_macs", "max_parameters")
 
 MOST_NETWORKS = 2000
-"""A space of so many networks is looked through, in about a second at most."""
+"""A space of at most this many networks is searched whole, in about a second."""
 
 NUM_DRAWN = 100
 """Networks drawn of a larger one. Where one in 25 is within the limits, all miss them once in 59 times."""

@@ -73,5 +73,5 @@ def value_of(parameter: Searched, value: object) -> Value:
 
 
 def told_params(distributions: Distributions, params: Params) -> dict[str, Value]:
-    """The part of a trial's params that Optuna is told."""
+    """The part of a trial's params that Optuna sees."""
     return {name: value for name, value in params.items() if name in distributions}

@@ -17,7 +17,8 @@ from tune_jobs.study.rows import ReportRow, TrialRow, as_json_text
 from tune_jobs.study.space import Constant, Params, Space
 
 MAX_TOLD = 250
-"""Trials of another study that are told: more make each proposal dearer and hardly better."""
+"""Most trials of another study that a search learns from: more make each proposal dearer and hardly
+better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ class ToldTrial:
     """A trial of another study, as far as a sampler learns from it.
 
     Attributes:
-        end: the row that ended it, with what its network costs in the study that is told.
+        end: the row that ended it, with the cost of its network in the study that learns.
         last_report: its last report; None if it had none.
     """
 
@@ -41,7 +42,7 @@ def check_point(space: Space, params: Mapping[str, object]) -> Params:
 
     Raises:
         InvalidValueError: with all problems: unknown names, values out of range, a parameter that these
-            values rule out, or that depends on one that is not named.
+            values rule out, or whose condition is not named.
     """
     problems = [
         f"{n}: not in this space; known: {', '.join(space.names)}" for n in params if n not in space.names

@@ -38,7 +38,7 @@ MAX_SHUFFLED = 256
 """Levels. The order of more is that of an arithmetic progression, which needs no list of them."""
 
 Levels = Sequence[Value]
-"""Of a parameter, in its own order; a tuple or a range, which may be longer than `len` takes."""
+"""Levels of a parameter in its own order: a tuple, or a range that may be longer than `len` takes."""
 
 
 def iter_points(space: Space, seed: int) -> Iterator[Params]:

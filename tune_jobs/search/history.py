@@ -60,7 +60,7 @@ class History:
         retried: failed trials in whose place another is tried; they no longer count as trained.
         told: trials of other studies, to learn from.
         origins: where they are from.
-        failed_in_a_row: trials that failed since the last one that ran to an end; a diverged one neither
+        failed_in_a_row: trials that failed since the last trial that ran to its end. A diverged trial neither
             counts nor ends the row.
     """
 
@@ -124,7 +124,7 @@ class History:
 
     @property
     def best_numbers(self) -> list[int]:
-        """The best completed trials and the best stopped ones, so many of each that TPE may call best."""
+        """The best completed and the best stopped trials, as many of each as TPE may call good."""
         ranking = self._ranking
         return [number for _, number in ranking.completed] + [number for _, _, number in ranking.stopped]
 

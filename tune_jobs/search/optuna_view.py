@@ -3,14 +3,14 @@ written.
 
 `as_optuna_study` gives the very study that the sampler asks. It is a view: Optuna's storage interface over
 trials that are made from `TrialRecord` values, so there is no second truth to keep in step with the store,
-and a proposal that was asked for and then refused leaves no trace. To go on with Optuna itself, copy it
+and a proposal that was asked for and then refused leaves no trace. To continue with Optuna itself, copy it
 with ``study.add_trials`` or `optuna.copy_study`.
 
-What Optuna is told of a trial:
+What Optuna sees of a trial:
 
 ==================  ==========================================================================================
 completed           COMPLETE with its objective and all its reports
-stopped             PRUNED with all its reports, the one that stopped it too
+stopped             PRUNED with all its reports, the last one included
 infeasible          PRUNED without reports, with its excess over the limits as constraints (feasible is <= 0)
 failed: diverged    PRUNED without reports. TPE orders pruned trials by their last epoch first, so that with
                     its reports a late divergence would look better than an early stop; without, it is the
@@ -63,7 +63,7 @@ PROPOSAL_ID = -1
 yet."""
 
 Told = tuple[TrialRecord, FrozenTrial]
-"""A trial and what Optuna is told of it."""
+"""A trial, and the trial that Optuna sees."""
 
 TOLD_STATES = {
     State.COMPLETED: TrialState.COMPLETE,
@@ -95,7 +95,7 @@ class OptunaView:
     def study_of(
         self, history: History, sampler: BaseSampler | None = None, *, most: int = MAX_SHOWN
     ) -> optuna.Study:
-        """The view of `history` as it is now, of at most so many of its trials; it does not change later."""
+        """The view of `history` as it is now, of at most `most` of its trials; it does not change later."""
         told = [*self._told_from_elsewhere(history), *self._trials(shown_trials(history, most=most))]
         trials = [trial for _, trial in told]
         if len(self._study.objectives) > 1:
@@ -178,7 +178,7 @@ def with_places(study: Study, told: Sequence[Told]) -> list[FrozenTrial]:
 
 
 def _worst_first(study: Study, told: Sequence[Told]) -> list[TrialRecord]:
-    """The stopped trials, the best last; one whose last value is missing is the worst of its epoch."""
+    """The stopped trials, the best last. A trial without a last value is the worst of its epoch."""
     by_epoch: dict[int, list[TrialRecord]] = defaultdict(list)
     for record, _ in told:
         if record.state is State.STOPPED:
@@ -194,7 +194,7 @@ def _worst_first(study: Study, told: Sequence[Told]) -> list[TrialRecord]:
 
 
 def constraints_of(limits: Limits, row: TrialRow | None) -> dict[str, float]:
-    """By how much a network is over each limit, as a share of the limit; 0 or less is within it.
+    """The excess of a network over each limit, as a share of the limit; 0 or less is within it.
 
     A proposal that was refused although no number here shows why counts as twice the limit.
     """

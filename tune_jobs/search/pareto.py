@@ -40,8 +40,8 @@ def front_numbers(points: Sequence[Point], directions: Sequence[Direction]) -> l
 def standings(points: Sequence[Point], objectives: Sequence[Objective]) -> list[int]:
     """The place of each point, 1 for the best; equal points share one.
 
-    Points stand front by front. Within a front the one that is best in the first objective comes first, then
-    always the one that is farthest from those before it, so that the first k are spread over the front. For
+    Points stand front by front. Within a front the best point in the first objective comes first, then always
+    the point that is farthest from the points before it, so that the first k are spread over the front. For
     distances each objective is scaled to the front's range, a cost by its logarithm.
 
     Source: MO-ASHA, Schmucker et al. 2021, arXiv 2106.12639, with the epsilon-net order of Salinas et al.

@@ -1,6 +1,7 @@
-"""What `History` folds rows into: a record a trial, a rung's reports, the ranking of the ended.
+"""The values that `History` folds rows into: a record per trial, the reports of a rung, the ranking of the
+ended.
 
-Values without behaviour of their own beyond what follows from them; only `history` makes and changes them.
+Plain values: only `history` makes and changes them.
 """
 
 from __future__ import annotations
@@ -21,17 +22,18 @@ class TrialRecord:
 
     Attributes:
         attempts: how often it was handed out so far; 0 for a refused proposal.
-        num_crashed: attempts that ended before the trial did, because their worker crashed or hung. One that
-            a driver's end cut short is none (no row says its end), nor one whose share was too small.
+        num_crashed: attempts that ended before the trial did, because their worker crashed or hung. An
+            attempt that a driver's end cut short does not count (no row says its end), nor does a too small
+            share.
         reports: the first acknowledged report of each epoch, in order of epoch.
         end: the row that ended it; None while it is unfinished.
         in_hand: whether its latest attempt was handed out and has not ended as far as the rows tell (after a
             kill that is so until the next attempt).
         first_started_at: the instant of its first row.
-        held_s: how long its earlier attempts held their resources; one that a kill cut short counts until its
-            last row.
-        attempt_started_at: from when on its latest attempt held them: that of handing out, until a row says
-            how long it waited for a worker.
+        held_s: seconds that its earlier attempts held their resources; an attempt that a kill cut short
+            counts until its last row.
+        attempt_started_at: the instant at which its latest attempt got them: that of handing out, until a row
+            says how long the attempt waited for a worker.
         point: the values of all objectives at its last epoch, where the study has several and it completed or
             was stopped.
     """
@@ -115,7 +117,7 @@ class Rung:
 
 
 NUM_BEST = 25
-"""So many of the best trials TPE tells from the rest, at most."""
+"""At most this many trials count as good in TPE."""
 
 
 @dataclass(slots=True)

@@ -1,10 +1,10 @@
-"""Which trials a sampler is shown once a history is long: the best ones, the newest ones, and those in hand.
+"""The trials that a sampler sees once a history is long: the best, the newest, and those in hand.
 
 TPE's work for a proposal grows with the trials that it looks at: 9 ms at 1,000 and 100 ms at 10,000 here. It
-compares two densities. One is of the best trials, at most 25 of them however many there are; the best are
-always shown, so that one is the same. The other is of the rest, where Optuna weighs the newest 25 fully and
-older ones less and less; here the rest ends after the newest. `benchmarks.sampler` shows what that costs
-(nothing that could be told from chance) and gains.
+compares two densities. The first is of the best trials, at most 25 of them; the best are always shown, so the
+first density stays the same. The second is of the rest, where Optuna weighs the newest 25 fully and older
+trials less and less; here the rest ends after the newest. `benchmarks.sampler` shows what that costs
+(no difference beyond chance) and gains.
 
 Below the bound every trial is shown, and nothing differs from Optuna's own. A function of the history.
 """
@@ -21,7 +21,7 @@ MAX_SHOWN = 300
 
 
 def shown_trials(history: History, *, most: int = MAX_SHOWN) -> list[TrialRecord]:
-    """The trials to show, in order of number; more than `most` only if so many are in hand."""
+    """The trials to show, in order of number; more than `most` only if more are in hand."""
     if len(history.trials) <= most:
         return [history.trials[number] for number in sorted(history.trials)]
     several = len(history.study.objectives) > 1

@@ -41,7 +41,7 @@ class WorkerInfo:
     Attributes:
         gpus: how many GPUs, or what share of one, it was given; 0 on a CPU.
         kernels: how the shipped training comes to its kernels on CUDA (`eml_models.training.kernels`).
-        passed_over: why a newer checkpoint than the one that it goes on from was not used; None if none was.
+        passed_over: why a newer checkpoint was not used to resume; None if there was no newer checkpoint.
         imports_s: seconds from its function's call until its code was loaded.
         data_s: seconds for the data set and the network, those of a wait for shared data included.
         latency_s: seconds for measuring its network's latency.
@@ -133,7 +133,7 @@ class LiveAttempt:
     """An attempt that a worker holds or will hold, as far as the session has heard of it.
 
     Attributes:
-        held_since: from when on a worker has it; None while it waits for one.
+        held_since: the instant at which a worker got it; None while it waits.
     """
 
     attempt: Attempt

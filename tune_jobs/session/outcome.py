@@ -1,4 +1,4 @@
-"""How a run of a study ended. A plain value that imports no Ray, so that whoever prints it needs none either.
+"""How a run of a study ended: a plain value, so that the code that prints it needs no Ray.
 
 Made by `tune_jobs.on_ray.runner`; returned by `run_study`.
 """

@@ -48,7 +48,7 @@ def metrics_problem(
 
 
 def metric_columns(metrics: Mapping[str, object]) -> dict[str, float | int | None]:
-    """The columns of a report's metrics; null where it has none, or what is no number."""
+    """The columns of a report's metrics; null where a metric is missing or not a number."""
     numbers = {name: number_of(metrics.get(name)) for name in REPORT_METRICS}
     return {
         name: int(value) if name in _WHOLE and value is not None else value for name, value in numbers.items()
@@ -56,7 +56,7 @@ def metric_columns(metrics: Mapping[str, object]) -> dict[str, float | int | Non
 
 
 def number_of(value: object) -> float | None:
-    """A metric as a float, infinite if no float holds it; None for what is no number."""
+    """A metric as a float, infinite if no float holds it; None if it is not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:

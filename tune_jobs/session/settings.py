@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tune_jobs.study.definition import Study
 
 AUTO = "auto"
-"""As `gpus_per_trial`: measure."""
+"""The value of `gpus_per_trial` that asks for a measurement."""
 
 ProgressListener = Callable[[Progress], None]
 
@@ -106,7 +106,7 @@ class RunSettings:
         """Refuse what GPUs cannot be used for by this study.
 
         Raises:
-            InvalidValueError: the training cannot use so many GPUs, or a latency would be measured beside
+            InvalidValueError: the training cannot use that many GPUs, or a latency would be measured beside
                 other trials.
         """
         gpus = self.gpus_per_trial

@@ -258,8 +258,8 @@ class Session:
         self._failed_in_a_row = 0
 
     def record_failure(self, number: int, failure: Failure, error: str, *, worker: WorkerInfo) -> None:
-        """An attempt failed. A crash is tried again until so many attempts of the trial have crashed; one
-        that ran out of its share is, in any case.
+        """Record a failed attempt. Crashes are retried until `max_attempts` attempts of the trial have
+        crashed; an attempt that ran out of its GPU share is always retried, with a larger share.
 
         Args:
             failure: what kind.
@@ -343,7 +343,8 @@ class Session:
         return [self._build.attempt_started(live)]
 
     def _with(self, report: ReportRow) -> list[ReportRow]:
-        """The trial's reports with one that is about to be recorded; an earlier one of its epoch stands."""
+        """The trial's reports, with the report that is about to be recorded; an earlier report of its epoch
+        stands."""
         earlier = self.history.trials[report.number].reports
         return list(earlier) if any(r.epoch == report.epoch for r in earlier) else [*earlier, report]
 

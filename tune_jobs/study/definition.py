@@ -37,8 +37,8 @@ class Study:
     Attributes:
         name: ``[a-z][a-z0-9._-]*``; the key of the study in a store.
         space: what varies. A parameter named like a field of `Recipe` sets that field; any other is an option
-            of the model, or a part of one that is a list: ``width_3`` is the third of ``widths``. Neither are
-            `MACS_SHARE` (see `tune_jobs.feasible.limits.resolve_recipe`), `CANDIDATE` and `REPEAT`.
+            of the model, or a part of a list option: ``width_3`` is the third of ``widths``. `MACS_SHARE`
+            (`tune_jobs.feasible.macs_share.resolve_recipe`), `CANDIDATE` and `REPEAT` are neither.
         recipe: the base recipe that params change; its `epochs` are those of every trial, unless the space
             searches them.
         candidates: what the parameter `CANDIDATE` chooses from; a study of finalists has them.
@@ -221,7 +221,7 @@ def name_problems(name: str) -> list[str]:
     if NAME_PATTERN.fullmatch(name):
         return []
     return [
-        f"a study's name starts with a-z and goes on with a-z, 0-9, '.', '_' or '-', got {name!r};"
+        f"a study's name starts with a-z, followed by a-z, 0-9, '.', '_' or '-', got {name!r};"
         f" for example {suggest_name(name)!r}"
     ]
 

@@ -62,7 +62,7 @@ class SessionStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnded:
-    """A run ended by itself, by a signal or by an error; one that was killed says nothing."""
+    """A run ended by itself, by a signal or by an error. A killed run has no such event."""
 
     kind: ClassVar = EventKind.SESSION_ENDED
 

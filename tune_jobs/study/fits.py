@@ -12,7 +12,7 @@ from typing import Any
 from eml_models.training.recipe import Recipe
 
 Fit = Callable[..., Iterable[Any]]
-"""``fit(recipe, *, device, data_dir, resume_from)`` yields one `EpochReport` an epoch, like
+"""``fit(recipe, *, device, data_dir, resume_from)`` yields one `EpochReport` per epoch, like
 `eml_models.fit`; the shipped two also take ``download`` and ``kernels``."""
 
 
@@ -36,7 +36,8 @@ that a function may move; no name of a function has a colon."""
 
 
 def name_of_fit(fit: Fit) -> str:
-    """The name of a training function in a definition: a shipped one's own, else its qualified name alone.
+    """The name of a training function in a definition: the pinned name of a shipped function, else its
+    qualified name alone.
 
     Neither module, path nor text is part of it, so a moved file or a mended bug leaves the study the same. A
     `functools.partial` has the name of its function, an object that can be called the name of its class.

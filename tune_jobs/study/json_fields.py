@@ -1,7 +1,7 @@
 """The JSON that rows hold, as values of known types: how it is parsed, and what its values must be.
 
-Whoever uses a row's JSON asks here, or `tune_jobs.study.events` for what an event says;
-`tune_jobs.study.row_json` checks a row's texts by the same functions, so that nobody sees another shape. Any
+Users of a row's JSON call this module, or `tune_jobs.study.events` for what an event says;
+`tune_jobs.study.row_json` checks a row's texts by the same functions, so that no user sees another shape. Any
 text gives an `InvalidValueError` at worst, also a text that is nested 100,000 deep or has a number of 5,000
 digits.
 """

@@ -30,7 +30,7 @@ from tune_jobs.study.json_fields import (
 from tune_jobs.study.space import Params
 
 JSON_NAME = "json_name"
-"""In a field's metadata: its key in JSON, where that is no name in Python."""
+"""The key in a field's metadata that holds its key in JSON, where that is no name in Python."""
 
 D = TypeVar("D")
 

@@ -78,7 +78,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyMode:
-    """In which mode (`eml_models.latency.measuring.modes`) and over how many images a study measures its
+    """The mode (`eml_models.latency.measuring.modes`) and the batch size in which a study measures its
     networks."""
 
     mode: str = "fp32/channels_last/eager"

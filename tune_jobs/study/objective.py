@@ -80,7 +80,7 @@ def objective_problems(metrics: Sequence[str]) -> list[str]:
     if metrics[0] in (*COSTS, LATENCY):
         learned = [name for name in METRICS if name not in (*FINAL_METRICS, LATENCY)]
         problems.append(
-            f"the first objective must be one that training finds out ({', '.join(learned)}), got"
-            f" {metrics[0]!r}; put it behind, as in val_accuracy,{metrics[0]}"
+            f"the first objective must be a result of training ({', '.join(learned)}), got"
+            f" {metrics[0]!r}; put it second, as in val_accuracy,{metrics[0]}"
         )
     return problems

@@ -66,4 +66,4 @@ _BY_HINT: Mapping[Any, Rule] = {
 _RECIPE = {
     name: _BY_HINT.get(hint, Rule("text", is_text)) for name, hint in typing.get_type_hints(Recipe).items()
 }
-"""By type: whether the values suit each other, and a network that is registered, `Recipe` says itself."""
+"""The rule for each type. `Recipe` itself checks that values suit each other and that its network exists."""

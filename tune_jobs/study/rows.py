@@ -237,7 +237,7 @@ class EventRow:
 
 Row = StartRow | ReportRow | TrialRow | EventRow
 ROW_TYPES: tuple[type[Row], ...] = (StartRow, ReportRow, TrialRow, EventRow)
-"""In publishing order, so that a trial's row never appears before its reports."""
+"""The row types in publishing order, so that a trial's row never appears before its reports."""
 
 
 def trial_id(study: str, number: int) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from string import ascii_lowercase, ascii_uppercase
 
 LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
-"""As DuckDB folds: it tells É from é."""
+"""The folding of DuckDB, for which É and é differ."""
 
 
 def fold(name: str) -> str:

@@ -102,7 +102,8 @@ class Float:
         return math.floor((self.high - self.low) / self.step + STEP_TOLERANCE)
 
     def _on_grid(self, index: int) -> float:
-        """In decimals, as people write bounds and steps: binary sums would give 0.30000000000000004."""
+        """The value at an index, in decimals as people write them: binary sums would give
+        0.30000000000000004."""
         return float(Decimal(str(self.low)) + index * Decimal(str(self.step)))
 
 
@@ -214,7 +215,7 @@ Parameter = Float | Integer | Choice | Constant
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Parameters in order; a conditional parameter comes after the one that it depends on."""
+    """Parameters in order; a conditional parameter comes after the parameter that it depends on."""
 
     parameters: tuple[Parameter, ...]
 
@@ -289,7 +290,7 @@ class Space:
 
 
 def _is_same(value: object, known: Value) -> bool:
-    """Equal, where JSON would not tell them apart: 32.0 is 32, a list is a tuple; but True is not 1."""
+    """Equal, where JSON does not distinguish them: 32.0 is 32, a list is a tuple; but True is not 1."""
     if isinstance(value, list):
         value = tuple(value)
     return value == known and isinstance(value, bool) == isinstance(known, bool)
@@ -349,8 +350,8 @@ def _space_problems(parameters: tuple[Parameter, ...]) -> list[str]:
             problems += _condition_problems(parameter.name, parameter.when, seen)
         seen[parameter.name] = parameter
     problems += [
-        f"parameters {' and '.join(map(repr, names))} differ by the case of letters only, which SQL does not"
-        " tell apart; rename one"
+        f"parameters {' and '.join(map(repr, names))} differ by the case of letters only, which SQL"
+        " ignores; rename one"
         for names in alike(seen)
     ]
     return problems

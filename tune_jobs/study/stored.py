@@ -34,7 +34,7 @@ def study_from_definition(name: str, definition: Mapping[str, Any]) -> Study:
     """The study that a store defines under `name`; for a training function of a user's own, `fit_recipe`.
 
     Raises:
-        InvalidValueError: a definition of another version, or one that names a network or data set that is
+        InvalidValueError: a definition of another version, or with a network or data set that is
         not registered in this process.
     """
     if definition.get("version") != DEFINITION_VERSION:

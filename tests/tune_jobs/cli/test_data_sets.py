@@ -66,7 +66,7 @@ def test_part_of_a_set_is_known_to_the_definition(cli: Cli) -> None:
     [
         (
             ("--train-samples", "1152"),
-            "must be at most 1,151, got 1,152: so many of the 1,438 training images",
+            "must be at most 1,151, got 1,152: 'digits' has 1,438 training images",
         ),
         (("--train-samples", "0"), "max_train_samples must be a whole number at least 1 or None, got 0"),
         (("--train-samples", "some"), "'some' is not a valid integer"),

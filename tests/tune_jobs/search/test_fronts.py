@@ -197,7 +197,7 @@ def test_a_missing_objective_fails_the_trial() -> None:
 @pytest.mark.parametrize(
     ("metrics", "message"),
     [
-        (("macs", "val_accuracy"), "the first objective must be one that training finds out"),
+        (("macs", "val_accuracy"), "the first objective must be a result of training"),
         (("val_accuracy", "val_accuracy"), "objectives must differ, got val_accuracy, val_accuracy"),
         ((), "at least one objective, got none"),
     ],
