@@ -1,9 +1,8 @@
-"""Requests, line by line on stdin, for a process that must not outlive whoever asks it.
+"""Requests, line by line on stdin, for a process that must not outlive its caller.
 
-A measurement may take minutes, and one that waits for a card in vain takes for ever; whoever asked may be
-killed meanwhile, and tells nobody. What it leaves behind is the end of stdin. So whoever asks keeps stdin
-open until it has its last answer. Called by `eml_models.latency.bench.worker` and
-`tune_jobs.on_ray.gpus.step_program`.
+A measurement may take minutes, and a process that waits for a busy card may wait for ever. Its caller may be
+killed meanwhile without a word; then stdin ends. So a caller keeps stdin open until it has its last answer.
+Called by `eml_models.latency.bench.worker` and `tune_jobs.on_ray.gpus.step_program`.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def iter_requests() -> Iterator[str]:
 
 
 def _read(lines: SimpleQueue[str]) -> None:
-    # by the descriptor: at its end Python waits for whoever reads `sys.stdin`
+    # by the descriptor: at its end Python waits for the thread that reads `sys.stdin`
     rest = b""
     while data := os.read(STDIN, CHUNK):
         *whole, rest = (rest + data).split(b"\n")

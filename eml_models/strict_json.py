@@ -16,7 +16,7 @@ from eml_models.wording import cut
 
 MAX_DEPTH = 32
 MAX_DIGITS = 40
-"""Of a whole number: more than any column of a store holds."""
+"""Most digits of a whole number: more than any column of a store holds."""
 
 
 class NotJsonError(InvalidValueError):
@@ -59,12 +59,12 @@ def _as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def refuse_constant(text: str) -> Any:
-    """For NaN and the infinities, which Python's reader knows and JSON does not."""
+    """Refuse NaN and the infinities, which Python's reader knows and JSON does not."""
     raise InvalidValueError(f"a number must be finite, got {text}")
 
 
 def finite_float(text: str) -> float:
-    """The number of a text; one that no double holds is refused."""
+    """The number of a text; a number that no double holds is refused."""
     number = float(text)
     if not math.isfinite(number):
         raise InvalidValueError(f"a number must be within +-1.8e308, got {cut(text)}")

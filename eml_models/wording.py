@@ -12,7 +12,7 @@ UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 halves of surrogate pairs, separators of lines and paragraphs."""
 
 SHOWN = frozenset("\n\t\u200c\u200d")
-"""Of these what is shown all the same: line breaks, tabs, and the joiners that scripts and emoji need."""
+"""Characters without a picture that are shown: line breaks, tabs, and joiners of scripts and emoji."""
 
 
 def count_of(count: int, noun: str, plural: str | None = None) -> str:

@@ -1,7 +1,7 @@
-"""The data sets by name: shapes, where the files lie, and how to register one's own. Imports no torch.
+"""The data sets by name: shapes, where the files lie, and how to register your own. Imports no torch.
 
-Everybody who turns a name into shapes or arrays comes here; `eml_models.data.loading` turns the arrays into
-tensors on a device. A data set of one's own is a function that returns arrays, and one line::
+All code that turns a name into shapes or arrays calls this module; `eml_models.data.loading` turns the arrays
+into tensors on a device. A data set of your own is a function that returns arrays, and one line::
 
     from eml_models.data.datasets import DatasetSpec, RawDataset, register_dataset
 
@@ -61,8 +61,8 @@ class DatasetSpec:
         input_shape: (channels, height, width) of an image.
         read: ``read(folder, download)`` returns the arrays; whatever it raises becomes a clear error.
         files: what must lie in the folder, relative to it; empty if the reader looks for itself.
-        num_train, num_test: how many images it has: another number is refused. Who asks for its size before
-            it is read is told these; None if that is open.
+        num_train, num_test: how many images it has: another number is refused. They are the size of a set
+            that is not read yet; None if that is open.
         class_names: in the order of the labels; empty if they have none. Exported networks carry them.
         source: where it comes from.
     """
@@ -168,7 +168,7 @@ custom_datasets = _datasets.custom
 get_dataset_spec = _datasets.get
 
 _fingerprints: dict[tuple[DatasetSpec, Path], str] = {}
-"""Of what was read in this process: a few bytes each, so that nothing is read twice to be named."""
+"""Fingerprints of the sets that this process has read: a few bytes each, so that no set is read twice."""
 
 _provided: dict[tuple[DatasetSpec, Path], RawDataset] = {}
 """What `provide_dataset` was given in this process."""
@@ -224,8 +224,8 @@ def provide_dataset(
     """Give this process a data set that another one has read, instead of the files in the folder.
 
     For processes that share memory. The arrays may be read-only, are not copied, and are kept until the
-    process ends or is given others for the same set and folder. Whoever loaded the set before keeps what it
-    has.
+    process ends or is given others for the same set and folder. A caller that loaded the set before keeps its
+    arrays.
 
     Args:
         raw: what `read_dataset` returned; checked as there.

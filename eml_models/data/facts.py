@@ -46,7 +46,7 @@ class DataFacts:
         raise_if_any("facts of the data", self._problems())
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain values: lists for tuples."""
+        """The facts as plain values, with lists for tuples."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     @classmethod
@@ -104,7 +104,7 @@ class NetworkFacts:
 
     @property
     def takes(self) -> str:
-        """In words, which images the network takes: the stored ones, not scaled."""
+        """The images that the network takes, in words: stored values, not scaled."""
         shape = ", ".join(map(str, self.data.input_shape))
         low, high = self.data.value_range
         return (

@@ -1,4 +1,4 @@
-"""Builds the torch module of a plan: one submodule a layer, under the layer's name.
+"""Builds the torch module of a plan: one submodule per layer, under the layer's name.
 
 The only file of the networks that imports torch; `eml_models.networks.registry.build_model` calls it. It
 decides how a layer is computed and how weights start, never which layers there are.

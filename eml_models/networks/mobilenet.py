@@ -25,7 +25,8 @@ FIRST_EXPANSION = 1.0
 """The first stage does not expand: its input is the stem's, before any bottleneck."""
 
 STRIDES = {"cifar": (1, 1, 1, 2, 2, 1, 2, 1), "imagenet": (2, 1, 2, 2, 2, 1, 2, 1)}
-"""Of the stem and then of the first block of each stage. CIFAR's as in chenyaofo/pytorch-cifar-models."""
+"""Strides of the stem, then of the first block of each stage. CIFAR's as in
+chenyaofo/pytorch-cifar-models."""
 
 LEAST_SHARE = 0.9
 """Rounding never takes more than a tenth of the channels away."""

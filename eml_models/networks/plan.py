@@ -2,7 +2,7 @@
 
 A frozen value without torch, cheap enough (a few hundred microseconds) that a search looks at thousands of
 networks before it builds one. `eml_models.networks.plan_builder` draws plans, `eml_models.networks.layers`
-builds modules from them, and whoever limits a network's size sums them. Nothing here measures or runs
+builds modules from them, and a search that limits a network's size sums them. Nothing here measures or runs
 anything.
 
 A layer's name is the name of its submodule: ``module.get_submodule(layer.name)`` is that layer.

@@ -27,7 +27,7 @@ class PlanBuilder:
 
     Attributes:
         input_shape: (channels, height, width) of an image.
-        num_classes: how many classes the network tells apart.
+        num_classes: how many classes the network distinguishes.
         channels, size: channels and (height, width) of the map so far.
         adapted: what was changed for small maps, in words.
     """

@@ -1,7 +1,7 @@
 """The families of networks by name: the shipped ones and those that a user registers.
 
-Everybody who turns a name and options into a plan or a module comes here. It imports no torch until a module
-is built. A family of one's own is a function that draws its layers, and one line::
+All code that turns a name and options into a plan or a module calls this module. It imports no torch until a
+module is built. A family of your own is a function that draws its layers, and one line::
 
     from eml_models.networks.registry import ModelFamily, Option, OptionKind, PlanBuilder
     from eml_models.networks.registry import build_model, build_plan, register_model

@@ -70,7 +70,7 @@ NAMED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 
 
 EXACT = 17
-"""Significant digits that tell any two floats apart."""
+"""Significant digits that distinguish any two floats."""
 
 LEAST_DIGITS = 3
 
@@ -87,8 +87,8 @@ def parse_network(text: str) -> NetworkSpec:
     table has wrapped brings them, are no part of the name.
 
     Raises:
-        InvalidValueError: an unknown family, an option without a value or with two, or one that the family
-            refuses.
+        InvalidValueError: an unknown family, an option without a value or with two values, or an option that
+            the family refuses.
     """
     text = "".join(text.split())
     if text in NAMED:
@@ -185,8 +185,8 @@ def name_network(network: NetworkSpec) -> str:
     """Words that `parse_network` reads back as this network, as short as they can be.
 
     Numbers are rounded to the fewest digits with which the family draws the very same layers on images of
-    this shape. They stay exact where that cannot be known: in a family that this process does not know, or
-    one that builds its module by itself.
+    this shape. They stay exact where that cannot be known: in a family that this process does not know,
+    or a family that builds its module by itself.
     """
     options = {name: value for name, value in _in_order(network).items() if value is not None}
     return next(

@@ -1,6 +1,6 @@
 """What an error of a device means: whether memory ran out, and whether the process can go on.
 
-Called by whoever trains or measures in a process that is used again: Ray's workers and the latency bench.
+Called where a process trains or measures more than once: in Ray's workers and in the latency bench.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ WORDS = (*DEVICE_WORDS, "out of memory", "can't allocate memory")
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error, or one that it came of, says that a device's or the host's memory did not suffice."""
+    """Whether an error or its cause says that a device's or the host's memory did not suffice."""
     return _says(error, (torch.OutOfMemoryError, MemoryError), WORDS)
 
 
 def is_out_of_device_memory(error: BaseException | None) -> bool:
-    """Whether an error, or one that it came of, says that a device's memory did not suffice.
+    """Whether an error or its cause says that a device's memory did not suffice.
 
     On CUDA torch has a type of its own for it. cuDNN and cuBLAS have their own words, and a search in which
-    every engine ran out of memory ends as one that found none.
+    every engine ran out of memory ends as a search that found none.
     """
     return _says(error, (torch.OutOfMemoryError,), DEVICE_WORDS)
 

@@ -30,7 +30,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def chosen_kernels(device: torch.device, kernels: Kernels) -> Iterator[None]:
-    """On CUDA, torch and cuDNN take their kernels in this way inside, and as before afterwards."""
+    """Set how torch and cuDNN choose their kernels on CUDA, and put the earlier choice back afterwards."""
     if device.type != "cuda":
         yield
         return
@@ -65,7 +65,7 @@ def synchronize(device: torch.device) -> None:
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """On CUDA the most allocated since the peak was last reset; else the most the process ever held."""
+    """The most memory allocated since the peak was reset on CUDA; else the most the process ever held."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

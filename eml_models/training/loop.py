@@ -1,4 +1,4 @@
-"""Trains one recipe: `fit` is an iterator that yields one `EpochReport` an epoch.
+"""Trains one recipe: `fit` is an iterator that yields one `EpochReport` per epoch.
 
 Knows nothing of searches; a notebook, a test and Ray's trainable all loop over it::
 
@@ -50,7 +50,7 @@ def fit(
     resume_from: Snapshot | str | os.PathLike[str] | None = None,
     kernels: Kernels | str = Kernels.DEFAULT,
 ) -> Fit:
-    """Begin to train a recipe; iterate over the result to train, one epoch a report.
+    """Begin to train a recipe; iterate over the result to train, one report per epoch.
 
     Args:
         device: ``cpu``, ``cuda`` or ``cuda:N``.

@@ -120,9 +120,9 @@ class Recipe:
         validation_fraction: share of the training set that is held out, the same images for every seed.
         train_on: ``train_and_validation`` trains on the held-out images too, so that no validation metrics
             exist; for the last training of a winner.
-        max_train_samples: train on so many of the training images that the validation split leaves: the
-            first of them in its random order, which one seed fixes for every trial, so that a larger part
-            holds a smaller one. None is all of them.
+        max_train_samples: how many of the images that the validation split leaves are trained on: the first
+            in the split's random order. One seed fixes that order for every trial, so a larger part holds a
+            smaller part. None is all of them.
         seed: of weights, order, augmentation and dropout. The split does not depend on it.
     """
 

@@ -1,7 +1,7 @@
 """Learning-rate schedules: pure functions of progress in [0, 1] that return a multiplier in [0, 1].
 
 Progress is the share of all steps, so that a schedule knows neither epochs nor batches. The training loop
-asks once a step. No torch, no state: the rate of any step can be told without the steps before it.
+asks once per step. No torch, no state: the rate of a step does not need the steps before it.
 """
 
 from __future__ import annotations

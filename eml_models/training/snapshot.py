@@ -29,7 +29,7 @@ from eml_models.whole_files import write_whole
 FORMAT = "eml_models.training.snapshot/4"
 
 Owner = Mapping[str, str | int]
-"""Whose training a snapshot is, as whoever saved it says."""
+"""Whose training a snapshot is, as the code that saved it says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,7 +43,7 @@ class Snapshot:
             else empty.
         scaler: state of fp16's loss scaling; empty for other precisions.
         data: facts of the data set that it is trained on: what standardises its images, and the fingerprint.
-        owner: whose training it is, as whoever saved it says; empty if it did not. Nothing here looks at it.
+        owner: whose training it is, as the code that saved it says; may be empty. Nothing here looks at it.
     """
 
     recipe: Recipe
@@ -57,7 +57,7 @@ class Snapshot:
     owner: Owner = field(default_factory=dict)
 
     def check_fits(self, recipe: Recipe, data_fingerprint: str) -> None:
-        """Refuse to go on with anything else than what was begun.
+        """Refuse to resume another training than this one.
 
         Raises:
             InvalidValueError: another recipe (the message shows the difference) or other data.
@@ -221,7 +221,7 @@ _KINDS: Mapping[str, type | tuple[type, ...]] = {
     "elapsed_s": (int, float),
     **dict.fromkeys(("module", "trained", "optimizer", "scaler", "data", "owner"), Mapping),
 }
-"""Of what type the values of a snapshot's file are."""
+"""The types of the values in a snapshot's file."""
 
 
 def _as_plain(snapshot: Snapshot) -> dict[str, Any]:

@@ -108,8 +108,8 @@ def _measure_step_s(step: Callable[[], object], device: torch.device) -> float:
 def _measure_device_s(step: Callable[[], object], device: torch.device, step_s: float) -> float:
     """Seconds that the device computes for a step which waits in its queue as a whole.
 
-    An upper bound for a step of more kernels than the queue holds (1,024), and for one that waits for the
-    device in its midst (loss scaling in fp16 does, with some optimizers): the device then waits as well.
+    An upper bound for a step of more kernels than the queue holds (1,024), and for a step that waits for the
+    device midway (loss scaling in fp16 does, with some optimizers): the device then waits as well.
     """
     with torch.cuda.device(device):
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
