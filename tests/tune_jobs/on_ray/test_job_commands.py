@@ -42,7 +42,7 @@ def test_submit_shows_the_token_sends_the_code_alone_and_says_so(
         f"uploading 2 files (9 bytes, packed {len(dashboard.package)} bytes) of {working_folder};"
         " the largest is .gitignore (8 bytes)",
         "  left out as secrets, by their names: .env, keys/id_rsa",
-        "  left out as stores and environments, by what is in them: runs [old]",
+        "  left out as stores and environments, by their contents: runs [old]",
     ]
     assert told[3].startswith(f"submitted job {job['submission_id']} to {dashboard.address}: study digits-re")
     assert [line.split()[3] for line in told[4:]] == ["logs", "status", "stop"]

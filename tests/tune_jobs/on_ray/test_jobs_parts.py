@@ -189,7 +189,7 @@ def test_address_where_nobody_listens_is_refused_at_once() -> None:
             jobs_url(f"{scheme}127.0.0.1:{port}")
     with pytest.raises(InvalidValueError, match="HOST:PORT"):
         require_listener("just-a-host")
-    with pytest.raises(InvalidValueError, match="is that of a dashboard, which takes jobs"):
+    with pytest.raises(InvalidValueError, match="belongs to a dashboard, which takes jobs"):
         require_listener("http://127.0.0.1:8265")
     require_listener("auto")
     with pytest.raises(TuneJobsError, match="no Ray cluster answers"):
@@ -245,7 +245,7 @@ def test_dashboard_without_a_scheme_is_recognised(dashboard: Callable[..., str])
     address = dashboard(401, {})
     assert jobs_url(address) == f"http://{address}"
     assert jobs_url("http://head:8265") == "http://head:8265"
-    with pytest.raises(InvalidValueError, match="is that of a dashboard, which takes jobs"):
+    with pytest.raises(InvalidValueError, match="belongs to a dashboard, which takes jobs"):
         require_listener(address)  # where a driver would wait for a head until its time is over
 
 
@@ -300,7 +300,7 @@ def test_what_ray_says_of_a_cluster_is_put_into_words() -> None:
     from tune_jobs.on_ray.cluster.connect import _describe
 
     mismatch = RuntimeError("Version mismatch: The cluster was started with: Ray: 2.50.1 Python: 3.12.1")
-    assert "of another Ray or Python than this process" in _describe("10.0.0.5:6379", mismatch)
+    assert "runs another version of Ray or Python than this process" in _describe("10.0.0.5:6379", mismatch)
     closed = ConnectionError("Failed to connect to Ray cluster at 10.0.0.5:6379")
     assert "most likely the token is missing or wrong" in _describe("10.0.0.5:6379", closed)
 
