@@ -194,5 +194,7 @@ def test_what_the_cluster_can_never_give_is_said_at_once(cluster: JobCluster, tm
     words = ("run", "digits-recipes", "--store", str(tmp_path / "store"), "--device", "cpu")
     done = cluster.call(*words, "--cpus-per-trial", "64", "--address", cluster.address)
     assert done.returncode == 1
-    assert "a trial takes 64 CPU, and no node of the cluster has that (its 3 nodes have at" in done.stderr
+    assert (
+        "a trial takes 64 CPU, and no node of the cluster has that (3 nodes; the largest has" in done.stderr
+    )
     assert "and it has no autoscaler; lower --cpus-per-trial" in done.stderr

@@ -78,7 +78,7 @@ def test_what_no_node_type_has_is_refused_and_asked_for_no_more(
     _, err = process.communicate(timeout=patience_s())
     assert process.returncode == 1, err
     assert "a trial takes 1 CPU and 4 GPU, and no node of the cluster has that" in err
-    assert "its autoscaler starts none that has: no node type does" in err
+    assert "its autoscaler starts no such node: no node type has that" in err
     assert "Traceback" not in err
     wait_until(lambda: cluster.num_waiting == 0, "the refused run still asks")
     assert cluster.num_workers == 0

@@ -1,9 +1,9 @@
 """Ray Tune's hooks, answered by a session: the searcher hands out attempts, the scheduler takes reports.
 
-The only state here is which Tune trial carries which attempt, on what share, and which have a worker. A Tune
-trial is one attempt; a trial that is tried again is a new Tune trial. Tune calls everything from the driver's
-main thread. An error in a hook is kept and ends the run in order; raised into Tune it would come back as text
-inside another error.
+The only state here is which Tune trial carries which attempt, its share, and whether it has a worker. A Tune
+trial is one attempt, so a retry is a new Tune trial. Tune calls everything from the driver's main thread. An
+error in a hook is kept, and ends the run in order: Tune would turn it into text inside another error.
+`tune_jobs.on_ray.tuning` gives the hooks to Tune.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ T = TypeVar("T")
 
 
 class DriverOnly:
-    """Pickles to None: Tune saves its hooks to go on from them; here one goes on from the store."""
+    """Pickles to None: Tune saves its hooks for a later resume, and here a run is resumed from the store."""
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         return type(None), ()
 
 
 class Bridge:
-    """What the three hooks share.
+    """The state that the three hooks share.
 
     Attributes:
-        error: the first error of the session; the runner raises it after Tune has ended.
-        interrupted: set once `ended` says so; the run ends in order.
+        error: the first error of the session; `tune_jobs.on_ray.tuning` raises it after Tune has ended.
+        interrupted: becomes true after a signal (`ended`); the run ends in order.
     """
 
     def __init__(
@@ -75,22 +75,22 @@ class Bridge:
         self._numbers: dict[str, int] = {}
         self._gpus: dict[str, float] = {}
         self._training: set[int] = set()
-        self._heard_at: dict[str, float] = {}  # from its worker's start on
-        self._told: set[str] = set()
+        self._heard_at: dict[str, float] = {}  # the start of its worker, then its newest message
+        self._reported_unsaved: set[str] = set()
 
     @property
     def ending(self) -> bool:
         return self.interrupted or self.error is not None or self.session.limit_reached
 
-    def heed_signals(self) -> None:
+    def check_signals(self) -> None:
         self.interrupted = self.interrupted or self._ended()
 
     def suggest(self, tune_id: str) -> dict[str, Any] | str | None:
         """The config of the next attempt, `Searcher.FINISHED`, or None for not now.
 
-        As long as there is no trial, Tune does nothing but ask this again and again, for ten minutes.
+        As long as there is no trial, Tune does nothing but call this repeatedly, for ten minutes.
         """
-        self.heed_signals()
+        self.check_signals()
         if self.ending or self.session.finished:
             return Searcher.FINISHED
         workers = self._guarded(
@@ -101,9 +101,9 @@ class Bridge:
         if workers is None:
             return Searcher.FINISHED
         may_begin = self._openings.may_begin()
-        if len(self.session.live_numbers) - self._openings.num_in_vain >= workers or not may_begin:
+        if len(self.session.live_numbers) - self._openings.num_stuck >= workers or not may_begin:
             return None
-        self._room.make_way()
+        self._room.withdraw_demands()
         attempt = self._guarded(self.session.next_attempt)
         if attempt is None:
             return Searcher.FINISHED if self.ending or self.session.finished else None
@@ -120,14 +120,14 @@ class Bridge:
         }
 
     def take_start(self, tune_id: str) -> None:
-        """The attempt has its worker."""
+        """Note that the attempt has its worker."""
         number, self._heard_at[tune_id] = self._numbers[tune_id], time.monotonic()
         self._training.add(number)
         self._openings.take_start(number)
         self._guarded(lambda: self.session.take_worker(number))
 
     def take_message(self, tune_id: str, result: Mapping[str, Any]) -> Decision:
-        """Pass a worker's message to the session; STOP where the trial has ended."""
+        """Pass a worker's message to the session; STOP if the trial ends with it."""
         number, self._heard_at[tune_id] = self._numbers[tune_id], time.monotonic()
         decision = self._guarded(lambda: self._take(number, tune_id, result)) or Decision.STOP
         if decision is Decision.STOP:
@@ -135,7 +135,7 @@ class Bridge:
         return decision
 
     def take_crash(self, tune_id: str, error: str) -> None:
-        """The attempt's worker process or node died, or ended itself because nothing came of the trial."""
+        """Record that the attempt's worker died, with its node or alone, or ended itself after a silence."""
         number = self._numbers.get(tune_id)
         if number is None or number not in self.session.live_numbers:
             return
@@ -143,7 +143,8 @@ class Bridge:
         failure, limit_s = Failure.CRASHED, self.trial_timeout_s
         silent_s = time.monotonic() - self._heard_at.get(tune_id, float("inf"))
         if limit_s is not None and silent_s >= limit_s:
-            failure, error = Failure.HUNG, f"no report for {limit_s:g} s, so its worker was ended\n{error}"
+            failure = Failure.HUNG
+            error = f"there was no report for {limit_s:g} s, so the worker ended itself\n{error}"
         self._guarded(lambda: self.session.record_failure(number, failure, error, worker=WorkerInfo()))
 
     def _take(self, number: int, tune_id: str, result: Mapping[str, Any]) -> Decision:
@@ -156,10 +157,10 @@ class Bridge:
             case LatencyMeasured(latency_ms=latency_ms):
                 return self.session.record_latency(number, latency_ms, worker)
             case TrainingBegan():
-                _tell_passed_over(number, worker)
+                _warn_of_passed_over(number, worker)
                 return self.session.record_begin(number, worker)
             case EpochReported(metrics=metrics, unsaved=unsaved):
-                self._tell_unsaved(number, unsaved)
+                self._warn_of_unsaved(number, unsaved)
                 return self.session.record_report(number, metrics, worker)
             case AttemptFailed(failure=failure, error=error):
                 self._shares.note(number, failure)
@@ -172,12 +173,12 @@ class Bridge:
                 assert_never(message)
         return Decision.STOP
 
-    def _tell_unsaved(self, number: int, unsaved: Mapping[str, str]) -> None:
-        """What a worker could not save, once a run and kind: a disk that is full is so for every trial."""
-        for what, reason in unsaved.items():
-            if what not in self._told:
-                LOG.warning("trial %d goes on, but its %s could not be saved: %s", number, what, reason)
-            self._told.add(what)
+    def _warn_of_unsaved(self, number: int, unsaved: Mapping[str, str]) -> None:
+        """Warn once per run of each kind of file that could not be saved: a disk is full for every trial."""
+        for kind, reason in unsaved.items():
+            if kind not in self._reported_unsaved:
+                LOG.warning("trial %d continues, but its %s could not be saved: %s", number, kind, reason)
+            self._reported_unsaved.add(kind)
 
     def _guarded(self, action: Callable[[], T]) -> T | None:
         try:
@@ -187,12 +188,12 @@ class Bridge:
             return None
 
 
-def _tell_passed_over(number: int, worker: WorkerInfo) -> None:
-    """That a trial trains again what it had trained before, since its newest checkpoint is of no use."""
+def _warn_of_passed_over(number: int, worker: WorkerInfo) -> None:
+    """Warn that a trial trains some epochs again, because its newest checkpoint cannot be used."""
     if worker.passed_over is None:
         return
     epoch = worker.resumed_from_epoch
-    how = f"goes on from epoch {epoch} alone" if epoch else "starts again from its first epoch"
+    how = f"is resumed from the older epoch {epoch}" if epoch else "starts again from its first epoch"
     LOG.warning("trial %d %s: %s", number, how, worker.passed_over)
 
 
@@ -209,17 +210,17 @@ class StudySearcher(DriverOnly, Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Nothing: the scheduler hears of every end first."""
+        """Does nothing: the scheduler gets every end first."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the store is the study."""
+        """Does nothing: the store holds the whole state."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing: the store is the study."""
+        """Does nothing: the store holds the whole state."""
 
 
 class StudyScheduler(DriverOnly, FIFOScheduler):
-    """Tune's scheduler: every report goes to the session, whose decision it returns."""
+    """Tune's scheduler: passes every report to the session and returns the session's decision."""
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Ray ships no types for it
@@ -227,14 +228,14 @@ class StudyScheduler(DriverOnly, FIFOScheduler):
 
     @property
     def supports_buffered_results(self) -> bool:
-        """No: each report is decided on before the next."""
+        """False: the session decides on each report before the next."""
         return False
 
     def choose_trial_to_run(self, tune_controller: Any) -> None:
-        """None: Tune begins what the searcher hands out.
+        """Names no trial, so that Tune begins each trial of the searcher in a worker of its own.
 
-        A trial named here, as Tune's own schedulers do, would get the worker of the next trial that ends, and
-        the process that starts for it would be ended.
+        Tune's own schedulers name a trial. It would get the worker of the next trial that ends, and Tune
+        would kill the process that was starting for it.
         """
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:

@@ -1,8 +1,9 @@
-"""Latency measurements as a task on a Ray cluster, on the cluster's own kind of device.
+"""Latency measurements on a Ray cluster, on the cluster's own kind of device.
 
-One process of the cluster (an actor) measures everything, and it holds a whole device: a GPU with some CPUs,
-or all CPUs of a node, so that Ray runs nothing beside it that would disturb the times. Two campaigns at once
-wait for each other. It is asked for news twice a second, so that its rounds are stored here as they end.
+One process of the cluster (an actor) measures everything. It holds a whole device, either a GPU with some
+CPUs or all CPUs of a node, so that Ray runs nothing beside it that would disturb the times. So a second
+campaign waits until the first has ended. This process asks it for news twice a second, so that the caller can
+store each round as it ends. The command `latency` calls this.
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ from tune_jobs.session.ending_signals import EndingSignals
 from tune_jobs.session.settings import RunSettings
 
 CPUS_BESIDE_GPU = 8
-"""Of a node that has so many."""
+"""CPUs held beside a GPU, if the node has that many."""
 
 AT_ONCE = 3
-"""Calls of the measuring process that run side by side: the campaign, a look, a wish to end."""
+"""Calls of the measuring process that run side by side: the campaign, a question for news, a stop."""
 
 LOOK_S = 0.5
-"""Between two looks at how far the measurement is."""
+"""Seconds between two questions for news."""
 
 
 def kind_of_cluster(address: str) -> str:
     """``cuda`` where a node of the cluster has a GPU, else ``cpu``.
 
     Raises:
-        InvalidValueError: the address is none of a head.
-        TuneJobsError: no cluster answers at the address, or it does not let us in.
+        InvalidValueError: the address is not a head's.
+        TuneJobsError: no cluster answers at the address, or it refuses us.
     """
     with _joined(address) as ray:
         return "cuda" if ray.cluster_resources().get("GPU") else "cpu"
@@ -55,12 +56,12 @@ def run_campaign_on(
     """`run_campaign` on a node of the cluster.
 
     Args:
-        codes: that register the families of the campaign's networks.
-        on_progress, on_round: as of `run_campaign`, called in this process.
-        signals: that end it with what was measured.
+        codes: the user's modules that register the families of the campaign's networks.
+        on_progress, on_round: as for `run_campaign`, called in this process.
+        signals: end the campaign with the results so far.
 
     Raises:
-        InvalidValueError: the cluster has no device of that kind, or the campaign is refused there.
+        InvalidValueError: the cluster has no device of that kind, or refuses the campaign.
         TuneJobsError: no cluster answers, or the measuring process was lost.
     """
     with _joined(address) as ray:
@@ -85,16 +86,16 @@ def run_campaign_on(
 def _follow(
     ray: Any, measurer: Any, task: Any, signals: EndingSignals, on_progress: Progress, on_round: OnRound
 ) -> CampaignResult:
-    """Hand on what the task tells until it has ended, and a signal to it."""
-    told, ended = False, False
+    """Pass the task's news on until it has ended, and pass a signal to it."""
+    stopped, ended = False, False
     while not ended:
         ended = bool(ray.wait([task], timeout=LOOK_S)[0])
-        if signals.arrived and not told:
+        if signals.arrived and not stopped:
             measurer.stop.remote()
-            told = True
+            stopped = True
         news = measurer.take.remote()
         if not ray.wait([news], timeout=LOOK_S)[0]:
-            continue  # no node has room for it yet, or it is about to end
+            continue  # no node has room for the process yet, or the process is about to end
         texts, so_far = ray.get(news)
         for text in texts:
             on_progress(text)
@@ -105,7 +106,7 @@ def _follow(
 
 
 class _Measurer:
-    """Runs one campaign in a process of the cluster, in one thread; others ask for news and for the end."""
+    """Runs one campaign in a process of the cluster, in one thread; other threads give news and end it."""
 
     def __init__(self) -> None:
         self._stopped = threading.Event()
@@ -124,11 +125,11 @@ class _Measurer:
         )
 
     def stop(self) -> None:
-        """End with what was measured."""
+        """End the campaign with the results so far."""
         self._stopped.set()
 
     def take(self) -> tuple[list[str], CampaignResult | None]:
-        """What there was to tell since it was asked last."""
+        """The news since the last call: lines of progress, and the newest result if a round has ended."""
         with self._lock:
             news = self._texts, self._so_far
             self._texts, self._so_far = [], None
@@ -144,13 +145,13 @@ class _Measurer:
 
 
 def _whole_device(nodes: Sequence[Mapping[str, Any]], campaign: Campaign) -> dict[str, float]:
-    """The resources of a task that has a device of the campaign's kind to itself.
+    """The resources of a task that holds a whole device of the campaign's kind.
 
-    Beside a GPU as many CPUs as launching kernels, making images and a compiler keep busy: what else would
-    run on them disturbs times that are the host's.
+    With a GPU it holds as many CPUs as the launch of kernels, the images and a compiler keep busy: other work
+    on these CPUs would disturb the host's part of a time.
 
     Raises:
-        InvalidValueError: no node has one.
+        InvalidValueError: no node has such a device.
     """
     alive = [node["Resources"] for node in nodes if node["Alive"]]
     if campaign.on_cuda:
@@ -161,14 +162,15 @@ def _whole_device(nodes: Sequence[Mapping[str, Any]], campaign: Campaign) -> dic
     cpus = max((node.get("CPU", 0) for node in alive), default=0)
     if cpus < campaign.threads:
         raise InvalidValueError(
-            f"no node of the cluster has {campaign.threads} CPUs; the largest has {cpus:g}"
+            f"the measurement uses {campaign.threads} threads, and no node of the cluster has that number of"
+            f" CPUs; the largest has {cpus:g}. Give fewer --threads, or add such a node"
         )
     return {"num_cpus": cpus}
 
 
 @contextmanager
 def _joined(address: str) -> Iterator[Any]:
-    """The cluster's Ray; one that this process has joined already is used and left alone."""
+    """Ray, connected to the cluster; a process that has joined a cluster already keeps its connection."""
     with connected(RunSettings(address=address)):
         import ray
 

@@ -1,9 +1,9 @@
-"""What a worker says to its driver of an attempt: one frozen value a kind of message, sent as one text.
+"""Messages of a worker to its driver about an attempt: a frozen value per kind of message, sent as one text.
 
-The worker (`tune_jobs.on_ray.worker.trainable`) makes them, the driver (`tune_jobs.on_ray.bridge`) reads
-them. The text goes through Tune's report under a single key: Tune flattens dictionaries and keeps statistics
-of each number in them. It is JSON as Python writes it, so that NaN and infinity, by which a training
-diverges, arrive as they were. Driver and workers run the same code, and a text of another shape is an error.
+The worker (`tune_jobs.on_ray.worker.trainable`) makes them, and the driver (`tune_jobs.on_ray.bridge`) reads
+them. The text goes through Tune's report under a single key, because Tune would flatten a dictionary and keep
+statistics of each number in it. The text is JSON as Python writes it, so that the NaN and infinity of a
+diverged training arrive unchanged. Driver and workers run the same code; a text of another shape is an error.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.study.rows import Failure
 
 Metric = float | int | bool | str | None
-"""What a metric of a report may be on its way; `tune_jobs.session.report_checks` refuses what is no
-number."""
+"""Types of a metric in a message; `tune_jobs.session.report_checks` refuses everything except numbers."""
 
 _SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyMeasured:
-    """The latency of the attempt's network, before its training begins."""
+    """The latency of the attempt's network was measured, before its training begins."""
 
     kind: ClassVar[str] = "latency_measured"
 
@@ -36,7 +35,7 @@ class LatencyMeasured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingBegan:
-    """Code, data and network are there, and the first step comes next."""
+    """Code, data and network are ready, and the first step comes next."""
 
     kind: ClassVar[str] = "training_began"
 
@@ -45,11 +44,12 @@ class TrainingBegan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochReported:
-    """The report of an epoch.
+    """An epoch has ended.
 
     Attributes:
-        metrics: by their names, `epoch` among them; not checked yet.
-        unsaved: why something could not be saved since the last report, by what it is.
+        metrics: values by name, `epoch` among them; not checked yet.
+        unsaved: what could not be saved since the last report, with the reason, such as
+            ``{"checkpoint": "No space left on device"}``.
     """
 
     kind: ClassVar[str] = "epoch_reported"
@@ -61,7 +61,11 @@ class EpochReported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFailed:
-    """The training raised an error: of which kind, and its type, message and last lines."""
+    """The training raised an error.
+
+    Attributes:
+        error: the type, the message, and the last lines of the traceback.
+    """
 
     kind: ClassVar[str] = "attempt_failed"
 
@@ -72,7 +76,7 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingReturned:
-    """The training function has returned, and nothing had stopped it before: it ended early."""
+    """The training function returned before the driver stopped it: it ended early."""
 
     kind: ClassVar[str] = "training_returned"
 
@@ -81,7 +85,11 @@ class TrainingReturned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerUnusable:
-    """This worker can train no trial of the study; why, in words for the user."""
+    """This worker can train no trial of the study.
+
+    Attributes:
+        error: the reason, in words for the user.
+    """
 
     kind: ClassVar[str] = "worker_unusable"
 
@@ -98,30 +106,31 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     TrainingReturned,
     WorkerUnusable,
 )
-"""In the order in which an attempt may send them."""
+"""All kinds, in the order in which an attempt may send them."""
 
 
 def to_json(message: Message) -> str:
-    """The text of a message; what a worker has not said of itself is left out."""
+    """The text of a message; leaves out fields of the worker that have their defaults."""
     values = {f.name: getattr(message, f.name) for f in fields(message)}
-    said = {
+    known = {
         f.name: value for f in fields(WorkerInfo) if (value := getattr(message.worker, f.name)) != f.default
     }
-    return json.dumps({"kind": message.kind, **values, "worker": said})
+    return json.dumps({"kind": message.kind, **values, "worker": known})
 
 
 def from_json(text: str) -> Message:
     """The message of a text.
 
     Raises:
-        TuneJobsError: the text is no message of a worker that runs this code.
+        TuneJobsError: the text is not a message of a worker that runs this code.
     """
     try:
         return _parse(text)
     except (ValueError, RecursionError) as error:
         raise TuneJobsError(
-            f"a worker sent what is no message: {error} (in {_short(text)}). The driver and its workers must"
-            " run the same version of tune_jobs: install it anew on the nodes, or start the cluster again"
+            f"a worker sent a text that is not a message: {error} (in {_short(text)}). The driver and its"
+            " workers must run the same version of tune_jobs: install that version on the nodes, and start"
+            " the cluster again"
         ) from error
 
 
@@ -138,7 +147,7 @@ def _parse(text: str) -> Message:
 
 
 def _build(kind: type[Any], data: object) -> Any:
-    """A dataclass of parsed JSON: its fields and no others, each of its type."""
+    """A dataclass from parsed JSON, which must have its fields and no others, each of its type."""
     rules = _RULES[kind]
     if not isinstance(data, dict):
         raise ValueError(f"{kind.__name__} must be an object, got {_short(data)}")
@@ -156,7 +165,7 @@ def _build(kind: type[Any], data: object) -> Any:
 
 
 def _rules_of(kind: type[Any]) -> dict[str, tuple[Callable[[Any], Any], bool]]:
-    """Of each field how a value of parsed JSON becomes its own, and whether it must be there."""
+    """The fields of a dataclass: how each is read from parsed JSON, and whether it is required."""
     hints = get_type_hints(kind)
     return {
         f.name: (_READ[hints[f.name]], f.default is MISSING and f.default_factory is MISSING)
@@ -165,7 +174,7 @@ def _rules_of(kind: type[Any]) -> dict[str, tuple[Callable[[Any], Any], bool]]:
 
 
 def _read_only(words: str, *types: type) -> Callable[[Any], Any]:
-    """A reader of values of these types alone; a truth value is no number."""
+    """A function that accepts values of these types alone; a truth value is not a number."""
 
     def read(value: Any) -> Any:
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
@@ -203,7 +212,7 @@ _READ: Mapping[Any, Callable[[Any], Any]] = {
     Failure: _read_failure,
     WorkerInfo: lambda data: _build(WorkerInfo, data),
 }
-"""By the type of a field: the value that parsed JSON stands for."""
+"""Functions that read a field from parsed JSON, by the field's type."""
 
 _RULES = {kind: _rules_of(kind) for kind in (*MESSAGE_TYPES, WorkerInfo)}
 

@@ -1,11 +1,14 @@
-"""A running study as Prometheus metrics, through Ray: they appear at the metrics endpoint of its nodes.
+"""Prometheus metrics of a running study, through Ray: they appear at the metrics endpoint of Ray's nodes.
 
-Set by the driver alone, while it runs: series of workers would outlive them, and their labels would grow with
-the trials. Labels are the study, the states of a trial and the classes of the ledger, so a study has some
-twenty series however long it runs. A gauge that is set once vanishes, so all are set again and again.
+The driver alone sets them, while it runs: series of workers would outlive the workers, and their labels would
+grow with the trials. Labels are the study, the states of a trial and the classes of the ledger, so a study
+has some twenty series however long it runs. Ray drops a gauge that is not set again, so all are set
+periodically.
 
-The ledger is a function of all rows and costs more the more there are; it is taken anew at most every
+The ledger is computed from all rows, so its cost grows with them. It is computed again at most every
 `LEDGER_PERIOD_S`, and seldom enough to cost less than a fiftieth of the driver's time.
+
+`tune_jobs.on_ray.tuning` calls this.
 """
 
 from __future__ import annotations
@@ -24,10 +27,10 @@ PERIOD_S = 3.0
 
 LEDGER_PERIOD_S = 15.0
 LEDGER_COST = 50
-"""Times its own duration that the ledger waits before it is taken again."""
+"""The ledger is computed again only after this many times its own duration."""
 
 STATES = ("running", "completed", "stopped", "failed", "infeasible")
-"""Fields of a study's progress that are counts of trials."""
+"""The fields of `Progress` that count trials."""
 
 
 class StudyMetrics:
@@ -35,20 +38,18 @@ class StudyMetrics:
 
     Args:
         study: its name, the label of every series.
-        rows: every acknowledged row of the study; its writer adds to them.
+        rows: every acknowledged row of the study; the study's writer appends to them.
     """
 
     def __init__(self, study: str, rows: Sequence[Row]) -> None:
         self._rows, self._study = rows, study
         self._trials = _gauge("trials", "Trials of the study by state.", "state")
-        self._target = _gauge("trials_wanted", "Trials that the study is to train.")
+        self._target = _gauge("trials_wanted", "Trials that the study will train.")
         self._best = _gauge("best_objective", "Best objective of the study so far.")
-        self._feasible = _gauge("feasible_share", "Share of the proposals that were within the limits.")
-        self._seconds = _gauge(
-            "worker_seconds", "Worker-seconds of the study by what they went to.", "ledger"
-        )
+        self._feasible = _gauge("feasible_share", "Share of the proposals within the limits.")
+        self._seconds = _gauge("worker_seconds", "Worker-seconds of the study by class.", "ledger")
         self._reports = Counter(
-            "tune_jobs_reports", description="Reports recorded by this driver.", tag_keys=("study",)
+            "tune_jobs_reports", description="Reports that this driver recorded.", tag_keys=("study",)
         )
         self._num_seen = len(rows)
         self._next_at = self._ledger_at = 0.0

@@ -1,13 +1,13 @@
 """Every inner name of Ray that we lean on: a new Ray breaks here, and nowhere else.
 
-Inner is what Ray does not promise: modules and names with an underscore, generated messages, the layout of
-its folders, the words of its errors, and variables that switch parts of it off. Each entry says what it
-leans on, since which Ray that is as it is used here ("2.30" for that or older), and what goes wrong without
-it. Each has a test that fails by itself, and a policy refuses such names in any other file.
+Ray makes no promise about its inner names: modules and names with an underscore, generated messages, the
+layout of its folders, the words of its errors, and variables that switch parts of it off. Each entry names
+what it leans on, the first Ray that has it in this form ("2.30" for that or older), and what goes wrong
+without it. Each has a test that fails by itself, and a policy test refuses such names in any other file.
 
-Users are the modules of `tune_jobs.on_ray`. Ray is imported inside the functions alone: some of this is
-needed before Ray may be imported (see `tune_jobs.on_ray.cluster.authentication`). One more inner name stands
-in `tune_jobs.provenance`, which the store asks and which knows no Ray.
+The modules of `tune_jobs.on_ray` call this. Ray is imported inside the functions alone, because some of this
+is needed before Ray may be imported (see `tune_jobs.on_ray.cluster.authentication`). One more inner name
+stands in `tune_jobs.provenance`, which the store calls and which knows no Ray.
 """
 
 from __future__ import annotations
@@ -24,53 +24,54 @@ TUNE_ENVIRONMENT: Mapping[str, str] = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # without it: relative paths of a training function lead elsewhere
     "RAY_USAGE_STATS_ENABLED": "0",  # without it: Ray reports the run to its makers
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # since 2.50; without it: Ray warns of workers without a GPU
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # without it: five files a trial
-    "TUNE_DISABLE_AUTO_INIT": "1",  # without it: where Ray is gone, Tune starts another
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # without it: Tune takes Ctrl-C, and the run ends as if all were well
-    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # without it: 13 KB a trial, rewritten whole again and again
-    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # the bridge says how many; without it: places stay empty
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",  # without it: warnings about nothing
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # without it: five files for each trial
+    "TUNE_DISABLE_AUTO_INIT": "1",  # without it: Tune starts another Ray where Ray has gone
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # without it: Tune takes Ctrl-C, and the run seems to end normally
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",  # without it: 13 KB for each trial, rewritten repeatedly
+    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # the bridge sets the number; without it: slots stay empty
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",  # without it: needless warnings
 }
-"""Tune without its own files, output and signal handling; the store, the progress line and the runner do
-these. Leans on variables that `ray.tune` reads when it is imported and later, on workers too (2.30). Without
-it: as said beside each."""
+"""Variables that switch off Tune's own files, output and signal handling; the store, the progress line and
+the runner replace them. Leans on variables that `ray.tune` reads when it is imported and later, on workers
+too (2.30). Without it: see the comment beside each."""
 
 LONGEST_SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 """The longest path of a socket in Ray's folder: date, time, microseconds and the longest process id of Linux.
 Leans on the layout of that folder (2.30). Without it: a Ray whose folder lies deep does not start, and its
-error does not say why."""
+error does not give the reason."""
 
 SESSION_LOGS = "session_latest/logs"
-"""The logs in Ray's folder. Leans on its layout (2.30). Without it: a failed run names logs that are not
-there."""
+"""The logs in Ray's folder. Leans on its layout (2.30). Without it: a failed run names logs that do not
+exist."""
 
 VERSIONS_DIFFER = "ersion mismatch"
-"""A part of what Ray says of a cluster of another Ray or Python. Leans on its words (2.30). Without it: the
-way out is not named."""
+"""A part of Ray's error about a cluster of another Ray or Python. Leans on its words (2.30). Without it: our
+message does not name the way out."""
 
 NO_RAY_HERE = "any running Ray instance"
-"""A part of what Ray says where ``auto`` finds no Ray. Leans on its words (2.30). Without it: as above."""
+"""A part of Ray's error where ``auto`` finds no Ray. Leans on its words (2.30). Without it: our message does
+not name the way out."""
 
 TOKEN_ADVICE = ". Ensure"
-"""How Ray's own advice on tokens begins. Leans on its words (2.52). Without it: two advices, one of them
-long."""
+"""The beginning of Ray's own advice on tokens. Leans on its words (2.52). Without it: a message has Ray's
+long advice beside ours."""
 
 CALL = "ray::"
-"""How the traceback of a worker's call begins. Leans on its form (2.30). Without it: the reason of a failed
-trial begins with a line that says nothing."""
+"""The beginning of the traceback of a worker's call. Leans on its form (2.30). Without it: the reason of a
+failed trial begins with a useless line."""
 
 
 def wait_for_ended_trials() -> None:
-    """Let a worker take its time to be done with a trial.
+    """Let a worker take as long as it needs to end a trial.
 
-    Leans on the variable TUNE_FUNCTION_THREAD_TIMEOUT_S, which is read when a trial ends (2.30). Without
-    it: a worker that tidies up for longer than 2 s is refused the next trial, and Tune loses that.
+    Leans on the variable TUNE_FUNCTION_THREAD_TIMEOUT_S, which Ray reads when a trial ends (2.30). Without
+    it: if a worker needs more than 2 s to tidy up, Tune loses the next trial.
     """
     os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = "1000000000"
 
 
 def time_of_grace(seconds: int) -> dict[str, str]:
-    """The environment of a job that has these seconds to end in order once it is stopped.
+    """The environment of a job that has this number of seconds to end in order once it is stopped.
 
     Leans on the variable RAY_JOB_STOP_WAIT_TIME_S (2.30). Without it: a job has 3 s, and loses what it
     trains.
@@ -81,22 +82,21 @@ def time_of_grace(seconds: int) -> dict[str, str]:
 def writing_to(folder: Path) -> dict[str, Any]:
     """The option of `ray.init` that names Ray's folder.
 
-    Leans on its private option `_temp_dir` (2.30). Without it: Ray writes where everybody of the machine may
-    write.
+    Leans on its private option `_temp_dir` (2.30). Without it: Ray writes to a folder in which every user of
+    the machine may write.
     """
     return {"_temp_dir": str(folder)}
 
 
 @contextmanager
 def on_loopback() -> Iterator[None]:
-    """Have Ray take loopback for this machine's address while it starts, as it does on macOS and Windows.
+    """Make Ray use loopback as this machine's address while it starts, as it does on macOS and Windows.
 
-    An address of loopback that is given to `ray.init` is replaced by another. Whether it may be is a
-    constant, which the environment's RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER sets when Ray is imported, and Ray may
-    have been imported before.
+    `ray.init` replaces a loopback address by another, unless a constant forbids that. The environment's
+    RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER sets the constant when Ray is imported; that may have happened already.
 
-    Leans on `ray._private.ray_constants.ENABLE_RAY_CLUSTER`, which `ray._private.services` asks (2.30).
-    Without it: a Ray of our own listens on the machine's own address, for everybody who reaches that.
+    Leans on `ray._private.ray_constants.ENABLE_RAY_CLUSTER`, which `ray._private.services` reads (2.30).
+    Without it: a Ray of our own listens on the machine's own address, which other machines reach.
     """
     from ray._private import ray_constants
 
@@ -109,7 +109,7 @@ def on_loopback() -> Iterator[None]:
 
 
 def rays_here() -> set[str]:
-    """The addresses of all Rays that run on this machine.
+    """The addresses of all Ray clusters that run on this machine.
 
     Leans on `ray._private.services.find_gcs_addresses` (2.30). Without it: ``auto`` may join any of them.
     """
@@ -121,7 +121,8 @@ def rays_here() -> set[str]:
 def noted_ray_here() -> str | None:
     """The address that the last ``ray start`` of this machine left, if its Ray runs.
 
-    Leans on `ray._private.services.find_bootstrap_address` (2.30). Without it: as for `rays_here`.
+    Leans on `ray._private.services.find_bootstrap_address` (2.30). Without it: ``auto`` may join any Ray of
+    this machine.
     """
     from ray._private import services
 
@@ -130,10 +131,10 @@ def noted_ray_here() -> str | None:
 
 
 def build_job_client(address: str, *, timeouts_s: tuple[float, float]) -> Any:
-    """A client of jobs that waits these seconds for a connection and for an answer. Ray's own has no limit.
+    """A client of jobs with time limits for a connection and for an answer. Ray's own client has no limit.
 
-    Leans on `JobSubmissionClient._do_request`, through which all its requests go, with options of
-    `requests.request` (2.30). Without it: a head that has gone silent holds the command line for ever.
+    Leans on `JobSubmissionClient._do_request`, which makes all its requests, with options of
+    `requests.request` (2.30). Without it: the command line waits for ever for a head that has gone silent.
     """
     from ray.job_submission import JobSubmissionClient
 
@@ -145,7 +146,7 @@ def build_job_client(address: str, *, timeouts_s: tuple[float, float]) -> Any:
 
 
 def ray_of_cluster(client: Any) -> str | None:
-    """The version of Ray that a cluster told a client of jobs.
+    """The cluster's version of Ray, as a client of jobs knows it.
 
     Leans on `JobSubmissionClient._server_ray_version` (2.54). Without it: a job goes to a cluster of
     another Ray.
@@ -155,10 +156,10 @@ def ray_of_cluster(client: Any) -> str | None:
 
 
 def free_by_node() -> list[dict[str, float]]:
-    """What nobody holds of each living node.
+    """The free resources of each living node.
 
-    Leans on `ray._private.state.available_resources_per_node` (2.30). Without it: how many trials may begin
-    at once is not known, and they begin one after the other.
+    Leans on `ray._private.state.available_resources_per_node` (2.30). Without it: the number of open slots is
+    unknown, and trials begin one after the other.
     """
     from ray._private.state import available_resources_per_node
 
@@ -168,7 +169,7 @@ def free_by_node() -> list[dict[str, float]]:
 def is_second_autoscaler() -> bool:
     """Whether the cluster's autoscaler is the second of Ray's two.
 
-    Leans on `ray.autoscaler.v2.utils.is_autoscaler_v2` (2.30). Without it: neither is understood.
+    Leans on `ray.autoscaler.v2.utils.is_autoscaler_v2` (2.30). Without it: neither can be read.
     """
     from ray.autoscaler.v2.utils import is_autoscaler_v2
 
@@ -178,8 +179,8 @@ def is_second_autoscaler() -> bool:
 def first_autoscaler() -> dict[str, Any]:
     """The status that the first autoscaler wrote last; empty before its first round.
 
-    Leans on the key `ray._private.ray_constants.DEBUG_AUTOSCALING_STATUS` of GCS's key-value store and on the
-    fields of what is there: `AutoscalerSummary`, `LoadMetricsSummary` and `NodeAvailabilitySummary` of
+    Leans on the key `ray._private.ray_constants.DEBUG_AUTOSCALING_STATUS` of GCS's key-value store, and on
+    the fields of its value: `AutoscalerSummary`, `LoadMetricsSummary` and `NodeAvailabilitySummary` of
     `ray.autoscaler._private` (2.30). Without it: a run waits for ever for a node that will never come.
     """
     from ray._private.ray_constants import DEBUG_AUTOSCALING_STATUS
@@ -192,7 +193,7 @@ def second_autoscaler() -> Any:
     """The second autoscaler's state, a protobuf message.
 
     Leans on `GcsClient.get_cluster_status` and on `AutoscalingState` in `ray.core.generated.autoscaler_pb2`
-    (2.30). Without it: as for `first_autoscaler`.
+    (2.30). Without it: a run waits for ever for a node that will never come.
     """
     from ray.core.generated import autoscaler_pb2
 
@@ -201,10 +202,10 @@ def second_autoscaler() -> Any:
 
 
 def type_of_unscaled_node(node: str) -> str:
-    """The type that an autoscaler gives to a node which it only looks at.
+    """The type that an autoscaler gives to a node that it only watches.
 
-    Leans on `ray.autoscaler._private.util.format_readonly_node_type` (2.30). Without it: a head that nobody
-    scales looks as if nodes could come.
+    Leans on `ray.autoscaler._private.util.format_readonly_node_type` (2.30). Without it: a run waits for
+    nodes of a head without scaling.
     """
     from ray.autoscaler._private.util import format_readonly_node_type
 
@@ -212,7 +213,7 @@ def type_of_unscaled_node(node: str) -> str:
 
 
 def _gcs() -> Any:
-    """Leans on `ray._raylet.GcsClient` (2.30). Without it: no autoscaler is heard."""
+    """A client of GCS. Leans on `ray._raylet.GcsClient` (2.30). Without it: no autoscaler can be read."""
     import ray
     from ray._raylet import GcsClient  # type: ignore[attr-defined]  # compiled, without types
 
@@ -221,11 +222,11 @@ def _gcs() -> Any:
 
 @contextmanager
 def worker_errors_as(translate: Callable[[Exception], Exception]) -> Iterator[None]:
-    """Runs of Tune that begin inside hear of the error of a worker's call as `translate` makes it.
+    """A context in which each new run of Tune sees the error of a worker's call as `translate` returns it.
 
     Leans on `RayActorManager._actor_task_failed` of `ray.air.execution._internal`, and on the manager that
-    `ray.tune.execution.tune_controller` makes by that name (2.30). Without it: one worker that Ray ends for
-    want of memory ends the run with all of its trials.
+    `ray.tune.execution.tune_controller` makes by that name (2.30). Without it: if Ray ends one worker because
+    memory is low, the run ends with all of its trials.
     """
     from ray.air.execution._internal import RayActorManager
     from ray.tune.execution import tune_controller
@@ -243,9 +244,9 @@ def worker_errors_as(translate: Callable[[Exception], Exception]) -> Iterator[No
 
 
 def error_of_trial(trial: Any) -> str:
-    """What Tune wrote of a trial's last error; empty if nothing.
+    """Tune's text about a trial's last error; empty if there is none.
 
-    Tune's `Trial.get_error` looks where the text will be once it is copied, so it finds none yet.
+    Tune's `Trial.get_error` reads the place to which the text will be copied later, so it finds none yet.
 
     Leans on `ray.tune.experiment.Trial.error_file`, whose first line counts failures (2.30). Without it: a
     crashed trial has no reason.
@@ -256,7 +257,7 @@ def error_of_trial(trial: Any) -> str:
 
 
 def match_patterns(folder: Path, patterns: Sequence[str]) -> Callable[[Path], bool]:
-    """Says whether a path in a folder is meant by patterns as in a ``.gitignore``.
+    """A function that says whether a path in a folder matches patterns as in a ``.gitignore``.
 
     Leans on `ray._private.runtime_env.packaging._get_excludes` (2.30). Without it: nothing can be submitted.
     """
@@ -267,7 +268,10 @@ def match_patterns(folder: Path, patterns: Sequence[str]) -> Callable[[Path], bo
 
 
 def match_file(folder: Path, name: str) -> Callable[[Path], bool] | None:
-    """Says whether a path in a folder is meant by its ``.gitignore`` or ``.rayignore``; None if it has none.
+    """A function that says whether a path matches a folder's ``.gitignore`` or ``.rayignore``.
+
+    Args:
+        name: the name of that file; without such a file in the folder, None is returned.
 
     Leans on `ray._private.runtime_env.packaging._get_ignore_file` (2.53). Without it: nothing can be
     submitted.
@@ -279,7 +283,7 @@ def match_file(folder: Path, name: str) -> Callable[[Path], bool] | None:
 
 
 def usual_excludes() -> list[str]:
-    """Patterns of what Ray itself leaves out of every upload.
+    """The patterns of files that Ray itself leaves out of every upload.
 
     Leans on `ray._private.ray_constants.get_runtime_env_default_excludes` (2.54). Without it: nothing can be
     submitted.
@@ -289,11 +293,11 @@ def usual_excludes() -> list[str]:
     return list(ray_constants.get_runtime_env_default_excludes())
 
 
-def heeds_gitignore() -> bool:
-    """Whether a ``.gitignore`` is heeded, as the user told Ray.
+def obeys_gitignore() -> bool:
+    """Whether Ray obeys a ``.gitignore``, by the user's environment.
 
-    Leans on the name that is in `ray._private.ray_constants.RAY_RUNTIME_ENV_IGNORE_GITIGNORE` (2.30). Without
-    it: nothing can be submitted.
+    Leans on `ray._private.ray_constants.RAY_RUNTIME_ENV_IGNORE_GITIGNORE`, the name of a variable (2.30).
+    Without it: nothing can be submitted.
     """
     from ray._private import ray_constants
 
@@ -301,7 +305,7 @@ def heeds_gitignore() -> bool:
 
 
 def most_package_bytes() -> int:
-    """The largest archive that a head takes: its dashboard has one limit, its store of packages another.
+    """Bytes of the largest archive that a head takes: its dashboard and its store of packages have limits.
 
     Leans on `ray._private.ray_constants.DASHBOARD_CLIENT_MAX_SIZE` (2.47) and
     `ray._private.runtime_env.packaging.GCS_STORAGE_MAX_SIZE` (2.30). Without it: nothing can be submitted.

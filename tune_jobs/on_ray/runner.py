@@ -1,8 +1,8 @@
-"""Runs a study on Ray: opens the store, starts or joins Ray, lets Tune schedule, ends in order.
+"""Runs a study on Ray: opens the store, starts or joins Ray, lets Tune schedule, and ends in order.
 
-`run_study` is the whole service in one call; the command line and notebooks use it. The store is opened, and
-what can be checked is checked, before Ray starts. Tune's own files go to a temporary folder that is
-removed: the store is the only memory.
+`run_study` is the whole service in one call, for the command line and for notebooks. It opens the store, and
+checks all that needs no Ray, before Ray starts. Tune's own files go to a temporary folder that is removed at
+the end: only the store is kept.
 """
 
 from __future__ import annotations
@@ -57,20 +57,21 @@ def run_study(
 
     Args:
         on_progress: called a few times a second from this thread.
-        on_note: called with each line that a run has to say at its start, such as limits that bind nothing.
+        on_note: called at the start with each note for the user, such as a limit that refuses nothing.
 
     Raises:
         StudyChangedError: the store holds another definition under this name.
         StoreError: the store cannot be written, or another writer holds the study.
-        InvalidValueError: the cluster's address is none for a run.
-        RunFailedError: the search could not go on.
+        InvalidValueError: the address is not a head's, or a setting does not suit the study.
+        TuneJobsError: Ray does not start, no cluster answers, or a trial fits no node.
+        RunFailedError: the search cannot continue.
     """
     settings = settings or RunSettings()
     if settings.address is not None:
         check_address(settings.address)
     if job_id() is not None:
         require_lasting_store(settings.store)
-    for note in check_reachable(study):  # first: it says best what is wrong with a study
+    for note in check_reachable(study):  # first: its errors explain best what is wrong with a study
         on_note(note)
     settings.check_gpus(study)
     source = settings.warm_start and read_source(study, settings.warm_start, store=settings.store)
@@ -155,7 +156,7 @@ def _run_session(
     on_progress: ProgressListener,
 ) -> bool:
     """Let Tune work until the session has finished; True if a signal ended it."""
-    os.environ.update(TUNE_ENVIRONMENT)  # read by ray.tune when it is imported and by its workers
+    os.environ.update(TUNE_ENVIRONMENT)  # ray.tune and its workers read it when they import
     on_progress(session.progress())
     try:
         with (
@@ -177,12 +178,12 @@ def _run_session(
 
 
 def _close_failed(session: Session, error: BaseException) -> None:
-    """Write that the session failed; the error that ended it is the one to show, whatever comes of this."""
+    """Write the failed end of the session. If that fails too, the caller still shows the first error."""
     try:
         session.close(SessionEnd.FAILED)
     except StoreError as second:
-        if not isinstance(error, StoreError):  # else it says the same again, and less
-            LOG.warning("that the run failed could not be written: %s", second)
+        if not isinstance(error, StoreError):  # else it would repeat the first error
+            LOG.warning("the failed end of the run could not be written: %s", second)
 
 
 def _versions() -> dict[str, str]:
@@ -191,7 +192,7 @@ def _versions() -> dict[str, str]:
 
 
 def _version(name: str) -> str | None:
-    """None for our own package in a job's folder: it is there as files and not installed."""
+    """The version of an installed package; None for our own in a job's folder, where it lies as files."""
     try:
         return version(name)
     except PackageNotFoundError:

@@ -1,6 +1,7 @@
-"""One Ray Tune run over a session, on a Ray that is already connected.
+"""One run of Ray Tune over a session, on a Ray that is already connected.
 
-Called by `tune_jobs.on_ray.runner` only, which sets Tune's environment before this module imports it.
+Only `tune_jobs.on_ray.runner` calls this. It sets Tune's environment before it imports this module, which
+imports Tune.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tune_jobs.errors import TuneJobsError
 from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.on_ray.bridge import Bridge, DriverOnly, StudyScheduler, StudySearcher, StudyStopper
 from tune_jobs.on_ray.cluster.autoscaler import has_autoscaler
-from tune_jobs.on_ray.cluster.deaths import deaths_told
+from tune_jobs.on_ray.cluster.deaths import deaths_recognised
 from tune_jobs.on_ray.cluster.room import Room, Share, has_gpus
 from tune_jobs.on_ray.gpus.measure import LocalMeasurement, measure_part
 from tune_jobs.on_ray.gpus.share import GpuPart, Shares
@@ -39,7 +40,7 @@ PROGRESS_PERIOD_S = 0.25
 
 
 class EndingSignals(Protocol):
-    """Whether a signal asked for the end."""
+    """Holds whether a signal asked for the end of the run."""
 
     arrived: bool
 
@@ -54,14 +55,14 @@ def fit_session(
     on_progress: ProgressListener,
     measurement: LocalMeasurement | None = None,
 ) -> bool:
-    """Let Tune schedule the session's attempts until it has finished; True if a signal ended it.
+    """Let Tune schedule the session's attempts until the session has finished; True if a signal ended it.
 
     Args:
-        rows: every row of the study; its writer adds to them.
-        measurement: of a step on this machine's GPU, if one is under way.
+        rows: every row of the study; the study's writer appends to them.
+        measurement: the measurement of a step on this machine's GPU, if it is under way.
 
     Raises:
-        EmlError: what the session raised; Tune has ended in order by then.
+        EmlError: the session's error, raised after Tune has ended in order.
     """
     reading = None
     if settings.gpus_per_trial == AUTO and is_shared(session.study, settings):  # while it is measured
@@ -131,7 +132,7 @@ def fit_session(
     )
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     try:
-        with deaths_told():
+        with deaths_recognised():
             tuner.fit()
     finally:
         room.close()
@@ -144,7 +145,7 @@ def fit_session(
 
 
 class _Ticker(DriverOnly, Callback):
-    """Tells the bridge of signals and of workers, and listeners of progress, between two steps of Tune."""
+    """Passes signals and workers' starts to the bridge, and progress to listeners, between steps of Tune."""
 
     def __init__(
         self,
@@ -161,14 +162,14 @@ class _Ticker(DriverOnly, Callback):
         self._bridge.take_start(trial.trial_id)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        self._bridge.heed_signals()
+        self._bridge.check_signals()
         if (now := time.monotonic()) >= self._next_at:
             self._next_at = now + PROGRESS_PERIOD_S
             progress = self._bridge.session.progress()
             self._metrics.update(progress)
             self._on_progress(progress)
             if self._reading:
-                self._reading.tell()
+                self._reading.warn_of_failure()
 
 
 def _part_of_gpu(
@@ -178,18 +179,18 @@ def _part_of_gpu(
     signals: EndingSignals,
     measurement: LocalMeasurement | None,
 ) -> GpuPart | None:
-    """None if a signal came while it was measured."""
+    """The GPUs of a trial's first attempt; None if a signal came while they were measured."""
     if settings.device == "cpu":
         return GpuPart(gpus=0.0)
     if settings.gpus_per_trial == AUTO:
         if study.latency is not None:
-            LOG.warning("each trial gets a whole GPU: its network's latency is measured there, alone")
+            LOG.warning("each trial gets a whole GPU, because its network's latency must be measured alone")
             return GpuPart(gpus=1.0)
         whole = Room(Share(cpus=settings.cpus_per_trial, gpus=1.0), wanted=1)
         whole.require(ended=lambda: signals.arrived)
-        there = whole.wait(ended=lambda: signals.arrived)
-        whole.close()  # or it would hold the GPU that it asked for
-        if not there:
+        has_room = whole.wait(ended=lambda: signals.arrived)
+        whole.close()  # its demand would hold the GPU
+        if not has_room:
             return None
         return measure_part(study, code, settings, measurement, ended=lambda: signals.arrived)
     if settings.gpus_per_trial is not None:
@@ -198,13 +199,17 @@ def _part_of_gpu(
         wanted = 1.0 if settings.device == "cuda" or has_gpus() else 0.0
         if not wanted and has_autoscaler():
             LOG.warning(
-                "no node has a GPU: trials take CPUs alone; where GPUs come from zero, say --gpus-per-trial"
+                "no node has a GPU, so trials run on CPUs alone; if the autoscaler can start nodes with GPUs,"
+                " give --gpus-per-trial"
             )
     if settings.device == "cuda" and wanted == 0:
-        raise TuneJobsError("device cuda needs a GPU, and gpus_per_trial is 0; use --device cpu")
+        raise TuneJobsError(
+            "--device cuda needs a GPU for each trial, and --gpus-per-trial is 0; raise it, or give"
+            " --device cpu"
+        )
     return GpuPart(gpus=wanted)
 
 
 def _place(share: Share) -> PlacementGroupFactory:
-    """What Tune asks Ray for: one bundle, on one node."""
+    """The resources that Tune requests for a trial: one bundle, on one node."""
     return PlacementGroupFactory([share.resources()])

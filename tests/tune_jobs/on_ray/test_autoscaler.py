@@ -159,7 +159,7 @@ def test_demand_is_for_what_waits_and_never_holds_the_room_of_a_trial(
     cluster.demands[0].placed = True  # on the node that came, where a trial is to begin
     assert (room.workers(9, training=0), cluster.asked) == (1, 0)  # those that wait could take it too
     assert (room.workers(9, training=1), cluster.asked) == (1, 2)
-    room.make_way()  # for the trial after that one
+    room.withdraw_demands()  # for the trial after that one
     assert cluster.asked == 0
     assert (room.workers(9, training=1), cluster.asked) == (1, 2)
     assert (room.workers(2, training=1), cluster.asked) == (1, 1)  # two are left to run, one of them waits
@@ -186,7 +186,7 @@ def test_run_that_never_had_room_ends_when_there_will_be_none_and_one_that_had_w
     if had_room:
         assert room.workers(1, training=0) == 0
     else:
-        with pytest.raises(TuneJobsError, match="its autoscaler starts none that has"):
+        with pytest.raises(TuneJobsError, match="its autoscaler starts no such node"):
             room.workers(1, training=0)
         assert cluster.asked == 0
 

@@ -40,7 +40,7 @@ class FakeRoom:
     def count_free(self) -> int:
         return 2
 
-    def make_way(self) -> None: ...
+    def withdraw_demands(self) -> None: ...
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_a_recipe_is_written_out_once_an_attempt(
     ("epoch", "says"),
     [
         (0, "trial 0 starts again from its first epoch: attempt-1.pt is torn"),
-        (7, "trial 0 goes on from epoch 7 alone: attempt-1.pt is torn"),
+        (7, "trial 0 is resumed from the older epoch 7: attempt-1.pt is torn"),
     ],
 )
 def test_a_checkpoint_of_no_use_is_told_by_the_run_and_by_the_attempts_event(

@@ -89,4 +89,4 @@ def test_error_of_a_run_is_the_last_word_also_where_its_end_cannot_be_written(
         pytest.raises(RunFailedError, match="5 trials in a row failed"),
     ):
         run_study(curve_study(trials=2), RunSettings(store=str(tmp_path / "store")))
-    assert "that the run failed could not be written: could not make 'journal'" in caplog.text
+    assert "the failed end of the run could not be written: could not make 'journal'" in caplog.text

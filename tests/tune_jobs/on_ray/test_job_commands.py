@@ -42,7 +42,7 @@ def test_submit_shows_the_token_sends_the_code_alone_and_says_so(
         f"uploading 2 files (9 bytes, packed {len(dashboard.package)} bytes) of {working_folder};"
         " the largest is .gitignore (8 bytes)",
         "  left out as secrets, by their names: .env, keys/id_rsa",
-        "  left out as stores and environments, by what is in them: runs [old]",
+        "  left out as stores and environments, by their contents: runs [old]",
     ]
     assert told[3].startswith(f"submitted job {job['submission_id']} to {dashboard.address}: study digits-re")
     assert [line.split()[3] for line in told[4:]] == ["logs", "status", "stop"]
@@ -141,15 +141,15 @@ def test_log_that_falls_silent_ends_with_its_job(
     dashboard: Dashboard, call: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As over a connection that was cut without a word."""
-    from tune_jobs.on_ray.jobs import submit as jobs
+    from tune_jobs.on_ray.jobs import client
 
     async def tail(self: object, job: str) -> AsyncIterator[str]:
         yield "a line\n"
         dashboard.jobs[0]["status"] = "SUCCEEDED"
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(jobs, "SILENCE_S", 0.01)
-    monkeypatch.setattr(jobs.JobSubmissionClient, "tail_job_logs", tail)
+    monkeypatch.setattr(client, "SILENCE_S", 0.01)
+    monkeypatch.setattr(client.JobSubmissionClient, "tail_job_logs", tail)
     dashboard.add("one-1", "one", "/a")
     assert call("logs", "one", "--follow")[:2] == (0, "a line\n")
 
@@ -158,7 +158,8 @@ def test_reader_of_a_log_who_goes_is_no_missing_dashboard(
     dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tune_jobs.cli.job_verbs import read_command
-    from tune_jobs.on_ray.jobs import submit as jobs
+    from tune_jobs.on_ray.jobs import client
+    from tune_jobs.on_ray.jobs.submit import Jobs
 
     async def tail(self: object, job: str) -> AsyncIterator[str]:
         yield "a line\n"
@@ -166,15 +167,15 @@ def test_reader_of_a_log_who_goes_is_no_missing_dashboard(
     def write(text: str) -> None:
         raise BrokenPipeError
 
-    monkeypatch.setattr(jobs.JobSubmissionClient, "tail_job_logs", tail)
+    monkeypatch.setattr(client.JobSubmissionClient, "tail_job_logs", tail)
     dashboard.add("one-1", "one", "/a")
     with pytest.raises(BrokenPipeError):
-        jobs.Jobs(dashboard.address, read_command).follow("one-1", write)
+        Jobs(dashboard.address, read_command).follow("one-1", write)
 
 
 def test_head_without_a_python_is_told_how_to_start(capsys: pytest.CaptureFixture[str]) -> None:
     from tune_jobs.cli.job_commands import _say_end
-    from tune_jobs.on_ray.jobs.submit import Job
+    from tune_jobs.on_ray.jobs.job import Job
 
     values = {"store": None, "started_at": None, "ended_at": None, "message": "failed"}
     _say_end(Job(id="one-1", study="one", state="FAILED", exit_code=127, **values))

@@ -191,7 +191,7 @@ def test_address_where_nobody_listens_is_refused_at_once() -> None:
             jobs_url(f"{scheme}127.0.0.1:{port}")
     with pytest.raises(InvalidValueError, match="HOST:PORT"):
         require_listener("just-a-host")
-    with pytest.raises(InvalidValueError, match="is that of a dashboard, which takes jobs"):
+    with pytest.raises(InvalidValueError, match="belongs to a dashboard, which takes jobs"):
         require_listener("http://127.0.0.1:8265")
     require_listener("auto")
     with pytest.raises(TuneJobsError, match="no Ray cluster answers"):
@@ -247,14 +247,15 @@ def test_dashboard_without_a_scheme_is_recognised(dashboard: Callable[..., str])
     address = dashboard(401, {})
     assert jobs_url(address) == f"http://{address}"
     assert jobs_url("http://head:8265") == "http://head:8265"
-    with pytest.raises(InvalidValueError, match="is that of a dashboard, which takes jobs"):
+    with pytest.raises(InvalidValueError, match="belongs to a dashboard, which takes jobs"):
         require_listener(address)  # where a driver would wait for a head until its time is over
 
 
 def test_cluster_of_another_ray_is_refused_before_anything_is_sent(
     dashboard: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tune_jobs.on_ray.jobs.submit import Jobs, Submission
+    from tune_jobs.on_ray.jobs.job import Submission
+    from tune_jobs.on_ray.jobs.submit import Jobs
 
     address = dashboard(200, {"version": "4", "ray_version": "2.50.1"})
     monkeypatch.setenv("RAY_ADDRESS", "10.255.255.1:6379")  # what was asked for goes before it
@@ -280,17 +281,18 @@ def test_server_that_is_no_dashboard_is_told_as_such(
 
 
 def test_dashboard_that_takes_no_word_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tune_jobs.on_ray.jobs import submit as jobs
+    from tune_jobs.on_ray.jobs import client
+    from tune_jobs.on_ray.jobs.submit import Jobs
 
-    monkeypatch.setattr(jobs, "ANSWER_S", 0.1)
+    monkeypatch.setattr(client, "ANSWER_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(JobError, match=f"no Ray dashboard answers at {url}: .*timed out"):
-            jobs.Jobs(url, read_command)
+            Jobs(url, read_command)
 
 
 def test_job_that_a_signal_ended_exits_as_a_shell_tells_it() -> None:
-    from tune_jobs.on_ray.jobs.submit import Job
+    from tune_jobs.on_ray.jobs.job import Job
 
     values = {"store": None, "started_at": None, "ended_at": None, "message": None}
     job = Job(id="one-1", study="one", state="FAILED", exit_code=-9, **values)
@@ -301,16 +303,16 @@ def test_what_ray_says_of_a_cluster_is_put_into_words() -> None:
     from tune_jobs.on_ray.cluster.connect import _describe
 
     mismatch = RuntimeError("Version mismatch: The cluster was started with: Ray: 2.50.1 Python: 3.12.1")
-    assert "of another Ray or Python than this process" in _describe("10.0.0.5:6379", mismatch)
+    assert "runs another version of Ray or Python than this process" in _describe("10.0.0.5:6379", mismatch)
     closed = ConnectionError("Failed to connect to Ray cluster at 10.0.0.5:6379")
     assert "most likely the token is missing or wrong" in _describe("10.0.0.5:6379", closed)
 
 
 def test_a_line_that_breaks_is_a_missing_dashboard() -> None:
-    from tune_jobs.on_ray.jobs.submit import _explained
+    from tune_jobs.on_ray.jobs.client import explained
 
     with (
         pytest.raises(JobError, match=r"no Ray dashboard answers at .*: refused\. Is"),
-        _explained("http://127.0.0.1:8265"),
+        explained("http://127.0.0.1:8265"),
     ):
         raise ConnectionError("refused.")

@@ -136,7 +136,7 @@ def test_where_no_folder_can_be_made_ray_is_not_started(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 60)))
     monkeypatch.setattr(private_folder, "USUAL_PLACES", ())
     Path(tempfile.tempdir or "").mkdir()
-    expected = pytest.raises(TuneJobsError, match=r"longer than the .* bytes that Ray's sockets leave")
+    expected = pytest.raises(TuneJobsError, match=r"longer than the .* bytes that Ray's sockets allow")
     with expected, local_ray(**SIZES):
         raise AssertionError("it is not up")
     assert played.asked == {}
@@ -151,7 +151,7 @@ def test_address_that_could_be_any_of_several_rays_is_refused(
     )
     monkeypatch.setattr(sys.modules["ray._private"], "services", services, raising=False)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    expected = pytest.raises(TuneJobsError, match=r"at 10\.0\.0\.5:6379 and 127\.0\.0\.1:4711: name one in")
+    expected = pytest.raises(TuneJobsError, match=r"at 10\.0\.0\.5:6379 and 127\.0\.0\.1:4711: choose a")
     with expected, connected(RunSettings(address="auto")):
         raise AssertionError("it is none of them")
     assert played.asked == {}

@@ -143,13 +143,13 @@ def test_a_larger_trial_that_nothing_makes_room_for_holds_up_the_others_no_longe
     assert begin_all(found, 2) == []  # 0 may be about to begin
     clock.now += PATIENCE_S
     assert begin_all(found, 2) == [2]
-    assert found.num_in_vain == 1
+    assert found.num_stuck == 1
     assert "trial 0 waits for more of a GPU than is free" in caplog.text
     found.take_start(2)
     found.take_end(2, worker_lives=True)
     assert begin_all(found, 3) == [3]
     found.take_start(0)  # somebody left
-    assert found.num_in_vain == 0
+    assert found.num_stuck == 0
     found.take_end(0, worker_lives=True)
     found.begin(4, larger=True)
     assert begin_all(found, 5) == []

@@ -320,7 +320,7 @@ def test_user_may_tell_ray_to_heed_no_gitignore(
     monkeypatch.delenv("RAY_RUNTIME_ENV_IGNORE_GITIGNORE", raising=False)
     if value is not None:
         monkeypatch.setenv("RAY_RUNTIME_ENV_IGNORE_GITIGNORE", value)
-    assert private.heeds_gitignore() is heeded
+    assert private.obeys_gitignore() is heeded
 
 
 def test_limits_of_an_upload_are_bytes() -> None:

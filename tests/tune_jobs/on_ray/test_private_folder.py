@@ -106,7 +106,7 @@ def test_no_place_is_told_with_the_reasons_and_the_way_out(places: tuple[Path, P
     with pytest.raises(TuneJobsError) as caught:
         make_private_folder()
     said = str(caught.value)
-    assert f"{usual}: others may write in {usual}, which has no sticky bit" in said
+    assert f"{usual}: other users may write in {usual}, which has no sticky bit" in said
     assert f"{other}: [Errno 2]" in said
     assert "TMPDIR" in said
 

@@ -98,7 +98,9 @@ def test_hung_trial_is_ended_and_tried_again(tmp_path: Path) -> None:
     assert trials.loc[7, "attempt"] == 2
     (number,) = trials.loc[[7], "number"]
     ends = store.events().query(f"kind == 'attempt_ended' and number == {number}")["detail"]
-    assert f"hung in attempt 1: no report for {limit_s} s, so its worker was ended" in ends.iloc[0]
+    assert (
+        f"hung in attempt 1: there was no report for {limit_s} s, so the worker ended itself" in ends.iloc[0]
+    )
 
 
 def test_worker_that_ray_ends_for_want_of_memory_is_a_crash_and_not_the_end(
@@ -219,7 +221,7 @@ def test_trials_that_cannot_be_saved_go_on_and_that_is_told_once(
     with caplog.at_level(logging.WARNING, "tune_jobs.run"):
         store = run(study, tmp_path, checkpoint_period_s=0.0)
     assert list(store.trials()["state"]) == ["completed"] * 3
-    told = sorted(re.findall(r"trial \d goes on, but its (.+) could not be saved", caplog.text))
+    told = sorted(re.findall(r"trial \d continues, but its (.+) could not be saved", caplog.text))
     assert told == ["checkpoint to go on from", "weights after the last epoch"]
 
 

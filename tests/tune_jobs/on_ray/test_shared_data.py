@@ -52,7 +52,7 @@ EPOCHS = 20
 PROCESSES = 2
 MEETING_S = patience_s()
 CALLS = "calls"
-NOT_SHARED = "data set 'counted' was not read once for all, so each worker reads it"
+NOT_SHARED = "data set 'counted' could not be shared, so each worker reads it itself"
 
 
 @pytest.fixture(autouse=True)
@@ -197,12 +197,12 @@ class TestOnRay:
         with caplog.at_level(logging.WARNING, "tune_jobs.data"):
             provide(data)
             read = SharedRead(data)
-            read.tell()
-            read.tell()
+            read.warn_of_failure()
+            read.warn_of_failure()
             read.close()
-        here, told = caplog.messages
-        assert here.startswith("reading data set 'counted' here: ")
-        assert told.startswith(f"{NOT_SHARED}: ")
+        here, warned = caplog.messages
+        assert here.startswith("data set 'counted' could not be shared, so it is read here: ")
+        assert warned.startswith(f"{NOT_SHARED}: ")
 
     def test_waiting_for_the_first_reading_is_not_silence_of_a_trial(self, tmp_path: Path) -> None:
         import ray

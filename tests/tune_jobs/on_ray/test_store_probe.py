@@ -43,7 +43,7 @@ def test_store_that_workers_cannot_write_is_refused(tmp_path: Path, monkeypatch:
         raise PermissionError(13, os.strerror(13), str(self))
 
     monkeypatch.setattr(Path, "write_text", refuse)  # root, as whom tests may run, may write anywhere
-    with pytest.raises(StoreError, match=r"may not write to it: .*Permission denied.*one user"):
+    with pytest.raises(StoreError, match=r"may not write to it: .*Permission denied.*the same user"):
         probe.check()
     with pytest.raises(StoreError, match="cannot write to the store"):
         StoreProbe.leave(str(tmp_path), "study")

@@ -130,7 +130,7 @@ def test_it_says_what_it_sends(dashboard: Dashboard, call: Any, work: Path) -> N
     assert told.splitlines()[:5] == [
         f"uploading 6 files (2.9 MiB, packed {len(dashboard.package) / 1024:.1f} KiB) of {work};"
         " the largest is weights.bin (2.9 MiB)",
-        "  left out as stores and environments, by what is in them: env",
+        "  left out as stores and environments, by their contents: env",
         "  left out by .rayignore: logs",
         "  left out by .gitignore: build",
         "  left out as usual (environments, caches, history, /data and /trials): .git, data",

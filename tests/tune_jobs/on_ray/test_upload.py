@@ -170,7 +170,7 @@ def test_pipes_and_links_in_circles_are_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        (b"\xff.py", b"", r"'\\udcff\.py' in the working folder is no UTF-8"),
+        (b"\xff.py", b"", r"'\\udcff\.py' in the working folder is not UTF-8"),
         (b".gitignore", b"\xff\n", "cannot be understood: .*can't decode byte"),
         (b".rayignore", b"!\n", r"a \.gitignore or \.rayignore of the working folder cannot be understood"),
     ],
@@ -237,7 +237,9 @@ def test_limit_is_of_the_package_and_named_with_what_is_large(folder: Path, tmp_
     chosen = upload.choose_files(folder)
     size = upload.pack(chosen, tmp_path / "a.zip", most=100_000)
     assert upload.pack(chosen, tmp_path / "b.zip", most=size) == size
-    told = r"has 14 files .* more than the .* that Ray takes\. Largest: videos/ \(48\.8 KiB\).*List what the"
+    told = (
+        r"has 14 files .* more than the .* that Ray takes\. Largest: videos/ \(48\.8 KiB\).*List files that"
+    )
     with pytest.raises(InvalidValueError, match=told.replace("14", str(len(chosen.sizes)))):
         upload.pack(chosen, tmp_path / "c.zip", most=size - 1)
 

@@ -361,7 +361,9 @@ def test_a_measurement_here_says_why_it_failed(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.usefixtures("nothing_registered")
 def test_a_measuring_process_that_dies_is_told_with_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tune_jobs.on_ray.gpus.measure.PROGRAM", "no_such_module_here")
-    with pytest.raises(TuneJobsError, match=r"the process ended with 1: .*No module named no_such_module"):
+    with pytest.raises(
+        TuneJobsError, match=r"the process ended with exit code 1: .*No module named no_such_module"
+    ):
         measured(digits_recipes())
 
 

@@ -1,12 +1,13 @@
-"""What the cluster's autoscaler says: whether there is one, and whether a demand will ever be met.
+"""Reads from the cluster's autoscaler whether there is an autoscaler, and whether it will ever meet a demand.
 
-Ray 2.60 has two. `ray up` and KubeRay start the second unless they are told not to
-(`RAY_UP_enable_autoscaler_v2=0`, `autoscalerOptions.version: v1`); it tells GCS what it can never place. The
-first writes a status into GCS's key-value store that says what waits and what is started, so "never" is
-what it has seen and starts nothing for. Neither tells a demand that no node type meets from one for which as
-many nodes run as may. A head that nobody scales has an autoscaler too, which only looks on.
+Ray 2.60 has two autoscalers. `ray up` and KubeRay start the second, unless `RAY_UP_enable_autoscaler_v2=0` or
+`autoscalerOptions.version: v1` says otherwise. The second one lists in Ray's control store (GCS) the demands
+that it can never place. The first one writes there which demands wait and which nodes start: a demand counts
+as "never" if it waits and no node starts for it. Neither gives the reason: perhaps no node type has the
+resources, perhaps the allowed number of nodes runs already. A head without scaling has an autoscaler too, but
+it only watches.
 
-Asked by `tune_jobs.on_ray.cluster.room`; asks for nothing itself. The formats are Ray's own affair:
+`tune_jobs.on_ray.cluster.room` calls this; nothing here starts a node. Both formats are inner names of Ray:
 `tune_jobs.on_ray.private` fetches them, and its tests know their fields.
 """
 
@@ -24,22 +25,22 @@ from tune_jobs.on_ray.private import (
 )
 
 NUM_ROUNDS = 3
-"""Rounds of the autoscaler that must agree on "never": a node that was just started, or that has just joined,
-may be missing in one."""
+"""Rounds of the autoscaler that must agree on "never". A single round may lack a node that has just started
+or joined."""
 
-UNSAID = "monitor.log on the head says why"
-"""The second autoscaler of Ray 2.60 loses the reason on its way into its state."""
+NO_REASON = "monitor.log on the head says why"
+"""Stands for a missing reason: the second autoscaler of Ray 2.60 does not pass it on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """What one round of an autoscaler makes of a demand.
+    """The outlook of a demand after one round of an autoscaler.
 
     Attributes:
-        round: names the round; None before its first.
-        never: it has seen the demand, has no node for it, and none is starting.
+        round: a name for the round; None before the first.
+        never: the autoscaler has seen the demand, has no node for it, and starts none.
         coming: a node is starting, for this demand or another.
-        failures: why nodes could not be started lately.
+        failures: why recent starts of nodes failed.
     """
 
     round: str | None = None
@@ -55,7 +56,7 @@ class Outlooks:
         self._rounds: set[str | None] = set()
 
     def is_hopeless(self, outlook: Outlook) -> bool:
-        """Whether the last `NUM_ROUNDS` rounds said "never"; called as often as one likes."""
+        """Whether the last `NUM_ROUNDS` rounds said "never". May be called several times in one round."""
         if not outlook.never:
             self._rounds.clear()
             return False
@@ -64,19 +65,19 @@ class Outlooks:
 
 
 def has_autoscaler() -> bool:
-    """Whether somebody starts nodes on demand; a plain `ray start --head` does not."""
+    """Whether an autoscaler starts nodes on demand; that of a plain `ray start --head` does not."""
     return is_second_autoscaler() or scales(first_autoscaler())
 
 
 def ask_outlook(resources: Mapping[str, float]) -> Outlook:
-    """What the cluster's autoscaler makes of a placement group with one bundle of these resources."""
+    """The outlook of a placement group with one bundle of these resources."""
     if not is_second_autoscaler():
         return outlook_of_first(first_autoscaler(), resources)
     return outlook_of_second(second_autoscaler(), resources)
 
 
 def scales(status: Mapping[str, Any]) -> bool:
-    """Whether the first autoscaler starts nodes; one that only looks on has a type for each node."""
+    """Whether the first autoscaler starts nodes. If it only watches, each node has a type of its own."""
     types = (status.get("autoscaler_report") or {}).get("node_type_mapping") or {}
     return any(node_type != type_of_unscaled_node(node) for node, node_type in types.items())
 
@@ -92,7 +93,7 @@ def outlook_of_first(status: Mapping[str, Any], resources: Mapping[str, float]) 
     coming = bool(report["pending_launches"] or report["pending_nodes"])
     records = report["node_availability_summary"]["node_availabilities"]
     failures = tuple(
-        f"{name}: {(record['unavailable_node_information'] or {}).get('description') or UNSAID}"
+        f"{name}: {(record['unavailable_node_information'] or {}).get('description') or NO_REASON}"
         for name, record in records.items()
         if not record["is_available"]
     )
@@ -103,8 +104,8 @@ def outlook_of_first(status: Mapping[str, Any], resources: Mapping[str, float]) 
 def outlook_of_second(state: Any, resources: Mapping[str, float]) -> Outlook:
     """The outlook by the second autoscaler's state, a protobuf message.
 
-    What it calls infeasible may yet be met by a node that is starting: of machines that are there (`ray up`
-    with the provider ``local``) it knows no resources before they have joined.
+    A node that is starting may still meet a demand that this autoscaler calls infeasible: with the provider
+    ``local`` of `ray up`, it does not know the resources of a machine until the machine has joined.
     """
     coming = bool(state.pending_instance_requests or state.pending_instances)
     infeasible = any(
@@ -113,7 +114,8 @@ def outlook_of_second(state: Any, resources: Mapping[str, float]) -> Outlook:
         for request in gang.requests
     )
     failures = tuple(
-        f"{failed.ray_node_type_name}: {failed.reason or UNSAID}" for failed in state.failed_instance_requests
+        f"{failed.ray_node_type_name}: {failed.reason or NO_REASON}"
+        for failed in state.failed_instance_requests
     )
     number = state.last_seen_cluster_resource_state_version
     return Outlook(

@@ -1,7 +1,7 @@
-"""Starts a Ray of our own or joins a cluster, and says plainly why that failed.
+"""Starts a Ray of our own or joins a cluster, and explains a failure in plain words.
 
-Called by `tune_jobs.on_ray.runner`, which sets Tune's environment first, and by `tune_jobs.on_ray.latency`.
-Neither imports Ray before that: see `tune_jobs.on_ray.cluster.authentication`.
+`tune_jobs.on_ray.runner` (after it has set Tune's environment) and `tune_jobs.on_ray.latency` call this.
+Neither imports Ray before: see `tune_jobs.on_ray.cluster.authentication`.
 """
 
 from __future__ import annotations
@@ -26,23 +26,25 @@ from tune_jobs.on_ray.private import (
 from tune_jobs.session.settings import RunSettings
 
 OBJECT_STORE_BYTES = 128 << 20
-"""Ray's object store of a local run: trials report small dictionaries and no objects."""
+"""Size of Ray's object store in a local run: trials report small dictionaries and no objects."""
 
 MAX_OBJECT_BYTES = 2 << 30
-"""What a local run's store is enlarged by at most; it is memory that only what is put there takes. What does
-not fit lies on disk."""
+"""Most bytes that a data set adds to a local run's object store. Memory is used only as objects are put
+there; objects that do not fit lie on disk."""
 
 
 @contextmanager
 def connected(settings: RunSettings, *, object_bytes: int = 0) -> Iterator[None]:
-    """A Ray of our own on this machine, or the cluster at the address; one that already runs here is used.
+    """Connect this process: to the cluster at the address, else to a Ray of our own on this machine.
+
+    A process that is connected already keeps its connection, also at the end.
 
     Args:
-        object_bytes: what a Ray of our own has to hold of objects.
+        object_bytes: bytes of objects that a Ray of our own has to hold.
 
     Raises:
-        TuneJobsError: it did not start, or nothing answers at the address, or it does not let us in, or it is
-            of another Ray or Python.
+        TuneJobsError: Ray did not start, nothing answers at the address, the cluster refuses us, or it runs
+            another version of Ray or Python.
     """
     if settings.address is not None:
         require_listener(settings.address)
@@ -77,12 +79,13 @@ def _require_one() -> None:
     """Refuse ``auto`` where several Rays run here: Ray would take any of them, a local run's too.
 
     Raises:
-        TuneJobsError: there are several, and none is where Ray notes the one that was started last.
+        TuneJobsError: there are several, and Ray has noted no address of the last ``ray start``.
     """
     found = rays_here()
     if len(found) > 1 and not os.environ.get("RAY_ADDRESS") and noted_ray_here() is None:
         raise TuneJobsError(
-            f"several Rays run on this machine, at {' and '.join(sorted(found))}: name one in --address"
+            f"several Ray clusters run on this machine, at {' and '.join(sorted(found))}: choose a cluster with"
+            " --address"
         )
 
 
@@ -98,16 +101,16 @@ def _describe(address: str, error: Exception) -> str:
     text = str(error).strip()
     if VERSIONS_DIFFER in text:
         return (
-            f"the cluster at {address} is of another Ray or Python than this process: {text}. Use the image"
-            " of docker/ on every node, or submit the study as a job, which runs with the cluster's own"
-            " Python"
+            f"the cluster at {address} runs another version of Ray or Python than this process: {text}. Use"
+            " the image of docker/ on every node, or submit the study as a job, which runs with the cluster's"
+            " own Python"
         )
     if address in FOUND_BY_RAY and NO_RAY_HERE in text:
-        return "no Ray runs on this machine: leave --address out to start one, or name a cluster's HOST:6379"
+        return "no Ray runs on this machine: leave --address out to start Ray, or give a cluster's HOST:6379"
     if type(error).__name__ == "AuthenticationError" or isinstance(error, ConnectionError):
         first = text.split(TOKEN_ADVICE)[0]
         return (
-            f"the cluster at {address} did not let us in: {first}. Something listens there, so most likely"
-            f" the token is missing or wrong. {HINT}"
+            f"the cluster at {address} refused the connection: {first}. A program listens there, so most"
+            f" likely the token is missing or wrong. {HINT}"
         )
     return f"Ray at {address} did not answer: {text}"

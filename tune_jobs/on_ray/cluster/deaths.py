@@ -1,9 +1,9 @@
-"""Every death of a worker, told to Ray Tune as one.
+"""Makes Ray Tune treat every death of a worker as a death, and says why a worker died.
 
-Of what a call of a worker comes back with, Tune 2.60 knows the call's own error and `RayActorError`; at
-anything else it raises, which ends the run with all of its trials. A worker that Ray ends because its node
-runs low on memory comes back with `OutOfMemoryError`, which is neither. So Tune is given a manager of workers
-that tells it of every such error as of a death.
+Tune 2.60 knows two errors of a call to a worker: the call's own error, and `RayActorError` for a death. Any
+other error ends the run with all of its trials. Ray ends a worker whose node runs low on memory with
+`OutOfMemoryError`, which is neither. So here every such error becomes a `RayActorError` before Tune sees it.
+`tune_jobs.on_ray.tuning` and `tune_jobs.on_ray.bridge` call this.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from tune_jobs.on_ray.private import CALL, error_of_trial, worker_errors_as
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def deaths_told() -> AbstractContextManager[None]:
-    """Runs of Tune that begin inside hear of every death."""
+def deaths_recognised() -> AbstractContextManager[None]:
+    """A context in which each new run of Tune recognises every death of a worker."""
     return worker_errors_as(death_if_not_own)
 
 
 def death_if_not_own(error: Exception) -> Exception:
-    """The error of a call as Tune knows it: what is not the call's own is its worker's death."""
+    """The error as Tune knows it: any error that is not the call's own is its worker's death."""
     if isinstance(error, RayError) and not isinstance(error, RayActorError | RayTaskError):
         return RayActorError(error_msg=str(error))
     return error
 
 
 def describe_death(trial: Any) -> str:
-    """Why a trial of Tune failed, the error itself in the first line."""
+    """The reason why a trial of Tune failed, with the error itself in the first line."""
     return error_first(error_of_trial(trial))
 
 
 def error_first(text: str) -> str:
-    """What Ray tells of a death, without colours; of a traceback the last line comes first: the error."""
+    """Ray's text about a death, without colours; the last line of a traceback, the error, comes first."""
     plain = COLOURS.sub("", text).strip()
     lines = plain.splitlines()
     if not lines:

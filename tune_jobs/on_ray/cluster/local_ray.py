@@ -1,12 +1,10 @@
-"""A Ray of our own on this machine: its files lie where only this user may go, its ports on loopback.
+"""A Ray of our own on this machine, with files in a folder of this user alone and ports on loopback alone.
 
-Neither is what Ray does by itself. It writes to a folder that everybody may write, and listens on all
-addresses, with metrics that need no token. Who wants it to be reached from elsewhere starts a head
-(`ray start`) and names its address.
+By itself, Ray writes to a folder in which every user may write, and listens on all addresses, with metrics
+that need no token. For a Ray that other machines reach, start a head (`ray start`) and give its address.
 
-Called by `tune_jobs.on_ray.cluster.connect`, the tests and the benchmarks. Imports Ray only when it starts:
-    see
-`tune_jobs.on_ray.cluster.authentication`.
+`tune_jobs.on_ray.cluster.connect`, the tests and the benchmarks call this. It imports Ray only when it
+starts Ray: see `tune_jobs.on_ray.cluster.authentication`.
 """
 
 from __future__ import annotations
@@ -26,23 +24,23 @@ from tune_jobs.on_ray.private import LONGEST_SOCKET, SESSION_LOGS, on_loopback, 
 LOG = logging.getLogger("tune_jobs.ray")
 
 FOLDER = "r"
-"""Ray's own folder within the private one: Ray opens it to everybody."""
+"""Ray's own folder within the private folder: Ray makes it writable for every user."""
 
 LONGEST_PATH = f"/{FOLDER}/{LONGEST_SOCKET}"
-"""Of a socket, from the private folder."""
+"""The longest path of a socket, from the private folder on."""
 
 SOCKET_BYTES = 103 if sys.platform == "darwin" else 107
-"""That the path of a socket may have."""
+"""Bytes that the path of a socket may have."""
 
 
 @contextmanager
 def local_ray(*, num_cpus: int, object_store_memory: int) -> Iterator[Path]:
     """Start a Ray, and stop it at the end. Yields the folder that Ray writes to.
 
-    The folder goes with it. After an exception it is kept, and named in a warning, for the logs in it.
+    The folder is removed at the end. After an exception it is kept for its logs, and a warning names it.
 
     Raises:
-        TuneJobsError: it did not start, or there is no place for its folder.
+        TuneJobsError: Ray did not start, or there is no place for its folder.
     """
     make_private_token_if_none()
     private = make_private_folder(below=len(LONGEST_PATH), longest=SOCKET_BYTES)
@@ -55,7 +53,7 @@ def local_ray(*, num_cpus: int, object_store_memory: int) -> Iterator[Path]:
             yield private / FOLDER
         finally:
             ray.shutdown()
-    except Exception:  # whatever it was, Ray's logs may say why
+    except Exception:  # of any type: Ray's logs may explain it
         failed = True
         raise
     finally:

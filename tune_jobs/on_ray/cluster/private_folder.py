@@ -1,11 +1,12 @@
-"""Folders of this process that only its user may enter, for what Ray and Tune write on this machine.
+"""Folders of this process that only its user may enter, for the files of Ray and Tune on this machine.
 
-Ray makes its own folders for everybody to write (mode 0777 without the sticky bit), runs code that lies in
-them, and writes to files in them again and again, through links. So they lie in one of these. It is new, with
-a name that nobody knew before, in a place where nobody else can put another in its stead. A process that was
-killed leaves its folders; the next start of the same user removes them, and never a living process's.
+Ray lets every user write to its folders (mode 0777 without the sticky bit), runs code that lies in them, and
+writes to files in them repeatedly, through links. So Ray's folders lie in a private folder. A private folder
+is new and has a name that no other user can guess. It lies where no other user can replace it. A process that
+was killed leaves its folders behind. The next start by the same user removes them, but never a folder of a
+living process.
 
-Called by `tune_jobs.on_ray.runner` and `tune_jobs.on_ray.cluster.local_ray`; imports no Ray.
+`tune_jobs.on_ray.runner` and `tune_jobs.on_ray.cluster.local_ray` call this. Does not import Ray.
 """
 
 from __future__ import annotations
@@ -22,28 +23,28 @@ from pathlib import Path
 from tune_jobs.errors import TuneJobsError
 
 PREFIX = "tune-jobs-"
-"""How the names begin; the process's id follows, and what `tempfile.mkdtemp` makes of it."""
+"""The beginning of each name; the process's id and the random letters of `tempfile.mkdtemp` follow."""
 
 KEPT = "kept"
-"""A file of this name in a folder says that a failed run's words name the folder."""
+"""A file of this name marks the folder of a failed run, whose warning names the folder."""
 
 KEPT_S = 7 * 24 * 3600.0
-"""How long such a folder stays."""
+"""Seconds for which such a folder stays."""
 
 USUAL_PLACES = ("/tmp", "/var/tmp")
 REMOVING_S = 5.0
-"""How long a folder is tried to be removed: processes that end may still write there."""
+"""Seconds of attempts to remove a folder: processes that are ending may still write there."""
 
 
 def make_private_folder(*, below: int = 0, longest: int = 4096) -> Path:
-    """A new folder that only this user may enter, in the usual place for such or in another that will do.
+    """A new folder that only this user may enter, in the first usual place that is safe.
 
     Args:
         below: bytes of the longest path in the folder, counted from the folder.
         longest: bytes that this path may have.
 
     Raises:
-        TuneJobsError: no place will do; says why of each.
+        TuneJobsError: no place is safe; gives the reason for each.
     """
     made, refused = None, []
     for place in _places():
@@ -56,14 +57,14 @@ def make_private_folder(*, below: int = 0, longest: int = 4096) -> Path:
     if made is not None:
         return made
     raise TuneJobsError(
-        "no place for a folder that only this user may enter, which Ray's files need: "
-        f"{'; '.join(refused)}. Name a short path to a folder of your own in TMPDIR"
+        "there is no place for a folder that only this user may enter, which Ray's files need:"
+        f" {'; '.join(refused)}. Set TMPDIR to a folder of your own with a short path"
     )
 
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Such a folder, which goes at the end."""
+    """A private folder that is removed at the end."""
     folder = make_private_folder()
     try:
         yield folder
@@ -72,13 +73,13 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def keep(folder: Path) -> None:
-    """Have the next starts leave this folder, for `KEPT_S`."""
-    with suppress(OSError):  # a full disk, most likely: of that the run itself tells
+    """Mark this folder, so that the next starts leave it for `KEPT_S`."""
+    with suppress(OSError):  # a full disk, most likely: the run itself reports that
         (folder / KEPT).touch()
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder whose processes have ended or do so now; what is left goes at the next start."""
+    """Remove a folder whose processes have ended or are ending. The next start removes the rest."""
     give_up_at = time.monotonic() + REMOVING_S
     while folder.exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -88,20 +89,20 @@ def remove(folder: Path) -> None:
 
 
 def _places() -> list[Path]:
-    """Where folders may be made, without links in their paths and each once: where Ray and Python would."""
+    """The places that Ray and Python would use, each once and without links in its path."""
     named = [os.environ.get("RAY_TMPDIR"), *USUAL_PLACES]
-    with suppress(OSError):  # Python finds none
+    with suppress(OSError):  # Python finds no place
         named.insert(1, tempfile.gettempdir())
     return list(dict.fromkeys(Path(os.path.realpath(name)) for name in named if name))
 
 
 def _require_safe(place: Path) -> None:
-    """Refuse a place in which somebody else could exchange what is ours.
+    """Refuse a place in which another user could replace our folder.
 
-    Who owns the file system's root is trusted, as the machine's administrator is.
+    The owner of the file system's root is trusted like the machine's administrator.
 
     Raises:
-        ValueError: others may exchange what lies there; says where.
+        ValueError: other users may replace folders there; names the folder that allows it.
         OSError: there is no such place.
     """
     trusted = {0, os.geteuid(), Path(place.anchor).stat().st_uid}
@@ -110,14 +111,14 @@ def _require_safe(place: Path) -> None:
         if found.st_uid not in trusted:
             raise ValueError(f"{folder} belongs to another user")
         if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not found.st_mode & stat.S_ISVTX:
-            raise ValueError(f"others may write in {folder}, which has no sticky bit")
+            raise ValueError(f"other users may write in {folder}, which has no sticky bit")
 
 
 def _clear_left_over(place: Path) -> None:
-    """Remove this user's folders of processes that live no more, and those that were kept for long enough."""
+    """Remove this user's folders of ended processes, unless they are kept."""
     for folder in place.glob(f"{PREFIX}*"):
         pid = folder.name.removeprefix(PREFIX).partition("-")[0]
-        with suppress(OSError):  # another start was quicker
+        with suppress(OSError):  # another start removed it first
             if pid.isdecimal() and not _lives(int(pid)) and _is_ours(folder) and not _is_kept(folder):
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -127,9 +128,9 @@ def _make(place: Path, *, room: int) -> Path:
     found = folder.lstat()
     problem = None
     if found.st_mode & 0o077:
-        problem = "its file system lets others into any folder"
+        problem = "its file system lets other users into any folder"
     elif len(os.fsencode(folder)) > room:
-        problem = f"its path is longer than the {room} bytes that Ray's sockets leave for a folder"
+        problem = f"the path of a folder there is longer than the {room} bytes that Ray's sockets allow"
     if problem:
         folder.rmdir()
         raise ValueError(problem)
@@ -147,7 +148,7 @@ def _lives(pid: int) -> bool:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether it is a folder, no link to one, and this user's: names alone may be anybody's."""
+    """Whether this is a folder (not a link) of this user: another user may have made it under our prefix."""
     found = folder.lstat()
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 

@@ -1,6 +1,7 @@
-"""Whether somebody listens at a cluster's address, asked before Ray is: it would look for two minutes.
+"""Checks that a cluster answers before Ray is started, because Ray itself gives up only after two minutes.
 
-Imports no Ray.
+Does not import Ray. `tune_jobs.on_ray.runner`, `tune_jobs.on_ray.cluster.connect` and
+`tune_jobs.on_ray.jobs.submit` call this.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ RAY_CLIENT = "ray://"
 
 
 def check_address(address: str) -> None:
-    """Refuse what is no address of a head: HOST:PORT, or a word that Ray knows. Asks nobody.
+    """Refuse any text that is not a head's address: HOST:PORT, or a word that Ray knows. Opens no connection.
 
     Raises:
-        InvalidValueError: it is none, or it is that of the Jobs API or of Ray Client.
+        InvalidValueError: it is not a head's address, such as one of the Jobs API or of Ray Client.
     """
     if address.startswith(("http://", "https://")):
         raise _of_dashboard(address)
     if "://" in address:
         raise InvalidValueError(
-            f"the address {address!r} is that of Ray Client, through which Tune would not run in this"
+            f"the address {address!r} belongs to Ray Client, and through that Tune cannot run in this"
             " process: give the address of the head itself, HOST:6379, or submit the study as a job"
         )
     if address not in FOUND_BY_RAY:
@@ -34,7 +35,7 @@ def check_address(address: str) -> None:
 
 
 def require_listener(address: str) -> None:
-    """Refuse an address at which no head listens. ``auto`` and ``local`` are left to Ray.
+    """Refuse an address at which no head listens. Ray itself checks ``auto`` and ``local``.
 
     Raises:
         InvalidValueError: as `check_address`; or a dashboard listens there.
@@ -43,43 +44,43 @@ def require_listener(address: str) -> None:
     check_address(address)
     if address in FOUND_BY_RAY:
         return
-    _require_anybody(address)
+    _require_connection(address)
     if _speaks_http(address):
         raise _of_dashboard(address)
 
 
 def _of_dashboard(address: str) -> InvalidValueError:
     return InvalidValueError(
-        f"the address {address!r} is that of a dashboard, which takes jobs: use it with submit, or give the"
+        f"the address {address!r} belongs to a dashboard, which takes jobs: use it with submit, or give the"
         " address of the head itself, HOST:6379"
     )
 
 
-def _require_anybody(address: str, *, usual_port: int = 6379) -> None:
+def _require_connection(address: str, *, usual_port: int = 6379) -> None:
     host, port = split_address(address)
     try:
         socket.create_connection((host, port), timeout=TIMEOUT_S).close()
     except OSError as error:
         raise TuneJobsError(
-            f"no Ray cluster answers at {address}: {error}. Is its head up, the port right"
-            f" ({usual_port} unless it was started with another), and is there a way through the firewall?"
+            f"no Ray cluster answers at {address}: {error}. Is its head up, is the port right"
+            f" ({usual_port} unless it was started with another), and does the firewall let you through?"
         ) from error
 
 
 def jobs_url(address: str) -> str:
-    """The address as Ray's job client wants it: HOST:PORT of a dashboard becomes a URL.
+    """The address as Ray's job client takes it: HOST:PORT of a dashboard becomes a URL.
 
-    A head's own HOST:PORT is left as it is: Ray asks it for its dashboard.
+    A head's own HOST:PORT stays unchanged: Ray asks the head for its dashboard.
 
     Raises:
-        InvalidValueError: it is neither HOST:PORT nor a URL.
+        InvalidValueError: the address is neither HOST:PORT nor a URL.
         TuneJobsError: nothing listens there.
     """
     if address.startswith(RAY_CLIENT):  # Ray would try for half a minute
-        _require_anybody(address.removeprefix(RAY_CLIENT), usual_port=10001)
+        _require_connection(address.removeprefix(RAY_CLIENT), usual_port=10001)
     if "://" in address or address == "auto":
         return address
-    _require_anybody(address, usual_port=8265)
+    _require_connection(address, usual_port=8265)
     return f"http://{address}" if _speaks_http(address) else address
 
 
@@ -97,7 +98,7 @@ def split_address(address: str) -> tuple[str, int]:
     """HOST and PORT.
 
     Raises:
-        InvalidValueError: it is not HOST:PORT.
+        InvalidValueError: the address is not HOST:PORT.
     """
     host, colon, port = address.rpartition(":")
     if not (colon and host and port.isdigit() and 0 < int(port) < 65536):

@@ -1,11 +1,15 @@
-"""What a trial takes of a cluster, how many trials have room at a time, and whether that can ever be given.
+"""The room of a cluster: resources of a trial, how many trials fit at a time, and whether one ever will.
 
-Room is counted node by node: two nodes of 2 CPUs have no room for a trial of 4. It is looked at again while
-the study runs, since nodes come and go. Where an autoscaler brings nodes, it is told of the trials that wait
-by placement groups of this driver. They go with the driver, so a killed one leaves no node running for nobody
-(a call of `request_resources` would). One that could be placed holds the room that a trial waits for: it is
-given back, and no other is asked for until trials train in all the room that there is. What the autoscaler
-answers is read by `tune_jobs.on_ray.cluster.autoscaler`.
+Room is counted node by node: two nodes of 2 CPUs have no room for a trial of 4. It is counted again while
+the study runs, since nodes come and go.
+
+Where an autoscaler brings nodes, this driver asks it for the trials that wait, by placement groups (the
+demands). Ray removes them with the driver, so no node keeps running after the driver was killed; it would
+after a call of `request_resources`. A demand that Ray could place holds the room that a trial waits for. So
+it is given back, and no other demand is made until trials train in all the room that there is.
+
+`tune_jobs.on_ray.tuning` and `tune_jobs.on_ray.bridge` call this; `tune_jobs.on_ray.cluster.autoscaler` reads
+the autoscaler's answers.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from dataclasses import dataclass
 import ray
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 
+from eml_models.wording import count_of
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.cluster.autoscaler import Outlook, Outlooks, ask_outlook, has_autoscaler
 from tune_jobs.on_ray.private import free_by_node
@@ -25,8 +30,8 @@ from tune_jobs.on_ray.private import free_by_node
 LOG = logging.getLogger("tune_jobs.room")
 
 VERDICT_S = 30.0
-"""How long a run that has no room yet waits for the autoscaler's first word, which has a round every 5 s;
-after that it begins, and hears it between its trials."""
+"""Seconds that a run without room waits for the first answer of the autoscaler, which has a round every 5 s.
+Then the run begins, and reads the answers while it runs."""
 
 POLL_S = 0.5
 LOOK_PERIOD_S = 3.0
@@ -36,7 +41,7 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """What one trial takes of a node: whole CPUs, and whole GPUs or a fraction of one."""
+    """The resources that one trial takes of a node: whole CPUs, and whole GPUs or a fraction of a GPU."""
 
     cpus: int
     gpus: float
@@ -50,7 +55,7 @@ class Share:
 
 
 def count_room(share: Share, nodes: Sequence[Mapping[str, float]]) -> int:
-    """How many trials run at a time on nodes with these resources, if nobody else is there."""
+    """How many trials run at a time on nodes with these resources, if nothing else runs there."""
     return sum(_fit(share, node) for node in nodes)
 
 
@@ -65,8 +70,11 @@ def _fit(share: Share, node: Mapping[str, float]) -> int:
 
 
 def count_free(share: Share, nodes: Sequence[Mapping[str, float]]) -> int:
-    """How many trials can begin on nodes of which this is free, taking a node's GPUs for one: fewer where the
-    free parts of several only come to a share together."""
+    """How many trials can begin on nodes with these free resources, or somewhat more.
+
+    Each node's GPUs count as a single GPU. So a share counts as free even where only the free parts of
+    several GPUs together make up the share.
+    """
     wanted = share.resources().items()
     return sum(int(min(node.get(name, 0.0) / amount + ROUNDING for name, amount in wanted)) for node in nodes)
 
@@ -75,8 +83,8 @@ class Room:
     """Room for the trials of a run on the connected cluster.
 
     Args:
-        share: what each trial takes at first.
-        wanted: trials at a time that were asked for; None for as many as there is room for.
+        share: the resources of each trial's first attempt.
+        wanted: the number of trials at a time that the user wants; None for as many as have room.
     """
 
     def __init__(self, share: Share, *, wanted: int | None) -> None:
@@ -87,22 +95,22 @@ class Room:
         self._had_room = False
         self._brings_nodes = has_autoscaler()
         self._outlooks = Outlooks()
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def require(self, *, ended: Callable[[], bool]) -> None:
-        """Refuse what the cluster neither has nor can bring, as soon as that is known.
+        """Refuse a share for which the cluster neither has a node nor can start one, once that is known.
 
-        Comes back at once when `ended` becomes true.
+        Returns at once when `ended` becomes true.
 
         Raises:
-            TuneJobsError: no node has room for a trial, and no autoscaler can bring one that has.
+            TuneJobsError: no node has room for a trial, and no autoscaler can start such a node.
         """
         nodes = living_nodes()
         room = count_room(self.share, nodes)
         if room:
             if self._wanted is not None and room < self._wanted and not self._brings_nodes:
                 LOG.warning(
-                    "%d workers are wanted and there is room for %d at a time; more begin if nodes join",
+                    "%d workers are wanted, and %d trials have room at a time; more begin if nodes join",
                     self._wanted,
                     room,
                 )
@@ -114,13 +122,13 @@ class Room:
         while time.monotonic() < deadline and not self._demand[0].wait(0):
             if ended():
                 return
-            if self._heed_autoscaler(nodes).coming:
+            if self._read_autoscaler(nodes).coming:
                 break
             time.sleep(POLL_S)
         LOG.warning("no node has room for a trial yet; waiting for the autoscaler to start one")
 
     def wait(self, *, ended: Callable[[], bool]) -> bool:
-        """Come back when a node has room for a trial; with False when `ended` becomes true before.
+        """Wait until a node has room for a trial; False if `ended` becomes true before.
 
         Raises:
             TuneJobsError: as `workers` does.
@@ -132,10 +140,14 @@ class Room:
         return True
 
     def workers(self, left: int, *, training: int) -> int:
-        """Trials at a time now; of those `left` to run still, `training` have a worker.
+        """How many trials may run at a time now.
+
+        Args:
+            left: trials that the study still has to run, running trials included.
+            training: those of them that have a worker.
 
         Raises:
-            TuneJobsError: there never was room, and the autoscaler says by now that there will be none.
+            TuneJobsError: there never was room, and the autoscaler now says that there will never be any.
         """
         if time.monotonic() - self._looked_at >= LOOK_PERIOD_S:
             self._looked_at = time.monotonic()
@@ -143,29 +155,32 @@ class Room:
             room = count_room(self.share, nodes)
             self._had_room = self._had_room or room > 0
             if not room and self._workers:
-                LOG.warning("no node has room for a trial any more; waiting for one")
+                LOG.warning("no node has room for a trial any more; waiting for a node")
             if not room and self._brings_nodes:
-                self._heed_autoscaler(nodes)
+                self._read_autoscaler(nodes)
             self._workers = room if self._wanted is None else min(room, self._wanted)
             aim = room + 1 if self._wanted is None else self._wanted
-            # while a trial is still to take its place, a demand that waits could take it first
-            self._ask(max(0, min(aim, left) - room) if training >= room else 0)
+            # a waiting demand could take the place of a trial that has yet to start
+            self._demand_room(max(0, min(aim, left) - room) if training >= room else 0)
         return self._workers
 
     def count_free(self) -> int:
-        """Trials that can begin now in what nobody holds, or somewhat more: see the function."""
+        """How many trials can begin now in free resources, or somewhat more (see the function)."""
         return count_free(self.share, free_by_node())
 
-    def make_way(self) -> None:
-        """Let no demand take the place of a trial that is about to begin; asked for again when it trains."""
-        self._ask(0)
+    def withdraw_demands(self) -> None:
+        """Give all demands back, so that none takes the place of a trial that is about to begin.
+
+        `workers` makes them again once that trial trains.
+        """
+        self._demand_room(0)
 
     def close(self) -> None:
-        """Ask for nothing any more."""
-        self._ask(0)
+        """Give all demands back at the end of a run."""
+        self._demand_room(0)
 
-    def _ask(self, missing: int) -> None:
-        """Let the autoscaler know of so many trials for which there is no node yet."""
+    def _demand_room(self, missing: int) -> None:
+        """Ask the autoscaler for room for this number of trials."""
         waiting: list[PlacementGroup] = []
         for group in self._demand:
             placed = group.wait(0)
@@ -177,29 +192,32 @@ class Room:
             waiting += [_ask_for(self.share) for _ in range(missing - len(waiting))]
         self._demand = waiting
 
-    def _heed_autoscaler(self, nodes: Sequence[Mapping[str, float]]) -> Outlook:
-        """Hear what the autoscaler says of a trial: told is why it starts no node, raised that it never will.
+    def _read_autoscaler(self, nodes: Sequence[Mapping[str, float]]) -> Outlook:
+        """The autoscaler's outlook of a trial; warns of each new failure to start a node.
 
-        A run that had room waits for ever: its nodes may come back when others have gone.
+        A run that had room waits for ever: its nodes may come back once others have left.
+
+        Raises:
+            TuneJobsError: there never was room, and the autoscaler will never start a node that has room.
         """
         outlook = ask_outlook(self.share.resources())
         for failure in outlook.failures:
-            if failure not in self._told:
-                self._told.add(failure)
+            if failure not in self._reported:
+                self._reported.add(failure)
                 LOG.warning("the autoscaler could not start a node and will try again: %s", failure)
         if self._outlooks.is_hopeless(outlook) and not self._had_room:
             self.close()
             raise TuneJobsError(
-                f"{self._describe(nodes)}, and its autoscaler starts none that has: no node type does, or as"
-                f" many nodes run as may (max_workers); {WAY_OUT}"
+                f"{self._describe(nodes)}, and its autoscaler starts no such node: no node type has that, or"
+                f" the allowed number of nodes (max_workers) runs already; {WAY_OUT}"
             )
         return outlook
 
     def _describe(self, nodes: Sequence[Mapping[str, float]]) -> str:
         most = max(((n.get("GPU", 0.0), n.get("CPU", 0.0)) for n in nodes), default=(0.0, 0.0))
         return (
-            f"a trial takes {self.share}, and no node of the cluster has that (its {len(nodes)} nodes have at"
-            f" most {most[1]:g} CPU and {most[0]:g} GPU)"
+            f"a trial takes {self.share}, and no node of the cluster has that"
+            f" ({count_of(len(nodes), 'node')}; the largest has {most[1]:g} CPU and {most[0]:g} GPU)"
         )
 
 

@@ -2,5 +2,6 @@
 
 Does not enforce a share; `worker/gpu_limit` does.
 
-Doors: `share` (the choice), `measure` (the measured step); `step_program`.
+Doors: `share` (the choice, and larger shares for retries), `measure` (the measured step). Private:
+`step_program` (the program that measures on this machine).
 """

@@ -1,7 +1,8 @@
-"""``--gpus-per-trial auto``: a measured step of the largest candidate says how many trials share a GPU.
+"""``--gpus-per-trial auto``: measures a step of the largest candidate, so that `share` can choose a part.
 
-On this machine a process of its own measures while Ray starts. On a cluster a task measures on a worker that
-has a whole GPU, as a trial would. Both train with the study's code and its data, and take seconds.
+On this machine a separate process measures while Ray starts. On a cluster a task measures on a worker with a
+whole GPU. Both train with the study's code and data, and take seconds. `tune_jobs.on_ray.runner` starts the
+process, and `tune_jobs.on_ray.tuning` asks for the part.
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("tune_jobs.gpus")
 POLL_S = 0.2
 LIMIT_S = 900.0
-"""How long a measurement may take, where no time limit of a trial is given: a data set may be downloaded."""
+"""Seconds that a measurement may take if trials have no time limit: it may have to download a data set."""
 
 END_S = 10.0
-"""How long a measuring process that was killed is waited for: a driver of a card may hold it for ever."""
+"""Seconds to wait for a killed process to end: a GPU's driver may hold it for ever."""
 
 PROGRAM = "tune_jobs.on_ray.gpus.step_program"
 QUOTED = 400
-"""Characters of what a process wrote to stderr before it ended."""
+"""Characters of a process's stderr, from its end, that an error message quotes."""
 
 
 class LocalMeasurement:
@@ -63,13 +64,13 @@ class LocalMeasurement:
                 return None
             _check_time(give_up_at, self._limit_s)
             time.sleep(POLL_S)
-        if ended():  # what ended the run may have ended the process
+        if ended():  # the signal may have reached the process too
             return None
         text = self._process.stdout.read() if self._process.stdout else ""
         if not text.strip():
             self._stderr.seek(0)
-            words = self._stderr.read()[-QUOTED:].strip() or "without a word"
-            raise _not_measured(f"the process ended with {self._process.returncode}: {words}")
+            words = self._stderr.read()[-QUOTED:].strip() or "nothing on stderr"
+            raise _not_measured(f"the process ended with exit code {self._process.returncode}: {words}")
         found = read_answer(text)
         if isinstance(found, str):
             raise _not_measured(found)
@@ -80,10 +81,10 @@ class LocalMeasurement:
 def measured_here(
     study: Study, code: UserCode | None, settings: RunSettings
 ) -> Iterator[LocalMeasurement | None]:
-    """A measurement on this machine that is under way; None where there is nothing to measure, or a worker
-    of the cluster is to do it.
+    """A measurement that is under way on this machine, while the context is open.
 
-    What this program registered itself is known to Ray's workers only, so they measure it.
+    None if there is nothing to measure, or if a worker must measure: on a cluster, and for model families and
+    data sets that this program registered itself, because only Ray's workers get those.
     """
     asked = settings.gpus_per_trial == AUTO and settings.device != "cpu" and study.latency is None
     here = settings.address is None and (code is not None or not (custom_models() or custom_datasets()))
@@ -105,13 +106,13 @@ def measured_here(
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            with suppress(BrokenPipeError):  # it has ended, and `result` says with which words
+            with suppress(BrokenPipeError):  # the process has ended, and `result` quotes its last words
                 process.stdin.write(request_text(recipe, code, **where))  # type: ignore[arg-type]  # three settings
-                process.stdin.flush()  # and stays open: the process ends with it, were this one killed
+                process.stdin.flush()  # and stays open: the process ends once stdin closes, as by a kill here
             yield LocalMeasurement(process, stderr, limit_s=settings.trial_timeout_s or LIMIT_S)
         finally:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # with what it has started
+                os.killpg(process.pid, signal.SIGKILL)  # with the processes that it started
             with suppress(subprocess.TimeoutExpired):
                 process.wait(END_S)
             for stream in (process.stdin, process.stdout):
@@ -127,22 +128,22 @@ def measure_part(
     *,
     ended: Callable[[], bool],
 ) -> GpuPart | None:
-    """The part of a GPU that a trial of the study gets, from what a step of its largest candidate takes.
+    """The part of a GPU for each trial of the study, from a measured step of its largest candidate.
 
     Args:
         here: a measurement that is under way on this machine; None to let a worker measure.
 
     Returns:
-        None if `ended` became true before one was measured.
+        The part; None if `ended` became true before the end of the measurement.
 
     Raises:
         InvalidValueError: the study trains by a function of its own, which cannot be stopped after a step.
-        TuneJobsError: the candidate could not be trained; says why.
+        TuneJobsError: the candidate could not be trained; gives the reason.
     """
     if study.has_own_fit:
         raise InvalidValueError(
-            "--gpus-per-trial auto measures eml_models' training, and this study trains by a function of its"
-            " own; give a number"
+            "--gpus-per-trial auto measures a step of the shipped training, and this study trains by a"
+            " function of its own; give --gpus-per-trial a number"
         )
     load = here.result(ended=ended) if here else _measure_on_worker(study, code, settings, ended)
     if load is None:
@@ -161,12 +162,12 @@ def measure_part(
 def _measure_on_worker(
     study: Study, code: UserCode | None, settings: RunSettings, ended: Callable[[], bool]
 ) -> StepLoad | None:
-    """Waits for a whole GPU."""
+    """The load of a step on a worker with a whole GPU, which it waits for; None if `ended` became true."""
     import ray
 
     from tune_jobs.on_ray.worker.registered import pack_registered
 
-    LOG.warning("measuring a step of the largest candidate, which takes a whole GPU for some seconds")
+    LOG.warning("measuring a step of the largest candidate on a whole GPU; this takes some seconds")
     measure = ray.remote(max_retries=0, num_cpus=settings.cpus_per_trial, num_gpus=1)(_measure)
     where = {"data_dir": settings.data_dir, "download": settings.download, "kernels": settings.kernels}
     task = measure.remote(largest_candidate(study).to_json(), code, pack_registered(code), where)
@@ -179,7 +180,7 @@ def _measure_on_worker(
             _check_time(give_up_at, limit_s)
         return _result(task)
     finally:
-        ray.cancel(task, force=True)  # does nothing to one that has ended
+        ray.cancel(task, force=True)  # does nothing to an ended task
 
 
 def _measure(recipe: str, code: UserCode | None, registered: bytes, where: dict[str, Any]) -> StepLoad:
@@ -210,5 +211,5 @@ def _check_time(give_up_at: float, limit_s: float) -> None:
 
 def _not_measured(why: str) -> TuneJobsError:
     return TuneJobsError(
-        f"the largest candidate could not be measured: {why}. Mend that, or give --gpus-per-trial a number"
+        f"the largest candidate could not be measured: {why}. Correct that, or give --gpus-per-trial a number"
     )

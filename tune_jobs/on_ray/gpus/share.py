@@ -1,9 +1,10 @@
-"""Shares of a GPU: how much memory each allows, and what a trial that ran out of its share gets next.
+"""Shares of a GPU: the share of each trial at first, and the larger share of a trial that ran out of memory.
 
-Ray's fractions are bookkeeping: nothing keeps a trial from taking the whole device. So each worker's process
-holds torch to its share, less what a CUDA context takes beside torch's own memory. A trial that needs more
-fails that attempt with its peak in the row, and is tried again with twice the share; which attempts ran out
-is read from the rows, so a resumed study goes on with the shares that it had come to.
+Ray only counts fractions; it does not keep a trial from taking the whole device. So each worker's process
+keeps torch within its share, less the memory of a CUDA context beside torch's own
+(`tune_jobs.on_ray.worker.gpu_limit`). If a trial needs more, the attempt fails with its peak in the row, and
+the next attempt gets twice the share. The rows say which attempts ran out, so a resumed study continues with
+the same shares. `tune_jobs.on_ray.tuning` and `tune_jobs.on_ray.bridge` call this.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ if TYPE_CHECKING:
     from eml_models.training.step_load import StepLoad
 
 HEADROOM = 1.25
-"""What `auto` leaves a trial above the measured peak: fragmentation, and blocks of other sizes."""
+"""Memory of a trial under `auto`, as a multiple of the measured peak, for fragmentation and other blocks."""
 
 FILLED = 1.2
-"""How busy `auto` fills a GPU, if memory allows: processes take turns on it, so more trials at once than keep
-it busy only slow each other down; a fifth more covers the gaps between epochs."""
+"""Work for a GPU under `auto`, as a multiple of a busy GPU, if memory allows. Processes take turns on a GPU,
+so more trials than keep it busy only slow each other down. A fifth more covers the gaps between epochs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuPart:
-    """What a trial gets of GPUs.
+    """The part of a GPU, or the GPUs, of a trial.
 
     Attributes:
-        gpus: a fraction of one, or how many; 0 for none.
-        beside_bytes: what its process takes of a GPU's memory beside torch's allocator.
+        gpus: a fraction of a GPU, or a whole number of GPUs; 0 for none.
+        beside_bytes: bytes of a GPU's memory that a trial's process takes beside torch's allocator.
     """
 
     gpus: float
@@ -42,9 +43,9 @@ class GpuPart:
 
 
 def choose_part(load: StepLoad) -> GpuPart:
-    """The part of a GPU for trials whose largest takes this much: one n-th.
+    """The part of a GPU for each trial, 1/n, from the load of the largest candidate.
 
-    n is the most that memory allows, and no more than keep the GPU busy.
+    n is the largest number of trials that memory allows, but no more than keep the GPU busy.
     """
     needed = load.peak_bytes * HEADROOM + load.beside_bytes
     by_memory, by_time = int(load.total_bytes / needed), math.ceil(FILLED / load.busy)
@@ -55,7 +56,7 @@ class Shares:
     """The share of each trial's next attempt.
 
     Args:
-        first: GPUs that every trial starts with.
+        first: GPUs of every trial's first attempt.
         rows: all rows of the study.
     """
 
@@ -67,10 +68,10 @@ class Shares:
                 self.note(row.number, row.failure)
 
     def of(self, number: int) -> float:
-        """GPUs of a trial's next attempt: doubled for each time that it ran out, up to a whole one."""
+        """GPUs of a trial's next attempt: doubled each time that the trial ran out, up to a whole GPU."""
         share = self._first * 2 ** self._ran_out[number]
         return self._first if self._first >= 1 else min(1.0, share)
 
     def note(self, number: int, failure: Failure) -> None:
-        """Remember a trial that ran out of its share: its next attempt gets a larger one."""
+        """Remember whether a trial ran out of its share; if so, its next attempt gets a larger share."""
         self._ran_out[number] += failure is Failure.OUT_OF_SHARE

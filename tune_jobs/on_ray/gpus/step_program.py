@@ -1,8 +1,8 @@
 """The program that measures a step of a recipe on this machine's first GPU, while Ray starts.
 
-``python -m tune_jobs.on_ray.gpus.step_program``: a request as a line of JSON on stdin (`request_text`), the
-answer as JSON on stdout (`read_answer`), all else that is printed on stderr. It ends when stdin does.
-`tune_jobs.on_ray.gpus.measure` starts it.
+``python -m tune_jobs.on_ray.gpus.step_program`` reads a request as a line of JSON from stdin (`request_text`)
+and writes the answer as JSON to stdout (`read_answer`). Everything else that is printed goes to stderr. The
+program ends when stdin is closed. `tune_jobs.on_ray.gpus.measure` starts it.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 def request_text(
     recipe: Recipe, code: UserCode | None, *, data_dir: str | None, download: bool, kernels: str
 ) -> str:
-    """What the program reads on stdin."""
+    """The request that the program reads from stdin."""
     where = {"data_dir": data_dir, "download": download, "kernels": kernels}
     asked = json.dumps({"recipe": recipe.to_json(), "code": asdict(code) if code else None, "where": where})
     return f"{asked}\n"
 
 
 def read_answer(text: str) -> StepLoad | str:
-    """What the program printed: the load of a step, or why there is none."""
+    """The program's answer: the load of a step, or the reason why it could not be measured."""
     from eml_models.training.step_load import StepLoad
 
     answer = json.loads(text)
@@ -41,7 +41,7 @@ def read_answer(text: str) -> StepLoad | str:
 def main() -> None:
     """Answer the one request."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # the user's code and C++ libraries may print
+    os.dup2(2, 1)  # the user's code and C++ libraries may print to stdout
     print(json.dumps(_answer(json.loads(next(iter_requests())))), file=answers, flush=True)
 
 
@@ -55,7 +55,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         return asdict(measure_step_load(recipe, device="cuda", **request["where"]))
     except EmlError as error:
         return {"error": str(error)}
-    except Exception as error:  # torch and CUDA raise many types; the driver shows the words
+    except Exception as error:  # torch and CUDA raise many types; the driver shows the message
         return {"error": f"{type(error).__name__}: {error}"}
 
 

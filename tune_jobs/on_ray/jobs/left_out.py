@@ -1,11 +1,13 @@
-"""Why a path of a working folder is not sent with a job, whatever way leads to it.
+"""The reasons why a path of a working folder is not sent with a job, whatever links lead to it.
 
-A path has several names if links are on its way: its own, and one for each link that is gone through. Each
-of them is held against the same rules, so that a link `notes.txt -> .env` is as secret as what it leads to.
-A second hard link has no such trace and is not recognised.
+A path through links has several names: its own, and a name after each link. The same rules apply to all of
+them, so that a link `notes.txt -> .env` is as secret as its target. A second hard link leaves no such trace
+and is not recognised.
 
-`.gitignore` and `.rayignore` are read by Ray's own code, so that they mean here what they mean to Ray. A
-`.dockerignore` is not read: it says what an image is built from, which may be much less.
+Ray's own code reads `.gitignore` and `.rayignore`, so that they mean here what they mean to Ray. A
+`.dockerignore` is not read: a job may need files that an image leaves out.
+
+`tune_jobs.on_ray.jobs.upload` calls this.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from tune_jobs.on_ray.jobs.secret_names import is_secret
-from tune_jobs.on_ray.private import heeds_gitignore, match_file, match_patterns, usual_excludes
+from tune_jobs.on_ray.private import match_file, match_patterns, obeys_gitignore, usual_excludes
 
 USUAL = (
     ".venv",
@@ -30,41 +32,41 @@ USUAL = (
     "/trials",
     "/data",
 )
-"""Patterns as in a .gitignore. Data sets are read from the nodes, and stores are shared."""
+"""Patterns as in a .gitignore. Nodes read data sets from their own disks, and stores are shared."""
 
 STORE_SIGN = "studies"
-"""A folder with this one in it that holds `study_slug=` folders is a trial store."""
+"""A folder is a store if it holds a folder of this name with `study_slug=` folders in it."""
 
 ENVIRONMENT_SIGNS = ("pyvenv.cfg", "conda-meta")
-"""A folder with one of these in it is an environment of Python."""
+"""A folder is a Python environment if it holds a file or folder of one of these names."""
 
 ROOT = "."
 MOST_LINKS = 40
-"""As many links as Linux follows on one way."""
+"""The number of links that Linux follows in one path."""
 
 _Match = Callable[[Path], bool]
 
 
 class Why(StrEnum):
-    """For what reason a path is not sent, in the words that a person is told."""
+    """The reason why a path is not sent, in the words that the user reads after "left out"."""
 
     SECRET = "as secrets, by their names"
     OUTSIDE = "as links that lead out of the folder"
     NOWHERE = "as links that lead to nothing"
-    CIRCLE = "as links to a folder that they are in"
+    CIRCLE = "as links to a folder above them"
     SPECIAL = "as pipes, sockets and devices"
-    NO_NAME = "for a name that Ray does not unpack (a backslash, or a letter and a colon first)"
+    NO_NAME = "for a name that Ray does not unpack (with a backslash, or with a letter and a colon first)"
     NAMED = "as the data or the store that an option names"
-    SIGN = "as stores and environments, by what is in them"
+    SIGN = "as stores and environments, by their contents"
     RAYIGNORE = "by .rayignore"
     GITIGNORE = "by .gitignore"
     USUAL = "as usual (environments, caches, history, /data and /trials)"
 
     @property
     def way_out(self) -> str:
-        """What somebody does whose job needs it all the same."""
+        """The advice for a user whose job needs the path."""
         return {
-            Why.SECRET: "rename it if it is none",
+            Why.SECRET: "rename it if it is not a secret",
             Why.OUTSIDE: "name that link with --follow-link",
             Why.RAYIGNORE: "take it out of that file",
             Why.GITIGNORE: "take it out of that file",
@@ -73,23 +75,23 @@ class Why(StrEnum):
 
 
 class Rules:
-    """What is said of the paths of one folder; each is looked at once.
+    """The rules for the paths of one folder; each path is examined once.
 
     Args:
-        folder: without links on its own way.
-        named: paths in it, and why they are left out, beside all that holds of every folder.
+        folder: a path without links in it.
+        named: further paths to leave out, with their reasons.
     """
 
     def __init__(self, folder: Path, named: Mapping[str, Why]) -> None:
         self._folder = folder
         self._named = named
         self._usual: _Match = match_patterns(folder, [*usual_excludes(), *USUAL])
-        self._heeds_git = heeds_gitignore()
+        self._obeys_git = obeys_gitignore()
         self._known: dict[str, Why | None] = {}
         self._ignores: dict[str, list[tuple[Why, _Match]]] = {}
 
     def why(self, name: str) -> Why | None:
-        """Why the path of this name in the folder is left out, by itself or with a folder that it is in."""
+        """The reason why a path is left out, itself or with a folder above it; None if it is sent."""
         if name not in self._known:
             above = None if name == ROOT else self.why(os.path.dirname(name) or ROOT)
             self._known[name] = above or self._why_itself(name)
@@ -128,7 +130,7 @@ class Rules:
         if name not in self._ignores:
             files = {
                 ".rayignore": Why.RAYIGNORE,
-                **({".gitignore": Why.GITIGNORE} if self._heeds_git else {}),
+                **({".gitignore": Why.GITIGNORE} if self._obeys_git else {}),
             }
             read = {why: match_file(self._folder / name, file) for file, why in files.items()}
             self._ignores[name] = [(why, match) for why, match in read.items() if match is not None]
@@ -136,7 +138,7 @@ class Rules:
 
 
 def names_on_the_way(path: Path) -> list[Path]:
-    """What a path is called, absolutely, each time that one more link on its way has been gone through."""
+    """The absolute names of a path, one after each link that it leads through."""
     names: list[Path] = []
     real, todo = Path(path.anchor), [*reversed(path.parts[1:])]
     while todo and len(names) < MOST_LINKS:
@@ -147,7 +149,7 @@ def names_on_the_way(path: Path) -> list[Path]:
             real = real.parent
             continue
         here = real / part
-        if not os.path.islink(here):  # of what is closed to us nothing is known
+        if not os.path.islink(here):  # also where a folder may not be entered
             real = here
             continue
         target = os.readlink(here)
@@ -159,7 +161,7 @@ def names_on_the_way(path: Path) -> list[Path]:
 
 
 def leads_back(path: Path, folder: Path) -> bool:
-    """Whether this is a link to a folder that it is in, as it was come to."""
+    """Whether this path is a link to a folder above it, up to the given folder."""
     if not (path.is_symlink() and path.is_dir()):
         return False
     target = Path(os.path.realpath(path))

@@ -1,7 +1,8 @@
-"""Which files are secrets by their usual names: no other sign of them is looked for.
+"""Recognises secrets by their usual names; looks for no other sign of them.
 
-A name is compared in lower case. Too much is left out rather than too little: whoever is told of a file
-that is none can rename it. Code may be called `secrets.py`, and a vocabulary `tokens.txt`: both are sent.
+Names are compared in lower case. Too much is left out rather than too little: the user reads which files were
+left out, and can rename a file that is not a secret. Code may be called `secrets.py`, and a vocabulary
+`tokens.txt`: both are sent. `tune_jobs.on_ray.jobs.left_out` and `tune_jobs.on_ray.jobs.upload` call this.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ SECRET_PATHS = (
     # machine learning
     *(".huggingface", "huggingface/token", "huggingface/stored_tokens", ".kaggle", "kaggle.json"),
     *(".config/wandb", "wandb/settings", ".comet.config", ".streamlit/secrets.toml"),
-    # what a person typed or browsed
+    # a person's typed commands and visited pages
     *(".*_history", ".mozilla", ".config/google-chrome", ".config/chromium"),
 )  # fmt: skip
-"""Ends of paths: of a file, or of a folder with all that is in it. A star stands for part of a name."""
+"""Ends of paths: of a file, or of a folder with all its contents. A star stands for part of a name."""
 
 SENT_ENDINGS = frozenset(
     (
@@ -46,7 +47,7 @@ SENT_ENDINGS = frozenset(
         *(".h5", ".parquet", ".pub"),
     )
 )
-"""Endings of code, of text for people, of pictures, weights and arrays: in these a word is no sign."""
+"""Endings of code, documents, pictures, weights and arrays: in their names a word of `WORD` is no sign."""
 
 WORD = (
     r"secrets?|\w*credentials?|creds|passwords?|passwd|passphrase|(?:client|app)[-_]?secrets?"
@@ -54,7 +55,7 @@ WORD = (
     r"|(?:api|access|private|secret|account|deploy|signing|encryption)[-_]?keys?"
     r"|(?:auth|access|api|refresh|bearer)[-_]?tokens?"
 )
-"""Words of secrets, as a name has them between its dots, dashes, underscores and blanks."""
+"""Words of secrets, between the dots, dashes, underscores and blanks of a name."""
 
 _PATHS = re.compile(
     "(?:^|/)(?:"
@@ -73,9 +74,9 @@ def is_secret(path: str, *, is_folder: bool = False) -> bool:
     """Whether a path names a secret, by itself or as part of a folder of secrets.
 
     Args:
-        path: with slashes, relative to a working folder, or the absolute one of what a link leads to.
-        is_folder: it names a folder. Its words alone are no sign then (`credentials/` may be code), but
-            each file in it is looked at.
+        path: with slashes; relative to a working folder, or the absolute path of a link's target.
+        is_folder: whether the path names a folder. Its words alone are no sign then (`credentials/` may be
+            code), but the files in it are checked one by one.
     """
     lower = path.lower().strip("/")
     if _PATHS.search(lower):

@@ -1,8 +1,9 @@
-"""What a job takes with it: the files of its working folder, without environments, stores, data and secrets.
+"""Packs the files of a job's working folder, without environments, stores, data and secrets.
 
-We pack them ourselves. Ray's own packing follows every link, wherever it leads, and tells of nothing; of an
-archive it sends the bytes as they are, so what is told here is what is sent. Why a file is left out is said
-in `left_out`; here the folder is walked, what is found is told, packed, and measured against Ray's limit.
+Ray's own packing follows every link, wherever it leads, and reports nothing. But Ray sends an archive
+unchanged, so we pack one ourselves, and the job gets exactly the files that we reported. This module walks
+the folder, reports and packs the files that it finds, and compares their size with Ray's limit;
+`tune_jobs.on_ray.jobs.left_out` decides why a file is left out. `tune_jobs.on_ray.jobs.submit` calls this.
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ from tune_jobs.store.files.protocol import is_url
 MOST_BYTES = most_package_bytes()
 
 NUM_SHOWN, NUM_NAMED = 5, 20
-"""Names that are told of one reason; more where nothing but the name shows whether it is right."""
+"""Names that are shown for each reason; the larger number for reasons that only the name can prove wrong."""
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The time of every file in an archive: the same files make the same archive, which is sent once."""
+"""The time of every file in an archive: the same files make the same archive, which Ray sends only once."""
 
 CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A file that is not sent, or a folder with all that is in it.
+    """A file that is not sent, or a folder with all its contents.
 
     Attributes:
         name: its path in the working folder.
-        target: where it leads, if it is a link.
+        target: the target of a link; None if it is not a link.
     """
 
     name: str
@@ -53,11 +54,11 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """What is sent of a working folder, and what is not.
+    """The files of a working folder that are sent, and those that are not.
 
     Attributes:
-        sizes: bytes of each file, by its path in the folder.
-        empty: folders with nothing in them.
+        sizes: bytes of each file that is sent, by its path in the folder.
+        empty: empty folders, which are sent too.
     """
 
     folder: Path
@@ -70,10 +71,10 @@ class Upload:
         return sum(self.sizes.values())
 
     def require(self, names: Sequence[str]) -> None:
-        """Refuse to send without files that the job reads.
+        """Refuse to send the folder without files that the job reads.
 
         Raises:
-            InvalidValueError: one of them is not sent; says why.
+            InvalidValueError: one of them is not sent; gives the reason.
         """
         for name in names:
             if name in self.sizes:
@@ -82,10 +83,11 @@ class Upload:
                 if left.name in (ROOT, name) or name.startswith(left.name + os.sep):
                     raise InvalidValueError(
                         f"the job would not find {name!r}: {str(left)!r} is left out of the upload,"
-                        f" {left.why}; {left.why.way_out}"
+                        f" {left.why}; {left.why.way_out}, or name a file that is uploaded"
                     )
             raise InvalidValueError(
-                f"the job would not find {name!r}: there is no such file in {self.folder}"
+                f"the job would not find {name!r}: there is no such file in {self.folder}, the working folder"
+                " that is uploaded; correct the path, or give another --working-dir"
             )
 
 
@@ -96,16 +98,16 @@ def choose_files(
     secrets: Sequence[str | None] = (),
     follow: Sequence[str] = (),
 ) -> Upload:
-    """What of a folder is sent.
+    """Choose the files of a folder that are sent.
 
     Args:
-        named: paths of data and stores; those that lie in the folder are not sent.
-        secrets: paths of secrets, likewise.
+        named: paths of data and stores; those in the folder are not sent.
+        secrets: paths of secrets; those in the folder are not sent either.
         follow: links in the folder that are followed although they lead out of it.
 
     Raises:
-        InvalidValueError: a part of the folder that would be sent cannot be read, or has a name that Ray
-            cannot pack; or what should be followed is no link of it.
+        InvalidValueError: a file that would be sent cannot be read, or has a name that Ray cannot pack; or a
+            path of `follow` is not a link in the folder.
     """
     real = Path(os.path.realpath(folder))
     places = {name: Why.NAMED for path in named for name in _names_in(folder, path)}
@@ -118,23 +120,23 @@ def choose_files(
         raise
     except OSError as error:
         raise _unreadable(error) from error
-    except (ValueError, IndexError) as error:  # of reading them, and of their patterns
+    except (ValueError, IndexError) as error:  # Ray's, from the text of a file or from its patterns
         raise InvalidValueError(
-            f"a .gitignore or .rayignore of the working folder cannot be understood: {error}. They are read"
-            " as UTF-8, with patterns as git takes them"
+            f"a .gitignore or .rayignore of the working folder cannot be understood: {error}. They must be"
+            " UTF-8, with patterns in the form of git; correct the file"
         ) from error
     return walk.upload
 
 
 def pack(upload: Upload, target: Path, *, most: int = MOST_BYTES) -> int:
-    """Write the archive that is sent; its bytes. Stops as soon as it is too large.
+    """Write the archive that is sent, and return its bytes. Stops as soon as the archive is too large.
 
     Args:
-        target: a path in a folder of this user alone.
-        most: the largest size in bytes that is taken.
+        target: a path in a folder that only this user may enter.
+        most: the largest size in bytes that Ray takes.
 
     Raises:
-        InvalidValueError: it is more than Ray takes (names what is large), or a file cannot be read.
+        InvalidValueError: the archive is larger (names the largest files), or a file cannot be read.
     """
     with target.open("wb") as file:
         with ZipFile(file, "w", ZIP_DEFLATED) as archive:
@@ -145,7 +147,7 @@ def pack(upload: Upload, target: Path, *, most: int = MOST_BYTES) -> int:
 
 
 def describe(upload: Upload, num_packed: int) -> Iterator[str]:
-    """Lines for a person: what is sent, and what is left out for which reason.
+    """Lines for the user: the files that are sent, and those that are left out for each reason.
 
     Args:
         num_packed: bytes of the archive.
@@ -163,7 +165,7 @@ def describe(upload: Upload, num_packed: int) -> Iterator[str]:
 
 
 class _Walk:
-    """Goes through a folder and notes in an `Upload` what it finds."""
+    """Walks through a folder and notes its files in an `Upload`."""
 
     def __init__(self, upload: Upload, rules: Rules, roots: Sequence[Path]) -> None:
         self.upload = upload
@@ -171,7 +173,11 @@ class _Walk:
         self._roots = roots
 
     def visit(self, name: str, *, linked: bool) -> None:
-        """Look at a path and at all that is below it; `linked` if a link is on the way to it."""
+        """Note a path and all paths below it.
+
+        Args:
+            linked: whether the way to the path leads through a link.
+        """
         path = self.upload.folder / name
         is_link = name != ROOT and path.is_symlink()
         linked = linked or is_link
@@ -187,7 +193,7 @@ class _Walk:
             if not inside and name != ROOT:
                 self.upload.empty.append(name)
         elif path.is_file():
-            path.open("rb").close()  # what is closed to us is told before anything is packed
+            path.open("rb").close()  # a file that cannot be read is reported before anything is packed
             self.upload.sizes[name] = path.stat().st_size
 
     def _why(self, name: str, path: Path, *, linked: bool, is_link: bool) -> Why | None:
@@ -215,7 +221,7 @@ class _Walk:
 
 
 def _names_in(folder: Path, path: str | None) -> Iterator[str]:
-    """What a path is called in the folder, by its name and by where it leads; none if it lies elsewhere."""
+    """The names of a path in the folder: its own, and that of its target. None if it lies elsewhere."""
     if not path or is_url(path):
         return
     for clean in (os.path.abspath, os.path.realpath):
@@ -225,20 +231,24 @@ def _names_in(folder: Path, path: str | None) -> Iterator[str]:
 
 
 def _root_of(real: Path, folder: Path, name: str) -> Path:
-    """Where a link leads that is to be followed."""
+    """The target of a link that will be followed.
+
+    Raises:
+        InvalidValueError: the name is not that of a link in the folder.
+    """
     link = real / os.path.relpath(os.path.abspath(folder / name), os.path.abspath(folder))
     if not (
         link.is_symlink() and link.is_relative_to(real) and os.pardir not in link.relative_to(real).parts
     ):
         raise InvalidValueError(
             f"--follow-link takes the path of a link in the working folder {str(folder)!r}, such as `shared`"
-            f" or `src/shared`; {name!r} is none"
+            f" or `src/shared`; {name!r} is not a link there"
         )
     return Path(os.path.realpath(link))
 
 
 def _add(archive: ZipFile, path: Path, name: str, check: Callable[[], None]) -> None:
-    """One file, or one empty folder, whose name then ends with a slash; looks at the size after each part."""
+    """Add a file, or an empty folder if the name ends with a slash; calls `check` after each part."""
     info = ZipInfo(name, EPOCH)
     info.compress_type = ZIP_DEFLATED
     try:
@@ -253,7 +263,7 @@ def _add(archive: ZipFile, path: Path, name: str, check: Callable[[], None]) -> 
                 packed.write(part)
                 check()
     except OSError as error:
-        if error.filename is None:  # of the archive's own disk
+        if error.filename is None:  # the disk of the archive failed
             raise
         raise _unreadable(error) from error
 
@@ -268,9 +278,9 @@ def _require_small(upload: Upload, file: IO[bytes], most: int) -> None:
     raise InvalidValueError(
         f"the working folder {upload.folder} has {count_of(len(upload.sizes), 'file')} of"
         f" {_size(upload.num_bytes)} to upload, packed more than the {_size(most)} that Ray takes. Largest:"
-        f" {_largest(tops, NUM_SHOWN)}; of the files: {_largest(upload.sizes, NUM_SHOWN)}. List what the job"
-        " does not need in .rayignore or .gitignore, name a smaller folder with --working-dir, or put data"
-        " where the nodes read it (--data-dir)"
+        f" {_largest(tops, NUM_SHOWN)}; of the files: {_largest(upload.sizes, NUM_SHOWN)}. List files that"
+        " the job does not need in .rayignore or .gitignore, name a smaller folder with --working-dir, or put"
+        " data where the nodes read it (--data-dir)"
     )
 
 
@@ -279,8 +289,8 @@ def _require_utf8(name: str) -> None:
         name.encode()
     except UnicodeEncodeError as error:
         raise InvalidValueError(
-            f"the name of {name!r} in the working folder is no UTF-8, and Ray packs no other: rename it, or"
-            " move it out of the folder"
+            f"the name of {name!r} in the working folder is not UTF-8, and Ray packs only UTF-8 names: rename"
+            " it, or move it out of the folder"
         ) from error
 
 
@@ -297,7 +307,7 @@ def _largest(sizes: dict[str, int], count: int) -> str:
 
 
 def _printable(name: str) -> str:
-    """A name as it is, or as Python writes it if a terminal would not show it."""
+    """The name, with Python's escapes if a terminal could not show it."""
     return name if name.isprintable() else repr(name)[1:-1]
 
 

@@ -2,6 +2,8 @@
 
 Opens no store, and takes no decision about the search.
 
-Doors: `trainable` (one attempt), `registered` (the user's parts in this process), `shared_data` (the data set
-from Ray's object store), `gpu_limit` (the process kept within its share); `training_thread`.
+Doors: `payload` (all that a worker gets), `trainable` (one attempt), `registered` (the user's parts in this
+process), `shared_data` (the data set from Ray's object store), `store_probe` (does the worker see the
+store?), `gpu_limit` (the process kept within its share). Inside: `training_thread`, `watching` (ends a silent
+process), `describing_worker` and `describing_failure` (contents of messages).
 """

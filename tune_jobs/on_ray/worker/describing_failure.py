@@ -1,6 +1,6 @@
-"""What an error of a training means: a failure of its attempt, a worker that is of no use, a broken GPU.
+"""Decides the kind of a training's error: a failure of its attempt, an unusable worker, or a broken GPU.
 
-The trainable asks here for the last message of an attempt that raised.
+`tune_jobs.on_ray.worker.trainable` gets the last message of an attempt that raised from here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ TRACEBACK_LINES = 12
 
 
 def require_working_device(device: str, error: Exception) -> None:
-    """Raise what ends this process, if its GPU cannot be used from here any more."""
+    """Refuse to continue in this process if it can use its GPU no longer.
+
+    Raises:
+        BrokenDeviceError: every later CUDA call would fail, so the process must end.
+    """
     if device == "cpu" or "torch" not in sys.modules:
         return
     import torch
@@ -38,7 +42,11 @@ def require_working_device(device: str, error: Exception) -> None:
 
 
 def describe_failure(error: Exception, *, gpus: float, worker: WorkerInfo) -> AttemptFailed | WorkerUnusable:
-    """The message of an error; on a share of a GPU (`gpus` below 1) memory that ran out is the share's."""
+    """The message about an error.
+
+    Args:
+        gpus: GPUs of the attempt; below 1, a lack of GPU memory counts as the share's.
+    """
     of_this_machine = isinstance(error, DatasetMissingError | UnsupportedModeError | TuneJobsError)
     if of_this_machine and not isinstance(error, NotCompiledError):
         return WorkerUnusable(error=str(error), worker=worker)

@@ -1,7 +1,7 @@
-"""What a worker says of itself: where it runs, on which device, with which versions and which data.
+"""Facts about a worker: its node, its device, its versions and its data.
 
-Each function takes what is known so far and returns it with more. Nothing here imports torch for a training
-function that does without it.
+Each function takes the facts so far and returns them with more. Nothing here imports torch for a training
+function that works without it. `tune_jobs.on_ray.worker.trainable` calls this.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from tune_jobs.session.attempt import WorkerInfo
 
 
 def with_place(worker: WorkerInfo) -> WorkerInfo:
-    """The node and the host."""
+    """Adds the node and the host."""
     return replace(worker, **_place())
 
 
 @cache
 def _place() -> Mapping[str, Any]:
-    """Where this process runs; asked for once."""
+    """The node and the host of this process; looked up once."""
     return {"node": ray.util.get_node_ip_address(), "hostname": socket.gethostname()}
 
 
 def with_device(worker: WorkerInfo, payload: Payload) -> WorkerInfo:
-    """The device, and for the shipped training on CUDA its kernels and cuDNN's version."""
+    """Adds the device, and for the shipped training on CUDA its kernels and cuDNN's version."""
     if payload.device == "cpu":
         return replace(worker, device=f"cpu: {platform.machine()}")
     import torch
@@ -46,10 +46,10 @@ def with_device(worker: WorkerInfo, payload: Payload) -> WorkerInfo:
 
 
 def with_training(worker: WorkerInfo, recipe: Recipe, payload: Payload) -> WorkerInfo:
-    """What is known once the data is there; a function that yields its epochs reads it for the first.
+    """Adds the data's fingerprint and torch's version (with its build, ``+cu130``), as far as they are known.
 
-    The data's fingerprint is there if the training function used the data set at all, torch's version (with
-    its build, ``+cu130``) if it imported torch.
+    The fingerprint is known once the training function has read the data set, torch's version once it has
+    imported torch. A generator function does both only for its first epoch.
     """
     return replace(
         worker,
@@ -59,7 +59,7 @@ def with_training(worker: WorkerInfo, recipe: Recipe, payload: Payload) -> Worke
 
 
 def with_peak_memory(worker: WorkerInfo, device: str) -> WorkerInfo:
-    """The most memory that a failed attempt took, if torch is there to say."""
+    """Adds the most memory that a failed attempt took, if torch was imported."""
     if "torch" not in sys.modules:
         return worker
     import torch

@@ -1,6 +1,7 @@
-"""Holds the torch of a worker's process to its share of a GPU's memory.
+"""Keeps the torch of a worker's process within its share of a GPU's memory.
 
-Ray's fractions of a GPU are bookkeeping: nothing else keeps a trial from taking the whole device.
+Ray only counts fractions of a GPU: without this a trial could take the whole device.
+`tune_jobs.on_ray.worker.trainable` calls it.
 """
 
 from __future__ import annotations
@@ -8,22 +9,23 @@ from __future__ import annotations
 from tune_jobs.errors import TuneJobsError
 
 CONTEXT_BYTES = 600 << 20
-"""Of a process beside torch's allocator, where nothing was measured: CUDA's context and the libraries'
-kernels. An estimate; it differs by card, driver and build, and `auto` measures it."""
+"""Bytes of a process beside torch's allocator (CUDA's context, the libraries' kernels), if not measured.
+
+An estimate: the number differs by card, driver and build, and `auto` measures it."""
 
 
 def hold_to_share(share: float, beside_bytes: int = CONTEXT_BYTES) -> None:
-    """Let torch take no more of this process's GPU than a share of it; called in a worker before it trains.
+    """Let torch take no more than this share of the process's GPU; called in a worker before each trial.
 
     Raises:
-        TuneJobsError: Ray gave a GPU and torch sees none, or the share holds no more than a context.
+        TuneJobsError: Ray gave a GPU and torch sees none, or a CUDA context alone fills the share.
     """
     import torch
 
     if not torch.cuda.is_available():
         raise TuneJobsError(
-            "Ray gave this worker a GPU and torch sees none: the node's torch is built without CUDA, or its"
-            " driver is too old for it. Use the image of docker/ on GPU nodes, or --device cpu"
+            "Ray gave this worker a GPU and torch sees none: the node's torch is built without CUDA, or the"
+            " node's driver is too old for it. Use the image of docker/ on GPU nodes, or give --device cpu"
         )
     total = torch.cuda.get_device_properties(0).total_memory
     fraction = 1.0 if share >= 1 else memory_fraction(share, total, beside_bytes)
@@ -31,15 +33,15 @@ def hold_to_share(share: float, beside_bytes: int = CONTEXT_BYTES) -> None:
 
 
 def memory_fraction(share: float, total_bytes: int, beside_bytes: int = CONTEXT_BYTES) -> float:
-    """The part of a device's memory that torch may take in a process with this share of it.
+    """The part of a device's memory that torch may take in a process with this share of the device.
 
     Raises:
-        TuneJobsError: a CUDA context alone takes that much.
+        TuneJobsError: a CUDA context alone fills the share.
     """
     fraction = share - beside_bytes / total_bytes
     if fraction <= 0:
         raise TuneJobsError(
             f"{share:g} of a GPU with {total_bytes / 1e9:.1f} GB is no more than a CUDA context takes"
-            f" ({beside_bytes / 1e9:.1f} GB); raise --gpus-per-trial"
+            f" ({beside_bytes / 1e9:.1f} GB), and leaves no memory for training; raise --gpus-per-trial"
         )
     return fraction

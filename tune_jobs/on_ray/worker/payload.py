@@ -1,6 +1,7 @@
-"""What a driver sends to each of its workers once: everything needed to train any trial of a study.
+"""The payload that a driver sends to each of its workers once: all that training any trial of a study needs.
 
-`tune_jobs.on_ray.tuning` builds it, the trainable carries it to the workers and reads it there.
+`tune_jobs.on_ray.tuning` builds it. `tune_jobs.on_ray.worker.trainable` carries it to the workers and reads
+it there.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ from tune_jobs.study.method import LatencyMode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
-    """Everything a worker needs to train any trial of a study; sent once a process.
+    """All that a worker needs to train any trial of a study; sent once for each process.
 
     Attributes:
         fit: the study's training function, pickled (by value if it lives in ``__main__``).
         registered: model families and data sets that the driver's program registered, pickled.
-        threads: CPU threads a trial may use.
+        threads: CPU threads that a trial may use.
         device: ``cpu`` or ``cuda``.
-        is_shipped: whether the training function is one of our own, which takes ``download`` and ``kernels``.
-        kernels: how it comes to its kernels on CUDA.
-        beside_bytes: what this process takes of a GPU's memory beside torch's allocator.
+        is_shipped: whether the training function is shipped, so that it takes ``download`` and ``kernels``.
+        kernels: the choice of kernels on CUDA.
+        beside_bytes: bytes of a GPU's memory that the process takes beside torch's allocator.
         download: whether to fetch the data set where it is missing.
-        shared: the data set, read once for all workers; None if each reads for itself.
-        checkpoint_period_s: training time after which a trial is saved again.
-        probe: by which a worker knows the driver's store.
-        latency: how each trial's network is measured before it is trained; None for not.
-        trial_timeout_s: time without a report after which the worker ends itself; None for ever.
+        shared: the data set, read once for all workers; None if each worker reads it.
+        checkpoint_period_s: seconds of training after which a trial is saved again.
+        probe: recognises the driver's store on a worker.
+        latency: the way to measure each network before its training; None for no measurement.
+        trial_timeout_s: seconds without a report after which the worker ends itself; None for no limit.
     """
 
     code: UserCode | None

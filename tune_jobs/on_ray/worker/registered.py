@@ -1,6 +1,6 @@
-"""The user's parts of a study for other processes: their module, and what the driver's program registered.
+"""The user's parts of a study, for other processes: the user's module, and parts registered in the driver.
 
-Packed by the driver; a trial, the reading of a data set and a measurement load them before anything else.
+The driver packs them. A trial, the reading of a data set and a measurement load them before anything else.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from tune_jobs.inputs.user_code import UserCode
 
 
 def pack_registered(code: UserCode | None) -> bytes:
-    """The model families and data sets that this program registered, pickled; the user's module, where there
-    is one, registers its own when it is loaded."""
+    """The model families and data sets that this program registered, pickled.
+
+    None are packed for a user's module: it registers its own when it is loaded.
+    """
     registered = ([], []) if code else (list(custom_models()), list(custom_datasets()))
     return bytes(cloudpickle.dumps(registered))
 
 
 def load_parts(code: UserCode | None, registered: bytes) -> None:
-    """Make the user's parts known in this process; what it knows already stays.
+    """Register the user's parts in this process; parts that it knows already stay.
 
     Raises:
         InvalidValueError: the user's module cannot be imported.

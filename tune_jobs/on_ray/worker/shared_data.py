@@ -1,16 +1,16 @@
 """A study's data set, read once for all workers: by one task, into Ray's object store.
 
-Ray moves the arrays to each node once, and the processes of a node share them without a copy. The task is
-owned by the driver, which does not wait for it: if the task's process or the node that holds the arrays is
-lost, Ray runs it again. It takes no CPU, or it would wait for the very workers that wait for it. A worker
-that gets nothing from it (say, the node where it ran lacks the data) reads for itself.
+Ray moves the arrays to each node once, and the processes of a node share them without a copy. The driver owns
+the task and does not wait for it. If the task's process is lost, or the node that holds the arrays, Ray runs
+the task again. The task takes no CPU, or it would wait for the very workers that wait for it. If the task
+fails (say, its node lacks the data), each worker reads the set itself.
 
-What this is not for: training by a function of one's own, which may read what it likes; a set so small that
-reading it costs less than a process; a run of one trial at a time. Ray keeps what it shared until the driver
-leaves Ray (or until there is need, then on disk), as it keeps what `ray.tune.with_parameters` was given.
+Three kinds of run do not share: training by the user's own function, which may read any data; a set that is
+read faster than a process starts; and one trial at a time. Ray keeps the arrays until the driver leaves Ray
+(on disk when memory is short), as it keeps the arguments of `ray.tune.with_parameters`.
 
-`tune_jobs.on_ray.tuning` begins it, the trainable waits and takes. Ray is imported when it is used: the
-runner asks for the size before there is one.
+`tune_jobs.on_ray.tuning` begins the reading, and `tune_jobs.on_ray.worker.trainable` waits for it. Ray is
+imported inside the functions, because `tune_jobs.on_ray.runner` asks for the size before Ray starts.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ from tune_jobs.study.definition import Study
 LOG = logging.getLogger("tune_jobs.data")
 
 SMALL_BYTES = 8 << 20
-"""Sets below this are not shared: digits (0.13 MB) is read in 20 ms, starting a process takes a second."""
+"""Smaller sets are not shared: digits (0.13 MB) is read in 20 ms, and a process starts in a second."""
 
 LABEL_BYTES = 8
 FLOAT_BYTES = 4
 
 WAIT_S = 900.0
-"""How long a worker waits before it reads for itself: the 170 MB of CIFAR-10 at 0.2 MB/s."""
+"""Seconds that a worker waits before it reads the set itself: the 170 MB of CIFAR-10 at 0.2 MB/s."""
 
 MAX_RETRIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedData:
-    """Where workers find a data set that a task reads; travels in their payload.
+    """References to a data set that a task reads; part of the workers' payload.
 
     Attributes:
-        verdict: reference to why the set could not be read; to None if it was.
-        content: reference to the arrays and their fingerprint; to None if there are none.
+        verdict: a reference to the reason why the set could not be read; to None if it could.
+        content: a reference to the arrays and their fingerprint; to None if the set could not be read.
     """
 
     dataset: str
@@ -67,7 +67,7 @@ class SharedData:
 
 
 def is_shared(study: Study, settings: RunSettings) -> bool:
-    """Whether reading the study's data set once for all workers is worth it."""
+    """Whether the study's data set should be read once for all workers."""
     if study.has_own_fit or settings.workers == 1 or study.trials == 1:
         return False
     expected = _expected_bytes(get_dataset_spec(study.recipe.dataset))
@@ -75,7 +75,7 @@ def is_shared(study: Study, settings: RunSettings) -> bool:
 
 
 def shared_bytes(study: Study, settings: RunSettings) -> int:
-    """What the object store has to hold of it, as far as the data set says how large it is; else 0."""
+    """Bytes of the shared data set in the object store; 0 if it is not shared or its size is unknown."""
     if not is_shared(study, settings):
         return 0
     return _expected_bytes(get_dataset_spec(study.recipe.dataset)) or 0
@@ -84,7 +84,7 @@ def shared_bytes(study: Study, settings: RunSettings) -> int:
 def _expected_bytes(spec: DatasetSpec) -> int | None:
     if spec.num_train is None or spec.num_test is None:
         return None
-    value_bytes = 1 if spec.name in SHIPPED else FLOAT_BYTES  # at most: one's own may be bytes too
+    value_bytes = 1 if spec.name in SHIPPED else FLOAT_BYTES  # at most: users' sets may be bytes
     return (spec.num_train + spec.num_test) * (prod(spec.input_shape) * value_bytes + LABEL_BYTES)
 
 
@@ -92,12 +92,12 @@ class SharedRead:
     """The reading of a data set by a task, on the driver.
 
     Attributes:
-        data: for the workers' payload.
+        data: the references for the workers' payload.
     """
 
     def __init__(self, data: SharedData) -> None:
         self.data = data
-        self._told = False
+        self._checked = False
 
     @classmethod
     def begin(
@@ -106,15 +106,15 @@ class SharedRead:
         """Let a task read the study's data set; returns at once.
 
         Args:
-            needed: resources of a trial. The task runs where they are, since there the data may be expected,
-                as the head's node may have neither.
+            needed: resources of a trial. The task runs on a node that has them, where trials will need the
+                data too. The head's node may lack both.
         """
         import ray
 
         from tune_jobs.on_ray.worker.registered import pack_registered
 
         dataset = study.recipe.dataset
-        # one call a process: what an earlier study registered there under the same name must not be read
+        # a new process for each call: an earlier study may have registered another set under the same name
         options: dict[str, Any] = {"num_cpus": 0, "max_calls": 1, "max_retries": MAX_RETRIES}
         read: Any = ray.remote(num_returns=2, **options)(_read)
         verdict, content = read.options(scheduling_strategy=_placement(needed)).remote(
@@ -123,23 +123,23 @@ class SharedRead:
         data = SharedData(dataset=dataset, data_dir=settings.data_dir, verdict=verdict, content=content)
         return cls(data)
 
-    def tell(self) -> None:
-        """Say once why the workers read for themselves, as soon as that is known. Does not wait."""
+    def warn_of_failure(self) -> None:
+        """Warn once if the reading has failed, so that each worker reads the set itself. Does not wait."""
         import ray
 
-        if self._told or not ray.wait([self.data.verdict], timeout=0)[0]:
+        if self._checked or not ray.wait([self.data.verdict], timeout=0)[0]:
             return
-        self._told = True
+        self._checked = True
         try:
             problem = ray.get(self.data.verdict)
         except ray.exceptions.RayError as error:
             problem = first_line(error)
         if problem is not None:
             name = self.data.dataset
-            LOG.warning("data set %r was not read once for all, so each worker reads it: %s", name, problem)
+            LOG.warning("data set %r could not be shared, so each worker reads it itself: %s", name, problem)
 
     def close(self) -> None:
-        """Nobody waits any more: end a reading that has not ended."""
+        """Stop the reading if it has not ended: no worker waits for it any more."""
         import ray
 
         if not ray.wait([self.data.verdict], timeout=0)[0]:
@@ -149,7 +149,7 @@ class SharedRead:
 def _read(
     dataset: str, where: tuple[str | None, bool], code: UserCode | None, registered: bytes
 ) -> tuple[str | None, tuple[RawDataset, str] | None]:
-    """The task: why the set could not be read, and its arrays with their fingerprint; one of them is None."""
+    """The task: returns the reason for a failure, or the arrays with their fingerprint; the other is None."""
     from tune_jobs.on_ray.worker.registered import load_parts
 
     data_dir, download = where
@@ -157,17 +157,17 @@ def _read(
         load_parts(code, registered)
         raw = read_dataset(dataset, data_dir=data_dir, download=download)
         return None, (raw, data_fingerprint(dataset, data_dir=data_dir) or "")
-    except Exception as error:  # a worker that meets it too says it as its own
+    except Exception as error:  # of any type: a worker with the same error reports it as its trial's
         return f"on {socket.gethostname()}, {first_line(error)}", None
 
 
 def wait_for(data: SharedData) -> None:
-    """On a worker: come back when the arrays are there, or it is known that they will not be."""
+    """Wait on a worker until the arrays are there or the reading has failed."""
     _take(data)
 
 
 def provide(data: SharedData) -> None:
-    """On a worker: let it train on the shared arrays. Does nothing if there are none."""
+    """Let a worker train on the shared arrays. Does nothing if the reading has failed."""
     taken = _take(data)
     if taken is not None:
         provide_dataset(data.dataset, taken[0], fingerprint=taken[1], data_dir=data.data_dir)
@@ -175,19 +175,21 @@ def provide(data: SharedData) -> None:
 
 @cache
 def _take(data: SharedData) -> tuple[RawDataset, str] | None:
-    """Once a process. The arrays are memory of the object store."""
+    """The arrays and their fingerprint, fetched once for each process; the arrays lie in the object store."""
     import ray
 
     try:
         taken: tuple[RawDataset, str] | None = ray.get(data.content, timeout=WAIT_S)
-    except ray.exceptions.RayError as error:  # the driver tells the user; this is for the worker's own log
-        LOG.warning("reading data set %r here: %s", data.dataset, first_line(error))
+    except ray.exceptions.RayError as error:  # the driver warns the user; this is for the worker's own log
+        LOG.warning(
+            "data set %r could not be shared, so it is read here: %s", data.dataset, first_line(error)
+        )
         return None
     return taken
 
 
 def _placement(needed: Mapping[str, float]) -> Any:
-    """A node with a trial's resources, the driver's own if it has them; any node where none has."""
+    """A strategy for a node with a trial's resources, the driver's node first; any node if none has them."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -196,10 +198,11 @@ def _placement(needed: Mapping[str, float]) -> Any:
 
 
 def choose_node(nodes: Sequence[Mapping[str, Any]], needed: Mapping[str, float], *, own: str) -> str | None:
-    """The id of a living node that has the resources in all, `own` if it has; None if none has.
+    """The id of a living node whose total resources suffice, `own` if it is among them; None if none does.
 
     Args:
-        nodes: as `ray.nodes` tells of them.
+        nodes: in the form of `ray.nodes`.
+        own: the id of the driver's node.
     """
     able = [
         str(node["NodeID"])

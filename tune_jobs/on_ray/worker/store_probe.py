@@ -1,9 +1,10 @@
-"""Whether a worker sees the driver's store and may write to it: asked in each worker's process at its start.
+"""Checks in each worker's process that the worker sees the driver's store and may write to it.
 
-A path that exists on two machines need not be the same folder, and training that cannot save would be lost.
-So the driver leaves a file with a number that nobody can guess, and a worker reads it, and writes one of
-its own and removes it. They lie in the study's scratch folder, so those of a driver that was killed go with
-the next one. Knows no Ray and loads no Parquet.
+The same path on two machines need not be the same folder, and training that cannot save would be lost. So the
+driver leaves a file with a secret number in the store. A worker reads that file, and writes and removes a
+file of its own. Both lie in the study's scratch folder, so the next driver removes the files of a killed
+driver. Knows no Ray and loads no Parquet. `tune_jobs.on_ray.tuning` leaves the file, and
+`tune_jobs.on_ray.worker.trainable` checks it.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from tune_jobs.store.format.layout import scratch_folder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreProbe:
-    """A file in the store by which workers know it.
+    """A file in the store by which workers recognise the store.
 
     Attributes:
         store: the store's absolute folder or URL.
         study: the study's name.
-        nonce: what the file holds.
+        nonce: the file's text, a secret number.
     """
 
     store: str
@@ -40,7 +41,7 @@ class StoreProbe:
         """Write the file; called by the driver, which holds the study's lock.
 
         Raises:
-            StoreError: it could not be written.
+            StoreError: the file could not be written.
         """
         probe = cls(store=store, study=study, nonce=secrets.token_hex(16))
         try:
@@ -50,7 +51,7 @@ class StoreProbe:
         return probe
 
     def check(self) -> None:
-        """Look for the file and write one; called by a worker.
+        """Read the driver's file, and write and remove one more; called by a worker.
 
         Raises:
             StoreError: this machine does not see the driver's store, or may not write to it.
@@ -64,19 +65,22 @@ class StoreProbe:
                 " folder that every node mounts at the same path, or a bucket"
             ) from error
         if seen != self.nonce:
-            raise StoreError(f"node {host} sees another store at {self.store!r} than the driver does")
+            raise StoreError(
+                f"node {host} sees another store at {self.store!r} than the driver does: a store must be a"
+                " folder that every node mounts at the same path, or a bucket"
+            )
         own = f"worker-{host}-{os.getpid()}"
         try:
             self._write(own)
         except OSError as error:
             raise StoreError(
                 f"node {host} sees the store {self.store!r} and may not write to it: {error}. Trials save"
-                " their checkpoints there; run all nodes as one user, or give them the right"
+                " their checkpoints there; run all nodes as the same user, or give that node's user the right"
             ) from error
         self._remove(own)
 
     def remove(self) -> None:
-        """Remove the driver's file, or leave it to the next driver; called by the driver at the end."""
+        """Remove the driver's file, or leave that to the next driver; called by the driver at the end."""
         self._remove("driver")
 
     def _key(self, name: str) -> str:

@@ -1,10 +1,12 @@
-"""What runs on a worker: one attempt of a trial as a Ray Tune function trainable.
+"""One attempt of a trial on a worker, as a function trainable of Ray Tune: a loop around `Study.fit`.
 
-A loop around `Study.fit`. It reports that training begins, every epoch, and also how it ended, as messages
-(`tune_jobs.on_ray.messages`), so that an exception in a user's training code neither kills the worker (which
-is reused) nor gets lost. The exception is an error after which no CUDA call of the process works any more:
-the trainable raises it, so that Tune ends the process, and the attempt counts as a crash. Module state of a
-reused worker survives from trial to trial; whatever a trial needs is set anew here.
+It sends messages (`tune_jobs.on_ray.messages`) when training begins, after every epoch, and when training
+ends. An error of the training code is a message too, so it neither kills the worker, which later trials use
+again, nor gets lost. There is one exception to this: after some errors no CUDA call of the process works any
+more. The trainable raises such an error, so that Tune ends the process, and the attempt counts as a crash.
+
+Module state of a worker survives from trial to trial, so everything that a trial needs is set again here.
+`tune_jobs.on_ray.tuning` gives the trainable to Tune.
 """
 
 from __future__ import annotations
@@ -48,17 +50,19 @@ from tune_jobs.study.json_fields import MAX_SECONDS
 from tune_jobs.study.method import LatencyMode
 
 MESSAGE = "message"
-"""The one key of what a worker reports to Tune; its value is the text of a message."""
+"""The only key of a worker's reports to Tune; its value is the text of a message."""
 
 
 def build_trainable(payload: Payload) -> Callable[[dict[str, Any]], None]:
-    """A function trainable for `ray.tune`; its config holds ``recipe`` (JSON), ``gpus`` and the attempt's
-    names."""
+    """A function trainable for `ray.tune`.
+
+    Its config holds ``recipe`` (JSON), ``gpus``, and the attempt's ``trial_id``, ``number`` and ``attempt``.
+    """
 
     def train_trial(config: dict[str, Any]) -> None:
         wait_for_ended_trials()
         began = time.perf_counter()
-        if payload.shared is not None:  # unwatched: the first download may take longer than a trial's silence
+        if payload.shared is not None:  # not watched: a download may take longer than the limit of a silence
             wait_for(payload.shared)
         made = made_in_training_thread(iter_messages(payload, config, began=began))
         messages = while_watched(made, payload.trial_timeout_s)
@@ -66,7 +70,7 @@ def build_trainable(payload: Payload) -> Callable[[dict[str, Any]], None]:
             for message in messages:
                 tune.report({MESSAGE: to_json(message)})
         finally:
-            messages.close()  # where the trial was stopped, its training tidies up now
+            messages.close()  # the training of a stopped trial tidies up now
 
     return train_trial
 
@@ -74,9 +78,13 @@ def build_trainable(payload: Payload) -> Callable[[dict[str, Any]], None]:
 def iter_messages(
     payload: Payload, config: Mapping[str, Any], *, began: float | None = None
 ) -> Generator[Message]:
-    """What one attempt says: that it begins to train, epoch after epoch, and how it ended if not by its last.
+    """The messages of one attempt: that training begins, each epoch, and the end.
 
-    The first message says where it runs, and for how long it has prepared since `began` (a `perf_counter`).
+    The driver stops the iteration after the last epoch. The first message has the facts about the worker, and
+    the seconds of the preparation.
+
+    Args:
+        began: the instant at which the preparation began (of `time.perf_counter`); None for now.
 
     Raises:
         BrokenDeviceError: the process cannot use its GPU any more.
@@ -91,8 +99,8 @@ def iter_messages(
         worker = with_device(worker, payload)
         fit: Callable[..., Iterable[Any]] = cloudpickle.loads(payload.fit)
         worker = replace(worker, code=code_digest(fit))
-        if payload.is_shipped:  # it imports torch when it is called, which would count as time for the data
-            import eml_models.training.loop  # noqa: F401 - for that
+        if payload.is_shipped:  # `fit` would import torch when it is called, and count that as time for data
+            import eml_models.training.loop  # noqa: F401 - imported for its effect
         recipe = Recipe.from_json(config["recipe"])
         worker = replace(worker, imports_s=time.perf_counter() - began - waited_s)
         if payload.latency is not None:
@@ -122,7 +130,7 @@ def iter_messages(
             worker = WorkerInfo()
             saving.after_report(training)
         yield TrainingReturned(worker=worker)
-    except Exception as error:  # whatever training raises is that trial's failure, not the worker's
+    except Exception as error:  # of any type: training code may raise anything, and it fails its trial alone
         require_working_device(payload.device, error)
         worker = with_peak_memory(worker, payload.device)
         yield describe_failure(error, gpus=config["gpus"], worker=worker)
@@ -130,7 +138,7 @@ def iter_messages(
 
 @cache
 def check_store(probe: StoreProbe) -> None:
-    """Once a process: the store is what the driver sees, and may be written to."""
+    """Check, once for each process, that this worker sees the driver's store and may write to it."""
     probe.check()
 
 
@@ -142,15 +150,14 @@ def _prepare(payload: Payload, gpus: float) -> None:
     if payload.shared is not None:
         provide(payload.shared)
     if gpus:
-        hold_to_share(
-            gpus, payload.beside_bytes
-        )  # each time: a reused process may have held another share before
+        # for each trial: the last trial of this process may have had another share
+        hold_to_share(gpus, payload.beside_bytes)
 
 
 def _set_num_threads(threads: int) -> None:
-    """Hold torch to the trial's share of cores, without importing it for a function that does without.
+    """Limit torch to the trial's cores; does not import torch for a function that works without it.
 
-    The number is a thread's own setting and each trial has a thread of its own, so it is set each time.
+    The limit is set for each trial, because the training code of the last trial may have changed it.
     """
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if "torch" in sys.modules:
@@ -160,7 +167,7 @@ def _set_num_threads(threads: int) -> None:
 
 
 def measure_latency(recipe: Recipe, how: LatencyMode, device: str) -> float:
-    """Milliseconds of a forward pass of the recipe's network, in the study's mode."""
+    """Milliseconds of a forward pass of the recipe's network in the study's mode."""
     from eml_models.latency.measuring.modes import parse_mode
     from eml_models.latency.measuring.of_recipe import measure_recipe_latency
 
@@ -178,7 +185,7 @@ def _saving_of(payload: Payload, config: Mapping[str, Any], recipe: Recipe) -> S
 
 
 def _options_of(payload: Payload) -> dict[str, Any]:
-    """Where and how to train; only our own training functions know the last two words."""
+    """Keyword arguments of `Study.fit`; only the shipped training functions take the last two."""
     options: dict[str, Any] = {"device": payload.device, "data_dir": payload.data_dir}
     if payload.is_shipped:
         options |= {"download": payload.download, "kernels": payload.kernels}
@@ -186,7 +193,7 @@ def _options_of(payload: Payload) -> dict[str, Any]:
 
 
 def _first_step_s(training: Any) -> float | None:
-    """Seconds of the first step, if the training says them and they are seconds."""
+    """Seconds of the first step, if the training gives a valid number of seconds."""
     seconds = _plain(getattr(training, "first_step_s", None))
     return seconds if isinstance(seconds, float) and 0 <= seconds <= MAX_SECONDS else None
 
@@ -197,7 +204,7 @@ def _metrics(report: Any) -> dict[str, Metric]:
 
 
 def _plain(value: Any) -> Metric:
-    """A number of NumPy or torch as Python's; anything else that JSON does not know as its text."""
+    """A number of NumPy or torch as a Python number; any other value that JSON does not know as text."""
     if hasattr(value, "item"):
         value = value.item()
     return value if value is None or isinstance(value, bool | int | float) else str(value)

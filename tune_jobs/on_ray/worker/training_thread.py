@@ -1,8 +1,9 @@
 """The one thread of a worker's process in which all training happens.
 
-Ray Tune gives each trial a thread of its own. What torch and its libraries keep for a thread would be lost
-with it: cuDNN's plans for each shape of a convolution on CUDA, the threads that share a CPU's work. So a
-trial's own thread only passes on what this thread makes.
+Ray Tune gives each trial a thread of its own. With the thread, torch and its libraries would lose what they
+keep for it: cuDNN's plans for each shape of a convolution on CUDA, and the threads that share a CPU's work.
+So a trial's own thread only passes on the items that this thread makes. `tune_jobs.on_ray.worker.trainable`
+calls this.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Work = tuple[Future[Any], Callable[[], Any]]
 
 
 def made_in_training_thread(items: Generator[T]) -> Generator[T]:
-    """The items, each of them made in the training thread; so is what tidies up when they are closed."""
+    """The items, each made in the training thread, in which the generator is also closed."""
     try:
         while True:
             made = _run(lambda: next(items, None))
@@ -32,7 +33,7 @@ def made_in_training_thread(items: Generator[T]) -> Generator[T]:
 
 
 def _run(call: Callable[[], T]) -> T:
-    """The result of a call in the training thread; waits for it, and raises what it raised."""
+    """The result of a call in the training thread; waits for the call, and raises its error."""
     future: Future[T] = Future()
     _queue().put((future, call))
     return future.result()
@@ -40,9 +41,9 @@ def _run(call: Callable[[], T]) -> T:
 
 @cache
 def _queue() -> SimpleQueue[Work]:
-    """The work of the training thread, which is started with it.
+    """The work of the training thread. The first call starts the thread.
 
-    A daemon: a training that hangs does not keep the process from ending.
+    The thread is a daemon: a training that hangs does not keep the process from ending.
     """
     queue: SimpleQueue[Work] = SimpleQueue()
     threading.Thread(target=_work, args=(queue,), name="training", daemon=True).start()
@@ -56,4 +57,4 @@ def _work(queue: SimpleQueue[Work]) -> None:
             future.set_result(call())
         except BaseException as error:  # raised again in the thread that waits
             future.set_exception(error)
-        del future, call  # a trial's network is not kept until the next one
+        del future, call  # else a trial's network would be kept until the next trial

@@ -1,6 +1,6 @@
 """Ends a worker's process that is silent for too long: in a deadlock, or in a call that never returns.
 
-The trainable wraps its messages in `while_watched`.
+`tune_jobs.on_ray.worker.trainable` wraps its messages in `while_watched`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ STDERR = 2
 
 
 def while_watched(messages: Generator[T], limit_s: float | None) -> Generator[T]:
-    """The messages; if the next one takes longer than `limit_s` seconds, this process ends.
+    """The messages. This process ends if a message, or the closing of the generator, takes over `limit_s`.
 
-    So it does if they take longer to be closed. The watch runs in a thread that needs no Python, so a
-    deadlock or a hung call of a library does not stop it. It writes where the process stood to the worker's
-    log. Waiting for the driver does not count.
+    The watch runs in a thread that needs no Python, so a deadlock or a hung call of a library does not stop
+    it. It writes the tracebacks of all threads to the worker's log. Time spent waiting for the driver does
+    not count.
+
+    Args:
+        limit_s: in seconds; None for no limit.
     """
     while True:
         with _watch(limit_s):
