@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from store_testing import NOON, event, leave_dead, open_writer, report, start, trial
-from test_store_latencies import ROW
+from test_latencies import ROW
 
 from tune_jobs.errors import StoreCorruptError
 from tune_jobs.store.columns.convert import as_json_data, as_plain, parse_rows, rows_to_arrow
