@@ -17,7 +17,7 @@ from eml_models.training.recipe import Recipe
 from tune_jobs.store.batches import PublishPolicy
 from tune_jobs.store.columns.schema import SCHEMAS
 from tune_jobs.store.format.layout import batch_name, new_writer, segment_key
-from tune_jobs.store.format.segments import parquet_bytes
+from tune_jobs.store.format.publishing import parquet_bytes
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.definition import Study
 from tune_jobs.study.space import Choice, Constant, Float, Space

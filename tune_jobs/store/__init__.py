@@ -1,14 +1,20 @@
 """Rows of trials in Parquet: durable row by row, and readable without this code.
 
-Does not know what a row means for the search; it is the only home of pyarrow and DuckDB.
+Does not know what a row means for the search, and imports no Ray and no Optuna. It is the only home of
+pyarrow and DuckDB.
 
-Doors: `writer` (rows in), `reader` (frames, rows and SQL out), `latencies` (the table of timings), `probe`
-(can a worker reach this store?); `batches` (when rows are published). The rooms below are private.
+Doors: `writer` (rows of a study in), `reader` (frames, rows and SQL out), `latencies` (the table of timings),
+`batches` (when rows are published), `notes` (warnings that the command line shows).
 
-Reading order: `layout` (what lies where), `listing` (what of it is our own), `schema` and `params` (the
-columns), `convert` (rows to JSON and Arrow and back, each checked), `files` and `local` (the disk), `journal`
-(rows that are acknowledged), `batches`, `segments` and `seal` (rows that are published), `repeats` (each row
-once), `definitions` (the studies), `recovery` (what a dead writer left), `examining` and `repair` (what is
-damaged), `snapshot` (what a reader sees), `writer`, `reader`, `study_snapshot`, `frames`, `queries`. Knows no
-Ray and no Optuna. The only package that imports pyarrow and duckdb.
+Rooms, each with its own doors:
+
+* `format`: the names and contents of a store's files. `format.layout` draws the folders.
+* `columns`: the columns of each table, and the checks of each value.
+* `files`: folders and buckets behind one protocol, with their locks.
+* `reading`: a store at one instant, as rows, as frames and for SQL.
+* `upkeep`: recovery after a dead writer, repair, compaction, deletion.
+
+Guarantees under concurrency and after a crash stand in the modules that keep them: of a write in `writer`, of
+a read in `reading.snapshot`, of a dead writer's journal in `upkeep.recovery`, of a compaction in
+`upkeep.compact`, of a deletion in `upkeep.deletion`, of a bucket in `files.objects` and `files.lease`.
 """

@@ -17,7 +17,8 @@ from tune_jobs.store.columns.latency_rows import LatencyRow
 from tune_jobs.store.files.protocol import Files, open_files
 from tune_jobs.store.format.layout import LATENCIES, SCRATCH, SEGMENT_SUFFIX, latency_key
 from tune_jobs.store.format.listing import list_devices, list_latencies
-from tune_jobs.store.format.segments import Segment, parquet_bytes
+from tune_jobs.store.format.publishing import parquet_bytes
+from tune_jobs.store.format.segments import Segment
 from tune_jobs.store.format.version import require_version
 from tune_jobs.store.reading.snapshot import Segments, TableSnapshot
 

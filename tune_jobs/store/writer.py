@@ -41,7 +41,7 @@ from tune_jobs.store.format.layout import (
     new_writer,
     scratch_folder,
 )
-from tune_jobs.store.format.segments import publish
+from tune_jobs.store.format.publishing import publish
 from tune_jobs.store.notes import LOG, tell_left_out
 from tune_jobs.store.upkeep.examining import examine
 from tune_jobs.store.upkeep.recovery import mend_folders, recover

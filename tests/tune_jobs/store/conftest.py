@@ -11,6 +11,6 @@ import pytest
 def fsync_without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Syncing matters only to a machine that loses power, and on a busy disk it is most of these tests' time.
 
-    That it is called, and when, is a test of its own (`test_store_local`).
+    That it is called, and when, is a test of its own (`test_local`).
     """
     monkeypatch.setattr(os, "fsync", lambda handle: None)

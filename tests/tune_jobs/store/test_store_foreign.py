@@ -18,7 +18,7 @@ from store_testing import (
     snapshot_of_tree,
     whole_trial,
 )
-from test_store_latencies import ROW
+from test_latencies import ROW
 
 from tune_jobs.errors import StoreCorruptError
 from tune_jobs.store.files.local import LocalFiles

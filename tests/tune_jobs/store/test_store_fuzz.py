@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from store_testing import NOON, event, leave_dead, open_writer, report, start, trial
-from test_store_latencies import ROW
+from test_latencies import ROW
 
 from tune_jobs.errors import StoreCorruptError
 from tune_jobs.store.columns.convert import as_json_data, as_plain, parse_rows, rows_to_arrow
@@ -28,7 +28,8 @@ from tune_jobs.store.columns.schema import ROW_TYPES_OF_FILES, SCHEMA_VERSION, S
 from tune_jobs.store.files.local import LocalFiles
 from tune_jobs.store.format.definitions import read_definitions
 from tune_jobs.store.format.journal import encode_line, read_journal
-from tune_jobs.store.format.segments import check_pages, open_segment, parquet_bytes, read_segments
+from tune_jobs.store.format.publishing import parquet_bytes
+from tune_jobs.store.format.segments import check_pages, open_segment, read_segments
 from tune_jobs.store.latencies import append_latencies
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study.rows import Decision, EventKind, ReportRow, Row, StartRow, TrialRow

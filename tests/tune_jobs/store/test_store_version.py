@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from store_testing import leave_dead, make_study, open_writer, start, trial
-from test_store_latencies import ROW
+from test_latencies import ROW
 
 from tune_jobs.errors import EXIT_FAILED, StoreVersionError, exit_code
 from tune_jobs.store.columns.schema import SCHEMA_VERSION

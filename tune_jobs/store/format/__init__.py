@@ -2,6 +2,7 @@
 
 Does not decide when rows are published, and repairs nothing.
 
-Doors: `layout` (names), `journal` (acknowledged rows), `segments` (published rows), `definitions` (the
-studies of a store); `seal`.
+Doors: `layout` (names), `listing` (own and foreign files), `journal` (acknowledged rows), `publishing` and
+`segments` (published rows, written and read), `definitions` (the studies of a store), `version`, `repeats`.
+Private: `seal`.
 """

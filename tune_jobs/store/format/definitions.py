@@ -21,7 +21,8 @@ from tune_jobs.store.columns.schema import StudyRow
 from tune_jobs.store.files.protocol import Files, open_files
 from tune_jobs.store.format.layout import CREATION_LOCK, STUDIES, definition_key, segment_key, table_folder
 from tune_jobs.store.format.listing import list_definitions, list_studies
-from tune_jobs.store.format.segments import make_tables, open_segment, put_rows, read_segments
+from tune_jobs.store.format.publishing import make_tables, put_rows
+from tune_jobs.store.format.segments import open_segment, read_segments
 from tune_jobs.store.format.version import require_version
 from tune_jobs.study.definition import Study, name_problems
 from tune_jobs.study.json_fields import parse_object
@@ -59,6 +60,11 @@ def read_definition(files: Files, study: str) -> StudyRow | None:
     """
     key = _newest(files, study, [])
     return None if key is None else _read_row(files, key, study)
+
+
+def study_names(files: Files) -> list[str]:
+    """The names of the studies that a store defines, sorted."""
+    return sorted(read_definitions(files).studies)
 
 
 def is_known(store: str | os.PathLike[str] | Files, study: str) -> bool:

@@ -1,13 +1,9 @@
-"""Segments: the immutable Parquet files in which rows are published.
+"""Segments: the immutable Parquet files that hold published rows, opened and read.
 
-A segment is written once, under a name that follows from its batch, so publishing the same batch again
-changes nothing. Doubles are split by bytes and all is compressed with zstd: 19 % smaller than dictionaries
-(STORE.md). Pages carry checksums, and the file a seal (`seal`). Arrow's and pandas' own metadata are left
-out: they cost more than the rows of a small file.
-
-Every published file is opened here, and by one rule: what is damaged or foreign raises, single rows that are
-damaged, of another study or repeated are left out and named. Called by `writer` and `recovery` (publish),
-`definitions`, `latencies`, `compact` and `snapshot` (open).
+Every published file is opened here, by one rule. A file that is damaged or foreign raises an error. Single
+rows that are damaged, or of another study, are left out and named. `publishing` writes the files. Called by
+every module that reads a table: `definitions`, `repeats`, `latencies`, `snapshot`, `examining`, `compact`,
+`repair`.
 """
 
 from __future__ import annotations
@@ -20,24 +16,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
 from eml_models.wording import first_line
 from tune_jobs.errors import ForeignSegmentError, SegmentGoneError, StoreCorruptError, StoreVersionError
 from tune_jobs.store.columns.convert import DamagedRow, parse_rows, rows_to_arrow
-from tune_jobs.store.columns.schema import ROW_TYPES_OF_FILES, SCHEMA_VERSION, SCHEMAS, StoredRow
+from tune_jobs.store.columns.schema import ROW_TYPES_OF_FILES, SCHEMA_VERSION, SCHEMAS
 from tune_jobs.store.files.protocol import Files
-from tune_jobs.store.format.layout import NO_ROWS, SEGMENT_SUFFIX, scratch_folder, segment_key, table_folder
-from tune_jobs.store.format.seal import is_sealed, sealed
-from tune_jobs.study.rows import ROW_TYPES, Row
+from tune_jobs.store.format.layout import SEGMENT_SUFFIX
+from tune_jobs.store.format.seal import is_sealed
 
 VERSION_KEY, TABLE_KEY = "tune_jobs.schema_version", "tune_jobs.table"
 MAX_SHOWN = 20
 """Characters of a file's version that a message shows."""
-STATISTICS = ("study", "trial_id", "number", "seq", "epoch", "state", "objective", "macs")
-"""Columns with minima and maxima, by which a reader may skip a file; statistics of every column double its
-footer."""
-
 MAX_TOLD_ROWS = 5
 """Damaged rows of one file that are named one by one."""
 
@@ -47,52 +37,6 @@ UNREADABLE = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError
 FORMAT = ds.ParquetFileFormat(
     default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
 )
-
-
-def publish(files: Files, study: str, batch: str, rows: Sequence[Row]) -> None:
-    """Publish a batch, one file for each table that it has rows of; what is published already stays as it is.
-
-    Tables follow each other in publishing order, so that a trial never appears before its reports.
-    """
-    for row_type in ROW_TYPES:
-        own = [row for row in rows if isinstance(row, row_type)]
-        key = segment_key(row_type.table, study, batch)
-        if own and not (files.exists(key) and _holds(files, key, row_type.table, study, len(own))):
-            put_rows(files, key, row_type.table, own, study=study)
-
-
-def make_tables(files: Files, study: str) -> None:
-    """Give each table a folder for the study with a file without rows in it."""
-    for row_type in ROW_TYPES:
-        files.make_folder(table_folder(row_type.table, study))
-        key = segment_key(row_type.table, study, NO_ROWS)
-        if not files.exists(key):
-            put_rows(files, key, row_type.table, (), study=study)
-
-
-def put_rows(files: Files, key: str, table: str, rows: Sequence[StoredRow], *, study: str) -> None:
-    """Write rows of one table as one file."""
-    files.put(key, parquet_bytes(table, rows_to_arrow(table, rows)), scratch=scratch_folder(study))
-
-
-def parquet_bytes(table: str, data: pa.Table, *, rows_per_group: int | None = None) -> bytes:
-    """A Parquet file of rows of a table, in row groups of at most so many rows."""
-    doubles = [field.name for field in data.schema if pa.types.is_float64(field.type)]
-    others = [field.name for field in data.schema if field.name not in doubles]
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(
-        sink,
-        data.schema,
-        compression="zstd",
-        use_dictionary=others,
-        use_byte_stream_split=doubles,
-        write_statistics=[name for name in STATISTICS if name in data.schema.names],
-        write_page_checksum=True,
-        store_schema=False,
-    ) as writer:
-        writer.write_table(data, row_group_size=rows_per_group)
-        writer.add_key_value_metadata({VERSION_KEY: str(SCHEMA_VERSION), TABLE_KEY: table})
-    return sealed(bytes(sink.getvalue()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,13 +260,3 @@ def _studies_of(fragment: ds.ParquetFileFragment, table: str) -> set[str]:
     """The studies between which a file's rows lie."""
     groups = (group for group in _groups(fragment) if fragment.metadata.row_group(group).num_rows)
     return {study for group in groups for study in bounds_of(fragment, table, group, "study")}
-
-
-def _holds(files: Files, key: str, table: str, study: str, num_rows: int) -> bool:
-    """Whether an existing file is whole and has all rows of its batch; a damaged one is written anew."""
-    try:
-        segment = open_segment(files, key, table, study=study)
-        check_pages(files, segment)
-    except StoreCorruptError:
-        return False
-    return segment.num_rows >= num_rows and not segment.problems

@@ -30,7 +30,7 @@ from tune_jobs.errors import ForeignSegmentError, StoreCorruptError, StoreError
 from tune_jobs.store.columns.schema import SCHEMAS
 from tune_jobs.store.files.holders import this_holder
 from tune_jobs.store.files.protocol import Files, open_files
-from tune_jobs.store.format.definitions import read_definition, read_definitions
+from tune_jobs.store.format.definitions import read_definition, study_names
 from tune_jobs.store.format.layout import (
     NO_ROWS,
     SEGMENT_SUFFIX,
@@ -46,8 +46,9 @@ from tune_jobs.store.format.layout import (
     table_folder,
 )
 from tune_jobs.store.format.listing import list_journals, list_published
+from tune_jobs.store.format.publishing import parquet_bytes
 from tune_jobs.store.format.repeats import each_once
-from tune_jobs.store.format.segments import Segment, open_segment, parquet_bytes, read_segments
+from tune_jobs.store.format.segments import Segment, open_segment, read_segments
 from tune_jobs.store.format.version import require_version
 from tune_jobs.store.upkeep.recovery import describe_refusal, recover, return_foreign
 from tune_jobs.study.instants import utc_now
@@ -79,11 +80,6 @@ class Compacted:
     files_before: int
     files_after: int
     problems: tuple[str, ...] = ()
-
-
-def list_studies(store: str | os.PathLike[str] | Files) -> list[str]:
-    """The names of the studies that a store defines, sorted."""
-    return sorted(read_definitions(open_files(store)).studies)
 
 
 def compact_study(store: str | os.PathLike[str] | Files, study: str) -> Compacted:
@@ -270,4 +266,4 @@ def _num_files(files: Files, study: str) -> int:
 
 def _require_study(files: Files, study: str) -> None:
     if read_definition(files, study) is None:
-        raise UnknownNameError("study", study, list_studies(files))
+        raise UnknownNameError("study", study, study_names(files))

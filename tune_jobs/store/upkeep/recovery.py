@@ -26,7 +26,7 @@ from tune_jobs.store.format.layout import (
     table_folder,
 )
 from tune_jobs.store.format.listing import list_journals, own_names
-from tune_jobs.store.format.segments import publish
+from tune_jobs.store.format.publishing import publish
 from tune_jobs.study.instants import utc_now
 
 KEEP_OLD_S = 10.0

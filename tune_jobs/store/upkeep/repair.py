@@ -19,7 +19,7 @@ from tune_jobs.store.columns.convert import parse_rows, rows_to_arrow
 from tune_jobs.store.columns.schema import ROW_TYPE_OF
 from tune_jobs.store.files.holders import this_holder
 from tune_jobs.store.files.protocol import Files, open_files
-from tune_jobs.store.format.definitions import is_known
+from tune_jobs.store.format.definitions import is_known, study_names
 from tune_jobs.store.format.journal import read_batch
 from tune_jobs.store.format.layout import (
     damaged_key,
@@ -30,8 +30,8 @@ from tune_jobs.store.format.layout import (
     segment_key,
 )
 from tune_jobs.store.format.listing import list_journals, list_published
-from tune_jobs.store.format.segments import make_tables, open_segment, parquet_bytes, put_rows, read_segments
-from tune_jobs.store.upkeep.compact import list_studies
+from tune_jobs.store.format.publishing import make_tables, parquet_bytes, put_rows
+from tune_jobs.store.format.segments import open_segment, read_segments
 from tune_jobs.store.upkeep.examining import Examined, examine, published_of
 from tune_jobs.store.upkeep.recovery import mend_folders
 from tune_jobs.study.rows import ROW_TYPES, Row
@@ -201,4 +201,4 @@ def _keep(files: Files, study: str, key: str) -> str:
 
 def _require_study(files: Files, study: str) -> None:
     if not is_known(files, study):
-        raise UnknownNameError("study", study, list_studies(files))
+        raise UnknownNameError("study", study, study_names(files))

@@ -15,8 +15,8 @@ import pytest
 from store_testing import trial
 
 from tune_jobs.store.columns.convert import rows_to_arrow
+from tune_jobs.store.format.publishing import parquet_bytes
 from tune_jobs.store.format.seal import MARK, SealBrokenError, is_sealed, sealed
-from tune_jobs.store.format.segments import parquet_bytes
 
 ROWS = rows_to_arrow("trials", [trial(number) for number in range(100)])
 DATA = parquet_bytes("trials", ROWS)

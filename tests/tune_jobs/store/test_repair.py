@@ -32,7 +32,7 @@ from tune_jobs.search.history import History
 from tune_jobs.store.files.objects import CACHE_VARIABLE, ObjectFiles
 from tune_jobs.store.files.protocol import open_files
 from tune_jobs.store.format.journal import read_batch
-from tune_jobs.store.format.segments import publish
+from tune_jobs.store.format.publishing import publish
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.upkeep.compact import compact_into, compact_study
 from tune_jobs.store.upkeep.repair import plan_repair, repair_study

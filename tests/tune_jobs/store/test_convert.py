@@ -18,7 +18,7 @@ from eml_models.errors import InvalidValueError
 from tune_jobs.store.columns.convert import as_plain, rows_from_arrow, rows_to_arrow
 from tune_jobs.store.columns.schema import SCHEMAS, StudyRow
 from tune_jobs.store.format.journal import decode_line, encode_line
-from tune_jobs.store.format.segments import parquet_bytes
+from tune_jobs.store.format.publishing import parquet_bytes
 from tune_jobs.study.rows import ROW_TYPES, Failure, Row, State
 
 ANY_ROW = st.one_of([rows_of(row_type, row_type.table) for row_type in ROW_TYPES])
