@@ -13,7 +13,7 @@ from tune_jobs.inputs.finalists import BASELINE, FinalOptions, final_study
 from tune_jobs.inputs.smoke import WIDTH, narrowed, smoke_name
 from tune_jobs.inputs.user_code import UserCode, load_study
 from tune_jobs.report.documents import report_document
-from tune_jobs.report.tables import render
+from tune_jobs.report.render import render
 from tune_jobs.session.outcome import RunOutcome
 from tune_jobs.session.settings import RunSettings
 from tune_jobs.store.reader import TrialStore

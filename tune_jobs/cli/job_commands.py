@@ -23,7 +23,8 @@ from tune_jobs.cli.telling import put, tell
 from tune_jobs.errors import EXIT_INTERRUPTED, JobError
 from tune_jobs.inputs.warm_start import SEPARATOR
 from tune_jobs.on_ray.jobs.submit import Job, Jobs, Submission
-from tune_jobs.report.tables import Table, render
+from tune_jobs.report.render import render
+from tune_jobs.report.tables import Table
 from tune_jobs.store.files.protocol import require_lasting_store
 from tune_jobs.study.instants import utc_now
 

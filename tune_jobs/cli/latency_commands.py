@@ -31,7 +31,8 @@ from tune_jobs.latency.worker import program_with
 from tune_jobs.provenance import git_state
 from tune_jobs.report import latency_tables
 from tune_jobs.report.formats import CSV, JSON
-from tune_jobs.report.tables import INDENT, render, text_width, wrapped
+from tune_jobs.report.render import render
+from tune_jobs.report.text import INDENT, text_width, wrapped
 from tune_jobs.session.ending_signals import EndingSignals, ending_signals
 from tune_jobs.store.columns.latency_rows import LatencyRow
 from tune_jobs.store.latencies import append_latencies, prepare_table

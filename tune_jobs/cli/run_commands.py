@@ -24,8 +24,8 @@ from tune_jobs.inputs.warm_start import read_source
 from tune_jobs.report.documents import study_document, study_notes
 from tune_jobs.report.for_people import shapes_network
 from tune_jobs.report.progress import show_progress
+from tune_jobs.report.render import render
 from tune_jobs.report.summary import summary
-from tune_jobs.report.tables import render
 from tune_jobs.session.outcome import RunOutcome
 from tune_jobs.session.settings import RunSettings
 from tune_jobs.store.reader import TrialStore

@@ -24,7 +24,8 @@ from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
 from tune_jobs.inputs.user_code import stored_name
 from tune_jobs.report.documents import audit_lines, report_document, store_document, study_notes
 from tune_jobs.report.leaderboard import STUDIES_SQL
-from tune_jobs.report.tables import Table, render
+from tune_jobs.report.render import render
+from tune_jobs.report.tables import Table
 from tune_jobs.store.format.definitions import is_known
 from tune_jobs.store.notes import tell_left_out
 from tune_jobs.store.reader import TrialStore

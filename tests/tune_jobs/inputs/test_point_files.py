@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from eml_models.errors import InvalidValueError
 from tune_jobs.inputs.csv_cells import read_csv
 from tune_jobs.inputs.point_files import read_points
-from tune_jobs.report.tables import Table, render
+from tune_jobs.report.render import render
+from tune_jobs.report.tables import Table
 from tune_jobs.study.param_texts import read_text
 from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space, When
 
