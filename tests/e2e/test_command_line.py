@@ -112,7 +112,7 @@ def test_second_driver_is_refused_and_an_interrupt_keeps_what_finished(tmp_path:
     thaw(process)
     _, err = process.communicate(timeout=patience_s())
     assert process.returncode == 130, err
-    assert "Go on with:" in err
+    assert "Continue with:" in err
     assert "Traceback" not in err
     assert call(LONG, tmp_path).returncode == 0
     trials = TrialStore(tmp_path / "trials").trials()

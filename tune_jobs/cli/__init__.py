@@ -1,9 +1,10 @@
-"""The command line: parses words, calls, prints, and returns exit codes.
+"""The command line: parses words, calls the other wings, prints, and returns exit codes.
 
 Composes no report and takes no decision.
 
-Doors: `main` (the program). Inside: `<x>_verbs` declares the options, `<x>_commands` acts, for run, finalist,
-store, job and latency.
+Door: `main`, the program. Inside, for each x of run, finalists, store, job and latency: `<x>_verbs` declares
+options and `<x>_commands` acts. `options` and `option_values` are the options that verbs share and their
+values, `resolving` makes a study and its settings of them, and `telling` writes.
 """
 
 from tune_jobs.cli.main import cli, main

@@ -1,4 +1,7 @@
-"""What `finalists` does once its words are parsed: the best of a search become a study, which is run."""
+"""Acts for `finalists`: makes a study of the best trials of a search, runs it and prints its report.
+
+Called by `finalists_verbs`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from tune_jobs.inputs.finalists import BASELINE, FinalOptions, final_study
 from tune_jobs.inputs.smoke import WIDTH, narrowed, smoke_name
 from tune_jobs.inputs.user_code import UserCode, load_study
 from tune_jobs.report.documents import report_document
-from tune_jobs.report.tables import render
+from tune_jobs.report.render import render
 from tune_jobs.session.outcome import RunOutcome
 from tune_jobs.session.settings import RunSettings
 from tune_jobs.store.reader import TrialStore
@@ -23,14 +26,14 @@ from tune_jobs.study.rows import StartRow, TrialRow
 from tune_jobs.study.stored import study_from_definition
 
 SEPARATOR = ":"
-"""What a target with a user's code has in it, and a study's name has not."""
+"""A target with a user's code has it; the name of a study never has."""
 
 REPEATS = {"full": 5, "smoke": 3}
-"""Seeds of each finalist if nobody says how many."""
+"""Seeds of each finalist without ``--repeats``, by scale."""
 
 
 def run_finalists(target: str, form: str, options: FinalistsOptions, *, dry_run: bool) -> int:
-    """Run the finalists of the study that `target` names, or show what would be run; the exit code."""
+    """Run the finalists of the study that `target` names, or print the study. Returns the exit code."""
     study, settings, code = resolve_finalists(target, options)
     if dry_run:
         print_dry_run(study, settings)
@@ -41,10 +44,10 @@ def run_finalists(target: str, form: str, options: FinalistsOptions, *, dry_run:
 
 
 def resolve_finalists(target: str, options: FinalistsOptions) -> tuple[Study, RunSettings, UserCode | None]:
-    """The study of the finalists of the study that `target` names, and how to run it.
+    """The finalists of the study that `target` names, as a study; the settings of its run; the user's code.
 
     Raises:
-        InvalidValueError: nothing to choose from, or a study that another function trains.
+        InvalidValueError: it has no completed trial, or another training function than those of `eml_models`.
         UnknownNameError: the store holds no such study.
     """
     found, code = load_study(target) if SEPARATOR in target else (None, None)
@@ -55,8 +58,8 @@ def resolve_finalists(target: str, options: FinalistsOptions) -> tuple[Study, Ru
     definition = known.definition
     if definition["fit"] not in SHIPPED_FITS:
         raise InvalidValueError(
-            f"study {name!r} is trained by {definition['fit']}, which knows no test set of ours;"
-            " finalists are trained by eml_models"
+            f"study {name!r} is trained by {definition['fit']}, but eml_models trains and tests finalists;"
+            " train its best params yourself, and test them on your own test set"
         )
     searched, rows = study_from_definition(name, definition), known.rows
     chosen = FinalOptions(
@@ -70,7 +73,7 @@ def resolve_finalists(target: str, options: FinalistsOptions) -> tuple[Study, Ru
     ended = {row.number for row in rows if isinstance(row, TrialRow)}
     unfinished = {row.number for row in rows if isinstance(row, StartRow)} - ended
     if unfinished:
-        notes.append(f"{count_of(len(unfinished), 'trial')} of {name!r} not ended yet: left out")
+        notes.append(f"{count_of(len(unfinished), 'trial')} of {name!r} left out: not ended yet")
     for note in notes:
         tell_note(note)
     if options.name is not None:
@@ -81,7 +84,7 @@ def resolve_finalists(target: str, options: FinalistsOptions) -> tuple[Study, Ru
 
 
 def print_finalists(outcome: RunOutcome, form: str, *, again: str) -> None:
-    """The report of a study of finalists; around it, on stderr, what happened and what to type next."""
+    """Print the report of a study of finalists; around it, on stderr, commands to type next."""
     study, progress = outcome.study, outcome.progress
     if outcome.already_complete:
         tell(f"study {study.name!r} is complete: {count_of(progress.trained, 'trial')}.")
@@ -93,7 +96,7 @@ def print_finalists(outcome: RunOutcome, form: str, *, again: str) -> None:
 
 
 def _usual_baseline(searched: Study, scale: str) -> str:
-    """The whole ResNet-18, or at the smoke scale a narrow one."""
+    """The full ResNet-18, or a narrow ResNet-18 at the smoke scale."""
     if scale != "smoke":
         return BASELINE
     network = narrowed(searched.recipe.with_changes(model=BASELINE, model_options={}))

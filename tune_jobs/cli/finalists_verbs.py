@@ -1,4 +1,4 @@
-"""The verb `finalists`: its options are parsed, `finalists_commands` acts. Heavy imports stand inside."""
+"""The verb `finalists`: declares its options; `finalists_commands` acts. Heavy imports stand inside."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tune_jobs.cli.options import Whole, packed
 from tune_jobs.cli.run_verbs import run
 
 LIKE_RUN = {field.name for field in fields(RunningOptions)} | {"form", "dry_run"}
-"""Options of `run` that a study of finalists takes too."""
+"""Parameters of `run` that `finalists` has as well."""
 
 
 def _like_run(command: click.Command) -> click.Command:
@@ -22,23 +22,37 @@ def _like_run(command: click.Command) -> click.Command:
 @_like_run
 @click.command()
 @click.argument("study")
-@click.option("--top", type=Whole(), default=3, show_default=True, help="So many of the best trials.")
 @click.option(
-    "--front", is_flag=True, help="All trials that no other is better than (in MACs too), instead of --top."
+    "--top",
+    type=Whole(),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="How many of the best trials to take.",
 )
-@click.option("--repeats", type=Whole(), help="Seeds of each; the default is 5, at the smoke scale 3.")
-@click.option("--epochs", type=Whole(), help="Epochs of each; the default is three times the search's.")
+@click.option(
+    "--front",
+    is_flag=True,
+    help="Take the whole Pareto front (with MACs as a second objective if there is none) instead of --top.",
+)
+@click.option(
+    "--repeats", type=Whole(), metavar="N", help="Seeds for each network; default: 5, with --scale smoke 3."
+)
+@click.option(
+    "--epochs", type=Whole(), metavar="N", help="Epochs of each trial; default: three times the search's."
+)
 @click.option(
     "--baseline",
     multiple=True,
     metavar="NETWORK",
-    help="Compare with it: resnet18 (default), resnet18:width=16,learning_rate=0.05 (repeatable).",
+    help="Network to compare with: resnet18 (default), resnet18:width=16,learning_rate=0.05 (repeatable).",
 )
 @packed(FinalistsOptions)
 def finalists(study: str, form: str, dry_run: bool, options: FinalistsOptions) -> int:
-    """Train the best of STUDY longer on train + validation images, and test each once: study STUDY-final.
+    """Train the best trials of STUDY longer and test each once.
 
-    The same command continues it. The table is that of `report STUDY-final`.
+    Trains on the training and the validation images together; the trials are those of a study of its own,
+    STUDY-final. The same command continues it. Prints the table of `report STUDY-final`.
     """
     from tune_jobs.cli.finalists_commands import run_finalists
 

@@ -1,6 +1,6 @@
-"""What `submit`, `status`, `logs` and `stop` do between parsing and printing: studies as a cluster's jobs.
+"""Acts for `submit`, `status`, `logs` and `stop`: studies as jobs of a cluster.
 
-Imports Ray: the token is shown before this is imported.
+Imports Ray, which reads the cluster's token when it is imported; `job_verbs` prepares the token before that.
 """
 
 from __future__ import annotations
@@ -24,30 +24,32 @@ from tune_jobs.errors import EXIT_INTERRUPTED, JobError
 from tune_jobs.inputs.warm_start import SEPARATOR
 from tune_jobs.on_ray.jobs.job import Job, Submission
 from tune_jobs.on_ray.jobs.submit import Jobs
-from tune_jobs.report.tables import Table, render
+from tune_jobs.report.render import render
+from tune_jobs.report.tables import Table
 from tune_jobs.store.files.protocol import require_lasting_store
 from tune_jobs.study.instants import utc_now
 
 NOT_PASSED_ON = ("address", "dry_run")
-"""Options of `run` that `submit` keeps to itself: a job runs on the cluster that it was given to."""
+"""Options of `run` that a job does not get; it runs on its own cluster."""
 
 FILES = ("enqueue",)
 """Options whose value is a file of the working folder."""
 
 OF_NODES = ("data_dir",)
-"""Options whose value is a folder of each node: what this machine's environment says is of this machine."""
+"""Options whose value is a folder of each node. A value from this machine's environment is not passed on."""
 
 NOT_FOUND = 127
-"""With what a shell exits that finds no such program."""
+"""Exit code of a shell that does not find a program."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """A study to be submitted, as it was asked for.
+    """A study to submit.
 
     Attributes:
-        words: the options of `run` that were given, as they were typed.
-        options: the same and their defaults, parsed.
+        target: the words that name it.
+        words: the options of `run` that the user gave, for the job's command line.
+        options: all options of `run`, parsed.
     """
 
     target: str
@@ -58,19 +60,22 @@ class Given:
 def submit(
     given: Given, open_cluster: Callable[[], Jobs], *, folder: str, follow_links: Sequence[str], wait: bool
 ) -> int:
-    """Submit a study as a job and follow it; the exit status of the job, or 0 if nobody waits.
+    """Submit a study as a job and follow it. Returns the exit status of the job, or 0 without `wait`.
 
     Args:
-        open_cluster: called once what needs no cluster has been checked.
-        follow_links: links of `folder` that are followed although they lead out of it.
+        open_cluster: called after all checks that need no cluster.
+        follow_links: links in `folder` to upload although they lead out of it.
 
     Raises:
-        InvalidValueError: an option is wrong, the store would not last, or a file is not in `folder`.
-        JobError: the cluster does not answer or refuses.
+        InvalidValueError: an option is wrong, the store would vanish with the job, or a file is not in
+            `folder`.
+        JobError: the cluster does not answer or refuses the job.
     """
     place = _place_of(folder)
     if not place.is_dir():
-        raise InvalidValueError(f"the working folder {folder!r} is no folder; name one with --working-dir")
+        raise InvalidValueError(
+            f"the working folder must be a folder, got {folder!r}; name another with --working-dir"
+        )
     require_lasting_store(given.options.store)
     study, settings, _ = resolve(given.target, replace(given.options, rename=False, address=None))
     print_reach(study)
@@ -99,16 +104,18 @@ def submit(
 
 
 def follow(jobs: Jobs, job: Job) -> int:
-    """Show a job's log until it ends; its exit status. An interrupt or a lost line leaves it alone.
+    """Show a job's log until the job ends. Returns its exit status.
+
+    The job itself continues after an interrupt, or if the cluster no longer answers.
 
     Raises:
-        JobError: the cluster does not answer any more.
+        JobError: the cluster no longer answers.
     """
     try:
         ended = jobs.follow(job.id, lambda text: click.echo(text, nl=False))
     except (KeyboardInterrupt, JobError) as error:
         lost = isinstance(error, JobError)
-        tell(f"\nno longer following; job {job.id} {'may go' if lost else 'goes'} on.")
+        tell(f"\nno longer following the log; job {job.id} {'may still run' if lost else 'still runs'}.")
         _say_how_to_go_on(job)
         if lost:
             raise
@@ -118,7 +125,7 @@ def follow(jobs: Jobs, job: Job) -> int:
 
 
 def print_status(jobs: Jobs, name: str | None, form: str) -> None:
-    """The jobs of a cluster, or those of a study that are under way (else its newest), as a table."""
+    """Print the jobs of a cluster as a table, or those of a study: its running jobs, else its newest."""
     shown = jobs.named(name) if name else jobs.list()
     rows = tuple(
         (job.study, job.state.lower(), _text(job.started_at), _seconds(job), job.store, job.exit_code, job.id)
@@ -129,7 +136,7 @@ def print_status(jobs: Jobs, name: str | None, form: str) -> None:
 
 
 def print_logs(jobs: Jobs, name: str, *, follows: bool) -> int:
-    """What a job wrote; with `follows` until it ends, and then its exit status."""
+    """Print the log of a job; with `follows`, until it ends. Returns the exit code."""
     job = jobs.find(name)
     if follows:
         return follow(jobs, job)
@@ -138,24 +145,24 @@ def print_logs(jobs: Jobs, name: str, *, follows: bool) -> int:
 
 
 def stop(jobs: Jobs, name: str) -> int:
-    """End the job of a study in order; 0 if it has ended."""
+    """End the job of a study in order. Returns 0 if it has ended, else 1."""
     job = jobs.find(name)
     if job.ended:
         tell(f"job {job.id} has ended already: {job.state.lower()}")
         return 0
     ended = jobs.stop(job.id)
     tell(
-        f"job {ended.id}: {ended.state.lower()}. Every finished trial is in the store; submitting the study"
-        " again goes on."
+        f"job {ended.id}: {ended.state.lower()}. All finished trials are in the store; submit the study again"
+        " to continue it"
     )
     return 0 if ended.ended else 1
 
 
 def given_words(context: click.Context, command: click.Command, folder: str) -> list[str]:
-    """The options of `command` that were typed or come from the environment, as words for it.
+    """The options of `command` that the user gave, by words or environment, as words for a job.
 
     Raises:
-        InvalidValueError: a path would mean nothing to the job.
+        InvalidValueError: a path that the job would not find.
     """
     words: list[str] = []
     place = _place_of(folder)
@@ -177,32 +184,36 @@ def given_words(context: click.Context, command: click.Command, folder: str) -> 
 
 
 def _for_the_job(name: str, value: Any, folder: Path) -> str:
-    """The value of an option as the job takes it."""
+    """The value of an option for the job, with paths as the job sees them."""
     if name in FILES:
         return inside(value, folder)
     if name == "warm_start" and (store := value.rpartition(SEPARATOR)[0]):
         require_lasting_store(store)
     if name in OF_NODES and not Path(value).is_absolute():
         raise InvalidValueError(
-            f"--{name.replace('_', '-')} {value!r} is relative, and a job takes no data with it; name a"
-            " folder of the nodes, such as /shared/data, or leave it out if they have TUNE_JOBS_DATA_DIR"
+            f"--{name.replace('_', '-')} must be an absolute path for a job, got {value!r}: data is not"
+            " uploaded; name a folder of the nodes, such as /shared/data, or leave the option out if they set"
+            " TUNE_JOBS_DATA_DIR"
         )
     return str(value)
 
 
 def inside(path: str, folder: Path) -> str:
-    """The path as a job sees it, whose working folder is a copy of `folder`.
+    """The path as a job sees it; the job's working folder is a copy of `folder`.
 
     Raises:
         InvalidValueError: it lies elsewhere.
     """
-    for clean in (os.path.abspath, os.path.realpath):  # a link in the folder is packed with what it leads to
+    for clean in (
+        os.path.abspath,
+        os.path.realpath,
+    ):  # a link in the folder is uploaded as a copy of its target
         file, top = Path(clean(Path(path).expanduser())), Path(clean(folder))
         if file.is_relative_to(top):
             return str(file.relative_to(top))
     raise InvalidValueError(
-        f"{path!r} is not in the working folder {str(folder)!r}, which is all that a job takes with it;"
-        " move it there, or name a folder above it with --working-dir"
+        f"{path!r} is not in the working folder {str(folder)!r}, and only that folder is uploaded for a job;"
+        " move the file there, or name a folder above it with --working-dir"
     )
 
 
@@ -223,12 +234,12 @@ def _say_how_to_go_on(job: Job) -> None:
 def _say_end(job: Job) -> None:
     tell(f"job {job.id}: {job.state.lower()}")
     if not job.ended:
-        tell(f"  it is still {job.state.lower()} although its log has ended")
+        tell(f"  the job is still {job.state.lower()} although its log has ended")
     elif job.exit_code is None and job.message:
         tell(f"  {job.message.strip()}")
     elif job.exit_code == NOT_FOUND:
         tell(
-            "  its head finds no `python`: start Ray there with its environment's folder first in PATH"
+            "  the head node finds no `python`: start Ray there with its environment's folder first in PATH"
             " (export PATH=$PWD/.venv/bin:$PATH)"
         )
 

@@ -1,6 +1,7 @@
-"""The verbs on jobs of a cluster: `submit`, `status`, `logs`, `stop`. Heavy imports stand inside.
+"""The verbs on jobs of a cluster: `submit`, `status`, `logs`, `stop`; `job_commands` acts.
 
-Their options are parsed, `job_commands` acts.
+Heavy imports stand inside the functions. `read_command` finds the study in the command of a job that was
+submitted without `submit`.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from tune_jobs.cli.run_verbs import run
 from tune_jobs.on_ray.cluster.authentication import show_token_if_any
 
 COMMANDS = {"run": run, "finalists": finalists}
-"""The commands that a job may be, as far as it runs a study."""
+"""The verbs that run a study, so that a job may be one of them."""
 
 OPERATORS = frozenset("();<>|&")
-"""What a shell's operators are made of; the command that we look for ends at the next one."""
+"""The characters of a shell's operators; a command ends before the first word of them."""
 
 ADDRESS = click.option(
     "--address",
     envvar=["RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"],
     metavar="URL",
-    help="The cluster's dashboard (also RAY_API_SERVER_ADDRESS); the default is http://127.0.0.1:8265.",
+    help="Dashboard of the cluster (also RAY_API_SERVER_ADDRESS); default: http://127.0.0.1:8265.",
 )
 
 
@@ -36,16 +37,20 @@ ADDRESS = click.option(
 @click.argument("study")
 @ADDRESS
 @click.option(
-    "--working-dir", default=".", show_default=True, help="Folder that the job runs in; it is uploaded."
+    "--working-dir",
+    default=".",
+    show_default=True,
+    metavar="DIR",
+    help="Folder to upload; the job runs in its copy.",
 )
 @click.option(
     "--follow-link",
     "follow_links",
     multiple=True,
     metavar="LINK",
-    help="A link in that folder to follow though it leads out of it (may be repeated); others are left out.",
+    help="Upload what this link leads to, though it lies outside the folder (repeatable).",
 )
-@click.option("--no-wait", is_flag=True, help="Return when the job is submitted; do not follow its log.")
+@click.option("--no-wait", is_flag=True, help="Return when the job is submitted, without its log.")
 @click.pass_context
 @packed(RunOptions)
 def submit(
@@ -56,14 +61,15 @@ def submit(
     working_dir: str,
     follow_links: tuple[str, ...],
     no_wait: bool,
-    form: str,  # of the job, which is handed it with the other words
+    form: str,  # for the job, which gets it among the other words
     options: RunOptions,
 ) -> int:
-    """Run STUDY as a job of a cluster, show its log, and exit as it does.
+    """Run STUDY as a job of a cluster and follow its log.
 
-    Takes the options of `run` and passes them on; --store is a folder that every node sees, or a bucket.
-    Says what is uploaded, and what is left out and why: secrets by their usual names, links that lead out of
-    the folder, stores, environments, and what .gitignore and .rayignore list.
+    The exit code is the job's. The options of `run` are passed on to the job; --store must be a folder that
+    every node sees, or a bucket. Lists what is uploaded, and what is left out and why: files whose names are
+    usual for secrets, links that lead out of the folder, stores, environments, and what .gitignore and
+    .rayignore list.
     """
     show_token_if_any()
     from tune_jobs.cli.job_commands import Given, given_words
@@ -89,7 +95,10 @@ submit.params += [parameter for parameter in run.params if parameter.name not in
 @ADDRESS
 @FORMAT
 def status(study: str | None, address: str | None, form: str) -> None:
-    """List the jobs of a cluster that run studies, or the job of STUDY (a name or a job's id)."""
+    """List the jobs of a cluster that run studies.
+
+    With STUDY (a name or a job's id), list only its job.
+    """
     show_token_if_any()
     from tune_jobs.cli.job_commands import print_status
     from tune_jobs.on_ray.jobs.submit import Jobs
@@ -100,9 +109,11 @@ def status(study: str | None, address: str | None, form: str) -> None:
 @click.command()
 @click.argument("study")
 @ADDRESS
-@click.option("--follow", "-f", is_flag=True, help="Go on until the job ends, and exit as it does.")
+@click.option(
+    "--follow", "-f", is_flag=True, help="Follow the log until the job ends; the exit code is the job's."
+)
 def logs(study: str, address: str | None, follow: bool) -> int:
-    """Show what the job of STUDY (a name or a job's id) has written."""
+    """Show the log of the job of STUDY (a name or a job's id)."""
     show_token_if_any()
     from tune_jobs.cli.job_commands import print_logs
     from tune_jobs.on_ray.jobs.submit import Jobs
@@ -114,7 +125,10 @@ def logs(study: str, address: str | None, follow: bool) -> int:
 @click.argument("study")
 @ADDRESS
 def stop(study: str, address: str | None) -> int:
-    """End the job of STUDY (a name or a job's id) in order; submitting it again goes on."""
+    """End the job of STUDY (a name or a job's id).
+
+    Every finished trial stays in the store; the study continues when it is submitted again.
+    """
     show_token_if_any()
     from tune_jobs.cli.job_commands import stop as stop_asked
     from tune_jobs.on_ray.jobs.submit import Jobs
@@ -123,9 +137,9 @@ def stop(study: str, address: str | None) -> int:
 
 
 def read_command(command: str) -> tuple[str | None, str | None]:
-    """Study and store of a ``... tune_jobs run STUDY ...`` that somebody typed; two None for anything else.
+    """Name of the study, and the store, of a command ``... tune_jobs run STUDY ...``; two None for any other.
 
-    The study is called as far as the words tell: the name that a file's function gives its study, or that
+    Only the words of the command are read. A name that a file's function gives its study, or that
     ``--rename`` finds, is not among them.
     """
     lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
@@ -149,7 +163,8 @@ def _read_words(name: str, words: list[str]) -> tuple[str | None, str | None]:
     given = {
         option: value
         for option, value in context.params.items()
-        if context.get_parameter_source(option) is ParameterSource.COMMANDLINE  # its environment is not ours
+        if context.get_parameter_source(option)
+        is ParameterSource.COMMANDLINE  # the job may have another environment
     }
     study, chosen = given.get("study"), given.get("name")
     if study is None:

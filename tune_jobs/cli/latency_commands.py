@@ -1,6 +1,6 @@
-"""The command ``latency``: words become networks, a campaign measures them, its rows go to the store.
+"""Acts for `latency`: words become networks, a campaign measures them, and its rows go to the store.
 
-What is measured and what it means is decided in `eml_models.latency`.
+`eml_models.latency` measures and explains. Called by `latency_verbs`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from tune_jobs.latency.worker import program_with
 from tune_jobs.provenance import git_state
 from tune_jobs.report import latency_tables
 from tune_jobs.report.formats import CSV, JSON
-from tune_jobs.report.tables import INDENT, render, text_width, wrapped
+from tune_jobs.report.render import render
+from tune_jobs.report.text import INDENT, text_width, wrapped
 from tune_jobs.session.ending_signals import EndingSignals, ending_signals
 from tune_jobs.store.columns.latency_rows import LatencyRow
 from tune_jobs.store.latencies import append_latencies, prepare_table
@@ -46,12 +47,12 @@ SIZE = re.compile("[1-9][0-9]{0,8}")
 NUMBER = re.compile("[0-9]{1,18}")
 
 CODE = ":"
-"""What a study that is named by its code has in its words."""
+"""The words for a study by its code have it; the name of a study never has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A network that was asked for, and the trial that it is of."""
+    """A network that a word of the command line names, with its trial if it has one."""
 
     network: NetworkSpec
     study: str | None = None
@@ -59,15 +60,15 @@ class Asked:
 
 
 def measure_and_print(models: Sequence[str], store: str, form: str, options: LatencyOptions) -> int:
-    """Measure, print, and add the rows to the store; those of each round as soon as it has ended.
+    """Measure, print, and add the rows to the store, those of each round when it ends.
 
     Returns:
-        The exit code: an interruption, unlike the end of `max_minutes`, has one of its own.
+        The exit code: 130 after an interruption, 0 after the end of `max_minutes`.
 
     Raises:
-        InvalidValueError: an unknown network, mode or device, a batch size or an input that is none, or a
-            trial of another input.
-        StoreError: the store cannot be written; what was measured has been printed.
+        InvalidValueError: an unknown network, mode or device; a wrong batch size or input; or a trial of
+            another input.
+        StoreError: the store cannot be written, after the tables have been printed.
     """
     codes = load_codes(models)
     asked = compare_on_one_input([resolve_network(text, store) for text in models], options.input_shape)
@@ -89,7 +90,7 @@ def measure_and_print(models: Sequence[str], store: str, form: str, options: Lat
         result = _measure(campaign, options.address, codes, storing, signals)
     _print(result, form)
     written = storing.put(result)
-    stored = "nothing was measured, and nothing is stored"
+    stored = "nothing was measured, so nothing is stored"
     if written is not None:
         stored = f"stored {count_of(len(result.timed), 'row')}: {written}"
     tell(f"\n{stored}")
@@ -97,9 +98,9 @@ def measure_and_print(models: Sequence[str], store: str, form: str, options: Lat
 
 
 def load_codes(models: Sequence[str]) -> list[UserCode]:
-    """The code behind those words that name a trial by it: ``FILE.py:FUNCTION/NUMBER``, as it was run.
+    """The user's code behind the words ``FILE.py:FUNCTION/NUMBER``.
 
-    Loaded before any word is read, so that the families that it registers can be named in the others.
+    Loaded before the other words are read, because they may name families that this code registers.
     """
     studies = dict.fromkeys(study for text in models if (study := _study_of(text)) and CODE in study)
     found = (load_study(study)[1] for study in studies)
@@ -110,15 +111,15 @@ def resolve_network(text: str, store: str) -> Asked:
     """The network that a word of the command line names.
 
     Raises:
-        InvalidValueError: it names none; or the trial's network is of a family that a user's code registers,
-            and no word names that code.
+        InvalidValueError: the word names no network; or it names a trial whose network is of a family in a
+            user's code, and no word names that code.
     """
     target = _study_of(text)
     if target is None:
         return Asked(network=parse_network(text))
     number = text.rpartition("/")[2]
     if not NUMBER.fullmatch(number):
-        raise InvalidValueError(f"a trial is STUDY/NUMBER, got {cut(text)}")
+        raise InvalidValueError(f"a trial must be STUDY/NUMBER, such as digits-mobilenet/3, got {cut(text)}")
     study = stored_name(target)
     recipe = stored_recipe(TrialStore(store).rows(study), int(number))
     data = get_dataset_spec(recipe.dataset)
@@ -133,7 +134,7 @@ def resolve_network(text: str, store: str) -> Asked:
 
 
 def compare_on_one_input(asked: Sequence[Asked], shape: str | None) -> list[Asked]:
-    """The same, families drawn for the images of the first trial, or of ``--input``."""
+    """The networks, with families drawn for images of the first trial's shape, or of ``--input``."""
     networks = on_one_input(
         [one.network for one in asked],
         trials={one.network.name for one in asked if one.study is not None},
@@ -143,16 +144,16 @@ def compare_on_one_input(asked: Sequence[Asked], shape: str | None) -> list[Aske
 
 
 def _study_of(text: str) -> str | None:
-    """What stands before the number of a trial; None for words that name a network."""
+    """The study of ``STUDY/NUMBER``; None for the words of a network."""
     study, slash, _ = text.rpartition("/")
     return study if slash and "=" not in text else None
 
 
 class Storing:
-    """Keeps the rows of one run as one file of the store, which each round writes anew.
+    """Keeps the rows of one run as one file of the store; each round writes the file again.
 
     Args:
-        asked: the networks of the run, with the trials that they are of.
+        asked: the networks of the run, with their trials.
     """
 
     def __init__(self, store: str, asked: Sequence[Asked]) -> None:
@@ -161,7 +162,7 @@ class Storing:
         self._commit, _ = git_state(Path.cwd())
 
     def put(self, result: CampaignResult) -> str | None:
-        """Write what was timed so far; the file, or None if there is nothing.
+        """Write all rows so far. Returns the file, or None if there is no row.
 
         Raises:
             StoreError: the store cannot be written.
@@ -181,7 +182,7 @@ class Storing:
         return append_latencies(self._store, rows)
 
     def try_to_put(self, result: CampaignResult) -> None:
-        """The same in the midst of measuring, which goes on where the store fails: all is written again."""
+        """Write all rows so far; an error is only printed, because the next round writes all rows again."""
         try:
             self.put(result)
         except StoreError as error:
@@ -237,7 +238,7 @@ def _row(
 
 
 def _resolve_device(device: str, address: str | None) -> str:
-    """The device to measure on: on a cluster its own kind, else what this machine has."""
+    """The device to measure on; ``auto`` is the kind of the cluster, or of this machine."""
     if device != "auto":
         return device
     if address is not None:
@@ -263,7 +264,7 @@ def _parse_batch_sizes(text: str | None, kind: str) -> tuple[int, ...]:
     words = [word.strip() for word in text.split(",")]
     if not all(SIZE.fullmatch(word) for word in words):  # 1,024 would be the sizes 1 and 24
         raise InvalidValueError(
-            f"--batch-sizes are whole numbers from 1, such as 1,32 or 1024, got {cut(text)}"
+            f"--batch-sizes must be whole numbers from 1, such as 1,32 or 1024, got {cut(text)}"
         )
     return tuple(dict.fromkeys(map(int, words)))
 
@@ -284,14 +285,14 @@ def _measure(
         )
     from tune_jobs.on_ray.latency import run_campaign_on
 
-    tell(f"measuring on {address}: one task, with a whole device to itself")
+    tell(f"measuring on {address}: one task, which has a whole device to itself")
     return run_campaign_on(
         address, campaign, codes, on_progress=tell, on_round=storing.try_to_put, signals=signals
     )
 
 
 def _print(result: CampaignResult, form: str) -> None:
-    """Everything as tables and sentences, or as one JSON document; CSV holds the table of modes."""
+    """Print all as tables and sentences, or as one JSON document; CSV holds the table of modes."""
     if form == JSON:
         put(json.dumps(latency_tables.as_document(result), indent=2, ensure_ascii=False) + "\n")
         return
@@ -314,7 +315,7 @@ def _print(result: CampaignResult, form: str) -> None:
 
 
 def _say(lines: Iterable[str]) -> None:
-    """Sentences in the width of the tables, the rest of each below its beginning, and a line between."""
+    """Print sentences in the width of the tables, their later lines indented, and an empty line."""
     for line in lines:
         text = line.lstrip()
         first, *others = wrapped(text, text_width() - len(INDENT), " " * (len(line) - len(text)))

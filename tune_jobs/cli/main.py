@@ -1,7 +1,8 @@
-"""The command line: its group of verbs, and exit codes. Verbs parse, and their twins (`<x>_commands`) act.
+"""The command line as one program: its group of verbs, and its exit codes.
 
 stdout is data, stderr is talk. Heavy imports stand inside the verbs, so that ``--help`` answers at once.
-Exit codes: 0 done, 1 failed, 2 wrong usage (`tune_jobs.errors` says which), 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage (`tune_jobs.errors` says which), 130 interrupted. Called by
+``python -m tune_jobs`` and the installed ``tune-jobs``.
 """
 
 from __future__ import annotations
@@ -45,20 +46,20 @@ def main() -> int:
 
 
 class _Warnings(logging.Handler):
-    """What the packages warn of, a line on stderr.
+    """Writes the warnings of the packages to stderr, each on a line.
 
-    What is to be told once is, however often the command meets it.
+    A warning marked `ONCE` is written once, however often it arrives.
     """
 
     def __init__(self, level: int) -> None:
         super().__init__(level)
-        self._told: set[str] = set()
+        self._written: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         if getattr(record, ONCE, False):
-            if record.getMessage() in self._told:
+            if record.getMessage() in self._written:
                 return
-            self._told.add(record.getMessage())
+            self._written.add(record.getMessage())
         tell(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
@@ -88,9 +89,11 @@ def _show_version(context: click.Context, parameter: click.Parameter, asked: boo
     help="Show the version and exit.",
 )
 def cli() -> None:
-    """Search hyperparameters and architectures: Ray schedules, Optuna proposes, ASHA stops, Parquet keeps.
+    """Search hyperparameters and architectures of image models.
 
-    STUDY is a shipped name (see `tune-jobs run --help`), package.module:function or file.py:function.
+    Ray schedules the trials, Optuna proposes them, ASHA stops weak ones early, and a store of Parquet files
+    keeps them all. STUDY is a shipped name (see `tune-jobs run --help`), package.module:function or
+    file.py:function.
     """
 
 

@@ -1,6 +1,7 @@
-"""The options of verbs as typed values: each verb builds its own once from what click parsed.
+"""The options of the verbs as typed values, built once from the words that click parsed.
 
-Free of click and of anything heavy. A test holds the fields and the options of the verbs together.
+Imports neither click nor anything heavy. A test checks that each field has its option and each option its
+field. Called by the modules `<x>_verbs`, which build the values, and `<x>_commands`, which take them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningOptions:
-    """How a study is run, not what it is: of `run`, `submit` and `finalists`; None where nothing was said."""
+    """How `run`, `submit` and `finalists` run a study, not its definition. None: the option was not given."""
 
     name: str | None
     store: str
@@ -36,7 +37,7 @@ class RunningOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions(RunningOptions):
-    """The options of `run`; `submit` has an address of its own, and its job none."""
+    """The options of `run` and `submit`; `submit` uses `address` for itself, and its job has none."""
 
     trials: int | None
     epochs: int | None

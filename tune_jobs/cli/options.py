@@ -1,4 +1,7 @@
-"""What several verbs share: kinds of numbers, options, and options as one value. Called by the verbs."""
+"""Numbers as types of options, options of several verbs, and a verb's options as one value.
+
+Called by the modules `<x>_verbs`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ class Whole(click.types.IntParamType):
 
 
 class WholeFrom(click.IntRange):
-    """The same, not below `min`."""
+    """A whole number that is not below `min`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return super().convert(_read(self, read_whole, value, param, ctx), param, ctx)
@@ -43,7 +46,7 @@ def _read(
     param: click.Parameter | None,
     ctx: click.Context | None,
 ) -> Any:
-    """A word as a number, or as it is where click refuses it by itself; a default is a number already."""
+    """Read a word as a number; leave it to click if click refuses it. A default is a number already."""
     if not isinstance(value, str):
         return value
     try:
@@ -60,21 +63,22 @@ FORMAT = click.option(
     type=click.Choice(FORMATS),
     default=TABLE,
     show_default=True,
-    help="How data on stdout is written.",
+    help="Form of the data on stdout.",
 )
 STORE = click.option(
     "--store",
     default="trials",
     envvar="TUNE_JOBS_STORE",
     show_default=True,
-    help="Folder or bucket (s3://...) of the trial store (also TUNE_JOBS_STORE).",
+    metavar="PATH",
+    help="Folder or bucket (s3://...) of the store (also TUNE_JOBS_STORE).",
 )
 
 
 def packed(kind: type[Any]) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Hand a verb its options as one value: ``options``, a dataclass of `kind` whose fields are their names.
+    """Hand a verb its options as one value: ``options``, a dataclass of `kind` with a field for each.
 
-    Options that the verb has parameters of its own for stay out of it.
+    An option for which the verb has a parameter of its own stays out of that value.
     """
 
     def decorate(verb: Callable[..., int]) -> Callable[..., int]:

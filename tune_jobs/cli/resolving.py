@@ -1,4 +1,7 @@
-"""Words and options become a study and the settings of its run. Called by what runs or submits one."""
+"""Makes a study, and the settings of its run, of a target's words and the options.
+
+Called by `run_commands`, `finalists_commands` and `job_commands`.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +37,11 @@ OF_THE_RECIPE = {
     "precision": "precision",
     "train_samples": "max_train_samples",
 }
-"""Options of the command line that are fields of the study's recipe, which a space may set as well."""
+"""Options that are fields of the study's recipe, with these fields. A space may set such a field too."""
 
 
 def resolve(target: str, options: RunOptions) -> tuple[Study, RunSettings, UserCode | None]:
-    """The study that `target` names, changed by the command line's options, and how to run it."""
+    """The study that `target` names, changed by the options; the settings of its run; the user's code."""
     found, code = load_study(target)
     if options.scale == "smoke":
         study = _made_small(apply_options(found, replace(options, dataset=None)), options)
@@ -54,7 +57,7 @@ def resolve(target: str, options: RunOptions) -> tuple[Study, RunSettings, UserC
 def build_settings(
     options: RunningOptions, *, points: tuple[Params, ...] = (), warm_start: str | None = None
 ) -> RunSettings:
-    """How to run a study, from the command line."""
+    """The settings of a run, from the options."""
     gigabytes = options.max_checkpoint_gb
     if gigabytes is not None and not 0 <= gigabytes < math.inf:
         raise InvalidValueError(f"--max-checkpoint-gb must be a number of at least 0, got {gigabytes:g}")
@@ -82,10 +85,10 @@ def build_settings(
 
 
 def _made_small(study: Study, options: RunOptions) -> Study:
-    """The study at the smoke scale; what was changed is told on stderr.
+    """The study at the smoke scale, with a note on stderr for each change.
 
-    What was asked for stays, but for a limit on MACs: that is one of the whole study, and shrinks as the
-    study's own would.
+    Values that the options give stay as they are, except a limit on MACs: it is meant for the study at its
+    full scale, and shrinks as a limit of the study itself does.
     """
     small, notes = smoke_study(
         study,
@@ -107,17 +110,17 @@ def renamed(study: Study, store: str) -> Study:
     try:
         known = dict(TrialStore(store).studies()[["study", "fingerprint"]].itertuples(index=False, name=None))
     except StoreError:
-        return study  # there is no store yet; whatever else is wrong with it, the writer will say
+        return study  # mostly no store yet; the writer reports any other fault
     fingerprint = study.fingerprint()
     names = itertools.chain([study.name], (f"{study.name}-{number}" for number in itertools.count(2)))
     name = next(name for name in names if known.get(name, fingerprint) == fingerprint)
     if name != study.name:
-        tell(f"study {study.name!r} has another definition in {store!r}: this is {name!r}")
+        tell(f"study {study.name!r} has another definition in {store!r}; this run is study {name!r}")
     return study.with_changes(name=name)
 
 
 def apply_options(study: Study, options: RunOptions) -> Study:
-    """A study changed by options; those that are None or empty change nothing.
+    """The study, changed by the options; an option that is None or empty changes nothing.
 
     Raises:
         InvalidValueError: a value breaks a rule of the study, the recipe or the space.
@@ -158,25 +161,26 @@ def apply_options(study: Study, options: RunOptions) -> Study:
 
 
 def _overruled(name: str, value: object) -> str:
-    """What to say of an option for what the study's space sets in every trial anew."""
+    """The error for an option whose field the study's space sets in every trial."""
     option, field = "--" + name.replace("_", "-"), OF_THE_RECIPE[name]
-    way_out = f"hold it with --fix {field}={value}"
+    way_out = f"hold it at this value with --fix {field}={value}"
     return f"its space sets {field}, so {option} {value} would change nothing; {way_out}"
 
 
 def _spread(study: Study) -> Study:
-    """The study with small shares searched where the objectives asked for ask for them; told on stderr."""
+    """The study, with small shares of MACs in its space if a cost is an objective; a note says so."""
     spread = with_spread_share(study)
     if spread.space != study.space:
         tell_note(
-            f"{MACS_SHARE} is searched from {SPREAD_SHARE:g} on: a cost is an objective, and a front needs"
-            " networks of every cost. A study that says its objectives itself keeps its bounds"
+            f"{MACS_SHARE} is searched from {SPREAD_SHARE:g} upwards, because --objectives names a cost"
+            " and a front needs networks of every cost. To keep other bounds, name the objectives in the"
+            " study itself"
         )
     return spread
 
 
 def _limits_asked(options: RunOptions, dataset: str) -> dict[str, int]:
-    """The limits on counts that the command line gives; a share of a network is of it on `dataset`."""
+    """The limits on counts from the options; a share such as 0.5*resnet18 is of its network on `dataset`."""
     found = {name: _parse_limit(name, getattr(options, name), dataset) for name in COUNTED_LIMITS}
     return {name: value for name, value in found.items() if value is not None}
 
@@ -191,34 +195,34 @@ def _parse_limit(name: str, text: str | None, dataset: str) -> int | None:
 
 
 def _parse_gpus(text: str | None) -> float | str | None:
-    """A number, or a word such as auto, for `RunSettings` to judge."""
+    """A number, or a word such as auto, which `RunSettings` checks."""
     if text is None or text.isalpha():
         return text
     try:
         return read_number(text)
     except InvalidValueError as error:
-        raise InvalidValueError(f"--gpus-per-trial takes auto, or a number: {error}") from error
+        raise InvalidValueError(f"--gpus-per-trial must be auto or a number: {error}") from error
 
 
 def _parse_latency(text: str) -> LatencyMode:
-    """``MODE``, ``MODE@BATCH`` or ``@BATCH``; what is left out has its default."""
+    """The mode of ``MODE``, ``MODE@BATCH`` or ``@BATCH``, with defaults for the rest."""
     mode, at, batch = text.partition("@")
     try:
         size = {"batch_size": read_whole(batch)} if at else {}
     except InvalidValueError as error:
         raise InvalidValueError(
-            f"--measure-latency takes MODE@BATCH with a whole number of images, got {text!r}"
+            f"--measure-latency must be MODE@BATCH with a whole number of images, got {text!r}"
         ) from error
     return LatencyMode(**({"mode": mode} if mode else {}), **size)  # type: ignore[arg-type]  # a mode and a size
 
 
 def _parse_assignments(texts: Sequence[str], space: Space) -> dict[str, Any]:
-    """The values that are held, each read by its parameter's own type."""
+    """The values of ``--fix``, each read by the type of its parameter."""
     values: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise InvalidValueError(f"--fix takes NAME=VALUE, got {text!r}")
+            raise InvalidValueError(f"--fix must be NAME=VALUE, got {text!r}")
         if name in values:
             raise InvalidValueError(f"--fix {name} is given twice, got {text!r} too; choose one")
         try:

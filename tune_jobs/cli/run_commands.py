@@ -1,5 +1,7 @@
-"""What `run` does once its words are parsed: the study is run, and what came of it and what to type next is
-printed. Called by `run_verbs`; `finalists_commands` and `job_commands` use its parts.
+"""Acts for `run`: runs the study, then prints its tables and the commands to type next.
+
+Also prints the tables of `show`. Called by `run_verbs` and `store_verbs`; `finalists_commands` and
+`job_commands` use its parts.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from tune_jobs.inputs.warm_start import read_source
 from tune_jobs.report.documents import study_document, study_notes
 from tune_jobs.report.for_people import shapes_network
 from tune_jobs.report.progress import show_progress
+from tune_jobs.report.render import render
 from tune_jobs.report.summary import summary
-from tune_jobs.report.tables import render
 from tune_jobs.session.outcome import RunOutcome
 from tune_jobs.session.settings import RunSettings
 from tune_jobs.store.reader import TrialStore
@@ -35,7 +37,7 @@ from tune_jobs.study.space import Choice, Role
 
 
 def run(target: str, form: str, options: RunOptions, *, dry_run: bool) -> int:
-    """Run the study that `target` names, or show what would be run; the exit code."""
+    """Run the study that `target` names, or print the resolved study. Returns the exit code."""
     study, settings, code = resolve(target, options)
     if dry_run:
         print_dry_run(study, settings)
@@ -46,29 +48,29 @@ def run(target: str, form: str, options: RunOptions, *, dry_run: bool) -> int:
 
 
 def run_shown(study: Study, settings: RunSettings, code: UserCode | None) -> RunOutcome:
-    """Run a study; its progress and its notes are on stderr."""
-    from tune_jobs.on_ray.runner import run_study  # Ray: not where a dry run is all that is asked for
+    """Run a study, with its progress and its notes on stderr."""
+    from tune_jobs.on_ray.runner import run_study  # imports Ray, which a dry run does not need
 
     with show_progress() as on_progress:
         return run_study(study, settings, code=code, on_progress=on_progress, on_note=tell_note)
 
 
 def print_reach(study: Study) -> None:
-    """What a run would say of the study's limits at its start, where none is started here.
+    """Print the notes on the study's limits that a run prints at its start.
 
     Raises:
-        InvalidValueError: it would be refused.
+        InvalidValueError: no network of the space keeps the limits, so a run would be refused.
     """
     for note in check_reachable(study):
         tell_note(note)
 
 
 def print_dry_run(study: Study, settings: RunSettings) -> None:
-    """The resolved study and settings as JSON on stdout, and what small images change in its networks.
+    """Print the resolved study and its settings as JSON, with changes of its networks for small images.
 
     Raises:
-        InvalidValueError: the run would be refused for its limits, or for what it asks of GPUs.
-        TuneJobsError: it would be for what it is to be warm-started from.
+        InvalidValueError: a run would be refused because of its limits or its GPUs.
+        TuneJobsError: a run would be refused because of its warm-start source.
     """
     print_reach(study)
     settings.check_gpus(study)
@@ -88,7 +90,7 @@ def print_dry_run(study: Study, settings: RunSettings) -> None:
 
 
 def print_outcome(outcome: RunOutcome, form: str, *, again: str) -> None:
-    """The leaderboard on stdout; around it, on stderr, what happened and what to type next."""
+    """Print the tables on stdout; around them, on stderr, how the run ended and what to type next."""
     study, progress = outcome.study, outcome.progress
     if outcome.already_complete:
         tell(
@@ -103,37 +105,37 @@ def print_outcome(outcome: RunOutcome, form: str, *, again: str) -> None:
 
 
 def _way_on(outcome: RunOutcome) -> str:
-    """What a study that has its trials can be asked for next."""
+    """A way to continue for a study that is complete, or that ended before it was."""
     if outcome.end_reason is None:
-        return f"Add some with --trials {outcome.progress.trained + outcome.progress.target}."
+        return f"Add trials with --trials {outcome.progress.trained + outcome.progress.target}."
     end = outcome.end_reason
     return f"{end[0].upper()}{end[1:]}. `report {outcome.study.name}` compares them"
 
 
 def print_ending(outcome: RunOutcome, *, again: str) -> None:
-    """After the tables, on stderr: where the store is, and how to go on."""
+    """Print on stderr, after the tables, the place of the store and the commands to type next."""
     study, progress = outcome.study, outcome.progress
     store = TrialStore(outcome.store)
     done = f"{progress.trained} of {count_of(progress.target, 'trial')}"
     tell(f"\nstore: {store.path}")
-    tell("ask it, for instance:")
+    tell("query it, for example:")
     tell(f"  {_example_query(outcome.store, study)}")
     if progress.best_number is not None and _searches_networks(study):
-        tell("time its best network:")
+        tell("measure the latency of its best network:")
         words = f"latency {study.name}/{progress.best_number}{_store_option(outcome.store)}"
         tell(f"  {python_command()} -m tune_jobs {words}")
     if progress.best_number is not None and _has_weights(outcome.store, study.name, progress.best_number):
-        tell("write its best network, to be used without the data set:")
+        tell("write its best network to a file that needs no data set:")
         words = f"export {study.name} {progress.best_number} --output {study.name}.pt2"
         tell(f"  {python_command()} -m tune_jobs {words}{_store_option(outcome.store)}")
     if outcome.limit_reached:
-        tell(f"the limit of device-hours is reached after {done}; go on with a larger --max-device-hours")
+        tell(f"the limit of device-hours is reached after {done}; continue with a larger --max-device-hours")
     if outcome.interrupted:
-        tell(f"interrupted after {done}; every finished one is in the store. Go on with:\n  {again}")
+        tell(f"interrupted after {done}; all finished trials are in the store. Continue with:\n  {again}")
 
 
 def print_study(store: str, name: str, form: str, *, top: int = 10) -> None:
-    """The tables of one study; JSON and CSV hold the first alone, so that they stay one table."""
+    """Print the tables of one study. JSON and CSV hold only the first, so that they are one table."""
     known = TrialStore(store).read(stored_name(name))
     for table in study_document(known, form, top=top):
         put(render(table, form))
@@ -142,17 +144,17 @@ def print_study(store: str, name: str, form: str, *, top: int = 10) -> None:
 
 
 def _has_weights(store: str, name: str, number: int) -> bool:
-    """Whether a trial can be exported, by a process that knows none of a user's code."""
+    """Whether a process without the user's code can export this trial."""
     if custom_models():
         return False
     try:
         return Checkpoints(store=store, study=name).has_final(number)
-    except OSError:  # a store that is away for a moment costs the hint
+    except OSError:  # a store out of reach for a moment costs only a hint
         return False
 
 
 def _example_query(store: str, study: Study) -> str:
-    """A question that suits the study: its first choice compared, else its best networks."""
+    """A query that suits the study: compares its first choice, or lists its best networks if it has none."""
     choice = next((p.name for p in study.space.parameters if isinstance(p, Choice)), None)
     best = "min" if study.objective.direction is Direction.MINIMIZE else "max"
     order = "asc" if best == "min" else "desc"
@@ -174,13 +176,13 @@ def _store_option(store: str) -> str:
 
 
 def _searches_networks(study: Study) -> bool:
-    """Whether its trials train different networks, all of families that need no code of a user's."""
+    """Whether its trials train different networks, of families that need no code of the user."""
     searched = any(p.role is Role.SEARCHED and shapes_network(p.name) for p in study.space.parameters)
     return searched and not custom_models()
 
 
 def python_command() -> str:
-    """How to type the Python that runs here: ``python`` where that is it, else its path."""
+    """The words that start this Python: ``python`` if the shell finds it under this name, else its path."""
     if shutil.which("python") == sys.executable:
         return "python"
     path = Path(sys.executable)
@@ -189,5 +191,5 @@ def python_command() -> str:
 
 
 def typed_command() -> str:
-    """The command that was typed, to be shown as the way to go on."""
+    """The command that the user typed, which also continues the run."""
     return f"{python_command()} -m tune_jobs {shlex.join(sys.argv[1:])}"

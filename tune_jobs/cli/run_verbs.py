@@ -1,4 +1,4 @@
-"""The verb `run`: its options are parsed, `run_commands` acts. Heavy imports stand inside."""
+"""The verb `run`: declares its options; `run_commands` acts. Heavy imports stand inside the function."""
 
 from __future__ import annotations
 
@@ -12,29 +12,34 @@ from tune_jobs.cli.options import FORMAT, STORE, Number, Whole, packed
 @click.argument("study")
 @STORE
 @FORMAT
-@click.option("--name", help="Name of the study in the store; the default is the study's own.")
-@click.option("--trials", type=Whole(), help="Trials to train, those of earlier runs included.")
-@click.option("--epochs", type=Whole(), help="Epochs of a full trial.")
-@click.option("--seed", type=Whole(), help="Root of all seeds of the study.")
-@click.option("--dataset", help="digits, mnist, fashion_mnist, cifar10 or a registered one.")
+@click.option("--name", metavar="NAME", help="Name of the study in the store; default: the study's own.")
+@click.option("--trials", type=Whole(), metavar="N", help="Trials to train, including those of earlier runs.")
+@click.option("--epochs", type=Whole(), metavar="N", help="Epochs of a full trial.")
+@click.option("--seed", type=Whole(), metavar="N", help="Root of all seeds of the study.")
 @click.option(
-    "--data-dir", help="Folder of the data sets that are not embedded.", envvar="TUNE_JOBS_DATA_DIR"
+    "--dataset", metavar="NAME", help="digits, mnist, fashion_mnist, cifar10 or a data set of your own."
+)
+@click.option(
+    "--data-dir",
+    metavar="DIR",
+    help="Folder with the data sets, except digits (also TUNE_JOBS_DATA_DIR).",
+    envvar="TUNE_JOBS_DATA_DIR",
 )
 @click.option(
     "--train-samples",
     type=Whole(),
     metavar="N",
-    help="Train on N of the training images, a random part that is the same for every trial.",
+    help="Train on N training images, drawn at random once for all trials.",
 )
-@click.option("--download", is_flag=True, help="Download a missing data set into --data-dir.")
+@click.option("--download", is_flag=True, help="Download the data set into --data-dir if it is missing.")
 @click.option(
     "--objectives",
     metavar="A,B",
-    help="What is searched for, for instance val_accuracy,macs; several give a front.",
+    help="Metrics to search for, such as val_accuracy,macs; several give a front.",
 )
-@click.option("--sampler", help="tpe, random or grid.")
-@click.option("--no-asha", is_flag=True, help="Train every trial to its last epoch.")
-@click.option("--precision", help="fp32, bf16 or fp16.")
+@click.option("--sampler", metavar="NAME", help="tpe, random or grid.")
+@click.option("--no-asha", is_flag=True, help="Stop no trial early: train each to its last epoch.")
+@click.option("--precision", metavar="NAME", help="fp32, bf16 or fp16.")
 @click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Hold a parameter at a value (repeatable).")
 @click.option("--max-macs", metavar="N", help="Refuse networks above N MACs: 30M, 1.3e8, 0.5*resnet18.")
 @click.option("--min-macs", metavar="N", help="Refuse networks below N MACs.")
@@ -44,42 +49,60 @@ from tune_jobs.cli.options import FORMAT, STORE, Number, Whole, packed
     is_flag=False,
     flag_value="",
     metavar="[MODE@BATCH]",
-    help="Measure each network before it is trained, for instance bf16-weights/channels_last/eager@32.",
+    help="Time each network before training, such as bf16-weights/channels_last/eager@32.",
 )
 @click.option(
-    "--max-latency-ms", type=Number(), metavar="MS", help="Do not train networks that take longer than MS."
+    "--max-latency-ms", type=Number(), metavar="MS", help="Refuse networks that take longer than MS."
 )
-@click.option("--workers", type=Whole(), help="Trials at a time; the default is what the resources allow.")
+@click.option("--workers", type=Whole(), metavar="N", help="Trials at a time; default: as many as fit.")
 @click.option(
-    "--cpus-per-trial", type=Whole(), default=1, show_default=True, help="CPU cores and threads of a trial."
+    "--cpus-per-trial",
+    type=Whole(),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="CPU cores and threads of a trial.",
 )
 @click.option(
-    "--gpus-per-trial", help="GPUs of a trial: 0.25, 1, or auto to measure; the default is 1 if any."
+    "--gpus-per-trial",
+    metavar="SHARE",
+    help="GPUs of a trial: 0.25, 1, or auto to measure; default: 1 if there is a GPU.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu or cuda.")
 @click.option(
     "--kernels",
     default="default",
     show_default=True,
-    help="On CUDA: default, searched (quickest of several) or deterministic (same bits each time).",
+    metavar="NAME",
+    help="CUDA kernels: default, searched (fastest of several) or deterministic (same bits each time).",
 )
 @click.option(
-    "--address", envvar="RAY_ADDRESS", help="A running Ray cluster (also RAY_ADDRESS); default: local."
+    "--address",
+    envvar="RAY_ADDRESS",
+    metavar="URL",
+    help="Running Ray cluster to use (also RAY_ADDRESS); default: Ray on this machine.",
 )
 @click.option(
-    "--max-failures", type=Whole(), default=2, show_default=True, help="Worker crashes a trial survives."
+    "--max-failures",
+    type=Whole(),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="Worker crashes after which a trial is still tried again.",
 )
 @click.option(
     "--max-failed-in-a-row",
     type=Whole(),
     default=5,
     show_default=True,
-    help="Failed trials that end the run.",
+    metavar="N",
+    help="Failed trials in a row that end the run.",
 )
 @click.option(
     "--max-device-hours",
     type=Number(),
-    help="Hours that trials may hold their workers, over all runs of the study.",
+    metavar="HOURS",
+    help="Limit on the hours of all workers together, over all runs of the study.",
 )
 @click.option(
     "--checkpoint-period",
@@ -88,50 +111,57 @@ from tune_jobs.cli.options import FORMAT, STORE, Number, Whole, packed
     default=30.0,
     show_default=True,
     metavar="SECONDS",
-    help="Training time after which a trial is saved again; 0 saves each epoch.",
+    help="Save a trial after this much training; 0 saves after each epoch.",
 )
 @click.option(
     "--keep-checkpoints",
     type=Whole(),
     default=3,
     show_default=True,
-    help="Best trials that keep their weights.",
+    metavar="N",
+    help="How many of the best trials keep their weights.",
 )
 @click.option(
-    "--max-checkpoint-gb", type=Number(), metavar="GB", help="Size of the weights that the study may keep."
+    "--max-checkpoint-gb",
+    type=Number(),
+    metavar="GB",
+    help="Limit on the size of all weights that the study keeps.",
 )
 @click.option(
     "--trial-timeout",
     "trial_timeout_s",
     type=Number(),
     metavar="SECONDS",
-    help="Time without a report after which a trial is taken for hung and tried again.",
+    help="Take a trial for hung, and try it again, after this time without a report.",
 )
 @click.option(
-    "--enqueue", metavar="FILE", help="Points to try first: JSON or CSV; what they leave out is drawn."
+    "--enqueue", metavar="FILE", help="Points to try first (JSON or CSV); params that they lack are drawn."
 )
-@click.option("--retry-failed", is_flag=True, help="Try the trials that failed again, each as a new trial.")
+@click.option("--retry-failed", is_flag=True, help="Try each failed trial again, as a new trial.")
 @click.option(
     "--warm-start", metavar="NAME", help="Learn from the trials of another study: NAME or STORE::NAME."
 )
 @click.option(
-    "--rename", is_flag=True, help="If the study's definition has changed, run it as NAME-2, NAME-3, ..."
+    "--rename", is_flag=True, help="If the study's definition has changed, run it as NAME-2 (or -3, ...)."
 )
 @click.option(
     "--scale",
     type=click.Choice(["full", "smoke"]),
     default="full",
     show_default=True,
-    help="smoke: as NAME-smoke, so small that it ends in minutes on a CPU with the data at hand.",
+    help="smoke: run a small NAME-smoke that ends in minutes on a CPU, with the data at hand.",
 )
-@click.option("--dry-run", is_flag=True, help="Print the resolved study and stop.")
+@click.option("--dry-run", is_flag=True, help="Print the resolved study as JSON, and run nothing.")
 @packed(RunOptions)
 def run(study: str, form: str, dry_run: bool, options: RunOptions) -> int:
     """Run STUDY, or continue it if the store holds it.
 
-    Shipped studies: digits-recipes, digits-grid, mnist-recipes, fashion-mnist-recipes, cifar10-recipes,
-    digits-mobilenet, mobilenet, digits-front, fashion-mnist-front, digits-families, families, lab-mnist,
-    lab-cifar10, lab-macs-130m, lab-macs-30m.
+    \b
+    Shipped studies:
+      digits-recipes, digits-grid, mnist-recipes, fashion-mnist-recipes,
+      cifar10-recipes, digits-mobilenet, mobilenet, digits-front,
+      fashion-mnist-front, digits-families, families,
+      lab-mnist, lab-cifar10, lab-macs-130m, lab-macs-30m
     """
     from tune_jobs.cli.run_commands import run as run_asked
 

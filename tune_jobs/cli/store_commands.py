@@ -1,4 +1,7 @@
-"""What the verbs on a store do once their words are parsed: show, train again, write out, tidy, remove."""
+"""Acts for the verbs on a store, except `show`: list, report, query, replay, export, compact, repair, delete.
+
+Called by `store_verbs`.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,13 @@ from tune_jobs.analysis.replay import (
     stored_trial,
 )
 from tune_jobs.checkpoints.files import Checkpoints
-from tune_jobs.cli.telling import put, say, tell
+from tune_jobs.cli.telling import put, say, tell, tell_note
 from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
 from tune_jobs.inputs.user_code import stored_name
 from tune_jobs.report.documents import audit_lines, report_document, store_document, study_notes
 from tune_jobs.report.leaderboard import STUDIES_SQL
-from tune_jobs.report.tables import Table, render
+from tune_jobs.report.render import render
+from tune_jobs.report.tables import Table
 from tune_jobs.store.format.definitions import is_known
 from tune_jobs.store.notes import tell_left_out
 from tune_jobs.store.reader import TrialStore
@@ -38,12 +42,12 @@ from tune_jobs.study.stored import NEEDS_CODE, study_from_definition
 
 
 def print_studies(store: str, form: str) -> None:
-    """The studies of a store as a table."""
+    """Print the studies of a store as a table."""
     put(render(store_document(TrialStore(store).sql(STUDIES_SQL), form), form))
 
 
 def print_report(store: str, name: str, form: str, *, top: int | None, by: str | None) -> None:
-    """The tables of a study with intervals; JSON and CSV hold the first one, or that of factor `by`.
+    """Print the tables of a study with intervals. JSON and CSV hold the first table, or that of factor `by`.
 
     Raises:
         UnknownNameError: no such study, or no such factor in it.
@@ -55,16 +59,16 @@ def print_report(store: str, name: str, form: str, *, top: int | None, by: str |
 
 
 def print_answer(store: str, sql: str, form: str) -> None:
-    """What a store answers to a query, as a table."""
+    """Print the answer of a store to a query, as a table."""
     answer = TrialStore(store).answer(sql)
     put(render(Table(columns=answer.columns, rows=answer.rows), form))
 
 
 def print_audit(store: str, name: str) -> bool:
-    """Compute every proposal and decision of a study anew; True if all are as the rules say.
+    """Compute every proposal and decision of a study again, and print the differences. True if there is none.
 
     Raises:
-        StoreCorruptError: some of its rows are damaged; without them nothing can be computed anew.
+        StoreCorruptError: some of its rows are damaged, and an audit needs all of them.
     """
     known = TrialStore(store).read(stored_name(name), whole=True)
     result = audit(study_from_definition(known.study, known.definition), known.rows)
@@ -74,7 +78,7 @@ def print_audit(store: str, name: str) -> bool:
 
 
 def print_replay(store: str, name: str, number: int, form: str, *, device: str, data_dir: str | None) -> bool:
-    """Train a trial again from its row; True if every report agrees."""
+    """Train a trial again from its row, and print both runs side by side. True if every report agrees."""
     import torch
 
     from tune_jobs.provenance import git_state
@@ -86,7 +90,7 @@ def print_replay(store: str, name: str, number: int, form: str, *, device: str, 
         git_commit=commit, torch_version=torch.__version__, device=device, code=code_digest(fit_recipe)
     )
     for change in list_changes(trial, now):
-        tell(f"note: {change}")
+        tell_note(change)
     torch.set_num_threads(1)
     epochs = list(iter_replay(trial, device=device, data_dir=data_dir))
     rows = []
@@ -101,21 +105,21 @@ def print_replay(store: str, name: str, number: int, form: str, *, device: str, 
     widest = max((epoch.tolerance for epoch in epochs if epoch.tolerance is not None), default=None)
     if widest is not None:
         tell(
-            f"{num_agreeing} agree: these kernels of CUDA differ in the last bits each time, so validation"
-            f" accuracies may differ by three standard errors, at most {widest:.4f} here. A study that is run"
-            " with --kernels deterministic repeats to the bit"
+            f"{num_agreeing} agree: these CUDA kernels give other last bits each time, so validation"
+            f" accuracies may differ by three standard errors, here at most {widest:.4f}. To repeat a study"
+            " to the bit, run it with --kernels deterministic"
         )
     return num_agreeing == len(epochs)
 
 
 def export_trial(store: str, name: str, number: int, output: str) -> None:
-    """Write the network of a trial to a file of its own, as the file's suffix says.
+    """Write the network of a trial to a file, in the form that the file's suffix names.
 
-    ``.pt`` needs none of the code that the study was run with; the other suffixes need that of its family.
+    ``.pt`` needs no code of the user; the other suffixes need the code of the network's family.
 
     Raises:
-        InvalidValueError: an unknown suffix, a file that is there already or cannot be written, or a trial
-            that was never trained or kept no weights.
+        InvalidValueError: an unknown suffix; a file that exists or cannot be written; a trial that was never
+            trained or kept no weights.
         DeployError: the network cannot be written in this form.
         StoreError: the weights cannot be read.
     """
@@ -153,15 +157,15 @@ def _final_weights(store: str, known: StudySnapshot, number: int) -> Path:
         kept = ", ".join(str(n) for n in with_weights if n != number) or "none"
         why = f" of its own: {'; '.join(problems)}" if problems else ""
         raise InvalidValueError(
-            f"trial {number} of {known.study!r} kept no weights{why}; those that did: {kept}; run with a"
-            " larger --keep-checkpoints, or train it again: eml_models.fit with its recipe in starts.recipe"
+            f"trial {number} of {known.study!r} kept no weights{why}; trials that did: {kept}; run with"
+            " a larger --keep-checkpoints, or train it again: eml_models.fit with its recipe in starts.recipe"
         )
     tell_left_out(problems)
     return source
 
 
 def compact(store: str, names: Sequence[str], form: str, *, output: str | None = None) -> bool:
-    """Compact studies, or all; True if none had to be left out because it is being written, or is damaged.
+    """Compact studies, or all. True if none was left as it is, because it is being written or is damaged.
 
     Raises:
         UnknownNameError: the store holds no such study.
@@ -187,7 +191,7 @@ def compact(store: str, names: Sequence[str], form: str, *, output: str | None =
 
 
 def delete(store: str, name: str, *, yes: bool) -> bool:
-    """Remove a study with its weights and rows, after asking; True if nothing of it is left.
+    """Remove a study with its weights and rows, after a question. True if nothing of the study is left.
 
     Raises:
         UnknownNameError: the store holds no such study.
@@ -206,8 +210,8 @@ def delete(store: str, name: str, *, yes: bool) -> bool:
         for problem in deleted.failed:
             tell(f"not removed: {problem}")
         tell(
-            f"study {name!r} is not deleted: {count_of(deleted.num_files, 'file')} went, and what is named"
-            " above did not; mend that and run the same command again, which goes on"
+            f"study {name!r} is not fully deleted: {count_of(deleted.num_files, 'file')} removed, but not"
+            " those named above; mend the cause and run the same command again, which removes the rest"
         )
         return False
     tell(f"deleted {name!r}: {count_of(deleted.num_files, 'file')}")
@@ -215,7 +219,7 @@ def delete(store: str, name: str, *, yes: bool) -> bool:
 
 
 def _count_trials(opened: TrialStore, name: str) -> str:
-    """How many trials a study has, also one whose definition is damaged."""
+    """The number of a study's trials in words, or that its definition is damaged."""
     try:
         return count_of(opened.count_trials(name), "trial")
     except StoreCorruptError:
@@ -223,7 +227,7 @@ def _count_trials(opened: TrialStore, name: str) -> str:
 
 
 def repair(store: str, name: str, *, yes: bool) -> bool:
-    """Say what repairing a study gives up, and do it if asked; True if nothing is damaged (any more).
+    """Print the rows that a repair of a study loses; with `yes`, repair it. True if no damage is left.
 
     Raises:
         UnknownNameError: the store holds no such study.
@@ -232,22 +236,22 @@ def repair(store: str, name: str, *, yes: bool) -> bool:
     done = repair_study(store, name) if yes else plan_repair(store, name)
     tell_left_out(done.left_out)
     if not done.damage:
-        say(f"nothing in study {name!r} of {opened.path} is damaged: {count_of(done.num_kept, 'row')}")
+        say(f"study {name!r} of {opened.path} has no damage: {count_of(done.num_kept, 'row')}")
         return True
-    say(f"damaged in study {name!r} of {opened.path}:")
+    say(f"damage in study {name!r} of {opened.path}:")
     for line in done.damage:
         say(f"  - {line}")
     rows = ", ".join(f"{count} of {table}" for table, count in sorted(done.lost_rows.items()))
     say(f"{'lost' if yes else 'would be lost'}:")
-    say(f"  - rows that the damaged places tell of: {rows or 'none'}")
-    say(f"  - acknowledged rows that are missing by their seq: {done.num_missing}")
-    say(f"  - all of trial: {_numbers(done.lost_trials)}")
-    say(f"  - some rows of trial: {_numbers(done.hurt_trials)}")
+    say(f"  - rows counted in the damaged places: {rows or 'none'}")
+    say(f"  - acknowledged rows whose seq is missing: {done.num_missing}")
+    say(f"  - all rows of trials: {_numbers(done.lost_trials)}")
+    say(f"  - some rows of trials: {_numbers(done.hurt_trials)}")
     say(f"{'kept' if yes else 'would be kept'}: {count_of(done.num_kept, 'row')}")
     for path in done.aside:
-        say(f"set aside as it was: {path}")
+        say(f"set aside unchanged: {path}")
     if not yes:
-        tell("nothing was changed; the same command with --yes does it")
+        tell("nothing was changed; run the same command with --yes to repair the study")
     return yes
 
 

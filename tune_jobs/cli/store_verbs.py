@@ -1,4 +1,4 @@
-"""The verbs on a store: their options are parsed, `store_commands` acts. Heavy imports stand inside."""
+"""The verbs on a store: declare their options; `store_commands` acts. Heavy imports stand inside them."""
 
 from __future__ import annotations
 
@@ -27,13 +27,20 @@ def list_studies(store: str, form: str) -> None:
     type=WholeFrom(min=1),
     default=10,
     show_default=True,
-    help="Trials to show; a front is shown whole.",
+    metavar="N",
+    help="How many trials to show; a front is shown whole.",
 )
 @click.option(
-    "--audit", is_flag=True, help="Compute every proposal and decision anew; exit code 1 if any differs."
+    "--audit",
+    is_flag=True,
+    help="Compute every proposal and decision again, and compare; exit code 1 if any differs.",
 )
 def show(study: str, store: str, form: str, top: int, audit: bool) -> int:
-    """Show STUDY: its best trials, how trials ended, what the rungs decided, where the seconds went."""
+    """Show the best trials of STUDY, how trials ended, and why.
+
+    Further tables give the decisions at each rung and the classes of worker-seconds. JSON and CSV hold the
+    first table.
+    """
     if audit:
         from tune_jobs.cli.store_commands import print_audit
 
@@ -49,12 +56,18 @@ def show(study: str, store: str, form: str, top: int, audit: bool) -> int:
 @click.argument("trial", type=WholeFrom(min=0))
 @STORE
 @FORMAT
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--device", default="cpu", show_default=True, metavar="NAME", help="cpu or cuda.")
 @click.option(
-    "--data-dir", help="Folder of the data sets that are not embedded.", envvar="TUNE_JOBS_DATA_DIR"
+    "--data-dir",
+    metavar="DIR",
+    help="Folder with the data sets, except digits (also TUNE_JOBS_DATA_DIR).",
+    envvar="TUNE_JOBS_DATA_DIR",
 )
 def replay(study: str, trial: int, store: str, form: str, device: str, data_dir: str | None) -> int:
-    """Train TRIAL (its number) of STUDY again and compare its reports; exit code 1 if any differs."""
+    """Train a trial of STUDY again and compare its reports.
+
+    TRIAL is the number of the trial. The exit code is 1 if any report differs.
+    """
     from tune_jobs.cli.store_commands import print_replay
 
     same = print_replay(store, study, trial, form, device=device, data_dir=data_dir)
@@ -65,16 +78,20 @@ def replay(study: str, trial: int, store: str, form: str, device: str, data_dir:
 @click.argument("study")
 @click.argument("trial", type=WholeFrom(min=0))
 @STORE
-@click.option("--output", metavar="NAME", required=True, help="File to write: NAME.pt, .pt2 or .onnx.")
+@click.option(
+    "--output", metavar="NAME", required=True, help="File to write: NAME.pt, NAME.pt2 or NAME.onnx."
+)
 def export(study: str, trial: int, store: str, output: str) -> None:
-    """Write the trained network of TRIAL (its number) of STUDY to a file, in fp32, by its suffix.
+    """Write the trained network of a trial of STUDY to a file.
 
-    .pt is for eml_models.load_trained, .pt2 a program of torch.export, .onnx for onnxruntime (needs the
-    extra onnx). Each takes images with the values that the data set stores (digits 0 to 16, the other
-    shipped sets 0 to 255), standardises them itself, and carries input shape, range, mean, std, class names,
-    recipe and data fingerprint. .pt2 and .onnx take float32 images (N, C, H, W), any N.
+    TRIAL is the number of the trial. The suffix of the file says its form: .pt for eml_models.load_trained,
+    .pt2 for a program of torch.export, .onnx for onnxruntime (needs the extra onnx). The weights are fp32.
 
-    Loading a .pt2 may run code: load those that you or people you trust have written.
+    The network takes images with the values that the data set stores (digits 0 to 16, the other shipped sets
+    0 to 255) and standardises them itself. .pt2 and .onnx take float32 images (N, C, H, W) with any N. The
+    file also holds input shape, range, mean, std, class names, recipe and data fingerprint.
+
+    Loading a .pt2 may run code: load only files from people whom you trust.
     """
     from tune_jobs.cli.store_commands import export_trial
 
@@ -85,11 +102,14 @@ def export(study: str, trial: int, store: str, output: str) -> None:
 @click.argument("studies", metavar="[STUDY]...", nargs=-1)
 @STORE
 @FORMAT
-@click.option("--output", metavar="STORE", help="Write a compacted copy to another store and change nothing.")
+@click.option(
+    "--output", metavar="STORE", help="Write the compacted copy to another store and leave this one as it is."
+)
 def compact(studies: tuple[str, ...], store: str, form: str, output: str | None) -> int:
-    """Make the many files of STUDY (default: all) few; readers may go on reading meanwhile.
+    """Merge the many small files of STUDY (default: all) into few.
 
-    A study that is being written, or is damaged, is left as it is and named; then the exit code is 1.
+    Others may read the store meanwhile. A study that is being written, or is damaged, stays as it is; its
+    name is printed and the exit code is 1.
     """
     from tune_jobs.cli.store_commands import compact as compact_asked
 
@@ -99,12 +119,13 @@ def compact(studies: tuple[str, ...], store: str, form: str, output: str | None)
 @click.command()
 @click.argument("study")
 @STORE
-@click.option("--yes", is_flag=True, help="Do it; without this it is only shown what would be lost.")
+@click.option("--yes", is_flag=True, help="Repair the study; without --yes nothing is changed.")
 def repair(study: str, store: str, yes: bool) -> int:
-    """Show what is damaged in STUDY and what would be lost with it; with --yes, go on without it.
+    """Show the damage in STUDY; with --yes, repair the study.
 
-    A damaged study is not run on. The damaged files are kept, as they are, in the store's _wal/damaged/. The
-    exit code is 1 as long as something is damaged.
+    A damaged study cannot be continued. A repair loses the rows of the damaged files and keeps all others;
+    without --yes the rows that would be lost are listed. The damaged files move to the store's _wal/damaged/
+    unchanged. The exit code is 1 as long as there is damage.
     """
     from tune_jobs.cli.store_commands import repair as repair_asked
 
@@ -114,12 +135,12 @@ def repair(study: str, store: str, yes: bool) -> int:
 @click.command()
 @click.argument("study")
 @STORE
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
 def delete(study: str, store: str, yes: bool) -> int:
     """Delete STUDY from the store, with its weights and rows.
 
-    Files that others put there stay and are named. The exit code is 1 as long as something of the study could
-    not be removed; the same command again goes on.
+    Files in its folders that are not the store's own stay, and their names are printed. The exit code is 1 if
+    something of the study could not be removed; the same command removes the rest.
     """
     from tune_jobs.cli.store_commands import delete as delete_asked
 
@@ -131,7 +152,9 @@ def delete(study: str, store: str, yes: bool) -> int:
 @STORE
 @FORMAT
 def query(sql: str, store: str, form: str) -> None:
-    """Answer a SQL query over the views trials, reports, starts, events, studies and latencies. Read-only.
+    """Answer a SQL query over the rows of the store.
+
+    The views are trials, reports, starts, events, studies and latencies. A query can only read.
 
     Example: tune-jobs query "select number, objective from trials order by objective desc limit 5"
     """
@@ -144,12 +167,13 @@ def query(sql: str, store: str, form: str) -> None:
 @click.argument("study")
 @STORE
 @FORMAT
-@click.option("--top", type=WholeFrom(min=1), help="Rows of the first table.")
-@click.option("--by", metavar="FACTOR", help="The table of one factor alone, also as JSON or CSV.")
+@click.option("--top", type=WholeFrom(min=1), metavar="N", help="How many rows of the first table to show.")
+@click.option("--by", metavar="FACTOR", help="Show only the table of this factor (a param of a grid).")
 def report(study: str, store: str, form: str, top: int | None, by: str | None) -> None:
-    """Report STUDY with intervals: finalists and baselines, a grid's cells and factors, a search's best.
+    """Compare the trials of STUDY, with intervals.
 
-    JSON and CSV hold the first table.
+    For finalists: each network against the baselines. For a grid: its cells and its factors. For a search:
+    its best trials. JSON and CSV hold the first table.
     """
     from tune_jobs.cli.store_commands import print_report
 

@@ -1,7 +1,8 @@
-"""How the command line speaks to people: on stderr, or as sentences on stdout; nothing in it is obeyed.
+"""How the command line writes: sentences for people on stderr or stdout, data on stdout.
 
-Rows, names of files, logs and errors hold text of anybody. What is told passes `harmless`; tables do so by
-themselves, and data for programs (JSON, CSV) is written as it is. Called by every command.
+Rows, names of files, logs and errors may hold text from anyone, with commands to a terminal in it. Sentences
+pass `harmless`, so that a terminal obeys none of them. Tables do so by themselves, and data for programs
+(JSON, CSV) stays as it is. Called by `main` and every `<x>_commands`.
 """
 
 from __future__ import annotations
@@ -12,21 +13,21 @@ from eml_models.wording import harmless
 
 
 def tell(text: str) -> None:
-    """Lines on stderr; printed, since click writes past a progress line that stands there."""
+    """Write lines to stderr. `print` serves, because click would write past a progress line there."""
     print(harmless(text), file=sys.stderr)
 
 
 def tell_note(note: str) -> None:
-    """What a person should know beside what was asked for: one line on stderr."""
+    """Write a note to stderr: one line that a person should know beside the answer."""
     tell(f"note: {note}")
 
 
 def put(data: str) -> None:
-    """Data on stdout as it is: a table, JSON or CSV. click would take out what looks like a colour."""
+    """Write data to stdout unchanged: a table, JSON or CSV. click would take out characters for colours."""
     sys.stdout.write(data)
     sys.stdout.flush()
 
 
 def say(text: str = "") -> None:
-    """Lines on stdout, where sentences are what was asked for."""
+    """Write lines to stdout, for a verb whose answer is sentences."""
     put(harmless(text) + "\n")

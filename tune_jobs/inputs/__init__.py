@@ -2,7 +2,7 @@
 
 Holds no result, and starts nothing.
 
-Doors: `shipped` (studies by name), `user_code` (a study from a file or package), `smoke` (a study made
-small), `point_files` (points from JSON or CSV), `finalists` (the best recipes as a new study), `warm_start`
-(trials of another study).
+Doors: `user_code` (a study by its words, and the code behind it), `shipped` (studies by name),
+`smoke` (a study made small), `point_files` (points from JSON or CSV), `finalists` (the best recipes as a new
+study), `warm_start` (trials of another study). Inside: `csv_cells` reads CSV for `point_files`.
 """

@@ -1,7 +1,7 @@
-"""CSV as it was written: each cell of each row, or an error that names the line.
+"""CSV read strictly: each cell of each row, or an error that names the line.
 
-Python's own reader drops the rest of a row that is too long, fills one that is too short, lets the second of
-two columns win, and reads on to the end of the file after a quote that nobody closed. Called by
+Python's own reader drops the rest of a row that is too long and fills a row that is too short. Of two columns
+with the same name it keeps the second, and after an open quote it reads to the end of the file. Called by
 `point_files`.
 """
 
@@ -18,12 +18,13 @@ OTHER_SEPARATORS = ";\t|"
 
 
 def read_csv(text: str) -> list[dict[str, str | None]]:
-    """The rows below the header, by its names: None for an empty cell, an empty text for empty quotes.
+    """The rows below the header, as values by column name: None for an empty cell, an empty text for ``""``.
 
-    Blank lines are no rows; a first column without a name that counts the rows (of pandas) is left out.
+    Blank lines are skipped. A first column without a name that counts the rows, as of pandas, is left out.
 
     Raises:
-        InvalidValueError: what is no CSV, two columns of one name, or rows of another length than the header.
+        InvalidValueError: the text is not CSV, two columns have the same name, or a row is longer or shorter
+            than the header.
     """
     rows = [(line, row) for line, row in _iter_rows(text) if row != [None]]
     if not rows:
@@ -38,21 +39,25 @@ def read_csv(text: str) -> list[dict[str, str | None]]:
     ]
     if ragged:
         raise InvalidValueError(
-            "\n  - ".join([*ragged, "a number has a decimal point, and a text with a comma stands in quotes"])
+            "\n  - ".join(
+                [*ragged, "write numbers with a decimal point, and put a text with a comma in quotes"]
+            )
         )
     if names[0] == "" and [row[0] for _, row in body] == [str(index) for index in range(len(body))]:
         names, body = names[1:], [(line, row[1:]) for line, row in body]
     if "" in names:
-        raise InvalidValueError(f"column {names.index('') + 1} has no name in the header")
+        raise InvalidValueError(
+            f"column {names.index('') + 1} has no name in the header; name it, or delete the column"
+        )
     return [dict(zip(names, row, strict=True)) for _, row in body]
 
 
 def _check_header(names: list[str]) -> None:
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
-        raise InvalidValueError(f"two columns are called {', '.join(map(cut, twice))}; leave one")
+        raise InvalidValueError(f"two columns are called {', '.join(map(cut, twice))}; delete one of them")
     if len(names) == 1 and any(mark in names[0] for mark in OTHER_SEPARATORS):
-        raise InvalidValueError(f"cells are separated by commas, got {cut(names[0])}")
+        raise InvalidValueError(f"cells must be separated by commas, got {cut(names[0])}")
 
 
 def _iter_rows(text: str) -> Iterator[tuple[int, list[str | None]]]:
@@ -63,7 +68,7 @@ def _iter_rows(text: str) -> Iterator[tuple[int, list[str | None]]]:
         match = CELL.match(text, place)
         if match is None:
             raise InvalidValueError(
-                f"line {line} is no CSV: quotes stand around a whole cell, and one inside of it is doubled"
+                f"line {line} is no CSV: quotes must stand around a whole cell; double a quote inside it"
             )
         quoted, bare, end = match.groups()
         row.append(quoted.replace('""', '"') if quoted is not None else bare or None)

@@ -2,7 +2,7 @@
 
 Chooses from the rows of the search and builds a `Study`; `tune_jobs.on_ray.runner` runs it like any other.
 The finalists train on the validation images too, and each is tested once, after its last epoch. Their trials
-are no part of the search's history.
+are not part of the search's history. Called by `tune_jobs.cli.finalists_commands`.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from tune_jobs.study.rows import Row, StartRow, State, TrialRow, as_json_text
 from tune_jobs.study.space import Choice, Integer, Space
 
 SUFFIX = "-final"
-"""What the name of a study of finalists ends with."""
+"""The end of the name of a study of finalists."""
 
 LONGER = 3
-"""The epochs of a finalist are so many times those of the search."""
+"""The factor from the epochs of the search to those of a finalist."""
 
 BASELINE = "resnet18"
-"""The network that finalists are compared with if nobody names another."""
+"""The network to compare finalists with, without ``--baseline``."""
 
 BASELINE_RECIPE: Mapping[str, Any] = {
     # arXiv 1512.03385, section 4.2, with a cosine schedule (arXiv 1608.03983) in place of the steps
@@ -49,7 +49,7 @@ BASELINE_RECIPE: Mapping[str, Any] = {
     "schedule": "cosine",
     "warmup_fraction": 0.0,
 }
-"""How a baseline is trained unless its options say otherwise. The rest is as in the search's own recipe."""
+"""The recipe of a baseline unless its options say otherwise; other fields are as in the search's recipe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +57,13 @@ class FinalOptions:
     """How finalists are chosen and trained.
 
     Attributes:
-        top: how many of the best.
-        front: all that no other is better than, by the study's objectives, in place of the best.
-        repeats: seeds of each candidate. Different candidates have different seeds, so that they are
-            independent samples.
-        epochs: of each; None for `LONGER` times those of the search.
-        baselines: ``FAMILY`` or ``FAMILY:OPTION=VALUE,...``; an option is one of the family or a field of the
-            recipe.
+        top: the number of best trials to take.
+        front: take all trials of the front of the study's objectives instead.
+        repeats: seeds of each candidate. Candidates have different seeds, so that they are independent
+            samples.
+        epochs: epochs of each trial; None for `LONGER` times those of the search.
+        baselines: ``FAMILY`` or ``FAMILY:OPTION=VALUE,...``; an option is an option of the family or a field
+            of the recipe.
     """
 
     top: int = 3
@@ -86,10 +86,10 @@ class Tried:
     """A recipe that the search trained to its end, under the number of its first trial.
 
     Attributes:
-        objective: the mean over its trials; more than one where the search repeats recipes. Where it searches
-            what is the same for all finalists, recipes that differ in nothing else are one, and those of its
-            trials that had the most epochs count: they are the nearest to what the finalist gets.
-        values: its other metrics and costs by name, of the first trial.
+        objective: the mean over its trials; a search that repeats recipes has several. Recipes that differ
+            only in fields that all finalists share (`SAME_FOR_ALL`) are the same recipe. Of their trials,
+            those with the most epochs count, because a finalist trains still longer.
+        values: other metrics and costs of the first trial, by name.
     """
 
     number: int
@@ -99,11 +99,11 @@ class Tried:
 
 
 def final_study(searched: Study, rows: Sequence[Row], options: FinalOptions) -> tuple[Study, list[str]]:
-    """The study of the finalists of `searched`, and notes about what was asked and cannot be.
+    """The study of the finalists of `searched`, and notes for the user.
 
     Raises:
-        InvalidValueError: nothing ran to its end, a function of the user's own trains it, or a baseline that
-            does not exist.
+        InvalidValueError: no trial ran to its end, `searched` is a study of finalists, or a baseline does not
+            exist.
     """
     if searched.fit is fit_and_test:
         raise InvalidValueError(f"{searched.name!r} is a study of finalists already; name the search")
@@ -121,7 +121,9 @@ def final_study(searched: Study, rows: Sequence[Row], options: FinalOptions) -> 
     else:
         chosen = best(tried, searched.objective)[: options.top]
         if options.top > len(tried):
-            notes.append(f"the top {options.top} are {len(tried)}: so many recipes ran to their end")
+            notes.append(
+                f"--top {options.top} takes {count_of(len(tried), 'recipe')}: no more ran to their end"
+            )
     finalists = [Candidate(name=f"trial-{t.number}", changes=_changes(base, t.recipe)) for t in chosen]
     baselines = [parse_baseline(text, base) for text in dict.fromkeys(options.baselines)]
     candidates = (*finalists, *baselines)
@@ -138,11 +140,10 @@ def final_study(searched: Study, rows: Sequence[Row], options: FinalOptions) -> 
         objectives=(Objective(metric="test_accuracy"),),
         asha=None,
         sampler=SamplerName.GRID,
-        limits=Limits(),  # the search refused what breaks its limits; a baseline may be larger
+        limits=Limits(),  # the search kept its limits; a baseline may be larger
         fit=fit_and_test,
-        seed=seeds.derive(
-            searched.seed, -1, "finalists"
-        ),  # or a finalist could have the seed that made it one
+        # not the search's seed, or a finalist could train again with the very seed of its success
+        seed=seeds.derive(searched.seed, -1, "finalists"),
         candidates=candidates,
     ), notes
 
@@ -150,7 +151,7 @@ def final_study(searched: Study, rows: Sequence[Row], options: FinalOptions) -> 
 def list_tried(rows: Iterable[Row]) -> list[Tried]:
     """The recipes whose trials ran to their end with an objective, in order of their first trials.
 
-    A trial whose start cannot be read is left out: nobody knows its recipe.
+    A trial whose start cannot be read is left out, because its recipe is unknown.
     """
     recipes: dict[int, Recipe] = {}
     ends: dict[str, list[TrialRow]] = defaultdict(list)
@@ -179,25 +180,25 @@ def list_tried(rows: Iterable[Row]) -> list[Tried]:
 
 
 def _identity(recipe: Recipe) -> str:
-    """One text for the recipes that would be the same finalist."""
+    """A text that is equal for recipes that would be the same finalist."""
     return as_json_text({k: v for k, v in recipe.as_dict().items() if k not in SAME_FOR_ALL})
 
 
 def best(tried: Iterable[Tried], objective: Objective) -> list[Tried]:
-    """The best first; the earlier one on ties."""
+    """The recipes, the best first; of equals, the earlier first."""
     return sorted(tried, key=lambda t: (objective.direction.sign * t.objective, t.number))
 
 
 def objectives_of(study: Study) -> list[tuple[str, Direction]]:
-    """What a front is drawn in: the study's objectives; with a single one, that and the MACs."""
+    """The objectives of a front: those of the study, or its single objective and the MACs."""
     objectives = [(objective.metric, objective.direction) for objective in study.objectives]
     return objectives if len(objectives) > 1 else [*objectives, ("macs", Direction.MINIMIZE)]
 
 
 def front(trials: Sequence[Tried], objectives: Sequence[tuple[str, Direction]]) -> list[int]:
-    """The positions of the trials that no other is better than.
+    """The positions of the trials on the front: no other trial dominates them.
 
-    The first objective is the mean over a recipe's trials; one that was not measured counts as the worst.
+    The first objective is the mean over a recipe's trials; a value that was not measured counts as the worst.
     """
     (_, direction), *others = objectives
     points = [
@@ -210,9 +211,10 @@ def parse_baseline(text: str, base: Recipe) -> Candidate:
     """The candidate that ``FAMILY:OPTION=VALUE,...`` names, trained by `BASELINE_RECIPE`.
 
     Raises:
-        InvalidValueError: an unknown family, option or field, one given twice, or a value that breaks a rule.
+        InvalidValueError: an unknown family, option or field; an option given twice; or a value that breaks a
+            rule.
     """
-    text = "".join(text.split())  # pasted from a table that has wrapped it
+    text = "".join(text.split())  # a table that it was copied from may have broken it into lines
     family, _, words = text.partition(SEPARATOR)
     known = {option.name for option in get_model(family).options}
     given, problems = parse_options(words, family)
@@ -221,7 +223,7 @@ def parse_baseline(text: str, base: Recipe) -> Candidate:
     fields = {name: value for name, value in given.items() if name not in known}
     options = {name: value for name, value in given.items() if name in known}
     recipe = base.with_changes(**{"model": family, "model_options": options, **BASELINE_RECIPE, **fields})
-    count_cost(recipe)  # the images may be too small for it
+    count_cost(recipe)  # raises if the images are too small for it
     return Candidate(name=text, changes=_changes(base, recipe), baseline=True)
 
 
@@ -232,7 +234,7 @@ def _changes(base: Recipe, recipe: Recipe) -> dict[str, Any]:
 
 
 def _values(row: TrialRow) -> dict[str, float]:
-    """Every number that an objective may be of."""
+    """Every value of the row that may be an objective, by name."""
     costs = {name: getattr(row, name) for name in ("macs", "parameters", "latency_ms")}
     known = {name: float(value) for name, value in costs.items() if value is not None}
     return {**known, **objectives_from_json(row.objectives)}

@@ -1,7 +1,7 @@
-"""Reads the points of ``--enqueue``: JSON or CSV, also as our commands print them. Touches one file.
+"""The points of ``--enqueue``, read from a JSON or CSV file, also from tables that our commands print.
 
-A point is read as it was written, or refused: each value by its parameter's own type, every row and column,
-and nothing is dropped or drawn in its place.
+Each value is read by the type of its parameter. A value that does not fit is an error; it is never dropped,
+nor replaced by a drawn value. Called by `tune_jobs.cli.resolving`.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ from tune_jobs.study.space import Integer, Parameter, Params, Space
 PREFIX = "param_"
 PARAMS = "params"
 OF_TABLES = frozenset(field.name for row in (TrialRow, StartRow) for field in fields(row))
-"""Columns of a row that are no parameters, where those have their prefix."""
+"""Columns of the store's tables. Beside columns with `PREFIX`, such a name is no parameter."""
 
 
 def read_points(path: str, space: Space) -> list[Params]:
     """The points in a file, each with the space's own types.
 
-    The file holds a JSON list of objects, one JSON object a line, or CSV with a header. An object is a point
-    (``{"optimizer": "adam", "learning_rate": 0.01}``), or a row of the trials table with its `params` or its
-    `param_` columns. What a point leaves out (null, or an empty cell), the sampler draws.
+    The file holds a JSON list of objects, a JSON object on each line, or CSV with a header. An object is a
+    point (``{"optimizer": "adam", "learning_rate": 0.01}``), or a row of the trials table with its `params`
+    or its `param_` columns. The sampler draws the params that a point lacks (null, or an empty cell).
 
     Raises:
-        InvalidValueError: no such file, another format, or with all points that are not of the space.
+        InvalidValueError: the file cannot be read, has another format, or holds points outside the space; the
+            message names all of them.
     """
     is_csv = Path(path).suffix.lower() == ".csv"
     try:
@@ -53,7 +54,10 @@ def read_points(path: str, space: Space) -> list[Params]:
         except InvalidValueError as error:
             problems.append(f"point {number}: {error}")
     if problems or not points:
-        found = "\n  - ".join(problems) or "it holds no points"
+        found = (
+            "\n  - ".join(problems)
+            or 'it holds no points; write at least one, such as {"learning_rate": 0.01}'
+        )
         raise InvalidValueError(f"--enqueue {path!r}:\n  - {found}")
     return points
 
@@ -66,17 +70,19 @@ def _read_json(text: str) -> Sequence[Mapping[str, Any]]:
             data = [parse_json(line) for line in text.split("\n") if line.strip()]
         except NotJsonError as error:
             raise InvalidValueError(
-                f"it is no JSON: {error}; write a list of objects, one object a line, or CSV (named .csv)"
+                f"it is no JSON: {error}; write a list of objects, an object on each line, or a .csv file"
             ) from error
     records = data if isinstance(data, list) else [data]
     for record in records:
         if not isinstance(record, dict):
-            raise InvalidValueError(f"a point is an object, got {cut(record)}")
+            raise InvalidValueError(
+                f'a point is an object, got {cut(record)}; write such as {{"learning_rate": 0.01}}'
+            )
     return records
 
 
 def _params_of(record: Mapping[str, Any], space: Space, *, are_texts: bool) -> Mapping[str, object]:
-    """The params of a record: its `params`, else its own fields, with or without the columns' prefix."""
+    """The params of a record: its field `params`, else its other fields, with or without `PREFIX`."""
     whole = _object_of(record.get(PARAMS), space)
     prefixed = {name: value for name, value in record.items() if _is_prefixed(name, space)}
     if whole is None:
@@ -92,29 +98,29 @@ def _params_of(record: Mapping[str, Any], space: Space, *, are_texts: bool) -> M
 
 
 def _object_of(value: Any, space: Space) -> Mapping[str, Any] | None:
-    """The object that a field called params holds, also as text; None where it is a value like others."""
+    """The object in a field called params, or in its text; None if there is none or it is a parameter."""
     if isinstance(value, str):
         try:
             value = parse_json(value)
         except NotJsonError as error:
             if PARAMS in space.names:
                 return None
-            raise InvalidValueError(f"its params are no JSON: {cut(value)}") from error
+            raise InvalidValueError(f"its params must be a JSON object, got {cut(value)}") from error
     if isinstance(value, dict):
         return value
     if value is None or PARAMS in space.names:
         return None
-    raise InvalidValueError(f"its params are no JSON object: {cut(value)}")
+    raise InvalidValueError(f"its params must be a JSON object, got {cut(value)}")
 
 
 def _columns_of(record: Mapping[str, Any], space: Space, *, of_table: bool) -> dict[str, Any]:
-    """The fields that are there, by the names of their parameters.
+    """The fields that have a value, by the names of their parameters.
 
     Args:
-        of_table: some have the prefix, so that a name of `OF_TABLES` without it is a column of the table.
+        of_table: some fields have `PREFIX`, so that a field of `OF_TABLES` is a column of the table.
 
     Raises:
-        InvalidValueError: two fields of one parameter, or a field that may be one and a column too.
+        InvalidValueError: two fields of the same parameter, or a field that may be a parameter or a column.
     """
     names = {**{spelled(name): name for name in space.names}, **{name: name for name in space.names}}
     found: dict[str, Any] = {}
@@ -124,13 +130,13 @@ def _columns_of(record: Mapping[str, Any], space: Space, *, of_table: bool) -> d
         if of_table and column in OF_TABLES:
             if column in space.names and PREFIX + column not in record:
                 raise InvalidValueError(
-                    f"{column} may be the table's column or the parameter; call that {PREFIX}{column}"
+                    f"{column} may be the table's column or the parameter; call the latter {PREFIX}{column}"
                 )
             continue
         bare = column.removeprefix(PREFIX) if _is_prefixed(column, space) else column
         name = names.get(bare, bare)
         if name in found:
-            raise InvalidValueError(f"{name} is there twice, as {column} too; leave one")
+            raise InvalidValueError(f"{name} is there twice, as {column} too; delete one of them")
         if value != "" or name not in space.names or _takes_empty(space[name]):
             found[name] = value
     return found
@@ -145,10 +151,10 @@ def _takes_empty(parameter: Parameter) -> bool:
 
 
 def _typed(space: Space, params: Mapping[str, Any], *, are_texts: bool) -> dict[str, object]:
-    """Values as their parameters' own types have them; names that are unknown stay for `check_point` to name.
+    """Values in the types of their parameters. Unknown names stay, for `check_point` to refuse.
 
     Raises:
-        InvalidValueError: with all that no parameter can have.
+        InvalidValueError: some values do not fit their parameters; the message names all of them.
     """
     found: dict[str, object] = {}
     problems = []
@@ -173,7 +179,7 @@ def _of_json(parameter: Parameter, value: Any) -> object:
     if odd:
         kinds = {dict: "an object", list: "a list of lists", type(None): "null"}
         raise InvalidValueError(
-            f"a value is a text, a number, true, false, or a list of those, got {kinds[type(odd[0])]}"
+            f"a value is a text, a number, true, false, or a list of these, got {kinds[type(odd[0])]}"
         )
     if any(isinstance(item, int) and not INT64_MIN <= item <= INT64_MAX for item in items):
         raise InvalidValueError(f"a whole number must fit in 64 bits, got {cut(value)}")
@@ -183,9 +189,9 @@ def _of_json(parameter: Parameter, value: Any) -> object:
 
 
 def _check_same(params: Mapping[str, object], columns: Mapping[str, object]) -> None:
-    """Refuse `param_` columns that say something else than the `params` beside them."""
+    """Refuse a record whose `param_` columns differ from its `params`."""
     problems = [
-        f"{PREFIX}{name} is {cut(value)}, and {name} in params {cut(params.get(name))}; change both"
+        f"{PREFIX}{name} is {cut(value)}, and {name} in params {cut(params.get(name))}; make them equal"
         for name, value in columns.items()
         if value != params.get(name)
     ]

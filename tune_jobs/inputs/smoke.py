@@ -1,7 +1,8 @@
-"""A study made so small that it ends within minutes on a CPU, with the data at hand: `--scale smoke`.
+"""A study made so small that it ends within minutes on a CPU, with the data at hand: ``--scale smoke``.
 
-It shows that a study runs and what its tables look like, and says nothing about the real one: it has another
-name, so that the two never mix. Pure but for looking which data sets are in the data folder.
+The small study shows that the study runs, and how its tables look. Its results say nothing about the full
+study, so it has another name, and the two never mix. Pure, except that it looks for data sets in the data
+folder. Called by `tune_jobs.cli`.
 """
 
 from __future__ import annotations
@@ -25,23 +26,24 @@ SUFFIX = "-smoke"
 
 MAX_TRIALS = 12
 MAX_GRID_TRIALS = 375
-"""A grid is cut later: each of its trials is a point that its table lacks."""
+"""The limit for a grid, higher because a cell of its table is empty for each trial that is cut."""
 
 MAX_EPOCHS = 6
 MAX_TRAIN_SAMPLES = 1000
 VALIDATION_FRACTION = 0.02
-"""Of a large data set: validating on a fifth of 60,000 images costs more than training on 1,000."""
+"""Share of a large data set: validating on a fifth of 60,000 images costs more than training on 1,000."""
 
 LARGE = 10_000
-"""Training images from which on a data set is large."""
+"""A data set with more training images is large."""
 
 BATCH_SIZE = 32
 MAX_SIDE = 28
-"""Pixels; a data set of larger images is not used."""
+"""Pixels of a side; a data set of larger images is not used."""
 
 WIDTH = "width"
 MAX_MACS, MIN_WIDTH = 2_000_000, 4
-"""A network with an option for its width is halved to so many MACs, if it does not get narrower than this."""
+"""A network with an option for its width is halved until it has at most `MAX_MACS` or would be narrower
+than `MIN_WIDTH`."""
 
 
 def smoke_study(
@@ -51,14 +53,15 @@ def smoke_study(
     dataset: str | None = None,
     keep: Collection[str] = (),
 ) -> tuple[Study, list[str]]:
-    """The study made small, and what was changed, in words.
+    """The study made small, and the changes in words.
 
-    Limits on MACs shrink as the MACs of the study's own network do from its data set to the smaller one.
+    Limits on MACs shrink by the ratio of the MACs of the study's own network on the smaller data set and its
+    own.
 
     Args:
-        data_dir: where to look for a smaller data set.
-        dataset: take this one.
-        keep: names of what was asked for and stays as it is: ``trials``, and fields of the recipe.
+        data_dir: the folder in which to look for a smaller data set.
+        dataset: the data set to take instead of looking.
+        keep: names of values that stay as they are: ``trials``, and fields of the recipe.
     """
     full = study.recipe
     moved = full.with_changes(dataset=dataset or dataset_at_hand(full.dataset, data_dir))
@@ -76,12 +79,12 @@ def smoke_study(
 
 
 def smoke_name(name: str) -> str:
-    """The name of a study at this scale."""
+    """The name of the small study."""
     return name if name.endswith(SUFFIX) else name + SUFFIX
 
 
 def narrowed(recipe: Recipe) -> Recipe:
-    """The recipe with a network of at most `MAX_MACS`, where its family has an option for its width."""
+    """The recipe with a network of at most `MAX_MACS`, if its family has an option for the width."""
     while True:
         width = get_model(recipe.model).resolve(recipe.model_options).get(WIDTH)
         if not isinstance(width, int) or width // 2 < MIN_WIDTH or count_cost(recipe).macs <= MAX_MACS:
@@ -90,9 +93,9 @@ def narrowed(recipe: Recipe) -> Recipe:
 
 
 def dataset_at_hand(name: str, data_dir: str | Path | None) -> str:
-    """The data set itself if it is small and there, else Fashion-MNIST if that is, else the embedded digits.
+    """The data set itself if it is small and in the folder, else Fashion-MNIST if there, else the digits.
 
-    A data set of a user's own stays.
+    A data set that the user registered stays.
     """
     if name not in SHIPPED_DATASETS:
         return name
@@ -101,18 +104,18 @@ def dataset_at_hand(name: str, data_dir: str | Path | None) -> str:
 
 
 def _is_there(name: str, data_dir: str | Path | None) -> bool:
-    """Whether its files are; files of another set are taken too, and refused when they are read."""
+    """Whether files of its names are in the folder; reading them refuses the files of another set."""
     return not missing_files(get_dataset_spec(name).files, data_folder(data_dir))
 
 
 def _iter_misplaced(name: str, taken: str, data_dir: str | Path | None) -> Iterator[str]:
-    """Of the data sets that would have been taken before `taken`: those that lie near, but elsewhere."""
+    """A note for each data set that is preferred to `taken`, but lies in a neighbouring folder."""
     for wanted in dict.fromkeys((name, "fashion_mnist")):
         if wanted == taken or wanted not in SHIPPED_DATASETS or _is_there(wanted, data_dir):
             continue
         words = describe_misplaced(get_dataset_spec(wanted).files, data_folder(data_dir))
         if words is not None:
-            yield f"data set {wanted!r} was not taken: {words}"
+            yield f"data set {wanted!r} is not used: {words}"
 
 
 def _recipe_changes(study: Study, recipe: Recipe, *, is_other: bool) -> dict[str, Any]:
@@ -124,7 +127,7 @@ def _recipe_changes(study: Study, recipe: Recipe, *, is_other: bool) -> dict[str
         changes["max_train_samples"] = min(recipe.max_train_samples or MAX_TRAIN_SAMPLES, MAX_TRAIN_SAMPLES)
         changes["validation_fraction"] = min(recipe.validation_fraction, VALIDATION_FRACTION)
     if is_other:
-        changes["augmentation"] = "none"  # what suits photographs need not suit digits
+        changes["augmentation"] = "none"  # augmentation for photographs may not suit digits
     if not {WIDTH, "model"} & set(study.space.names):
         changes["model_options"] = narrowed(recipe).model_options
     return changes
@@ -138,18 +141,18 @@ def _scaled(limits: Limits, factor: float) -> Limits:
 
 
 def _describe(full: Study, small: Study) -> list[str]:
-    """What differs; of the recipe not what the space sets in every trial anew."""
+    """The differences, without fields of the recipe that the space sets in every trial."""
     before, after = (
         {**study.recipe.as_dict(), "trials": study.trials, **study.limits.as_json()}
         for study in (full, small)
     )
     names = [name for name in before if name not in full.space.names and before[name] != after[name]]
     changed = [f"{name} {_shown(after[name])} (full: {_shown(before[name])})" for name in names]
-    return [f"scale smoke, as study {small.name!r}: {', '.join(changed) or 'small already'}"]
+    return [f"scale smoke, as study {small.name!r}: {', '.join(changed) or 'it is small already'}"]
 
 
 def _what_stays(study: Study) -> list[str]:
-    """Of what makes a study small, what its space sets in every trial anew, so that it stays as it is."""
+    """A note for each field that would make the study small, but that its space sets in every trial."""
     names = [name for name in ("epochs", "batch_size", "max_train_samples") if name in study.space.names]
     return [f"{name} stays as the study's space sets it" for name in names]
 

@@ -1,8 +1,8 @@
-"""A user's own study, and how its code reaches the workers.
+"""A study by its words, and the user's code behind it.
 
-A study is named by a shipped name, ``package.module:function`` or ``file.py:function``. The function
-returns a `Study`; loading the file may also register model families and data sets. A worker loads the same
-text, so that nothing depends on where a file lies on its disk. Knows no Ray.
+The words are a shipped name, ``package.module:function`` or ``file.py:function``. The function returns a
+`Study`; loading the file may also register model families and data sets. A worker loads the same text, so it
+needs no copy of the file. Imports no Ray. Called by `tune_jobs.cli`, by sessions and by workers.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from tune_jobs.study.definition import Study
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserCode:
-    """A user's module: by name, or for a file by its text as well.
+    """A user's module: its name, and for a file also its text.
 
     Attributes:
         module: the name under which it is imported.
         source: the file's text; None for a module that Python finds by its name.
         path: the file, for tracebacks.
-        search_paths: folders where its own imports are looked for, after Python's own.
+        search_paths: folders to search for its own imports, after the folders of Python.
     """
 
     module: str
@@ -46,15 +46,15 @@ class UserCode:
         """Import the module once per process.
 
         Raises:
-            InvalidValueError: it cannot be imported; the message ends with the lines that say why.
+            InvalidValueError: the module cannot be imported; the message ends with the lines of Python.
         """
         if self.module in sys.modules:
             return sys.modules[self.module]
         sys.path.extend(path for path in self.search_paths if path not in sys.path)
         try:
             return self._import() if self.source is None else self._execute(self.source)
-        except (Exception, SystemExit) as error:  # a user's file may raise anything; it is shown as theirs
-            own_lines = isinstance(error, SyntaxError)  # which say where; of others the last call does
+        except (Exception, SystemExit) as error:  # a user's file may raise anything; the error names it
+            own_lines = isinstance(error, SyntaxError)  # its lines say where; of other errors, the last call
             lines = traceback.format_exception_only(error)
             if not own_lines:
                 lines = traceback.format_exception(error)[-2:]
@@ -64,7 +64,7 @@ class UserCode:
 
     def _import(self) -> types.ModuleType:
         module = importlib.import_module(self.module)
-        with suppress(OSError, TypeError):  # a module without a text stands for its compiled code
+        with suppress(OSError, TypeError):  # without a text, its compiled code serves
             vars(module).setdefault(LOADED_TEXT, inspect.getsource(module))
         return module
 
@@ -77,16 +77,16 @@ class UserCode:
         try:
             exec(compile(source, self.path, "exec"), module.__dict__)
         except BaseException:
-            del sys.modules[self.module]  # or a second load would find half a module
+            del sys.modules[self.module]  # else a second load would find half a module
             raise
         return module
 
 
 def load_study(target: str) -> tuple[Study, UserCode | None]:
-    """The study that `target` names, and the user's code behind it (None for a shipped study).
+    """The study that `target` names, and the user's code behind it, or None for a shipped study.
 
     Raises:
-        InvalidValueError: unknown name or file, code that fails, or a function that returns no study.
+        InvalidValueError: unknown name or file; code that raises; or a function that returns no study.
     """
     if ":" not in target:
         return _shipped(target)(), None
@@ -100,9 +100,10 @@ def load_study(target: str) -> tuple[Study, UserCode | None]:
 
 
 def stored_name(target: str) -> str:
-    """The name in a store of what `target` names; loads the code of ``file.py:function``.
+    """The name in a store of the study that `target` names.
 
-    So networks and data sets that the code registers are known to what reads the study afterwards.
+    Loads the code of ``file.py:function``, so that its networks and data sets are known to later readers of
+    the study.
     """
     return load_study(target)[0].name if ":" in target else target
 
@@ -122,7 +123,7 @@ def _find_code(place: str) -> UserCode:
     try:
         path = Path(place).expanduser()
         source = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError, RuntimeError) as error:  # as well: a zero byte, the home of nobody
+    except (OSError, ValueError, RuntimeError) as error:  # also a zero byte, or ~ of an unknown user
         raise InvalidValueError(f"cannot read {place!r}: {error}; give the path of a Python file") from error
     digest = hashlib.blake2b(source.encode(), digest_size=4).hexdigest()
     stem = "".join(c if c.isalnum() else "_" for c in path.stem)
@@ -138,18 +139,22 @@ def _call(build: object, target: str) -> Study:
     assert callable(build)
     try:
         parameters = inspect.signature(build).parameters.values()
-    except ValueError as error:  # of a class that is written in C
-        raise InvalidValueError(f"{target} must be a function that returns a tune_jobs.Study") from error
+    except ValueError as error:  # for example a class that is written in C
+        raise InvalidValueError(
+            f"{target} must be a function that returns a tune_jobs.Study, got {build!r}; write one"
+        ) from error
     required = [
         p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]
     if required:
-        raise InvalidValueError(f"{target} must take no arguments, it needs {', '.join(required)}")
+        raise InvalidValueError(
+            f"{target} must take no arguments, but it needs {', '.join(required)}; give them defaults"
+        )
     try:
         study = build()
     except EmlError:
         raise
-    except (Exception, SystemExit) as error:  # whatever a user's function raises is told as its fault
+    except (Exception, SystemExit) as error:  # a user's function may raise anything
         frame = traceback.extract_tb(error.__traceback__)[-1]
         raise InvalidValueError(
             f"{target} raised {type(error).__name__}: {error} (in {frame.filename}, line {frame.lineno})"

@@ -1,4 +1,8 @@
-"""Which trials of one study another can learn from. Reads rows; the session writes what comes out."""
+"""The trials of another study from which a new study can learn: ``--warm-start``.
+
+Reads rows and writes none; a session records the chosen trials. Called by `tune_jobs.session`, and by
+`tune_jobs.cli` for a dry run.
+"""
 
 from __future__ import annotations
 
@@ -32,21 +36,23 @@ from tune_jobs.study.rows import (
 from tune_jobs.study.space import Constant, Params
 
 SEPARATOR = "::"
-"""Between a store and a study's name; a path may hold single colons."""
+"""Stands between a store and a study's name; a path may hold single colons."""
 
 TELLING = (State.COMPLETED, State.STOPPED, State.INFEASIBLE)
-"""States that say something of a trial's params; that it failed does only where it diverged."""
+"""States from which a sampler can learn about a trial's params. It learns from a failure only if the trial
+diverged."""
 
 OUTSIDE = "with params outside this space"
-REFUSED_THERE = "refused there by what is no limit here"
+REFUSED_THERE = "refused by a limit that this study does not have"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A study to learn from: its name, where it lies, and the trials that say something to the new one.
+    """A study to learn from, and its trials that fit the new study.
 
     Attributes:
-        left_out: how many of its trials are not told, by the reason in words.
+        origin: the words that name it, ``NAME`` or ``STORE::NAME``.
+        left_out: the number of its other trials, by the reason in words.
     """
 
     origin: str
@@ -54,10 +60,12 @@ class Source:
     left_out: Mapping[str, int]
 
     def describe(self, rows: Iterable[Row]) -> str:
-        """How many trials a study with these rows is told and how many not, and why, in one line."""
+        """One line: how many trials a study with these rows learns from, and why not from the others."""
         if is_told(self.origin, rows):
-            return f"warm start: {self.origin!r} was told in an earlier run of this study, and only once"
-        told = f"{count_of(len(self.trials), 'trial')} of {self.origin!r} told to the sampler"
+            return (
+                f"warm start: this study has learned from {self.origin!r} in an earlier run, and does so once"
+            )
+        told = f"{count_of(len(self.trials), 'trial')} of {self.origin!r} given to the sampler"
         left_out = "; ".join(f"{count:,} left out, {why}" for why, count in self.left_out.items())
         return f"warm start: {told}{f'; {left_out}' if left_out else ''}"
 
@@ -66,14 +74,16 @@ def read_source(study: Study, text: str, *, store: str) -> Source:
     """The trials of the study that `text` names (``NAME`` or ``STORE::NAME``).
 
     Raises:
-        InvalidValueError: the study is this one, searches for another metric, or none of its trials fits.
+        InvalidValueError: it is this study itself, it has other objectives, or none of its trials fits.
         UnknownNameError: the store holds no such study.
         StoreMissingError: there is no store.
     """
     other, separator, name = text.rpartition(SEPARATOR)
     where = other if separator else store
     if name == study.name and is_same_store(where, store):
-        raise InvalidValueError(f"study {name!r} cannot warm-start from itself; it knows its own trials")
+        raise InvalidValueError(
+            f"study {name!r} cannot warm-start from itself; it knows its own trials, so name another study"
+        )
     known = TrialStore(where).read(name)
     definition = known.definition
     theirs = [objective["metric"] for objective in definition["objectives"]]
@@ -100,7 +110,7 @@ def read_source(study: Study, text: str, *, store: str) -> Source:
 
 
 def is_told(origin: str, rows: Iterable[Row]) -> bool:
-    """Whether a study with these rows has learned from that origin before; it is told once."""
+    """Whether a study with these rows has learned from that origin before. It does so once."""
     details = (detail_of(row) for row in rows if isinstance(row, EventRow))
     return any(isinstance(detail, WarmStarted) and detail.origin == origin for detail in details)
 
@@ -108,19 +118,19 @@ def is_told(origin: str, rows: Iterable[Row]) -> bool:
 def choose_told(
     study: Study, rows: Iterable[Row], *, same_latency: bool = False
 ) -> tuple[list[ToldTrial], dict[str, int]]:
-    """The trials that fit the study's space, the newest first, and how many are left out and why.
+    """The trials that fit the study's space, the newest first, and the numbers left out by reason.
 
-    A trial fits if its params, without those that this space does not have, are a point of the space: one
-    that this space fixes must have had the same value there, since what another value reached says nothing of
-    it; where that study did not know it, the value here is taken. Of failed trials those that diverged are
-    told. At most `MAX_TOLD` are: the best half and the newest half.
+    A trial fits if its params, without those that this space does not have, are a point of the space. A param
+    that this space fixes must have had the same value, because results of another value say nothing about
+    it; if the other study had no such param, the value of this space is taken. Of the failed trials, those
+    that diverged count. At most `MAX_TOLD` trials are chosen: the best half and the newest half.
 
-    What a network costs is counted anew, since another data set or another limit to take a share of makes
-    another network of the same params. A refused proposal is told if this study's own limits refuse it.
+    The costs of a network are counted again, because the same params make another network on another data
+    set, or as a share of another limit. A refused proposal fits if this study's own limits refuse it too.
 
     Args:
-        same_latency: whether the other study measured latency in this one's mode, so that its times say
-            something here.
+        same_latency: whether the other study measured latency in the mode of this study, so that its times
+            count here.
     """
     reports: dict[int, ReportRow] = {}
     ends: list[TrialRow] = []
@@ -148,7 +158,7 @@ def choose_told(
     left_out = {
         OUTSIDE: len(ends) - len(fitting) + len(most_telling) - len(chosen),
         REFUSED_THERE: len(fitting) - len(known),
-        f"beyond the {MAX_TOLD} that say most": len(known) - len(most_telling),
+        f"beyond the {MAX_TOLD} best and newest": len(known) - len(most_telling),
         "failed": num_failed,
         "not ended": len(numbers) - len(ends) - num_failed,
     }
@@ -168,7 +178,7 @@ def _fitting(study: Study, end: TrialRow) -> Params | None:
 
 
 def _as_here(study: Study, trial: ToldTrial, *, same_latency: bool) -> ToldTrial | None:
-    """The trial with what its network costs in this study; None if this study has no such network."""
+    """The trial with the costs of its network in this study; None if this study has no such network."""
     try:
         cost = count_cost(resolve_recipe(study, trial.params, 0))
     except InvalidValueError:
@@ -190,7 +200,7 @@ def _is_refused(study: Study, trial: ToldTrial | None) -> bool:
 
 
 def _refusal(study: Study, end: TrialRow) -> str | None:
-    """Why this study's limits refuse the network of a row that says what it costs here."""
+    """The reason for which this study's limits refuse the network of a row with its costs here, or None."""
     cost = cost_of(end)
     assert cost is not None
     return refusal(study, cost) or too_slow(study, end.latency_ms)

@@ -34,7 +34,8 @@ from tune_jobs.analysis.intervals import (
     verdict,
     with_interval,
 )
-from tune_jobs.report.tables import Table, format_value
+from tune_jobs.report.tables import Table
+from tune_jobs.report.text import format_value
 
 DIFFERENCE = "difference"
 """What people see in place of the difference, its interval, p and the verdict."""

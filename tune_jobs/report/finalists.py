@@ -24,7 +24,8 @@ from tune_jobs.analysis.intervals import (
     with_interval,
 )
 from tune_jobs.report.for_people import network_words, shared, short, words_of
-from tune_jobs.report.tables import Table, format_value
+from tune_jobs.report.tables import Table
+from tune_jobs.report.text import format_value
 from tune_jobs.study.rows import State
 
 DIFFERENCE = "difference to a baseline"

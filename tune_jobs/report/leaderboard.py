@@ -12,7 +12,8 @@ import pandas as pd
 
 from eml_models.wording import count_of
 from tune_jobs.report.for_people import NETWORK, PARAMS, TRIAL, name_networks
-from tune_jobs.report.tables import Table, format_value
+from tune_jobs.report.tables import Table
+from tune_jobs.report.text import format_value
 from tune_jobs.search.history import rung_between
 from tune_jobs.study.events import SessionEnd
 from tune_jobs.study.json_fields import parse_object

@@ -61,7 +61,7 @@ def study_file(folder: Path, body: str) -> str:
         (["run", "digits-recipes", "--name", "étude"], "a study's name starts with a-z"),
         (["run", "digits-recipes", "--fix", "optimizer=sdg"], "optimizer must be one of"),
         (["run", "digits-recipes", "--fix", "optimiser=sgd"], "unknown parameter 'optimiser'"),
-        (["run", "digits-recipes", "--fix", "optimizer"], "--fix takes NAME=VALUE, got 'optimizer'"),
+        (["run", "digits-recipes", "--fix", "optimizer"], "--fix must be NAME=VALUE, got 'optimizer'"),
         (["run", "digits-recipes", "--fix", "optimizer=sgd", "--fix", "optimizer=adam"],
          "--fix optimizer is given twice, got 'optimizer=adam' too; choose one"),
         (["run", "digits-recipes", "--max-macs", "30 MB"], "30 MB"),
@@ -132,8 +132,8 @@ def test_wrong_space_is_told_before_ray_starts(cli: Cli, tmp_path: Path, space: 
             9,
             "2 of 9 trials. The grid has 2 points and all were proposed; add values to the space, or",
         ),
-        ('"grid"', 1, "1 of 1 trial. Add some with --trials 2."),
-        ('"random"', 2, "2 of 2 trials. Add some with --trials 4."),
+        ('"grid"', 1, "1 of 1 trial. Add trials with --trials 2."),
+        ('"random"', 2, "2 of 2 trials. Add trials with --trials 4."),
     ],
 )
 def test_a_finished_study_says_what_it_can_be_asked_for_next(
@@ -192,7 +192,7 @@ def test_bounds_that_a_study_declares_are_changed_only_where_objectives_are_aske
     assert json.loads(out)["fingerprint"] == study.fingerprint()
     code, out, err = cli("run", "digits-mobilenet", "--objectives", "val_accuracy,macs", "--dry-run")
     assert code == 0
-    assert err.startswith("note: macs_share is searched from 0.05 on: a cost is an objective")
+    assert err.startswith("note: macs_share is searched from 0.05 upwards, because --objectives names a cost")
     share = json.loads(out)["definition"]["space"][0]
     assert (share["name"], share["low"], share["log"]) == ("macs_share", 0.05, True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import fields
 
+import click
 import pytest
 
 from tune_jobs.cli import cli
@@ -46,6 +47,23 @@ OPTIONS = {
     "query": {"--format", "--store"},
 }  # fmt: skip
 OPTIONS["submit"] = OPTIONS["run"] - {"--dry-run"} | JOB_OPTIONS
+
+
+WIDTH = 78 - 6 - max(map(len, cli.commands))
+"""Characters that click leaves for the line of a verb in a terminal of 80 columns."""
+
+
+@pytest.mark.parametrize("verb", sorted(cli.commands))
+def test_list_of_verbs_shows_a_whole_sentence_for_each(verb: str) -> None:
+    line = cli.commands[verb].get_short_help_str(WIDTH)
+    assert line.endswith(".")
+    assert not line.endswith("...")
+
+
+@pytest.mark.parametrize("verb", sorted(cli.commands))
+def test_no_option_shows_the_name_of_a_type_of_python(verb: str) -> None:
+    shown = cli.commands[verb].get_help(click.Context(cli.commands[verb]))
+    assert not {"TEXT", "INTEGER", "FLOAT"} & {*shown.split()}
 
 
 def test_commands_have_exactly_these_options() -> None:

@@ -127,15 +127,15 @@ def test_a_run_is_refused_and_goes_on_after_the_repair_that_was_asked_for(cli: C
     assert code == 1
     assert told in out
     assert "would be lost:" in out
-    assert "all of trial: 0" in out
-    assert "the same command with --yes does it" in err
+    assert "all rows of trials: 0" in out
+    assert "run the same command with --yes to repair" in err
     assert len(TrialStore(store).rows("played")) == whole
     assert not (store / "_wal" / "damaged").exists()
 
     code, out, _ = cli("repair", "played", "--yes")
     assert code == 0
     assert told in out
-    assert "set aside as it was: " in out
+    assert "set aside unchanged: " in out
     assert cli("repair", "played")[0] == 0
     code, _, err = cli("show", "played")
     assert (code, err) == (0, "")

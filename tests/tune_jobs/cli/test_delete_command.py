@@ -67,7 +67,7 @@ def test_weights_that_cannot_be_removed_are_named_and_the_study_stays(
     (left,) = weights(folder)
     assert code == 1
     assert f"not removed: {left}: Operation not permitted" in err
-    assert "study 'gone' is not deleted" in err
+    assert "study 'gone' is not fully deleted" in err
     assert num_trials(folder) == 3
     code, _, err = cli("delete", "gone", "--yes")
     assert code == 0

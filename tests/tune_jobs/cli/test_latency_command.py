@@ -25,7 +25,7 @@ from tune_jobs.cli.latency_commands import compare_on_one_input, load_codes, res
 from tune_jobs.inputs.user_code import UserCode, load_study
 from tune_jobs.latency.worker import program_with
 from tune_jobs.report import latency_tables
-from tune_jobs.report.tables import render
+from tune_jobs.report.render import render
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.writer import StudyWriter
 

@@ -82,7 +82,7 @@ def test_a_limit_that_is_reached_is_no_error(cli: Cli, monkeypatch: pytest.Monke
     assert document["ended"] == "time limit"
     reasons = {entry["reason"] for entry in document["skipped"]}
     assert reasons == {"not measured: the time limit of 0.02 minutes was reached"}
-    assert "nothing was measured, and nothing is stored" in err
+    assert "nothing was measured, so nothing is stored" in err
 
 
 def hanging(parse: Callable[..., object]) -> Callable[..., object]:

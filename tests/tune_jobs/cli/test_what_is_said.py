@@ -91,8 +91,11 @@ def test_option_that_the_space_overrules_is_refused(cli: Cli, folder: Path) -> N
     assert "epochs stays as the study's space sets it" in err
     code, _, err = cli("run", "own.py:study", "--epochs", "4", "--precision", "fp32")
     assert code == 2
-    assert "its space sets epochs, so --epochs 4 would change nothing; hold it with --fix epochs=4" in err
-    assert "hold it with --fix precision=fp32" in err
+    assert (
+        "its space sets epochs, so --epochs 4 would change nothing; hold it at this value with --fix epochs=4"
+        in err
+    )
+    assert "hold it at this value with --fix precision=fp32" in err
     shown, _ = dry_run(cli, "own.py:study", "--fix", "epochs=3")
     assert "trials of 3 epochs" in shown["summary"]
 

@@ -108,7 +108,7 @@ def test_recipes_that_differ_in_what_finalists_have_in_common_are_one_finalist()
     final, notes = final_study(study, log.rows, FinalOptions(top=3))
     rates = [candidate.changes["learning_rate"] for candidate in final.candidates if not candidate.baseline]
     assert rates == [0.02, 0.01]
-    assert "the top 3 are 2: so many recipes ran to their end" in notes
+    assert "--top 3 takes 2 recipes: no more ran to their end" in notes
 
 
 def test_front_has_every_trial_that_no_other_is_better_than() -> None:
@@ -177,7 +177,7 @@ def test_what_cannot_be_chosen_is_told() -> None:
     with pytest.raises(InvalidValueError, match="no completed trial to choose finalists from"):
         final_study(study, [r for r in rows if not isinstance(r, TrialRow)], FinalOptions())
     _, notes = final_study(study, rows, FinalOptions(top=99))
-    assert "the top 99 are" in notes[1]
+    assert "--top 99 takes" in notes[1]
     assert notes[-1] == "compared with resnet18"
     with pytest.raises(InvalidValueError, match="repeats must be at least 1, got 0"):
         FinalOptions(repeats=0)

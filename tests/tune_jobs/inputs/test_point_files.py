@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from eml_models.errors import InvalidValueError
 from tune_jobs.inputs.csv_cells import read_csv
 from tune_jobs.inputs.point_files import read_points
-from tune_jobs.report.tables import Table, render
+from tune_jobs.report.render import render
+from tune_jobs.report.tables import Table
 from tune_jobs.study.param_texts import read_text
 from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space, When
 
@@ -102,7 +103,7 @@ def test_rows_with_params_come_back_and_contradictions_are_refused(tmp_path: Pat
         return render(Table(columns=columns, rows=(cells,)), form)
 
     assert read(tmp_path, rows(0.1), name=f"p.{form}") == [POINT]
-    with pytest.raises(InvalidValueError, match=r"param_x is 0\.2, and x in params 0\.1; change both"):
+    with pytest.raises(InvalidValueError, match=r"param_x is 0\.2, and x in params 0\.1; make them equal"):
         read(tmp_path, rows(0.2), name=f"p.{form}")
 
 
@@ -145,14 +146,14 @@ def test_a_text_that_may_be_two_values_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("x\n2,5\n", "line 2 has 2 cells, the header has 1\n  - a number has a decimal point"),
+        ("x\n2,5\n", "line 2 has 2 cells, the header has 1\n  - write numbers with a decimal point"),
         ("x,w\n1\n", "line 2 has 1 cells, the header has 2"),
         ("x,w\n1,2\n\n0.5,1,\n", "line 4 has 3 cells"),
         ('x\n"2,5"\n', r"x: .* got '2,5'; a decimal comma is written as a point \('2\.5'\)"),
         ("x\n1_5\n", "x: .*commas or underscores group three digits"),
         ("x,x\n1,2\n", "two columns are called 'x'"),
         ("x,param_x\n1,2\n", "x is there twice, as param_x too"),
-        ("x;w\n1;2\n", "cells are separated by commas, got 'x;w'"),
+        ("x;w\n1;2\n", "cells must be separated by commas, got 'x;w'"),
         ("x\n\n", "it holds no points"),
         ("", "it holds no points"),
         ("x,w\n,\n", "point 1: it names no parameter"),
@@ -200,7 +201,7 @@ def test_a_file_of_csv_that_says_something_else_is_refused(
         ('{"x": {"a": 1}}', "x: a value is .* got an object"),
         ('{"params": {"x": null}}', "x: a value is .* got null"),
         ('{"params": ' + json.dumps("[" * 100_000) + "}", "lie 32 deep at most|no JSON"),
-        ('{"params": 3}', "its params are no JSON object: 3"),
+        ('{"params": 3}', "its params must be a JSON object, got 3"),
         ("{}", "point 1: it names no parameter"),
         ('[{"x": 1}, {}]', "point 2: it names no parameter"),
         ('{"x": null}', "point 1: it names no parameter"),

@@ -76,7 +76,7 @@ def test_data_folder_that_means_nothing_on_a_node_is_refused(
     words = ("submit", "digits-recipes", "--store", "/shared/trials", "--working-dir", str(working_folder))
     code, _, told = call(*words, "--data-dir", "data")
     assert code == 2
-    assert "--data-dir 'data' is relative, and a job takes no data with it" in told
+    assert "--data-dir must be an absolute path for a job, got 'data'" in told
     assert dashboard.jobs == []
 
 
@@ -132,7 +132,7 @@ def test_log_that_cannot_be_followed_leaves_the_job_and_says_so(dashboard: Dashb
     dashboard.add("one-1", "one", "/a")  # this dashboard knows no websockets
     code, _, told = call("logs", "one", "--follow")
     assert code == 1
-    assert "no longer following; job one-1 may go on" in told
+    assert "no longer following the log; job one-1 may still run" in told
     assert "logs one-1 --follow" in told
     assert "could not do that: 404" in told
 

@@ -17,7 +17,7 @@ from eml_models.latency.measuring.modes import iter_all_modes, parse_mode
 from eml_models.latency.measuring.timing import Measurement
 from eml_models.networks.words import NetworkSpec
 from tune_jobs.report import latency_tables
-from tune_jobs.report.tables import render
+from tune_jobs.report.render import render
 
 NETWORK = NetworkSpec(name="small", model="small_cnn", input_shape=(1, 8, 8))
 MODES = tuple(map(parse_mode, ("fp16-weights/graph", "fp32")))

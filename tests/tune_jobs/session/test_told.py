@@ -72,12 +72,12 @@ def test_a_warm_start_says_how_many_are_told_and_why_others_are_not() -> None:
     told, left_out = choose_told(a_study(name="second"), rows)
     text = Source(origin="played", trials=tuple(told), left_out=left_out).describe([])
     assert text == (
-        "warm start: 3 trials of 'played' told to the sampler; 2 left out, failed; 1 left out, not ended"
+        "warm start: 3 trials of 'played' given to the sampler; 2 left out, failed; 1 left out, not ended"
     )
     log = MemoryLog()
     a_session(log, a_study(name="second"), origin="played", told=told)
     again = Source(origin="played", trials=tuple(told), left_out={}).describe(log.rows)
-    assert again == "warm start: 'played' was told in an earlier run of this study, and only once"
+    assert again == "warm start: this study has learned from 'played' in an earlier run, and does so once"
 
 
 def test_warm_start_is_told_once() -> None:
@@ -112,7 +112,7 @@ def test_trials_outside_the_space_are_left_out_and_the_most_telling_are_kept() -
     many = [row for i in range(20) for row in _renumbered(source, i * 1000)]
     told, left_out = choose_told(a_study(), many)
     assert len(told) == MAX_TOLD
-    assert left_out == {f"beyond the {MAX_TOLD} that say most": 20 * 40 - MAX_TOLD}
+    assert left_out == {f"beyond the {MAX_TOLD} best and newest": 20 * 40 - MAX_TOLD}
     best = max(row.objective or 0 for row in source.trials)
     assert sum(trial.end.objective == best for trial in told) == 20
 
@@ -131,7 +131,7 @@ def test_sources_that_cannot_help_are_refused(tmp_path: Path) -> None:
     other = a_study(name="other")
     source = read_source(other, "played", store=store)
     assert len(source.trials) == 1
-    assert source.describe([]) == "warm start: 1 trial of 'played' told to the sampler"
+    assert source.describe([]) == "warm start: 1 trial of 'played' given to the sampler"
     assert len(read_source(other, f"{store}::played", store="elsewhere").trials) == 1
     with pytest.raises(InvalidValueError, match="cannot warm-start from itself"):
         read_source(a_study(), "played", store=store)

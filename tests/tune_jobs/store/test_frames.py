@@ -8,7 +8,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from tune_jobs.report.tables import Table, render
+from tune_jobs.report.render import render
+from tune_jobs.report.tables import Table
 from tune_jobs.store.reading.frames import as_frame
 
 

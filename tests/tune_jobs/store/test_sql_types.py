@@ -20,7 +20,8 @@ import pytest
 from store_testing import open_writer, whole_trial
 
 from tune_jobs.report.formats import FORMATS
-from tune_jobs.report.tables import Table, render
+from tune_jobs.report.render import render
+from tune_jobs.report.tables import Table
 from tune_jobs.store.reader import TrialStore
 
 ALL = duckdb.sql("from test_all_types()")

@@ -19,7 +19,8 @@ from eml_models.networks.registry import register_model, unregister_model
 from eml_models.training.recipe import Recipe
 from tune_jobs.errors import QueryError
 from tune_jobs.inputs.point_files import read_points
-from tune_jobs.report.tables import Table, render
+from tune_jobs.report.render import render
+from tune_jobs.report.tables import Table
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.reading.queries import own_columns
 from tune_jobs.store.writer import StudyWriter

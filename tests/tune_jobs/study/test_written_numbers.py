@@ -141,7 +141,7 @@ def test_no_option_reads_underscores_or_commas_as_python_does(
 @pytest.mark.parametrize("text", ["1,024", "1_0", "01", "0", "\u0661", "1" * 5000])
 def test_batch_sizes_are_plain_whole_numbers(text: str) -> None:
     assert _parse_batch_sizes("1,32", "cpu") == (1, 32)
-    with pytest.raises(InvalidValueError, match="--batch-sizes are whole numbers"):
+    with pytest.raises(InvalidValueError, match="--batch-sizes must be whole numbers"):
         _parse_batch_sizes(text, "cpu")
 
 

@@ -1,0 +1,251 @@
+"""A table drawn as text: columns side by side in the terminal's width, long texts on lines of their own.
+
+The library rich measures how wide a character is. Its own tables are not used, because they cut off numbers
+to fit and break words anywhere. Called by `render`; `wrapped` and `format_value` serve other texts too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+
+from rich.cells import cell_len, set_cell_size
+
+from eml_models.wording import harmless
+from tune_jobs.report.plain import nested_text, plain
+from tune_jobs.report.tables import Table
+
+PLAIN_WIDTH = 160
+"""Width of a text that is not written to a terminal, in characters."""
+
+GAP, NARROW_GAP = 3, 2
+"""Blanks between columns; the second number if a row would not fit otherwise."""
+
+INDENT = "    "
+WORD = re.compile(r"\S+(?: %\S*)?\s*")
+"""A word with the blanks behind it; a number and its per cent sign stay together."""
+
+WORD_OR_COMMA = re.compile(r"[^\s,]*,\s*|[^\s,]+\s*")
+"""Breaks behind commas too: a network's words may be pasted back with such breaks in them."""
+
+BREAKS = re.compile(r"[^\s,/]*[,/]\s*|[^\s,/]+\s*")
+"""Breaks behind commas and slashes too: a mode's name has slashes."""
+
+TAB = 4
+"""Blanks to the next multiple of this number stand for a tab."""
+
+
+def format_value(value: object) -> str:
+    """One cell for people: four significant digits, thousands separated, a dash for missing."""
+    value = plain(value)
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4f}" if 0.01 <= abs(value) < 1000 else f"{value:.4g}"
+    return _seen(value if isinstance(value, str) else nested_text(value))
+
+
+def _seen(text: str) -> str:
+    """The text without commands to a terminal, and with blanks for tabs, so that its width is known."""
+    return harmless(text).expandtabs(TAB)
+
+
+def draw_text(table: Table) -> str:
+    """The table as lines that fit the terminal, under its title and notes."""
+    table, width = _with_seen_names(table), text_width()
+    counts = ", ".join(name for name in table.columns if name in table.millions)
+    notes = [table.title, table.note, *([f"in millions: {counts}"] if counts else [])]
+    head = [line for note in notes for line in wrapped(note, width)]
+    body = (
+        _draw(table, width) if table.rows else [*_draw(table, width)[:-1], *wrapped(table.empty, width), ""]
+    )
+    return "\n".join([*head, *body]) + "\n"
+
+
+def _with_seen_names(table: Table) -> Table:
+    """The table with its names, title and notes made harmless for a terminal; cells follow one by one."""
+    return replace(
+        table,
+        columns=tuple(map(_seen, table.columns)),
+        below=tuple(map(_seen, table.below)),
+        groups=tuple(map(_seen, table.groups)),
+        millions=tuple(map(_seen, table.millions)),
+        title=_seen(table.title),
+        note=_seen(table.note),
+        empty=_seen(table.empty),
+    )
+
+
+def text_width() -> int:
+    """The terminal's width in characters, or `PLAIN_WIDTH` if stdout is not a terminal."""
+    from rich.console import Console
+
+    on_terminal = Console()
+    return on_terminal.width if on_terminal.is_terminal else PLAIN_WIDTH
+
+
+def wrapped(text: str, width: int, indent: str = "", *, at: re.Pattern[str] = WORD) -> list[str]:
+    """The text in lines of at most `width` characters; only a longer word makes a longer line."""
+    lines: list[str] = []
+    for word in at.findall(text):
+        if lines and len(indent) + cell_len((lines[-1] + word).rstrip()) <= width:
+            lines[-1] += word
+        else:
+            lines.append(word)
+    return [indent + line.rstrip() for line in lines]
+
+
+def _draw(table: Table, width: int) -> list[str]:
+    """The table without its title, with one line for each row if the width allows.
+
+    If not, the first of these ways that fits is taken: shared values stand above their rows; long texts stand
+    below theirs; both. If none fits, cells are broken.
+    """
+    columns = _columns(table)
+    groups = [column for column in columns if column.name in table.groups and len(table.rows) > 1]
+    below = [column for column in columns if column.name in table.below]
+    layouts: list[tuple[list[_Column], list[_Column]]] = [
+        ([], []),
+        (groups, []),
+        ([], below),
+        (groups, below),
+    ]
+    for above, beneath in layouts:
+        beside = [column for column in columns if column not in (*above, *beneath)]
+        for gap in (GAP, NARROW_GAP):  # a header may take several lines
+            if _total([column.whole for column in beside], gap) <= width:
+                return _draw_blocks(table.rows, beside, above, beneath, width, gap)
+    return _draw_blocks(table.rows, beside, above, beneath, width, NARROW_GAP)
+
+
+def _total(widths: Sequence[int], gap: int) -> int:
+    return 1 + sum(widths) + gap * (len(widths) - 1)
+
+
+def _draw_blocks(
+    rows: Sequence[Sequence[object]],
+    beside: Sequence[_Column],
+    above: Sequence[_Column],
+    below: Sequence[_Column],
+    width: int,
+    gap: int,
+) -> list[str]:
+    """The header and the rows: shared values of `above` over their rows, long texts of `below` under each."""
+    widths = _shrunk(beside, width, gap)
+    lines = ["", *_row_lines([column.name for column in beside], beside, widths, gap, at=WORD)]
+    lines.append(" " + "\u2500" * (_total(widths, gap) - 1))
+    blocks, heads, spaced = [], [], False
+    for row in rows:
+        beneath = [line for column in below for line in _iter_below(row[column.index], width)]
+        shown = [column.shown(row[column.index]) for column in beside]
+        blocks.append([*_row_lines(shown, beside, widths, gap, at=BREAKS), *beneath])
+        spaced |= bool(below) and len(blocks[-1]) > 2
+        heads.append(", ".join(_named(column.name, row[column.index]) for column in above))
+    for index, (block, head) in enumerate(zip(blocks, heads, strict=True)):
+        if head and (not index or head != heads[index - 1]):
+            lines += [*([""] if index and not spaced else []), *wrapped(head, width, " ")]
+        lines += [*block, *([""] if spaced else [])]
+    return lines if spaced else [*lines, ""]
+
+
+def _named(name: str, value: object) -> str:
+    """A value to stand above its rows: a number with its column's name, a text alone."""
+    return f"{name} {format_value(value)}" if isinstance(plain(value), int | float) else format_value(value)
+
+
+def _iter_below(value: object, width: int) -> Iterator[str]:
+    for text in _seen(str("" if value is None else value)).splitlines():
+        yield from wrapped(text, width, INDENT, at=WORD_OR_COMMA)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Column:
+    """How a column is written.
+
+    Attributes:
+        index: its place in a row.
+        least: the width of its longest unbreakable part.
+        whole: the least width at which no cell is broken.
+        most: the least width at which its header is not broken either.
+    """
+
+    index: int
+    name: str
+    numeric: bool
+    millions: bool
+    least: int = 0
+    whole: int = 0
+    most: int = 0
+
+    def shown(self, value: object) -> str:
+        value = plain(value)
+        return f"{value / 1e6:,.2f}" if self.millions and isinstance(value, int) else format_value(value)
+
+
+def _columns(table: Table) -> list[_Column]:
+    found = []
+    for index, name in enumerate(table.columns):
+        values = [row[index] for row in table.rows]
+        column = _Column(
+            index=index,
+            name=name,
+            numeric=all(isinstance(plain(value), int | float | None) for value in values),
+            millions=name in table.millions,
+        )
+        cells = [line for value in values for line in column.shown(value).splitlines()]
+        head = _longest(WORD.findall(name))
+        whole = max(head, _longest(cells))
+        pieces = max(head, _longest(piece for cell in cells for piece in BREAKS.findall(cell)))
+        least = whole if column.numeric else pieces
+        found.append(replace(column, least=least, whole=whole, most=max(whole, cell_len(name))))
+    return found
+
+
+def _longest(texts: Iterable[str]) -> int:
+    return max((cell_len(text.rstrip()) for text in texts), default=0)
+
+
+def _shrunk(columns: Sequence[_Column], width: int, gap: int) -> list[int]:
+    """A width for each column so that a row fits: headers give way first, then cells, the first column last.
+
+    The row is wider than `width` only if nothing can be broken further.
+    """
+    widths = [column.most for column in columns]
+    headers = [column.whole for column in columns]
+    cells = [column.least if index else column.whole for index, column in enumerate(columns)]
+    for limits in (headers, cells, [column.least for column in columns]):
+        while (
+            _total(widths, gap) > width
+            and (able := [index for index, limit in enumerate(limits) if widths[index] > limit])
+        ):  # fmt: skip
+            widths[max(able, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _row_lines(
+    cells: Sequence[str], columns: Sequence[_Column], widths: Sequence[int], gap: int, *, at: re.Pattern[str]
+) -> list[str]:
+    broken = [_broken(cell, width, at) for cell, width in zip(cells, widths, strict=True)]
+    lines = []
+    for parts in zip_longest(*broken, fillvalue=""):
+        padded = [
+            " " * (width - cell_len(part)) + part if column.numeric else set_cell_size(part, width)
+            for part, column, width in zip(parts, columns, widths, strict=True)
+        ]
+        lines.append((" " + (" " * gap).join(padded)).rstrip())
+    return lines
+
+
+def _broken(cell: str, width: int, at: re.Pattern[str]) -> list[str]:
+    """The lines of a cell; an indented line of its text, as in a traceback, stays indented."""
+    lines: list[str] = []
+    for text in cell.splitlines():
+        indent = text[: len(text) - len(text.lstrip())]
+        lines += wrapped(text, width, indent if cell_len(text) <= width else "", at=at)
+    return lines
