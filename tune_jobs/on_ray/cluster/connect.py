@@ -84,7 +84,7 @@ def _require_one() -> None:
     found = rays_here()
     if len(found) > 1 and not os.environ.get("RAY_ADDRESS") and noted_ray_here() is None:
         raise TuneJobsError(
-            f"several Ray clusters run on this machine, at {' and '.join(sorted(found))}: choose a cluster with"
+            f"several Ray clusters run on this machine, at {' and '.join(sorted(found))}: choose one with"
             " --address"
         )
 
