@@ -1,12 +1,12 @@
-"""The job commands as their tests call them, against a dashboard of our own."""
+"""The job commands as their tests call them, and the servers that they call: a dashboard, and any other."""
 
 from __future__ import annotations
 
 import json
 import sys
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +77,29 @@ def call(
         return code, seen.out, seen.err
 
     return run
+
+
+@pytest.fixture
+def answering_server() -> Iterator[Callable[[int, dict[str, object]], str]]:
+    """Starts an HTTP server that answers everything alike; returns its HOST:PORT."""
+    servers: list[HTTPServer] = []
+
+    def start(status: int, answer: dict[str, object]) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(json.dumps(answer).encode())
+
+            def log_message(self, *args: object) -> None:
+                """Silent."""
+
+        server = HTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()

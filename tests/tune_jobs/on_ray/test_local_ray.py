@@ -151,7 +151,9 @@ def test_address_that_could_be_any_of_several_rays_is_refused(
     )
     monkeypatch.setattr(sys.modules["ray._private"], "services", services, raising=False)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    expected = pytest.raises(TuneJobsError, match=r"at 10\.0\.0\.5:6379 and 127\.0\.0\.1:4711: choose a")
+    expected = pytest.raises(
+        TuneJobsError, match=r"at 10\.0\.0\.5:6379 and 127\.0\.0\.1:4711: choose one with"
+    )
     with expected, connected(RunSettings(address="auto")):
         raise AssertionError("it is none of them")
     assert played.asked == {}

@@ -1,25 +1,13 @@
-"""Room on nodes, and shares of a GPU: pure counting, no cluster."""
+"""Room on nodes: counted node by node, and demanded from an autoscaler."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from session_testing import Clock, MemoryLog, a_study, rising
 
-from eml_models.errors import BatchTooLargeError, NotCompiledError, UnsupportedModeError
-from eml_models.training.recipe import Recipe
-from eml_models.training.step_load import StepLoad, measure_step_load
 from tune_jobs.errors import TuneJobsError
-from tune_jobs.inputs.shipped import SHIPPED
-from tune_jobs.on_ray.gpus.share import Shares, choose_part
-from tune_jobs.on_ray.messages import AttemptFailed, WorkerUnusable
-from tune_jobs.on_ray.worker.describing_failure import describe_failure
-from tune_jobs.on_ray.worker.gpu_limit import CONTEXT_BYTES, memory_fraction
-from tune_jobs.search.largest import largest_candidate
-from tune_jobs.session.attempt import WorkerInfo
-from tune_jobs.session.state_machine import Session
-from tune_jobs.study.rows import Failure
 
-GB = 10**9
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
 
@@ -62,99 +50,105 @@ def test_what_is_free_is_counted_node_by_node(
     assert count_free(Share(cpus=cpus, gpus=gpus), free) == trials
 
 
-def test_share_of_memory_leaves_room_for_the_context() -> None:
-    assert memory_fraction(0.25, 40 * GB) == pytest.approx(0.25 - CONTEXT_BYTES / (40 * GB))
-    with pytest.raises(TuneJobsError, match="no more than a CUDA context"):
-        memory_fraction(0.01, 40 * GB)
+class Demand:
+    """A placement group, of which a cluster without nodes places none."""
+
+    def __init__(self) -> None:
+        self.placed, self.removed = False, False
+
+    def wait(self, timeout_s: float) -> bool:
+        return self.placed
 
 
-@pytest.mark.parametrize(
-    ("peak", "beside", "busy", "trials"),
-    [
-        (30, 1, 0.1, 1),
-        (80, 1, 0.1, 1),  # more than there is: it is tried all the same, and told of
-        (15, 1, 0.1, 2),  # 40 / (15 * 1.25 + 1) is 2.03
-        (15, 1.5, 0.1, 1),  # a context that takes more leaves room for one less
-        (2, 0.5, 0.05, 13),  # 40 / 3 is 13.3: no cap but memory's
-        (2, 0.5, 0.2, 6),  # that many keep the GPU busy, and a fifth more
-        (2, 0.5, 0.95, 2),
-        (2, 0.5, 1.0, 2),
-    ],
-)
-def test_measured_step_decides_how_many_share(peak: float, beside: float, busy: float, trials: int) -> None:
-    load = StepLoad(peak_bytes=int(peak * GB), beside_bytes=int(beside * GB), total_bytes=40 * GB, busy=busy)
-    part = choose_part(load)
-    assert part.gpus == 1 / trials
-    assert part.beside_bytes == load.beside_bytes
+class ScaledCluster:
+    """Nodes, demands and an autoscaler's word, in the place of Ray's."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from tune_jobs.on_ray.cluster import room
+        from tune_jobs.on_ray.cluster.autoscaler import Outlook
+
+        self.nodes: list[dict[str, float]] = []
+        self.demands: list[Demand] = []
+        self.outlook = Outlook()
+        monkeypatch.setattr(room, "LOOK_PERIOD_S", 0.0)
+        monkeypatch.setattr(room, "has_autoscaler", lambda: True)
+        monkeypatch.setattr(room, "living_nodes", lambda: self.nodes)
+        monkeypatch.setattr(room, "ask_outlook", lambda resources: self.outlook)
+        monkeypatch.setattr(room, "_ask_for", self._ask_for)
+        monkeypatch.setattr(room, "remove_placement_group", lambda demand: setattr(demand, "removed", True))
+
+    def _ask_for(self, share: Any) -> Demand:
+        self.demands.append(Demand())
+        return self.demands[-1]
+
+    @property
+    def asked(self) -> int:
+        return sum(not demand.removed for demand in self.demands)
 
 
-def test_what_was_measured_beside_torchs_memory_is_left_out_of_the_share() -> None:
-    assert memory_fraction(0.25, 40 * GB, 2 * GB) == pytest.approx(0.25 - 2 / 40)
-    with pytest.raises(TuneJobsError, match=r"no more than a CUDA context takes \(3\.0 GB\)"):
-        memory_fraction(0.05, 40 * GB, 3 * GB)
-
-
-def test_share_doubles_for_each_time_that_a_trial_ran_out_also_after_a_resume() -> None:
-    log = MemoryLog()
-    session = Session(a_study(trials=2, asha=None), log, clock=Clock())
-    shares = Shares(0.25)
-    worker = WorkerInfo(device="cuda: x", peak_memory_bytes=11 * GB)
-    for expected in (0.25, 0.5):  # the trial that ran out goes before a new proposal
-        attempt = session.next_attempt()
-        assert attempt is not None
-        assert (attempt.number, shares.of(0)) == (0, expected)
-        shares.note(0, Failure.OUT_OF_SHARE)
-        session.record_failure(0, Failure.OUT_OF_SHARE, "OutOfMemoryError: x", worker=worker)
-    third = session.next_attempt()
-    assert third is not None
-    session.record_report(0, rising(third, 1), worker)
-    assert Shares(0.25, log.rows).of(0) == shares.of(0) == 1.0
-    assert Shares(0.25, log.rows).of(1) == 0.25
-    assert Shares(2.0, log.rows).of(0) == 2.0
-
-
-def test_out_of_memory_has_its_peak_in_the_row() -> None:
-    log = MemoryLog()
-    session = Session(a_study(trials=1), log, clock=Clock())
-    attempt = session.next_attempt()
-    assert attempt is not None
-    worker = WorkerInfo(peak_memory_bytes=7 * GB)
-    session.record_failure(attempt.number, Failure.OUT_OF_MEMORY, "OutOfMemoryError: x", worker=worker)
-    assert log.trials[0].peak_memory_bytes == 7 * GB
-
-
-def test_largest_candidate_is_within_the_limits_and_has_the_largest_batch() -> None:
-    from tune_jobs.feasible.cost import count_cost
-
-    study = SHIPPED["digits-mobilenet"]()
-    recipe = largest_candidate(study, drawn=40)
-    assert isinstance(recipe, Recipe)
-    assert study.limits.max_macs is not None
-    assert count_cost(recipe).macs <= study.limits.max_macs
-    few = largest_candidate(study, drawn=8)
-    assert count_cost(recipe).activations >= count_cost(few).activations
-    assert largest_candidate(SHIPPED["digits-recipes"](), drawn=40).batch_size == 128
-
-
-def test_load_of_a_step_is_measured() -> None:
-    found = measure_step_load(Recipe(learning_rate=0.1, epochs=1), device="cpu")
-    assert 50 << 20 < found.peak_bytes < found.total_bytes
-    assert (found.beside_bytes, found.busy) == (0, 1.0)
-
-
-@pytest.mark.parametrize(("gpus", "kind"), [(0.5, Failure.OUT_OF_SHARE), (1.0, Failure.OUT_OF_MEMORY)])
-def test_a_batch_to_time_that_does_not_fit_into_a_share_asks_for_a_larger_one(
-    gpus: float, kind: Failure
+def test_demand_is_for_what_waits_and_never_holds_the_room_of_a_trial(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    error = BatchTooLargeError("a batch of 128 does not fit")
-    message = describe_failure(error, gpus=gpus, worker=WorkerInfo())
-    assert isinstance(message, AttemptFailed)
-    assert message.failure is kind
+    from tune_jobs.on_ray.cluster.room import Room, Share
+
+    cluster = ScaledCluster(monkeypatch)
+    room = Room(Share(cpus=1, gpus=0.0), wanted=3)
+    assert (room.workers(9, training=0), cluster.asked) == (0, 3)
+    cluster.nodes.append({"CPU": 1.0})
+    cluster.demands[0].placed = True  # on the node that came, where a trial is to begin
+    assert (room.workers(9, training=0), cluster.asked) == (1, 0)  # those that wait could take it too
+    assert (room.workers(9, training=1), cluster.asked) == (1, 2)
+    room.withdraw_demands()  # for the trial after that one
+    assert cluster.asked == 0
+    assert (room.workers(9, training=1), cluster.asked) == (1, 2)
+    assert (room.workers(2, training=1), cluster.asked) == (1, 1)  # two are left to run, one of them waits
+    room.close()
+    assert cluster.asked == 0
 
 
-def test_one_network_that_no_compiler_takes_ends_its_trial_and_not_the_run() -> None:
-    words = ("mode fp32/nchw/compile on cpu", "the model cannot be compiled: KeyError: 'x'")
-    of_trial = describe_failure(NotCompiledError(*words), gpus=0, worker=WorkerInfo())
-    of_worker = describe_failure(UnsupportedModeError(*words), gpus=0, worker=WorkerInfo())
-    assert isinstance(of_trial, AttemptFailed)
-    assert isinstance(of_worker, WorkerUnusable)
+@pytest.mark.parametrize("had_room", [True, False])
+def test_run_that_never_had_room_ends_when_there_will_be_none_and_one_that_had_waits(
+    had_room: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tune_jobs.on_ray.cluster.autoscaler import Outlook
+    from tune_jobs.on_ray.cluster.room import Room, Share
+
+    cluster = ScaledCluster(monkeypatch)
+    cluster.nodes = [{"CPU": 1.0}] if had_room else []
+    room = Room(Share(cpus=1, gpus=0.0), wanted=1)
+    assert room.workers(1, training=0) == had_room
+    cluster.nodes = []
+    for number in ("1", "2"):
+        cluster.outlook = Outlook(round=number, never=True)
+        assert room.workers(1, training=0) == 0
+    cluster.outlook = Outlook(round="3", never=True)
+    if had_room:
+        assert room.workers(1, training=0) == 0
+    else:
+        with pytest.raises(TuneJobsError, match="its autoscaler starts no such node"):
+            room.workers(1, training=0)
+        assert cluster.asked == 0
+
+
+def test_run_that_waits_for_the_autoscalers_first_word_ends_with_a_signal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from tune_jobs.on_ray.cluster import room
+
+    ScaledCluster(monkeypatch)
+    monkeypatch.setattr(room, "VERDICT_S", float("inf"))
+    room.Room(room.Share(cpus=1, gpus=0.0), wanted=1).require(ended=lambda: True)
+
+
+def test_why_no_node_starts_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from tune_jobs.on_ray.cluster.autoscaler import Outlook
+    from tune_jobs.on_ray.cluster.room import Room, Share
+
+    cluster = ScaledCluster(monkeypatch)
+    room = Room(Share(cpus=1, gpus=1.0), wanted=1)
+    cluster.outlook = Outlook(round="1", failures=("a100: no capacity",))
+    for _ in range(3):
+        room.workers(1, training=0)
+    assert caplog.text.count("could not start a node and will try again: a100: no capacity") == 1

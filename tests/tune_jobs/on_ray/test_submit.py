@@ -1,13 +1,14 @@
-"""The job commands against a dashboard of our own, which keeps what it is asked: the token, words, files."""
+"""The four acts on jobs, through the commands: what is sent, found, followed and stopped."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,15 @@ import pytest
 from job_dashboard import Dashboard
 from patience import patience_s
 
+from tune_jobs.cli.job_verbs import read_command
+from tune_jobs.errors import JobError
+
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
+
 ROOT = Path(__file__).parents[3]
+
+
 TOKEN = "5" * 64
 
 
@@ -137,46 +144,16 @@ def test_log_that_cannot_be_followed_leaves_the_job_and_says_so(dashboard: Dashb
     assert "could not do that: 404" in told
 
 
-def test_log_that_falls_silent_ends_with_its_job(
-    dashboard: Dashboard, call: Any, monkeypatch: pytest.MonkeyPatch
+def test_cluster_of_another_ray_is_refused_before_anything_is_sent(
+    answering_server: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As over a connection that was cut without a word."""
-    from tune_jobs.on_ray.jobs import client
-
-    async def tail(self: object, job: str) -> AsyncIterator[str]:
-        yield "a line\n"
-        dashboard.jobs[0]["status"] = "SUCCEEDED"
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(client, "SILENCE_S", 0.01)
-    monkeypatch.setattr(client.JobSubmissionClient, "tail_job_logs", tail)
-    dashboard.add("one-1", "one", "/a")
-    assert call("logs", "one", "--follow")[:2] == (0, "a line\n")
-
-
-def test_reader_of_a_log_who_goes_is_no_missing_dashboard(
-    dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tune_jobs.cli.job_verbs import read_command
-    from tune_jobs.on_ray.jobs import client
+    from tune_jobs.on_ray.jobs.job import Submission
     from tune_jobs.on_ray.jobs.submit import Jobs
 
-    async def tail(self: object, job: str) -> AsyncIterator[str]:
-        yield "a line\n"
-
-    def write(text: str) -> None:
-        raise BrokenPipeError
-
-    monkeypatch.setattr(client.JobSubmissionClient, "tail_job_logs", tail)
-    dashboard.add("one-1", "one", "/a")
-    with pytest.raises(BrokenPipeError):
-        Jobs(dashboard.address, read_command).follow("one-1", write)
-
-
-def test_head_without_a_python_is_told_how_to_start(capsys: pytest.CaptureFixture[str]) -> None:
-    from tune_jobs.cli.job_commands import _say_end
-    from tune_jobs.on_ray.jobs.job import Job
-
-    values = {"store": None, "started_at": None, "ended_at": None, "message": "failed"}
-    _say_end(Job(id="one-1", study="one", state="FAILED", exit_code=127, **values))
-    assert "start Ray there with its environment's folder first in PATH" in capsys.readouterr().err
+    address = answering_server(200, {"version": "4", "ray_version": "2.50.1"})
+    monkeypatch.setenv("RAY_ADDRESS", "10.255.255.1:6379")  # what was asked for goes before it
+    jobs = Jobs(address, read_command)
+    submission = Submission(study="one", store="/shared", words=("run", "one"), folder=tmp_path)
+    ours = re.escape(version("ray"))
+    with pytest.raises(JobError, match=rf"runs Ray 2\.50\.1, and this is written for Ray {ours}"):
+        jobs.submit(submission, tell=print)

@@ -1,4 +1,4 @@
-"""The process that measures a step while Ray starts: it ends with its driver, and by nothing else."""
+"""A measured step of the largest candidate, in a process that ends with its driver and by nothing else."""
 
 from __future__ import annotations
 
@@ -7,16 +7,98 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.patience import patience_s, wait_until
 from tune_jobs.errors import TuneJobsError
-from tune_jobs.inputs.shipped import digits_recipes
+from tune_jobs.inputs.shipped import digits_recipes, lab_macs_30m
+from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.on_ray.gpus.measure import LocalMeasurement, measured_here
+from tune_jobs.on_ray.gpus.share import choose_part
 from tune_jobs.session.settings import RunSettings
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import LatencyMode
+from tune_jobs.study.space import Choice, Space
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+def a_study_with_latency() -> Study:
+    return lab_macs_30m().with_changes(latency=LatencyMode())
+
+
+@pytest.fixture(autouse=True)
+def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a program of its own: other tests register families here."""
+    for name in ("custom_models", "custom_datasets"):
+        monkeypatch.setattr(f"tune_jobs.on_ray.gpus.measure.{name}", lambda: ())
+
+
+def measured(study: Study, **settings: Any) -> Any:
+    with measured_here(study, None, RunSettings(gpus_per_trial="auto", **settings)) as found:
+        return found and found.result(ended=lambda: False)
+
+
+def test_a_process_of_this_machine_measures_the_largest_candidate() -> None:
+    """On the simulated card of `gpu_study`, which the study's code brings along."""
+    code = UserCode(module="gpu_study", search_paths=(str(Path(__file__).parents[2] / "e2e"),))
+    study = digits_recipes().with_changes(space=Space(Choice("batch_size", (16, 128))))
+    with measured_here(study, code, RunSettings(gpus_per_trial="auto")) as found:
+        assert found is not None
+        load = found.result(ended=lambda: False)
+    assert load is not None
+    assert load.peak_bytes == 127 * (20 << 20)  # batches of 127 images of the 1,150
+    assert load.beside_bytes == 600 << 20
+    assert load.total_bytes == 16 << 30
+    assert choose_part(load).gpus == 1 / 4
+
+
+def test_a_measurement_here_says_why_it_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(TuneJobsError, match="torch sees 0 CUDA devices") as caught:
+        measured(digits_recipes())
+    assert "--gpus-per-trial a number" in str(caught.value)
+
+
+def test_a_measuring_process_that_dies_is_told_with_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tune_jobs.on_ray.gpus.measure.PROGRAM", "no_such_module_here")
+    with pytest.raises(
+        TuneJobsError, match=r"the process ended with exit code 1: .*No module named no_such_module"
+    ):
+        measured(digits_recipes())
+
+
+def test_a_measurement_ends_with_a_signal() -> None:
+    with measured_here(digits_recipes(), None, RunSettings(gpus_per_trial="auto")) as found:
+        assert isinstance(found, LocalMeasurement)
+        assert found.result(ended=lambda: True) is None
+
+
+@pytest.mark.parametrize(
+    "settings", [{"device": "cpu", "gpus_per_trial": None}, {"gpus_per_trial": 0.5}, {"address": "h:1"}]
+)
+def test_nothing_is_measured_here_that_need_not_be(settings: dict[str, Any]) -> None:
+    with measured_here(
+        digits_recipes(), None, RunSettings(**{"gpus_per_trial": "auto", **settings})
+    ) as found:
+        assert found is None
+
+
+def test_what_this_program_registered_is_measured_on_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tune_jobs.on_ray.gpus.measure.custom_models", lambda: ("a family",))
+    with measured_here(digits_recipes(), None, RunSettings(gpus_per_trial="auto")) as found:
+        assert found is None
+
+
+def test_latency_on_shared_gpus_is_not_measured_by_auto() -> None:
+    with measured_here(a_study_with_latency(), None, RunSettings(gpus_per_trial="auto")) as found:
+        assert found is None
+
 
 AUTO = RunSettings(gpus_per_trial="auto")
+
 
 ENTRY = """
 import os, time
@@ -24,6 +106,8 @@ from pathlib import Path
 Path(__file__).with_suffix(".pid").write_text(str(os.getpid()))
 time.sleep(1e6)
 """
+
+
 DRIVER = """
 import sys, time
 from tune_jobs.on_ray.gpus import measure as gpu_measure
@@ -35,12 +119,6 @@ code = UserCode(**dict({fields}))
 with gpu_measure.measured_here(digits_recipes(), code, RunSettings(gpus_per_trial="auto")):
     time.sleep(1e6)
 """
-
-
-@pytest.fixture(autouse=True)
-def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("custom_models", "custom_datasets"):
-        monkeypatch.setattr(f"tune_jobs.on_ray.gpus.measure.{name}", lambda: ())
 
 
 def test_a_ctrl_c_of_the_terminal_does_not_reach_it() -> None:

@@ -1,14 +1,12 @@
-"""What a worker says of an attempt, and in which thread it trains. Its messages alone: no Ray is started."""
+"""The messages of an attempt, from its trainable. No Ray is started."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Generator, Iterator
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,31 +14,24 @@ from typing import Any
 import pytest
 import torch
 
-from eml_models.errors import InvalidValueError
 from eml_models.training.recipe import Recipe
-from eml_models.training.step_load import StepLoad
 from tune_jobs.checkpoints.files import Checkpoints, Identity
-from tune_jobs.errors import BrokenDeviceError, TuneJobsError
-from tune_jobs.inputs.shipped import digits_recipes, lab_macs_30m
-from tune_jobs.inputs.user_code import UserCode
-from tune_jobs.on_ray.gpus.measure import LocalMeasurement, measured_here
-from tune_jobs.on_ray.gpus.share import choose_part
-from tune_jobs.on_ray.gpus.step_program import _answer, read_answer, request_text
+from tune_jobs.errors import BrokenDeviceError
+from tune_jobs.inputs.shipped import digits_recipes
 from tune_jobs.on_ray.messages import AttemptFailed, EpochReported, Message, TrainingBegan, TrainingReturned
 from tune_jobs.on_ray.worker import trainable
 from tune_jobs.on_ray.worker.payload import build_payload
 from tune_jobs.on_ray.worker.store_probe import StoreProbe
 from tune_jobs.on_ray.worker.trainable import iter_messages
-from tune_jobs.on_ray.worker.training_thread import made_in_training_thread
 from tune_jobs.session.attempt import WorkerInfo
-from tune_jobs.session.settings import RunSettings
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import LatencyMode
 from tune_jobs.study.rows import Failure
-from tune_jobs.study.space import Choice, Space
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
 
 RECIPE = Recipe(learning_rate=0.1, epochs=2, max_train_samples=64)
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
 
 @pytest.fixture(autouse=True)
@@ -255,180 +246,3 @@ def test_kernels_and_cudnns_version_are_told_of_a_gpu(
     begun, *_ = messages_of(study, tmp_path, device="cuda", gpus=1, is_shipped=True, kernels="deterministic")
     assert begun.worker.kernels == "deterministic"
     assert begun.worker.cudnn_version == 91900
-
-
-def names_of_threads() -> Generator[str]:
-    try:
-        while True:
-            yield threading.current_thread().name
-    finally:
-        CLOSED_IN.append(threading.current_thread().name)
-
-
-CLOSED_IN: list[str] = []
-
-
-def test_all_trials_of_a_process_train_in_one_thread() -> None:
-    seen: list[str] = []
-
-    def run_trial() -> None:
-        names = made_in_training_thread(names_of_threads())
-        seen.append(next(names))
-        seen.append(next(names))
-        names.close()
-
-    for _ in range(2):  # as Ray Tune does, each in a thread of its own
-        trial = threading.Thread(target=run_trial)
-        trial.start()
-        trial.join()
-    assert seen == ["training"] * 4
-    assert CLOSED_IN == ["training"] * 2
-
-
-def test_what_training_raises_arrives_where_its_messages_are_awaited() -> None:
-    def fail() -> Generator[int]:
-        yield 1
-        raise KeyError("x")
-
-    items = made_in_training_thread(fail())
-    assert next(items) == 1
-    with pytest.raises(KeyError, match="x"):
-        next(items)
-    assert list(made_in_training_thread(iter_of(3))) == [1, 2, 3]
-
-
-def iter_of(count: int) -> Generator[int]:
-    yield from range(1, count + 1)
-
-
-def a_study_with_latency() -> Study:
-    return lab_macs_30m().with_changes(latency=LatencyMode())
-
-
-@pytest.mark.parametrize(
-    ("study", "gpus", "words"),
-    [
-        (digits_recipes(), 2, "at most 1 for the shipped training, got 2"),
-        (a_study_with_latency(), 0.25, r"latency is measured on a whole GPU, and trials get 0\.25"),
-    ],
-)
-def test_what_gpus_cannot_do_is_refused_before_ray(study: Study, gpus: float, words: str) -> None:
-    with pytest.raises(InvalidValueError, match=words):
-        RunSettings(gpus_per_trial=gpus).check_gpus(study)
-
-
-def test_what_gpus_can_do_is_not_refused() -> None:
-    RunSettings(gpus_per_trial=2).check_gpus(digits_recipes().with_changes(fit=fit_of_ones_own))
-    RunSettings(gpus_per_trial=1).check_gpus(a_study_with_latency())
-    RunSettings(gpus_per_trial="auto").check_gpus(a_study_with_latency())
-    RunSettings(gpus_per_trial=0.25).check_gpus(digits_recipes())
-
-
-@pytest.fixture
-def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a program of its own: other tests register families here."""
-    for name in ("custom_models", "custom_datasets"):
-        monkeypatch.setattr(f"tune_jobs.on_ray.gpus.measure.{name}", lambda: ())
-
-
-def measured(study: Study, **settings: Any) -> Any:
-    with measured_here(study, None, RunSettings(gpus_per_trial="auto", **settings)) as found:
-        return found and found.result(ended=lambda: False)
-
-
-def test_a_process_of_this_machine_measures_the_largest_candidate() -> None:
-    """On the simulated card of `gpu_study`, which the study's code brings along."""
-    code = UserCode(module="gpu_study", search_paths=(str(Path(__file__).parents[2] / "e2e"),))
-    study = digits_recipes().with_changes(space=Space(Choice("batch_size", (16, 128))))
-    with measured_here(study, code, RunSettings(gpus_per_trial="auto")) as found:
-        assert found is not None
-        load = found.result(ended=lambda: False)
-    assert load is not None
-    assert load.peak_bytes == 127 * (20 << 20)  # batches of 127 images of the 1,150
-    assert load.beside_bytes == 600 << 20
-    assert load.total_bytes == 16 << 30
-    assert choose_part(load).gpus == 1 / 4
-
-
-@pytest.mark.usefixtures("nothing_registered")
-def test_a_measurement_here_says_why_it_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    with pytest.raises(TuneJobsError, match="torch sees 0 CUDA devices") as caught:
-        measured(digits_recipes())
-    assert "--gpus-per-trial a number" in str(caught.value)
-
-
-@pytest.mark.usefixtures("nothing_registered")
-def test_a_measuring_process_that_dies_is_told_with_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tune_jobs.on_ray.gpus.measure.PROGRAM", "no_such_module_here")
-    with pytest.raises(
-        TuneJobsError, match=r"the process ended with exit code 1: .*No module named no_such_module"
-    ):
-        measured(digits_recipes())
-
-
-@pytest.mark.usefixtures("nothing_registered")
-def test_a_measurement_ends_with_a_signal() -> None:
-    with measured_here(digits_recipes(), None, RunSettings(gpus_per_trial="auto")) as found:
-        assert isinstance(found, LocalMeasurement)
-        assert found.result(ended=lambda: True) is None
-
-
-@pytest.mark.parametrize(
-    "settings", [{"device": "cpu", "gpus_per_trial": None}, {"gpus_per_trial": 0.5}, {"address": "h:1"}]
-)
-def test_nothing_is_measured_here_that_need_not_be(settings: dict[str, Any]) -> None:
-    with measured_here(
-        digits_recipes(), None, RunSettings(**{"gpus_per_trial": "auto", **settings})
-    ) as found:
-        assert found is None
-
-
-def test_what_this_program_registered_is_measured_on_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tune_jobs.on_ray.gpus.measure.custom_models", lambda: ("a family",))
-    with measured_here(digits_recipes(), None, RunSettings(gpus_per_trial="auto")) as found:
-        assert found is None
-
-
-def test_latency_on_shared_gpus_is_not_measured_by_auto() -> None:
-    with measured_here(a_study_with_latency(), None, RunSettings(gpus_per_trial="auto")) as found:
-        assert found is None
-
-
-def test_the_measuring_program_answers_in_json() -> None:
-    text = request_text(RECIPE, None, data_dir=None, download=False, kernels="default")
-    if not torch.cuda.is_available():
-        assert "torch sees 0 CUDA devices" in str(read_answer(json.dumps(_answer(json.loads(text)))))
-    load = StepLoad(peak_bytes=3, beside_bytes=2, total_bytes=9, busy=0.5)
-    assert read_answer(json.dumps(asdict(load))) == load
-
-
-@pytest.mark.parametrize(
-    ("told", "first"),
-    [
-        (
-            "\x1b[36mray::ImplicitFunc.train()\x1b[39m (pid=1, ip=10.0.0.1)\n  File x, line 1, in y\n"
-            "tune_jobs.errors.BrokenDeviceError: so it ends: RuntimeError: illegal memory access\n",
-            "BrokenDeviceError: so it ends: RuntimeError: illegal memory access",
-        ),
-        ("The actor died unexpectedly.\n\tclass_name: ImplicitFunc", "The actor died unexpectedly."),
-        ("", "the worker died"),
-    ],
-)
-def test_a_death_is_told_by_its_error_first(told: str, first: str) -> None:
-    from tune_jobs.on_ray.cluster.deaths import error_first
-
-    assert error_first(told).splitlines()[0] == first
-    assert "\x1b" not in error_first(told)
-
-
-def test_what_is_not_a_calls_own_error_is_its_workers_death() -> None:
-    from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
-
-    from tune_jobs.on_ray.cluster.deaths import death_if_not_own
-
-    death = death_if_not_own(OutOfMemoryError("the node was running low on memory"))
-    assert isinstance(death, RayActorError)
-    assert "the node was running low on memory" in str(death)
-    for known in (RayActorError(), RayTaskError("train", "traceback", ValueError()), ValueError()):
-        assert death_if_not_own(known) is known

@@ -1,9 +1,10 @@
-"""What ends a run is what it says last, whatever fails after that. Ray itself is played."""
+"""A run without Ray: what it refuses before the store knows of it, and which error it shows at its end."""
 
 from __future__ import annotations
 
 import errno
 import logging
+import socket
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 from ray_studies import curve_study
 from session_testing import WORKER, rising
 
-from tune_jobs.errors import RunFailedError, StoreError
+from eml_models.errors import InvalidValueError
+from tune_jobs.errors import RunFailedError, StoreError, TuneJobsError
+from tune_jobs.inputs.shipped import SHIPPED
 from tune_jobs.on_ray import runner, tuning
 from tune_jobs.on_ray.runner import run_study
 from tune_jobs.session.settings import RunSettings
@@ -21,6 +24,25 @@ from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.writer import StudyWriter
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "http://127.0.0.1:8265", "127.0.0.1"])
+def test_address_that_is_none_for_a_run_is_refused_before_the_store_knows(
+    address: str, tmp_path: Path
+) -> None:
+    settings = RunSettings(store=str(tmp_path / "trials"), address=address)
+    with pytest.raises(InvalidValueError, match=r"HOST:(PORT|6379)"):
+        run_study(SHIPPED["digits-recipes"](), settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_address_where_nobody_listens_is_refused_before_the_store_knows(tmp_path: Path) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{bound.getsockname()[1]}"
+    with pytest.raises(TuneJobsError, match=f"no Ray cluster answers at {address}"):
+        run_study(SHIPPED["digits-recipes"](), RunSettings(store=str(tmp_path / "trials"), address=address))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(autouse=True)

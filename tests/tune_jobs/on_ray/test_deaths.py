@@ -1,0 +1,38 @@
+"""Deaths of workers, as Ray Tune and the rows see them."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+@pytest.mark.parametrize(
+    ("told", "first"),
+    [
+        (
+            "\x1b[36mray::ImplicitFunc.train()\x1b[39m (pid=1, ip=10.0.0.1)\n  File x, line 1, in y\n"
+            "tune_jobs.errors.BrokenDeviceError: so it ends: RuntimeError: illegal memory access\n",
+            "BrokenDeviceError: so it ends: RuntimeError: illegal memory access",
+        ),
+        ("The actor died unexpectedly.\n\tclass_name: ImplicitFunc", "The actor died unexpectedly."),
+        ("", "the worker died"),
+    ],
+)
+def test_a_death_is_told_by_its_error_first(told: str, first: str) -> None:
+    from tune_jobs.on_ray.cluster.deaths import error_first
+
+    assert error_first(told).splitlines()[0] == first
+    assert "\x1b" not in error_first(told)
+
+
+def test_what_is_not_a_calls_own_error_is_its_workers_death() -> None:
+    from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
+
+    from tune_jobs.on_ray.cluster.deaths import death_if_not_own
+
+    death = death_if_not_own(OutOfMemoryError("the node was running low on memory"))
+    assert isinstance(death, RayActorError)
+    assert "the node was running low on memory" in str(death)
+    for known in (RayActorError(), RayTaskError("train", "traceback", ValueError()), ValueError()):
+        assert death_if_not_own(known) is known

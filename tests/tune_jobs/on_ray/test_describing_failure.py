@@ -1,0 +1,31 @@
+"""The kind of failure of an error: of the attempt, of its share, or of the worker."""
+
+from __future__ import annotations
+
+import pytest
+
+from eml_models.errors import BatchTooLargeError, NotCompiledError, UnsupportedModeError
+from tune_jobs.on_ray.messages import AttemptFailed, WorkerUnusable
+from tune_jobs.on_ray.worker.describing_failure import describe_failure
+from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.study.rows import Failure
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+@pytest.mark.parametrize(("gpus", "kind"), [(0.5, Failure.OUT_OF_SHARE), (1.0, Failure.OUT_OF_MEMORY)])
+def test_a_batch_to_time_that_does_not_fit_into_a_share_asks_for_a_larger_one(
+    gpus: float, kind: Failure
+) -> None:
+    error = BatchTooLargeError("a batch of 128 does not fit")
+    message = describe_failure(error, gpus=gpus, worker=WorkerInfo())
+    assert isinstance(message, AttemptFailed)
+    assert message.failure is kind
+
+
+def test_one_network_that_no_compiler_takes_ends_its_trial_and_not_the_run() -> None:
+    words = ("mode fp32/nchw/compile on cpu", "the model cannot be compiled: KeyError: 'x'")
+    of_trial = describe_failure(NotCompiledError(*words), gpus=0, worker=WorkerInfo())
+    of_worker = describe_failure(UnsupportedModeError(*words), gpus=0, worker=WorkerInfo())
+    assert isinstance(of_trial, AttemptFailed)
+    assert isinstance(of_worker, WorkerUnusable)

@@ -1,0 +1,66 @@
+"""Shares of a GPU: chosen from a measured step, and doubled for a trial that ran out."""
+
+from __future__ import annotations
+
+import pytest
+from session_testing import Clock, MemoryLog, a_study, rising
+
+from eml_models.training.step_load import StepLoad
+from tune_jobs.on_ray.gpus.share import Shares, choose_part
+from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.session.state_machine import Session
+from tune_jobs.study.rows import Failure
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+GB = 10**9
+
+
+@pytest.mark.parametrize(
+    ("peak", "beside", "busy", "trials"),
+    [
+        (30, 1, 0.1, 1),
+        (80, 1, 0.1, 1),  # more than there is: it is tried all the same, and told of
+        (15, 1, 0.1, 2),  # 40 / (15 * 1.25 + 1) is 2.03
+        (15, 1.5, 0.1, 1),  # a context that takes more leaves room for one less
+        (2, 0.5, 0.05, 13),  # 40 / 3 is 13.3: no cap but memory's
+        (2, 0.5, 0.2, 6),  # that many keep the GPU busy, and a fifth more
+        (2, 0.5, 0.95, 2),
+        (2, 0.5, 1.0, 2),
+    ],
+)
+def test_measured_step_decides_how_many_share(peak: float, beside: float, busy: float, trials: int) -> None:
+    load = StepLoad(peak_bytes=int(peak * GB), beside_bytes=int(beside * GB), total_bytes=40 * GB, busy=busy)
+    part = choose_part(load)
+    assert part.gpus == 1 / trials
+    assert part.beside_bytes == load.beside_bytes
+
+
+def test_share_doubles_for_each_time_that_a_trial_ran_out_also_after_a_resume() -> None:
+    log = MemoryLog()
+    session = Session(a_study(trials=2, asha=None), log, clock=Clock())
+    shares = Shares(0.25)
+    worker = WorkerInfo(device="cuda: x", peak_memory_bytes=11 * GB)
+    for expected in (0.25, 0.5):  # the trial that ran out goes before a new proposal
+        attempt = session.next_attempt()
+        assert attempt is not None
+        assert (attempt.number, shares.of(0)) == (0, expected)
+        shares.note(0, Failure.OUT_OF_SHARE)
+        session.record_failure(0, Failure.OUT_OF_SHARE, "OutOfMemoryError: x", worker=worker)
+    third = session.next_attempt()
+    assert third is not None
+    session.record_report(0, rising(third, 1), worker)
+    assert Shares(0.25, log.rows).of(0) == shares.of(0) == 1.0
+    assert Shares(0.25, log.rows).of(1) == 0.25
+    assert Shares(2.0, log.rows).of(0) == 2.0
+
+
+def test_out_of_memory_has_its_peak_in_the_row() -> None:
+    log = MemoryLog()
+    session = Session(a_study(trials=1), log, clock=Clock())
+    attempt = session.next_attempt()
+    assert attempt is not None
+    worker = WorkerInfo(peak_memory_bytes=7 * GB)
+    session.record_failure(attempt.number, Failure.OUT_OF_MEMORY, "OutOfMemoryError: x", worker=worker)
+    assert log.trials[0].peak_memory_bytes == 7 * GB
