@@ -149,7 +149,7 @@ def test_a_level_that_failed_where_others_did_badly_is_not_the_best_for_that(met
         pytest.approx(sign * -(0.03 + 0.025 + 0.205) / 3),
         pytest.approx(sign * -0.0425),
     ]
-    assert "the order is that within the cells in common" in table.note
+    assert "the order is by cells in common" in table.note
     assert factor_table(read_outcomes(grid_frame(VALUES)), design, "optimizer").note == ""
 
 
