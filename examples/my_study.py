@@ -1,4 +1,4 @@
-"""A search of your own: a network, a data set and a study in one file, which travels to the workers.
+"""A search of your own: a network, a data set and a study in one file. Workers get its text.
 
 python -m tune_jobs run examples/my_study.py:my_study --workers 2
 """
@@ -24,7 +24,7 @@ from tune_jobs import Asha, Choice, Float, Integer, Space, Study
 
 
 def read_odd_or_even(folder: Path, download: bool) -> RawDataset:
-    """Whether a digit is odd: your own reader would look into `folder`, which is ``--data-dir``."""
+    """Images of digits, labelled odd or even. Your own reader would use `folder` (``--data-dir``)."""
     images, labels = load_digits(return_X_y=True)
     images, labels = images.reshape(-1, 1, 8, 8).astype("float32"), labels % 2
     return RawDataset(
@@ -36,7 +36,7 @@ def read_odd_or_even(folder: Path, download: bool) -> RawDataset:
 
 
 def draw_residual_cnn(net: PlanBuilder, *, width: int) -> None:
-    """A stem and one residual block; the module and its MACs both come from what is drawn here."""
+    """A stem and one residual block. The module and its MACs both come from this drawing."""
     net.conv_bn_act("stem", width)
     with net.residual("block", project=True, activation="relu"):
         net.conv_bn_act("first", 2 * width, stride=2)
@@ -61,7 +61,7 @@ register_model(ModelFamily(name="residual_cnn", draw=draw_residual_cnn, options=
 
 
 def my_study() -> Study:
-    """Width and learning rate; a parameter that is no field of the recipe is an option of the model."""
+    """Width, rate and optimizer. A parameter that is no field of the recipe is an option of the model."""
     return Study(
         name="odd-or-even",
         space=Space(

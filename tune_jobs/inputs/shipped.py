@@ -1,4 +1,7 @@
-"""The shipped studies: each a function that returns a `Study`, to be run by name or copied and changed."""
+"""The shipped studies by name: functions that return a `Study`, to run, or to copy and change.
+
+Called by `user_code`.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,14 @@ SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle")
 RATES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 
-# Descriptions say nothing that an option can change: data set, limits, trials and epochs are in `summary`.
+# Descriptions leave out all that an option can change: `summary` has data set, limits, trials and epochs.
 RECIPES = "Training recipes of {}: optimizer, learning rate, schedule and what goes with them."
 TABLE = "A table of optimizers, learning rates and schedules of {}."
 STAGES_WITHIN = "Width, expansion and depth of MobileNet's stages within a limit on MACs."
 
 
 def recipe_space() -> Space:
-    """Optimizer x learning rate x schedule, with weight decay, momentum and batch size."""
+    """The space of recipes: optimizer, learning rate, schedule, weight decay, momentum, batch size."""
     return Space(
         Choice("optimizer", OPTIMIZERS),
         Float("learning_rate", 1e-4, 1.0, log=True),
@@ -48,7 +51,7 @@ def digits_recipes() -> Study:
 
 
 def digits_grid() -> Study:
-    """The lab report's loop over optimizers, rates and schedules, every combination to its end."""
+    """The lab report's grid: every combination of optimizer, rate and schedule, trained to its end."""
     return Study(
         name="digits-grid",
         description=TABLE.format("a small CNN"),
@@ -99,10 +102,11 @@ STAGES = range(1, 8)
 
 
 def architecture_space(*, max_width: float = 2.0, max_depth: int = 4) -> Space:
-    """MobileNet: each stage's width relative to the others, its expansion and depth, and the recipe's rate.
+    """The space of MobileNets: relative width, expansion and depth of each stage, rate and weight decay.
 
-    The common width follows from `macs_share`: which share of the limit the network uses. So proposals lie
-    near the limit, and few break it. `benchmarks.near_limit` compares this with refusing what is too large.
+    The common width follows from `macs_share`, the share of the limit that the network uses. So proposals
+    lie near the limit, and few break it. `benchmarks.near_limit` compares this with refusing proposals above
+    the limit.
     """
     return Space(
         Float("macs_share", 0.7, 1.0),
@@ -136,7 +140,7 @@ def mobilenet() -> Study:
 
 
 def digits_mobilenet() -> Study:
-    """The same search on the embedded digits within 200,000 MACs, in a few minutes on two cores."""
+    """The search of `mobilenet` on the embedded digits within 200,000 MACs, a few minutes on two cores."""
     return mobilenet().with_changes(
         name="digits-mobilenet",
         space=architecture_space(max_depth=2),
@@ -155,7 +159,7 @@ def digits_mobilenet() -> Study:
 
 
 FRONT = (Objective(metric="val_accuracy"), Objective(metric="macs"))
-"""Accurate and cheap: no single best network, but a front of them."""
+"""The objectives of a front: accurate and cheap."""
 
 
 def digits_front() -> Study:
@@ -176,7 +180,7 @@ def digits_front() -> Study:
 
 
 def fashion_mnist_front() -> Study:
-    """The same on Fashion-MNIST within 2 M MACs; meant for GPUs, and with `--scale smoke` for a CPU."""
+    """The front on Fashion-MNIST within 2 M MACs; meant for GPUs, or with ``--scale smoke`` for a CPU."""
     study = digits_front().with_changes(
         name="fashion-mnist-front",
         limits=Limits(max_macs=2_000_000),
@@ -192,10 +196,10 @@ FAMILIES = ("mobilenet", "resnet18")
 
 
 def family_space(stages: Space, **mobilenet_options: Value) -> Space:
-    """Both families, each as wide as its share of the limit lets it be.
+    """The space of both families, each as wide as its share of the limit allows.
 
-    A dense ResNet is the faster of two networks with equal MACs (on a CPU 1.8 to 3.6 times), so a search for
-    a network under a limit should see both. What shapes MobileNet's stages applies to it alone.
+    Of two networks with equal MACs, a dense ResNet is faster than a MobileNet (on a CPU 1.8 to 3.6 times), so
+    a search under a limit should see both. The params of MobileNet's stages apply only to MobileNet.
     """
     only_mobilenet = When("model", ("mobilenet",))
     shared = ("macs_share", "learning_rate", "weight_decay")
@@ -216,7 +220,7 @@ def families() -> Study:
 
 
 def digits_families() -> Study:
-    """The same on the embedded digits within a million MACs: a ResNet-18 has few widths below that."""
+    """The search of `families` on the digits within a million MACs, below which ResNet-18 has few widths."""
     study = digits_mobilenet()
     return study.with_changes(
         name="digits-families",
@@ -228,11 +232,11 @@ def digits_families() -> Study:
 
 
 NUM_REPEATS = 3
-"""Seeds of each cell of a lab table: the fewest that give an interval worth looking at."""
+"""Seeds of each cell of a lab table: fewer give intervals too wide to be of use."""
 
 
 def lab_mnist() -> Study:
-    """The lab report's table on MNIST: optimizer x rate x schedule, each cell with three seeds."""
+    """The lab report's table on MNIST: optimizer, rate and schedule, with three seeds for each cell."""
     return Study(
         name="lab-mnist",
         description=TABLE.format("a small CNN"),
@@ -245,10 +249,10 @@ def lab_mnist() -> Study:
 
 
 def lab_cifar10() -> Study:
-    """The lab report's table on CIFAR-10: a ResNet-18, and the rates from 1e-4, which it recommends, to 1e-1.
+    """The lab report's table on CIFAR-10: a ResNet-18 at rates from 1e-4 (the report's advice) to 1e-1.
 
-    Left out is the rate 1.0: in the README's tables of a small CNN it is worse than the best rate on both
-    data sets (p 0.039 and 0.005), and here a rate costs 300 PFLOP.
+    The rate 1.0 is left out. In the README's tables of a small CNN it is worse than the best rate on both
+    data sets (p 0.039 and 0.005), and on CIFAR-10 a rate costs 300 PFLOP.
 
     An estimate of its cost, not a measurement: a trial is 555.4 M MACs x 2 operations x 3 (forward, and
     twice that backward) x 40,000 images x 30 epochs = 4.0 PFLOP, and 300 trials are 1,200. A published
@@ -273,7 +277,7 @@ def lab_cifar10() -> Study:
 
 
 def lab_space(rates: tuple[float, ...]) -> Space:
-    """Optimizer x rate x schedule, and the seeds of each cell, which a grid tries one after the other."""
+    """The space of a lab table: optimizer, rate, schedule, and the number of each cell's seed."""
     return Space(
         Integer("repeat", 1, NUM_REPEATS),
         Choice("optimizer", OPTIMIZERS),
@@ -283,7 +287,7 @@ def lab_space(rates: tuple[float, ...]) -> Space:
 
 
 def lab_macs_130m() -> Study:
-    """The lab report's first limit: MobileNets on CIFAR-10 within 130 M MACs; its finalists come after."""
+    """The lab report's first limit: MobileNets on CIFAR-10 within 130 M MACs; run `finalists` after it."""
     return mobilenet().with_changes(
         name="lab-macs-130m",
         limits=Limits(max_macs=130_000_000),
@@ -291,7 +295,7 @@ def lab_macs_130m() -> Study:
 
 
 def lab_macs_30m() -> Study:
-    """The lab report's second limit: the same within 30 M MACs."""
+    """The lab report's second limit: MobileNets on CIFAR-10 within 30 M MACs."""
     return mobilenet().with_changes(name="lab-macs-30m")
 
 

@@ -2,6 +2,8 @@
 
 Computes no finding; `analysis` does.
 
-Doors: `documents` (whole pages), `render` (a table in a form), `tables` (the value of a table), `progress` (a
-run as it goes); one file per kind of table besides.
+Doors: `documents` (the pages of `show`, `report` and `list`), `latency_tables` (the tables of `latency`),
+`progress` (a run on stderr), `summary` (a study in a sentence), `render` (a table in a form), `tables` (the
+value of a table), `formats` (the names of the forms). Inside: `text` draws a table, `plain` makes values of
+JSON and CSV, and each other file makes a kind of table.
 """

@@ -1,8 +1,7 @@
-"""What `show`, `report` and `list` print of a study or a store, composed from a snapshot as values.
+"""The pages of `show`, `report` and `list`, composed as tables from a snapshot of a study or store.
 
-For people a document is a page of several tables; for programs (JSON, CSV) it is its first table alone, so
-that it stays one table. Reads nothing and prints nothing: the command line renders the tables, and hands in
-what it read.
+For people a page has several tables; for programs (JSON, CSV) it is only the first, so that it is one table.
+Reads and prints nothing: `tune_jobs.cli` reads the store, calls this and renders the tables.
 """
 
 from __future__ import annotations
@@ -29,18 +28,17 @@ def store_document(found: pd.DataFrame, form: str) -> Table:
     """The studies of a store.
 
     Args:
-        found: what a store answers to `leaderboard.STUDIES_SQL`.
+        found: the answer of a store to `leaderboard.STUDIES_SQL`.
     """
     table = leaderboard.studies(found)
     return leaderboard.studies_for_people(table) if form == TABLE else table
 
 
 def study_document(known: StudySnapshot, form: str, *, top: int) -> list[Table]:
-    """How a study stands: its best trials or its front; on a page also how trials ended, what the rungs
-    decided, and where the seconds went.
+    """The best trials of a study, or its front; for people also the ends of trials, the rungs and the ledger.
 
     Args:
-        top: trials to show; a front is shown whole.
+        top: how many trials to show; a front is shown whole.
     """
     objectives = objectives_of(known.definition)
     metric, several = objectives[0].metric, len(objectives) > 1
@@ -63,19 +61,21 @@ def study_document(known: StudySnapshot, form: str, *, top: int) -> list[Table]:
 def report_document(
     known: StudySnapshot, form: str, *, top: int | None = None, by: str | None = None
 ) -> list[Table]:
-    """What a study came to, with intervals: finalists and baselines, a grid's cells and factors, or the best
-    trials of a search.
+    """The results of a study with intervals: finalists and baselines, a grid's cells and factors, or a
+    search's best trials.
 
     Args:
-        top: rows of the first table.
-        by: the factor whose table is asked for alone.
+        top: how many rows of the first table to show.
+        by: the factor whose table is shown alone; None for all tables.
 
     Raises:
         UnknownNameError: the study has no such factor.
         InvalidValueError: none of its trials has ended.
     """
     if not len(known.trials):
-        raise InvalidValueError(f"study {known.study!r} has no trial that has ended; run it first")
+        raise InvalidValueError(
+            f"study {known.study!r} must have a trial that has ended, and has none; run it first"
+        )
     if known.definition["candidates"]:
         first = finalists.candidates_table(known.trials, known.definition)
         if form != TABLE:
@@ -84,29 +84,29 @@ def report_document(
     tables = _search_tables(known, top=top, by=by)
     objectives = objectives_of(known.definition)
     if len(objectives) > 1 and by is None:
-        others = [table for table in tables if PARAMS not in table.columns]  # its best are on the front
+        others = [table for table in tables if PARAMS not in table.columns]  # the front holds its best trials
         gained = worth(known.trials, known.reports, objectives, known.definition["limits"])
         tables = [front(known.trials, known.starts, objectives), gained, *others]
     return _page(tables, known) if form == TABLE else tables[:1]
 
 
 def study_notes(known: StudySnapshot) -> list[str]:
-    """What stands below a study's tables: changes of the code that trained it, a line each."""
+    """The lines below a study's tables: one for each change of the code that trained it."""
     return [f"note: {line}" for line in describe_code_changes(known.rows)]
 
 
 def audit_lines(result: Audit) -> Iterator[str]:
-    """What an audit found: how much was computed anew, and a line for each difference."""
+    """The findings of an audit: the numbers of proposals and decisions, and a line for each difference."""
     yield (
         f"{count_of(result.num_proposals, 'proposal')} and {count_of(result.num_decisions, 'decision')}"
-        f" computed anew: {len(result.differences)} differ"
+        f" computed again: {len(result.differences)} differ"
     )
     for difference in result.differences:
         yield f"  {difference}"
 
 
 def _page(tables: list[Table], known: StudySnapshot) -> list[Table]:
-    """The tables as people read them; of those behind the first, the ones that have rows."""
+    """The tables as people read them; empty tables behind the first are left out."""
     shown = [table for index, table in enumerate(tables) if table.rows or not index]
     return [
         for_people(table, known.trials) if PARAMS in table.columns else factors.for_people(table)

@@ -1,8 +1,7 @@
-"""What the parameters of a study did to its objective: cells of a grid, tables a factor, correlations.
+"""Effects of parameters as tables: the cells of a grid, the levels of each factor, and correlations.
 
-In a grid every cell is trained as often as any other, so that levels of a factor can be compared within the
-same cells of the others. An adaptive search trains most where it is good, and early stopping lets the good
-ones end: means over its trials say where it went, not what a level is worth, and nothing is tested there.
+`tune_jobs.analysis.factors` compares levels and says which comparisons are fair. In an adaptive search none
+is, so its tables have means without a test. Called by `documents`.
 """
 
 from __future__ import annotations
@@ -38,17 +37,17 @@ from tune_jobs.report.tables import Table
 from tune_jobs.report.text import format_value
 
 DIFFERENCE = "difference"
-"""What people see in place of the difference, its interval, p and the verdict."""
+"""The column that holds, for people, a difference, its interval, p and the verdict in one text."""
 
 MIN_CORRELATED = 10
-"""Trials. Of ten, chance alone gives a rank correlation beyond 0.648 once in 20; of fewer, a larger one."""
+"""The least number of trials. Among ten, chance gives a rank correlation beyond 0.648 once in 20."""
 
-LACKING = "some cells lack trials, which a mean leaves out; the order is that within the cells in common"
-"""What the table of a factor says where its levels have different numbers of trials."""
+LACKING = "some cells lack trials, so means are over different cells; the order is by cells in common"
+"""The note of a factor's table whose levels have different numbers of trials."""
 
 
 def cells_table(outcomes: Sequence[Outcome], design: Design, top: int | None = None) -> Table:
-    """One row a cell of the grid, the best first; cells whose trials all failed come last."""
+    """A row for each cell of a grid, the best first; cells whose trials all failed come last."""
     cells: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         cells[outcome.cell].append(outcome)
@@ -74,14 +73,14 @@ def cells_table(outcomes: Sequence[Outcome], design: Design, top: int | None = N
 
 
 def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Table:
-    """One row a level of a factor, the best first, and how much worse than the best level it is.
+    """A row for each level of a factor, the best first, with its difference to the best level.
 
-    In a grid levels are compared within the cells that both have in common, by a paired t over these: a
-    level's own spread is that of the other factors and not of chance. Where nothing else varies each level
-    is a single cell, and its spread that of its seeds: then they are compared by Welch's t over these, as in
-    a random search over trials. P values are corrected over all pairs of levels, since the best one was not
-    known beforehand. `best` is the best cell of the level, the mean over its seeds. The order is that of
-    `ranked`.
+    In a grid, two levels are compared within the cells that they share, by a paired t over these cells,
+    because the spread within a level comes from the other factors and not from chance. If no other factor
+    varies, each level is a single cell and its spread comes from its seeds. Then levels are compared by
+    Welch's t over seeds, and in a random search over trials. P values are corrected over all pairs of levels,
+    because the best level was not known before. `best` is the mean over seeds of the level's best cell.
+    `ranked` gives the order.
     """
     levels: dict[object, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
@@ -123,7 +122,7 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Ta
 
 
 def for_people(table: Table) -> Table:
-    """The table without failures if there are none, and each difference with its verdict in one text."""
+    """The table with each difference and its verdict in one text, and without `failed` if no trial failed."""
     failed = table.columns.index("failed") if "failed" in table.columns else None
     if failed is not None and not any(row[failed] for row in table.rows):
         table = table.without("failed")
@@ -146,7 +145,7 @@ def _difference_in_words(cells: Sequence[Any]) -> str | None:
 def correlations_table(outcomes: Sequence[Outcome], design: Design) -> Table:
     """Spearman's rank correlation of each number with the objective, the strongest first.
 
-    Those of fewer than `MIN_CORRELATED` trials are left out.
+    Numbers with fewer than `MIN_CORRELATED` trials are left out.
     """
     rows = []
     for name in design.numbers:
@@ -157,7 +156,7 @@ def correlations_table(outcomes: Sequence[Outcome], design: Design) -> Table:
             continue
         rows.append((name, len(frame), float(frame["number"].rank().corr(frame["value"].rank()))))
     rows.sort(key=lambda row: -abs(row[2]))
-    biased = "; biased, since the search chose where to look" if design.is_adaptive else ""
+    biased = "; biased, because the search chose where to look" if design.is_adaptive else ""
     return Table(
         title=f"rank correlation (Spearman) of each number with {design.metric}{biased}",
         columns=("parameter", "n", "correlation"),
@@ -168,7 +167,7 @@ def correlations_table(outcomes: Sequence[Outcome], design: Design) -> Table:
 def _factor_title(factor: str, design: Design, *, by_cells: bool) -> str:
     if design.is_adaptive:
         return (
-            f"{factor}: trials that ran to their end; the search chose where to look and whom to stop, so"
+            f"{factor}: trials that ran to their end; the search chose the values and the trials to stop, so"
             " these means are biased and nothing is tested"
         )
     over = "seeds" if design.is_grid else "trials"

@@ -1,6 +1,6 @@
 """A study of finalists as tables: each candidate's test accuracy and its difference to the baselines.
 
-Computed from the store's rows and the study's definition alone.
+Made only from the store's rows and the study's definition. Called by `documents`.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ DIFFERENCE = "difference to a baseline"
 SPAN = span_of("test_accuracy")
 
 SHOWN_FIELDS = ("optimizer", "learning_rate", "weight_decay", "schedule", "batch_size")
-"""What a recipe is described by, beside its model and options."""
+"""Fields that describe a recipe, beside its model and options."""
 
 
 def candidates_table(trials: pd.DataFrame, definition: Mapping[str, Any]) -> Table:
-    """One row a candidate and baseline that it is compared with, the most accurate first.
+    """A row for each pair of a candidate and a baseline, the most accurate first.
 
-    The intervals of means are over seeds. Differences are a candidate's mean less the baseline's; all of them
-    are corrected together.
+    The intervals of means are over seeds. A difference is the candidate's mean minus the baseline's. The p
+    values of all differences are corrected together.
     """
     accuracies = _accuracies(trials, definition)
     baselines = [c["name"] for c in definition["candidates"] if c["baseline"] and accuracies[c["name"]]]
@@ -99,7 +99,7 @@ def _difference_in_words(row: Mapping[str, object]) -> str:
 
 
 def recipes_table(definition: Mapping[str, Any]) -> Table:
-    """What the candidates are, and how they are trained."""
+    """The network of each candidate, and its recipe."""
     recipes = {c["name"]: {**definition["recipe"], **c["changes"]} for c in definition["candidates"]}
     fields = [{name: short(recipe[name]) for name in SHOWN_FIELDS} for recipe in recipes.values()]
     same = shared(fields)
@@ -114,7 +114,7 @@ def recipes_table(definition: Mapping[str, Any]) -> Table:
     recipe = definition["recipe"]
     return Table(
         title=(
-            f"what they are; {count_of(recipe['epochs'], 'epoch')} each on {recipe['dataset']},"
+            f"networks and recipes; {count_of(recipe['epochs'], 'epoch')} each on {recipe['dataset']},"
             " train + validation"
         ),
         note=f"the same in all: {words_of(same)}" if same else "",

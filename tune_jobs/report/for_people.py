@@ -1,6 +1,7 @@
-"""A table of trials as people read it: what all rows share is said once, and a row's own stands below it.
+"""A table of trials as people read it: shared params once above all rows, a row's own params below it.
 
-JSON and CSV hold the table as it is; only the text is made from this one.
+JSON and CSV hold the table unchanged; only the text is made from this form. Called by `documents`;
+`leaderboard`, `front` and `finalists` use its parts.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ MODEL = "model"
 
 
 def name_networks(starts: pd.DataFrame, numbers: Iterable[int]) -> dict[int, str]:
-    """The networks of some trials by their numbers, in the words that `--baseline` and `latency` take.
+    """The networks of trials by number, in the words that ``--baseline`` and `latency` take.
 
-    They come from the recipes that were trained, so that a width that followed from `macs_share` is in them.
+    They come from the trained recipes, so that they hold a width that followed from `macs_share`.
     """
     recipes = dict(zip(starts["number"], starts["recipe"], strict=True))
     parsed = {number: parse_object(recipes[number]) for number in numbers if number in recipes}
@@ -34,27 +35,27 @@ def name_networks(starts: pd.DataFrame, numbers: Iterable[int]) -> dict[int, str
 
 
 NAMED = {MODEL, "dataset", "model_options"}
-"""What a recipe must say for its network to be named."""
+"""Fields of a recipe from which its network is named."""
 
 
 def network_words(recipe: Mapping[str, Any]) -> str:
     """The network of a recipe, given as plain data, in words."""
     try:
         shape = get_dataset_spec(recipe["dataset"]).input_shape
-    except UnknownNameError:  # a user's own, whose code is not loaded here: only rounding depends on it
+    except UnknownNameError:  # of code that is not loaded here; only rounding depends on it
         shape = CIFAR_SHAPE
     options = recipe["model_options"]
     return name_network(NetworkSpec(name="", model=recipe[MODEL], options=options, input_shape=shape))
 
 
 def for_people(table: Table, trials: pd.DataFrame) -> Table:
-    """The table with the params and the network of each row below it, and what is the same in all above.
+    """The table with the params and the network of each row below it, and shared params above all rows.
 
-    A param that shaped the network is in the network's words and is not said again.
+    A param that shapes the network is left out, because the network's words hold it.
 
     Args:
-        table: with the columns `TRIAL`, `PARAMS` and `NETWORK`.
-        trials: the frame that it was made from.
+        table: a table with the columns `TRIAL`, `PARAMS` and `NETWORK`.
+        trials: the frame from which it was made.
     """
     index = table.columns.index
     stored = dict(zip(trials["number"], trials["params"], strict=True))
@@ -80,12 +81,12 @@ def for_people(table: Table, trials: pd.DataFrame) -> Table:
 
 
 def shapes_network(name: str) -> bool:
-    """Whether a param is one that the network's words say."""
+    """Whether a param of this name is in the network's words."""
     return name == MODEL or name not in RECIPE_FIELDS | OF_THE_STUDY
 
 
 def shared(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """What several rows have in common; a single row has only what is its own."""
+    """Names and values that all rows share; none for a single row."""
     if len(rows) < 2:
         return {}
     first, *others = rows
@@ -93,10 +94,10 @@ def shared(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
 
 
 def words_of(params: Mapping[str, str]) -> str:
-    """Names and values as words."""
+    """The params as words ``NAME=VALUE``."""
     return " ".join(f"{name}={value}" for name, value in params.items())
 
 
 def short(value: object) -> str:
-    """A value in a few characters: three significant digits."""
+    """A value as a short text: a number with three significant digits."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,7 +1,7 @@
-"""The forms in which data is written; a module of its own, so that ``--help`` names them without pandas."""
+"""The names of the forms of data; a separate module, so that ``--help`` lists them without pandas."""
 
 from __future__ import annotations
 
 TABLE, JSON, CSV = "table", "json", "csv"
 FORMATS = (TABLE, JSON, CSV)
-"""Text for people, and two for programs."""
+"""Text for people, and two forms for programs."""

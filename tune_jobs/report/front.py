@@ -1,7 +1,7 @@
-"""The front of a study with several objectives, and what it is worth by the epochs that were spent.
+"""The front of a study with several objectives, and its hypervolume by epochs spent, as tables.
 
-Computed from the store's frames. The worth is the hypervolume: the share of the box between an ideal and a
-reference that the front beats (`tune_jobs.search.pareto.hypervolume`).
+The hypervolume is the share of the box between an ideal and a reference that the front dominates
+(`tune_jobs.search.pareto.hypervolume`). Made from the store's frames. Called by `documents`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from tune_jobs.study.objective import COSTS, Direction, Objective
 from tune_jobs.study.rows import State
 
 LIMIT_OF = {"macs": "max_macs", "parameters": "max_parameters", "latency_ms": "max_latency_ms"}
-"""The limit that bounds a cost."""
+"""The limit on each cost."""
 
 MARGIN = 1.1
-"""How far beyond the worst value a reference lies where no limit says it."""
+"""Factor from the worst value to the reference, for a cost or loss without a limit."""
 
 QUARTERS = 4
-"""Parts of the epochs spent at whose ends the hypervolume is shown."""
+"""The number of parts of the epochs spent; the hypervolume is shown at the end of each."""
 
 
 def objectives_of(definition: Mapping[str, Any]) -> tuple[Objective, ...]:
@@ -38,7 +38,7 @@ def objectives_of(definition: Mapping[str, Any]) -> tuple[Objective, ...]:
 
 
 def front(trials: pd.DataFrame, starts: pd.DataFrame, objectives: Sequence[Objective]) -> Table:
-    """The completed trials that no other beats in every objective, the best in the first one on top."""
+    """The completed trials that no other dominates, sorted by the first objective."""
     completed = _completed(trials, objectives)
     points = _points(completed, objectives)
     members = completed.iloc[non_dominated(points, [objective.direction for objective in objectives])]
@@ -60,7 +60,7 @@ def front(trials: pd.DataFrame, starts: pd.DataFrame, objectives: Sequence[Objec
         for row in members.to_dict("records")
     )
     return Table(
-        title=f"the front: {len(rows)} of {count_of(len(completed), 'completed trial')}, which none beats",
+        title=f"the front: {len(rows)} of {count_of(len(completed), 'completed trial')}; none beats these",
         columns=columns,
         rows=rows,
         empty=way_on(trials),
@@ -70,7 +70,7 @@ def front(trials: pd.DataFrame, starts: pd.DataFrame, objectives: Sequence[Objec
 def worth(
     trials: pd.DataFrame, reports: pd.DataFrame, objectives: Sequence[Objective], limits: Mapping[str, Any]
 ) -> Table:
-    """The hypervolume of the front after each quarter of the epochs that were spent."""
+    """The hypervolume of the front after each quarter of the epochs spent."""
     completed = _completed(trials, objectives)
     ideal, reference = box(_points(_valued(trials, objectives), objectives), objectives, limits)
     spent = sorted(reports["seq"])
@@ -79,14 +79,14 @@ def worth(
     for before, epochs in pairwise(ends):
         if epochs == before:
             continue
-        # the end of a trial stands right behind its last report
+        # the row of a trial's end stands right behind its last report
         last = spent[epochs] if epochs < len(spent) else float("inf")
         known = completed[completed["seq"] < last]
         rows.append((epochs, len(known), _volume(_points(known, objectives), objectives, ideal, reference)))
     named = zip(objectives, ideal, reference, strict=True)
     sides = ", ".join(f"{objective.metric} {worst:,.10g}..{best:,.10g}" for objective, best, worst in named)
     return Table(
-        title="what the front is worth",
+        title="the front's hypervolume, by epochs spent",
         columns=("epochs spent", "completed", f"hypervolume ({sides})"),
         rows=tuple(rows),
     )
@@ -97,9 +97,9 @@ def box(
 ) -> tuple[Point, Point]:
     """The ideal and the reference: accuracies from 0 to 1; losses, costs and latencies down to 0.
 
-    These begin at the study's limit where it has one, else a little (`MARGIN`) beyond the worst of `points`,
-    which are those of all trials that had values, stopped ones too: the worst completed one would be worth
-    nothing, and the box of a study would change with every worse trial.
+    The reference of a loss, cost or latency is the study's limit, or `MARGIN` times the worst of `points` if
+    there is no limit. `points` are those of all trials with values, also of stopped trials. With completed
+    trials alone, the worst of them would add no volume, and a worse trial would change the box.
     """
     ideal, reference = [], []
     for column, objective in enumerate(objectives):
@@ -119,13 +119,13 @@ def _volume(
 
 
 def _completed(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
-    """The completed trials with a column for each objective; those that lack a value are left out."""
+    """The completed trials that have all values, with a column for each objective."""
     valued = _valued(trials, objectives)
     return valued[valued["state"] == State.COMPLETED]
 
 
 def _valued(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
-    """The trials that have a value of each objective at their last epoch, with a column for each."""
+    """The trials with a value of each objective at their last epoch, with a column for each objective."""
     ended = trials[trials["state"].isin([State.COMPLETED, State.STOPPED])].copy()
     stored = [objectives_from_json(text) for text in ended["objectives"]]
     for objective in objectives:

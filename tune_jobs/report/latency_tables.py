@@ -1,4 +1,7 @@
-"""What a campaign of latency measurements found, as tables and sentences. Decides and measures nothing."""
+"""The findings of a campaign of latency measurements, as tables, sentences and a JSON document.
+
+Measures nothing and judges nothing; `eml_models.latency` does. Called by `tune_jobs.cli.latency_commands`.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,14 @@ from eml_models.wording import count_of
 from tune_jobs.report.tables import Table
 
 LARGEST_SHARES = 3
-"""Of a waterfall, that a sentence names."""
+"""The number of shares of a waterfall that a sentence names."""
 
 NAMED_MODES = 3
-"""Of those that were skipped for one reason."""
+"""The number of modes that a note names for each reason of skipping."""
 
 
 def describe_networks(result: CampaignResult) -> Table:
-    """What can be counted of each network without hardware."""
+    """The counts of each network that need no hardware."""
     reference = max(counts.macs for counts in result.counts.values())
     inputs = {network.name: network.shown_input for network in result.campaign.networks}
     rows = tuple(
@@ -44,12 +47,12 @@ def describe_networks(result: CampaignResult) -> Table:
         columns=("network", "input", "MACs", "fewer", "conv outputs", "bytes", "FLOP/byte", "kernels"),
         rows=rows,
         millions=("MACs", "conv outputs", "bytes"),
-        title="Without hardware: one image in fp32",
+        title="Counted without hardware: one image in fp32",
     )
 
 
 def describe_rooflines(result: CampaignResult) -> Table:
-    """The least time that each network could take on some GPUs."""
+    """The least time of each network on some GPUs, by a model."""
     return Table(
         columns=("network", *(f"{name} ms" for name in DEVICES)),
         rows=tuple(
@@ -64,8 +67,8 @@ def describe_modes(result: CampaignResult, *, with_untimed: bool = True) -> Tabl
     """Every mode that was timed, in the order of network, batch size and time.
 
     Args:
-        with_untimed: name those that could not be timed too, each with the reason, after the others of their
-            network and batch size; not those that the device does not have.
+        with_untimed: show also the modes that could not be timed, each with the reason, after the others of
+            their network and batch size. Modes that the device does not have are never shown.
     """
     order = {network: index for index, network in enumerate(result.counts)}
 
@@ -132,12 +135,12 @@ def describe_waterfalls(result: CampaignResult) -> Table:
         columns=("what was changed", "what it took away", "", "how", *(w.network for w in result.waterfalls)),
         rows=tuple(rows),
         below=("what it took away",),
-        title=f"Waterfall: ms of a step over a batch of {batch}, and what each change took away",
+        title=f"Waterfall: ms of a step over a batch of {batch}, and the time that each change took away",
     )
 
 
 def describe_fastest(result: CampaignResult) -> Table:
-    """Each network before and after, and how much of the speed-up that MACs promise is there."""
+    """Each network before and after, and the share of the speed-up by MACs that it reaches."""
     reference = result.reference
     rows = []
     for batch_size in result.campaign.batch_sizes:
@@ -172,12 +175,12 @@ def describe_fastest(result: CampaignResult) -> Table:
         rows=tuple(rows),
         groups=("batch",),
         below=("fastest mode",),
-        title=f"Fastest (by MACs, before, after: times faster than {reference}, and the share realised)",
+        title=f"Fastest (by MACs, before, after: times faster than {reference}, and the share reached)",
     )
 
 
 def iter_verdict_lines(result: CampaignResult) -> Iterator[str]:
-    """The five verdicts in plain words."""
+    """The verdict on each hypothesis, with its evidence."""
     for verdict in result.verdicts:
         yield f"({verdict.hypothesis.value}) {verdict.title}: {verdict.outcome.value.upper()}"
         for sentence in verdict.evidence:
@@ -185,7 +188,7 @@ def iter_verdict_lines(result: CampaignResult) -> Iterator[str]:
 
 
 def iter_summary_lines(result: CampaignResult) -> Iterator[str]:
-    """What happened, a sentence a network: what its MACs promise, what is there, what took the rest."""
+    """A sentence for each network: its speed-up by MACs and by measurement, and where its time went."""
     reference = result.reference
     for waterfall in result.waterfalls:
         network = waterfall.network
@@ -199,12 +202,12 @@ def iter_summary_lines(result: CampaignResult) -> Iterator[str]:
         yield (
             f"{network} has {promised:.1f}x fewer MACs than {reference}. Over a batch of {batch_size} it is"
             f" {_times(gains[0])} as fast as it stands, and {_times(gains[1])} with both in their fastest"
-            f" forms. Most of its step: {causes}"
+            f" modes. Most of its step: {causes}"
         )
 
 
 def iter_note_lines(result: CampaignResult) -> Iterator[str]:
-    """Conditions, what was skipped, what could not be tested: what a reader must know beside the tables."""
+    """Notes to the tables: the conditions, the tests that were not possible, the cases that were skipped."""
     yield describe_input(result)
     conditions = result.timed[0].measurement.conditions if result.timed else None
     if conditions is not None:
@@ -231,14 +234,14 @@ def iter_note_lines(result: CampaignResult) -> Iterator[str]:
 
 
 def describe_input(result: CampaignResult) -> str:
-    """On which images the networks were compared."""
+    """A sentence on the images on which the networks were compared."""
     networks = result.campaign.networks
     classes = " or ".join(str(n) for n in sorted({network.num_classes for network in networks}))
     return f"every network takes images of {networks[0].shown_input}, for {classes} classes"
 
 
 def as_document(result: CampaignResult) -> dict[str, Any]:
-    """Everything as plain JSON values."""
+    """The whole result as plain JSON values."""
     return {
         "notes": list(iter_note_lines(result)),
         "networks": _records(describe_networks(result)),
@@ -284,7 +287,7 @@ def _records(table: Table) -> list[dict[str, object]]:
 
 
 def _in_order(result: CampaignResult) -> list[str]:
-    """The names of all shares; those that some networks lack stand where the others have them."""
+    """The names of all shares, in the order of the longest waterfall; further names follow."""
     longest = max(result.waterfalls, key=lambda w: len(w.shares), default=None)
     names = [] if longest is None else [share.name for share in longest.shares]
     rest = [s.name for w in result.waterfalls for s in w.shares if s.name not in names]
@@ -292,7 +295,7 @@ def _in_order(result: CampaignResult) -> list[str]:
 
 
 def _kernels_of(case: Case | None) -> str:
-    """How cuDNN comes to its kernels: the only difference between some rows of a GPU."""
+    """Whether cuDNN searched for its kernels: the only difference between some rows of a GPU."""
     if case is None:
         return "-"
     return "searched" if case.kernel_search else "not searched"
@@ -303,7 +306,7 @@ def _times(factor: float | None, *, digits: int = 1) -> str:
 
 
 def _share_of(ms: float, total_ms: float) -> str:
-    return f"{round(ms, 2) + 0.0:.2f} ({round(ms / total_ms, 2) + 0.0:.0%})"  # adding 0 makes of -0.0 a 0.0
+    return f"{round(ms, 2) + 0.0:.2f} ({round(ms / total_ms, 2) + 0.0:.0%})"  # adding 0 turns -0.0 into 0.0
 
 
 def _gpu_ms(counts: OperatorCounts, name: str) -> float:
@@ -311,5 +314,5 @@ def _gpu_ms(counts: OperatorCounts, name: str) -> float:
 
 
 def _short_notes(measured: Measurement) -> str:
-    """A measurement's notes, the one about noise as a word."""
+    """A measurement's notes, with its noise as a single word."""
     return "; ".join([*measured.notes, *(["noisy"] if measured.noise else [])])

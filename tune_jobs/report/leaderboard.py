@@ -1,6 +1,7 @@
-"""Rows of a study as the tables that people look at: the best trials, the rungs, the studies of a store.
+"""The tables of `show` and `list`: the best trials, the ends of trials, the rungs, the studies of a store.
 
-Everything here is computed from the store's frames; nothing is remembered from the run.
+Made from the store's frames alone, so a table is the same during a run and after it. Called by `documents`
+and `front`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ LAST_RUNS_SQL = f"""
     from events where kind in ('session_started', 'session_ended')
     qualify row_number() over (partition by study order by seq desc) = 1
 """
-"""How the last run of each study ended, `NO_END` for one that runs or was killed."""
+"""How the last run of each study ended; `NO_END` if it still runs or was killed."""
 
 _COUNTS = ", ".join(f"count(*) filter (state = '{state}') as {state}" for state in State)
 _SCORED = f"filter (state = '{State.COMPLETED}' and not isnan(objective))"
@@ -40,15 +41,15 @@ STUDIES_SQL = f"""
         {", ".join(f"coalesce({state}, 0) as {state}" for state in State)}, least, most
     from studies left join counts using (study) left join runs using (study) order by studies.study
 """
-"""The studies with their trials counted and how their last runs ended: one answer, of one instant, for which
-no trial is loaded."""
+"""The studies with numbers of trials by state and the ends of their last runs: a single query, so that all
+numbers are of the same instant, and no trial is loaded."""
 
 
 def leaderboard(trials: pd.DataFrame, starts: pd.DataFrame, *, metric: str, top: int = 10) -> Table:
-    """The best trials that ran to their end; where none did, the best of those that were stopped.
+    """The best completed trials, or the best stopped trials if none completed.
 
     Args:
-        starts: of the same study, which say what network each trial trained.
+        starts: starts of the same study, from which the networks of the trials are named.
     """
     scored = trials[trials["objective"].notna()]
     completed = scored[scored["state"] == State.COMPLETED]
@@ -75,12 +76,12 @@ def leaderboard(trials: pd.DataFrame, starts: pd.DataFrame, *, metric: str, top:
         rows=tuple(rows),
         empty=way_on(trials),
     )
-    # one network for all says nothing about who is better
+    # equal MACs for all rank nothing
     return table.without("macs") if best["macs"].nunique(dropna=False) == 1 else table
 
 
 def studies_for_people(table: Table) -> Table:
-    """`studies` with the states that have trials, runs if some did not finish, and dates."""
+    """`studies` without states that no trial has, without last runs if all finished, and with dates."""
     nothing = {
         name
         for index, name in enumerate(table.columns)
@@ -95,9 +96,9 @@ def studies_for_people(table: Table) -> Table:
 
 
 def way_on(trials: pd.DataFrame) -> str:
-    """Why a study has no completed trial to show, and what to do about it."""
+    """A sentence on why a study has no completed trial, and on the way out."""
     if not len(trials):
-        return "No trial has ended yet. Wait if the study runs, else give the same command again: it goes on."
+        return "No trial has ended yet. Wait if the study runs, else run the same command again."
     counts = {state: int((trials["state"] == state).sum()) for state in State}
     said = [
         f"{count_of(counts[state], 'trial')} {what}. {way_out}"
@@ -116,8 +117,8 @@ WAYS_OUT = (
     (
         State.FAILED,
         "failed",
-        "`show` has the last reason, the column error of the view trials every whole error; mend the cause"
-        " and run again with --retry-failed.",
+        "`show` has the last reason, and the column error of the view trials has each full error. Mend the"
+        " cause and run the study again with --retry-failed.",
     ),
     (
         State.INFEASIBLE,
@@ -125,14 +126,14 @@ WAYS_OUT = (
         "Move the limits, or widen the space, with another --name.",
     ),
 )
-"""The states of a trial that did not complete, what happened to it, and what helps."""
+"""States of a trial that did not complete, each with its words and the way out."""
 
 
 def states(trials: pd.DataFrame, reports: pd.DataFrame) -> Table:
-    """How the trials ended: counts, epochs and training seconds by state, and the last reason of each.
+    """How the trials ended: counts, epochs, training seconds and the last reason of each state.
 
-    Seconds are those of each epoch's first training, as in the ledger, where what was trained again after
-    an interruption has a class of its own.
+    Seconds count the first training of each epoch. Epochs that were trained again after an interruption have
+    a class of their own in the ledger.
     """
     first = reports.sort_values("seq").drop_duplicates(["number", "epoch"])
     train_s = first.groupby("number")["epoch_s"].sum()
@@ -145,19 +146,19 @@ def states(trials: pd.DataFrame, reports: pd.DataFrame) -> Table:
             rows.append((str(state), len(group), group["epochs"].sum(), seconds, last["reason"]))
     return Table(
         title="how trials ended",
-        columns=("state", "trials", "epochs", "train_s", "the last one's reason"),
+        columns=("state", "trials", "epochs", "train_s", "last reason"),
         rows=tuple(rows),
     )
 
 
 def rungs(reports: pd.DataFrame, epochs: Sequence[int], *, metric: str) -> Table:
-    """What each rung decided: how many came, how many were stopped, and the range of those that went on.
+    """The decisions at each rung: trials that reached it, trials stopped, and the ranges of their values.
 
-    A report past a rung's epoch was judged at that rung where the trial did not report the epoch itself. Of a
-    rung that a later attempt reached again the first report counts.
+    If a trial did not report the rung's own epoch, its next report was judged there. If a later attempt
+    reached the rung again, the first report counts.
 
     Args:
-        epochs: those of the study's rungs, ascending.
+        epochs: epochs of the study's rungs, ascending.
     """
     decided = reports[reports["decision"].notna()].sort_values("seq")
     reached = decided["epoch"].map(lambda epoch: rung_between(epochs, 0, epoch))
@@ -168,8 +169,8 @@ def rungs(reports: pd.DataFrame, epochs: Sequence[int], *, metric: str) -> Table
         stopped = group[group["decision"] == Decision.STOP][metric]
         rows.append((epoch, len(group), len(stopped), _range(stopped), _range(went_on)))
     return Table(
-        title="what the rungs decided",
-        columns=("rung", "trials", "stopped", f"{metric}: stopped", "went on"),
+        title="decisions at the rungs",
+        columns=("rung", "trials", "stopped", f"{metric}: stopped", "continued"),
         rows=tuple(rows),
     )
 
@@ -178,7 +179,7 @@ def studies(found: pd.DataFrame) -> Table:
     """The studies of a store: trials by state, the best objective and how the last run of each ended.
 
     Args:
-        found: what a store answers to `STUDIES_SQL`.
+        found: the answer of a store to `STUDIES_SQL`.
     """
     rows = []
     for row in found.to_dict("records"):
@@ -190,7 +191,7 @@ def studies(found: pd.DataFrame) -> Table:
     return Table(
         columns=("study", "objective", "best", *(str(state) for state in State), LAST_RUN, "created_at"),
         rows=tuple(rows),
-        empty="The store holds no study yet; the first run with --store makes one.",
+        empty="The store holds no study yet. The first run with --store adds one.",
     )
 
 

@@ -1,4 +1,7 @@
-"""The ledger as a table: where the worker-seconds of a study went, by `tune_jobs.analysis.ledger`."""
+"""The ledger as a table: the worker-seconds of a study by class, from `tune_jobs.analysis.ledger`.
+
+Called by `documents`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ __all__ = ["CLASSES", "account", "ledger"]
 
 
 def ledger(rows: Iterable[Row]) -> Table:
-    """`account` as a table, with each class's share."""
+    """`account` as a table, with the share of each class."""
     seconds = account(rows)
     whole = sum(seconds.values())
     lines = [(name, seconds[name], seconds[name] / whole) for name in CLASSES if seconds[name] > 0]

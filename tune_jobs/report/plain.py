@@ -1,7 +1,7 @@
-"""Values as JSON and CSV know them, with every digit: what rows and SQL hold of other types becomes text.
+"""Values of rows and SQL as JSON and CSV can hold them, with every digit; other types become text.
 
-Instants, spans, bytes and the like are written as DuckDB writes and reads them (instants with a T). Called by
-`tables`.
+Instants, spans and bytes are written as DuckDB writes and reads them (instants with a T). Called by `render`
+and `text`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from decimal import Decimal
 import pandas as pd
 
 QUOTED = re.compile(r'[",\r\n]|^\s|\s$')
-"""What a cell of CSV may hold only between quotes."""
+"""Matches a text that needs quotes in a cell of CSV."""
 
 
 def plain(value: object) -> object:
-    """A value as JSON knows it: NaN and NaT become None, NumPy scalars Python's, all else lists or text.
+    """A value as JSON can hold it: NaN and NaT become None, NumPy scalars Python's, all else lists or text.
 
-    A decimal is a number where a float has all its digits, else text.
+    A decimal becomes a number if a float has all its digits, else text.
     """
     if hasattr(value, "item") and callable(value.item) and not isinstance(value, Sequence):
         value = list(value) if getattr(value, "shape", ()) else value.item()  # type: ignore[call-overload]
@@ -40,16 +40,16 @@ def plain(value: object) -> object:
 
 
 def csv_line(values: Iterable[object]) -> str:
-    """A line of CSV. None is nothing and an empty text is quoted; lists and structs are JSON.
+    """A line of CSV. None becomes an empty cell, an empty text a pair of quotes, a list or struct JSON.
 
-    Python's own writer leaves a carriage return bare, which readers take for the end of the row.
+    Python's own writer leaves a carriage return without quotes, and readers then end the row there.
     """
     cells = [_csv_cell(plain(value)) for value in values]
-    return (",".join(cells) if cells != [""] else '""') + "\n"  # a blank line would be no row
+    return (",".join(cells) if cells != [""] else '""') + "\n"  # readers skip a blank line
 
 
 def nested_text(value: object) -> str:
-    """A plain value as text; lists and structs as JSON."""
+    """A plain value as text; a list or struct as JSON."""
     if isinstance(value, list | dict):
         return json.dumps(value, ensure_ascii=False)
     return str(value)

@@ -1,8 +1,8 @@
-"""How far a run is, on stderr: one live line on a terminal, lines to follow everywhere else.
+"""The progress of a run on stderr: a live line on a terminal, log lines elsewhere.
 
-A job's log is read with `logs --follow` and in the dashboard, where a line that redraws itself becomes
-hundreds: there a line is written when something has happened, and otherwise now and then. So it is where
-stderr goes to a file, once a run has lasted half a minute: a short one has nothing to follow.
+In a job's log, which people read with `logs --follow` or in the dashboard, a live line would become hundreds
+of lines. There a line is written when something has happened, else every half minute. If stderr is a file,
+lines begin after half a minute, because a short run needs none. Called by `tune_jobs.cli.run_commands`.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from tune_jobs.session.settings import ProgressListener
 from tune_jobs.study.instants import utc_now
 
 LINE_PERIOD_S = 30.0
-"""A line this long after the last one, if nothing worth a line has happened."""
+"""Seconds to the next line if no milestone has come."""
 
 LINE_GAP_S = 2.0
-"""No two lines are closer than this; what happened in between is in the next."""
+"""The least time between two lines; a milestone in between is in the next line."""
 
 NUM_MILESTONES = 10
-"""Lines that the trials that ended are worth, beside those for what is new."""
+"""The number of milestones for ended trials alone."""
 
 
 @contextmanager
 def show_progress() -> Iterator[ProgressListener]:
-    """A listener that shows what suits stderr while the block runs."""
+    """A listener that shows progress on stderr during the block, in the way that suits it."""
     if sys.stderr.isatty():
         with progress_line() as on_progress:
             yield on_progress
@@ -42,12 +42,12 @@ def show_progress() -> Iterator[ProgressListener]:
 
 
 class LogLines:
-    """A listener that writes a line at each milestone, and one every half minute.
+    """A listener that writes a line at each milestone, and else every half minute.
 
     Milestones: the first trial has begun, a new best, another failure, another tenth of the trials, the last.
 
     Args:
-        quiet_s: nothing is written so long.
+        quiet_s: seconds at the beginning without a line.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class LogLines:
 
 
 def _milestone(progress: Progress) -> tuple[object, ...]:
-    """What a line is worth writing for, if it differs from the last line's."""
+    """The milestones so far; a change of them is worth a line."""
     tenths = NUM_MILESTONES * progress.trained // progress.target
     began = progress.running > 0 or progress.trained > 0
     return began, tenths, progress.failed, progress.best
@@ -93,7 +93,7 @@ def progress_line() -> Iterator[ProgressListener]:
 
 
 def describe(progress: Progress) -> str:
-    """Trials done, how they ended, the best so far and the time left, in one line."""
+    """One line: trials done, their states, the best so far, the time used and the time left."""
     counts = {
         "running": progress.running,
         "completed": progress.completed,
@@ -113,9 +113,9 @@ def describe(progress: Progress) -> str:
 
 
 def remaining_s(progress: Progress) -> float | None:
-    """Seconds left at this session's pace since its first attempt; None before its first trial ended.
+    """Seconds left at this session's pace since its first attempt; None before its first trial has ended.
 
-    0 where more trials are trained than the study is to have by now.
+    0 if more trials are trained than the study now asks for.
     """
     ended = progress.trained - progress.trained_before
     if ended < 1:

@@ -1,6 +1,7 @@
-"""What a study runs, in one sentence made of its definition, so that it is true whatever options changed.
+"""A study in one sentence, made of its definition, so that it is true for any options.
 
-A study's `description` is its author's and says what it is for. Pure; the command line prints it.
+A study's `description` is written by its author and gives its purpose. Pure; called by
+`tune_jobs.cli.run_commands`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from tune_jobs.study.definition import EPOCHS, Study
 from tune_jobs.study.space import Choice, Constant, Parameter, Role, Space
 
 NUMBERED = re.compile(r"(\w+_)(\d+)")
-"""A part of an option that is a list: ``width_3``."""
+"""A parameter for one item of a list option: ``width_3``."""
 
 
 def summary(study: Study) -> str:
@@ -34,7 +35,7 @@ def summary(study: Study) -> str:
 
 
 def _searched(space: Space) -> list[str]:
-    """The parameters that are searched; not those whose condition a fixed one rules out."""
+    """The searched parameters, without those whose condition a fixed value rules out."""
     names: list[str] = []
     fixed = {p.name: p.value for p in space.parameters if isinstance(p, Constant)}
     for parameter in space.parameters:
@@ -55,7 +56,7 @@ def _joined(names: Iterable[str]) -> list[str]:
 
 
 def _values(study: Study, name: str, own: str) -> str:
-    """The values that the space gives a field of the recipe, else the recipe's own."""
+    """The values that the space gives a field of the recipe, or the recipe's own value."""
     parameter: Parameter | None = study.space[name] if name in study.space.names else None
     if isinstance(parameter, Choice):
         return " or ".join(str(value) for value in parameter.values)

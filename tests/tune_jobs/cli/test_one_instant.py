@@ -54,9 +54,9 @@ def write_at_look(monkeypatch: pytest.MonkeyPatch, at: int, write: Callable[[], 
 
 def trials_of(page: str) -> dict[str, int]:
     """How many trials each table of a page tells of."""
-    ended = page.partition("how trials ended")[2].partition("what the rungs decided")[0]
+    ended = page.partition("how trials ended")[2].partition("decisions at the rungs")[0]
     states = re.findall(r"^ *(?:completed|stopped) +(\d+) ", ended, re.M)
-    rungs = re.findall(r"^ *1 +(\d+) ", page.partition("what the rungs decided")[2], re.M)
+    rungs = re.findall(r"^ *1 +(\d+) ", page.partition("decisions at the rungs")[2], re.M)
     assert len(rungs) == 1, page
     return {"ended": sum(map(int, states)), "at the first rung": int(rungs[0])}
 

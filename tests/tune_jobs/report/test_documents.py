@@ -35,10 +35,10 @@ def test_document_for_programs_is_one_table(known: StudySnapshot, form: str) -> 
 def test_page_of_a_study_has_its_tables_in_order(known: StudySnapshot) -> None:
     titles = [table.title for table in study_document(known, TABLE, top=10)]
     assert titles[0].startswith("best 2 of 2")
-    assert titles[1:3] == ["how trials ended", "what the rungs decided"]
+    assert titles[1:3] == ["how trials ended", "decisions at the rungs"]
     assert "worker-seconds went" in titles[3]
 
 
 def test_audit_in_lines() -> None:
     found = Audit(num_proposals=1, num_decisions=2, differences=("row 3: other",))
-    assert [*audit_lines(found)] == ["1 proposal and 2 decisions computed anew: 1 differ", "  row 3: other"]
+    assert [*audit_lines(found)] == ["1 proposal and 2 decisions computed again: 1 differ", "  row 3: other"]

@@ -58,7 +58,7 @@ def completed_number(folder: Path) -> int:
 def test_audit_of_a_true_store_passes(cli: Cli) -> None:
     code, out, _ = cli("show", "digits-recipes", "--audit")
     assert code == 0
-    assert out.startswith("3 proposals and 3 decisions computed anew: 0 differ")
+    assert out.startswith("3 proposals and 3 decisions computed again: 0 differ")
 
 
 def test_show_accounts_for_the_seconds(cli: Cli) -> None:

@@ -84,7 +84,10 @@ def test_dry_run_of_finalists_shows_the_study_that_would_run(cli: Cli) -> None:
         (["finalists", "played", "--scale", "smoke"], "unknown study 'played-smoke'"),
         (["finalists", "played", "--store", "nowhere"], "there is no store at 'nowhere'"),
         (["report", "playd"], "unknown study 'playd'; known: played"),
-        (["report", "running"], "study 'running' has no trial that has ended; run it first"),
+        (
+            ["report", "running"],
+            "study 'running' must have a trial that has ended, and has none; run it first",
+        ),
         (["report", "table", "--by", "optimiser"], "unknown factor 'optimiser'; known: optimizer"),
         (["run", "digits-grid", "--scale", "tiny"], "'tiny' is not one of"),
     ],
