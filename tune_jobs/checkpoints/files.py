@@ -1,24 +1,24 @@
-"""Checkpoints of a study's trials: where they lie, whose they are, which ones to keep.
+"""Checkpoints of one study: their names, their owners, and saving, reading and removing them.
 
-Workers save and load; the driver removes. Under ``STORE/checkpoints/STUDY/NUMBER/`` each attempt has files of
-its own, so that a worker that outlives its driver cannot overwrite what a newer attempt wrote:
+Workers save and read; the driver removes. Under ``STORE/checkpoints/STUDY/NUMBER/`` each attempt has its own
+files, so a worker that outlives its driver cannot overwrite the files of a newer attempt:
 
-* ``attempt-N.pt``: what attempt N can be gone on from; ``earlier-N.pt``: the one before it, for where that
-  one is damaged. A living trial thus takes twice the room of a checkpoint; once it has ended it takes none.
-* ``final-N.pt``: the weights after the last epoch, for exporting, never for going on.
+* ``attempt-N.pt``: the latest checkpoint of attempt N; ``earlier-N.pt``: the checkpoint before it, used if
+  the latest is damaged. So a living trial takes the room of two checkpoints, and an ended trial of none.
+* ``final-N.pt``: the weights after the last epoch, for exporting, never for resuming.
 
-What a file holds is `eml_models.training.snapshot`'s business: tensors and plain values, read as data and
-never as code. With them each file says whose it is: of which study (its definition's fingerprint and the
-instant of its creation, since a later study may have the same name), trial and attempt, and with which
-recipe. Only `iter_own` opens a file, and passes on what is this trial's own. Imports no torch until something
-is saved or read.
+`eml_models.training.snapshot` defines the content of a file: tensors and plain values, read as data and never
+as code. Each file also names its owner: the study, by the fingerprint of its definition and the instant of
+its creation (a later study may have the same name), the trial, the attempt, and the recipe. Only `iter_own`
+opens files, and it yields only files of the asked trial. torch is imported only when a file is saved or read.
 
-A checkpoint is saved only after the driver has recorded the report of its epoch: going on from it leaves no
-epoch without a report. The weights after the last epoch are saved before that epoch's report, since the
-driver ends the trial with it.
+A checkpoint is saved only after the driver has recorded the report of its epoch, so resuming from it leaves
+no epoch without a report. The weights after the last epoch are saved before that epoch's report, since the
+driver ends the trial with that report.
 
-Nothing but files of these names, and what is left of writing them, is ever removed, damaged or not, and only
-in real folders; a folder goes only if it is then empty.
+Only files with these names, and their unfinished copies, are ever removed, damaged or not, and only in real
+folders; a folder is removed only if it is then empty. Called by `saving`, `retention`, and the commands
+`export` and `delete`.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ LIVING, EARLIER, FINAL = "attempt", "earlier", "final"
 _NAME = rf"(?P<kind>{LIVING}|{EARLIER}|{FINAL})-(?P<attempt>[1-9][0-9]*)\.pt"
 FILE_PATTERN = re.compile(_NAME)
 HALF_PATTERN = re.compile(rf"\.{_NAME}\.[0-9a-f]{{32}}\.tmp")
-"""What `eml_models.whole_files` leaves when it is killed."""
+"""Names of the unfinished files that a killed process leaves (`eml_models.whole_files`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Which of the studies that have had a name, one after the other.
+    """The identity of a study among all studies that have had its name.
 
     Attributes:
         fingerprint: of its definition.
-        created_at: when the store learned of it, as ISO 8601.
+        created_at: the instant of its creation in the store, as ISO 8601.
     """
 
     fingerprint: str
@@ -66,7 +66,7 @@ class Checkpoints:
     Attributes:
         store: the store's folder or URL, as every machine of the cluster sees it.
         study: the study's name.
-        identity: which study of that name it is; None for whoever only lists and removes files.
+        identity: of the study; None is enough for listing and removing files.
     """
 
     store: str
@@ -75,32 +75,35 @@ class Checkpoints:
 
     @classmethod
     def of(cls, store: str, study: str) -> Checkpoints:
-        """Those of the study that a store defines.
+        """The checkpoints of a study that a store defines.
 
         Raises:
-            StoreError: it defines none of that name, or damaged.
+            StoreError: the store has no such study, or its definition is damaged.
         """
         row = read_definition(open_files(store), study)
         if row is None:
-            raise StoreError(f"{store!r} defines no study {study!r}, so there are no checkpoints of it")
+            raise StoreError(
+                f"{store!r} has no study {study!r}, so it has no checkpoints of it; `list` shows its studies"
+            )
         identity = Identity(fingerprint=row.fingerprint, created_at=row.created_at.isoformat())
         return cls(store=store, study=study, identity=identity)
 
     def save(self, number: int, attempt: int, snapshot: Any, *, recipe: str, final: bool = False) -> None:
-        """Write an attempt's snapshot, whole or not at all; its earlier one to go on from stays beside it.
+        """Write an attempt's snapshot, whole or not at all; its checkpoint before stays beside it.
 
         Args:
-            recipe: as JSON, what the attempt was started with.
+            recipe: the attempt's recipe, as JSON.
+            final: whether these are the weights after the last epoch.
 
         Raises:
-            OSError: it could not be written; what was there is as it was.
+            OSError: it could not be written; earlier files are unchanged.
         """
         owned = replace(snapshot, owner=self._owner(number, attempt, recipe))
         name = f"{FINAL if final else LIVING}-{attempt}.pt"
         self._place.save(str(number), name, owned, earlier=None if final else f"{EARLIER}-{attempt}.pt")
 
     def iter_living(self, number: int, recipes: Mapping[int, str], problems: list[str]) -> Iterator[Path]:
-        """Files that a trial can go on from, the newest first: see `iter_own`."""
+        """Files from which a trial can be resumed, the newest first: see `iter_own`."""
         return self.iter_own(number, (LIVING, EARLIER), recipes, problems)
 
     def iter_final(self, number: int, recipes: Mapping[int, str], problems: list[str]) -> Iterator[Path]:
@@ -110,12 +113,12 @@ class Checkpoints:
     def iter_own(
         self, number: int, kinds: tuple[str, ...], recipes: Mapping[int, str], problems: list[str]
     ) -> Iterator[Path]:
-        """The whole files of these kinds that are of this trial of this study, the newest attempt's first.
+        """The undamaged files of these kinds of one trial of this study, those of the newest attempt first.
 
         Args:
-            recipes: what the trial's attempts were started with, as JSON: attempts that are not there have no
-                checkpoint.
-            problems: takes in words why a file is passed over.
+            recipes: the recipe of each attempt of the trial, as JSON; a file of any other attempt is not
+                used.
+            problems: gets the reason, in words, for each file that is not used.
 
         Raises:
             OSError: the store cannot be read.
@@ -137,7 +140,7 @@ class Checkpoints:
                 problems.append(f"{where} is of another training (its {differs} differs), so it is not used")
 
     def has_final(self, number: int) -> bool:
-        """Whether there is a file with the weights after the last epoch, whosoever it is."""
+        """Whether there is a file with the weights after the last epoch, of this study or another."""
         return bool(self._names(number, (FINAL,)))
 
     def numbers(self) -> list[int]:
@@ -145,15 +148,15 @@ class Checkpoints:
         return sorted(map(int, self._place.folders()))
 
     def num_bytes(self, number: int) -> int:
-        """The size of a trial's files."""
+        """The size of a trial's files in bytes."""
         return sum(size for name, size in self._place.sizes(str(number)).items() if _is_own(name))
 
     def remove_living(self, number: int) -> Removal:
-        """Remove what an ended trial could have gone on from; its final weights stay."""
+        """Remove the checkpoints of an ended trial; its final weights stay."""
         return self._place.remove(str(number), lambda name: _kind_of(name) in (LIVING, EARLIER))
 
     def remove(self, numbers: Iterable[int]) -> Removal:
-        """Remove the files of trials; what is left of them can be removed later.
+        """Remove the files of trials; files that cannot be removed now can be removed later.
 
         Raises:
             OSError: the store cannot be reached.
@@ -161,7 +164,7 @@ class Checkpoints:
         return sum((self._place.remove(str(number), _is_own) for number in numbers), Removal())
 
     def remove_all(self) -> Removal:
-        """Remove the files of all trials; names what is foreign.
+        """Remove the files of all trials; the result names the foreign files.
 
         Raises:
             OSError: the store cannot be reached, or a link is in the way.
@@ -169,7 +172,7 @@ class Checkpoints:
         return self.remove(self.numbers()) + self._place.remove_if_empty()
 
     def folder(self, number: int) -> Path:
-        """Where the files of one trial lie, in a local store."""
+        """The folder of one trial's files, in a local store."""
         return Path(self.store) / FOLDER / self.study / str(number)
 
     @property
@@ -177,7 +180,7 @@ class Checkpoints:
         return place_of(self.store, f"{FOLDER}/{self.study}")
 
     def _names(self, number: int, kinds: tuple[str, ...]) -> list[tuple[str, int]]:
-        """Files of these kinds with their attempts: the newest attempt first, and of one the first kind."""
+        """Files of these kinds with their attempts: newest attempt first, then in the order of `kinds`."""
         names = self._place.sizes(str(number))
         found = [
             match for name in names if (match := FILE_PATTERN.fullmatch(name)) and match["kind"] in kinds
@@ -197,7 +200,7 @@ class Checkpoints:
         }
 
     def _difference(self, owner: Mapping[str, Any], number: int, attempt: int, recipe: str) -> str | None:
-        """In what a file's owner is not this attempt; None if it is."""
+        """The field in which a file's owner differs from this attempt; None if it is the same."""
         expected = self._owner(number, attempt, recipe)
         for name, value in expected.items():
             if owner.get(name) != value and not (name == "recipe" and _is_same_json(owner.get(name), recipe)):
@@ -206,7 +209,7 @@ class Checkpoints:
 
 
 def _kind_of(name: str) -> str | None:
-    """The kind of a file of ours, also of one that was not finished; None for a foreign one."""
+    """The kind of one of our files, finished or not; None for a foreign file."""
     match = FILE_PATTERN.fullmatch(name) or HALF_PATTERN.fullmatch(name)
     return match["kind"] if match else None
 

@@ -1,7 +1,8 @@
-"""Where the checkpoints of one study lie: a folder or a bucket, behind one interface.
+"""The place of one study's checkpoints: a folder or a bucket, behind one interface.
 
-Only files with the names that `tune_jobs.checkpoints.files` gives are ever removed, and only in real folders.
-Knows names and bytes; what they mean is the business of `files`. A bucket is `store.files.bucket_places`.
+Only files with names that `checkpoints.files` gives are ever removed, and only in real folders. Knows names
+and bytes, not their meaning. For a bucket it returns `store.files.bucket_places`. Called by
+`checkpoints.files`.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ class LocalPlace:
         """The names of the trials' folders.
 
         Raises:
-            OSError: they cannot be listed, or a link is in the way.
+            OSError: they cannot be listed, or a part of the path is a link.
         """
         found = list_real(self.store, self.key)
         return [name for name, state in found if stat.S_ISDIR(state.st_mode) and NUMBER.fullmatch(name)]
 
     def sizes(self, folder: str) -> Mapping[str, int]:
-        """The files in a trial's folder, with the bytes of each."""
+        """The files in a trial's folder, each with its size in bytes."""
         found = list_real(self.store, f"{self.key}/{folder}")
         return {name: state.st_size for name, state in found if stat.S_ISREG(state.st_mode)}
 
@@ -50,7 +51,7 @@ class LocalPlace:
         return str(self.store / self.key / folder / name)
 
     def save(self, folder: str, name: str, snapshot: Any, *, earlier: str | None) -> None:
-        """Write a file whole; an earlier one of its name becomes `earlier`."""
+        """Write a file whole; an earlier file of its name becomes `earlier`, if that is not None."""
         from eml_models.training.snapshot import save_snapshot
 
         path = self.store / self.key / folder
@@ -62,11 +63,11 @@ class LocalPlace:
         return self.store / self.key / folder / name
 
     def remove(self, folder: str, is_own: Callable[[str], bool]) -> Removal:
-        """Remove the files whose names are our own, and the folder if it is then empty."""
+        """Remove the files with our own names, and the folder if it is then empty."""
         return remove_own(self.store, f"{self.key}/{folder}", is_own)
 
     def remove_if_empty(self) -> Removal:
-        """Remove the folder of the study; returns what is foreign in it, for which it stays."""
+        """Remove the study's folder if it is empty; returns the foreign files that keep it."""
         try:
             remove_if_empty(self.store, self.key)
             found = list_real(self.store, self.key)

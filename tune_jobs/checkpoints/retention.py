@@ -1,8 +1,8 @@
-"""Which checkpoints a study keeps: those of living trials and of its best ones. A function of its history.
+"""Removes checkpoints that a study no longer needs; those of living trials and of the best trials stay.
 
-The driver calls `Retention.tidy` now and then; files that a dead driver left are removed by the next one. A
-file too many costs room and nothing else: a store that does not answer, or does not let a file go, is a
-warning, and another try later. What is foreign among them stays.
+The choice is a function of the history. The driver calls `Retention.tidy` now and then, and so the next
+driver removes the files of a dead one. An unneeded file only takes room, so an error of the store is a
+warning, and removal is tried again later. Foreign files stay.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from tune_jobs.study.rows import State
 LOG = logging.getLogger("tune_jobs.checkpoints.files")
 
 AGAIN_AFTER_S = 30.0
-"""How long after a failure the next try comes, since each may take seconds."""
+"""Seconds between a failed try and the next, since each try may take seconds."""
 
 
 def best_numbers(history: History, count: int) -> list[int]:
-    """The best completed trials, best first; the earlier one on ties.
+    """The numbers of the best completed trials, best first; on ties the earlier trial comes first.
 
-    With several objectives they are the first of the front, spread over it (`pareto.standings`).
+    With several objectives they are spread over the front (`search.pareto.standings`).
     """
     if len(history.study.objectives) > 1:
         return _first_of_front(history, count)
@@ -50,12 +50,12 @@ def _first_of_front(history: History, count: int) -> list[int]:
 
 
 class Retention:
-    """Removes what a study no longer needs.
+    """Removes the checkpoints that a study no longer needs.
 
     Args:
-        keep: how many of the best trials keep the weights after their last epoch.
-        max_bytes: size of all files of the study beyond which the worst of these go too; those of living
-            trials count and stay. None for any.
+        keep: the number of best trials whose final weights are kept.
+        max_bytes: the most bytes of all files of the study. Beyond it, the weights of the worst of the best
+            trials are removed too. Files of living trials count, and stay. None for no limit.
     """
 
     def __init__(self, checkpoints: Checkpoints, *, keep: int, max_bytes: int | None = None) -> None:
@@ -68,7 +68,7 @@ class Retention:
         """Remove the files of trials that ended and are not among the best.
 
         Args:
-            last: there will be no later try, so none is put off.
+            last: whether this is the last try, which is then not postponed after a failure.
         """
         num_ended = sum(history.counts.values())
         if num_ended == self._num_ended or (not last and time.monotonic() < self._again_at):
@@ -84,7 +84,7 @@ class Retention:
         for problem in failed:
             if problem not in self._told:
                 self._told.add(problem)
-                LOG.warning("checkpoints that are not needed any more were not removed yet: %s", problem)
+                LOG.warning("unneeded checkpoints were not removed yet: %s", problem)
 
     def _tidy(self, history: History) -> Removal:
         best = best_numbers(history, self._keep)
@@ -98,7 +98,7 @@ class Retention:
         return done
 
     def _shrink(self, best: list[int], living: Iterable[int], max_bytes: int) -> Removal:
-        """Remove the files of the best trials, the worst first, until what is left is small enough."""
+        """Remove the files of the worst of the best trials, so that the others fit in `max_bytes`."""
         done = Removal()
         size = sum(map(self._checkpoints.num_bytes, living))
         for number in best:

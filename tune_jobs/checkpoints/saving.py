@@ -1,7 +1,7 @@
-"""Saves a training while it runs, and begins it where it was saved: one attempt's use of `Checkpoints`.
+"""Saves a training while it runs, and resumes it in a later attempt: one attempt's use of `Checkpoints`.
 
-Called by the worker around its loop; knows no Ray. A training function whose result has ``snapshot()`` (as
-`eml_models.Fit` has) is saved; any other begins anew at each attempt and reports the same epochs again.
+Called by the worker around its loop; imports no Ray. A training is saved if it has ``snapshot()``, as
+`eml_models.Fit` has. Any other training begins anew at each attempt, and reports the same epochs again.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from eml_models.training.recipe import Recipe
 from tune_jobs.checkpoints.files import Checkpoints
 
 READ_PAUSES_S = (0.0, 2.0, 10.0)
-"""Before each try to find out what to go on from."""
+"""Seconds to wait before each try to read the checkpoints."""
 
-WEIGHTS, CHECKPOINT = "weights after the last epoch", "checkpoint to go on from"
+WEIGHTS, CHECKPOINT = "weights after the last epoch", "checkpoint to resume from"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,11 +27,12 @@ class Saving:
     """The saving of one attempt.
 
     Attributes:
-        period_s: seconds of training after which it is saved again; 0 saves after each epoch. By time, so
-        that short epochs are not slowed.
-        resumed_from_epoch: the epochs that it did not have to train again.
-        passed_over: why a checkpoint that it could have gone on from was not used; None if none was.
-        unsaved: what could not be saved since the driver was last told: why, by what it was.
+        period_s: seconds between two saves; 0 saves after each epoch. Not counted in epochs, so that short
+            epochs are not slowed.
+        resumed_from_epoch: the number of epochs that this attempt did not train again.
+        passed_over: the reasons why checkpoints were not used; None if no checkpoint was passed over.
+        unsaved: saves that failed since the last message to the driver: the reason for each of `WEIGHTS` and
+            `CHECKPOINT`.
     """
 
     checkpoints: Checkpoints
@@ -46,7 +47,7 @@ class Saving:
     _recipe: str = ""
 
     def begin(self, fit: Callable[..., Iterable[Any]], recipe: Recipe, **options: Any) -> Iterable[Any]:
-        """The training, gone on with where an earlier attempt was last saved whole, else from its start."""
+        """Start the training, from the last undamaged checkpoint of an earlier attempt if there is any."""
         self._recipe = recipe.to_json()
         problems: list[str] = []
         training = self._resume(fit, recipe, problems, options) if self.attempt > 1 else None
@@ -60,7 +61,7 @@ class Saving:
         for path in self._iter_checkpoints(problems):
             try:
                 training = fit(recipe, resume_from=path, **options)
-            except InvalidValueError as error:  # other data: what it holds cannot be gone on from
+            except InvalidValueError as error:  # of other data, so the training cannot be resumed from it
                 problems.append(str(error))
                 continue
             self.resumed_from_epoch = getattr(training, "epoch", 0)
@@ -76,17 +77,17 @@ class Saving:
             try:
                 yield from self.checkpoints.iter_living(self.number, recipes, problems)
                 return
-            except OSError as error:  # without the store for long, it costs its epochs and not the trial
+            except OSError as error:  # a store that stays away costs the saved epochs and not the trial
                 problem = error
         problems.append(str(problem))
 
     def before_report(self, training: Any, report: Any) -> None:
-        """Save the weights after the last epoch; the trial ends with its report."""
+        """Save the weights after the last epoch, since the trial ends with that epoch's report."""
         if report.epoch >= self.epochs:
             self._save(training, final=True)
 
     def after_report(self, training: Any) -> None:
-        """Save if it is time; the driver has the report by now."""
+        """Save if `period_s` has passed; the driver has recorded the report by now."""
         if time.monotonic() - self._saved_at >= self.period_s:
             self._save(training, final=False)
             self._saved_at = time.monotonic()
@@ -101,6 +102,6 @@ class Saving:
             self.unsaved[WEIGHTS if final else CHECKPOINT] = str(error)
 
     def take_unsaved(self) -> dict[str, str]:
-        """`unsaved`, which is told by that."""
+        """Return `unsaved` and clear it."""
         taken, self.unsaved = self.unsaved, {}
         return taken

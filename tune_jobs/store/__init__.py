@@ -1,6 +1,6 @@
 """Rows of trials in Parquet: durable row by row, and readable without this code.
 
-Does not know what a row means for the search, and imports no Ray and no Optuna. It is the only home of
+Does not know the meaning of a row for the search, and imports no Ray and no Optuna. It is the only home of
 pyarrow and DuckDB.
 
 Doors: `writer` (rows of a study in), `reader` (frames, rows and SQL out), `latencies` (the table of timings),

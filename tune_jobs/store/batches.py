@@ -1,6 +1,6 @@
-"""Batches: the rows that a writer has acknowledged and not yet published, and when it is time to.
+"""Batches: rows that a writer has acknowledged and not yet published, and the limits that end a batch.
 
-Counts and clocks only; `writer` does the work.
+Counts rows and compares instants; `writer` writes and publishes.
 """
 
 from __future__ import annotations
@@ -13,10 +13,15 @@ from tune_jobs.study.rows import ReportRow, Row, TrialRow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishPolicy:
-    """When a batch is published: at the first limit that it reaches.
+    """Limits of a batch; it is published when it reaches the first of them.
 
-    Each file costs every reader 0.2-1.6 ms, so batches are not small; each limit bounds how old the rows can
-    be that other tools see. Our own readers see every acknowledged row at once.
+    Each file costs every reader 0.2-1.6 ms, so a batch is not small. Other tools see a row only when its
+    batch is published, so a batch is not large or old. `reader` sees every acknowledged row at once.
+
+    Attributes:
+        trials: ended trials.
+        reports: reports of epochs.
+        seconds: age of the batch's first row, in seconds.
     """
 
     trials: int = 64
@@ -26,7 +31,12 @@ class PublishPolicy:
 
 @dataclass(slots=True)
 class Batch:
-    """Rows that are acknowledged and not yet published; they stand in the journal of this name."""
+    """Rows that are acknowledged and not yet published.
+
+    Attributes:
+        name: of the batch, of its journal and of its published files.
+        since: the instant at which it was begun, in seconds of the writer's clock.
+    """
 
     name: str
     since: float

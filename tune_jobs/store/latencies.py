@@ -1,8 +1,8 @@
-"""The table `latencies`: written whole, one file a run, and read with the rest of the store.
+"""The table `latencies`: one file for each run, written whole, and read with the rest of the store.
 
-Nothing is decided on these rows and no study owns them, so they need no journal and no lock: a file appears
-whole or not at all, under a name of its own, whoever else writes. A store without the table reads as one
-without rows.
+No decision depends on these rows and no study owns them, so they need no journal and no lock. A file appears
+whole or not at all, under a unique name, also while other processes write. A store without this table is read
+as if the table had no rows. Called by the `latency` command (writing) and `reader`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ SCRATCH_FOLDER = f"{SCRATCH}/{LATENCIES}"
 
 
 def prepare_table(store: str | os.PathLike[str] | Files) -> None:
-    """See that the table can be written, before minutes are spent on measuring.
+    """Check that the table can be written, before minutes are spent on measuring.
 
     Raises:
         StoreVersionError: the store is of another version.
-        StoreError: it cannot be written.
+        StoreError: the store cannot be written.
     """
     files = open_files(store)
     require_version(files)
@@ -38,14 +38,14 @@ def prepare_table(store: str | os.PathLike[str] | Files) -> None:
 
 
 def append_latencies(store: str | os.PathLike[str] | Files, rows: Sequence[LatencyRow]) -> str | None:
-    """Add the rows of one run on one device; they are on disk and seen by all readers when this returns.
+    """Add the rows of one run on one device; when this returns, they are on disk and all readers see them.
 
     Returns:
         The file that holds them; None if there are no rows.
 
     Raises:
         InvalidValueError: a row does not fit its columns.
-        StoreError: the store cannot be written; nothing of the run is in it.
+        StoreError: the store cannot be written; it holds no row of the run.
     """
     if not rows:
         return None
@@ -59,7 +59,7 @@ def append_latencies(store: str | os.PathLike[str] | Files, rows: Sequence[Laten
 
 
 def latency_snapshot(segments: Segments, problems: list[str]) -> TableSnapshot:
-    """The whole files of the table at this instant; damaged ones are added to `problems`."""
+    """The undamaged files of the table at this instant; omissions are added to `problems`."""
     files = segments.files
     devices = list_devices(files)
     problems += devices.problems(files)
@@ -67,11 +67,11 @@ def latency_snapshot(segments: Segments, problems: list[str]) -> TableSnapshot:
     for device in devices.names:
         listed = list_latencies(files, device)
         problems += listed.problems(files)
-        for name in listed.names:  # one run on one device: in a second folder it is a copy
+        for name in listed.names:  # a run is of one device, so its name in a second folder is a copy
             key = f"{listed.folder}/{name}{SEGMENT_SUFFIX}"
             if name in opened:
                 first = files.describe(opened[name].key)
-                problems.append(f"{files.describe(key)!r} is a copy of {first!r}; move it out of the store")
+                problems.append(f"{files.describe(key)!r} is a copy of {first!r}: move it out of the store")
                 continue
             for segment in segments.open_if_whole(key, LATENCIES, problems):
                 opened[name] = segment

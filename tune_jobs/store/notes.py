@@ -1,6 +1,7 @@
-"""What was left out of a store is told: one line each, through logging, so that the command line shows it.
+"""Warnings about a store, one log record each: what a read left out, and notes on an answer.
 
-The record says `once`: a command opens a store several times and meets the same file each time.
+The command line shows them on stderr. Each record is marked `once`, since a command opens a store several
+times and meets the same file each time.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 
 LOG = logging.getLogger("tune_jobs.store")
 ONCE = "once"
-"""The attribute of a record that is to be shown once a command."""
+"""The attribute that marks a record; the command line shows each text so marked a single time."""
 
 
 def tell_left_out(problems: Iterable[str]) -> None:
@@ -20,5 +21,5 @@ def tell_left_out(problems: Iterable[str]) -> None:
 
 
 def tell_note(note: str) -> None:
-    """Warn of what a reader should know of an answer."""
+    """Warn of something that makes an answer easy to misread."""
     LOG.warning("%s", note, extra={ONCE: True})

@@ -1,8 +1,9 @@
 """Reads a trial store: frames, rows, SQL. Never writes, takes no lock, works on a read-only store.
 
-It sees every acknowledged row at once, also those that a living or dead writer has not published yet, and
-each once. A damaged or foreign file or row is left out, named in `problems` and logged; the rest is read.
-Other tools read the published files as they are::
+A reader sees every acknowledged row at once and exactly once, also rows that a living or dead writer has not
+published yet. A damaged or foreign file or row is left out, named in `problems` and logged; the rest is read.
+Used by `tune_jobs.TrialStore`, the command line, reports and results. Other tools read the published files
+without this module::
 
     pandas.read_parquet("STORE/trials")
     pyarrow.dataset.dataset("STORE/trials")
@@ -41,21 +42,21 @@ from tune_jobs.study.rows import Row, TrialRow
 
 T = TypeVar("T")
 RETRY_AFTER_S = (0.0, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""Waits between tries to read a study that is compacted meanwhile; an exchange takes some milliseconds."""
+"""Waits before the next try to read a study that a compaction is exchanging, which takes milliseconds."""
 
 
 class TrialStore:
     """A store, opened for reading.
 
-    Integers that may be missing have pandas' `Int64` type, so that they stay whole; other missing values are
-    NaN, NaT or None as pandas has them.
+    Columns of integers that may be missing have pandas' type `Int64`, so that they stay integers. Other
+    missing values are NaN, NaT or None, as in pandas.
 
     Args:
         store: the folder, or its files.
 
     Attributes:
-        path: the folder as it was given, or the URL.
-        problems: the damaged files that were met so far, in words.
+        path: the folder as the caller gave it, or the URL.
+        problems: the damaged and foreign files that reads have met so far, in words.
 
     Raises:
         StoreMissingError: there is no store.
@@ -75,57 +76,56 @@ class TrialStore:
         return tuple(self._problems)
 
     def studies(self) -> pd.DataFrame:
-        """One row a study: its definition (JSON), fingerprint, types of its parameters, when and with what
-        created."""
+        """One row per study: its definition (JSON), its fingerprint, the types of its parameters, the instant
+        of its creation, and the versions that created it."""
         return as_frame(rows_to_arrow(STUDIES, list(self._definitions().studies.values())))
 
     def definition(self, study: str) -> dict[str, Any]:
-        """What a study was defined as.
+        """The definition of a study, as its row has it.
 
         Raises:
-            UnknownNameError: there is no such study; lists those that there are.
+            UnknownNameError: there is no such study; the message lists the studies of the store.
         """
         return parse_object(self._require(study).definition)
 
     def read(self, study: str, *, whole: bool = False) -> StudySnapshot:
-        """A study as it is at one instant, for what shows or computes from several of its tables.
+        """A study at one instant, for callers that need several of its tables.
 
         Args:
-            whole: whether damage is refused instead of left out, for what needs the whole history, such as an
-                audit.
+            whole: whether damage raises an error instead of being left out. An audit needs the whole history.
 
         Raises:
-            UnknownNameError: there is no such study; lists those that there are.
-            StoreCorruptError: some of it is damaged, and `whole` was asked for; names the files and the way
-                out.
+            UnknownNameError: there is no such study; the message lists the studies of the store.
+            StoreCorruptError: `whole` is true and some of the study is damaged; the message names the files
+                and the way out.
         """
         return self._while_compacting(lambda: self._read(study, whole=whole))
 
     def trials(self, study: str | None = None) -> pd.DataFrame:
-        """One row a trial that has ended, of one study or all, with a typed `param_` column a parameter."""
+        """One row per ended trial, of one study or all, with a typed `param_` column for each parameter."""
         return self._while_compacting(lambda: self._frame("trials", study))
 
     def count_trials(self, study: str) -> int:
-        """How many trials of a study have ended, from what the files say of themselves: no row is loaded.
+        """The number of ended trials of a study, from the footers of its files; no row is loaded.
 
-        Rows in a damaged page of a file are counted too, since no page is read.
+        Rows in a damaged page of a file count too, since no page is read.
         """
         return self._while_compacting(lambda: self._count("trials", study))
 
     def reports(self, study: str | None = None) -> pd.DataFrame:
-        """One row an epoch of a trial."""
+        """One row for each epoch of each trial, of one study or all."""
         return self._while_compacting(lambda: self._frame("reports", study))
 
     def starts(self, study: str | None = None) -> pd.DataFrame:
-        """One row an attempt: what was proposed, and when it was handed out."""
+        """One row per attempt: the proposal, and the instant at which a worker got it."""
         return self._while_compacting(lambda: self._frame("starts", study))
 
     def events(self, study: str | None = None) -> pd.DataFrame:
-        """One row an event of the driver's sessions."""
+        """One row per event of the driver's sessions."""
         return self._while_compacting(lambda: self._frame("events", study))
 
     def latencies(self) -> pd.DataFrame:
-        """One row a network that was timed in a mode, oldest first."""
+        """One row per network and mode that was timed, oldest first."""
         problems: list[str] = []
         rows = read_latencies(self._segments, problems)
         self._note(problems)
@@ -139,18 +139,18 @@ class TrialStore:
     def sql(
         self, query: str, max_rows: int | None = None, *, limits: queries.QueryLimits | None = None
     ) -> pd.DataFrame:
-        """Answer a SQL query over the views studies, starts, reports, trials, events and
-        latencies. Read-only.
+        """Answer a SQL query over the views studies, starts, reports, trials, events and latencies.
+        Read-only.
 
-        Parameters of different studies that differ by the case of letters only (w, W) have columns that say
-        so (`param_w_caps0`, `param_W_caps1`), since SQL knows no case; frames of `trials` keep their names.
+        SQL ignores the case of letters in names. So parameters that differ only by case (w, W) get columns
+        that say where the capitals are (`param_w_caps0`, `param_W_caps1`); frames of `trials` keep the names.
 
         Args:
-            max_rows: no more than this many rows are fetched.
+            max_rows: the most rows that are fetched; None for all.
             limits: memory, time and threads that the query may take.
 
         Raises:
-            QueryError: wrong SQL, several statements, one that returns no rows, or one that would leave the
+            QueryError: the SQL is wrong, has several statements, returns no rows, or uses anything except the
                 views.
         """
         limits = limits or queries.QueryLimits()
@@ -166,12 +166,12 @@ class TrialStore:
         return as_answer(self._while_compacting(lambda: self._query(query, None, limits)))
 
     def param_column(self, name: str) -> str:
-        """What the views of `sql` call the column of a parameter: ``param_NAME`` but for names alike."""
+        """A parameter's column in the views of `sql`: ``param_NAME`` unless names differ only by case."""
         own_params = _own_params(self._definitions().studies.values())
         return queries.own_columns(own_params).get(name, PARAM_PREFIX + name)
 
     def _while_compacting(self, read: Callable[[], T]) -> T:
-        """What `read` returns, asked again while a compaction or a deletion takes files from under it."""
+        """The result of `read`, which is called again if a compaction or a deletion removes its files."""
         for wait_s in RETRY_AFTER_S:
             try:
                 return read()
@@ -268,21 +268,21 @@ class TrialStore:
 
 
 def _check_is_store(files: Files, path: str) -> None:
-    if any(map(files.exists, (STUDIES, TrialRow.table, LATENCIES))):  # a bucket forgets a place without files
+    if any(map(files.exists, (STUDIES, TrialRow.table, LATENCIES))):  # a bucket has no empty folders
         return
-    way_out = "run a study with --store to make one, or name another with --store or TUNE_JOBS_STORE"
+    way_out = "run a study with --store to make a store, or name another with --store or TUNE_JOBS_STORE"
     reason = f"the folder has no {STUDIES}/"
     if is_url(path):
         reason = "nothing is there"
     elif not os.path.exists(path):
         reason = "no such folder"
     elif not os.path.isdir(path):
-        reason = "a store is a folder, this is a file"
+        reason = "a store is a folder, and this is a file"
     raise StoreMissingError(f"there is no store at {path!r}: {reason}; {way_out}")
 
 
 def _own_params(studies: Iterable[StudyRow]) -> dict[str, str]:
-    """The parameters of users' own spaces with their types, by name; they have no column in the files."""
+    """The types of parameters that have no column in the files (those of users' own spaces), by name."""
     found: dict[str, str] = {}
     for row in studies:
         found |= parse_object(row.params)

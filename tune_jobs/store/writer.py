@@ -2,17 +2,17 @@
 
 Guarantees. An appended row is on disk (one journal line, fdatasync) before its `seq` is returned, and rows
 that are appended together are all kept or none. `seq` counts the rows of a study over all tables, without
-gaps, whatever clocks do. A batch is published after 64 ended trials, 2,048 reports or 30 s, and on close:
+gaps, even if clocks step. A batch is published after 64 ended trials, 2,048 reports or 30 s, and on close:
 starts, reports, trials, events, so that a trial never appears before its reports. Killed at any point,
 nothing acknowledged is lost and nothing appears twice: the next writer publishes the journals under the same
-names. One living writer a study; any number of studies, processes and machines at once.
+names. A study has at most one living writer; any number of studies, processes and machines write at once.
 
 When an append fails (disk full, I/O error), its line is taken back, the error is raised, and this writer
-takes no more rows: what was acknowledged is safe, and opening the study again goes on from there. When
-publishing fails, the rows stay in the journal and it is tried again; only `close` raises for it.
+takes no more rows: every acknowledged row is safe, and the next writer of the study continues after it. When
+publishing fails, the rows stay in the journal and the writer tries again later; only `close` raises an error.
 
-Used from one thread. Appending costs one fdatasync; the append that fills a batch also pays for publishing
-it.
+Used from one thread, by `session`. An append costs one fdatasync; the append that fills a batch also
+publishes it.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class StudyWriter:
     """The one living writer of a study. Made by `StudyWriter.open`; a context manager.
 
     Attributes:
-        study: what is written.
+        study: the study that is written.
         rows: every acknowledged row of the study, in `seq` order; grows as this writer appends.
-        problems: what was found foreign on opening and left out, in words; also logged.
+        problems: foreign files that were left out on opening, in words; also logged.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class StudyWriter:
         self._sealed: list[Batch] = []
         self._retry_at = 0.0
         self._usable, self._closed = True, False
-        self._failure = "it was interrupted; every acknowledged row is safe, open the study again to go on"
+        self._failure = "it was interrupted; every acknowledged row is safe, open the study again to continue"
 
     @classmethod
     def open(
@@ -95,8 +95,8 @@ class StudyWriter:
         Args:
             store: the folder, or its files.
             versions: the software that creates the study.
-            clock: the current instant; it may step, nothing is ordered by it.
-            elapsed: seconds that never step, for the age of a batch.
+            clock: gives the current instant; it may step, since no order depends on it.
+            elapsed: gives seconds that never step, for the age of a batch.
 
         Raises:
             StudyChangedError: the store holds another definition under this name.
@@ -125,11 +125,11 @@ class StudyWriter:
         return self._rows
 
     def append(self, row: R) -> R:
-        """Acknowledge one row; returns it as it is stored, with its `seq`.
+        """Acknowledge one row; returns the stored row, with its `seq`.
 
         Raises:
             InvalidValueError: the row is of another study, has a `seq` already, or does not fit its columns.
-            StoreError: it could not be written; this writer takes no more rows.
+            StoreError: the row could not be written; this writer takes no more rows.
         """
         (stored,) = self.append_many([row])
         return stored
@@ -145,12 +145,12 @@ class StudyWriter:
             values["seq"] = seq
             stored.append(_as_stored(row, values))
             plain.append((row.table, values))
-        self._usable = False  # whatever interrupts the next lines leaves this writer without more rows
+        self._usable = False  # stays so if anything interrupts the next lines
         try:
             batch = self._open_batch()
             assert self._journal is not None
             self._journal.append(encode_line(plain), may_wait=not any(map(_binds, rows)))
-        except Exception as error:  # kept for whoever tries to append after it
+        except Exception as error:  # kept for the message of the next append
             self._failure = str(error) or type(error).__name__
             raise
         self._last_seq += len(stored)
@@ -161,14 +161,14 @@ class StudyWriter:
         return stored
 
     def publish_if_due(self) -> None:
-        """Publish the batch if it is full or old enough; a driver that waits calls this now and then."""
+        """Publish the batch if it is full or old enough; a waiting driver calls this now and then."""
         now = self._elapsed()
         due = self._batch is not None and self._batch.is_due(self._policy, now)
         if now >= self._retry_at if self._sealed else due:
             self._publish_logged()
 
     def close(self) -> None:
-        """Publish everything and free the study. Closing twice is fine.
+        """Publish all rows and release the study's lock. A second call does nothing.
 
         Raises:
             StoreError: publishing failed; the rows are safe in the journal, and the next writer publishes
@@ -211,7 +211,7 @@ class StudyWriter:
             raise InvalidValueError(f"a row of study {row.study!r} cannot go to study {self.study.name!r}")
         if row.seq:
             raise InvalidValueError(
-                f"a row gets its seq from the store; this one has {row.seq}, append it without"
+                f"a row gets its seq from the store, got a row with seq {row.seq}; append it without"
             )
         return as_plain(row)
 
@@ -231,9 +231,10 @@ class StudyWriter:
             LOG.warning("could not publish yet; the rows are safe in the journal: %s", error)
 
     def _publish(self) -> None:
-        """Publish the batch and those that could not be published before it, in order.
+        """Publish the batch, and before it the batches whose publishing failed, in order.
 
-        A batch takes no more rows from here on, even if this fails: some of its files may be visible already.
+        A batch takes no more rows after this call, even if it fails: some of its files may be visible
+        already.
         """
         if self._batch is not None:
             self._close_journal()
@@ -252,7 +253,7 @@ class StudyWriter:
 
 
 def _binds(row: Row) -> bool:
-    """Whether what follows depends on a row: a start, a decision, an end, something of the whole session."""
+    """Whether the search depends on a row: a start, a decision, an end, an event of the whole session."""
     if isinstance(row, ReportRow):
         return row.decision is not None
     return not (isinstance(row, EventRow) and row.kind is EventKind.ATTEMPT_STARTED)

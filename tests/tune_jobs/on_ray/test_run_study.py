@@ -222,7 +222,7 @@ def test_trials_that_cannot_be_saved_go_on_and_that_is_told_once(
         store = run(study, tmp_path, checkpoint_period_s=0.0)
     assert list(store.trials()["state"]) == ["completed"] * 3
     told = sorted(re.findall(r"trial \d continues, but its (.+) could not be saved", caplog.text))
-    assert told == ["checkpoint to go on from", "weights after the last epoch"]
+    assert told == ["checkpoint to resume from", "weights after the last epoch"]
 
 
 def test_store_that_workers_do_not_see_ends_the_run_with_the_reason(

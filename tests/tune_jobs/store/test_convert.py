@@ -76,7 +76,10 @@ def test_studies_survive_parquet() -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (replace(start(0), started_at=datetime(2026, 1, 1)), "started_at must be an aware instant"),
+        (
+            replace(start(0), started_at=datetime(2026, 1, 1)),
+            "started_at must be an instant with a time zone",
+        ),
         (replace(start(0), number="0"), "number must be a whole number, got '0'"),
         (replace(start(0), number=True), "number must be a whole number, got True"),
         (replace(start(0), seed=2**63), "seed must fit in 64 bits"),

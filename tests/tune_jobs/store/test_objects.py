@@ -229,7 +229,7 @@ def test_delete_leaves_no_row(s3_store: str) -> None:
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("nosuch://bucket/store", "give a folder, s3://... or gs://..."),
+        ("nosuch://bucket/store", "name a folder, s3://... or gs://..."),
         ("gs://bucket/store", "pip install 'gcsfs'"),
         ("s3://no-such-bucket/store", "Make the bucket, or name another with --store"),
     ],

@@ -221,7 +221,7 @@ def test_an_unknown_study_lists_the_known_ones_nearest_first(store: Path) -> Non
     ("make", "message"),
     [
         (lambda path: None, "no such folder"),
-        (lambda path: path.write_text("x"), "a store is a folder, this is a file"),
+        (lambda path: path.write_text("x"), "a store is a folder, and this is a file"),
         (lambda path: path.mkdir(), "the folder has no studies/"),
     ],
 )
@@ -230,7 +230,7 @@ def test_what_is_no_store_is_refused(tmp_path: Path, make: Any, message: str) ->
     with pytest.raises(StoreError) as caught:
         TrialStore(tmp_path / "x")
     assert message in str(caught.value)
-    assert "run a study with --store to make one" in str(caught.value)
+    assert "run a study with --store to make a store" in str(caught.value)
 
 
 def test_reading_changes_nothing_and_needs_no_right_to(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

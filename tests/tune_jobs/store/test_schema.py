@@ -141,9 +141,9 @@ def test_param_types_follow_from_the_space() -> None:
         (Choice("x", (True, 2)), "'x' mixes bool and int64"),
         (
             Choice("batch_size", ("all", "half")),
-            "'batch_size' is int64 in every store, this space has string",
+            "'batch_size' is int64 in every store, got string",
         ),
-        (Float("batch_size", 1, 2), "'batch_size' is int64 in every store, this space has double"),
+        (Float("batch_size", 1, 2), "'batch_size' is int64 in every store, got double"),
         (Constant("x", 2**63), "must fit in 64 bits, got 9223372036854775808"),
     ],
 )

@@ -207,7 +207,7 @@ def test_rows_of_others_and_rows_with_a_seq_are_refused_and_cost_nothing(tmp_pat
         with pytest.raises(InvalidValueError, match="'other' cannot go to study 's'"):
             writer.append(start(0, "other"))
         row = writer.append(start(0))
-        with pytest.raises(InvalidValueError, match="this one has 1"):
+        with pytest.raises(InvalidValueError, match="got a row with seq 1"):
             writer.append(row)
         with pytest.raises(InvalidValueError, match="learning_rate"):
             writer.append_many([start(1), start(2, learning_rate="x")])
@@ -304,7 +304,9 @@ def test_a_damaged_segment_stops_the_writer_and_names_the_file(tmp_path: Path) -
     with pytest.raises(StoreCorruptError) as caught:
         open_writer(tmp_path)
     assert str(segment) in str(caught.value)
-    assert "Restore what is damaged from a backup, or run `python -m tune_jobs repair s" in str(caught.value)
+    assert "Restore the damaged files from a backup, or run `python -m tune_jobs repair s" in str(
+        caught.value
+    )
     assert snapshot_of_tree(tmp_path / "reports") == before
     segment.write_bytes(whole)
     with open_writer(tmp_path) as writer:

@@ -168,9 +168,7 @@ def test_a_store_that_cannot_be_written_is_refused(
     def refuse(*args: object, **options: object) -> int:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    expected = pytest.raises(
-        StoreError, match=r"Read-only file system\. To run a study its store must be writable"
-    )
+    expected = pytest.raises(StoreError, match=r"Read-only file system\. The store of a run must be writable")
     with monkeypatch.context() as patch:
         patch.setattr(*((Path, "mkdir") if is_new else (os, "open")), refuse)
         with expected:
@@ -178,5 +176,5 @@ def test_a_store_that_cannot_be_written_is_refused(
 
 
 def test_a_store_without_a_name_is_refused() -> None:
-    with pytest.raises(StoreError, match="a store is a folder, got an empty path"):
+    with pytest.raises(StoreError, match="a store is a folder or a bucket, got an empty path"):
         open_writer("")

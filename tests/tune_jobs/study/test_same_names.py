@@ -140,7 +140,7 @@ def test_each_has_its_own_values_in_the_views(store: TrialStore, caplog: pytest.
 
 @pytest.mark.parametrize("name", ["param_w", "param_W", '"param_W"', "PARAM_w"])
 def test_a_name_that_may_be_two_is_refused_with_both(store: TrialStore, name: str) -> None:
-    with pytest.raises(QueryError, match=r"Columns like it: param_._caps") as caught:
+    with pytest.raises(QueryError, match=r"Columns with a similar name: param_._caps") as caught:
         store.sql(f"select {name} from trials")
     assert "param_w_caps0" in str(caught.value)
     assert "param_W_caps1" in str(caught.value)

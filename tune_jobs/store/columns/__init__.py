@@ -3,5 +3,6 @@
 Opens no file.
 
 Doors: `schema` (the columns), `convert` (rows to Arrow and back), `params` (types of parameters),
-`latency_rows` (a row of the timings); `sql_types` and `python_values`.
+`latency_rows` (a row of the timings), `sql_types` (answers of SQL as Arrow data) and `python_values` (Arrow
+data as Python's values).
 """

@@ -1,12 +1,12 @@
-"""Rows to plain data (the journal), to Arrow (Parquet) and back: the one edge of the store.
+"""Rows to plain data (the journal), to Arrow (Parquet) and back: the only conversions of the store.
 
-`as_plain` checks a row before it is acknowledged, so that every acknowledged row can be published. What it
-changes: an instant is brought to UTC, a whole number in a float field becomes a float, and characters that no
-encoding has (lone surrogates, from odd file names in tracebacks) become ``?``.
+`as_plain` checks a row before it is acknowledged, so that every acknowledged row can be published. It changes
+three things: an instant is converted to UTC, an integer in a float field becomes a float, and characters
+without an encoding (lone surrogates, from odd file names in tracebacks) become ``?``.
 
-What comes back from a journal or a file may have been damaged, or written by anybody: each column and each
-JSON text of a row is checked again by the same rules (`_problems_of`), and a row that fails is a damaged row.
-Round trips are held by property tests.
+Data from a journal or a file may be damaged, or written by another program. So each column and each JSON text
+of a row is checked again by the same rules (`_problems_of`), and a row that breaks a rule is a damaged row.
+Property tests check the round trips. Called by `writer`, `journal`, `publishing`, `segments` and all readers.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ R = TypeVar("R", bound=StoredRow)
 COUNTS = ("number", "attempt", "epoch", "epochs", "best_epoch")
 SECONDS = ("duration_s", "epoch_s", "elapsed_s", "train_s", "wall_s", "device_s")
 FIRST_INSTANT, LAST_INSTANT = datetime(1970, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
-"""From in between no duration leads to a year that Python or Arrow does not have."""
+"""Any duration added to an instant between these bounds gives a year that Python and Arrow can hold."""
 
 
 def _range_of(column: Column) -> tuple[Any, Any] | None:
@@ -59,8 +59,13 @@ _RANGES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DamagedRow:
-    """A row that is none: where it stands (from 0), its `seq` and trial if they can be read, and what is
-    wrong."""
+    """A row that breaks a rule.
+
+    Attributes:
+        index: its place in the table, from 0.
+        seq: its `seq`, None if that cannot be read; `number`, of its trial, likewise.
+        reason: the broken rules, in words.
+    """
 
     index: int
     seq: int | None
@@ -68,14 +73,14 @@ class DamagedRow:
     reason: str
 
     def describe(self, path: str) -> str:
-        """In words, with the file."""
+        """The damage in words, with the file."""
         which = f"row {self.index + 1}" if self.seq is None else f"the row of seq {self.seq}"
         return f"{which} in {path!r} is damaged: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedRows(Generic[R]):
-    """The rows of an Arrow table, and those that are damaged."""
+    """The valid rows of an Arrow table, and the damaged ones."""
 
     rows: list[R]
     damaged: list[DamagedRow]
@@ -85,7 +90,7 @@ def as_plain(row: StoredRow) -> dict[str, Any]:
     """A row's fields as Python's own values, checked.
 
     Raises:
-        InvalidValueError: with all fields that their columns cannot hold.
+        InvalidValueError: some columns cannot hold their fields; the message names all of them.
     """
     plain = _typed(row)
     raise_if_any(f"row of {row.table}", _problems_of(row))
@@ -110,7 +115,7 @@ def _typed(row: StoredRow) -> dict[str, Any]:
 
 
 def as_json_data(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Checked fields as JSON holds them: instants as ISO text, nulls left out."""
+    """Checked fields as data for JSON: instants as ISO 8601 text, nulls left out."""
     return {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in plain.items()
@@ -119,10 +124,10 @@ def as_json_data(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def row_from_json_data(table: str, data: Mapping[str, Any]) -> Row:
-    """The row of a journal's JSON.
+    """The row in a journal's JSON.
 
     Raises:
-        ValueError, TypeError, KeyError: it is none.
+        ValueError, TypeError, KeyError: the data is not a valid row.
     """
     row_type = ROW_TYPE_OF[table]
     values: dict[str, Any] = {}
@@ -137,7 +142,7 @@ def row_from_json_data(table: str, data: Mapping[str, Any]) -> Row:
 def rows_to_arrow(table: str, rows: Sequence[StoredRow]) -> pa.Table:
     """Rows of one table as Arrow, with their `param_` columns."""
     schema = SCHEMAS[table]
-    # a row of a study was checked when it was acknowledged or read: here it is only published
+    # a row of a study was checked when it was acknowledged or read, so only its types are checked here
     plain = [_typed(row) if isinstance(row, Row) else as_plain(row) for row in rows]
     params = [typed_params(p["params"]) for p in plain] if table in TABLES_WITH_PARAMS else []
     arrays = []
@@ -153,7 +158,7 @@ def rows_to_arrow(table: str, rows: Sequence[StoredRow]) -> pa.Table:
 
 
 def parse_rows(row_type: type[R], table: pa.Table) -> ParsedRows[R]:
-    """The rows of an Arrow table, each checked; columns that are no field of the row are left out."""
+    """The rows of an Arrow table, each checked; columns that are not fields of the row are left out."""
     columns = columns_of(row_type.table)
     lists = [_python_values(table.column(column.name)) for column in columns]
     names = [column.name for column in columns]
@@ -170,7 +175,7 @@ def parse_rows(row_type: type[R], table: pa.Table) -> ParsedRows[R]:
 
 
 def rows_from_arrow(row_type: type[R], table: pa.Table) -> list[R]:
-    """The rows of an Arrow table; columns that are no field of the row are left out.
+    """The rows of an Arrow table; columns that are not fields of the row are left out.
 
     Raises:
         InvalidValueError: a row is damaged.
@@ -181,7 +186,7 @@ def rows_from_arrow(row_type: type[R], table: pa.Table) -> list[R]:
 
 
 def _parsed(row_type: type[R], values: Mapping[str, Any]) -> R:
-    """A row of values that may be anything."""
+    """A row of values of any type."""
     checked: dict[str, Any] = {}
     for column in columns_of(row_type.table):
         value = values[column.name]
@@ -193,12 +198,12 @@ def _parsed(row_type: type[R], values: Mapping[str, Any]) -> R:
 
 
 def _checked_row(row_type: type[R], values: dict[str, Any]) -> R:
-    """A row of values of their columns' types, or null."""
+    """A row of values that have their columns' types or are None."""
     for column in columns_of(row_type.table):
         value = values[column.name]
         if value is None:
             if not column.optional:
-                raise ValueError(f"{column.name} must be there, got null")
+                raise ValueError(f"{column.name} must have a value, got null")
         elif value is UNREADABLE_VALUE:
             raise ValueError(f"{column.name} cannot be read")
         elif issubclass(column.type, StrEnum):
@@ -211,7 +216,7 @@ def _checked_row(row_type: type[R], values: dict[str, Any]) -> R:
 
 
 def _problems_of(row: StoredRow) -> list[str]:
-    """What a row's fields, each of its type, still break: ranges, its JSON, its typed params."""
+    """Broken rules of a row whose fields have the right types: ranges, JSON texts, typed params."""
     problems = []
     for name, low, high in _RANGES[row.table]:
         value = getattr(row, name)
@@ -230,7 +235,7 @@ def _problems_of(row: StoredRow) -> list[str]:
 
 
 UNREADABLE_VALUE = object()
-"""Stands for a value that Arrow cannot make Python's: text of no encoding, an instant of no year."""
+"""Stands for a value that Arrow cannot convert to Python: text that is not UTF-8, a year out of range."""
 
 
 def _python_values(array: pa.ChunkedArray) -> list[Any]:
@@ -285,7 +290,7 @@ def _as_bool(value: Any) -> bool:
 
 def _as_instant(value: Any) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
-        raise TypeError(f"must be an aware instant, got {value!r}")
+        raise TypeError(f"must be an instant with a time zone, got {value!r}")
     return value if value.tzinfo is UTC else value.astimezone(UTC)
 
 

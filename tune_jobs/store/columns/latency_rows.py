@@ -1,6 +1,6 @@
 """A row of the table `latencies`: one network in one mode over one batch, timed on one device.
 
-It belongs to no study: rows of one run are written together, as one file (`latencies`).
+It belongs to no study. The rows of one run are written together, as one file (`store.latencies`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from eml_models.errors import raise_if_any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyRow:
-    """What was timed, how, on what, and how long it took.
+    """One timing: the network, the mode, the device, and the times of a whole batch in ms.
 
-    `run` is shared by the rows that were timed interleaved. `study` and `number` name the trial whose network
-    it is, if it is one's. `options` is JSON. Costs are of one image, `kernels` of a forward pass in eager
-    mode. `casting` is how 16 bits are reached, `source` whether the batch was there or came from a loader,
-    `variant` what of the network was run (`eml_models.latency.bench.cases`). Times are of a whole batch;
-    `notes` says what to know, one a line (a halved batch, a noisy machine).
+    Rows with the same `run` were timed interleaved. `study` and `number` name the trial of the network, or
+    are None. `options` is JSON. `macs`, `parameters`, `activations` and `traffic_bytes` are of one image,
+    `kernels` is of a forward pass in eager mode. `casting` names the way to 16 bits. `source` says whether
+    the batch was in memory or came from a loader, `variant` which part of the network ran
+    (`eml_models.latency.bench.cases`). `notes` has one line for each remark (a halved batch, a noisy
+    machine).
     """
 
     table: ClassVar[str] = "latencies"

@@ -1,8 +1,8 @@
-"""The type that each parameter has in a store, and what contradicts it.
+"""The type of each parameter in a store, and conflicts between studies.
 
-Pure functions. A type never changes for a name within a store: a float is a float even if every value is
-whole, so that one query works over all studies. `definitions` refuses a study that contradicts; `convert`
-checks each row.
+Pure functions. A parameter of one name has one type within a store, so that one query works over all studies:
+a float stays a float even if every value is an integer. `definitions` refuses a study with another type;
+`convert` checks each row.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ def param_types(space: Space) -> dict[str, str]:
     """The type of each parameter of a space.
 
     Raises:
-        InvalidValueError: values of several types in one parameter, or a type that is not the shipped
-            column's.
+        InvalidValueError: a parameter mixes types, or has another type than the shipped column of its name.
     """
     found: dict[str, str] = {}
     problems: list[str] = []
@@ -39,7 +38,7 @@ def param_types(space: Space) -> dict[str, str]:
 
 
 def conflicts(study: str, wanted: Mapping[str, str], others: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Where a study's types contradict those of other studies of the store, one line each."""
+    """The differences between a study's types and those of other studies of the store, one line each."""
     return [
         f"parameter {name!r} is {kind} in study {study!r} but {known[name]} in study {other!r}"
         for name, kind in wanted.items()
@@ -52,7 +51,7 @@ def typed_params(text: str) -> dict[str, Any]:
     """The values of the `param_` columns that a `params` text fills.
 
     Raises:
-        InvalidValueError: not a JSON object, or a value that its column cannot hold.
+        InvalidValueError: the text is not a JSON object, or a column cannot hold its value.
     """
     params = parse_params(text)
     problems = []
@@ -75,10 +74,10 @@ def parse_params(text: str) -> dict[str, Any]:
 
 
 def as_type(value: Any, kind: str) -> Any:
-    """A JSON value as a column of type `kind` holds it; whole numbers are fine in a double.
+    """A JSON value in the form of a column of type `kind`; a column of doubles accepts integers.
 
     Raises:
-        TypeError: the column cannot hold it.
+        TypeError: the column cannot hold the value.
     """
     if value is None:
         return None
@@ -99,8 +98,8 @@ def _type_in_store(parameter: Parameter) -> str:
     if found == known or found.replace("int64", "double") == known or found == "list<>":
         return "list<double>" if known == "list<>" else known
     raise InvalidValueError(
-        f"parameter {parameter.name!r} is {known} in every store, this space has {found}; use that type or"
-        " another name"
+        f"parameter {parameter.name!r} is {known} in every store, got {found}; give it that type or another"
+        " name"
     )
 
 

@@ -1,8 +1,8 @@
-"""Arrow columns as lists of Python's own values, whatever their type, with every digit.
+"""Arrow columns of any type as lists of Python's own values, with every digit.
 
-pyarrow's own way fails at dates that Python's calendar does not hold, at infinite ones, at 24:00:00, at
-nanoseconds of a time, and at unions. What Python has no value for is text, as DuckDB writes and reads it.
-Called by `frames`.
+pyarrow's `to_pylist` fails for dates outside Python's calendar, infinite dates, 24:00:00, nanoseconds of a
+time, and unions. A value that Python cannot hold becomes text, in the form that DuckDB writes and reads.
+Called by `frames` and `answers`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FIRST_S, LAST_S = (
 DAY_S = 86_400
 EPOCH = date(1970, 1, 1).toordinal()
 CYCLE_DAYS, CYCLE_YEARS = 146_097, 400
-"""The calendar repeats itself."""
+"""The period after which the calendar repeats: 400 years, in days."""
 
 
 def as_python(column: pa.ChunkedArray) -> list[Any]:
@@ -35,7 +35,7 @@ def as_python(column: pa.ChunkedArray) -> list[Any]:
 
 
 def beyond_python(column: pa.ChunkedArray) -> bool:
-    """Whether a column of instants, dates or times has a value that Python has none for."""
+    """Whether a column of instants, dates or times has a value that Python cannot hold."""
     kind = column.type
     if not pa.types.is_temporal(kind) or pa.types.is_duration(kind) or pa.types.is_interval(kind):
         return False
@@ -50,7 +50,7 @@ def beyond_python(column: pa.ChunkedArray) -> bool:
 
 
 def exact(value: Decimal) -> int | float | Decimal:
-    """A decimal as a whole number, as a float that has all its digits, or as it is."""
+    """A decimal as an integer, as a float if that has all its digits, or unchanged."""
     if value.as_tuple().exponent == 0:
         return int(value)
     number = float(value)
@@ -64,7 +64,7 @@ def _values(array: pa.Array) -> list[Any]:
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return _between(array, _values(array.values))
     if pa.types.is_fixed_size_list(kind):
-        each = iter(_values(array.flatten()))  # those of null lists are not in it
+        each = iter(_values(array.flatten()))  # without the elements of null lists
         size, there = range(kind.list_size), array.is_valid().to_pylist()
         return [[next(each) for _ in size] if valid else None for valid in there]
     if pa.types.is_struct(kind):
@@ -84,7 +84,7 @@ def _values(array: pa.Array) -> list[Any]:
 
 
 def _between(array: pa.Array, parts: Sequence[Any]) -> list[Any]:
-    """The lists of parts that an array's offsets mark."""
+    """The parts split into lists at an array's offsets."""
     offsets, valid = array.offsets.to_pylist(), array.is_valid().to_pylist()
     return [
         list(parts[start:end]) if there else None
@@ -123,7 +123,7 @@ def _counts(column: Any) -> Any:
 
 
 def _is_within(kind: pa.DataType, count: int) -> bool:
-    """Whether Python has a value for so many days since 1970, or parts of a second."""
+    """Whether Python has a value for a count of days since 1970, or of parts of a second."""
     if pa.types.is_date32(kind):
         return date.min.toordinal() <= count + EPOCH <= date.max.toordinal()
     per_second = PER_SECOND[kind.unit]
@@ -133,7 +133,7 @@ def _is_within(kind: pa.DataType, count: int) -> bool:
 
 
 def _writer(kind: pa.DataType) -> Callable[[int], str]:
-    """How a count is written that Python has no value for."""
+    """A function that writes a count as text, for values that Python cannot hold."""
     if pa.types.is_date32(kind):
         return lambda days: INFINITE_DAYS.get(days) or "".join(_day(days))
     per_second = PER_SECOND[kind.unit]
@@ -149,7 +149,7 @@ def _instant(count: int, per_second: int) -> str:
 
 
 def _day(days: int) -> tuple[str, str]:
-    """The date of a day in a calendar without ends, and what is said of it before the first year."""
+    """The date of a day in an endless calendar, and the mark " (BC)" if it is before year 1."""
     cycles, rest = divmod(days, CYCLE_DAYS)
     day = date.fromordinal(rest + EPOCH)
     year = day.year + CYCLE_YEARS * cycles
@@ -163,5 +163,5 @@ def _clock(count: int, per_second: int) -> str:
 
 
 def _span(value: Any) -> pd.DateOffset:
-    """As pandas has them outside of lists."""
+    """An interval in the type that pandas gives to intervals outside of lists."""
     return pd.DateOffset(months=value.months, days=value.days, nanoseconds=value.nanoseconds)

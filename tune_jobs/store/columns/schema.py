@@ -1,10 +1,10 @@
-"""The columns of the store's tables: one constant Arrow schema a table.
+"""The columns of the store's tables: a constant Arrow schema for each table.
 
 A table's columns are the fields of its row (`tune_jobs.study.rows`, `latency_rows`; `StudyRow` here), in
 their order, then in `starts` and `trials` one typed ``param_<name>`` column for each parameter that the
-shipped spaces know. Every column may be null in Parquet, also those that a row requires: readers check each
-row, so that a null where none may be is a damaged row and no unreadable file. Instants are UTC microseconds
-without a zone, because zoned ones make DuckDB need pytz and Spark refuses nanoseconds.
+shipped spaces know. Every column may be null in Parquet, also a column that a row requires: readers check
+each row, so a forbidden null makes a damaged row and not an unreadable file. Instants are UTC microseconds
+without a zone: DuckDB needs pytz for instants with a zone, and Spark refuses nanoseconds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tune_jobs.store.columns.latency_rows import LatencyRow
 from tune_jobs.study.rows import ROW_TYPES, Row
 
 SCHEMA_VERSION = 1
-"""Each change of columns raises it. Every file and journal says it, and one of another version is refused."""
+"""Raised with each change of columns. Every file and journal states it; any other version is refused."""
 
 PARAM_PREFIX = "param_"
 
@@ -62,7 +62,7 @@ PARAM_COLUMNS: Mapping[str, str] = types.MappingProxyType(
         "cutout": "double",
     }
 )
-"""The parameters with a column of their own in every store; any other stands in `params` (JSON) alone."""
+"""The parameters that have a column in every store; any other is only in `params` (JSON)."""
 
 TABLES_WITH_PARAMS = ("starts", "trials")
 
@@ -83,7 +83,7 @@ _ARROW_OF_PYTHON: dict[type, pa.DataType] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyRow:
-    """The definition of a study as the store holds it.
+    """The definition of a study in the store.
 
     `definition` is JSON of `Study.definition()`, `params` JSON of each parameter's type in this store,
     `versions` JSON of the software that created the study.
@@ -150,7 +150,7 @@ def _schema_of(row_type: type[StoredRow]) -> pa.Schema:
 ROW_TYPE_OF: dict[str, type[Row]] = {row_type.table: row_type for row_type in ROW_TYPES}
 _STORED_TYPES: tuple[type[StoredRow], ...] = (*ROW_TYPES, StudyRow, LatencyRow)
 ROW_TYPES_OF_FILES: dict[str, type[StoredRow]] = {row_type.table: row_type for row_type in _STORED_TYPES}
-"""The row of each table of published files; `ROW_TYPE_OF` has those of a study alone."""
+"""The row type of each table of published files; `ROW_TYPE_OF` has only the four tables of a study."""
 _COLUMNS: dict[str, tuple[Column, ...]] = {t.table: _columns(t) for t in _STORED_TYPES}
 SCHEMAS: dict[str, pa.Schema] = {t.table: _schema_of(t) for t in _STORED_TYPES}
-"""The schema of each table; it is the same in every file of every store."""
+"""The schema of each table, the same in every file of every store."""

@@ -1,9 +1,8 @@
-"""Which types of SQL Arrow data does not carry as they are, and the types that it carries instead.
+"""Types of SQL that Arrow data cannot carry unchanged, and the types used instead.
 
-Measured with DuckDB 2.0: a UHUGEINT beyond 127 bits comes out negative, a TIMETZ loses its zone, and BIT,
-BIGNUM, VARIANT and GEOMETRY become bytes of DuckDB's own, and TYPE fails. Whatever is not known to be carried
-is asked for as text, as DuckDB writes and reads it, also inside of lists, structs and maps. Called by
-`queries`.
+Measured with DuckDB 2.0: a UHUGEINT beyond 127 bits comes out negative, a TIMETZ loses its zone, BIT, BIGNUM,
+VARIANT and GEOMETRY become bytes of DuckDB's own, and TYPE fails. Any type that is not in `CARRIED` is
+fetched as text in DuckDB's own form, also inside lists, structs and maps. Called by `queries`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ CARRIED = frozenset(
 OF_PARTS = ("list", "array", "struct", "tuple", "map", "union")
 UNSIGNED = "uhugeint"
 WHOLE_128 = pa.decimal256(39, 0)
-"""What holds every UHUGEINT."""
+"""A type that holds every UHUGEINT."""
 
 
 def carried(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
@@ -42,7 +41,10 @@ def carried(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
 
 
 def as_arrow(relation: duckdb.DuckDBPyRelation) -> pa.Table:
-    """The rows of a relation, with text for what only text carries; whole numbers stay such."""
+    """The rows of a relation as Arrow data; a value of a type that Arrow cannot carry becomes text.
+
+    A UHUGEINT stays an integer.
+    """
     table = carried(relation).to_arrow_table().rename_columns(relation.columns)
     for index, kind in enumerate(relation.types):
         if kind.id == UNSIGNED:
@@ -52,7 +54,7 @@ def as_arrow(relation: duckdb.DuckDBPyRelation) -> pa.Table:
 
 
 def without_end(sql: str) -> str:
-    """One statement without its semicolon and what stands behind it; DuckDB composes no other."""
+    """The text of a statement before its semicolon; DuckDB can use only that as a part of another query."""
     text = sql.encode()
     ends = [
         start
@@ -63,7 +65,7 @@ def without_end(sql: str) -> str:
 
 
 def _carried_type(kind: DuckDBPyType) -> str | None:
-    """The type that Arrow data carries in the place of another; None where it carries that."""
+    """The type that replaces a type in Arrow data; None if Arrow data carries the type itself."""
     name = kind.id
     if name not in OF_PARTS:
         return None if name in CARRIED else "VARCHAR"

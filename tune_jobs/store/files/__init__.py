@@ -2,6 +2,8 @@
 
 Does not know tables, rows or studies.
 
-Doors: `protocol` (what a file system must do), `local` (folders), `objects` (buckets, opened only here),
-`bucket_places` (what lies in them beside rows), `lease` (a lock in a bucket), `holders` (who holds a lock).
+Doors: `protocol` (the interface, and the choice by path or URL), `objects` (buckets, opened only here),
+`bucket_places` (files in buckets that hold no rows), `real_folders` (removal without following links),
+`holders` (the holder of a lock, in words). Private: `local` (folders), `swapping`, `lease` (a lock in a
+bucket).
 """

@@ -1,7 +1,7 @@
-"""Objects under a prefix of a bucket that are no rows: checkpoints, and what a probe of the store leaves.
+"""Objects under a prefix of a bucket that hold no rows: checkpoints, and the files of a probe of the store.
 
-A file is written on this machine first and put whole; whatever the bucket's client raises becomes an
-`OSError`, as a disk's errors are. Called by `checkpoints.places` and `on_ray.worker.store_probe`.
+A file is written on this machine first and then put whole. Every error of the bucket's client becomes an
+`OSError`, as for a disk. Called by `checkpoints.places` and `on_ray.worker.store_probe`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NUMBER = re.compile(r"0|[1-9][0-9]*")
 
 @dataclass(frozen=True, slots=True)
 class BucketPlace:
-    """Objects under a prefix, through an fsspec file system; every error of it is an `OSError`."""
+    """Objects under a prefix, through an fsspec file system; all its errors become `OSError`."""
 
     fs: Any
     root: str
@@ -41,7 +41,7 @@ class BucketPlace:
         return sorted(name for name in names if NUMBER.fullmatch(name))
 
     def sizes(self, folder: str) -> Mapping[str, int]:
-        """What is under a prefix, with the bytes of each object."""
+        """The names of the objects in a trial's folder, each with its size in bytes."""
         return self._list(folder)
 
     def describe(self, folder: str, name: str) -> str:
@@ -60,7 +60,7 @@ class BucketPlace:
                 self.fs.put_file(str(local), path)
 
     def fetch(self, folder: str, name: str) -> Path:
-        """A local copy; it goes with this process."""
+        """A local copy, which is removed when this process ends."""
         local = Path(_copies().name) / f"{folder}-{name}"
         with self._path(f"{folder}/{name}", "read") as path:
             self.fs.get_file(path, str(local))
@@ -82,7 +82,7 @@ class BucketPlace:
         return removal
 
     def remove_if_empty(self) -> Removal:
-        """Nothing is left of an empty prefix; returns what is foreign under it."""
+        """Remove nothing, since an empty prefix does not exist; returns the foreign objects under it."""
         try:
             foreign = [name for name in self._list("") if not NUMBER.fullmatch(name)]
         except OSError as error:
@@ -118,10 +118,10 @@ class BucketPlace:
 
 @cache
 def bucket_place(url: str) -> BucketPlace:
-    """The place of a URL; credentials come from where fsspec's file system looks for them.
+    """The place of a URL; fsspec's file system finds the credentials.
 
     Raises:
-        OSError: there is no file system for it on this machine.
+        OSError: this machine has no file system for such a URL.
     """
     with _explained("open", url):
         fs, root = open_file_system(url)
@@ -130,7 +130,7 @@ def bucket_place(url: str) -> BucketPlace:
 
 @contextmanager
 def _explained(action: str, path: str) -> Iterator[None]:
-    """Turn an error that is raised inside into an `OSError`, if it is none yet."""
+    """Turn any error inside into an `OSError`."""
     try:
         yield
     except OSError:

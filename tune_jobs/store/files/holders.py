@@ -1,4 +1,4 @@
-"""Who holds a lock of a store, as its file says, and in words. Called by all that lock a study."""
+"""The holder of a lock: as data for the lock's file, and in words. Called by every module that locks."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tune_jobs.study.instants import utc_now
 
 
 def this_holder(now: datetime | None = None) -> dict[str, object]:
-    """This process, as it stands in the locks that it takes.
+    """This process as data for a lock: host, process id, job and instant.
 
     Args:
-        now: since when; None for this instant.
+        now: the instant at which it takes the lock; None for the current one.
     """
     since = (now or utc_now()).isoformat(timespec="seconds")
     return {"host": socket.gethostname(), "pid": os.getpid(), "job": job_id(), "since": since}
 
 
 def describe_holder(holder: Mapping[str, object]) -> str:
-    """Who holds a lock, in words; another process where its file does not say."""
+    """The holder of a lock in words; "another process" if the lock's file lacks a field."""
     if not {"pid", "host", "since"} <= holder.keys():
         return "another process"
     job = f" (job {holder['job']})" if holder.get("job") else ""

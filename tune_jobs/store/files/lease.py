@@ -1,30 +1,30 @@
 """A lock in a bucket: a lease that its holder renews, with "create if absent" as the only primitive.
 
-``KEY-000001``, ``KEY-000002``, ... are generations; each is created only if it is absent, and the highest one
-that is there holds. Its holder writes ``KEY-NNNNNN.beat`` again and again from a thread. Whoever wants the
-lock takes the next generation if the holder released it, if it was on this machine and its process is gone,
-or if the beat has not changed for a whole lease, by the taker's own clock (no clocks are compared).
+``KEY-000001``, ``KEY-000002``, ... are generations. Each is created only if it is absent, and the highest
+existing generation holds the lock. Its holder rewrites ``KEY-NNNNNN.beat`` from a thread. Another process may
+take the next generation in three cases: the holder released the lock; the holder was a process of the same
+machine and has ended; or the beat has not changed for a whole lease by the taker's own clock. No two clocks
+are compared.
 
-Why no two hold it, whoever lists, creates, releases and tidies meanwhile, or dies in between:
+Two processes never hold the lock at once, even if others list, create, release, tidy or die in between:
 
-* A generation is removed only by the holder of a higher one, so the highest ever made is always there.
+* A generation is removed only by the holder of a higher one, so the highest ever made always exists.
   Releasing overwrites it with a mark and removes nothing: numbers never start again.
-* A taker lists, then creates, and between the two the same number may have been taken, released and tidied:
-  "if absent" does not exclude that. So it lists again, and if there is a higher one it holds nothing. If
-  there is none, nobody had made this number before, and the one below was dead.
-* Dead stays dead. A released holder writes no more, and neither does a process that is gone. A holder is
-  certain for four fifths of a lease, counted from before the request of its last beat; then it refuses to
-  write, and a beat that arrives later does not make it certain again. A taker counts from after it first saw
-  a beat until before it asked for the one that is still the same.
+* A taker lists, then creates. In between, the same number may have been taken, released and tidied, which
+  "if absent" does not exclude. So the taker lists again. If there is a higher number, it holds nothing. If
+  there is none, no process had made this number before, and the holder of the number below was dead.
+* A dead holder stays dead. A holder that released the lock writes no more, nor does a process that has
+  ended. A holder is certain for four fifths of a lease, counted from before the request of its last beat.
+  Then it refuses to write, and a beat that arrives later does not make it certain again. A taker counts from
+  after it first saw a beat until before the request that returned the same beat.
 
-What a process that dies between two steps leaves is a generation that ends as said above; lower ones mean
-nothing and go with the next taker. Taking a free lock costs five or six requests (list, read, create, list,
-and remove the one below and its beat), releasing it one.
+A process that dies between two steps leaves a generation, which ends by the same three cases. Lower
+generations mean nothing, and the next taker removes them. Taking a free lock costs five or six requests
+(list, read, create, list, and remove the generation below and its beat), releasing it one.
 
-What no lease can exclude: a request that is on its way when its holder stops being certain may still arrive.
-`objects` checks again when it has been answered, so nothing is acknowledged that a successor may have missed.
-
-Called by `objects`.
+No lease can exclude that a request, sent while its holder was certain, arrives later. `objects` checks the
+lease again after each answer, so it acknowledges nothing that a successor may have missed. Called by
+`objects`.
 """
 
 from __future__ import annotations
@@ -47,20 +47,20 @@ from tune_jobs.study.json_fields import parse_object
 
 LEASE_S = 30.0
 BEATS = 6
-"""Beats in a lease."""
+"""The number of beats in the seconds of a lease."""
 CERTAIN = 0.8
-"""The part of a lease for which its holder is certain that nobody took it."""
+"""The part of a lease for which its holder is certain that no other process took it."""
 POLL_S = 0.1
 BEAT = ".beat"
 RELEASED = "released"
-"""Set in the file of a lock that its holder gave up."""
+"""The key that is true in a lock's file after its holder released it."""
 
 
 class Lease:
-    """A held lock; it takes one when it is made.
+    """A held lock; creating the object takes the lock.
 
     Raises:
-        StoreLockedError: somebody else holds it after `wait_s`, and is alive.
+        StoreLockedError: another living process still holds it after `wait_s` seconds.
     """
 
     def __init__(
@@ -83,10 +83,10 @@ class Lease:
         self._thread.start()
 
     def check(self) -> None:
-        """Raise unless this process still holds the lock for certain.
+        """Raise an error unless this process certainly still holds the lock.
 
         Raises:
-            StoreError: it does not, or cannot know.
+            StoreError: it does not hold it, or cannot be certain.
         """
         if self._ended.is_set():
             return
@@ -99,18 +99,18 @@ class Lease:
             )
 
     def release(self) -> None:
-        """Give it up; twice is fine."""
+        """Give the lock up; a second call does nothing."""
         if self._ended.is_set():
             return
         self._ended.set()
         self._thread.join(timeout=self._lease_s)
         if self._lost is None:
             data = json.dumps({**self._holder, RELEASED: True}).encode()
-            with suppress(Exception):  # whatever the bucket raises, the lease ends by itself
+            with suppress(Exception):  # a bucket may raise any error; the lease then ends by itself
                 self._fs.pipe_file(self._lock_path(self._generation), data)
 
     def _acquire(self, deadline: float) -> tuple[int, float]:
-        """The generation that was taken, and an instant before it was."""
+        """The generation that this process took, and an instant before it did."""
         seen: tuple[int, bytes | None] | None = None
         seen_at = 0.0
         while True:
@@ -139,12 +139,12 @@ class Lease:
             time.sleep(POLL_S)
 
     def _create(self, generation: int) -> bool:
-        """Whether this process holds that generation now."""
+        """Try to take a generation; returns whether this process holds it now."""
         data = json.dumps(self._holder).encode()
         try:
             self._fs.pipe_file(self._lock_path(generation), data, mode="create")
         except FileExistsError:
-            if not self._is_mine(generation):  # else the answer was lost, and the client asked again
+            if not self._is_mine(generation):  # if it is, the answer was lost and the client sent it again
                 return False
         found = self._list()
         if _newest(found) != generation:
@@ -156,7 +156,7 @@ class Lease:
         return True
 
     def _remove(self, path: str) -> None:
-        with suppress(Exception):  # only tidying, whatever the bucket raises: the highest one holds
+        with suppress(Exception):  # a bucket may raise any error; this is only tidying
             self._fs.rm_file(path)
 
     def _renew(self) -> None:
@@ -170,9 +170,9 @@ class Lease:
                 self._lost = "another writer took it"
                 return
             self._fs.pipe_file(self._beat_path(self._generation), secrets.token_hex(8).encode())
-        except Exception:  # whatever the bucket raises is a beat missed; `check` says when it is too late
+        except Exception:  # a bucket may raise any error; a beat is missed, and `check` counts the seconds
             return
-        if self._is_certain():  # else another may have found it silent before this beat
+        if self._is_certain():  # else another process may have found the lock silent before this beat
             self._renewed_at = began
 
     def _is_certain(self) -> bool:
@@ -182,7 +182,7 @@ class Lease:
         return (self._read_holder(generation) or {}).get("nonce") == self._nonce
 
     def _list(self) -> dict[str, int]:
-        """Every lock and every beat that is there, with its generation."""
+        """The paths of all locks and beats, each with its generation."""
         folder, _, name = self._path.rpartition("/")
         try:
             paths = self._fs.ls(folder, detail=False, refresh=True)
@@ -215,17 +215,17 @@ class Lease:
 
 
 def _now() -> float:
-    """Seconds that only grow, and also while the machine sleeps where the system can count these."""
+    """Seconds that only grow; they include the time in which the machine sleeps, if the system counts it."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 def _newest(found: Mapping[str, int]) -> int:
-    """The highest generation that has a lock; 0 if there is none."""
+    """The highest generation; 0 if there is none."""
     return max((number for path, number in found.items() if not path.endswith(BEAT)), default=0)
 
 
 def describe_process() -> dict[str, object]:
-    """Which process this is, on which machine; enough to tell later whether it lives."""
+    """This process and its machine, by which other processes can check later whether it lives."""
     return {"machine": _machine(), "pid": os.getpid(), "process_started": _started(os.getpid())}
 
 
@@ -235,7 +235,7 @@ def is_here(holder: Mapping[str, object]) -> bool:
 
 
 def is_gone(holder: Mapping[str, object]) -> bool:
-    """Whether a holder was a process of this machine and is no more; False if that cannot be told."""
+    """Whether a holder was a process of this machine and has ended; False if that cannot be known."""
     if holder.get("machine") != _machine():
         return False
     pid = holder.get("pid")
@@ -243,12 +243,12 @@ def is_gone(holder: Mapping[str, object]) -> bool:
 
 
 def _is_dead(holder: Mapping[str, object]) -> bool:
-    """Whether a holder gave its lock up or is a process of this machine that is no more."""
+    """Whether a holder released its lock, or was a process of this machine and has ended."""
     return bool(holder.get(RELEASED)) or is_gone(holder)
 
 
 def _machine() -> str:
-    """This machine since it was started, and its table of processes (containers have their own)."""
+    """This machine, its latest boot, and its table of processes (a container has its own)."""
     boot, processes = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
     parts = [socket.gethostname()]
     with suppress(OSError):
@@ -257,7 +257,7 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str | None:
-    """When a process started, in the kernel's own count; None if there is no such process."""
+    """The instant at which a process started, in the kernel's own count; None if there is no such process."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,9 +1,9 @@
 """The store's files in a local folder (or a network one with working `flock`).
 
-Implements `files.Files`. What is durable: `append` ends in fdatasync; `put` writes a uniquely named file in
-the scratch folder, syncs it, renames it and syncs the folder, so a reader sees a file whole or not at all,
-also after a crash of the machine. A lock is a `flock`: the kernel frees it when its process dies, however it
-dies.
+Implements `protocol.Files`. Durability: `append` ends in fdatasync. `put` writes a uniquely named file in the
+scratch folder, syncs it, renames it and syncs the folder, so a reader sees a file whole or not at all, also
+after a crash of the machine. A lock is a `flock`: the kernel releases it whenever its process dies. Called
+through `protocol.open_files`.
 """
 
 from __future__ import annotations
@@ -123,8 +123,8 @@ class LocalFiles:
         done = remove_own(self.root, folder, is_own)
         if done.failed:
             raise StoreError(f"could not remove {'; '.join(done.failed)}")
-        told = {not_ours(path / name) for name in below}  # what is foreign in them is named already
-        return [*inner, *(one for one in done.foreign if one not in told)]
+        folders = {not_ours(path / name) for name in below}  # their foreign files are named already
+        return [*inner, *(problem for problem in done.foreign if problem not in folders)]
 
     def require_real(self, folder: str) -> None:
         try:
@@ -158,7 +158,7 @@ class LocalFiles:
 
 
 class LocalAppendFile:
-    """A new file that only grows; each `append` is on disk when it returns."""
+    """A new file that only grows; when `append` returns, the data is on disk."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._size = path, 0
@@ -189,7 +189,8 @@ class LocalAppendFile:
 class LocalLock:
     """A `flock` on a file that names its holder.
 
-    The file stays when the lock is released: removing it would let two processes lock two files of one name.
+    The file stays when the lock is released. If it were removed, two processes could lock two files of the
+    same name.
     """
 
     def __init__(self, path: Path, subject: str, holder: Mapping[str, object], wait_s: float) -> None:
@@ -222,7 +223,7 @@ class LocalLock:
 
     def release(self) -> None:
         if self._handle >= 0:
-            with suppress(OSError):  # the name of the holder is only talk; the lock itself ends with the file
+            with suppress(OSError):  # the holder's name is only for messages; closing ends the lock
                 os.ftruncate(self._handle, 0)
             os.close(self._handle)
             self._handle = -1
@@ -230,14 +231,14 @@ class LocalLock:
 
 @contextmanager
 def explained(action: str, path: Path, *, unless: type[OSError] | tuple[()] = ()) -> Iterator[None]:
-    """Turn an error of the disk into a `StoreError` that says what to do."""
+    """Turn an error of the disk into a `StoreError` with the way out."""
     try:
         yield
     except unless:
         raise
     except OSError as error:
         reason = error.strerror or str(error)
-        kind = StoreMissingError if error.errno in NOT_A_FOLDER else StoreError  # no place for a store
+        kind = StoreMissingError if error.errno in NOT_A_FOLDER else StoreError  # a file is in the way
         raise kind(f"could not {action} {str(path)!r}: {reason}{_way_out(error)}") from error
 
 
@@ -245,7 +246,7 @@ def _way_out(error: OSError) -> str:
     if error.errno in FULL:
         return ". Every acknowledged row is safe: free some space and run the same command again"
     if error.errno in READ_ONLY:
-        return ". To run a study its store must be writable: change that or choose another with --store"
+        return ". The store of a run must be writable: change the permissions, or choose another with --store"
     if error.errno in NOT_A_FOLDER:
         return ". A store is a folder, and a file is in its way: choose another place with --store"
     return ""

@@ -1,18 +1,18 @@
-"""The store's files in a bucket: S3, Google Cloud Storage, or whatever fsspec has a file system for.
+"""The store's files in a bucket: S3, Google Cloud Storage, or another kind that fsspec supports.
 
-Implements `files.Files`. A bucket has no append, no rename and no lock, so:
+Implements `protocol.Files`. A bucket has no append, no rename and no lock, so:
 
 * A file is put in one request from memory; readers see it whole or not at all.
-* An appended file is a row of objects ``KEY.000000``, ``KEY.000001``, ... Lines that bind the search (starts,
-  decisions, ends) are put at once, with all lines before them. Lines that may wait go to a file on this
-  machine's disk first, and travel with the next line that may not, or when their batch is published (30 s). A
-  driver that is killed loses nothing; a driver's machine that is lost loses those lines at most. Lines on the
-  disk count only while the bucket still has all the objects before them and none after: if another machine
-  went on with the study, they are void. The first object is the first to go: without it there is no such
-  file, so nobody takes some of the objects for all of them.
-* A lock is a lease (`lease`). A holder that cannot renew it stops writing before another can take it.
+* An appended file is a series of objects ``KEY.000000``, ``KEY.000001``, ... Lines on which the search
+  depends (starts, decisions, ends) are put at once, with all lines before them. Other lines wait in a file on
+  this machine's disk. They are put with the next line that may not wait, or published with their batch (after
+  30 s). A killed driver loses nothing; if the driver's machine is lost, at most the waiting lines are lost.
+  Waiting lines count only while the bucket still has all objects before them and none after: if another
+  machine has continued the study, they are void. The first object is removed first. Without it the file does
+  not exist, so no reader takes some of the objects for all of them.
+* A lock is a lease (`lease`). A holder that cannot renew it stops writing before another process can take it.
 
-Called through `open_files`.
+Called through `protocol.open_files`; `bucket_places` uses `open_file_system`.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from tune_jobs.store.files.real_folders import not_ours
 CACHE_VARIABLE = "TUNE_JOBS_CACHE"
 PART = re.compile(r"(.*)\.([0-9]{6})")
 PACKAGES = {"s3": "tune-jobs[s3]", "s3a": "tune-jobs[s3]", "gs": "gcsfs", "gcs": "gcsfs"}
-"""What to install for a URL's scheme."""
+"""The package to install for a URL's scheme."""
 
 
 class ObjectFiles:
     """The files of a store under a URL such as ``s3://bucket/prefix``.
 
     Args:
-        url: with a scheme that fsspec knows; credentials come from where its file system looks for them.
-        lease_s: seconds without a sign of life after which a lock's holder is taken for dead.
+        url: with a scheme that fsspec knows; its file system finds the credentials.
+        lease_s: seconds without a sign of life after which the holder of a lock counts as dead.
     """
 
     has_folders = False
@@ -60,7 +60,7 @@ class ObjectFiles:
         return f"{self.url}/{key}".rstrip("/")
 
     def make_folder(self, key: str) -> None:
-        """Nothing: a bucket has keys, and no folders."""
+        """Do nothing: a bucket has keys, and no folders."""
 
     def list_names(self, folder: str) -> list[str]:
         with self._explained("list", folder):
@@ -87,7 +87,7 @@ class ObjectFiles:
         self._check_leases()
         with self._explained("write", key):
             self._fs.pipe_file(self._path(key), data)
-        self._check_leases()  # it may have taken so long that a successor went on without it
+        self._check_leases()  # a slow request may end after a successor has taken the lock
 
     def remove(self, key: str) -> None:
         self._check_leases()
@@ -112,10 +112,10 @@ class ObjectFiles:
         return foreign
 
     def require_real(self, folder: str) -> None:
-        """Nothing: a bucket has no links."""
+        """Do nothing: a bucket has no links."""
 
     def sync_folder(self, key: str) -> None:
-        """Nothing: what was removed is gone."""
+        """Do nothing: a removal in a bucket is durable."""
 
     def exchange_folders(self, current: str, new: str, *, old: str) -> None:
         raise StoreError(f"{self.url!r} is a bucket, where no step exchanges folders")
@@ -148,14 +148,14 @@ class ObjectFiles:
         self.put(f"{key}.{number:06d}", data, scratch="")
 
     def waiting_file(self, key: str, number: int) -> Path:
-        """Where the lines on this machine's disk stand that follow the first `number` objects of a file."""
+        """The file on this machine's disk for lines that follow the first `number` objects of a file."""
         return self._waiting_folder / f"{key.replace('/', '+')}.{number:06d}"
 
     def _read_appended(self, key: str) -> bytes | None:
-        waiting = self._read_waiting(key)  # first: what goes from the disk is in the bucket by then
+        waiting = self._read_waiting(key)  # before the bucket: lines leave the disk once they are in it
         parts = self._parts(key)
         if f"{key}.{0:06d}" not in parts:
-            return None  # never there, or being removed
+            return None  # it never existed, or is being removed
         data = b""
         for part in parts:
             with self._explained("read", part):
@@ -166,7 +166,7 @@ class ObjectFiles:
         return data + waiting.get(self.waiting_file(key, len(parts)), b"")
 
     def _read_waiting(self, key: str) -> dict[Path, bytes]:
-        """All lines of an appended file that are on this machine's disk, also those that are void."""
+        """All lines of an appended file that wait on this machine's disk, void lines too."""
         found = {}
         for path in self._waiting_files(key):
             with suppress(FileNotFoundError):
@@ -200,7 +200,7 @@ class ObjectFiles:
 
 
 class ObjectAppendFile:
-    """A file of a bucket that only grows; lines that may wait stand on this machine's disk."""
+    """A file of a bucket that only grows; lines that may wait are kept on this machine's disk."""
 
     def __init__(self, files: ObjectFiles, key: str) -> None:
         self._files, self._key = files, key
@@ -208,9 +208,9 @@ class ObjectAppendFile:
         self._waiting = b""
 
     def append(self, data: bytes, *, may_wait: bool = False) -> None:
-        """Add a line; it is in the bucket when this returns, or on the disk if it may wait.
+        """Add a line; when this returns, it is in the bucket, or on the disk if it may wait.
 
-        The first one never waits, so that other machines know of the file.
+        The first line never waits, so that other machines see the file.
         """
         if may_wait and self._num_parts:
             self._keep(data)
@@ -223,7 +223,7 @@ class ObjectAppendFile:
         self._waiting = b""
 
     def close(self) -> None:
-        """Nothing: what waits is published with its batch, or found by the next writer on this machine."""
+        """Do nothing: waiting lines are published with their batch, or by this machine's next writer."""
 
     def _keep(self, data: bytes) -> None:
         path = self._files.waiting_file(self._key, self._num_parts)
@@ -234,15 +234,17 @@ class ObjectAppendFile:
                 handle.flush()
                 sync_data(handle.fileno())
         except OSError as error:
-            raise StoreError(f"could not write {str(path)!r}: {error}; set {CACHE_VARIABLE}") from error
+            raise StoreError(
+                f"could not write {str(path)!r}: {error}; name a writable folder with {CACHE_VARIABLE}"
+            ) from error
         self._waiting += data
 
 
 def open_file_system(url: str) -> tuple[Any, str]:
-    """fsspec's file system of a URL, without caches, and the path in it.
+    """The file system of fsspec for a URL, without caches, and the path in it.
 
     Raises:
-        StoreError: fsspec does not know the scheme, or its package is not installed.
+        StoreError: fsspec does not know the scheme, or a package is not installed.
     """
     import fsspec
 
@@ -251,7 +253,7 @@ def open_file_system(url: str) -> tuple[Any, str]:
         kind = fsspec.get_filesystem_class(scheme)
     except (ValueError, ImportError) as error:
         package = PACKAGES.get(scheme)
-        way_out = f"pip install '{package}'" if package else "give a folder, s3://... or gs://..."
+        way_out = f"run pip install '{package}'" if package else "name a folder, s3://... or gs://..."
         raise StoreError(f"a store at {url!r} cannot be opened: {error}; {way_out}") from error
     with explained(f"a store at {url!r} cannot be opened"):
         options = {"use_listings_cache": False, "skip_instance_cache": True}
@@ -259,14 +261,14 @@ def open_file_system(url: str) -> tuple[Any, str]:
 
 
 def cache_folder() -> Path:
-    """Where lines wait on this machine: ``TUNE_JOBS_CACHE``, else the user's cache folder."""
+    """The folder of waiting lines on this machine: ``TUNE_JOBS_CACHE``, else in the user's cache folder."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(os.environ.get(CACHE_VARIABLE) or Path(base) / "tune-jobs")
 
 
 @contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Turn an error of a bucket into a `StoreError` that says what to do."""
+    """Turn an error of a bucket into a `StoreError` with the way out."""
     try:
         yield
     except (StoreError, KeyboardInterrupt):

@@ -1,8 +1,8 @@
-"""What the store asks of a file system, so that a bucket can take the local disk's place.
+"""The interface between the store and a file system, so that a bucket can take the place of a local disk.
 
-An interface and the choice of its implementation; `local` implements it for a folder. Keys are paths relative
-to the store with ``/`` between their parts. Every method that fails for a reason of the disk raises
-`StoreError`.
+Holds the interface and the choice of its implementation: `local` for a folder, `objects` for a bucket. Keys
+are paths relative to the store, with ``/`` between their parts. A method that fails because of the disk or
+the bucket raises `StoreError`. Called by every room of the store, and wherever a store is named by a path.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ class AppendFile(Protocol):
     """A file that only grows."""
 
     def append(self, data: bytes, *, may_wait: bool = False) -> None:
-        """Add `data`; it is on disk when this returns.
+        """Add `data`; when this returns, it is on disk.
 
         Args:
-            may_wait: the disk of this machine will do for some seconds, where the file is elsewhere.
+            may_wait: for a file in a bucket, whether the disk of this machine is enough for some seconds.
 
         Raises:
-            StoreError: it is not; what was written of it has been taken back where the disk allows that.
+            StoreError: it could not be written; written parts have been taken back, if the disk allows it.
         """
 
     def close(self) -> None: ...
 
 
 class Lock(Protocol):
-    """A lock that ends with the process that holds it."""
+    """A lock that ends with the process of its holder."""
 
     def release(self) -> None: ...
 
@@ -52,7 +52,7 @@ class Files(Protocol):
         """The full path of a key, for messages."""
 
     def make_folder(self, key: str) -> None:
-        """Make a folder and its parents; one that exists stays."""
+        """Make a folder and its parents; an existing folder stays."""
 
     def list_names(self, folder: str) -> list[str]:
         """The names in a folder, sorted; none if there is no such folder."""
@@ -60,59 +60,63 @@ class Files(Protocol):
     def exists(self, key: str) -> bool: ...
 
     def read(self, key: str) -> bytes | None:
-        """All bytes of a file; None if there is none (it may have gone since it was listed)."""
+        """All bytes of a file; None if it does not exist (it may have been removed since it was listed)."""
 
     def put(self, key: str, data: bytes, *, scratch: str) -> None:
-        """Make a file appear whole, on disk, or not at all; `scratch` is the folder where it stands until
-        then."""
+        """Make a file appear whole and on disk, or not at all.
+
+        Args:
+            scratch: the folder of the unfinished file.
+        """
 
     def remove(self, key: str) -> None:
-        """Remove a file; one that is gone already is fine."""
+        """Remove a file; do nothing if it does not exist."""
 
     def move(self, key: str, target: str) -> None:
-        """Move a file, over one of the same name."""
+        """Move a file; it replaces a file of the target's name."""
 
     def remove_aside(self, folder: str, is_own: Callable[[str], bool]) -> list[str]:
-        """Remove the files whose names are the store's own from a folder and from those in it.
+        """Remove the files with names of the store's own from a folder and from the folders in it.
 
-        A folder goes too if it is then empty. Nothing is removed through a link.
+        A folder that is then empty is removed too. Nothing is removed through a link.
 
         Returns:
-            What is not the store's own, and stays; in words.
+            The foreign files, which stay; in words.
         """
 
     def require_real(self, folder: str) -> None:
-        """Refuse a folder that is a link or lies behind one; one that is not there is fine.
+        """Refuse a folder that is a link or lies behind a link; a missing folder is accepted.
 
         Raises:
-            StoreError: it does; names the link.
+            StoreError: there is a link; the message names it.
         """
 
     def sync_folder(self, key: str) -> None:
-        """Make what was removed from a folder stay removed, also if the machine dies."""
+        """Make removals from a folder durable, also against a crash of the machine."""
 
     def exchange_folders(self, current: str, new: str, *, old: str) -> None:
-        """Put folder `new` in the place of `current`, which becomes `old`: to others in one step.
+        """Put folder `new` in the place of `current`, which becomes `old`: one step for all readers.
 
-        Where the file system has no such step it takes two, and killed in between there is only `old`.
+        A file system without such a step takes two. If the process is killed between them, only `old` and
+        `new` exist.
 
         Raises:
             StoreError: this kind of store has no folders to exchange.
         """
 
     def open_append(self, key: str) -> AppendFile:
-        """A new file to append to; its name is on disk when this returns."""
+        """A new file to append to; when this returns, its name is on disk."""
 
     def lock(self, key: str, *, subject: str, holder: Mapping[str, object], wait_s: float = 0.0) -> Lock:
         """Lock a file and write `holder` into it.
 
         Raises:
-            StoreLockedError: somebody else holds it after `wait_s`; the message names `subject` and the
-                holder.
+            StoreLockedError: another process still holds it after `wait_s` seconds; the message names
+                `subject` and the holder.
         """
 
     def arrow(self) -> pafs.FileSystem:
-        """The same files for pyarrow, read-only by use."""
+        """The same files for pyarrow, which only reads them."""
 
 
 def is_url(store: str) -> bool:
@@ -121,35 +125,36 @@ def is_url(store: str) -> bool:
 
 
 def absolute(store: str) -> str:
-    """The store as every working folder names it."""
+    """The store's absolute path, or its URL."""
     return store if is_url(store) else os.path.abspath(store)
 
 
 def require_lasting_store(store: str) -> None:
-    """Refuse a relative store: the folder that a job runs in goes away with it.
+    """Refuse a relative store, because the working folder of a job is removed with the job.
 
     Raises:
-        InvalidValueError: it is relative.
+        InvalidValueError: the path is relative.
     """
     if not is_url(store) and not os.path.isabs(store):
         raise InvalidValueError(
-            f"the store {store!r} is relative, and the folder of a job goes away with the job; name a folder"
-            " that every node sees, or a bucket: --store /shared/trials or --store s3://bucket/trials"
+            f"the store {store!r} is a relative path, and the working folder of a job is removed with the"
+            " job; name a folder that every node sees, or a bucket: --store /shared/trials or"
+            " --store s3://bucket/trials"
         )
 
 
 def is_same_store(one: str, other: str) -> bool:
-    """Whether two ways to write a store name one place, whatever its slashes, links and relative paths."""
+    """Whether two texts name the same store, though their slashes, links or relative parts differ."""
     if is_url(one) or is_url(other):
         return one.rstrip("/") == other.rstrip("/")
     return os.path.realpath(one) == os.path.realpath(other)
 
 
 def open_files(store: str | os.PathLike[str] | Files) -> Files:
-    """The files of a store at a path; files are returned as they are.
+    """The files of a store at a path or URL; an object that is `Files` already is returned unchanged.
 
     Raises:
-        StoreError: the URL names a kind of store that is not supported, or there are no credentials.
+        StoreError: the path is empty, the URL's scheme is not supported, or credentials are missing.
     """
     from tune_jobs.store.files.local import LocalFiles
 
@@ -161,5 +166,5 @@ def open_files(store: str | os.PathLike[str] | Files) -> Files:
 
         return ObjectFiles(text)
     if not text:
-        raise StoreError("a store is a folder, got an empty path; give one with --store")
+        raise StoreError("a store is a folder or a bucket, got an empty path; name one with --store")
     return LocalFiles(text)

@@ -1,9 +1,9 @@
-"""Removes files that the store made itself, in real folders alone: no link below a store is followed.
+"""Removes files that the store made itself, in real folders only: no link below a store is followed.
 
-A folder is opened part by part from the store on, so that nobody can put a link into the way meanwhile. What
-has no name of the store's own stays and is named, whatever it is; so does what the disk does not let go.
-Called for checkpoints and for the store's tables. The store's own folder may be reached through a link, as
-its user asks for it.
+A folder is opened part by part, beginning at the store, so that no link can be put in between meanwhile. A
+file without a name of the store's own stays and is named, and so does a file that the disk refuses to remove.
+Only the path to the store itself may have links, since the user chose it. Called by `local` for the tables,
+and by `checkpoints`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ _NO_FOLDER = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EMLINK})
 _NOT_EMPTY = frozenset({errno.ENOTEMPTY, errno.EEXIST})
 
 IS_LINK = (
-    "is a link, and no link below a store is followed: put the folder itself in its place, or take the link"
-    " away"
+    "is a link, and no link below a store is followed: put the folder itself in its place, or remove the link"
 )
 
 
 class NotRealFolderError(OSError):
-    """A link, or something else that is no folder, is where the store has a folder."""
+    """A link or a file is where the store expects a folder."""
 
     def __str__(self) -> str:
         return f"{self.filename} {self.strerror}"
@@ -35,12 +34,12 @@ class NotRealFolderError(OSError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """What a removal came to.
+    """The outcome of a removal.
 
     Attributes:
-        num_files: how many files went.
-        foreign: what is not the store's own, and stays; in words, with its path.
-        failed: what is the store's own and could not be removed, and why.
+        num_files: the number of removed files.
+        foreign: files that are not the store's own and stay; in words, with their paths.
+        failed: the store's own files that could not be removed, with the reasons.
     """
 
     num_files: int = 0
@@ -60,11 +59,11 @@ def real_folder(base: Path, key: str, *, make: bool = False) -> Iterator[int]:
     """A handle of the folder `key` (``a/b``) below `base`, for the ``dir_fd`` of `os`.
 
     Args:
-        make: whether to make what is missing of it.
+        make: whether to make missing folders.
 
     Raises:
-        FileNotFoundError: it is not there.
-        NotRealFolderError: a part of the way is a link, or no folder; names it.
+        FileNotFoundError: the folder does not exist.
+        NotRealFolderError: a part of the path is a link or a file; the message names it.
     """
     if make:
         base.mkdir(parents=True, exist_ok=True)
@@ -84,35 +83,37 @@ def real_folder(base: Path, key: str, *, make: bool = False) -> Iterator[int]:
 
 
 def require_real(base: Path, key: str) -> None:
-    """Refuse a folder that is a link or lies behind one; one that is missing is fine.
+    """Refuse a folder that is a link or lies behind a link; a missing folder is accepted.
 
     Raises:
-        NotRealFolderError: it does; names the link.
+        NotRealFolderError: there is a link; the message names it.
     """
     with suppress(FileNotFoundError), real_folder(base, key):
         pass
 
 
 def list_real(base: Path, key: str) -> list[tuple[str, os.stat_result]]:
-    """The names in a folder, sorted, each with what it is itself; none if there is no such folder.
+    """The names in a folder, sorted, each with its own state (of a link, not of its target).
+
+    The list is empty if there is no such folder.
 
     Raises:
-        NotRealFolderError: a link is in the way.
-        OSError: it cannot be listed.
+        NotRealFolderError: a part of the path is a link or a file.
+        OSError: the folder cannot be listed.
     """
     found = []
     with suppress(FileNotFoundError), real_folder(base, key) as handle:
         for name in sorted(os.listdir(handle)):
-            with suppress(FileNotFoundError):  # somebody may replace it meanwhile
+            with suppress(FileNotFoundError):  # another process may have removed it meanwhile
                 found.append((name, os.stat(name, dir_fd=handle, follow_symlinks=False)))
     return found
 
 
 def remove_own(base: Path, key: str, is_own: Callable[[str], bool], *, also_folder: bool = True) -> Removal:
-    """Remove the real files of a folder whose names are the store's own, and the folder if it is then empty.
+    """Remove a folder's real files with names of the store's own, and the folder if it is then empty.
 
     Args:
-        also_folder: False if it is to stay.
+        also_folder: whether an empty folder is removed.
     """
     path, num_files = base / key, 0
     foreign: list[str] = []
@@ -142,12 +143,12 @@ def remove_own(base: Path, key: str, is_own: Callable[[str], bool], *, also_fold
 
 
 def not_ours(path: object) -> str:
-    """What is said of something foreign."""
-    return f"{path} is not of this store's making"
+    """The message about a foreign file or folder."""
+    return f"{path} was not made by this store"
 
 
 def remove_if_empty(base: Path, key: str) -> None:
-    """Remove a real folder that has nothing in it; any other stays."""
+    """Remove a real folder if it is empty."""
     above, _, name = key.rpartition("/")
     try:
         with real_folder(base, above) as handle:
@@ -166,7 +167,7 @@ def _open_below(handle: int, part: str, path: Path) -> int:
         if error.errno not in _NO_FOLDER:
             raise
         is_link = stat.S_ISLNK(os.stat(part, dir_fd=handle, follow_symlinks=False).st_mode)
-        reason = IS_LINK if is_link else "is no folder, and is in the way of one"
+        reason = IS_LINK if is_link else "is no folder, and a folder belongs in its place: move it away"
         raise NotRealFolderError(errno.ENOTDIR, reason, str(path)) from error
 
 

@@ -1,6 +1,6 @@
-"""Exchanges two paths in one step, where the operating system can: Linux and macOS.
+"""Exchanges two paths in one step, if the operating system can: Linux and macOS.
 
-Python has no call for it. Called by `local` when a study is compacted.
+Python's standard library has no function for it. Called by `local` when a study is compacted.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOT
 
 
 def swap_paths(one: Path, other: Path) -> bool:
-    """Exchange two existing paths; False, and nothing has changed, if the file system cannot (NFS, say).
+    """Exchange two existing paths; returns False, and changes nothing, if the file system cannot (NFS).
 
     Raises:
-        OSError: it failed for another reason.
+        OSError: the exchange failed for another reason.
     """
     swap = _system_call()
     if swap is None:

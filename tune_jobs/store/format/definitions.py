@@ -1,8 +1,8 @@
-"""The studies of a store: what defines each, written once when it is created.
+"""The studies of a store: one definition each, written once when the study is created.
 
 A study exists from the moment its definition's file appears; that file is written last. Creating takes the
 store's creation lock for some milliseconds, because a parameter's type must not contradict any other study.
-Called by `writer` (create or check) and `reader`.
+Called by `writer` (create or check), `reader`, `upkeep` and `checkpoints`.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from tune_jobs.study.stored import differences
 
 CREATION_WAIT_S = 10.0
 REQUIRED = ("version", "recipe", "fit", "sampler", "asha", "limits", "seed", "latency")
-"""What every definition names, beside its lists."""
+"""Keys that every definition has, beside its lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definitions:
-    """The studies of a store by name, and what could not be read."""
+    """The studies of a store by name, and in words the definitions that could not be read."""
 
     studies: Mapping[str, StudyRow]
     problems: Sequence[str]
 
 
 def read_definitions(files: Files) -> Definitions:
-    """Every study of the store; a damaged or foreign definition is named among the problems and left out."""
+    """Every study of the store; damaged and foreign definitions are left out and named in the problems."""
     listed = list_studies(files, STUDIES)
     problems = listed.problems(files)
     found = {name: _newest(files, name, problems) for name in listed.names}
@@ -68,17 +68,19 @@ def study_names(files: Files) -> list[str]:
 
 
 def is_known(store: str | os.PathLike[str] | Files, study: str) -> bool:
-    """Whether a store, which need not exist, defines a study."""
+    """Whether a store defines a study; the store need not exist."""
     return bool(name_problems(study) == [] and _newest(open_files(store), study, []))
 
 
 def create_or_check(
     files: Files, study: Study, *, versions: Mapping[str, str], now: datetime, holder: Mapping[str, object]
 ) -> None:
-    """Make sure that the store defines `study` just so. The caller holds the study's lock.
+    """Define `study` in the store, or check that its definition there is the same.
+
+    The caller holds the study's lock.
 
     Raises:
-        StudyChangedError: it holds another definition under this name.
+        StudyChangedError: the store holds another definition under this name.
         InvalidValueError: a parameter's type contradicts another study of the store.
         StoreVersionError: the store is of another version.
     """
@@ -116,9 +118,9 @@ def _check_unchanged(files: Files, existing: StudyRow, study: Study) -> None:
     raise StudyChangedError(
         f"study {study.name!r} in {files.describe('')!r} has another definition:\n  - "
         + "\n  - ".join(changes)
-        + "\nTrials of different definitions cannot be compared: give this one its own name with"
-        f" --name {study.name}-2 (or let --rename choose one; --warm-start {study.name} lets it learn from"
-        " these), or undo the change"
+        + "\nTrials of different definitions cannot be compared. Undo the change, or give the changed study"
+        f" its own name with --name {study.name}-2 or --rename; --warm-start {study.name} then lets it learn"
+        " from the trials of the old study"
     )
 
 
@@ -129,7 +131,8 @@ def _check_types(files: Files, study: str, types: Mapping[str, str]) -> None:
         raise InvalidValueError(
             "a parameter has one type in a store:\n  - "
             + "\n  - ".join(found)
-            + "\nRename the parameter, give it the same type, or choose another store with --store"
+            + "\nRename the parameter, give it the type of the other study, or choose another store with"
+            " --store"
         )
 
 
@@ -156,7 +159,7 @@ def _read_row(files: Files, key: str, study: str) -> StudyRow:
     """The definition in a file.
 
     Raises:
-        StoreCorruptError: it is damaged, or of another study.
+        StoreCorruptError: the file is damaged, or of another study.
     """
     path = files.describe(key)
     segment = open_segment(files, key, STUDIES, study=study)
@@ -174,10 +177,10 @@ def _read_row(files: Files, key: str, study: str) -> StudyRow:
 
 
 def check_definition(row: StudyRow) -> None:
-    """Refuse a definition that is not the text that was fingerprinted, or of another shape than ours.
+    """Refuse a definition that does not have its own fingerprint or lacks a key.
 
     Raises:
-        InvalidValueError: it is none.
+        InvalidValueError: with all problems.
     """
     problems = []
     definition, types = parse_object(row.definition), parse_object(row.params)
@@ -189,10 +192,12 @@ def check_definition(row: StudyRow) -> None:
     problems += [f"{name} is missing" for name in REQUIRED if name not in definition]
     if not problems:
         problems += [
-            f"no objective: {o!r:.60}" for o in lists["objectives"] or [None] if not _is_objective(o)
+            f"an objective has a metric and a direction, got {o!r:.60}"
+            for o in lists["objectives"] or [None]
+            if not _is_objective(o)
         ]
     problems += [
-        f"{name!r:.60} has no type of a parameter: {kind!r:.60}"
+        f"parameter {name!r:.60} must have one of the types {', '.join(KNOWN_TYPES)}, got {kind!r:.60}"
         for name, kind in types.items()
         if kind not in KNOWN_TYPES or not name.isidentifier()
     ]

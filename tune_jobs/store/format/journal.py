@@ -1,12 +1,12 @@
 """The journal: rows that are acknowledged but not yet published.
 
-A journal holds one batch. Each line is one acknowledgement: JSON with the rows that were appended together
-and a CRC-32 of the rest of the line. So rows that were appended together are all there or none. A line
-without its end is torn: the writer died in the middle, it was never acknowledged, and it is dropped. Any
-other line that does not match its checksum, or whose rows are none, was damaged later; `read_journal` says so
-and keeps the rest.
+A journal holds one batch. Each line is one acknowledgement: JSON with the rows that were appended together,
+and a CRC-32 of the rest of the line. So of rows that were appended together, all are there or none. A last
+line without its end is torn: its writer died while writing it, so it was never acknowledged, and it is
+dropped. Any other line whose checksum is wrong, or whose rows are not valid, was damaged later;
+`read_journal` names it and keeps the rest.
 
-Called by `writer` (append), `recovery` and `snapshot` (read).
+Called by `writer` (append), and by `recovery`, `examining`, `repair` and `snapshot` (read).
 """
 
 from __future__ import annotations
@@ -35,10 +35,12 @@ _NUMBER = re.compile(rb'"number":([0-9]{1,10})[,}]')
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DamagedLine:
-    """A line that cannot be read: its number (from 1), what is wrong, and what it held as far as it tells.
+    """A line that cannot be read.
 
     Attributes:
-        held: the table and the trial's number of each of its rows; None where that cannot be read.
+        number: of the line, from 1.
+        held: table and trial number of each row of the line, as far as its bytes show; None for a number
+            that cannot be read.
     """
 
     number: int
@@ -48,7 +50,7 @@ class DamagedLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalContent:
-    """What a journal holds.
+    """The content of a journal.
 
     Attributes:
         path: for messages.
@@ -68,20 +70,20 @@ class JournalContent:
         return tuple(line.number for line in self.damaged)
 
     def is_foreign(self, study: str) -> bool:
-        """Whether it holds rows of another study: somebody copied it into this one's folder."""
+        """Whether it holds rows of another study, as a copy from that study's folder does."""
         return any(row.study != study for row in self.rows)
 
     def describe_damage(self) -> str:
-        """Which of its lines are lost, and why."""
+        """The numbers of its damaged lines and the reasons, in words."""
         lines = ", ".join(map(str, self.damaged_lines))
         reasons = "; ".join(dict.fromkeys(line.reason for line in self.damaged))
         return (
-            f"journal {self.path!r} is damaged in line {lines} ({reasons}); its other {len(self.rows)} rows"
-            " can be read"
+            f"journal {self.path!r} is damaged in line {lines} ({reasons}); the {len(self.rows)} rows of its"
+            " other lines can be read"
         )
 
     def describe_foreign(self) -> str:
-        """That it is none of this study's."""
+        """The message for a journal of another study."""
         studies = ", ".join(sorted({repr(row.study) for row in self.rows}))
         return f"journal {self.path!r} holds rows of study {studies}: it is a copy; move it out of the store"
 
@@ -97,8 +99,8 @@ def decode_line(line: bytes, name: str) -> list[Row]:
     """The rows of one line (with its end).
 
     Raises:
-        ValueError: it is damaged.
-        StoreVersionError: it is whole, and of another version.
+        ValueError: the line is damaged.
+        StoreVersionError: the line is undamaged, and of another version.
     """
     rest = line[_HEAD:]
     if line[:_HEAD] != b'%b%08x",' % (_PREFIX, zlib.crc32(rest)):
@@ -113,10 +115,10 @@ def decode_line(line: bytes, name: str) -> list[Row]:
 
 
 def read_journal(data: bytes, name: str) -> JournalContent:
-    """Everything readable in a journal's bytes; `name` is for messages.
+    """The readable rows and the damaged lines in a journal's bytes; `name` is for messages.
 
     Raises:
-        StoreVersionError: it was written by another version.
+        StoreVersionError: the journal is of another version.
     """
     rows: list[Row] = []
     damaged = []
@@ -135,19 +137,19 @@ def read_journal(data: bytes, name: str) -> JournalContent:
 def _reason(error: Exception) -> str:
     if isinstance(error, ValueError):
         return str(error)
-    return f"its rows are none ({type(error).__name__}: {error})"
+    return f"its rows are not valid ({type(error).__name__}: {error})"
 
 
 def _held(line: bytes) -> Iterator[tuple[str, int | None]]:
-    """The table and the trial of each row of a damaged line, as far as its bytes tell."""
-    parts = _ROW_BEGINS.split(line)[1:]  # what a capturing pattern splits: table, rest, table, rest, ...
+    """The table and the trial of each row of a damaged line, as far as its bytes show."""
+    parts = _ROW_BEGINS.split(line)[1:]  # a capturing pattern splits into table, rest, table, rest, ...
     for table, rest in zip(parts[::2], parts[1::2], strict=True):
         number = _NUMBER.search(rest)
         yield table.decode(), int(number[1]) if number else None
 
 
 def read_batch(files: Files, study: str, batch: str) -> JournalContent | None:
-    """What the journal of a batch holds; None if it is gone."""
+    """The content of a batch's journal; None if there is no such file."""
     key = journal_key(study, batch)
     data = files.read(key)
     return None if data is None else read_journal(data, files.describe(key))

@@ -1,4 +1,4 @@
-"""What lies where in a store: keys of its files, relative to the store. Pure names; touches no disk.
+"""Names of folders and files in a store: keys relative to the store. Touches no disk.
 
 ::
 
@@ -8,15 +8,14 @@
     _wal/s-NAME/<writer>-<batch>.jsonl       acknowledged, not yet published
     _wal/s-NAME/lock                         held by the study's living writer
     _wal/damaged/s-NAME/...                  damaged files that a repair set aside
-    _tmp/s-NAME/...                          files on their way, and what a driver left for workers to see
-    _tmp/latencies/...                       latencies on their way
-    _old/s-NAME/...                          what the last compaction replaced
+    _tmp/s-NAME/...                          unfinished files, and the files of a probe of the store
+    _tmp/latencies/...                       unfinished files of latencies
+    _old/s-NAME/...                          files that the last compaction replaced
 
 `<writer>` begins with the first `seq` that the writer may give, so files sort in the order of their rows.
 
-The store knows its own files by the patterns of their names. Anything else that lies between them (a copy of
-a synchronising program, a folder that somebody copied) is foreign: it is named, never read, and never
-removed.
+The store knows its own files by the patterns of their names. Any other file between them (a conflicted copy
+of a synchronising program, a copied folder) is foreign: it is named, never read, and never removed.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ DEVICE_SLUG = "device_slug=d-"
 SEGMENT_SUFFIX = ".parquet"
 JOURNAL_SUFFIX = ".jsonl"
 LOCK = "lock"
-"""The one file of a journal folder that is no journal."""
+"""The only file of a journal folder that is not a journal."""
 NO_ROWS = "0000000000-no-rows"
 """The segment without rows that each table of a new study gets: polars and DuckDB fail on an empty folder."""
 COMPACTED = "0000000000-compacted-"
@@ -49,13 +48,13 @@ _COMPACTED = re.compile(rf"({COMPACTED}[0-9a-f]{{8}})-[0-9]{{4,}}")
 _DEFINITION = re.compile(r"definition-[1-9][0-9]*")
 _LATENCIES = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]+")
 _TEMPORARY = re.compile(r".+\.[0-9a-f]{12}|probe-[0-9a-f]{32}-.+")
-"""A file on its way, and what a driver or worker leaves for the other to see."""
+"""Names of unfinished files, and of the files by which driver and workers check that they share a store."""
 _OLD_TABLE = re.compile(r"(starts|reports|trials|events)-([0-9a-f]{12})-[0-9a-f]{8}")
 _DEVICE = re.compile(r"[A-Za-z0-9_.:-]+")
 
 
 def table_folder(table: str, study: str) -> str:
-    """Where a table's published files of one study lie."""
+    """The folder of a table's published files of one study."""
     return f"{table}/{SLUG}{study}"
 
 
@@ -98,7 +97,7 @@ def is_aside(name: str) -> bool:
 
 
 def compaction_of(name: str) -> str | None:
-    """What the files of one compaction of a table share in their names; None for another file."""
+    """The part of a name that all files of one compaction of a table share; None for another file."""
     match = _COMPACTED.fullmatch(name)
     return match[1] if match else None
 
@@ -119,7 +118,7 @@ def latency_key(device: str, measured_at: datetime, run: str) -> str:
 
 
 def journal_folder(study: str) -> str:
-    """Where the journals and the lock of one study lie."""
+    """The folder of the journals and the lock of one study."""
     return f"{WAL}/s-{study}"
 
 
@@ -129,33 +128,34 @@ def journal_key(study: str, batch: str) -> str:
 
 
 def lock_key(study: str) -> str:
-    """The file that a study's living writer holds."""
+    """The file that a study's living writer locks."""
     return f"{journal_folder(study)}/{LOCK}"
 
 
 def scratch_folder(study: str) -> str:
-    """Where files of a study stand until they are whole."""
+    """The folder of a study's unfinished files."""
     return f"{SCRATCH}/s-{study}"
 
 
 def old_folder(study: str) -> str:
-    """Where the files that a compaction replaced lie until the study is written again."""
+    """The folder of the files that a compaction replaced; they stay until the study is written again."""
     return f"{OLD}/s-{study}"
 
 
 def old_key(table: str, study: str, at: datetime) -> str:
-    """Where one compaction puts a table's folder; names of a table sort in the order of their instants."""
+    """The folder to which one compaction moves a table's old folder; names of a table sort by instant."""
     return f"{old_folder(study)}/{table}-{round(at.timestamp() * 1000):012x}-{secrets.token_hex(4)}"
 
 
 def replaced_table(name: str) -> str | None:
-    """The table whose folder a compaction put aside under that name; None for a foreign one."""
+    """The table whose folder a compaction moved aside under that name; None for a foreign folder."""
     match = _OLD_TABLE.fullmatch(name)
     return match[1] if match else None
 
 
 def replaced_at(name: str) -> datetime:
-    """When the folder of that name was put aside; the last instant for one that no clock can have meant."""
+    """The instant at which the folder of that name was moved aside; for an impossible one, the last instant
+    of the calendar."""
     try:
         return datetime.fromtimestamp(int(name.split("-")[1], 16) / 1000, UTC)
     except (ValueError, OverflowError):
@@ -163,7 +163,7 @@ def replaced_at(name: str) -> datetime:
 
 
 def damaged_key(study: str, key: str, data: bytes) -> str:
-    """Where a repair keeps a damaged file of these bytes: under a name of its own, where no reader looks."""
+    """The file in which a repair keeps a damaged file of these bytes, in a folder that no reader lists."""
     folder, _, name = key.rpartition("/")
     stem, dot, suffix = name.rpartition(".")
     table = folder.partition("/")[0].removeprefix("_")
@@ -171,7 +171,7 @@ def damaged_key(study: str, key: str, data: bytes) -> str:
 
 
 def new_writer(first_seq: int) -> str:
-    """A name that no other writer has."""
+    """A unique name for a writer."""
     return f"{first_seq:010d}-{secrets.token_hex(4)}"
 
 

@@ -1,7 +1,7 @@
-"""Lists a store's folders: what is the store's own, by the patterns of `layout`, and what is foreign.
+"""Lists a store's folders: the store's own files, by the patterns of `layout`, and foreign files.
 
-A foreign file would count its rows a second time, or bring in those of another study. So nothing but this
-module lists a table's folder, and what it calls foreign is named by every reader and writer, and left alone.
+The rows of a foreign file would count twice, or be of another study. So no other module lists a table's
+folder. Every reader and writer names the foreign files, and neither reads nor changes them.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ MAX_NAMED = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """One folder.
+    """The content of one folder.
 
     Attributes:
-        names: of its own files without their suffix, or of its own folders; sorted.
-        foreign: the full names of those that look like them and are none. Files with another suffix are
-            nobody's concern: no reader takes them for data.
+        names: of the store's own files without their suffix, or of its own folders; sorted.
+        foreign: the full names of other files with the same suffix, or of other folders with the same
+            prefix. Files with another suffix do no harm, since no reader takes them for data.
     """
 
     folder: str
@@ -45,7 +45,7 @@ class Listed:
     foreign: tuple[str, ...]
 
     def problems(self, files: Files) -> list[str]:
-        """What is foreign in it, in words; one line, or none."""
+        """The foreign files in words: one line, or no line if there are none."""
         if not self.foreign:
             return []
         named = ", ".join(repr(files.describe(f"{self.folder}/{name}")) for name in self.foreign[:MAX_NAMED])
@@ -54,8 +54,8 @@ class Listed:
         if 1 < len(self.foreign) <= MAX_NAMED:
             said = f"{named} have names"
         return [
-            f"{said} that this store gives none of its own, so its rows do not count here; move it out of the"
-            " store, since other programs count them"
+            f"{said} that this store gives to no file of its own. Rows there do not count here, but other"
+            " programs count them: move the named files or folders out of the store"
         ]
 
 

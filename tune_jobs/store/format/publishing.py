@@ -2,8 +2,8 @@
 
 A file is written once, under a name that follows from its batch, so publishing the same batch again changes
 nothing. Doubles are split by bytes, and all columns are compressed with zstd: the files are 19 % smaller than
-with dictionaries (measured). Pages carry checksums, and each file a seal (`seal`). Arrow's
-and pandas' own metadata are left out, because they cost more than the rows of a small file.
+with dictionaries (measured). Pages carry checksums, and each file a seal (`seal`). Arrow's and pandas' own
+metadata are left out, because they cost more than the rows of a small file.
 
 Called by `writer`, `recovery` and `repair` (batches), and by `definitions`, `latencies` and `compact` (single
 files).
@@ -31,9 +31,9 @@ footer."""
 
 
 def publish(files: Files, study: str, batch: str, rows: Sequence[Row]) -> None:
-    """Publish a batch, one file for each table that it has rows of; what is published already stays as it is.
+    """Publish a batch: one file for each table of which it has rows. Files published earlier stay.
 
-    Tables follow each other in publishing order, so that a trial never appears before its reports.
+    The order of tables is starts, reports, trials, events, so that a trial never appears before its reports.
     """
     for row_type in ROW_TYPES:
         own = [row for row in rows if isinstance(row, row_type)]
@@ -57,7 +57,7 @@ def put_rows(files: Files, key: str, table: str, rows: Sequence[StoredRow], *, s
 
 
 def parquet_bytes(table: str, data: pa.Table, *, rows_per_group: int | None = None) -> bytes:
-    """A Parquet file of rows of a table, in row groups of at most so many rows."""
+    """The bytes of a Parquet file, with at most `rows_per_group` rows in each row group (None: pyarrow's)."""
     doubles = [field.name for field in data.schema if pa.types.is_float64(field.type)]
     others = [field.name for field in data.schema if field.name not in doubles]
     sink = pa.BufferOutputStream()
@@ -77,7 +77,7 @@ def parquet_bytes(table: str, data: pa.Table, *, rows_per_group: int | None = No
 
 
 def _holds(files: Files, key: str, table: str, study: str, num_rows: int) -> bool:
-    """Whether an existing file is whole and has all rows of its batch; a damaged one is written anew."""
+    """Whether an existing file is undamaged and has all rows of its batch; else it is written anew."""
     try:
         segment = open_segment(files, key, table, study=study)
         check_pages(files, segment)

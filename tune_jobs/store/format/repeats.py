@@ -1,8 +1,9 @@
-"""Each row of a study counts once, in however many files it stands.
+"""Each row of a study counts once, also if several files hold it.
 
-The files of a table hold rows of other `seq`s each, so it is enough to compare their bounds, which the
-footers say; only where those overlap are the `seq`s read. A file that somebody copied within its folder, or a
-journal of which a copy lies there, is found so. Pure but for reading; called by `snapshot` and `compact`.
+Two files of a table normally hold different ranges of `seq`. So it is enough to compare the bounds that the
+footers state; only where bounds overlap are the `seq`s read. This finds a file that was copied within its
+folder, and a journal whose rows a published file holds. Changes nothing. Called by `snapshot`, `examining`
+and `compact`.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from tune_jobs.study.rows import Row
 def each_once(
     files: Files, segments: Sequence[Segment], fresh: Iterable[Row], problems: list[str]
 ) -> tuple[list[Segment], list[Row]]:
-    """The segments and the journals' rows of one study and table without what an earlier one holds already.
+    """The segments and journal rows of one study and table, without rows that an earlier segment holds.
 
     Raises:
-        StoreCorruptError: a page is damaged of a file whose `seq`s overlap with another's.
+        StoreCorruptError: bounds of two files overlap, and a page of one of them is damaged.
     """
     ranges = [segment.seq_range() or NOTHING for segment in segments]
     kept = list(segments)
@@ -47,7 +48,7 @@ NOTHING = (1, 0)
 
 
 def _are_apart(ranges: Sequence[tuple[int, int]]) -> bool:
-    """Whether no two overlap, found without comparing each with each: a long study has thousands of files."""
+    """Whether no two ranges overlap; sorted first, because a long study has thousands of files."""
     ordered = sorted(its for its in ranges if its != NOTHING)
     return all(one[1] < other[0] for one, other in pairwise(ordered))
 
@@ -60,8 +61,8 @@ def _without(files: Files, segment: Segment, others: Sequence[Segment], problems
     if not num_known:
         return segment
     problems.append(
-        f"{num_known} of {rows.num_rows} rows of {files.describe(segment.key)!r} stand in an earlier file too"
-        " and count once; if the file is a copy, move it out of the store, since other programs count it"
+        f"{num_known} of {rows.num_rows} rows of {files.describe(segment.key)!r} are in an earlier file too,"
+        " and count once here. If the file is a copy, move it out of the store: other programs count its rows"
     )
     return replace(segment, rows=rows.filter(pc.invert(known)))
 
@@ -84,7 +85,7 @@ def _rows_once(
         for seq in _seqs(files, others).to_pylist() if others else ():
             num_known += rows.pop(seq, None) is not None
     if num_known:
-        problems.append(f"{num_known} rows of a journal stand in another file too and count once")
+        problems.append(f"{num_known} rows of a journal are in another file too, and count once")
     return list(rows.values())
 
 
@@ -98,6 +99,6 @@ def _overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
 
 
 def _of_one_compaction(one: Segment, other: Segment) -> bool:
-    """Whether both are parts of one table, which has each row once."""
+    """Whether one compaction wrote both, which puts each row in one of its files only."""
     ticket = compaction_of(one.name)
     return ticket is not None and ticket == compaction_of(other.name)

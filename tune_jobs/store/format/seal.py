@@ -1,12 +1,12 @@
-"""A seal in each published file: whether it still is, byte for byte, what this store wrote.
+"""A seal in each published file, which shows that its bytes are those that this store wrote.
 
-Parquet's pages have checksums, its footer and the headers of its pages have none: one byte changed there can
-rename a column, or change the bounds by which a reader skips rows, and nothing is noticed. So twelve bytes
-stand between the last page and the footer, where no reader looks: a mark, the CRC-32 of all that is before
-them, and the CRC-32 of the footer. The file stays plain Parquet.
+Parquet has checksums for pages, but none for the footer and the headers of pages. A changed byte there can
+rename a column, or change the bounds by which a reader skips rows, without any error. So twelve bytes stand
+between the last page and the footer, where no reader looks: a mark, the CRC-32 of all bytes before the mark,
+and the CRC-32 of the footer. The file stays plain Parquet.
 
-A sealed file's rows were checked before they were acknowledged. A file without a seal was written anew by
-somebody else's program: it may be right, and each of its rows is checked (`segments`).
+The rows of a sealed file were checked before they were acknowledged. A file without a seal was rewritten by
+another program. It may be correct, so each of its rows is checked (`segments`). `publishing` writes seals.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _SEAL = len(MARK) + 8
 _MAGIC = b"PAR1"
 _END = 4 + len(_MAGIC)
 WHOLE_BYTES = 1 << 20
-"""Up to this size the whole file is checked when it is opened, which costs less than a millisecond. Of a
-larger (compacted) one that is its footer: its pages are checked when they are read."""
+"""The size up to which opening a file checks all of it, which takes less than a millisecond. Of a larger
+(compacted) file it checks the footer alone; the checksums of pages are checked on reading."""
 
 
 class SealBrokenError(ValueError):
@@ -28,7 +28,7 @@ class SealBrokenError(ValueError):
 
 
 class Readable(Protocol):
-    """A file at random places."""
+    """A file that can be read at any offset."""
 
     def size(self) -> int: ...
 
@@ -43,10 +43,10 @@ def sealed(data: bytes) -> bytes:
 
 
 def is_sealed(file: Readable) -> bool:
-    """Whether a file has a seal; no Parquet file has none.
+    """Whether a file has a seal; False for a file that is not Parquet.
 
     Raises:
-        SealBrokenError: it has one, and other bytes.
+        SealBrokenError: the file has a seal, and its bytes do not match it.
     """
     size = file.size()
     first = max(0, size - WHOLE_BYTES)

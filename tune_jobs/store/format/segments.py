@@ -29,10 +29,10 @@ VERSION_KEY, TABLE_KEY = "tune_jobs.schema_version", "tune_jobs.table"
 MAX_SHOWN = 20
 """Characters of a file's version that a message shows."""
 MAX_TOLD_ROWS = 5
-"""Damaged rows of one file that are named one by one."""
+"""The number of damaged rows of one file that a message names one by one."""
 
 UNREADABLE = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
-"""What pyarrow raises for bytes that are no Parquet: also UnicodeDecodeError for the name of a column."""
+"""Errors of pyarrow for bytes that are not Parquet: also UnicodeDecodeError for the name of a column."""
 
 FORMAT = ds.ParquetFileFormat(
     default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
@@ -41,14 +41,13 @@ FORMAT = ds.ParquetFileFormat(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """An opened file: its footer has been read; its rows have not, unless some of them are left out.
+    """An opened file. Its footer has been read; its rows only if some are left out or it has no seal.
 
     Attributes:
-        rows: those that are read of a file that holds others too, or that this store did not write so; None
-            for a file that is read as it is.
         path: of the file, for messages.
+        rows: the rows that count, if they have been read already; None if all rows of the file count.
         damaged: its damaged rows, which are left out.
-        foreign: of which other studies rows are left out, in words.
+        foreign: in words, rows of other studies that are left out.
     """
 
     key: str
@@ -61,7 +60,7 @@ class Segment:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """All that is left out of it, in words."""
+        """All rows that are left out of it, in words."""
         return (*self.describe_damaged(), *self.foreign)
 
     def describe_damaged(self) -> list[str]:
@@ -90,23 +89,23 @@ class Segment:
         return min(low for low, _ in bounds), max(high for _, high in bounds)
 
     def dataset(self) -> ds.Dataset:
-        """Its rows, read when they are asked for."""
+        """Its rows, as a dataset that reads them on demand."""
         if self.rows is not None:
             return ds.InMemoryDataset(self.rows)
         return as_dataset(self.table, [self])
 
 
 def open_segment(files: Files, key: str, table: str, *, study: str | None = None) -> Segment:
-    """A segment of `table`; the rows of one that has no seal are read and checked.
+    """Open a file of `table`; if it has no seal, its rows are read and checked.
 
     Args:
-        study: whose file it is; rows of others are left out of it.
+        study: the study whose folder the file is in; rows of other studies are left out. None for any.
 
     Raises:
-        ForeignSegmentError: its rows are of another study.
-        StoreVersionError: it is of another version.
-        StoreCorruptError: it is truncated, no Parquet file, or of another kind.
-        SegmentGoneError: it is not there (any more).
+        ForeignSegmentError: all rows are of other studies.
+        StoreVersionError: the file is of another version.
+        StoreCorruptError: the file is truncated, not Parquet, or of another table.
+        SegmentGoneError: the file does not exist, or not any more.
     """
     with _explained(files, key):
         file_system = files.arrow()
@@ -129,7 +128,7 @@ def open_segment(files: Files, key: str, table: str, *, study: str | None = None
 
 
 def _check_columns(path: str, known: pa.Schema, found: pa.Schema, version: str) -> None:
-    """Refuse a file of another version, or of this one with other columns."""
+    """Refuse a file of another version, and a file of this version with other columns."""
     if version.isdecimal() and version != str(SCHEMA_VERSION):
         raise StoreVersionError(path, found=version[:MAX_SHOWN], known=SCHEMA_VERSION)
     wrong = [
@@ -143,11 +142,11 @@ def _check_columns(path: str, known: pa.Schema, found: pa.Schema, version: str) 
         raise StoreCorruptError(f"{path!r} must name the version of its columns, got {version[:MAX_SHOWN]!r}")
     if found.names != known.names:
         lacking = ", ".join(name for name in known.names if name not in found.names) or "none"
-        raise StoreCorruptError(f"{path!r} has other columns than version {version} (it lacks: {lacking})")
+        raise StoreCorruptError(f"{path!r} has not the columns of version {version} (missing: {lacking})")
 
 
 def _checked(files: Files, segment: Segment, study: str | None) -> Segment:
-    """A segment of which only the rows are read that are this study's and undamaged, each once."""
+    """The segment with only the undamaged rows of this study."""
     path, table = segment.path, segment.table
     with _explained(files, segment.key):
         parsed = parse_rows(ROW_TYPES_OF_FILES[table], segment.fragment.to_table(schema=SCHEMAS[table]))
@@ -159,7 +158,7 @@ def _checked(files: Files, segment: Segment, study: str | None) -> Segment:
             foreign.add(str(getattr(row, "study", None)))
     if foreign and not kept:
         raise ForeignSegmentError(
-            f"{path!r} holds rows of study {', '.join(map(repr, sorted(foreign)))}, its folder is of"
+            f"{path!r} holds rows of study {', '.join(map(repr, sorted(foreign)))} in the folder of study"
             f" {study!r}: it is a copy; move it out of the store, since other programs count its rows"
         )
     others = (f"rows of study {', '.join(map(repr, sorted(foreign)))} in {path!r}",) if foreign else ()
@@ -167,7 +166,7 @@ def _checked(files: Files, segment: Segment, study: str | None) -> Segment:
 
 
 def as_dataset(table: str, segments: Sequence[Segment]) -> ds.Dataset:
-    """Segments of a table as one dataset."""
+    """Segments of a table as one dataset, which reads files on demand."""
     lazy = [segment.fragment for segment in segments if segment.rows is None]
     read = [segment.rows for segment in segments if segment.rows is not None]
     parts: list[ds.Dataset] = []
@@ -181,7 +180,7 @@ def as_dataset(table: str, segments: Sequence[Segment]) -> ds.Dataset:
 def read_segments(
     files: Files, table: str, segments: Iterable[Segment], *, columns: Sequence[str] | None = None
 ) -> pa.Table:
-    """All rows of segments, with all columns or some.
+    """All rows of some segments, with all columns or the named ones.
 
     Raises:
         StoreCorruptError: a page is damaged; the message names the first such file.
@@ -200,7 +199,7 @@ def check_pages(files: Files, segment: Segment) -> None:
 
     Raises:
         StoreCorruptError: a page is damaged.
-        SegmentGoneError: it is not there any more.
+        SegmentGoneError: the file does not exist any more.
     """
     if segment.rows is None:
         with _explained(files, segment.key):
@@ -210,10 +209,10 @@ def check_pages(files: Files, segment: Segment) -> None:
 def split_damaged(
     files: Files, segments: Iterable[Segment]
 ) -> tuple[list[Segment], dict[str, StoreCorruptError]]:
-    """The segments that have no damaged page, and what is wrong with the others, by their keys.
+    """The segments without a damaged page, and the errors of the others by key.
 
     Raises:
-        SegmentGoneError: one is not there any more.
+        SegmentGoneError: a file does not exist any more.
     """
     whole, damaged = [], {}
     for segment in segments:
@@ -228,10 +227,10 @@ def split_damaged(
 
 
 def bounds_of(fragment: ds.ParquetFileFragment, table: str, group: int, name: str) -> tuple[Any, Any]:
-    """The least and the greatest value of a column in a row group, as the footer says; else as it is read.
+    """The least and the greatest value of a column in a row group, from the footer or else from the rows.
 
     Args:
-        name: of a column before any list, whose elements Parquet counts as columns.
+        name: a column before the first list; Parquet counts the elements of lists as further columns.
     """
     index = SCHEMAS[table].names.index(name)
     statistics = fragment.metadata.row_group(group).column(index).statistics
@@ -243,7 +242,7 @@ def bounds_of(fragment: ds.ParquetFileFragment, table: str, group: int, name: st
 
 @contextmanager
 def _explained(files: Files, key: str) -> Iterator[None]:
-    """What pyarrow makes of a damaged file, as the store's own errors."""
+    """Turn pyarrow's errors of a damaged or missing file into the store's own."""
     try:
         yield
     except FileNotFoundError as error:
@@ -257,6 +256,6 @@ def _groups(fragment: ds.ParquetFileFragment) -> range:
 
 
 def _studies_of(fragment: ds.ParquetFileFragment, table: str) -> set[str]:
-    """The studies between which a file's rows lie."""
+    """The first and the last study by name of a file's rows; a single name if all rows are of one study."""
     groups = (group for group in _groups(fragment) if fragment.metadata.row_group(group).num_rows)
     return {study for group in groups for study in bounds_of(fragment, table, group, "study")}

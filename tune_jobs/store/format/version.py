@@ -1,8 +1,8 @@
-"""Refuses a store of another version before anything is added to it, so that no store holds two.
+"""Refuses a store of another version before anything is added to it, so that no store holds two versions.
 
-Every file says its version, and a reader refuses a file of another version (`segments`, `journal`). Here the
-writer of something new looks at what is there: at the definition of each study, and at one file of latencies
-of each device. Called by `definitions`, `latencies` and `compact`.
+Every file says its version, and readers refuse a file of another version (`segments`, `journal`). A writer of
+a new study or new latencies checks the files of the store here: the definition of each study, and one file of
+latencies for each device. Called by `definitions`, `latencies` and `compact`.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from tune_jobs.store.format.segments import open_segment
 
 
 def require_version(files: Files) -> None:
-    """See that a store is new or of this version.
+    """Check that a store is new or of this version.
 
     Raises:
-        StoreVersionError: it is of another one; names a file and both versions.
+        StoreVersionError: it is of another version; the message names a file and both versions.
     """
     for table, listed in _iter_folders(files):
         for name in listed.names[-1:]:
-            with suppress(StoreCorruptError):  # the reader of the file names it
+            with suppress(StoreCorruptError):  # a reader of the file will name it
                 open_segment(files, f"{listed.folder}/{name}{SEGMENT_SUFFIX}", table)
 
 
 def _iter_folders(files: Files) -> Iterator[tuple[str, Listed]]:
-    """The folders that are looked at, each with its table."""
+    """The folders to check, each with its table."""
     for study in list_studies(files, STUDIES).names:
         yield STUDIES, list_definitions(files, study)
     for device in list_devices(files).names:

@@ -2,5 +2,6 @@
 
 Writes nothing and takes no lock.
 
-Doors: `snapshot` (what a reader sees), `queries` (SQL), `frames` (pandas).
+Doors: `snapshot` (tables at one instant), `study_snapshot` (one study, for reports), `queries` (SQL),
+`frames` (pandas) and `answers` (tuples).
 """

@@ -1,6 +1,6 @@
-"""What SQL answers, as Python's own values in tuples: for what prints them, which needs no frame.
+"""The answer to a SQL query as tuples of Python's own values, for callers that only print it.
 
-The values are those that a frame of the same rows holds; what is missing is None. Called by `reader`.
+The values equal those of a frame of the same rows; a missing value is None. Called by `reader`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tune_jobs.store.reading.frames import with_unique_names
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Named columns and rows; a name that SQL gave to several columns has a number behind it."""
+    """Named columns and rows; where SQL gives several columns one name, later ones end in a number."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[object, ...], ...]

@@ -1,8 +1,9 @@
 """Arrow tables as the pandas frames that `TrialStore` returns, with the parameters of users' own spaces.
 
-The type of a frame's column follows from the store's schema, never from the values that happen to be there.
-Of what SQL answers, a sum of whole numbers (128 bits) or a decimal is int64 or float64 where those have all
-its digits, else Python's own; a date or an instant that Python has no value for is text.
+The type of a frame's column follows from the store's schema, never from the values of the rows.
+In the answer to a SQL query, a sum of integers (128 bits) or a decimal becomes int64 or float64 if that type
+holds all its digits, else an object of Python's own type. A date or an instant outside Python's range becomes
+text. Called by `reader`, `study_snapshot` and `answers`.
 """
 
 from __future__ import annotations
@@ -29,16 +30,16 @@ _NULLABLE: Mapping[pa.DataType, Any] = {
     pa.uint8(): pd.UInt8Dtype(),
     pa.bool_(): pd.BooleanDtype(),
 }
-"""Where pandas' own types would turn a missing value's whole column into floats or objects."""
+"""The types of columns that pandas would turn into floats or objects if a value is missing."""
 
 
 def as_frame(table: pa.Table, *, required: Sequence[str] | None = None) -> pd.DataFrame:
     """A table as a frame.
 
-    Lists and structs are Python's own, maps are lists of pairs.
+    Lists and structs become Python's lists and dictionaries, maps become lists of pairs.
 
     Args:
-        required: the columns that are never null; None for those that have no null.
+        required: the columns that are never null; None means the columns without a null in this table.
     """
     table = with_unique_names(table)
     if required is None:
@@ -58,7 +59,7 @@ def as_frame(table: pa.Table, *, required: Sequence[str] | None = None) -> pd.Da
 
 
 def with_own_params(table: pa.Table, own_params: Mapping[str, str]) -> pa.Table:
-    """A table with a typed column for each parameter that stands in its `params` alone."""
+    """A table with a typed column added for each parameter that only its `params` column holds."""
     if "params" not in table.column_names or not own_params:
         return table
     params = [parse_params(text) for text in table.column("params").to_pylist()]
@@ -76,7 +77,10 @@ def _value_or_none(value: Any, kind: str) -> Any:
 
 
 def with_unique_names(table: pa.Table) -> pa.Table:
-    """The table where a name that is there before is followed by a number that no name of SQL's own has."""
+    """The table with a number added to each column name that an earlier column has already.
+
+    The number is in parentheses after a space, a form that DuckDB gives to no column by itself.
+    """
     names: list[str] = []
     for name in table.column_names:
         unique, number = name, 1
@@ -88,13 +92,13 @@ def with_unique_names(table: pa.Table) -> pa.Table:
 
 
 def _needs_objects(column: pa.ChunkedArray) -> bool:
-    """Whether pandas has no type of its own that holds what the column holds."""
+    """Whether pandas has no type of its own for the values of a column."""
     kind = column.type
     return pa.types.is_nested(kind) or pa.types.is_decimal(kind) or beyond_python(column)
 
 
 def _as_series(column: pa.ChunkedArray, index: pd.Index[Any]) -> pd.Series[Any]:
-    """Python's own values; decimals are whole numbers or floats where those have all their digits."""
+    """A column of Python's own values; decimals become integers or floats if these hold all digits."""
     values = as_python(column)
     kinds = {type(value) for value in values if value is not None}
     if pa.types.is_decimal(column.type):

@@ -1,7 +1,7 @@
-"""SQL over the store's tables with DuckDB, in memory and read-only whatever the SQL says.
+"""SQL over the store's tables with DuckDB, in memory and read-only for any SQL.
 
-The tables are handed to DuckDB as Arrow data; then it may touch no file, load no extension, look up no Python
-variable, spill nothing to disk, and its settings are locked. One statement that returns rows is answered;
+DuckDB gets the tables as Arrow data. After that it may touch no file, load no extension, look up no Python
+variable and spill nothing to disk, and its settings are locked. A query is one statement that returns rows;
 anything else is refused before it runs. Knows Arrow data and names, not the store's folders. Called by
 `reader`.
 """
@@ -30,7 +30,8 @@ MAX_NEAREST_COLUMNS = 6
 MAX_THREADS = 4
 
 _ROW_STATEMENTS = frozenset({"SELECT", "EXPLAIN", "MULTI"})
-"""What returns rows and changes nothing: also DESCRIBE, SHOW and SUMMARIZE; MULTI is what PIVOT becomes."""
+"""DuckDB's kinds of statements that return rows and change nothing. DESCRIBE, SHOW and SUMMARIZE are of kind
+SELECT; PIVOT becomes MULTI."""
 
 _DUCKDB_SCALARS = {"string": "VARCHAR", "double": "DOUBLE", "int64": "BIGINT", "bool": "BOOLEAN"}
 
@@ -42,13 +43,13 @@ _CONFIG: Mapping[str, str] = {
     "allow_community_extensions": "false",
 }
 _LOCKDOWN = ("SET enable_external_access = false", "SET lock_configuration = true")
-"""In this order, and after `_CONFIG`: the temporary folder would stay writable for SQL, a locked setting
-cannot be set."""
+"""Run in this order, after `_CONFIG` and after the views are made. The temporary folder must be set to none
+first, else SQL could write to it; a locked setting cannot be changed any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryLimits:
-    """What one query may take."""
+    """Limits of one query: memory in MiB, threads, and seconds."""
 
     memory_mib: int = 2048
     threads: int = MAX_THREADS
@@ -63,14 +64,16 @@ def run_query(
     max_rows: int | None,
     limits: QueryLimits,
 ) -> pa.Table:
-    """The rows that a query returns over `tables`, each a view of its name.
+    """The rows that a query returns; each of `tables` is a view of its name.
 
     Args:
-        own_params: parameters without a column, with their types; the views with params offer them as
-            columns.
+        own_params: types of the parameters that have no column in the files; the views of `starts` and
+            `trials` add a column for each.
+        max_rows: the most rows that are fetched; None for all.
 
     Raises:
-        QueryError: with DuckDB's message and the views that there are.
+        QueryError: the query was refused, failed or took too long; the message has DuckDB's own and the
+            names of the views.
     """
     connection = duckdb.connect(
         ":memory:",
@@ -111,10 +114,11 @@ def _make_views(
 
 
 def own_columns(own_params: Iterable[str]) -> dict[str, str]:
-    """What the views call each parameter that has no column in the files: `param_` and its name.
+    """The column in the views of each parameter that has no column in the files: `param_` and its name.
 
-    Of names that SQL takes for one, also for a shipped column's, each says where its capitals are. None has
-    the plain name: a query that means one would be answered with another's values.
+    SQL ignores the case of letters in names. Where names differ only by case, from each other or from a
+    shipped parameter, the column of each says where its capitals are. No column then has the plain name,
+    because a query for one parameter would get the values of another.
     """
     own = sorted(own_params)
     one_for_sql = {name for group in alike([*own, *PARAM_COLUMNS]) for name in group}
@@ -130,20 +134,20 @@ def own_columns(own_params: Iterable[str]) -> dict[str, str]:
 
 
 def alike_note(sql: str, own_params: Iterable[str]) -> str | None:
-    """What to tell about a query that names, or lists, columns of parameters that SQL takes for one."""
+    """A note for a query that names or lists columns of parameters that differ only by case; else None."""
     called = own_columns(own_params)
-    told = [
+    groups = [
         f"{' and '.join(group)} ({', '.join(called.get(name, PARAM_PREFIX + name) for name in group)})"
         for group in alike([*called, *PARAM_COLUMNS])
         if LISTS_COLUMNS.search(sql) or fold(PARAM_PREFIX + group[0]) in fold(sql)
     ]
-    if not told:
+    if not groups:
         return None
-    return f"parameters differ by the case of letters only, which SQL does not know: {'; '.join(told)}"
+    return f"SQL ignores the case of letters, so these parameters have other columns: {'; '.join(groups)}"
 
 
 def _param_column(name: str, kind: str, column: str) -> str:
-    """A parameter of JSON as a column; its name is an identifier, so it needs no escaping inside quotes."""
+    """SQL for a column of a parameter's JSON value; the name is an identifier, so quotes need no escaping."""
     scalar = _DUCKDB_SCALARS[kind.removeprefix("list<").removesuffix(">")]
     path = f"""'$."{name}"'"""
     if kind == "string":
@@ -156,7 +160,9 @@ def _param_column(name: str, kind: str, column: str) -> str:
 def _check_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     statements = connection.extract_statements(sql)
     if len(statements) != 1:
-        raise QueryError(f"a query is one statement that returns rows, got {len(statements)} statements")
+        raise QueryError(
+            f"a query is one statement that returns rows, got {len(statements)} statements; write one SELECT"
+        )
     kind = statements[0].type.name
     if kind not in _ROW_STATEMENTS:
         raise QueryError(
@@ -186,22 +192,24 @@ def _as_query_error(columns: Mapping[str, list[str]], limits: QueryLimits) -> It
     try:
         yield
     except duckdb.InterruptException as error:
-        raise QueryError(f"the query was ended after {limits.seconds:g} s; ask for less") from error
+        raise QueryError(
+            f"the query was ended after {limits.seconds:g} s, its limit; ask for fewer rows or columns"
+        ) from error
     except (duckdb.Error, pa.ArrowException, OSError) as error:
         raise QueryError(f"{_message(str(error))}\n{_hint(str(error), columns)}") from error
 
 
 def _message(text: str) -> str:
-    """DuckDB's message up to the line that shows where."""
+    """DuckDB's message without its empty lines."""
     return "\n".join(line for line in text.strip().splitlines() if line.strip())
 
 
 def _hint(text: str, columns: Mapping[str, list[str]]) -> str:
-    hint = f"Views: {', '.join(sorted(columns))}; DESCRIBE trials lists the columns of one"
+    hint = f"Views: {', '.join(sorted(columns))}; DESCRIBE trials lists the columns of the view trials"
     missing = re.search(r'column "([^"]+)" not found', text)
     if missing is None:
         return hint
     known = dict.fromkeys(name for names in columns.values() for name in names)
     nearest = sort_by_nearness(missing[1], known)
     alike_first = sorted(nearest, key=lambda name: not fold(name).startswith(f"{fold(missing[1])}_caps"))
-    return f"{hint}. Columns like it: {', '.join(alike_first[:MAX_NEAREST_COLUMNS])}"
+    return f"{hint}. Columns with a similar name: {', '.join(alike_first[:MAX_NEAREST_COLUMNS])}"

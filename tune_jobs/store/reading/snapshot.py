@@ -1,18 +1,19 @@
-"""What a reader sees of a store at one instant: published segments, and over them the journals.
+"""A store at one instant, as a reader sees it: published segments, and the rows that are only in journals.
 
-Never writes and takes no lock. Of each study it sees every row that was acknowledged before it began, each
-once, and up to its last one without a gap, whatever the writer does meanwhile. It lists journals, then
-segments, reads the journals that are there then, and lists the segments again. Of these it takes the batches
-up to the newest that it met before (batches of a study follow each other, also in their names), except those
-whose journal it read: they are seen as their journal was. A batch that was met and has no journal any more is
-published in full, because its journal goes last. Listing and then reading only once misses rows, or shows a
-trial's reports and not its end.
+Never writes and takes no lock. Of each study a snapshot holds every row that was acknowledged before it was
+begun. It holds each row once, and has no gap before its last row, also while a writer appends and publishes.
 
-A study that is compacted meanwhile is noticed by its compacted files, which are others than those first met,
-or by a file that is gone: `SegmentGoneError`, and the reader takes a new snapshot.
+It is taken in four steps: list the journals, list the segments, read the journals that are there then, list
+the segments again. Batches of a study follow each other, also in the order of their names. A batch whose
+journal was read counts as its journal was. Any other batch, up to the newest one of the first three steps,
+counts as published: a journal is removed last, so a batch without one is published in full. Listing and
+reading only once would miss rows, or show the reports of a trial and not its end.
 
-A damaged or foreign file, a damaged row, and a row that stands in a second file too are named in `problems`,
-and the rest is read: each (study, seq) counts once. Called by `reader`.
+A compaction in between shows itself by other compacted files, or by a missing file. Then `SegmentGoneError`
+is raised, and the reader takes a new snapshot.
+
+Damaged and foreign files, damaged rows, and rows that a second file repeats are named in `problems`. The rest
+is read, and each (study, seq) counts once. Called by `reader` and `latencies`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from tune_jobs.study.rows import ROW_TYPES, Row
 
 @dataclass(slots=True, kw_only=True)
 class Segments:
-    """Footers that have been read; segments never change, so they are read once."""
+    """The opened segments of a store; a segment never changes, so each footer is read a single time."""
 
     files: Files
     opened: dict[str, Segment] = field(default_factory=dict)
@@ -48,13 +49,13 @@ class Segments:
         return self.opened[key]
 
     def forget(self) -> None:
-        """Forget every footer; files may have gone."""
+        """Forget every footer, because files may have been replaced."""
         self.opened.clear()
 
     def open_if_whole(
         self, key: str, table: str, problems: list[str], *, study: str | None = None
     ) -> list[Segment]:
-        """The segment; nothing if it is damaged. What is left out of it is added to `problems`."""
+        """The segment in a list, which is empty if it is damaged; omissions are added to `problems`."""
         try:
             segment = self.open(key, table, study=study)
         except SegmentGoneError:
@@ -68,14 +69,19 @@ class Segments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSnapshot:
-    """One table: its published segments, and the rows that are only in journals."""
+    """One table at one instant.
+
+    Attributes:
+        segments: the published files.
+        fresh: the rows that are only in journals.
+    """
 
     table: str
     segments: tuple[Segment, ...]
     fresh: tuple[Row, ...]
 
     def dataset(self) -> ds.Dataset:
-        """All rows, read when they are asked for."""
+        """All rows, as a dataset that reads them on demand."""
         published = as_dataset(self.table, self.segments)
         if not self.fresh:
             return published
@@ -84,7 +90,7 @@ class TableSnapshot:
 
     @property
     def num_rows(self) -> int:
-        """How many rows there are, by the footers of the files and what the journals held."""
+        """The number of rows, from the footers of the files and the rows of the journals."""
         return sum(segment.num_rows for segment in self.segments) + len(self.fresh)
 
     def without_damaged(self, files: Files, problems: list[str]) -> TableSnapshot:
@@ -106,7 +112,7 @@ def take_snapshot(
     """The named tables of one study, or of all; what cannot be read is added to `problems`.
 
     Raises:
-        SegmentGoneError: a study was compacted or deleted meanwhile; take another.
+        SegmentGoneError: a study was compacted or deleted meanwhile; take a new snapshot.
     """
     folders = [list_studies(segments.files, row_type.table) for row_type in ROW_TYPES]
     for folder in folders:
@@ -129,7 +135,13 @@ def parse_tables(tables: Mapping[str, pa.Table], files: Files, problems: list[st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instant:
-    """One study at one instant: its newest batch, each table's compacted files, what its journals held."""
+    """One study at one instant.
+
+    Attributes:
+        newest: the name of the newest batch.
+        compacted: the names of the compacted files of each table.
+        journals: the content of each journal, by batch.
+    """
 
     newest: str
     compacted: Mapping[str, Sequence[str]]
@@ -137,7 +149,7 @@ class Instant:
 
 
 def _take_instant(files: Files, study: str, problems: list[str]) -> Instant:
-    # journals before the segments, else a batch that goes between the two is missed
+    # journals before segments: else a batch that is published in between is missed
     met = {*list_journals(files, study).names}
     published = {row_type.table: _published(files, row_type.table, study, problems) for row_type in ROW_TYPES}
     met |= {batch for batches in published.values() for batch in batches}
@@ -153,7 +165,7 @@ def _take_instant(files: Files, study: str, problems: list[str]) -> Instant:
 def _read_journals(
     files: Files, study: str, batches: Sequence[str], problems: list[str]
 ) -> dict[str, JournalContent]:
-    """The journals that are still there, can be read, and are of this study."""
+    """The journals of this study that still exist and can be read, by batch."""
     journals = {}
     for batch in batches:
         try:
@@ -212,7 +224,7 @@ def _each_once(
 
 
 def whole_segments(files: Files, segments: Sequence[Segment], problems: list[str]) -> list[Segment]:
-    """The segments that have no damaged page; adds the others to `problems`."""
+    """The segments without a damaged page; the others are added to `problems`."""
     whole, damaged = split_damaged(files, segments)
     problems += map(str, damaged.values())
     return whole
@@ -222,8 +234,8 @@ def _published(files: Files, table: str, study: str, problems: list[str]) -> tup
     listed = list_published(files, table, study)
     if not listed.names and files.exists(old_folder(study)):
         raise SegmentGoneError(
-            f"{files.describe(table_folder(table, study))!r} was moved away by a compaction that was cut"
-            " short; run compact again"
+            f"{files.describe(table_folder(table, study))!r} is missing, because a compaction was interrupted"
+            " between two steps; run compact again"
         )
     problems += listed.problems(files)
     return listed.names

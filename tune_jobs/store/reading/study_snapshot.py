@@ -1,7 +1,8 @@
-"""One study as it was at one instant: its definition, its rows, and the same rows as frames.
+"""One study at one instant: its definition, its rows, and the same rows as frames.
 
-What makes a page reads a study once and takes all of its tables from here, so that they are of one instant
-while a run goes on writing. A value: it holds no file open and reads nothing later. Made by `reader`.
+A page reads a study once and takes all its tables from the snapshot, so that they are of the same instant
+even while a run is writing. The snapshot is a value: it holds no open file and reads nothing later. Made by
+`reader`, used by reports, pages and the board.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from tune_jobs.study.rows import Row
 
 @dataclass(frozen=True, kw_only=True)
 class StudySnapshot:
-    """One study at one instant; its frames are made when they are first asked for, from what is held here.
+    """One study at one instant; each frame is made from its table when it is first used.
 
     Attributes:
-        definition: what the study was defined as.
+        definition: the study's definition.
         rows: every acknowledged row, over all tables, in `seq` order.
         tables: the same rows as Arrow data, by the names of the tables.
-        own_params: the parameters of the study's space that have no column in the files, with their types.
+        own_params: types of the study's parameters that have no column in the files.
     """
 
     study: str
@@ -39,7 +40,7 @@ class StudySnapshot:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """As `TrialStore.trials` returns them; so are the other three."""
+        """The frame that `TrialStore.trials` returns; the other three properties are alike."""
         return study_frame("trials", self.tables["trials"], self.own_params)
 
     @cached_property

@@ -2,5 +2,5 @@
 
 Touches only files that the store itself made, and never a study with a living writer.
 
-Doors: `recovery`, `compact`, `deletion`; `examining` and `repair`.
+Doors: `recovery` (journals of a dead writer), `examining` (damage), `repair`, `compact`, `deletion`.
 """

@@ -1,19 +1,20 @@
 """Compaction: the many small files of a study become a few large ones, under readers and beside writers.
 
-Of each table a new folder is prepared aside and read back; then each is exchanged with the old one in a
+For each table a new folder is prepared aside and read back. Then each is exchanged with the old folder in a
 single step of the file system. So a plain reader that lists a folder sees all rows of the study, each once,
-at every instant; one that listed before and opens after misses a file, and its next try succeeds. Writing
-beside the old files or deleting them first shows duplicates or gaps. The four tables are exchanged one
-after the other, which nobody can tell: each holds the same rows before and after.
+at every instant. A reader that listed before the step and opens a file after it misses the file, and its next
+try succeeds. Writing beside the old files, or deleting these first, would show duplicates or gaps (measured).
+The four tables are exchanged one after the other. No reader notices that, since each table holds the same
+rows before and after.
 
-Only a study without a living writer is compacted; its lock is held meanwhile. What a dead writer left is
-published first. Killed at any point, the store is correct: a folder is the old one or the new one, and what
-lies aside is removed by the next writer or compaction of the study. The replaced files are kept until then,
-under ``_old``.
+Only a study without a living writer is compacted; its lock is held meanwhile. Journals of a dead writer are
+published first. The store is correct if the process is killed at any point: a folder is the old one or the
+new one, and the next writer or compaction of the study removes the folders aside. Until then the replaced
+files are kept under ``_old``.
 
-Rows are sorted so that a question touches little: reports by trial and epoch, the rest by trial. Nothing is
-dropped, merged or changed. A bucket has no step that exchanges folders: there, and for a copy to hand on,
-`compact_into` writes the compacted rows to another store.
+Rows are sorted so that a query reads little: reports by trial and epoch, other tables by trial. No row is
+dropped, merged or changed. A bucket has no step that exchanges folders. For buckets, and for a copy to give
+away, `compact_into` writes the compacted rows to another store.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ from tune_jobs.study.rows import ROW_TYPES, EventRow, ReportRow, StartRow, Trial
 
 ROWS_PER_FILE = 1_000_000
 ROWS_PER_GROUP = 32_768
-"""Of a row group, by whose minima and maxima a reader may skip it: about 1,600 trials of 20 reports."""
+"""Rows of a row group, which a reader may skip by its minima and maxima: about 1,600 trials of 20 reports."""
 
 SORTED_BY = {
     StartRow.table: ("number", "attempt"),
@@ -68,11 +69,12 @@ SORTED_BY = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compacted:
-    """What compacting one study did.
+    """The outcome of compacting one study.
 
     Attributes:
-        files_before: published files of its four tables; `files_after` likewise.
-        problems: what is foreign in the study's folders, or was there twice, in words; it was left out.
+        num_rows: rows of the study, over its four tables.
+        files_before: the number of published files of its four tables; `files_after` likewise.
+        problems: foreign files and repeated rows that were left out, in words.
     """
 
     study: str
@@ -87,7 +89,7 @@ def compact_study(store: str | os.PathLike[str] | Files, study: str) -> Compacte
 
     Raises:
         StoreLockedError: a living writer holds the study.
-        StoreCorruptError: a file is damaged; the study stays as it was.
+        StoreCorruptError: a file is damaged; the study stays unchanged.
         StoreError: the disk refused, a link is in the place of one of the study's folders, or the store is in
             a bucket.
     """
@@ -95,9 +97,8 @@ def compact_study(store: str | os.PathLike[str] | Files, study: str) -> Compacte
     _require_study(files, study)
     if not files.has_folders:
         raise StoreError(
-            f"{files.describe('')!r} is a bucket: no step there puts many new files in the place of old ones"
-            " at once, so readers would see rows twice or not at all. Write a compacted copy with --output"
-            " STORE"
+            f"{files.describe('')!r} is a bucket, where no single step replaces many files, so readers would"
+            " see rows twice or not at all. Write a compacted copy with --output STORE"
         )
     for row_type in ROW_TYPES:
         files.require_real(table_folder(row_type.table, study))
@@ -109,7 +110,7 @@ def compact_study(store: str | os.PathLike[str] | Files, study: str) -> Compacte
     try:
         problems = list(list_journals(files, study).problems(files))
         recover(files, study)
-        files.sync_folder(journal_folder(study))  # no journal comes back to be published beside its rows
+        files.sync_folder(journal_folder(study))  # else a crash may bring a removed journal back
         before = _num_files(files, study)
         prepared = [_prepare_table(files, study, row_type.table, problems) for row_type in ROW_TYPES]
         files.make_folder(old_folder(study))
@@ -131,8 +132,8 @@ def compact_into(
 ) -> Compacted:
     """Write a compacted copy of a study to another store, where it can be read and continued.
 
-    The study is left as it is. Its definition is written last, so that a copy that was cut short is not
-    taken for the study.
+    The study itself stays unchanged. The definition of the copy is written last, so an interrupted copy does
+    not count as a study.
 
     Raises:
         StoreLockedError: a living writer holds the study.
@@ -144,7 +145,9 @@ def compact_into(
     _require_study(files, study)
     require_version(copy)
     if read_definition(copy, study) is not None:
-        raise StoreError(f"{copy.describe('')!r} holds study {study!r} already; choose another target")
+        raise StoreError(
+            f"{copy.describe('')!r} holds study {study!r} already; name another store with --output"
+        )
     lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=this_holder())
     try:
         problems = list(list_journals(files, study).problems(files))
@@ -177,7 +180,7 @@ class PreparedTable:
     """A table's compacted folder, written aside and read back.
 
     Attributes:
-        foreign: files of another study that lie in the table's folder under names as ours.
+        foreign: files of another study in the table's folder, under names that the store gives.
     """
 
     table: str
@@ -186,7 +189,7 @@ class PreparedTable:
     foreign: tuple[str, ...]
 
     def exchange(self, files: Files, study: str) -> None:
-        """Put it in the place of the table's folder; what is foreign there stays."""
+        """Put it in the place of the table's folder; foreign files there stay."""
         old = old_key(self.table, study, utc_now())
         files.exchange_folders(table_folder(self.table, study), self.folder, old=old)
         return_foreign(files, study, old.rpartition("/")[2])
@@ -204,9 +207,9 @@ def _prepare_table(files: Files, study: str, table: str, problems: list[str]) ->
 
 
 def _read_sorted(files: Files, study: str, table: str, problems: list[str]) -> tuple[pa.Table, list[str]]:
-    """The rows of a table, each once, and the files in its folder that are of another study.
+    """The rows of a table, each once, and the files of other studies in its folder.
 
-    What is left out is added to `problems`.
+    Files and rows that are left out are added to `problems`.
 
     Raises:
         StoreCorruptError: a file or a row is damaged.
@@ -231,7 +234,7 @@ def _read_sorted(files: Files, study: str, table: str, problems: list[str]) -> t
 
 
 def _put_table(files: Files, folder: str, table: str, rows: pa.Table, *, scratch: str) -> list[str]:
-    """Write a table's rows, and the file without rows that every table has; returns the files' keys."""
+    """Write a table's rows, and the file without rows of every table; returns the files' keys."""
     keys = []
     parts = [(f"{NO_ROWS}{SEGMENT_SUFFIX}", SCHEMAS[table].empty_table()), *_iter_parts(rows)]
     for name, part in parts:
@@ -247,16 +250,16 @@ def _iter_parts(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
 
 
 def _check_copy(files: Files, folder: str, table: str, keys: Sequence[str], rows: pa.Table) -> None:
-    """Read back what was written before it takes the old files' place.
+    """Read the new files back before they replace the old ones.
 
     Raises:
-        StoreCorruptError: it differs from the rows.
+        StoreCorruptError: they differ from the rows.
     """
     copy = read_segments(files, table, [open_segment(files, key, table) for key in keys])
     if not copy.column("seq").equals(rows.column("seq")):
         raise StoreCorruptError(
-            f"the compacted files in {files.describe(folder)!r} differ from what was written; the study stays"
-            " as it was"
+            f"the compacted files in {files.describe(folder)!r} differ from the rows that were written; the"
+            " study is unchanged. Check the disk, then compact again"
         )
 
 

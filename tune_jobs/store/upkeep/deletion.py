@@ -1,12 +1,11 @@
-"""Deletes a study from a store: only one that nobody writes, and so that an interrupted deletion can be
-repeated.
+"""Deletes a study from a store, if it has no living writer; an interrupted deletion can be repeated.
 
-What else there is of the study (its weights) goes first, under its lock; then its rows, starts first; its
-definition goes last, and only when nothing else is left. So the same call again goes on, whatever ended the
-first one, and what is left in between is refused by the next writer (its trials never started) instead of
-being taken for a smaller study. The empty segment of each table stays, since polars and DuckDB fail on an
-empty folder. Foreign files stay too, and are named: only what has a name that the store gives is removed,
-damaged or not, and nothing through a link.
+The weights of the study are removed first, under its lock; then its rows, starts first; its definition last,
+and only if nothing else is left. So the same call continues after any interruption. A writer that opens the
+study in between refuses it, because its trials have no starts, and does not take it for a smaller study. The
+empty segment of each table stays, since polars and DuckDB fail on an empty folder. Only files with names of
+the store's own are removed, damaged or not, and nothing through a link. Foreign files stay and are named.
+Called by the `delete` command.
 """
 
 from __future__ import annotations
@@ -35,16 +34,19 @@ from tune_jobs.store.format.listing import Listed, list_definitions, list_journa
 from tune_jobs.study.rows import EventRow, ReportRow, StartRow, TrialRow
 
 TABLES = tuple(row.table for row in (StartRow, TrialRow, ReportRow, EventRow))
-"""In the order in which they are emptied."""
+"""The tables in the order of their deletion."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deleted:
-    """What a deletion removed, and what is foreign and stays; False where there was no such study.
+    """The outcome of a deletion.
 
     Attributes:
-        failed: what is of the study and could not be removed, and why. While there is some, the study is
-            still known, and the same call again goes on.
+        existed: whether the store had such a study.
+        num_files: the number of removed files.
+        foreign: foreign files, which stay; in words.
+        failed: files of the study that could not be removed, with the reasons. If there are any, the store
+            still has the study, and the same call continues.
     """
 
     existed: bool
@@ -59,8 +61,8 @@ def delete_study(
     """Remove every row and the definition of a study.
 
     Args:
-        first: removes what else there is of it; called under the study's lock. Where some of that cannot be
-            removed, no row is either.
+        first: removes the study's files outside the tables (its weights); called under the study's lock. If
+            it fails for a file, no row is removed.
 
     Raises:
         StoreLockedError: a living writer holds the study.
@@ -89,7 +91,7 @@ def _called(remove: Callable[[], Removal]) -> Removal:
 
 
 def _remove_rows(files: Files, study: str) -> Removal:
-    """Remove all of a study but its definition, as far as that is possible."""
+    """Remove all files of a study except its definition, as far as possible."""
     done = _remove_listed(files, list_journals(files, study))
     for table in TABLES:
         done += _remove_listed(files, list_published(files, table, study))

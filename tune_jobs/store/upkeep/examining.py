@@ -1,9 +1,10 @@
-"""All rows of a study and all that is wrong with its files, before a search goes on from them.
+"""All rows of a study and all damage of its files, read before a search continues from them.
 
-A search must not go on from half a history: what is damaged is collected here, nothing is changed, and the
-writer refuses (`Examined.require_whole`). Damaged are a journal's line, a file, a row in a file, and a row
-whose trial has lost its start, without which no history can be folded. What is foreign is left out and named.
-Called by `writer` (which holds the study's lock), `repair`, and `reader` for an audit.
+A search must not continue from half a history. So all damage is collected here, without a change, and the
+writer refuses the study (`Examined.require_whole`). Damage is a line of a journal, a file, or a row that
+cannot be read, and a row of a trial whose start is lost, since no history can be made without it. Foreign
+files are left out and named. Called by `writer` (which holds the study's lock), by `repair`, and by `reader`
+for an audit.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ Held = tuple[str, int | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Damage:
-    """What is wrong with one file.
+    """The damage of one file.
 
     Attributes:
         key: of the file.
-        what: in words, with the file's path.
-        held: the rows that it lost, as far as they can be known.
-        readable: whether its other rows can be read.
+        what: the damage in words, with the file's path.
+        held: the lost rows, as far as they can be known.
+        readable: whether other rows of the file can be read.
     """
 
     key: str
@@ -47,13 +48,13 @@ class Damage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """What a study's files hold.
+    """The content of a study's files.
 
     Attributes:
         rows: every row that can be read, in `seq` order.
-        damage: what cannot be read.
-        orphans: rows that can be read and are of no use, since the start of their trial is lost.
-        left_out: what is foreign or repeated, in words.
+        damage: of each damaged file.
+        orphans: readable rows of trials whose start is lost, which makes them useless.
+        left_out: foreign files and repeated rows, in words.
     """
 
     files: Files
@@ -68,7 +69,7 @@ class Examined:
         return not self.damage and not self.orphans
 
     def describe(self) -> list[str]:
-        """What is damaged, one line each."""
+        """The damage in words, one line for each file."""
         lines = [damage.what for damage in self.damage]
         if self.orphans:
             numbers = sorted({row.number for row in self.orphans if row.number is not None})
@@ -83,7 +84,7 @@ class Examined:
         """The rows, if nothing is damaged.
 
         Raises:
-            StoreCorruptError: something is; names the files, what is wrong, and the way out.
+            StoreCorruptError: there is damage; the message names the files, the damage and the way out.
         """
         if not self.is_whole:
             raise StoreCorruptError(describe_refusal(self.files, self.study, self.describe()))
@@ -92,7 +93,7 @@ class Examined:
 
 @dataclass(slots=True)
 class _Found:
-    """What comes together while the files are read."""
+    """Rows, damage and foreign files, collected while the files are read."""
 
     rows: dict[int, Row] = field(default_factory=dict)
     damage: list[Damage] = field(default_factory=list)
@@ -104,10 +105,10 @@ class _Found:
 
 
 def examine(files: Files, study: str) -> Examined:
-    """Read every row of a study, published or not, and find what is damaged; changes nothing.
+    """Read every row of a study, published or not, and find all damage; changes nothing.
 
-    Of a batch that still has its journal the journal counts: its published files may be half written, and the
-    writer writes them anew. What a damaged one has lost may be published already, and then counts too.
+    If a batch still has its journal, the journal counts: some of its published files may be missing, and the
+    next writer writes them anew. Rows that a damaged journal has lost count if they are published.
     """
     found = _Found()
     journals = _read_journals(files, study, found)
@@ -131,7 +132,7 @@ def examine(files: Files, study: str) -> Examined:
 
 
 def find_orphans(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Reports and ends of trials of which no earlier row says that they started."""
+    """Reports and ends of trials that have no start in an earlier row."""
     started: set[int] = set()
     orphans: list[Row] = []
     for row in rows:
@@ -158,7 +159,7 @@ def _read_journals(files: Files, study: str, found: _Found) -> dict[str, Journal
 
 
 def published_of(files: Files, study: str, batch: str) -> list[Row]:
-    """The rows of a batch that can be read in its published files: none, some or all tables have one."""
+    """The readable rows in the published files of a batch, which may exist for no, some or all tables."""
     rows: list[Row] = []
     for row_type in ROW_TYPES:
         key = segment_key(row_type.table, study, batch)
@@ -169,13 +170,13 @@ def published_of(files: Files, study: str, batch: str) -> list[Row]:
             rows += parse_rows(row_type, read_segments(files, row_type.table, [segment])).rows
         except SegmentGoneError:
             raise
-        except StoreCorruptError:  # the journal is told as damaged, and the rest of it counts
+        except StoreCorruptError:  # the journal is reported as damaged, and its other rows count
             continue
     return rows
 
 
 def _damage_of_journal(key: str, content: JournalContent, published: Sequence[Row]) -> Damage:
-    """What a journal lost that is not published."""
+    """The damage of a journal; rows that are published are not lost."""
     kept = {row.seq for row in content.rows}
     held = Counter(held for line in content.damaged for held in line.held)
     held -= Counter((row.table, row.number) for row in published if row.seq not in kept)
@@ -230,7 +231,7 @@ def _whole(files: Files, segments: Iterable[Segment], found: _Found) -> list[Seg
 
 
 def _note_damaged_rows(files: Files, segment: Segment, found: _Found) -> None:
-    """Name the damaged rows of a sealed file: somebody wrote it so with this program's own code."""
+    """Name the damaged rows of a sealed file, which only this program's own code can have written."""
     parsed = parse_rows(ROW_TYPE_OF[segment.table], read_segments(files, segment.table, [segment]))
     if parsed.damaged:
         what = "; ".join(row.describe(segment.path) for row in parsed.damaged[:3])

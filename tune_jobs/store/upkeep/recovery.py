@@ -1,8 +1,9 @@
-"""What a dead writer left: its journals become the very files that it would have written.
+"""Recovery after a dead writer: its journals become the files that it would have written.
 
-Only the holder of a study's lock recovers, so every journal of the study is a dead one. A journal is removed
-after its batch is published; killed in between, the same steps are done again and change nothing. Nothing is
-published from a study with a damaged journal: `repair` is for that. A foreign journal stays, and is named.
+Only the holder of a study's lock recovers, so every journal of the study is of a dead writer. A journal is
+removed after its batch is published. If the process is killed in between, the next recovery repeats the same
+steps, which then change nothing. A study with a damaged journal publishes nothing; `repair` is for that. A
+foreign journal stays and is named. Called by `writer` and `compact`.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from tune_jobs.store.format.publishing import publish
 from tune_jobs.study.instants import utc_now
 
 KEEP_OLD_S = 10.0
-"""How long at least what a compaction replaced stays. A reader that opened the folder before finds its files
-until it has listed it, which takes milliseconds, or longer on a busy machine."""
+"""The least seconds for which files that a compaction replaced are kept. A reader that opened the folder
+before the exchange needs them while it lists it: for milliseconds, or longer on a busy machine."""
 
 
 def recover(files: Files, study: str) -> None:
@@ -47,7 +48,7 @@ def recover(files: Files, study: str) -> None:
     if damaged:
         raise StoreCorruptError(describe_refusal(files, study, damaged))
     for batch, content in found.items():
-        if content is None:  # the first part of it is gone: its batch was published
+        if content is None:  # in a bucket, the first part is removed first: its batch was published
             files.remove(journal_key(study, batch))
         elif not content.is_foreign(study):
             publish(files, study, batch, content.rows)
@@ -58,7 +59,7 @@ def recover(files: Files, study: str) -> None:
 
 
 def mend_folders(files: Files, study: str) -> None:
-    """Put back a table's folder that a compaction moved away and then could not replace."""
+    """Put back a table's folder if a compaction was interrupted after it moved the folder away."""
     for table in ROW_TYPE_OF:
         if files.exists(table_folder(table, study)):
             continue
@@ -68,7 +69,7 @@ def mend_folders(files: Files, study: str) -> None:
 
 
 def return_foreign(files: Files, study: str, old: str) -> None:
-    """Put what is foreign in a folder that a compaction replaced back beside the table's own files."""
+    """Move foreign files from a folder that a compaction replaced back to the table's folder."""
     folder = f"{old_folder(study)}/{old}"
     for name in files.list_names(folder):
         if not own_names([name], SEGMENT_SUFFIX, is_published):
@@ -76,11 +77,11 @@ def return_foreign(files: Files, study: str, old: str) -> None:
 
 
 def _remove_old(files: Files, study: str) -> None:
-    """Remove what compactions replaced, but for the newest: a plain reader may be listing that folder."""
+    """Remove files that compactions replaced, except recent ones, which a plain reader may be listing."""
     now, folder = utc_now(), old_folder(study)
     try:
         files.require_real(folder)
-    except StoreError:  # whoever put the link there did not mean what lies behind it to go
+    except StoreError:  # a link: the files behind it are not the store's to remove
         return
     left = 0
     for name in files.list_names(folder):
@@ -89,18 +90,18 @@ def _remove_old(files: Files, study: str) -> None:
         if 0 <= (now - replaced_at(name)).total_seconds() < KEEP_OLD_S:
             left += 1
         else:
-            return_foreign(files, study, name)  # a compaction that was killed did not come to it
+            return_foreign(files, study, name)  # a killed compaction may not have done it
             files.remove_aside(f"{folder}/{name}", is_aside)
     if not left:
         files.remove_aside(folder, is_aside)
 
 
 def describe_refusal(files: Files, study: str, damage: Sequence[str]) -> str:
-    """Why a study is not gone on with, and the way out."""
+    """The reason why a damaged study is refused, and the way out."""
     return (
-        f"study {study!r} is damaged, and a search does not go on from half a history:\n  - "
+        f"study {study!r} is damaged, and a search does not continue from half a history:\n  - "
         + "\n  - ".join(damage)
-        + "\nNothing was changed. Restore what is damaged from a backup, or run `python -m tune_jobs repair"
+        + "\nNothing was changed. Restore the damaged files from a backup, or run `python -m tune_jobs repair"
         f" {study} --store {shlex.quote(files.describe('').rstrip('/'))}`: it shows what would be lost, and"
         " acts only with --yes"
     )

@@ -1,10 +1,10 @@
-"""The way out of a damaged study: what cannot be read is given up, and the rest can be gone on with.
+"""Repair of a damaged study: gives up rows that cannot be read, so that the search can continue.
 
-`plan_repair` says what would be lost and changes nothing. `repair_study` keeps each damaged file, as it was,
-under ``_wal/damaged/s-NAME/``, where no reader looks, and leaves in its place what can be read of it. Rows of
-a trial whose start is lost go too, since without it nobody knows what was proposed. A file is replaced in one
-step under its own name; a plain reader that has it open at that instant may have to read again. Killed at any
-point, the same call goes on.
+`plan_repair` names the losses and changes nothing. `repair_study` copies each damaged file unchanged to
+``_wal/damaged/s-NAME/``, where no reader looks, and leaves its readable rows in its place. Rows of a trial
+whose start is lost are removed too, since the proposal of that trial is unknown. A file is replaced in one
+step under its own name; a plain reader that has it open at that instant may have to read again. If the
+process is killed at any point, the same call continues. Called by the `repair` command.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ from tune_jobs.study.rows import ROW_TYPES, Row
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
-    """What repairing a study gives up.
+    """The losses of a repair.
 
     Attributes:
-        damage: what is damaged, one line each, with file and line; empty for a whole study.
-        lost_rows: by table, as far as the damaged places still tell.
-        num_missing: acknowledged rows that are not there by the numbers of the others (`seq` has no gaps),
-            those that an earlier repair gave up included; a file that cannot be read does not tell its rows.
-        lost_trials: numbers of the trials of which everything is lost, since their start is.
-        hurt_trials: of those that lose some of their rows.
-        num_kept: rows that stay.
-        aside: where the damaged files lie, as they were; empty as long as nothing is done.
-        left_out: what is foreign; it stays.
+        damage: one line for each damaged file, with the damaged lines or rows; empty for an undamaged study.
+        lost_rows: the number of lost rows by table, as far as the damaged bytes show it.
+        num_missing: the number of gaps in `seq`, which has none in an undamaged study; losses of earlier
+            repairs count too. The last rows of the study leave no gap.
+        lost_trials: numbers of the trials that lose all rows, because their start is lost.
+        hurt_trials: numbers of the trials that lose some rows.
+        num_kept: the number of rows that stay.
+        left_out: foreign files, which stay; in words.
+        aside: the copies of the damaged files; empty for a plan.
     """
 
     study: str
@@ -65,7 +65,7 @@ class Repair:
 
 
 def plan_repair(store: str | os.PathLike[str] | Files, study: str) -> Repair:
-    """What `repair_study` would do; changes nothing.
+    """The losses of `repair_study`; changes nothing.
 
     Raises:
         UnknownNameError: the store holds no such study.
@@ -76,12 +76,12 @@ def plan_repair(store: str | os.PathLike[str] | Files, study: str) -> Repair:
 
 
 def repair_study(store: str | os.PathLike[str] | Files, study: str) -> Repair:
-    """Set aside what is damaged, and leave what can be read.
+    """Copy damaged files aside, and leave the rows that can be read.
 
     Raises:
         UnknownNameError: the store holds no such study.
         StoreLockedError: a living writer holds the study.
-        StoreError: the disk refused; the same call goes on.
+        StoreError: the disk refused; the same call continues later.
     """
     files = open_files(store)
     _require_study(files, study)
@@ -119,7 +119,7 @@ def _plan(found: Examined, aside: tuple[str, ...]) -> Repair:
 
 
 def _repair_journals(files: Files, found: Examined) -> list[str]:
-    """Publish what is of use in the journals that need it, and set them aside; returns where they lie."""
+    """Publish the useful rows of damaged journals and copy the journals aside; returns the copies' keys."""
     orphans = {row.seq for row in found.orphans}
     damaged = {damage.key for damage in found.damage}
     aside = []
@@ -139,7 +139,7 @@ def _repair_journals(files: Files, found: Examined) -> list[str]:
 
 
 def _replace_published(files: Files, study: str, batch: str, rows: Sequence[Row]) -> list[str]:
-    """Give a batch these rows, each file in one step; returns where its earlier published files lie."""
+    """Give a batch these rows, each file in one step; returns the keys of copies of its earlier files."""
     aside = []
     for row_type in ROW_TYPES:
         key = segment_key(row_type.table, study, batch)
@@ -183,7 +183,7 @@ def _holds_any(files: Files, table: str, study: str, key: str, seqs: Collection[
 
 
 def _rewrite(files: Files, table: str, study: str, key: str, orphans: Collection[int]) -> None:
-    """Leave the rows of a file that can be read and are of use."""
+    """Leave only the rows of a file that can be read and whose trial has its start."""
     segment = open_segment(files, key, table, study=study)
     parsed = parse_rows(ROW_TYPE_OF[table], read_segments(files, table, [segment]))
     kept = [row for row in parsed.rows if row.seq not in orphans]
@@ -191,7 +191,7 @@ def _rewrite(files: Files, table: str, study: str, key: str, orphans: Collection
 
 
 def _keep(files: Files, study: str, key: str) -> str:
-    """Put a copy of a file's bytes where no reader looks; returns its key."""
+    """Copy a file to a folder that no reader lists; returns the copy's key."""
     data = files.read(key) or b""
     aside = damaged_key(study, key, data)
     files.make_folder(aside.rpartition("/")[0])
