@@ -11,7 +11,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::Depr
 
 
 def test_relative_store_is_refused_and_a_lasting_one_is_not() -> None:
-    with pytest.raises(InvalidValueError, match="'trials' is relative, and the folder of a job goes away"):
+    with pytest.raises(
+        InvalidValueError, match="'trials' is a relative path, and the working folder of a job is removed"
+    ):
         require_lasting_store("trials")
     require_lasting_store("/shared/trials")
     require_lasting_store("s3://bucket/trials")
