@@ -122,8 +122,8 @@ def split(dataset: Dataset, validation_fraction: float, seed: int = SPLIT_SEED) 
     if len(kept) == 0 or len(held_out) == 0:
         raise InvalidValueError(
             f"validation_fraction {validation_fraction} splits {len(dataset.train_labels)} images into"
-            f" {len(kept)} for training and {len(held_out)} for validation; each part needs at least one image,"
-            " so choose another fraction"
+            f" {len(kept)} for training and {len(held_out)} for validation; each part needs at least one"
+            " image, so choose another fraction"
         )
     return Split(
         train=torch.from_numpy(kept).to(dataset.device),

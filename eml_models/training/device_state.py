@@ -65,8 +65,7 @@ def synchronize(device: torch.device) -> None:
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """On CUDA, the most memory allocated since the last reset of the peak; on a CPU, the most that the process
-    ever held."""
+    """The most memory allocated since the last reset of the peak on CUDA; the process's peak on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -17,7 +17,7 @@ class Kernels(StrEnum):
     Attributes:
         DEFAULT: cuDNN's own rules select a kernel for each shape, without measuring.
         SEARCHED: cuDNN times its kernels for each shape and keeps the fastest. On an H200 this took 26 s for
-            the first MobileNet of a process and 8.5 s for the first ResNet-18, and made their steps no faster.
+            a process's first MobileNet and 8.5 s for its first ResNet-18, and made their steps no faster.
         DETERMINISTIC: only kernels that give the same bits each time, so that a training can be repeated to
             the bit on the same card with the same versions. torch refuses an operation without such a kernel.
             `prepare_process` must run before the process first uses CUDA.
