@@ -1,8 +1,8 @@
 """Efficient image models in plain PyTorch: networks drawn from plans, data sets, and training.
 
-The names below come from its modules and are imported when they are first used, so that ``import eml_models``
-takes milliseconds and loads no torch. `__init__.pyi` tells type checkers the same; a test holds the two
-together.
+The names below are imported from their modules at their first use, so that ``import eml_models`` takes
+milliseconds and loads no torch. `__init__.pyi` declares the same names for type checkers; a test compares
+the two. Imports nothing of `tune_jobs`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _HOMES = {
     "eml_models.training.epoch_report": ("EpochReport",),
     "eml_models.training.loop": ("Fit", "evaluate_test", "fit"),
 }
-"""Which module each public name is from."""
+"""The public names of each module."""
 
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

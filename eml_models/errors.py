@@ -4,14 +4,14 @@
 
     EmlError                      anything below; catch it to catch them all
     ├── InvalidValueError         a value breaks a rule (also a ValueError)
-    │   ├── UnknownNameError      a name that is in no table; lists the known ones, nearest first
-    │   └── UnsupportedModeError  a device does not have a mode, or a model cannot be brought into it
+    │   ├── UnknownNameError      a name is in no table; the message lists the known names, nearest first
+    │   └── UnsupportedModeError  a device lacks a mode, or a model cannot run in it
     ├── DatasetMissingError       a data set is not in the data folder
-    ├── DeployError               a deployed form cannot be made, or does not compute what the model does
-    ├── WorkerLostError           a process that measures ended without an answer, or failed at a request
-    └── DivergedError             training produced a loss that is not finite, or that blew up
+    ├── DeployError               a deployed form cannot be made, or its results differ from the model's
+    ├── WorkerLostError           a measuring process failed, or ended without an answer
+    └── DivergedError             the loss of a training is not finite, or far too large
 
-Messages say what was got, the rule, and the way out. `tune_jobs.errors` continues this tree.
+A message names the value, the rule and the way out. `tune_jobs.errors` continues this tree.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class UnknownNameError(InvalidValueError):
 
     Args:
         kind: what the name stands for, for instance ``"optimizer"``.
-        name: what was got.
-        known: the names that exist; the message lists them, nearest first.
+        name: the unknown name.
+        known: all known names; the message lists them, nearest first.
     """
 
     def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
@@ -47,11 +47,11 @@ class UnknownNameError(InvalidValueError):
 
 
 class UnsupportedModeError(InvalidValueError):
-    """A device does not have a mode, or a model cannot be brought into it.
+    """A device lacks a mode, or a model cannot run in it.
 
     Args:
         subject: the mode and the device.
-        reason: why not, in words that hold for every mode with that reason.
+        reason: why not, in words that are true for every mode with the same problem.
     """
 
     def __init__(self, subject: str, reason: str) -> None:
@@ -63,7 +63,7 @@ class UnsupportedModeError(InvalidValueError):
 
 
 class NotCompiledError(UnsupportedModeError):
-    """A device has a mode, and one model could not be compiled for it: others may be."""
+    """A device has a mode, but this model could not be compiled for it. Other models may compile."""
 
 
 class BatchTooLargeError(InvalidValueError):
@@ -71,22 +71,22 @@ class BatchTooLargeError(InvalidValueError):
 
 
 class DatasetMissingError(EmlError):
-    """A data set is not in the data folder and nobody asked to download it."""
+    """A data set is not in the data folder, and the caller did not ask to download it."""
 
 
 class DeployError(EmlError):
-    """A deployed form cannot be made, or differs from the model by more than its precision explains."""
+    """A deployed form cannot be made, or differs from the model by more than rounding explains."""
 
 
 class WorkerLostError(EmlError):
-    """A process that measures ended without an answer, or failed; the message says at what, and why."""
+    """A measuring process failed, or ended without an answer; the message names the request and the cause."""
 
 
 class DivergedError(EmlError):
     """Training diverged.
 
     Attributes:
-        epoch: the epoch (from 1) in which it was noticed.
+        epoch: the epoch (from 1) in which the divergence was found.
     """
 
     def __init__(self, message: str, epoch: int) -> None:
@@ -98,9 +98,10 @@ class DivergedError(EmlError):
 
 
 def describe_cause(error: BaseException) -> str:
-    """What lies at the bottom of an error, in a line: the innermost error's type and first line.
+    """The innermost cause of an error, in one line: its type and the first line of its message.
 
-    A compiler's outermost error says only that it failed; torch keeps the reason in ``inner_exception``.
+    The outermost error of a compiler says only that compiling failed; torch keeps the reason in
+    ``inner_exception``.
     """
     while (inner := getattr(error, "inner_exception", None) or error.__cause__) is not None:
         error = inner
@@ -117,5 +118,5 @@ def raise_if_any(subject: str, problems: Sequence[str]) -> None:
 
 
 def sort_by_nearness(name: str, known: Iterable[str]) -> list[str]:
-    """The known names, the one most like `name` first; ties keep their order."""
+    """The known names, most similar to `name` first; ties keep their order."""
     return sorted(known, key=lambda k: -difflib.SequenceMatcher(None, name.lower(), k.lower()).ratio())

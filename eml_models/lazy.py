@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first used. Called by the packages' ``__init__``."""
+"""Imports the public names of a package at their first use. Called by the packages' ``__init__``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def lazy_names(
     """The ``__getattr__`` and the ``__dir__`` of a package.
 
     Args:
-        home_of: the module that each public name is from.
+        home_of: the defining module of each public name.
     """
 
     def get(name: str) -> object:

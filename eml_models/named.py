@@ -1,7 +1,7 @@
-"""The entries of one kind by their names: those that the package ships, and those registered in this process.
+"""A table of named entries of one kind: those of the package, and those registered in this process.
 
-Workers are separate processes: a driver ships to them what is registered. Called by `datasets` and
-`registry`.
+Workers are separate processes, so a driver sends them its registered entries. Called by
+`eml_models.data.datasets` and `eml_models.networks.registry`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from eml_models.errors import InvalidValueError, UnknownNameError
 
 
 class Named(Protocol):
-    """What has a name."""
+    """Anything with a name."""
 
     @property
     def name(self) -> str: ...
@@ -23,10 +23,11 @@ T = TypeVar("T", bound=Named)
 
 
 class NamedEntries(Generic[T]):
-    """The entries of one kind.
+    """A table of entries of one kind, by name.
 
     Args:
-        kind: what messages call an entry, such as ``data set``.
+        kind: the word for an entry in messages, such as ``data set``.
+        shipped: the entries of the package; they cannot be replaced.
     """
 
     def __init__(self, kind: str, shipped: Iterable[T]) -> None:
@@ -35,12 +36,12 @@ class NamedEntries(Generic[T]):
         self._custom: dict[str, T] = {}
 
     def register(self, entry: T) -> T:
-        """Make an entry known in this process.
+        """Add an entry to this process.
 
-        The same name again replaces the earlier entry, as when a notebook's cell is run twice.
+        An earlier registered entry of the same name is replaced, so that a notebook's cell can run twice.
 
         Raises:
-            InvalidValueError: the name is that of a shipped entry.
+            InvalidValueError: a shipped entry has this name.
         """
         if entry.name in self.shipped:
             raise InvalidValueError(
@@ -50,10 +51,10 @@ class NamedEntries(Generic[T]):
         return entry
 
     def unregister(self, name: str) -> None:
-        """Forget an entry that was registered, for instance at the end of a test.
+        """Remove a registered entry, for instance at the end of a test.
 
         Raises:
-            UnknownNameError: no such entry was registered.
+            UnknownNameError: no entry of this name was registered.
         """
         if name not in self._custom:
             raise UnknownNameError(f"registered {self._kind}", name, self._custom)
@@ -71,7 +72,7 @@ class NamedEntries(Generic[T]):
         """The entry of that name.
 
         Raises:
-            UnknownNameError: there is none; lists those that there are.
+            UnknownNameError: there is none; the message lists the known names.
         """
         entry = self.shipped.get(name) or self._custom.get(name)
         if entry is None:

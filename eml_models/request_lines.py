@@ -1,7 +1,8 @@
-"""Requests, line by line on stdin, for a process that must not outlive its caller.
+"""Reads requests from stdin, one per line, in a process that must not outlive its caller.
 
-A measurement may take minutes, and a process that waits for a busy card may wait for ever. Its caller may be
-killed meanwhile without a word; then stdin ends. So a caller keeps stdin open until it has its last answer.
+A measurement may take minutes, and a process may wait for a busy card without end. If the caller is killed
+meanwhile, stdin ends, and this process ends too. A caller therefore keeps stdin open until it has its last
+answer.
 Called by `eml_models.latency.bench.worker` and `tune_jobs.on_ray.gpus.step_program`.
 """
 
@@ -18,9 +19,9 @@ CHUNK = 1 << 16
 
 
 def iter_requests() -> Iterator[str]:
-    """The lines of stdin as they come; where stdin ends, this process ends at once, whatever it is doing.
+    """Yields the lines of stdin as they arrive. When stdin ends, this process is ended at once.
 
-    So do the processes that it has started, if it leads a process group.
+    If this process leads a process group, the other processes of the group are ended too.
     """
     lines: SimpleQueue[str] = SimpleQueue()
     threading.Thread(target=_read, args=(lines,), name="requests", daemon=True).start()
@@ -29,7 +30,7 @@ def iter_requests() -> Iterator[str]:
 
 
 def _read(lines: SimpleQueue[str]) -> None:
-    # by the descriptor: at its end Python waits for the thread that reads `sys.stdin`
+    # read by the descriptor: when a process ends, Python waits for a thread that reads `sys.stdin`
     rest = b""
     while data := os.read(STDIN, CHUNK):
         *whole, rest = (rest + data).split(b"\n")

@@ -1,8 +1,8 @@
-"""JSON that says one thing: what people hand in is read as it was written, or refused.
+"""Reads JSON from people strictly: ambiguous or extreme input is refused.
 
-Python's own reader takes the last of two fields of one name, reads NaN, makes 1e400 infinite, and ends in a
-traceback at a number of 5,000 digits or at 100,000 lists in each other. Called by whatever reads a person's
-JSON.
+Python's own reader takes the last of two fields with the same name, reads NaN, and makes 1e400 infinite. It
+raises a bare error for a number of 5,000 digits and for 100,000 nested lists. Called by all code that reads
+JSON of a user.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from eml_models.wording import cut
 
 MAX_DEPTH = 32
 MAX_DIGITS = 40
-"""Most digits of a whole number: more than any column of a store holds."""
+"""Most digits of a whole number. No column of a store holds a number of more digits."""
 
 
 class NotJsonError(InvalidValueError):
-    """A text is no JSON at all, rather than JSON that is refused."""
+    """A text is not JSON. For JSON that breaks a rule, `InvalidValueError` itself is raised."""
 
 
 def parse_json(text: str) -> Any:
-    """The value that a JSON text says.
+    """The value of a JSON text.
 
     Raises:
-        NotJsonError: it is no JSON.
-        InvalidValueError: a name twice in an object, NaN, an infinite number, a whole number of more than
-            `MAX_DIGITS` digits, or lists and objects more than `MAX_DEPTH` deep.
+        NotJsonError: the text is not JSON.
+        InvalidValueError: an object has a name twice, a number is NaN or infinite, a whole number has more
+            than `MAX_DIGITS` digits, or lists and objects are nested more than `MAX_DEPTH` deep.
     """
-    too_deep = f"lists and objects may lie {MAX_DEPTH} deep at most"
+    too_deep = f"lists and objects may be nested at most {MAX_DEPTH} deep"
     try:
         value = json.loads(
             text,
@@ -54,17 +54,17 @@ def _as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidValueError(f"{cut(twice)} is there twice in one object; leave one")
+        raise InvalidValueError(f"an object has the name {cut(twice)} twice; remove one of the two")
     return found
 
 
 def refuse_constant(text: str) -> Any:
-    """Refuse NaN and the infinities, which Python's reader knows and JSON does not."""
+    """Refuse NaN and infinities: Python's reader accepts them, but JSON has none."""
     raise InvalidValueError(f"a number must be finite, got {text}")
 
 
 def finite_float(text: str) -> float:
-    """The number of a text; a number that no double holds is refused."""
+    """The number of a text; a number too large for a double is refused."""
     number = float(text)
     if not math.isfinite(number):
         raise InvalidValueError(f"a number must be within +-1.8e308, got {cut(text)}")
@@ -78,7 +78,7 @@ def _as_whole(text: str) -> int:
 
 
 def depth_of(value: Any) -> int:
-    """How deep lists and objects lie in each other, without recursion."""
+    """How deep lists and objects are nested; counted without recursion."""
     depth, level = 0, [value]
     while level := [part for part in level if isinstance(part, dict | list)]:
         depth += 1

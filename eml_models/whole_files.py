@@ -1,4 +1,4 @@
-"""Writes a file so that it appears whole or not at all. Called by all that writes networks and snapshots."""
+"""Writes a file so that it appears whole or not at all. Called by the writers of networks and snapshots."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ def write_whole(
     *,
     earlier_to: str | os.PathLike[str] | None = None,
 ) -> None:
-    """Write under another name in the same folder, sync, rename; an earlier file is replaced only then.
+    """Write a temporary file in the same folder, sync it, and rename it; only then replace an earlier file.
 
     Args:
-        earlier_to: the name that an earlier file gets when the new one is written; None to replace it. Killed
-            in between, there is only that one.
+        earlier_to: a new name for an earlier file, given once the new file is written; None to replace it.
+            If the process is killed between the two renames, only the earlier file is there, under that
+            name.
 
     Raises:
-        OSError: it could not be written.
+        OSError: the file could not be written.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
@@ -34,6 +35,6 @@ def write_whole(
             with suppress(FileNotFoundError):
                 path.replace(earlier_to)
         temporary.replace(path)
-    except BaseException:  # whatever ends it, no half file stays
+    except BaseException:  # any error, an interrupt too, must leave no partial file
         temporary.unlink(missing_ok=True)
         raise

@@ -1,30 +1,33 @@
-"""What is said to people: counts in words, and texts from elsewhere as a terminal may show them."""
+"""Words for people: counts with their nouns, and foreign texts made safe for a terminal.
+
+Called by all code that writes messages, tables or help texts.
+"""
 
 from __future__ import annotations
 
 import unicodedata
 
 MAX_SHOWN = 80
-"""Characters of somebody else's text that a message repeats."""
+"""Most characters of a foreign text that a message repeats."""
 
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""The Unicode categories of what a terminal obeys or hides: controls, marks that turn the direction of text,
-halves of surrogate pairs, separators of lines and paragraphs."""
+"""Unicode categories of characters that a terminal obeys or hides: controls, marks that change the direction
+of text, halves of surrogate pairs, separators of lines and paragraphs."""
 
 SHOWN = frozenset("\n\t\u200c\u200d")
-"""Characters without a picture that are shown: line breaks, tabs, and joiners of scripts and emoji."""
+"""Invisible characters that stay as they are: line breaks, tabs, and joiners of scripts and emoji."""
 
 
 def count_of(count: int, noun: str, plural: str | None = None) -> str:
-    """``1 epoch``, ``2 epochs``, ``1,000 trials``; `plural` where it is not the noun with an s."""
+    """``1 epoch``, ``2 epochs``, ``1,000 trials``; give `plural` if it is not the noun plus s."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def harmless(text: str) -> str:
-    """A text from a row, a file's name or an error, as a terminal may show it.
+    """A text from a row, a file's name or an error, made safe for a terminal.
 
-    What a terminal would obey or hide becomes an escape that can be read: ``\\x1b[2J``, ``\\u202e``.
-    Everything that people read on a terminal passes here; data for programs (JSON, CSV) stays as it is.
+    A character that a terminal would obey or hide becomes a readable escape: ``\\x1b[2J``, ``\\u202e``.
+    All output for people passes through here; data for programs (JSON, CSV) is not changed.
     """
     text = text.replace("\r\n", "\n")
     if text.isprintable():
@@ -33,16 +36,16 @@ def harmless(text: str) -> str:
 
 
 def cut(value: object) -> str:
-    """A value in a message: its Python form, cut where it is longer than people read."""
+    """A value for a message: its Python form, cut after `MAX_SHOWN` characters."""
     try:
         shown = repr(value[: MAX_SHOWN + 1] if isinstance(value, str) else value)
-    except ValueError:  # Python writes no whole number of more than 4,300 digits
+    except ValueError:  # Python refuses to write a whole number of more than 4,300 digits
         return "a whole number of thousands of digits"
     return shown if len(shown) <= MAX_SHOWN + 2 else f"{shown[:MAX_SHOWN]}..."
 
 
 def first_line(error: BaseException | str) -> str:
-    """The first line of an error or of its text; an error without words is called by its type."""
+    """The first line of an error or of its text; for an error without a message, the name of its type."""
     text = str(error).strip() or ("(no message)" if isinstance(error, str) else type(error).__name__)
     return text.splitlines()[0]
 

@@ -2,6 +2,7 @@
 
 Does not decide which study uses which data set, and downloads nothing unless the caller asks for it.
 
-Doors: `datasets` (data sets by name), `loading` (tensors and the split), `batches` (one epoch in batches),
-`raw_data` (the form of a data set of your own).
+Doors: `datasets` (data sets by name), `loading` (tensors and the split), `batches` (an epoch as batches),
+`augment` (random changes of images), `facts` (what a network must know of its data), `raw_data` (a data set
+as arrays).
 """

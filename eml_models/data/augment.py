@@ -1,8 +1,8 @@
-"""Random changes of training images, a whole batch at once, on the device where the images are.
+"""Changes training images at random, a whole batch at a time, on the device of the images.
 
-Each image of a batch gets its own random change. Chance comes from the generator that is passed. The names
-are those of `eml_models.training.recipe.Augmentation`; the training loop calls `augment` on images as they
-are stored, and `cutout` on what came of them, normalised.
+Each image of a batch gets its own random change, drawn from the caller's generator. The names are those of
+`eml_models.training.recipe.Augmentation`. `eml_models.data.batches` calls `augment` on stored images, then
+normalises them, and then calls `cutout`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CROP_FRACTION = 8
 
 
 def keep(images_NCHW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """No change."""
+    """The images without a change."""
     return images_NCHW
 
 
@@ -32,10 +32,10 @@ def flip(images_NCHW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 def crop(images_NCHW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Move by up to size // 8 pixels in each direction, filling the border with its mirror image.
 
-    Zeros would be a colour that no image has, since a border of MNIST is not zero after normalising; mirrored
-    borders are right for both. Whole rows are gathered from the flat memory of the padded images. Measured on
-    one CPU thread, uint8 images of 32 px a second: this 300,000, a view by `unfold` indexed by image 190,000,
-    gathering by the index of each pixel 55,000.
+    A border of zeros would have a colour that no image has: the border of MNIST's images is not zero after
+    normalising. Mirrored borders suit every set. Whole rows are gathered from the flat memory of the padded
+    images. Speed on one CPU thread, in uint8 images of 32 px per second: this way 300,000; a view by `unfold`
+    indexed by image 190,000; gathering by the index of each pixel 55,000.
     """
     count, channels, height, width = images_NCHW.shape
     device = images_NCHW.device
@@ -63,13 +63,13 @@ AUGMENTATIONS: Mapping[str, Callable[[torch.Tensor, torch.Generator], torch.Tens
 
 
 def cutout(images_NCHW: torch.Tensor, share: float, generator: torch.Generator) -> torch.Tensor:
-    """Zero in each image a square around a random pixel; what lies beyond the border is cut off.
+    """Set a square around a random pixel of each image to zero; the square is cut at the border.
 
-    For images that are normalised, where zero is the mean colour. That the square may hang over the border
-    matters: some images stay nearly whole (arXiv 1708.04552).
+    For normalised images, where zero is the mean colour. It matters that the square may cross the border,
+    because some images then stay nearly whole (arXiv 1708.04552).
 
     Args:
-        share: side of the square as a share of the image's, in each direction, rounded to pixels.
+        share: side of the square as a share of the image's side, in each direction, rounded to pixels.
         generator: on the device of the images.
     """
     count, _, height, width = images_NCHW.shape
@@ -84,13 +84,13 @@ def cutout(images_NCHW: torch.Tensor, share: float, generator: torch.Generator) 
 
 
 def augment(images_NCHW: torch.Tensor, name: str, generator: torch.Generator) -> torch.Tensor:
-    """The images, changed at random; the input is left alone, type and shape stay.
+    """The images, changed at random, with the same type and shape; the input is not modified.
 
     Args:
         generator: on the device of the images.
 
     Raises:
-        UnknownNameError: no such augmentation.
+        UnknownNameError: there is no such augmentation.
     """
     if name not in AUGMENTATIONS:
         raise UnknownNameError("augmentation", name, AUGMENTATIONS)
@@ -98,7 +98,7 @@ def augment(images_NCHW: torch.Tensor, name: str, generator: torch.Generator) ->
 
 
 def _mirror_borders(images_NCHW: torch.Tensor, pad_y: int, pad_x: int) -> torch.Tensor:
-    """Reflection padding; `torch.nn.functional.pad` has it for bytes on the CPU only."""
+    """Reflection padding. `torch.nn.functional.pad` reflects bytes on the CPU only."""
     left, right = images_NCHW[..., 1 : pad_x + 1].flip(3), images_NCHW[..., -pad_x - 1 : -1].flip(3)
     wide = torch.cat([left, images_NCHW, right], 3)
     above, below = wide[:, :, 1 : pad_y + 1].flip(2), wide[:, :, -pad_y - 1 : -1].flip(2)

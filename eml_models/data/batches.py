@@ -1,7 +1,7 @@
-"""Cuts an epoch into batches that are ready to train on: gathered, augmented, normalised, on the device.
+"""Cuts an epoch into batches for training: gathered, augmented, normalised, on the device.
 
-The training loop iterates over `iter_blocks`. Many batches are prepared at once and handed out as views, so
-that a step costs no more than a slice; there is no DataLoader and no worker process.
+The training loop iterates over `iter_blocks`. Many batches are prepared together and handed out as views, so
+that fetching a batch costs no more than a slice. There is no DataLoader and no worker process.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from eml_models.data.augment import augment, cutout
 from eml_models.data.loading import Dataset
 
 BLOCK_BYTES = 16 << 20
-"""How much is prepared at once, as fp32: all of digits, 5,350 images of MNIST, 1,365 of CIFAR-10."""
+"""Size of the images prepared together, in fp32: all of digits, 5,350 images of MNIST, 1,365 of CIFAR-10."""
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImagePreparation:
-    """Turns stored images into what a network takes.
+    """Turns stored images into the input of a network.
 
     Attributes:
-        dtype: of the result; normalising is done in fp32.
+        dataset: gives the mean and the standard deviation.
+        dtype: of the result; the normalisation itself runs in fp32.
         memory_format: contiguous or channels_last.
     """
 
@@ -41,12 +42,11 @@ class ImagePreparation:
 
 
 def batch_bounds(count: int, batch_size: int) -> list[int]:
-    """Where batches begin, and `count` at the end: the fewest batches of at most `batch_size` images, all of
-    the same size give or take one.
+    """The start of each batch, then `count`: the fewest batches of at most `batch_size` images.
 
-    The alternatives are worse for small sets: a last batch of what is left over may hold a single image,
-    which some batch norms cannot train on and which weighs as much as 128 others; dropping it loses 11 % of
-    digits.
+    The sizes of the batches differ by at most one image. The alternatives are worse for small sets. A last
+    batch of the remaining images may hold a single image: some batch norms cannot train on it, and it weighs
+    as much as 128 others. Dropping that batch loses 11 % of digits.
     """
     num_batches = -(-count // batch_size)
     return [count * i // num_batches for i in range(num_batches + 1)]
@@ -65,9 +65,10 @@ def iter_blocks(
 
     Args:
         order: positions of training images.
-        bounds: where in `order` the batches begin and the last one ends.
-        erased_share: of `cutout`; 0 erases nothing.
-        generator: of the augmentation's chance, on the data set's device.
+        bounds: start of each batch in `order`, then the end of the last batch; see `batch_bounds`.
+        augmentation: a name of `eml_models.data.augment.AUGMENTATIONS`.
+        erased_share: the share for `cutout`; 0 erases nothing.
+        generator: draws the random changes, on the data set's device.
     """
     dataset = prepare.dataset
     batch_bytes = 4 * dataset.train_images_NCHW[0].numel() * max(1, bounds[1] - bounds[0])

@@ -1,7 +1,7 @@
-"""The data sets by name: shapes, where the files lie, and how to register your own. Imports no torch.
+"""The data sets by name: their shapes, their files, and how to register your own. Imports no torch.
 
 All code that turns a name into shapes or arrays calls this module; `eml_models.data.loading` turns the arrays
-into tensors on a device. A data set of your own is a function that returns arrays, and one line::
+into tensors on a device. For a data set of your own, write a function that returns arrays, and register it::
 
     from eml_models.data.datasets import DatasetSpec, RawDataset, register_dataset
 
@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 DEFAULT_DATA_DIR = "data"
-"""Where data sets are looked for if nobody names a folder."""
+"""The folder of the data sets if the caller names none; relative to the working folder."""
 
 WAY_OUT = "name its folder with --data-dir (data_dir=...), or fetch it with --download (download=True)"
 
@@ -57,14 +57,16 @@ class DatasetSpec:
     """One data set.
 
     Attributes:
-        name: how recipes and the command line call it.
+        name: its name in recipes and on the command line.
         input_shape: (channels, height, width) of an image.
-        read: ``read(folder, download)`` returns the arrays; whatever it raises becomes a clear error.
-        files: what must lie in the folder, relative to it; empty if the reader looks for itself.
-        num_train, num_test: how many images it has: another number is refused. They are the size of a set
-            that is not read yet; None if that is open.
-        class_names: in the order of the labels; empty if they have none. Exported networks carry them.
-        source: where it comes from.
+        read: ``read(folder, download)`` returns the arrays; any exception from it becomes a
+            `DatasetMissingError`.
+        files: the files that the folder must hold, relative to it; empty if the reader checks by itself.
+        num_train, num_test: the number of images; a set with another number is refused. Known before the set
+            is read; None if the number is open.
+        class_names: in the order of the labels; empty if the classes have no names. Exported networks carry
+            them.
+        source: the origin of the data.
     """
 
     name: str
@@ -168,45 +170,46 @@ custom_datasets = _datasets.custom
 get_dataset_spec = _datasets.get
 
 _fingerprints: dict[tuple[DatasetSpec, Path], str] = {}
-"""Fingerprints of the sets that this process has read: a few bytes each, so that no set is read twice."""
+"""Fingerprints of the sets that this process has read: a few bytes each, so that no set is read again for its
+fingerprint."""
 
 _provided: dict[tuple[DatasetSpec, Path], RawDataset] = {}
-"""What `provide_dataset` was given in this process."""
+"""The arrays that callers gave to `provide_dataset` in this process."""
 
 
 def data_folder(data_dir: str | Path | None) -> Path:
-    """The absolute folder in which data sets are looked for."""
+    """The absolute path of the folder of the data sets."""
     return Path(DEFAULT_DATA_DIR if data_dir is None else data_dir).expanduser().absolute()
 
 
 def require_dataset(name: str, *, data_dir: str | Path | None = None, download: bool = False) -> None:
-    """Make sure that a data set's files are there, downloading them if asked to. Does not read their images.
+    """Make sure that a data set's files are there, and download them if asked. Does not read the images.
 
     Raises:
-        DatasetMissingError: they are not, or they say that they hold another number of images; names the
-            folder, where else they lie, and the options that help.
+        DatasetMissingError: files are missing, or their headers give another number of images. The message
+            names the folder, other places where the files were found, and the options that help.
     """
     spec, folder = get_dataset_spec(name), data_folder(data_dir)
     if download and missing_files(spec.files, folder):
         with one_at_a_time(folder, name):
-            if missing_files(spec.files, folder):  # still: another process may have fetched it meanwhile
+            if missing_files(spec.files, folder):  # another process may have fetched it meanwhile
                 _read(spec, folder, download=True)
     missing = missing_files(spec.files, folder)
     if missing:
         shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         way_out = describe_misplaced(spec.files, folder) or WAY_OUT
-        raise DatasetMissingError(f"data set {name!r} is not in {folder}: no {shown}; {way_out}")
+        raise DatasetMissingError(f"data set {name!r} is not in {folder}: there is no {shown}; {way_out}")
     _check_headers(spec, folder)
 
 
 def read_dataset(name: str, *, data_dir: str | Path | None = None, download: bool = False) -> RawDataset:
     """The arrays of a data set, checked: images NCHW as uint8 or float32, labels int64.
 
-    What `provide_dataset` gave is returned as it is, maybe read-only, without a look for files.
+    Arrays given to `provide_dataset` are returned unchanged and may be read-only; no files are needed then.
 
     Raises:
         DatasetMissingError: its files are missing, damaged, of another set, or cannot be downloaded.
-        InvalidValueError: a user's reader returned what does not fit its `DatasetSpec`.
+        InvalidValueError: a user's reader returned arrays that do not fit its `DatasetSpec`.
     """
     spec, folder = get_dataset_spec(name), data_folder(data_dir)
     if (spec, folder) in _provided:
@@ -221,19 +224,19 @@ def read_dataset(name: str, *, data_dir: str | Path | None = None, download: boo
 def provide_dataset(
     name: str, raw: RawDataset, *, fingerprint: str, data_dir: str | Path | None = None
 ) -> None:
-    """Give this process a data set that another one has read, instead of the files in the folder.
+    """Give this process a data set that another process has read, in place of the files in the folder.
 
-    For processes that share memory. The arrays may be read-only, are not copied, and are kept until the
-    process ends or is given others for the same set and folder. A caller that loaded the set before keeps its
-    arrays.
+    For processes that share memory. The arrays may be read-only and are not copied. They are kept until the
+    process ends or receives other arrays for the same set and folder. A caller that loaded the set before
+    keeps its arrays.
 
     Args:
-        raw: what `read_dataset` returned; checked as there.
-        fingerprint: what `data_fingerprint` said of it where it was read; not computed again.
+        raw: the result of `read_dataset` in the other process; checked in the same way.
+        fingerprint: the result of `data_fingerprint` in the other process; not computed again.
 
     Raises:
         UnknownNameError: this process knows no such data set.
-        InvalidValueError: the arrays do not fit it.
+        InvalidValueError: the arrays do not fit the data set.
     """
     spec, folder = get_dataset_spec(name), data_folder(data_dir)
     given = as_arrays(raw)
@@ -247,7 +250,7 @@ def data_fingerprint(
     """A BLAKE2b hash of all images and labels, 32 hex digits: equal for equal data on every machine.
 
     Args:
-        only_if_loaded: return None rather than read a data set that nobody has read in this process.
+        only_if_loaded: return None if this process has not read the data set yet, and do not read it now.
     """
     key = get_dataset_spec(name), data_folder(data_dir)
     if key not in _fingerprints and not only_if_loaded:
@@ -256,20 +259,20 @@ def data_fingerprint(
 
 
 def _check(spec: DatasetSpec, raw: RawDataset, folder: Path) -> None:
-    """Whether the arrays are those of the data set: their shapes, values and numbers."""
+    """Refuse arrays whose shapes, values or numbers of images do not fit the data set."""
     raise_if_any(f"data set {spec.name!r}", find_problems(raw, spec.input_shape, spec.num_classes))
     _check_counts(spec, (len(raw.train_labels), len(raw.test_labels)), folder)
 
 
 def _check_headers(spec: DatasetSpec, folder: Path) -> None:
-    """Whether files of MNIST's format say that they hold as many images as they should."""
+    """Refuse files of MNIST's format whose headers give another number of images."""
     images = [folder / file for file in spec.files if file.endswith(IDX_IMAGES)]
-    if len(images) == 2:  # those to train on and those to test on
+    if len(images) == 2:  # the training images and the test images
         _check_counts(spec, (count_idx(images[0]), count_idx(images[1])), folder)
 
 
 def _check_counts(spec: DatasetSpec, got: tuple[int | None, int | None], folder: Path) -> None:
-    """Whether a data set has its number of images, as far as both are known."""
+    """Refuse another number of training or test images, where both the rule and the number are known."""
     expected = (spec.num_train, spec.num_test)
     if all(n is None or m is None or n == m for n, m in zip(expected, got, strict=True)):
         return
@@ -279,11 +282,11 @@ def _check_counts(spec: DatasetSpec, got: tuple[int | None, int | None], folder:
             f"{rule}; correct num_train and num_test of its DatasetSpec, or leave them out"
         )
     if got[0] is not None and got[0] == spec.num_test:
-        rule += ", as if the files to test on stood in the place of those to train on"
+        rule += "; the test files may be in the place of the training files"
     raise DatasetMissingError(
-        f"{rule}; remove {folder / Path(spec.files[0]).parent} and fetch it again (--download). For a part of"
-        " it say --train-samples N (max_train_samples=N); other images are a data set of your own"
-        " (register_dataset)"
+        f"{rule}; remove {folder / Path(spec.files[0]).parent} and fetch it again (--download). To train on"
+        " a part of it, use --train-samples N (max_train_samples=N); for other images, register a data set of"
+        " your own (register_dataset)"
     )
 
 
@@ -297,9 +300,7 @@ def _read(spec: DatasetSpec, folder: Path, *, download: bool) -> RawDataset:
         return spec.read(folder, download)
     except EmlError:
         raise
-    except (
-        Exception
-    ) as error:  # a reader may raise anything about files that are damaged or a failed download
+    except Exception as error:  # for damaged files or a failed download a reader may raise anything
         cause = f"{type(error).__name__}: {error}"
         if download:
             message = f"could not download data set {spec.name!r} to {folder}: {cause}; {WAY_OUT}"

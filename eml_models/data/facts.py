@@ -1,8 +1,8 @@
-"""What a trained network must be used with: which images it takes, how they are standardised, its classes.
+"""The facts that the use of a trained network needs: its images, their standardisation, its classes.
 
-A snapshot keeps these facts and every exported file carries them, so that neither the data set nor its code
-is needed where the network is used. Plain values, JSON both ways; no torch. `eml_models.data.loading` finds
-those of a data set, `eml_models.training.trained` puts them into the network.
+A snapshot keeps these facts and every exported file carries them, so that a program can use the network
+without the data set and its code. Plain values, JSON both ways; no torch. `eml_models.data.loading` finds the
+facts of a data set, and `eml_models.training.trained` puts them into the network.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ FORMAT = "eml_models.network/1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFacts:
-    """What a network must know of the data set that it was trained on.
+    """The facts of a training data set that its network needs.
 
     Attributes:
         input_shape: (channels, height, width) of an image.
         value_range: the smallest and the largest stored value of the training images: 0 and 16 for the
             digits, 0 and 255 for the other shipped sets.
-        mean, std: of each channel over all training images, in stored values; training standardises by them.
-        class_names: in the order of the labels; empty where the data set has none.
+        mean, std: of each channel over all training images, in stored values; images are standardised by
+            them.
+        class_names: in the order of the labels; empty if the data set has none.
         fingerprint: see `eml_models.data.datasets.data_fingerprint`.
     """
 
@@ -41,7 +42,7 @@ class DataFacts:
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
-            if isinstance(value, list):  # as JSON and snapshots have them
+            if isinstance(value, list):  # JSON and snapshots hold lists
                 object.__setattr__(self, f.name, tuple(value))
         raise_if_any("facts of the data", self._problems())
 
@@ -51,16 +52,16 @@ class DataFacts:
 
     @classmethod
     def from_dict(cls, values: object) -> DataFacts:
-        """What `as_dict` returned.
+        """The facts from the result of `as_dict`.
 
         Raises:
-            InvalidValueError: it is something else.
+            InvalidValueError: the values are not such a result.
         """
         if not isinstance(values, Mapping):
             raise InvalidValueError(f"facts of the data must be a mapping, got {type(values).__name__}")
         try:
             return cls(**values)
-        except TypeError as error:  # a name too many or too few, or a value of another type
+        except TypeError as error:  # a name is missing or unknown, or a value has another type
             raise InvalidValueError(f"facts of the data: {error}") from error
 
     def _problems(self) -> list[str]:
@@ -70,21 +71,25 @@ class DataFacts:
         if channels < 1:
             problems.append(f"input_shape must be (channels, height, width), got {self.input_shape}")
         elif not len(self.mean) == len(self.std) == channels or len(self.value_range) != 2:
-            problems.append(f"mean and std must have {channels} numbers, and value_range two")
+            problems.append(
+                f"mean and std must have {channels} numbers each, and value_range two; got {len(self.mean)},"
+                f" {len(self.std)} and {len(self.value_range)}"
+            )
         if not all(map(math.isfinite, numbers)) or min(self.std, default=1) <= 0:
-            problems.append("mean, std and value_range must be finite, and std positive")
+            problems.append("mean, std and value_range must be finite, and std must be positive")
         if self.class_names and len(self.class_names) != self.num_classes:
-            problems.append(f"class_names must be {self.num_classes}, got {len(self.class_names)}")
+            problems.append(f"there must be {self.num_classes} class_names, got {len(self.class_names)}")
         return problems
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkFacts:
-    """What an exported network says of itself.
+    """The facts that an exported network carries.
 
     Attributes:
-        recipe: as `Recipe.as_dict` writes it. Plain values, since a reader may not know its data set or
-            family.
+        data: of its training data.
+        recipe: the result of `Recipe.as_dict`. Plain values, because the reading process may not know the
+            data set or the family.
         epoch: epochs trained.
     """
 
@@ -104,19 +109,19 @@ class NetworkFacts:
 
     @property
     def takes(self) -> str:
-        """The images that the network takes, in words: stored values, not scaled."""
+        """The network's input in words: images with stored values, not scaled."""
         shape = ", ".join(map(str, self.data.input_shape))
         low, high = self.data.value_range
         return (
-            f"images (N, {shape}) with the values that {self.recipe['dataset']} stores, {low:g} to {high:g};"
-            " it standardises them itself, so do not scale them before"
+            f"images (N, {shape}) with the stored values of {self.recipe['dataset']}, {low:g} to {high:g};"
+            " the network standardises them itself, so do not scale them first"
         )
 
     def as_dict(self, *, dtype: str = "float32") -> dict[str, Any]:
-        """Everything as plain values, for people and programs that have the exported file alone.
+        """Everything as plain values, for people and programs with nothing but the exported file.
 
         Args:
-            dtype: of the images that the written form takes.
+            dtype: of the input images of the exported form.
         """
         data = self.data.as_dict()
         return {

@@ -1,7 +1,8 @@
-"""One process at a time in a folder: the workers of a node must not fetch a data set over each other.
+"""Lets one process at a time work in a folder, so that the workers of a node download a data set once.
 
-Holds between the processes of a machine, and between machines where the folder is a network one with working
-`flock`. The kernel frees the lock when its process dies, however it dies.
+The lock holds between the processes of a machine. It also holds between machines if the folder is on a
+network file system with working `flock`. The kernel frees the lock when its process ends for any reason.
+Called by `eml_models.data.datasets`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 @contextmanager
 def one_at_a_time(folder: Path, name: str) -> Iterator[None]:
-    """Wait until no other process is inside for this folder and name (not on Windows, without `fcntl`)."""
+    """Wait until no other process holds the lock of this folder and name; no lock on Windows (no `fcntl`)."""
     try:
         import fcntl
     except ImportError:
@@ -26,4 +27,6 @@ def one_at_a_time(folder: Path, name: str) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(handle)  # the file stays: removing it would let two processes lock two files of one name
+        os.close(
+            handle
+        )  # the file stays: if it were removed, two processes could lock two files of the same name

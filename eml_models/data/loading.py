@@ -1,7 +1,7 @@
-"""Data sets as tensors that live on the training device, and their fixed validation split.
+"""Loads data sets as tensors on the training device, and makes their fixed validation split.
 
-`eml_models.data.datasets` says which sets there are and reads them; the training loop and notebooks come
-here. The test images are loaded too, but only `eml_models.training.loop.evaluate_test` looks at them.
+`eml_models.data.datasets` knows the sets and reads them; the training loop and notebooks call this module.
+The test images are loaded too, but only `eml_models.training.loop.evaluate_test` uses them.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from eml_models.data.splits import SPLIT_SEED, split_indices
 from eml_models.errors import InvalidValueError, raise_if_any
 
 MAX_CACHED = 2
-"""Data sets kept per process. A reused worker trains one; a second makes changing between two free."""
+"""Data sets kept per process. A reused worker trains on a single set; the second place makes a change between
+two sets free."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dataset:
-    """A data set on a device. Shared by all who load it: do not write into it.
+    """A data set on a device. All callers share its tensors, so do not write into them.
 
-    On a CPU the images and labels are the memory of what `read_dataset` returned, which other processes may
-    be reading too.
+    On a CPU the images and labels share the memory of the arrays from `read_dataset`. Other processes may
+    read that memory too.
 
     Attributes:
         train_images_NCHW, test_images_NCHW: as stored, uint8 or float32.
@@ -51,12 +52,12 @@ class Dataset:
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors are."""
+        """The device of the tensors."""
         return self.train_labels.device
 
     @property
     def facts(self) -> DataFacts:
-        """What a network that is trained on it must be used with."""
+        """The facts that a network trained on this set needs for its use."""
         return DataFacts(
             input_shape=self.spec.input_shape,
             value_range=self.value_range,
@@ -86,14 +87,14 @@ def load_dataset(
     download: bool = False,
     device: str | torch.device = "cpu",
 ) -> Dataset:
-    """The data set on `device`; loaded once per process, the last `MAX_CACHED` are kept.
+    """The data set on `device`. It is loaded once per process; the last `MAX_CACHED` sets are kept.
 
     Args:
-        data_dir: folder of the data sets that are not embedded; None is ``data`` in the working folder.
-        download: fetch it if it is not there.
+        data_dir: folder of the data sets; None is ``data`` in the working folder.
+        download: download the set if it is missing.
 
     Raises:
-        DatasetMissingError: it is not there, damaged, or cannot be downloaded.
+        DatasetMissingError: the set is missing, damaged, or cannot be downloaded.
         InvalidValueError: an unknown name, a device that does not exist, or a reader that breaks a rule.
     """
     device = resolve_device(device)
@@ -108,20 +109,21 @@ def load_dataset(
 
 
 def split(dataset: Dataset, validation_fraction: float, seed: int = SPLIT_SEED) -> Split:
-    """Hold out a share of the training images, the same share of each class, the same for the same seed.
+    """Hold out a share of the training images, equal for all classes; the same images for the same seed.
 
     Args:
         validation_fraction: in (0, 1).
         seed: fixed by default, so that all trials of all studies are compared on the same images.
 
     Raises:
-        InvalidValueError: one of the two parts would be empty.
+        InvalidValueError: one of the parts would be empty.
     """
     kept, held_out = split_indices(dataset.train_labels.cpu().numpy(), validation_fraction, seed)
     if len(kept) == 0 or len(held_out) == 0:
         raise InvalidValueError(
-            f"validation_fraction {validation_fraction} leaves {len(kept)} images to train on and"
-            f" {len(held_out)} to validate on, of {len(dataset.train_labels)}; both need at least one"
+            f"validation_fraction {validation_fraction} splits {len(dataset.train_labels)} images into"
+            f" {len(kept)} for training and {len(held_out)} for validation; each part needs at least one"
+            " image, so choose another fraction"
         )
     return Split(
         train=torch.from_numpy(kept).to(dataset.device),
@@ -130,10 +132,10 @@ def split(dataset: Dataset, validation_fraction: float, seed: int = SPLIT_SEED) 
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """The device with its index, so that ``cuda`` and ``cuda:0`` are the same.
+    """The device with its index, so that ``cuda`` and ``cuda:0`` are equal.
 
     Raises:
-        InvalidValueError: not a CPU or CUDA device, or not on this machine.
+        InvalidValueError: the device is neither a CPU nor CUDA, or this machine does not have it.
     """
     try:
         resolved = torch.device(device)
@@ -145,7 +147,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
     elif resolved.type == "cuda":
         count = torch.cuda.device_count()
         if (resolved.index or 0) >= count:
-            problems.append(f"{str(device)!r} is not here: torch sees {count} CUDA devices; use cpu")
+            problems.append(f"this machine has no {str(device)!r}: torch finds {count} CUDA devices; use cpu")
     raise_if_any("device", problems)
     if resolved.type == "cuda" and resolved.index is None:
         return torch.device("cuda", torch.cuda.current_device())
@@ -170,11 +172,11 @@ def _load(spec: DatasetSpec, folder: Path, *, download: bool, device: torch.devi
 
 
 def _as_tensor(array: Any) -> torch.Tensor:
-    """The array's own memory as a tensor."""
+    """A tensor that shares the array's memory."""
     if array.flags.writeable:
         return torch.from_numpy(array)
     with warnings.catch_warnings():
-        # torch has no read-only tensors and warns of arrays that are; nobody writes into a `Dataset`
+        # torch has no read-only tensors and warns about read-only arrays; no code writes into a `Dataset`
         warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
         return torch.from_numpy(array)
 

@@ -1,6 +1,7 @@
-"""A data set as arrays, before it is put on a device: its one form, its checks and its fingerprint.
+"""A data set as arrays, before it is put on a device: its form, its checks and its fingerprint.
 
-What readers return and `eml_models.data.datasets` passes on. NumPy only, imported when there are arrays.
+Readers return this form, and `eml_models.data.datasets` checks it and passes it on. NumPy only, imported at
+the first use.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RawDataset:
-    """A data set as it is stored: NumPy arrays, or what NumPy takes for one (a tensor on the CPU does).
+    """A data set as stored: NumPy arrays, or values that NumPy converts, such as tensors on the CPU.
 
     Attributes:
         train_images, test_images: (N, C, H, W), or (N, H, W) with one channel; bytes or floats, any scale.
@@ -27,7 +28,7 @@ class RawDataset:
 
 
 def as_arrays(raw: RawDataset) -> RawDataset:
-    """The same as contiguous arrays: images NCHW as uint8 or float32, labels as int64."""
+    """The same data as contiguous arrays: images NCHW as uint8 or float32, labels as int64."""
     return RawDataset(
         train_images=_as_images(raw.train_images),
         train_labels=_as_labels(raw.train_labels),
@@ -37,14 +38,14 @@ def as_arrays(raw: RawDataset) -> RawDataset:
 
 
 def find_problems(raw: RawDataset, input_shape: tuple[int, int, int], num_classes: int) -> list[str]:
-    """What does not fit; empty if all does. Takes what `as_arrays` returns."""
+    """The problems of a data set, in words; empty if there are none. Takes the result of `as_arrays`."""
     train = _iter_problems("train", raw.train_images, raw.train_labels, input_shape, num_classes)
     test = _iter_problems("test", raw.test_images, raw.test_labels, input_shape, num_classes)
     return [*train, *test]
 
 
 def fingerprint(raw: RawDataset) -> str:
-    """BLAKE2b of types, shapes and all values, 32 hex digits. Takes what `as_arrays` returns."""
+    """BLAKE2b of types, shapes and all values, 32 hex digits. Takes the result of `as_arrays`."""
     digest = hashlib.blake2b(digest_size=16)
     for array in (raw.train_images, raw.train_labels, raw.test_images, raw.test_labels):
         digest.update(f"{array.dtype}{array.shape}".encode())

@@ -1,7 +1,7 @@
 """Reads the shipped data sets from disk into NumPy arrays: one function for each format.
 
-`eml_models.data.datasets` has the table that names them and checks what they return. NumPy, torch and
-torchvision are imported when something is read.
+`eml_models.data.datasets` names these functions in its table and checks their results. NumPy, torch and
+torchvision are imported at the first read.
 """
 
 from __future__ import annotations
@@ -21,16 +21,22 @@ DIGITS_TEST_FRACTION = 0.2
 
 
 def read_digits(folder: Path, download: bool) -> RawDataset:
-    """The 1,797 images of ``sklearn.datasets.load_digits``, values 0 to 16, a fixed fifth of them for test.
+    """The 1,797 images of ``sklearn.datasets.load_digits``, values 0 to 16; a fixed fifth is for testing.
 
-    scikit-learn bundles them as text; reading that takes 20 ms, importing scikit-learn 1 s and 100 MB. The
-    set has no official test images (the UCI set that it is the test part of has), hence our own split.
+    scikit-learn bundles them as a text file. Reading it takes 20 ms; importing scikit-learn takes 1 s and
+    100 MB. The set has no official test images, because it is itself the test part of a set of UCI. We
+    therefore use our own split.
+
+    Raises:
+        DatasetMissingError: scikit-learn is not installed.
     """
     import numpy as np
 
     package = importlib.util.find_spec("sklearn")
     if package is None or not package.submodule_search_locations:
-        raise DatasetMissingError("data set 'digits' comes with scikit-learn; pip install scikit-learn")
+        raise DatasetMissingError(
+            "data set 'digits' comes with scikit-learn, which is not installed; pip install scikit-learn"
+        )
     table = np.loadtxt(
         Path(package.submodule_search_locations[0], DIGITS_FILE), delimiter=",", dtype=np.uint8
     )
@@ -46,17 +52,17 @@ def read_digits(folder: Path, download: bool) -> RawDataset:
 
 
 def read_mnist(folder: Path, download: bool) -> RawDataset:
-    """MNIST by torchvision's class, from ``folder/MNIST/raw``."""
+    """MNIST, read with torchvision from ``folder/MNIST/raw``."""
     return _read_with_torchvision("MNIST", folder, download)
 
 
 def read_fashion_mnist(folder: Path, download: bool) -> RawDataset:
-    """Fashion-MNIST by torchvision's class, from ``folder/FashionMNIST/raw``."""
+    """Fashion-MNIST, read with torchvision from ``folder/FashionMNIST/raw``."""
     return _read_with_torchvision("FashionMNIST", folder, download)
 
 
 def read_cifar10(folder: Path, download: bool) -> RawDataset:
-    """CIFAR-10 by torchvision's class, from ``folder/cifar-10-batches-py``; it checks the files' MD5 sums."""
+    """CIFAR-10, read with torchvision from ``folder/cifar-10-batches-py``; checks the files' MD5 sums."""
     return _read_with_torchvision("CIFAR10", folder, download)
 
 
@@ -64,7 +70,7 @@ def _read_with_torchvision(class_name: str, folder: Path, download: bool) -> Raw
     import numpy as np
     from torchvision import datasets
 
-    with contextlib.redirect_stdout(sys.stderr):  # downloading talks, and stdout is for data
+    with contextlib.redirect_stdout(sys.stderr):  # a download prints messages, and stdout is for data
         parts = [
             getattr(datasets, class_name)(root=str(folder), train=train, download=download)
             for train in (True, False)
@@ -79,5 +85,5 @@ def _read_with_torchvision(class_name: str, folder: Path, download: bool) -> Raw
 
 
 def _as_nchw(images: Any) -> Any:
-    """torchvision keeps MNIST as (N, H, W) and CIFAR-10 as (N, H, W, C)."""
+    """The images as (N, C, H, W). torchvision keeps MNIST as (N, H, W) and CIFAR-10 as (N, H, W, C)."""
     return images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)

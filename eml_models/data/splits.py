@@ -1,7 +1,7 @@
-"""The one way in which images are held out: at random, the same share of each class, fixed by a seed.
+"""Holds images out at random: the same share of each class, fixed by a seed.
 
-Pure NumPy on labels. `eml_models.data.readers` cuts the test set of digits with it, `eml_models.data.loading`
-the validation set of every data set.
+Pure NumPy on labels. `eml_models.data.readers` takes the test set of digits this way, and
+`eml_models.data.loading` takes the validation set of every data set.
 """
 
 from __future__ import annotations
@@ -9,26 +9,28 @@ from __future__ import annotations
 from typing import Any
 
 SPLIT_SEED = 20_261_123
-"""Seeds the validation split and the test split of digits, for every trial of every study."""
+"""The seed of every validation split and of the test split of digits; the same in all studies."""
 
 
 def split_indices(labels: Any, fraction: float, seed: int = SPLIT_SEED) -> tuple[Any, Any]:
-    """Split positions 0 ... n - 1 in two, class by class.
+    """Split the positions 0 ... n - 1 in two parts, class by class.
 
     The shuffled positions are sorted by label, and every (1 / fraction)-th is held out: floor(n * fraction)
-    in all, and of each class its share, give or take one.
+    in total, and the same share of each class, to within one image.
 
     Args:
         labels: (n,) integers, as a NumPy array.
         fraction: share to hold out, in (0, 1).
+        seed: of the shuffle; equal seeds give equal splits.
 
     Returns:
-        The kept positions in random order (so that any first part of them is a random sample), and those held
-        out in rising order; int64 arrays. Either may be empty if there are few.
+        Two int64 arrays. The kept positions are in random order, so that their first k are a random sample;
+        the held-out positions are in rising order. Either array may be empty if n is small.
     """
-    import numpy as np  # a search checks names and shapes only, and imports none of it
+    import numpy as np  # imported late: a search checks names and shapes only
 
-    # NumPy keeps the stream of RandomState (not of Generator) the same for ever; this one is our own.
+    # NumPy promises the same stream for RandomState in all versions, but not for Generator. This instance is
+    # ours alone, no global generator.
     shuffled = np.random.RandomState(seed).permutation(len(labels))
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     taken = np.floor(np.arange(1, len(labels) + 1) * fraction).astype(np.int64)

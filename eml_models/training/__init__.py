@@ -3,6 +3,6 @@
 Starts no process, searches nothing and writes to no store.
 
 Doors: `recipe` (what to train), `loop` (`fit`), `snapshot` (save and load), `final_fit` (training that ends
-with the test set), `step_load` (memory and time of a step); `trained` and `exporting` for networks that leave
-the house.
+with the test set), `step_load` (memory and time of a step); `trained` and `exporting` for the
+use of trained networks elsewhere.
 """

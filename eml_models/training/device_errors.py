@@ -1,6 +1,6 @@
-"""What an error of a device means: whether memory ran out, and whether the process can go on.
+"""Decides whether an error means that memory ran out, and whether the process can continue.
 
-Called where a process trains or measures more than once: in Ray's workers and in the latency bench.
+Called by processes that train or measure more than once: Ray's workers and the latency bench.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ DEVICE_WORDS = (
     "alloc_failed",
     "unable to find an engine to execute this computation",
 )
-"""Words of torch, CUDA's driver, cuBLAS and cuDNN for a device without free memory, in lower case."""
+"""Words in the messages of torch, CUDA's driver, cuBLAS and cuDNN for a full device, in lower case."""
 
 WORDS = (*DEVICE_WORDS, "out of memory", "can't allocate memory")
-"""Those, and the words of torch's CPU allocator."""
+"""The same, and the words of torch's CPU allocator."""
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error or its cause says that a device's or the host's memory did not suffice."""
+    """Whether an error or one of its causes says that a device or the host ran out of memory."""
     return _says(error, (torch.OutOfMemoryError, MemoryError), WORDS)
 
 
 def is_out_of_device_memory(error: BaseException | None) -> bool:
-    """Whether an error or its cause says that a device's memory did not suffice.
+    """Whether an error or one of its causes says that a device ran out of memory.
 
-    On CUDA torch has a type of its own for it. cuDNN and cuBLAS have their own words, and a search in which
-    every engine ran out of memory ends as a search that found none.
+    On CUDA torch has its own error type for this. cuDNN and cuBLAS use their own words: if every engine of
+    a search runs out of memory, the message says that no engine was found.
     """
     return _says(error, (torch.OutOfMemoryError,), DEVICE_WORDS)
 
@@ -37,7 +37,7 @@ def is_out_of_device_memory(error: BaseException | None) -> bool:
 def _says(
     error: BaseException | None, types: tuple[type[BaseException], ...], words: tuple[str, ...]
 ) -> bool:
-    """A capture that fails hides the first error behind that of its end, so the whole chain is looked at."""
+    """Looks at the whole chain of causes: a failing graph capture hides the first error behind its own."""
     while error is not None:
         if isinstance(error, types) or any(word in str(error).lower() for word in words):
             return True
@@ -48,8 +48,8 @@ def _says(
 def is_broken(device: torch.device) -> bool:
     """Whether every later CUDA call of this process will fail.
 
-    Some errors stay: an illegal access, a failed assertion on the device, a memory error of the card. The
-    process has to end then; another one can use the card.
+    Some errors are permanent for a process: an illegal access, a failed assertion on the device, a memory
+    error of the card. The process must then end; another process can use the card.
     """
     if device.type != "cuda":
         return False

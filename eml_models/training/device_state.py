@@ -1,6 +1,6 @@
-"""What torch keeps per process and device: its generators, its choice of kernels, the memory peak.
+"""The state that torch keeps per process and device: generators, choice of kernels, memory peak.
 
-A worker trains many recipes in one process, so whatever the training loop changes here it puts back.
+A worker trains many recipes in one process, so the training loop restores every state that it changes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from eml_models.training.kernels import Kernels, prepare_process
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Torch's own generators, which draw weights and dropout, seeded inside and put back as they were."""
+    """Seed torch's own generators, which draw weights and dropout; restore them afterwards."""
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         # not torch.manual_seed, which seeds every device of the process
@@ -30,7 +30,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def chosen_kernels(device: torch.device, kernels: Kernels) -> Iterator[None]:
-    """Set how torch and cuDNN choose their kernels on CUDA, and put the earlier choice back afterwards."""
+    """Set how torch and cuDNN choose their kernels on CUDA; restore the earlier choice afterwards."""
     if device.type != "cuda":
         yield
         return
@@ -59,13 +59,13 @@ def _set_kernels(
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until the device has done what it was given; a CPU has."""
+    """Wait until the device has finished its work; on a CPU there is nothing to wait for."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """The most memory allocated since the peak was reset on CUDA; else the most the process ever held."""
+    """The most memory allocated since the last reset of the peak on CUDA; the process's peak on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,7 +1,7 @@
-"""When a training has diverged: a loss that is not finite, or a training loss that stays far above guessing.
+"""Decides when a training has diverged: its loss is not finite, or its training loss is far above guessing.
 
-A rule of its own because it decides which trials fail; the training loop asks after each epoch. A loss near
-ln(classes) is no divergence: such a network has learnt nothing, and early stopping sees to it.
+The rule has its own file because it decides which trials fail; the training loop applies it after each epoch.
+A loss near ln(classes) is not divergence: such a network has learnt nothing, and early stopping ends it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from eml_models.training.recipe import Recipe
 BLOW_UP_FACTOR = 4.0
 """A training loss above this many times ln(classes), the loss of guessing, has blown up.
 
-Not in the first epoch, and never for a validation loss. Of 320 runs of the small CNN on digits with rates
-from 0.03 to 1 (six optimizers, five schedules, 12 epochs), 24 were above it in epoch 1, and 16 of those ended
-above 50 % accuracy. Later none was: networks with batch norm come back, and none of the 6 that were then
-above half of it ever learnt. Of 79 whose validation loss was above it at any time, 71 ended above 50 %: the
-running statistics of batch norm lag behind.
+The rule does not apply in the first epoch, and never to a validation loss. Evidence: 320 runs of the small
+CNN on digits with rates from 0.03 to 1 (six optimizers, five schedules, 12 epochs). In epoch 1, 24 runs were
+above this bound, and 16 of them ended above 50 % accuracy. After epoch 1 no run was above it, because
+networks with batch norm recover; the 6 runs then above half of it never learnt. The validation loss of 79 runs was
+above it at some time, and 71 of them ended above 50 %: the running statistics of batch norm lag behind.
 """
 
 
@@ -29,7 +29,7 @@ def check_train_loss(loss: float, recipe: Recipe, epoch: int, num_classes: int) 
         epoch: from 1.
 
     Raises:
-        DivergedError: it is not finite, or it blew up.
+        DivergedError: the loss is not finite, or it blew up.
     """
     check_finite("train_loss", loss, recipe, epoch)
     highest = BLOW_UP_FACTOR * math.log(num_classes)
@@ -42,7 +42,7 @@ def check_finite(name: str, loss: float, recipe: Recipe, epoch: int) -> None:
     """Check a loss of any kind.
 
     Raises:
-        DivergedError: it is not finite.
+        DivergedError: the loss is not finite.
     """
     if not math.isfinite(loss):
         raise DivergedError(_describe(name, loss, recipe, epoch, "it must be finite"), epoch)

@@ -1,6 +1,7 @@
-"""Loss and accuracy of a network on images that it does not learn from, and the precision it computes in.
+"""Computes the loss and accuracy of a network on images without training, and sets the precision.
 
-The training loop validates with it after each epoch and tests with it once; nothing here chooses images.
+The training loop calls `evaluate` to validate after each epoch, and once to test. Nothing here chooses
+images.
 """
 
 from __future__ import annotations
@@ -14,42 +15,43 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 CUDA_BATCH = 1024
-"""Images a forward pass on CUDA, at most: a large card is full from about 1,000 small images on, and more
-only take more memory than a training step does."""
+"""Most images per forward pass on CUDA: about 1,000 small images fill a large card, and more only take more
+memory than a training step."""
 
 CPU_BATCH_PIXELS = 1 << 14
-"""Pixels a forward pass on a CPU: 256 images of digits.
+"""Pixels per forward pass on a CPU: 256 images of digits.
 
-A small CNN takes 8 us an image of digits then, and 15 with 512 or 4,096 at once; on Fashion-MNIST 70 us with
-64 at once and 75 to 175 with more: larger maps leave the cache, and malloc gives their pages back each time.
+A small CNN then takes 8 us per image of digits, and 15 us with 512 or 4,096 images per pass. On Fashion-MNIST
+it takes 70 us with 64 images per pass, and 75 to 175 us with more: larger maps do not fit into the cache, and
+malloc returns their pages each time.
 """
 
 CPU_MIN_BATCH = 64
 
 Preparation = Callable[[torch.Tensor], torch.Tensor]
-"""Stored images to what a network takes."""
+"""Turns stored images into the input of a network."""
 
 LOW_PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
-"""What convolutions and linear layers compute in under a precision that is not fp32."""
+"""The type in which convolutions and linear layers compute, for each precision except fp32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """Mean cross-entropy in nats, without label smoothing, and the share of images classed right."""
+    """Mean cross-entropy in nats, without label smoothing, and the share of correctly classified images."""
 
     loss: float
     accuracy: float
 
 
 def compute_dtype(precision: str) -> torch.dtype:
-    """What images are prepared in."""
+    """The type of prepared images for a precision."""
     return LOW_PRECISIONS.get(precision, torch.float32)
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Mixed precision, or nothing for fp32.
+    """A context of mixed precision; for fp32 it does nothing.
 
-    One context must span one update of the weights at most: it keeps the weights that it has cast.
+    The context keeps its cast copies of the weights, so it must end before the second update of the weights.
     """
     if precision not in LOW_PRECISIONS:
         return nullcontext()
@@ -67,11 +69,11 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate on all given images; the module is left in eval mode.
 
-    The loss is not finite if the network's outputs are not: callers decide what that means. Without gradients
-    (not under `inference_mode`, which turns that off) one autocast context casts each weight once.
+    If the network's outputs are not finite, neither is the loss; the caller must check it. Under `no_grad` an
+    autocast context casts each weight once; under `inference_mode` it would cast at each use.
 
     Args:
-        prepare: makes of stored images what the module takes, such as
+        prepare: turns stored images into the module's input, such as
             `eml_models.data.batches.ImagePreparation`.
         images_NCHW: as stored, on the module's device.
     """
@@ -91,10 +93,10 @@ def _batch_size(images_NCHW: torch.Tensor) -> int:
 
 
 def even_batch_size(count: int, most: int) -> int:
-    """The size of equal batches of `count` images, so that a GPU meets one shape only.
+    """A size that cuts `count` images into equal batches, so that a GPU runs one shape only.
 
-    It is the largest divisor of `count` between half of `most` and `most`. Where there is none, all batches
-    but the last have the size that makes the last one as large as can be.
+    The size is the largest divisor of `count` between half of `most` and `most`. If there is none, the size is
+    chosen so that the last, smaller batch is as large as possible.
     """
     fewest = -(-count // most)
     for batches in range(fewest, 2 * fewest + 1):

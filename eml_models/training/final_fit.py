@@ -1,8 +1,7 @@
-"""A training that ends with the test set: `eml_models.fit`, whose last report also has the test accuracy.
+"""A training that ends with the test set: as `eml_models.fit`, but the last report has the test accuracy.
 
-For finalists, which a search has chosen without the test set. Imports torch:
-    `tune_jobs.study.fits.fit_and_test`
-imports it when it is called, on a worker.
+For finalists, which a search has chosen without the test set. Imports torch, so
+`tune_jobs.study.fits.fit_and_test` imports this module only when it is called, on a worker.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from eml_models.training.snapshot import Snapshot
 
 
 class FinalFit(Iterator[FinalReport]):
-    """A training under way, like `eml_models.training.loop.Fit`; the test is no part of its seconds.
+    """A running training, like `eml_models.training.loop.Fit`; its seconds do not include the test.
 
     Args:
-        options: those of `eml_models.fit`.
+        options: the other arguments of `eml_models.fit`.
     """
 
     def __init__(self, recipe: Recipe, *, data_dir: str | None = None, **options: Any) -> None:
@@ -30,7 +29,7 @@ class FinalFit(Iterator[FinalReport]):
 
     @property
     def epoch(self) -> int:
-        """Epochs done."""
+        """Number of finished epochs."""
         return self._fit.epoch
 
     def __next__(self) -> FinalReport:
@@ -39,7 +38,7 @@ class FinalFit(Iterator[FinalReport]):
         return FinalReport(**known, test_accuracy=self._test() if self._ended else None)
 
     def snapshot(self) -> Snapshot:
-        """The state after the epochs done, to go on from."""
+        """The state after the finished epochs, for a later resume."""
         return self._fit.snapshot()
 
     @property

@@ -1,8 +1,7 @@
-"""What an epoch of a finalist came to: its fields are all that a training may report.
+"""The report of an epoch of a finalist; a training may report these fields and no others.
 
-`eml_models.training.final_fit` makes them. Imports no torch: `tune_jobs.study.definition` and
-    `tune_jobs.session.report_checks` need the
-names alone.
+`eml_models.training.final_fit` makes the reports. Imports no torch, because `tune_jobs.study.definition` and
+`tune_jobs.session.report_checks` need only the names.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from eml_models.training.epoch_report import EpochReport
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalReport(EpochReport):
-    """An `EpochReport` with the share of test images classed right; None before the last epoch."""
+    """An `EpochReport` with the accuracy on the test set as a share in [0, 1]; None before the last epoch."""
 
     test_accuracy: float | None = None
 
 
 FINAL_METRICS = frozenset(f.name for f in fields(FinalReport)) - {f.name for f in fields(EpochReport)}
-"""Metrics that only the last epoch has: of the test set, which chooses nothing."""
+"""Metrics of the last epoch only. They come from the test set, so no choice may use them."""

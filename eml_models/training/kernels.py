@@ -1,6 +1,6 @@
-"""How a training on CUDA comes to its kernels: a closed list, without torch.
+"""The ways to choose kernels for a training on CUDA. Imports no torch.
 
-`eml_models.training.device_state` acts on it; run settings and the command line name it.
+`eml_models.training.device_state` applies a choice; run settings and the command line name it.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from eml_models.errors import UnknownNameError
 
 
 class Kernels(StrEnum):
-    """How a training on CUDA comes to its kernels. On a CPU all three are the same.
+    """The way to choose kernels for a training on CUDA. On a CPU all three are the same.
 
     Attributes:
-        DEFAULT: cuDNN's own rules name a kernel for each shape, without a trial.
-        SEARCHED: cuDNN times its kernels for each shape and keeps the quickest. On an H200 that took 26 s of
-            a process's first MobileNet and 8.5 s of its first ResNet-18, and made their steps no faster.
+        DEFAULT: cuDNN's own rules select a kernel for each shape, without measuring.
+        SEARCHED: cuDNN times its kernels for each shape and keeps the fastest. On an H200 this took 26 s for
+            a process's first MobileNet and 8.5 s for its first ResNet-18, and made their steps no faster.
         DETERMINISTIC: only kernels that give the same bits each time, so that a training can be repeated to
-            the bit on the same card with the same versions. torch refuses an operation that has none. Where a
-            process has used CUDA before, call `prepare_process` before that.
+            the bit on the same card with the same versions. torch refuses an operation without such a kernel.
+            `prepare_process` must run before the process first uses CUDA.
     """
 
     DEFAULT = "default"
@@ -36,10 +36,10 @@ Source: NVIDIA, cuBLAS library, "Results reproducibility".
 
 
 def prepare_process(kernels: Kernels | str) -> None:
-    """What these kernels need of a process before its first product of matrices on CUDA.
+    """Set the environment that these kernels need, before the process's first matrix product on CUDA.
 
-    torch looks at CUBLAS_WORKSPACE_CONFIG once, at that product, and refuses every later one with
-    deterministic kernels if it was not set. What the user has set stays.
+    torch reads CUBLAS_WORKSPACE_CONFIG once, at that product. If it was not set then, torch refuses all later
+    products with deterministic kernels. A value set by the user is not changed.
     """
     if kernels == Kernels.DETERMINISTIC:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", REPEATABLE_CUBLAS)
@@ -49,7 +49,7 @@ def parse_kernels(name: str) -> Kernels:
     """The choice of that name.
 
     Raises:
-        UnknownNameError: there is none.
+        UnknownNameError: there is none; the message lists the known names.
     """
     try:
         return Kernels(name)

@@ -1,14 +1,14 @@
 """Trains one recipe: `fit` is an iterator that yields one `EpochReport` per epoch.
 
-Knows nothing of searches; a notebook, a test and Ray's trainable all loop over it::
+Knows nothing of searches. A notebook, a test and Ray's trainable all use the same iterator::
 
     for report in fit(Recipe(learning_rate=0.05, epochs=5)):
         print(report.epoch, report.val_accuracy)
 
-On a CPU a run is the same to the bit each time, whatever the process did before: all chance comes from the
-recipe's seed and the epoch, and torch's global generator is left as it was found. On CUDA that holds for
-`Kernels.DETERMINISTIC`; with the default kernels the last bits differ from run to run. The number of threads
-is the caller's (``torch.set_num_threads``). The test set is touched by `evaluate_test` only.
+On a CPU all runs of a recipe are equal to the bit, and earlier work of the process changes nothing: all chance
+comes from the recipe's seed and the epoch, and torch's global generator is restored. On CUDA this holds for
+`Kernels.DETERMINISTIC`; with the default kernels the last bits differ between runs. The caller sets the number
+of threads (``torch.set_num_threads``). Only `evaluate_test` uses the test set.
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ def fit(
     resume_from: Snapshot | str | os.PathLike[str] | None = None,
     kernels: Kernels | str = Kernels.DEFAULT,
 ) -> Fit:
-    """Begin to train a recipe; iterate over the result to train, one report per epoch.
+    """Prepare the training of a recipe; iterate over the result to train, one report per epoch.
 
     Args:
         device: ``cpu``, ``cuda`` or ``cuda:N``.
-        data_dir: folder of the data sets that are not embedded.
-        download: fetch the data set if it is not there.
-        resume_from: a snapshot, or its file, to go on from.
-        kernels: how kernels are chosen on CUDA: ``default``, ``searched`` or ``deterministic``.
+        data_dir: folder of the data sets; None is ``data`` in the working folder.
+        download: download the data set if it is missing.
+        resume_from: a snapshot, or its file; the training continues from there.
+        kernels: the choice of kernels on CUDA: ``default``, ``searched`` or ``deterministic``.
 
     Raises:
-        DatasetMissingError: the data set is not there or damaged.
-        InvalidValueError: a device that does not exist, a network that cannot take the images, or a snapshot
+        DatasetMissingError: the data set is missing or damaged.
+        InvalidValueError: the device does not exist, the network cannot take the images, or the snapshot is
             of another training.
     """
     dataset = load_dataset(
@@ -74,15 +74,16 @@ def fit(
 
 
 class Fit(Iterator[EpochReport]):
-    """A training under way: an iterator over its epochs, ended when the recipe's epochs are.
+    """A running training: an iterator over the epochs of its recipe.
 
     Attributes:
-        module: the network, in eval mode between epochs; if the recipe has `ema_decay`, the averaged one. It
-            takes standardised images; what takes stored ones is `load_trained` of a saved snapshot.
-        epoch: epochs done.
+        module: the network, in eval mode between epochs; if the recipe has `ema_decay`, the averaged network.
+            It takes standardised images. For a network that takes stored images, use `load_trained` on a
+            saved snapshot.
+        epoch: number of finished epochs.
         elapsed_s: training time so far.
-        first_step_s: seconds from the beginning of the first epoch here to the end of its first step, in
-            which a device loads its kernels; None before that.
+        first_step_s: seconds from the start of the first epoch in this process to the end of its first step,
+            including the loading of kernels; None before that.
     """
 
     def __init__(self, recipe: Recipe, dataset: Dataset, *, kernels: Kernels = Kernels.DEFAULT) -> None:
@@ -150,9 +151,9 @@ class Fit(Iterator[EpochReport]):
 
     @contextmanager
     def tried(self) -> Iterator[tuple[Callable[[], object], Callable[[], object]]]:
-        """Inside, two functions to measure: a step on the first batch, and a validation.
+        """Provides two functions to measure: a step on the first batch, and a validation.
 
-        Afterwards the training is no longer its recipe's.
+        Do not train further afterwards: the measured steps have changed the weights.
         """
         with seeded(self._seed("tried"), self.device), self._with_kernels():
             images, labels = next(self._iter_blocks())[0]
@@ -165,11 +166,11 @@ class Fit(Iterator[EpochReport]):
 
     @property
     def num_validation(self) -> int:
-        """How many images it validates on."""
+        """Number of validation images."""
         return len(self._validation[1]) if self._validation else 0
 
     def snapshot(self) -> Snapshot:
-        """The state after the epochs done, a copy that further training does not change."""
+        """The state after the finished epochs, as a copy; further training does not change it."""
         return Snapshot(
             recipe=self.recipe,
             epoch=self.epoch,
@@ -182,11 +183,11 @@ class Fit(Iterator[EpochReport]):
         )
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Go on from a snapshot of the same recipe and data, to the bit.
+        """Continue from a snapshot of the same recipe and data, with results equal to the bit.
 
         Raises:
-            InvalidValueError: it is of another training, or its state does not fit the code as it is now;
-                then this training is of no use either.
+            InvalidValueError: the snapshot is of another training, or its state does not fit the present
+                code. After the second, this object cannot be used either.
         """
         snapshot.check_fits(self.recipe, self.dataset.fingerprint)
         try:
@@ -199,7 +200,7 @@ class Fit(Iterator[EpochReport]):
         except (RuntimeError, ValueError, TypeError, KeyError) as error:  # names and shapes, at length
             raise InvalidValueError(
                 f"the state in this snapshot (epoch {snapshot.epoch}) does not fit the network or optimizer"
-                " of its recipe as they are in this process; start without it"
+                " that this process builds from its recipe; start without the snapshot"
             ) from error
         self.epoch, self.elapsed_s = snapshot.epoch, snapshot.elapsed_s
 
@@ -210,7 +211,7 @@ class Fit(Iterator[EpochReport]):
         return chosen_kernels(self.device, self._kernels)
 
     def _train_epoch(self, began: float) -> tuple[Evaluation, float]:
-        """Train on every image once; the means over the epoch and the last learning rate."""
+        """Train on every image once; returns the means over the epoch and the last learning rate."""
         self._trained.train()
         num_batches = len(self._bounds) - 1
         step, num_steps = self.epoch * num_batches, self.recipe.epochs * num_batches
@@ -220,7 +221,7 @@ class Fit(Iterator[EpochReport]):
         for block in self._iter_blocks():
             logits = []
             for images, labels in block:
-                # the middle of the step: neither a warm-up's first nor a cosine's last step is one of rate 0
+                # the middle of the step, so that a warm-up's first and a cosine's last rate are above 0
                 rate = self._set_learning_rate((step + 0.5) / num_steps)
                 output, loss = self._step(images, labels)
                 if self.first_step_s is None:
@@ -231,7 +232,7 @@ class Fit(Iterator[EpochReport]):
                 step += 1
                 logits.append(output)
                 losses.append(loss)
-            # counted per block: a step of a small network costs only as much as some dozens of operations
+            # counted per block, because a step of a small network costs no more than some dozens of operations
             correct += (torch.cat(logits).argmax(1) == torch.cat([labels for _, labels in block])).sum()
         if self._average:
             self._average.copy_buffers()
@@ -301,16 +302,16 @@ class Fit(Iterator[EpochReport]):
 
 
 def evaluate_test(module: nn.Module, recipe: Recipe, *, data_dir: str | Path | None = None) -> Evaluation:
-    """Loss and accuracy on the test set, once, for a trained network that has been chosen without it.
+    """The loss and accuracy on the test set of a network that was chosen without the test set.
 
     Args:
-        module: trained by `recipe`: what `load_trained` returned, which standardises images itself, or the
-            network that takes standardised ones, such as ``fit(recipe).module`` at its end; left in eval
-            mode.
+        module: trained by `recipe`. Either a result of `load_trained`, which standardises images itself, or a
+            network that takes standardised images, such as ``fit(recipe).module`` after the last epoch. Left
+            in eval mode.
 
     Raises:
         DivergedError: the loss is not finite.
-        InvalidValueError: a `TrainedNetwork` was trained on other data than the data set here.
+        InvalidValueError: a `TrainedNetwork` was trained on other data than the data set in the folder.
     """
     device = next(module.parameters()).device
     dataset = load_dataset(recipe.dataset, data_dir=data_dir, device=device)
@@ -330,17 +331,17 @@ def evaluate_test(module: nn.Module, recipe: Recipe, *, data_dir: str | Path | N
 
 
 def _check_same_data(network: TrainedNetwork, dataset: Dataset) -> None:
-    """Images that it was trained on may be test images of other data."""
+    """Refuse other data: its test images may be among the training images of the network."""
     trained_on = network.facts.data.fingerprint
     if trained_on != dataset.fingerprint:
         raise InvalidValueError(
-            f"the network was trained on data {trained_on}, and data set {dataset.spec.name!r} here is"
-            f" {dataset.fingerprint}; test it on the data that it was trained on (--data-dir, data_dir=...)"
+            f"the network was trained on data {trained_on}, but data set {dataset.spec.name!r} in this folder is"
+            f" {dataset.fingerprint}; test it on the data of its training (--data-dir, data_dir=...)"
         )
 
 
 def build_preparation(recipe: Recipe, dataset: Dataset) -> ImagePreparation:
-    """What a recipe's network takes for images of the data set."""
+    """The preparation that turns images of the data set into the input of the recipe's network."""
     memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
     return ImagePreparation(
         dataset=dataset, dtype=compute_dtype(recipe.precision), memory_format=memory_format
@@ -348,7 +349,7 @@ def build_preparation(recipe: Recipe, dataset: Dataset) -> ImagePreparation:
 
 
 def _choose_images(recipe: Recipe, dataset: Dataset) -> tuple[torch.Tensor, Batch | None]:
-    """Positions of the images to train on, and the images and labels to validate on."""
+    """The positions of the training images, and the images and labels for validation."""
     parts = split(dataset, recipe.validation_fraction)
     if recipe.train_on == "train_and_validation":
         return torch.cat([parts.train, parts.validation])[: recipe.max_train_samples], None

@@ -1,8 +1,8 @@
 """A recipe: everything needed to train one network once, as one frozen value.
 
 It is plain data (JSON both ways) and imports no torch, so that a search can hold thousands. Names are
-checked here against the tables of models, optimizers, schedules and data sets; ranges are checked here too.
-`eml_models.training.loop.fit` is what trains it.
+checked here against the tables of models, optimizers, schedules and data sets, and numbers against their
+ranges. `eml_models.training.loop.fit` trains a recipe.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_SEED = 2**63 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
-    """Which numbers a field takes; infinities and NaN never."""
+    """The numbers that a field accepts; never an infinity or NaN."""
 
     low: float = 0
     high: float = math.inf
@@ -43,7 +43,7 @@ class Range:
         """The value as int, float or None.
 
         Raises:
-            ValueError: it breaks the rule; the message is the rule.
+            ValueError: the value breaks the rule; the message is the rule.
         """
         if value is None and self.optional:
             return None
@@ -94,7 +94,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "augmentation": get_args(Augmentation),
     "train_on": get_args(TrainOn),
 }
-"""The values of each field that has a fixed few."""
+"""The values of each field with a fixed set of values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,25 +104,26 @@ class Recipe:
     Attributes:
         model: a family of `eml_models.networks.registry`, with `model_options` (not to be changed in place).
         dataset: a data set of `eml_models.data.datasets`.
-        learning_rate: its peak; `schedule` and warm-up multiply it by a number in [0, 1].
-        momentum: None is the optimizer's default; must be None for an optimizer that takes none.
+        learning_rate: the peak rate; `schedule` and warm-up multiply it by a number in [0, 1].
+        momentum: None is the optimizer's default; must be None for an optimizer without momentum.
         weight_decay: of convolutions and linear layers; never of batch norms and biases.
         warmup_fraction: share of all steps over which the rate first rises linearly.
-        batch_size: the most images a step; batches of an epoch are of equal size, give or take one.
-        channels_last: how maps lie in memory. No other result than rounding; 1.2-1.6x faster on the CPU.
+        batch_size: the most images per step; the sizes of an epoch's batches differ by at most one image.
+        channels_last: order of the maps in memory. Changes results by rounding only; 1.2-1.6x faster on the
+            CPU.
         augmentation: of training images, see `eml_models.data.augment`.
         label_smoothing: share of a label that is spread over all classes, in training only.
-        max_grad_norm: gradients are scaled down to this 2-norm; None leaves them.
+        max_grad_norm: gradients with a larger 2-norm are scaled down to it; None scales none.
         ema_decay: validate, test and keep an exponential moving average of the weights with this decay, see
-            `eml_models.training.averaging`; None keeps the last weights. It does not change what is trained.
+            `eml_models.training.averaging`; None keeps the last weights. The training itself is the same.
         cutout: side of a square that is erased from each training image, as a share of the image's side; 0
             erases nothing. Source: arXiv 1708.04552, where it is 0.5 for CIFAR-10 and 0.25 for CIFAR-100.
-        validation_fraction: share of the training set that is held out, the same images for every seed.
-        train_on: ``train_and_validation`` trains on the held-out images too, so that no validation metrics
-            exist; for the last training of a winner.
-        max_train_samples: how many of the images that the validation split leaves are trained on: the first
-            in the split's random order. One seed fixes that order for every trial, so a larger part holds a
-            smaller part. None is all of them.
+        validation_fraction: share of the training set to hold out, the same images for every seed.
+        train_on: ``train_and_validation`` trains on the held-out images too, so that there are no validation
+            metrics; for the last training of a winner.
+        max_train_samples: train on this number of images at most: the first of the images not held out, in
+            the split's random order. One seed fixes that order for all trials, so a larger part contains
+            every smaller part. None is all of them.
         seed: of weights, order, augmentation and dropout. The split does not depend on it.
     """
 
@@ -160,10 +161,11 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """The recipe that `to_json` wrote; fields that are left out have their defaults.
+        """The recipe from a text of `to_json`; missing fields get their defaults.
 
         Raises:
-            InvalidValueError: not JSON, a field that does not exist or is missing, or a broken rule.
+            InvalidValueError: the text is not JSON, a field is unknown, a field without a default is missing,
+                or a value breaks a rule.
         """
         try:
             data = json.loads(text)
@@ -182,7 +184,7 @@ class Recipe:
         return cls(**data)
 
     def to_json(self) -> str:
-        """One text for equal recipes: sorted keys, no spaces."""
+        """The recipe as JSON with sorted keys and no spaces: equal recipes give equal texts."""
         return json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     def as_dict(self) -> dict[str, Any]:
@@ -192,10 +194,10 @@ class Recipe:
         return {**values, "model_options": options}
 
     def with_changes(self, **changes: Any) -> Recipe:
-        """A recipe derived from this one.
+        """A copy of this recipe with some fields changed.
 
         Raises:
-            InvalidValueError: a field that does not exist, or a broken rule.
+            InvalidValueError: a field is unknown, or a value breaks a rule.
         """
         known = [f.name for f in fields(self)]
         for name in changes:
@@ -247,7 +249,7 @@ class Recipe:
             spec.check_momentum(self.momentum)
 
     def _check_model(self) -> None:
-        """Bring the options that are given into their canonical form, in the order of their names."""
+        """Bring the given options into their canonical form, sorted by name."""
         if not isinstance(self.model_options, Mapping):
             raise InvalidValueError(f"model_options must be a mapping, got {self.model_options!r}")
         resolved = get_model(self.model).resolve(self.model_options)
@@ -257,7 +259,7 @@ class Recipe:
 
 
 def describe_differences(old: Recipe, new: Recipe) -> list[str]:
-    """One readable line for each field in which two recipes differ; empty if they are equal."""
+    """One readable line per field that differs between two recipes; empty if they are equal."""
     before, after = old.as_dict(), new.as_dict()
     return [f"{k}: was {before[k]!r}, is now {after[k]!r}" for k in before if before[k] != after[k]]
 

@@ -1,8 +1,8 @@
-"""What training a recipe takes of a device, measured by a few of its steps: memory, and the device's time.
+"""Measures the load of a training on its device in a few steps: memory, and the share of the device's time.
 
-For who shares a device among trainings. What it measures is of the recipe as it is: a larger batch or network
-takes more. It leaves out what only the first steps take (the search for kernels, where one is asked for), and
-what a saved checkpoint takes on the host.
+Called where several trainings share a device. The result is for exactly this recipe: a larger batch or
+network needs more. Not included: the extra needs of the first steps (a search for kernels, if there is one),
+and the memory of a saved checkpoint on the host.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ from eml_models.training.loop import fit
 from eml_models.training.recipe import Recipe
 
 FIRST_STEPS = 3
-"""The optimizer's state is made in the first, kernels are loaded in all of them."""
+"""Steps that are not measured: the first creates the optimizer's state, and all of them load kernels."""
 
 LATER_STEPS = 8
 DEVICE_STEPS = 3
 CLOCK_HZ = 2e9
-"""At least a card's clock: `torch.cuda._sleep` counts its cycles."""
+"""At least the clock rate of a card; `torch.cuda._sleep` waits for a number of its cycles."""
 
 LEAST_BUSY = 0.01
-"""A step that takes no time of the device was not measured well."""
+"""The least `busy` that is reported: a step that seems to need no device time was measured badly."""
 
 HELD_BACK = 3.0
-"""How many times a step's own duration the device is held back, so that the whole step waits in its queue."""
+"""The device is held back for this multiple of a step's duration, so that the whole step is queued first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepLoad:
-    """What the training takes of a device.
+    """The load of a training on its device.
 
     Attributes:
-        peak_bytes: on CUDA the most that torch held in later steps and a validation, data set and free blocks
-            included; on the CPU the most that the process ever held.
-        beside_bytes: on CUDA what is taken of the device beside that: this process's context and loaded
-            kernels, and whatever other processes hold; 0 on a CPU.
-        total_bytes: what the device has.
-        busy: the share of a step's duration for which the device computes, in (0, 1]; the rest it waits for
+        peak_bytes: on CUDA, the most that torch held in later steps and a validation, including the data set
+            and free blocks; on a CPU, the most that the process ever held.
+        beside_bytes: on CUDA, other memory in use on the device: the context and loaded kernels of this
+            process, and the memory of other processes; 0 on a CPU.
+        total_bytes: the memory of the device.
+        busy: share of a step's duration in which the device computes, in (0, 1]; in the rest it waits for
             this process. 1 on a CPU.
     """
 
@@ -64,10 +64,10 @@ def measure_step_load(
     download: bool = False,
     kernels: Kernels | str = Kernels.DEFAULT,
 ) -> StepLoad:
-    """Train some steps and validate; measure the steps after the first ones.
+    """Train some steps and validate; measure the steps after the first `FIRST_STEPS`.
 
     Raises:
-        torch.OutOfMemoryError: the device cannot hold even that.
+        torch.OutOfMemoryError: the device has too little memory for a step or a validation.
     """
     where = torch.device(device)
     training = fit(recipe, device=where, data_dir=data_dir, download=download, kernels=kernels)
@@ -79,7 +79,7 @@ def measure_step_load(
             total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
             return StepLoad(peak_bytes=peak_memory_bytes(where), beside_bytes=0, total_bytes=total, busy=1.0)
         synchronize(where)
-        torch.cuda.empty_cache()  # what only the first steps took
+        torch.cuda.empty_cache()  # frees the extra memory of the first steps
         torch.cuda.reset_peak_memory_stats(where)
         step_s = _measure_step_s(step, where)
         device_s = statistics.median(_measure_device_s(step, where, step_s) for _ in range(DEVICE_STEPS))
@@ -95,7 +95,7 @@ def measure_step_load(
 
 
 def _measure_step_s(step: Callable[[], object], device: torch.device) -> float:
-    """Seconds of a step among others, each enqueued while the one before it runs."""
+    """Seconds per step in a row of steps; each is queued while the previous step runs."""
     step()
     synchronize(device)
     began = time.perf_counter()
@@ -106,10 +106,10 @@ def _measure_step_s(step: Callable[[], object], device: torch.device) -> float:
 
 
 def _measure_device_s(step: Callable[[], object], device: torch.device, step_s: float) -> float:
-    """Seconds that the device computes for a step which waits in its queue as a whole.
+    """Seconds of the device's work for a step that is queued as a whole.
 
-    An upper bound for a step of more kernels than the queue holds (1,024), and for a step that waits for the
-    device midway (loss scaling in fp16 does, with some optimizers): the device then waits as well.
+    An upper bound for a step of more kernels than the queue holds (1,024), and for a step that itself waits
+    for the device, as fp16's loss scaling does with some optimizers: the device then waits too.
     """
     with torch.cuda.device(device):
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))

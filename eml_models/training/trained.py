@@ -1,7 +1,7 @@
-"""A trained network as it is used: it takes images as their data set stores them, and knows its facts.
+"""A trained network for use: it takes images as stored by their data set, and carries its facts.
 
-`eml_models.training.snapshot.load_trained` builds it. What training itself calls is the network inside, which
-takes standardised images (`eml_models.data.batches.ImagePreparation`).
+`eml_models.training.snapshot.load_trained` builds it. Training itself uses only the inner network, which takes
+standardised images (`eml_models.data.batches.ImagePreparation`).
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from eml_models.training.recipe import Recipe
 
 
 class TrainedNetwork(nn.Module):
-    """A trained network with the standardisation that it was trained with as its first step.
+    """A trained network whose first step standardises images as in its training.
 
-    On a CPU in fp32 its logits are those of the training, to the bit.
+    On a CPU in fp32 its logits equal those of the training, to the bit.
 
     Args:
-        module: takes standardised images.
+        module: the inner network, which takes standardised images.
 
     Attributes:
-        facts: which images it takes, its classes, its recipe and the fingerprint of its data.
+        facts: its images, its classes, its recipe and the fingerprint of its data.
     """
 
     mean: torch.Tensor
@@ -40,7 +40,7 @@ class TrainedNetwork(nn.Module):
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe that trained it.
+        """The recipe of its training.
 
         Raises:
             InvalidValueError: its family or data set is not registered in this process.
@@ -51,18 +51,20 @@ class TrainedNetwork(nn.Module):
         """Logits (N, classes) of images as stored, in bytes or floats, on the network's device.
 
         Raises:
-            InvalidValueError: no tensor (N, C, H, W) of images of the shape that it was trained on.
+            InvalidValueError: the input is not a tensor (N, C, H, W) of images of the trained shape.
         """
         logits: torch.Tensor = self.module((images_NCHW.to(self.mean.dtype) - self.mean) / self.std)
         return logits
 
 
 def _check_images(network: TrainedNetwork, arguments: tuple[object, ...]) -> None:
-    """Refuse images of another shape: global pooling would give an answer to any."""
+    """Refuse images of another shape: with global pooling the network would accept any size."""
     expected = tuple(network.facts.data.input_shape)
     rule = f"images must be a tensor (N, {', '.join(map(str, expected))}), as the network was trained on"
     images = arguments[0] if arguments else None
     if not isinstance(images, torch.Tensor):
-        raise InvalidValueError(f"{rule}, got {type(images).__name__}; torch.as_tensor makes one of an array")
+        raise InvalidValueError(
+            f"{rule}, got {type(images).__name__}; torch.as_tensor turns an array into a tensor"
+        )
     if images.dim() != 4 or tuple(images.shape[1:]) != expected:
         raise InvalidValueError(f"{rule}, got {tuple(images.shape)}")

@@ -103,7 +103,7 @@ class TestMnistFormat:
         np.testing.assert_array_equal(loaded.test_labels, arrays["t10k-labels-idx1-ubyte"])
 
     def test_missing_archive_names_folder_and_option(self, tmp_path: Path, name: str, folder: str) -> None:
-        message = f"data set '{name}' is not in {tmp_path}: no {folder}/raw/train-images-idx3-ubyte"
+        message = f"data set '{name}' is not in {tmp_path}: there is no {folder}/raw/train-images-idx3-ubyte"
         for use in (load_dataset, require_dataset):
             with pytest.raises(DatasetMissingError) as caught:
                 use(name, data_dir=tmp_path)  # type: ignore[operator]  # a function of the list above
@@ -207,7 +207,7 @@ class TestCounts:
             ((60_000, 100), "got 60,000 training and 100 test; remove"),
             (
                 (10_000, 10_000),
-                "10,000 test, as if the files to test on stood in the place of those to train",
+                "10,000 test; the test files may be in the place of the training",
             ),
         ],
     )
@@ -254,19 +254,19 @@ class TestMisplaced:
             named.mkdir(exist_ok=True)
             told = told_of(named)
             assert told.startswith(
-                f"data set 'mnist' is not in {named}: no MNIST/raw/train-images-idx3-ubyte"
+                f"data set 'mnist' is not in {named}: there is no MNIST/raw/train-images-idx3-ubyte"
             )
-            assert f"they lie in {root}: name that folder, --data-dir {root}" in told
+            assert f"the files are in {root}: name that folder, --data-dir {root}" in told
 
     def test_without_the_folders_that_should_hold_them(self, tmp_path: Path) -> None:
         write_mnist(tmp_path, "MNIST")
         (tmp_path / "MNIST").rename(tmp_path / "digits")
         told = told_of(tmp_path / "digits")
-        assert f"they lie in {tmp_path / 'digits' / 'raw'} and belong into" in told
+        assert f"the files are in {tmp_path / 'digits' / 'raw'} and belong in" in told
         assert f"{tmp_path / 'digits' / 'MNIST' / 'raw'}: move them there" in told
         flat = tmp_path / "flat"
         (tmp_path / "digits" / "raw").rename(flat)
-        assert f"they lie in {flat} and belong into {flat / 'MNIST' / 'raw'}: move them there" in told_of(
+        assert f"the files are in {flat} and belong in {flat / 'MNIST' / 'raw'}: move them there" in told_of(
             flat
         )
 
@@ -280,7 +280,7 @@ class TestMisplaced:
             file.rename(found / f"{file.name}{suffix}")
         how = f"packed in {found}" if suffix else f"in {found}"
         told = told_of(tmp_path / "data")
-        assert f"they lie {how} and belong into {belongs}: move them there" in told
+        assert f"the files are {how} and belong in {belongs}: move them there" in told
         assert (f"gunzip --keep {belongs / 'train-images-idx3-ubyte.gz'}" in told) == bool(suffix)
 
     def test_packed(self, tmp_path: Path) -> None:
@@ -288,7 +288,9 @@ class TestMisplaced:
         raw = tmp_path / "MNIST" / "raw"
         for file in list(raw.iterdir()):
             file.rename(f"{file}.gz")
-        assert f"they lie there packed: unpack each, for instance gunzip --keep {raw}" in told_of(tmp_path)
+        assert f"the files there are packed: unpack each, for instance gunzip --keep {raw}" in told_of(
+            tmp_path
+        )
         (tmp_path / "cifar-10-python.tar.gz").touch()
         told = told_of(tmp_path, "cifar10")
         assert f"tar --extract --file {tmp_path / 'cifar-10-python.tar.gz'} --directory {tmp_path}" in told

@@ -300,7 +300,7 @@ class TestSplit:
 
     def test_that_leaves_nothing_is_an_error(self) -> None:
         register_dataset(TINY)
-        with pytest.raises(InvalidValueError, match="both need at least one"):
+        with pytest.raises(InvalidValueError, match="each part needs at least one"):
             split(load_dataset("tiny"), 0.0001)
 
 

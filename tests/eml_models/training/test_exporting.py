@@ -57,8 +57,8 @@ def test_exported_file_says_what_it_takes(trained: Trained, suffix: str, tmp_pat
     assert len(facts["data_fingerprint"]) == 32
     assert facts["dtype"] == "float32"
     shape, top = ("1, 8, 8", 16) if of_digits else ("3, 12, 12", 255)
-    assert facts["takes"].startswith(f"float32 images (N, {shape}) with the values that")
-    assert f"stores, 0 to {top}; it standardises them itself" in facts["takes"]
+    assert facts["takes"].startswith(f"float32 images (N, {shape}) with the stored values of")
+    assert f", 0 to {top}; the network standardises them itself" in facts["takes"]
 
 
 @pytest.mark.parametrize("suffix", [".pt2", ".onnx"])

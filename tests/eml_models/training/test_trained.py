@@ -98,10 +98,10 @@ def test_words_of_a_trained_network_need_no_network() -> None:
     ("changes", "says"),
     [
         ({"mean": [0.5, 0.5]}, "mean and std must have 1 numbers"),
-        ({"std": [0.0]}, "std positive"),
+        ({"std": [0.0]}, "std must be positive"),
         ({"mean": [float("nan")]}, "must be finite"),
         ({"input_shape": [2, 2]}, "input_shape must be"),
-        ({"class_names": ["a"]}, "class_names must be 2"),
+        ({"class_names": ["a"]}, "there must be 2 class_names"),
         ({"more": 1}, "more"),
     ],
 )

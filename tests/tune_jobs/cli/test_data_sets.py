@@ -43,7 +43,7 @@ def test_folder_one_level_off_is_named(cli: Cli, folder: Path) -> None:
     put_mnist(folder / "data", 60_000, 10_000)
     code, _, err = cli("run", "mnist-recipes", "--data-dir", "data/MNIST")
     assert code == 1
-    assert f"they lie in {folder / 'data'}: name that folder, --data-dir {folder / 'data'}" in err
+    assert f"the files are in {folder / 'data'}: name that folder, --data-dir {folder / 'data'}" in err
 
 
 def test_part_of_a_set_is_known_to_the_definition(cli: Cli) -> None:
