@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from eml_models import EpochReport, ModelFamily, Option, OptionKind, Recipe, register_model
 from eml_models.networks.plan_builder import PlanBuilder
+from eml_models.networks.registry import unregister_model
 from tune_jobs import Asha, Choice, Float, Integer, Space, Study
 from tune_jobs.study.space import Parameter
 
@@ -33,7 +35,17 @@ FAMILY = ModelFamily(
         Option(name="tag", kind=OptionKind.CHOICE, default="plain", choices=TAGS, doc=""),
     ),
 )
-register_model(FAMILY)
+"""The network of all of them; `registered` is for the time of a test."""
+
+
+@contextmanager
+def registered() -> Iterator[None]:
+    """The family is known inside, and to no other test."""
+    register_model(FAMILY)
+    try:
+        yield
+    finally:
+        unregister_model(FAMILY.name)
 
 
 def fit(recipe: Recipe, **options: Any) -> Iterator[EpochReport]:

@@ -105,4 +105,4 @@ def test_lab_table_on_cifar10_has_the_rates_from_1e_4_to_1e_1() -> None:
     rates = study.space["learning_rate"].grid()
     assert rates == (1e-4, 1e-3, 1e-2, 1e-1)
     assert study.trials == 3 * 5 * 4 * 5 == sum(1 for _ in study.space.iter_grid())
-    assert "Left out is the rate 1.0" in (lab_cifar10.__doc__ or "")
+    assert "The rate 1.0 is left out" in (lab_cifar10.__doc__ or "")

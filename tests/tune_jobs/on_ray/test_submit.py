@@ -104,7 +104,7 @@ def test_what_the_job_reads_has_to_be_in_the_upload(
         assert "the job would not find" in told
     code, _, told = call(*words, "digits-recipes", "--warm-start", "trials::one")
     assert code == 2
-    assert "the store 'trials' is relative" in told
+    assert "the store 'trials' is a relative path" in told
     assert dashboard.jobs == []
 
 

@@ -240,7 +240,7 @@ def test_a_point_holds_what_its_parameters_depend_on(tmp_path: Path) -> None:
         ("[]", "it holds no points"),
         ("[1]", "a point is an object, got 1"),
         ("{", "is no JSON"),
-        ('[{"params": "x"}]', "its params are no JSON"),
+        ('[{"params": "x"}]', "its params must be a JSON object"),
     ],
 )
 def test_bad_points_are_all_named(tmp_path: Path, text: str, problem: str) -> None:

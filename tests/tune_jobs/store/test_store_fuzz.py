@@ -290,7 +290,7 @@ def test_a_file_with_a_renamed_column_is_refused(tmp_path: Path, name: str) -> N
     schema = mark("trials")
     path = tmp_path / "file.parquet"
     pq.write_table(whole.rename_columns(names).replace_schema_metadata(schema), path)
-    with pytest.raises(StoreCorruptError, match=rf"it lacks: {name}\)"):
+    with pytest.raises(StoreCorruptError, match=rf"missing: {name}\)"):
         open_segment(LocalFiles(tmp_path), "file.parquet", "trials", study="s")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import mini_studies
@@ -16,6 +17,12 @@ from tune_jobs.study.definition import Study
 from tune_jobs.study.json_fields import parse_object
 from tune_jobs.study.rows import Decision, State, TrialRow
 from tune_jobs.testing.in_process import play, run_in_process
+
+
+@pytest.fixture(autouse=True)
+def family() -> Iterator[None]:
+    with mini_studies.registered():
+        yield
 
 
 def run_into(store: Path, study: Study) -> TrialStore:
