@@ -142,8 +142,7 @@ def _check_columns(path: str, known: pa.Schema, found: pa.Schema, version: str) 
         raise StoreCorruptError(f"{path!r} must name the version of its columns, got {version[:MAX_SHOWN]!r}")
     if found.names != known.names:
         lacking = ", ".join(name for name in known.names if name not in found.names) or "none"
-        rule = f"does not have the columns of version {version} (missing: {lacking})"
-        raise StoreCorruptError(f"{path!r} {rule}")
+        raise StoreCorruptError(
             f"{path!r} does not have the columns of version {version} (missing: {lacking})"
         )
 
