@@ -22,10 +22,10 @@ WARMUP = 10
 def decay_at(step: int, decay: float) -> float:
     """The decay of one update: ``min(decay, (1 + step) / (10 + step))``.
 
-    With a decay of 0.999 from the start, four fifths of the random initial weights would remain in the average
-    after 200 steps. Early updates therefore forget more: after n steps the average covers about the last n / 9
-    steps, and never more than 1 / (1 - decay). Source: the rule of TensorFlow's ``ExponentialMovingAverage`` with
-    ``num_updates``.
+    With a decay of 0.999 from the start, four fifths of the random initial weights would remain in the
+    average after 200 steps. Early updates therefore forget more: after n steps the average covers about the
+    last n / 9 steps, and never more than 1 / (1 - decay). Source: the rule of TensorFlow's
+    ``ExponentialMovingAverage`` with ``num_updates``.
 
     Args:
         step: number of earlier updates.

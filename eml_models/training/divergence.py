@@ -17,9 +17,9 @@ BLOW_UP_FACTOR = 4.0
 The rule does not apply in the first epoch, and never to a validation loss. Evidence: 320 runs of the small
 CNN on digits with rates from 0.03 to 1 (six optimizers, five schedules, 12 epochs). In epoch 1, 24 runs were
 above this bound, and 16 of them ended above 50 % accuracy. After epoch 1 no run was above it, because
-networks with batch norm recover; the 6 runs then above half of it never learnt. The validation loss of 79 runs was
-above it at some time, and 71 of them ended above 50 %: the running statistics of batch norm lag behind.
-"""
+networks with batch norm recover; the 6 runs then above half of it never learnt. The validation loss of 79
+runs was above it at some time, and 71 of them ended above 50 %: the running statistics of batch norm lag
+behind. """
 
 
 def check_train_loss(loss: float, recipe: Recipe, epoch: int, num_classes: int) -> None:

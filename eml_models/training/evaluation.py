@@ -95,8 +95,8 @@ def _batch_size(images_NCHW: torch.Tensor) -> int:
 def even_batch_size(count: int, most: int) -> int:
     """A size that cuts `count` images into equal batches, so that a GPU runs one shape only.
 
-    The size is the largest divisor of `count` between half of `most` and `most`. If there is none, the size is
-    chosen so that the last, smaller batch is as large as possible.
+    The size is the largest divisor of `count` between half of `most` and `most`. If there is none, the size
+    is chosen so that the last, smaller batch is as large as possible.
     """
     fewest = -(-count // most)
     for batches in range(fewest, 2 * fewest + 1):

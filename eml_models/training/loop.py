@@ -5,10 +5,10 @@ Knows nothing of searches. A notebook, a test and Ray's trainable all use the sa
     for report in fit(Recipe(learning_rate=0.05, epochs=5)):
         print(report.epoch, report.val_accuracy)
 
-On a CPU all runs of a recipe are equal to the bit, and earlier work of the process changes nothing: all chance
-comes from the recipe's seed and the epoch, and torch's global generator is restored. On CUDA this holds for
-`Kernels.DETERMINISTIC`; with the default kernels the last bits differ between runs. The caller sets the number
-of threads (``torch.set_num_threads``). Only `evaluate_test` uses the test set.
+On a CPU all runs of a recipe are equal to the bit, whatever the process did before: all
+chance comes from the recipe's seed and the epoch, and torch's global generator is restored. On CUDA this
+holds for `Kernels.DETERMINISTIC`; with the default kernels the last bits differ between runs. The caller sets
+the number of threads (``torch.set_num_threads``). Only `evaluate_test` uses the test set.
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ class Fit(Iterator[EpochReport]):
                 step += 1
                 logits.append(output)
                 losses.append(loss)
-            # counted per block, because a step of a small network costs no more than some dozens of operations
+            # counted per block: a step of a small network costs only as much as some dozens of operations
             correct += (torch.cat(logits).argmax(1) == torch.cat([labels for _, labels in block])).sum()
         if self._average:
             self._average.copy_buffers()
@@ -335,7 +335,7 @@ def _check_same_data(network: TrainedNetwork, dataset: Dataset) -> None:
     trained_on = network.facts.data.fingerprint
     if trained_on != dataset.fingerprint:
         raise InvalidValueError(
-            f"the network was trained on data {trained_on}, but data set {dataset.spec.name!r} in this folder is"
+            f"the network was trained on data {trained_on}, but data set {dataset.spec.name!r} here is"
             f" {dataset.fingerprint}; test it on the data of its training (--data-dir, data_dir=...)"
         )
 

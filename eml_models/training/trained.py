@@ -1,7 +1,7 @@
 """A trained network for use: it takes images as stored by their data set, and carries its facts.
 
-`eml_models.training.snapshot.load_trained` builds it. Training itself uses only the inner network, which takes
-standardised images (`eml_models.data.batches.ImagePreparation`).
+`eml_models.training.snapshot.load_trained` builds it. Training itself uses only the inner network, which
+takes standardised images (`eml_models.data.batches.ImagePreparation`).
 """
 
 from __future__ import annotations
