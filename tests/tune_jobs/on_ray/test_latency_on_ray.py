@@ -58,7 +58,5 @@ def test_a_device_that_the_cluster_lacks_is_refused() -> None:
     with pytest.raises(InvalidValueError, match="no node of the cluster has a GPU"):
         run_campaign_on(HERE, on_gpu)
     many = Campaign(networks=CAMPAIGN.networks, modes=CAMPAIGN.modes, batch_sizes=(1,), threads=999)
-    with pytest.raises(
-        InvalidValueError, match="uses 999 threads, and no node of the cluster has that number of CPUs"
-    ):
+    with pytest.raises(InvalidValueError, match="999 threads, and no node of the cluster has that number"):
         run_campaign_on(HERE, many)
