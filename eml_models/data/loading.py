@@ -147,7 +147,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
     elif resolved.type == "cuda":
         count = torch.cuda.device_count()
         if (resolved.index or 0) >= count:
-            problems.append(f"this machine has no {str(device)!r}: torch finds {count} CUDA devices; use cpu")
+            problems.append(f"this machine has no {str(device)!r}: torch sees {count} CUDA devices; use cpu")
     raise_if_any("device", problems)
     if resolved.type == "cuda" and resolved.index is None:
         return torch.device("cuda", torch.cuda.current_device())

@@ -68,7 +68,7 @@ class TestSnapshotFile:
 
     @pytest.mark.parametrize("name", ["module", "optimizer"])
     def test_state_that_does_not_fit_is_an_error(self, taken: Snapshot, name: str) -> None:
-        with pytest.raises(InvalidValueError, match="does not fit the network or optimizer of its recipe"):
+        with pytest.raises(InvalidValueError, match="does not fit the network or optimizer that this"):
             fit(taken.recipe, resume_from=dataclasses.replace(taken, **{name: {"other": 1}}))
 
     def test_owner_is_kept_and_read_without_the_rest(self, taken: Snapshot, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_loaded_network_takes_bytes_and_floats_to_the_same_bits(digits: Trained)
         (torch.zeros(5, 3, 8, 8), r"got \(5, 3, 8, 8\)"),
         (torch.zeros(1, 8, 8), r"got \(1, 8, 8\)"),
         (torch.zeros(8, 8), r"got \(8, 8\)"),
-        (np.zeros((5, 1, 8, 8)), "got ndarray; torch.as_tensor makes one"),
+        (np.zeros((5, 1, 8, 8)), "got ndarray; torch.as_tensor turns an array"),
     ],
 )
 def test_images_of_another_shape_are_refused(digits: Trained, images: Any, says: str) -> None:
@@ -71,7 +71,7 @@ def test_trained_network_is_not_tested_on_other_data(digits: Trained) -> None:
     network = load_trained(digits.path)
     register_dataset(STAMPS)
     try:
-        with pytest.raises(InvalidValueError, match=r"trained on data c911f9ec.* 'stamps' here is"):
+        with pytest.raises(InvalidValueError, match=r"trained on data c911f9ec.* 'stamps' in this folder is"):
             evaluate_test(network, network.recipe.with_changes(dataset="stamps"))
     finally:
         unregister_dataset("stamps")
