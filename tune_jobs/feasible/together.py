@@ -7,21 +7,19 @@ enough to see it, so it is found before Ray starts.
 
 from __future__ import annotations
 
-import math
-import random
 from collections.abc import Iterator
 from itertools import islice
 
-from eml_models import seeds
 from eml_models.errors import InvalidValueError
 from eml_models.wording import count_of
 from tune_jobs.feasible.cost import count_cost
+from tune_jobs.feasible.drawing import iter_drawn
 from tune_jobs.feasible.limits import refusal
 from tune_jobs.feasible.macs_share import resolve_recipe
 from tune_jobs.feasible.refusals import Refusals
 from tune_jobs.study.candidate import CANDIDATE
 from tune_jobs.study.definition import MACS_SHARE, RECIPE_FIELDS, Study
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Params, Space, Value
+from tune_jobs.study.space import Parameter, Space
 
 NETWORK_LIMITS = ("max_macs", "min_macs", "max_parameters")
 
@@ -45,7 +43,7 @@ def check_together(study: Study) -> list[str]:
     points = list(islice(shaping.space.iter_grid(), MOST_NETWORKS + 1)) if finite else []
     is_whole = finite and len(points) <= MOST_NETWORKS
     refusals = Refusals(study.limits)
-    for params in points if is_whole else _iter_drawn(shaping, NUM_DRAWN):
+    for params in points if is_whole else iter_drawn(shaping, NUM_DRAWN, role="limits"):
         cost = count_cost(resolve_recipe(shaping, params, 0))
         if refusal(study, cost) is None:
             return []
@@ -68,31 +66,3 @@ def _shaping(space: Space) -> Iterator[Parameter]:
         name = parameter.name
         if name in {"model", "dataset", MACS_SHARE, CANDIDATE} | parents or name not in RECIPE_FIELDS:
             yield parameter
-
-
-def _iter_drawn(study: Study, count: int) -> Iterator[Params]:
-    """Points of the space, the same ones for the same study."""
-    generator = random.Random(seeds.derive(study.seed, -1, "limits"))
-    for _ in range(count):
-        params: Params = {}
-        for parameter in study.space.parameters:
-            if parameter.when is None or parameter.when.holds(params):
-                params[parameter.name] = _draw(parameter, generator)
-        yield params
-
-
-def _draw(parameter: Parameter, generator: random.Random) -> Value:
-    if isinstance(parameter, Constant | Choice):
-        return generator.choice(parameter.grid())
-    if isinstance(parameter, Float) and parameter.step is not None:
-        return generator.choice(parameter.grid() or (parameter.low,))
-    low, high = (
-        (math.log(parameter.low), math.log(parameter.high))
-        if parameter.log
-        else (parameter.low, parameter.high)
-    )
-    drawn = generator.uniform(low, high)
-    value = min(max(math.exp(drawn) if parameter.log else drawn, parameter.low), parameter.high)
-    if isinstance(parameter, Integer):
-        return parameter.low + round((value - parameter.low) / parameter.step) * parameter.step
-    return value

@@ -1,8 +1,9 @@
 """Vocabulary of a search as frozen values: space, objective, method, study, and the rows of a trial.
 
-Takes no decision, reads no clock and touches no disk.
+Takes no decision and knows no store. `instants` alone reads the clock; `code_digest` alone reads files, which
+are source code.
 
 Doors: `definition` (`Study` itself), `space` (parameters and bounds), `objective` and `method` (what to
-search for, and how), `rows` (one value per row of the store), `stored` (a study from its stored JSON, and
-differences of two).
+search for, and how), `rows` (one value per row of the store), `events` (the details of events), `stored` (a
+study from its stored JSON), `differences` (of two definitions).
 """

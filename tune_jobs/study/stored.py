@@ -1,12 +1,12 @@
-"""A study from its stored definition, the way back from `Study.definition`, and where two definitions differ.
+"""A study from its stored definition: the way back from `Study.definition`.
 
-For those who have the store and not the code: auditing, replaying. What the definition does not hold (how
-many trials, how to run them) has its default; the training function is named in it, not contained.
+Auditing and replaying need it, because they have the store and not the study's code. The number of trials is
+not in a definition and takes its default. The training function is there by its name alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from eml_models.errors import InvalidValueError
@@ -68,22 +68,3 @@ def _parameter(data: Mapping[str, Any]) -> Parameter:
     if when is not None:
         fields["when"] = When(when["parameter"], tuple(when["values"]))
     return KINDS[data["kind"]](**fields)
-
-
-def differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
-    """Where two definitions differ, one readable line each; empty if they are equal."""
-    return list(_iter_differences("", old, new))
-
-
-def _iter_differences(path: str, old: object, new: object) -> Iterable[str]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in sorted({*old, *new}):
-            yield from _iter_differences(f"{path}.{key}" if path else str(key), old.get(key), new.get(key))
-    elif isinstance(old, list) and isinstance(new, list) and all(_is_named(x) for x in [*old, *new]):
-        yield from _iter_differences(path, {x["name"]: x for x in old}, {x["name"]: x for x in new})
-    elif old != new:
-        yield f"{path}: was {old!r}, is now {new!r}"
-
-
-def _is_named(item: object) -> bool:
-    return isinstance(item, Mapping) and "name" in item

@@ -8,8 +8,9 @@ from eml_models.errors import InvalidValueError
 from eml_models.training.recipe import Recipe
 from tune_jobs.inputs.shipped import digits_mobilenet, digits_recipes
 from tune_jobs.study.definition import Study
+from tune_jobs.study.differences import differences
 from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space
-from tune_jobs.study.stored import differences, study_from_definition
+from tune_jobs.study.stored import study_from_definition
 
 
 def with_recipe(**changes: object) -> Study:

@@ -23,10 +23,10 @@ from eml_models.errors import InvalidValueError
 from eml_models.networks.registry import custom_models
 from eml_models.training.recipe import Recipe
 from tune_jobs.errors import TuneJobsError
+from tune_jobs.feasible.largest import largest_candidate
 from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.on_ray.gpus.share import GpuPart, choose_part
 from tune_jobs.on_ray.gpus.step_program import read_answer, request_text
-from tune_jobs.search.largest import largest_candidate
 from tune_jobs.session.settings import AUTO, RunSettings
 from tune_jobs.study.definition import Study
 

@@ -25,10 +25,10 @@ from tune_jobs.store.format.publishing import make_tables, put_rows
 from tune_jobs.store.format.segments import open_segment, read_segments
 from tune_jobs.store.format.version import require_version
 from tune_jobs.study.definition import Study, name_problems
+from tune_jobs.study.differences import differences
 from tune_jobs.study.json_fields import parse_object
 from tune_jobs.study.objective import Direction
 from tune_jobs.study.rows import as_json_text
-from tune_jobs.study.stored import differences
 
 CREATION_WAIT_S = 10.0
 REQUIRED = ("version", "recipe", "fit", "sampler", "asha", "limits", "seed", "latency")

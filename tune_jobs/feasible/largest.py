@@ -1,7 +1,8 @@
-"""The candidate of a study that takes the most memory to train, to be measured before GPUs are shared out.
+"""The candidate of a study that needs the most memory to train; it is measured before GPUs are shared out.
 
-Found among many drawn points, not proved: activations times batch size is what most of the memory of training
-goes to, and the measured share leaves headroom. Called by the Ray side; trains nothing itself.
+The candidate is the largest of many drawn points, which is no proof. Most of the memory of training goes to
+activations, and these grow with the batch; the share that is measured leaves headroom. Trains nothing itself.
+Called by `tune_jobs.on_ray.gpus.measure`.
 """
 
 from __future__ import annotations
@@ -11,18 +12,16 @@ from collections.abc import Iterator
 from eml_models.training.recipe import Recipe
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.feasible.cost import count_cost
+from tune_jobs.feasible.drawing import iter_drawn
 from tune_jobs.feasible.limits import refusal
 from tune_jobs.feasible.macs_share import resolve_recipe
-from tune_jobs.search.history import History
-from tune_jobs.search.sampler import build_sampler
 from tune_jobs.study.definition import Study
-from tune_jobs.study.method import SamplerName
 
 NUM_DRAWN = 128
 
 
 def largest_candidate(study: Study, *, drawn: int = NUM_DRAWN) -> Recipe:
-    """The recipe with the most activations a batch among those drawn within the study's limits.
+    """The recipe with the most activations, at the largest batch, among those drawn within the limits.
 
     Raises:
         TuneJobsError: all that were drawn break the limits.
@@ -39,12 +38,7 @@ def largest_candidate(study: Study, *, drawn: int = NUM_DRAWN) -> Recipe:
 
 
 def _iter_admitted(study: Study, drawn: int) -> Iterator[Recipe]:
-    at_random = study.with_changes(sampler=SamplerName.RANDOM)
-    sampler, nothing = build_sampler(at_random), History(at_random)
-    for number in range(drawn):
-        params = sampler.propose(nothing, number)
-        if params is None:
-            return
+    for number, params in enumerate(iter_drawn(study, drawn, role="largest")):
         recipe = resolve_recipe(study, params, number)
         if refusal(study, count_cost(recipe)) is None:
             yield recipe

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from eml_models.training.recipe import Recipe
+from tune_jobs.feasible.largest import largest_candidate
 from tune_jobs.inputs.shipped import SHIPPED
-from tune_jobs.search.largest import largest_candidate
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 

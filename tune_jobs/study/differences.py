@@ -1,0 +1,27 @@
+"""Differences of two definitions of a study, in lines for people.
+
+A pure function of plain data. The store calls it and refuses to continue a study whose definition changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+
+def differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    """Where two definitions differ, one readable line each; empty if they are equal."""
+    return list(_iter_differences("", old, new))
+
+
+def _iter_differences(path: str, old: object, new: object) -> Iterable[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in sorted({*old, *new}):
+            yield from _iter_differences(f"{path}.{key}" if path else str(key), old.get(key), new.get(key))
+    elif isinstance(old, list) and isinstance(new, list) and all(_is_named(x) for x in [*old, *new]):
+        yield from _iter_differences(path, {x["name"]: x for x in old}, {x["name"]: x for x in new})
+    elif old != new:
+        yield f"{path}: was {old!r}, is now {new!r}"
+
+
+def _is_named(item: object) -> bool:
+    return isinstance(item, Mapping) and "name" in item
