@@ -8,16 +8,14 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 
 from eml_models.data.datasets import get_dataset_spec
 from eml_models.errors import InvalidValueError
 from eml_models.latency.bench.ending import End
-from eml_models.latency.explaining.campaign import Campaign, CampaignResult, Timed
+from eml_models.latency.explaining.campaign import Campaign, CampaignResult
 from eml_models.latency.explaining.investigation import run_campaign
 from eml_models.latency.measuring.modes import Mode, default_modes, iter_all_modes, parse_mode
 from eml_models.networks.words import NetworkSpec, on_one_input, parse_input, parse_network
@@ -27,6 +25,7 @@ from tune_jobs.cli.option_values import LatencyOptions
 from tune_jobs.cli.telling import put, say, tell
 from tune_jobs.errors import EXIT_INTERRUPTED, StoreError
 from tune_jobs.inputs.user_code import UserCode, load_study, stored_name
+from tune_jobs.latency.rows import Asked, row_of
 from tune_jobs.latency.worker import program_with
 from tune_jobs.provenance import git_state
 from tune_jobs.report import latency_tables
@@ -34,11 +33,9 @@ from tune_jobs.report.formats import CSV, JSON
 from tune_jobs.report.render import render
 from tune_jobs.report.text import INDENT, text_width, wrapped
 from tune_jobs.session.ending_signals import EndingSignals, ending_signals
-from tune_jobs.store.columns.latency_rows import LatencyRow
 from tune_jobs.store.latencies import append_latencies, prepare_table
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study.instants import utc_now
-from tune_jobs.study.rows import as_json_text
 
 DEFAULT_BATCH_SIZES = {"cpu": (1, 32), "cuda": (1, 128)}
 DEFAULT, ALL = "default", "all"
@@ -48,15 +45,6 @@ NUMBER = re.compile("[0-9]{1,18}")
 
 CODE = ":"
 """The words for a study by its code have it; the name of a study never has."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A network that a word of the command line names, with its trial if it has one."""
-
-    network: NetworkSpec
-    study: str | None = None
-    number: int | None = None
 
 
 def measure_and_print(models: Sequence[str], store: str, form: str, options: LatencyOptions) -> int:
@@ -169,7 +157,7 @@ class Storing:
         """
         origin = {one.network.name: one for one in self._asked}
         rows = [
-            _row(
+            row_of(
                 timed,
                 origin[timed.case.network.name],
                 result,
@@ -187,54 +175,6 @@ class Storing:
             self.put(result)
         except StoreError as error:
             tell(f"this round is not stored: {error}")
-
-
-def _row(
-    timed: Timed, asked: Asked, result: CampaignResult, *, run: str, now: datetime, commit: str | None
-) -> LatencyRow:
-    case, measured, network = timed.case, timed.measurement, asked.network
-    plan, conditions = network.plan(), timed.measurement.conditions
-    return LatencyRow(
-        run=run,
-        network=network.name,
-        study=asked.study,
-        number=asked.number,
-        model=network.model,
-        options=as_json_text(dict(network.options)),
-        input_shape=network.shown_input,
-        macs=plan.macs,
-        parameters=plan.parameters,
-        activations=plan.activations,
-        traffic_bytes=plan.traffic_bytes(),
-        kernels=result.counts[network.name].kernels,
-        device=conditions.device,
-        device_name=conditions.device_name,
-        mode=str(case.mode),
-        precision=case.mode.precision,
-        casting=case.mode.cast,
-        layout=case.mode.layout,
-        execution=case.mode.execution,
-        folded=case.mode.folded,
-        source=case.source,
-        variant=case.variant,
-        allocator=conditions.allocator,
-        kernel_search=case.kernel_search,
-        batch_size=measured.batch_size,
-        requested_batch_size=measured.requested_batch_size,
-        n=measured.n,
-        median_ms=measured.median_ms,
-        q1_ms=measured.q1_ms,
-        q3_ms=measured.q3_ms,
-        threads=conditions.threads,
-        torch_version=conditions.torch_version,
-        cudnn_version=conditions.cudnn_version,
-        clock_mhz=conditions.clock_mhz,
-        load_average=conditions.load_average,
-        hostname=socket.gethostname(),
-        git_commit=commit,
-        notes="\n".join([*measured.notes, *filter(None, [measured.noise])]),
-        measured_at=now,
-    )
 
 
 def _resolve_device(device: str, address: str | None) -> str:

@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import json
 
-from tune_jobs.report.formats import CSV, JSON
+from eml_models.errors import UnknownNameError
+from tune_jobs.report.formats import CSV, FORMATS, JSON, TABLE
 from tune_jobs.report.plain import csv_line, plain
 from tune_jobs.report.tables import Table
 from tune_jobs.report.text import draw_text
 
 
 def render(table: Table, form: str) -> str:
-    """The table as text in one of `formats.FORMATS`, ending in a newline."""
+    """The table as text in one of `formats.FORMATS`, ending in a newline.
+
+    Raises:
+        UnknownNameError: there is no such form.
+    """
     if form == JSON:
         records = [dict(zip(table.columns, map(plain, row), strict=True)) for row in table.rows]
         return json.dumps(records, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     if form == CSV:
         return "".join(csv_line(row) for row in (table.columns, *table.rows))
-    return draw_text(table)
+    if form == TABLE:
+        return draw_text(table)
+    raise UnknownNameError("form", form, FORMATS)

@@ -41,7 +41,7 @@ LATENCY = "latency_ms"
 
 
 COSTS = ("macs", "parameters", "activations", "traffic_bytes")
-"""What a network's plan says of its cost (`tune_jobs.feasible.limits.NetworkCost`); less is better."""
+"""The costs of a network, known from its plan (`tune_jobs.feasible.cost.NetworkCost`); less is better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

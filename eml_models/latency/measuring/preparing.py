@@ -1,7 +1,7 @@
 """Brings a copy of a model into a mode, so that calling it runs just that mode.
 
 The model itself is left as found; process-wide settings (TF32, cuDNN's search, the compiler's limits) are set
-during a call, or around many of them, and put back. Called by `measure`, `worker` and `deploy`.
+during a call, or around many of them, and put back. Called by `timing`, `bench.worker` and `deploy`.
 """
 
 from __future__ import annotations
