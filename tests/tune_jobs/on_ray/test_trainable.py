@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -18,7 +19,15 @@ from eml_models.training.recipe import Recipe
 from tune_jobs.checkpoints.files import Checkpoints, Identity
 from tune_jobs.errors import BrokenDeviceError
 from tune_jobs.inputs.shipped import digits_recipes
-from tune_jobs.on_ray.messages import AttemptFailed, EpochReported, Message, TrainingBegan, TrainingReturned
+from tune_jobs.on_ray.messages import (
+    AttemptFailed,
+    EpochReported,
+    Message,
+    TrainingBegan,
+    TrainingReturned,
+    from_json,
+    to_json,
+)
 from tune_jobs.on_ray.worker import trainable
 from tune_jobs.on_ray.worker.payload import build_payload
 from tune_jobs.on_ray.worker.store_probe import StoreProbe
@@ -127,6 +136,24 @@ def test_a_training_function_of_ones_own_gets_only_the_words_it_knows(tmp_path: 
     study = digits_recipes().with_changes(fit=fit_of_ones_own)
     kinds = [type(message) for message in messages_of(study, tmp_path)]
     assert kinds == [TrainingBegan, EpochReported, TrainingReturned]
+
+
+@pytest.mark.parametrize("name", ["epoch", "val_accuracy", "peak_memory_bytes"])
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [(10**400, math.inf), (10**5000, math.inf), (-(10**5000), -math.inf), (10**300, 10**300)],
+    ids=["beyond floats", "beyond texts", "negative beyond texts", "within floats"],
+)
+def test_a_whole_number_of_any_length_reaches_the_driver(
+    tmp_path: Path, name: str, value: int, sent: float
+) -> None:
+    def fit(recipe: Recipe, **options: Any) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(**{"epoch": 1, "val_accuracy": 0.5, name: value})
+
+    _, reported, _ = messages_of(digits_recipes().with_changes(fit=fit), tmp_path)
+    arrived = from_json(to_json(reported))
+    assert isinstance(arrived, EpochReported)
+    assert arrived.metrics[name] == sent
 
 
 class StepsOfOnesOwn:

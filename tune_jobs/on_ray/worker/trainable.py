@@ -11,6 +11,7 @@ Module state of a worker survives from trial to trial, so everything that a tria
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -44,7 +45,7 @@ from tune_jobs.on_ray.worker.store_probe import StoreProbe
 from tune_jobs.on_ray.worker.training_thread import made_in_training_thread
 from tune_jobs.on_ray.worker.watching import while_watched
 from tune_jobs.session.attempt import WorkerInfo
-from tune_jobs.session.report_checks import EPOCH, REPORT_METRICS
+from tune_jobs.session.report_checks import EPOCH, REPORT_METRICS, number_of
 from tune_jobs.study.code_digest import code_digest
 from tune_jobs.study.json_fields import MAX_SECONDS
 from tune_jobs.study.method import LatencyMode
@@ -204,7 +205,12 @@ def _metrics(report: Any) -> dict[str, Metric]:
 
 
 def _plain(value: Any) -> Metric:
-    """A number of NumPy or torch as a Python number; any other value that JSON does not know as text."""
+    """A number of NumPy or torch as a Python number; any other value that JSON does not know as text.
+
+    A whole number beyond every float becomes infinite, because Python does not write very long ones as text.
+    """
     if hasattr(value, "item"):
         value = value.item()
+    if isinstance(value, int) and number_of(value) in (math.inf, -math.inf):
+        return number_of(value)
     return value if value is None or isinstance(value, bool | int | float) else str(value)
