@@ -85,7 +85,7 @@ def draw_tables(study: str, trials: int, rng: np.random.Generator) -> dict[str, 
     ended = {
         "seq": number * ROWS + ROWS - 1,
         "state": state,
-        "reason": np.where(state == "failed", "raised in attempt 1: ValueError", "ran all its epochs"),
+        "reason": np.where(state == "failed", "attempt 1 raised an error: ValueError", "ran all its epochs"),
         "failure": np.where(state == "failed", "raised", None),
         "objective": np.where(np.isin(state, ("failed", "infeasible")), None, objective),
         "epochs": epochs,

@@ -162,7 +162,7 @@ def test_trials_are_held_to_their_share_and_get_a_larger_one(cluster: JobCluster
     trials = store.trials().set_index("param_batch_size")
     assert dict(trials["state"]) == {2: "completed", 14: "completed", 20: "failed"}
     assert dict(trials["attempt"]) == {2: 1, 14: 2, 20: 2}
-    assert trials.loc[20, "reason"].startswith("out of memory in attempt 2: OutOfMemoryError: CUDA")
+    assert trials.loc[20, "reason"].startswith("attempt 2 ran out of memory: OutOfMemoryError: CUDA")
     assert trials.loc[20, "peak_memory_bytes"] == 20 << 30
     assert set(trials["device"]) == {"cuda: simulated"}
     reports, number = store.reports().set_index("number"), trials["number"]
@@ -171,7 +171,7 @@ def test_trials_are_held_to_their_share_and_get_a_larger_one(cluster: JobCluster
     assert set(reports["train_accuracy"]) <= {0, 1, 2, 3}  # each saw one device
     of_the_larger = f"kind = 'attempt_ended' and number = {number[14]}"
     ends = store.sql(f"select detail->>'how' as how from events where {of_the_larger}")
-    assert ends["how"].str.startswith("out of its share of GPU memory in attempt 1").sum() == 1
+    assert ends["how"].str.startswith("attempt 1 ran out of its share of GPU memory").sum() == 1
 
 
 def test_a_gpu_that_fails_for_good_costs_one_attempt_each_time(cluster: JobCluster, tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_a_gpu_that_fails_for_good_costs_one_attempt_each_time(cluster: JobClust
     assert set(store.trials()["state"]) == {"completed"}
     assert list(store.trials()["attempt"]) == [2, 2, 2]
     ends = store.sql("select detail->>'how' as how from events where kind = 'attempt_ended'")["how"]
-    crashes = ends[ends.str.startswith("crashed in attempt 1")]
+    crashes = ends[ends.str.startswith("attempt 1 crashed")]
     assert len(crashes) == 3
     assert crashes.str.contains("illegal memory access").all()
 

@@ -71,7 +71,7 @@ def test_trials_of_a_lost_node_go_on_elsewhere_from_their_checkpoints(tmp_path: 
     began = store.events().query("kind == 'attempt_started' and attempt > 1")
     assert len(began)
     assert (began["detail"].str.extract(r'"resumed_from_epoch":(\d+)')[0].astype(int) >= 2).all()
-    crashed = store.events().query("kind == 'attempt_ended'")["detail"].str.contains("crashed in attempt 1")
+    crashed = store.events().query("kind == 'attempt_ended'")["detail"].str.contains("attempt 1 crashed")
     assert crashed.any()
     assert account(store.rows("digits-recipes"))["redone"] > 0
 

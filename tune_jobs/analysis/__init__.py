@@ -1,8 +1,8 @@
-"""Findings from rows: where the time went, whether each decision follows from the rules, and how far means
-can be trusted.
+"""Findings from rows: the ledger, the audit, changes of code, replays, and comparisons of means.
 
 Prints nothing and changes no row.
 
-Doors: `ledger` (worker-seconds by class), `audit` (decisions computed again), `replay` (a trial trained
-again), `intervals` (means and differences), `factors` (effect of each parameter).
+Doors: `ledger` (worker-seconds by class), `audit` (proposals and decisions computed again), `replay` (a trial
+trained again), `code_changes` (runs with other code), `intervals` (means and differences), `factors` (the
+effect of each parameter).
 """

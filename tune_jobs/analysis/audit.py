@@ -1,8 +1,8 @@
-"""Checks a study's rows against the rules: each proposal and each rung's decision is computed anew.
+"""Checks the rows of a study: computes each proposal and each decision of a rung again, and compares.
 
-A row that was proposed or decided carries `history_seq`, the last row that it knew. The history is folded up
-to there, the pure functions of `tune_jobs.search` are asked again, and what they say must be what the row
-says. Reads rows only.
+The row of a proposal or decision holds `history_seq`, the `seq` of the last row that was known. The audit
+folds the history up to that row and asks the pure functions of `tune_jobs.search` again: their answer must
+equal the row. Reads rows only; the command ``show --audit`` calls it.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from tune_jobs.study.rows import ReportRow, Row, StartRow, State, TrialRow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """What was checked, and where the rows differ from the rules, in words.
+    """What an audit checked, and the differences that it found, in words.
 
-    A trial was proposed once, however many attempts it took; the params of each attempt are checked.
+    A trial counts as one proposal, however many attempts it took. The params of each attempt are checked.
     """
 
     num_proposals: int
@@ -46,7 +46,7 @@ def audit(study: Study, rows: Iterable[Row]) -> Audit:
     differences: list[str] = []
     waiting = deque(sorted(asking))
     for row in ordered:
-        while waiting and waiting[0] < row.seq:  # also of a history whose last row a repair gave up
+        while waiting and waiting[0] < row.seq:  # the last known row may be missing after a repair
             differences += _check_all(study, history, sampler, asking[waiting.popleft()])
         history.apply(row)
     for known in waiting:
@@ -84,7 +84,7 @@ def _check_proposal(history: History, sampler: Sampler, row: StartRow | TrialRow
     expected = earlier.params if earlier else sampler.propose(history, row.number)
     params = params_from_json(row.params)
     if expected != params:
-        yield f"row {row.seq}: trial {row.number} was {params}, the rules propose {expected}"
+        yield f"row {row.seq}: trial {row.number} has the params {params}; the sampler proposes {expected}"
 
 
 def _check_decision(study: Study, history: History, row: ReportRow) -> Iterator[str]:
@@ -93,6 +93,6 @@ def _check_decision(study: Study, history: History, row: ReportRow) -> Iterator[
     expected = verdict.decision if verdict else None
     if expected is not row.decision:
         yield (
-            f"row {row.seq}: trial {row.number} at epoch {row.epoch} was decided {row.decision}, the rules"
-            f" say {expected}{f' ({verdict.reason})' if verdict else ''}"
+            f"row {row.seq}: trial {row.number} at epoch {row.epoch} has the decision {row.decision}; the"
+            f" rung decides {expected or 'nothing'}{f' ({verdict.reason})' if verdict else ''}"
         )

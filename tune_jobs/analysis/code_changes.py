@@ -1,7 +1,8 @@
-"""Which runs and attempts of a study trained by other code than the run before, read from its events.
+"""Finds the runs and attempts of a study whose training code differs from that of the run before.
 
-A study stays the same when its code changes, so that a mended bug does not cost what was trained. What
-changed, and since which trial, stands beside the results instead. Pure functions of rows.
+A study stays the same when its code changes, so that a mended bug does not cost the trials before it. The
+results name the change instead, and the first trial after it. Pure functions of rows, called by `replay`,
+`tune_jobs.on_ray.runner` and `tune_jobs.report.documents`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tune_jobs.study.events import AttemptStarted, SessionStarted, detail_of
 from tune_jobs.study.rows import EventRow, Row
 
 SHOWN_TRIALS = 5
-"""Numbers of trials that a line names."""
+"""How many numbers of trials a line names."""
 
 
 @dataclass(slots=True)
@@ -27,11 +28,11 @@ class _Run:
 
 
 def describe_code_changes(rows: Sequence[Row], *, now: str | None = None) -> list[str]:
-    """A line for each change of code between two runs, and for each run whose workers held other code.
+    """A line for each change of code between two runs, and for each other code of a run's workers.
 
     Args:
         rows: a study's rows in order.
-        now: the digest of the code that is about to run; None to describe what is stored alone.
+        now: the digest of the code that is about to run; None to describe the stored runs alone.
     """
     runs = _list_runs(rows)
     if now is not None:
@@ -46,13 +47,13 @@ def describe_code_changes(rows: Sequence[Row], *, now: str | None = None) -> lis
 
 
 def note_of_change(rows: Sequence[Row], now: str) -> str | None:
-    """What a run that continues a study says of its code; None where it is that of the run before."""
+    """The line on a change of code since the last stored run; None if there is no change."""
     runs = _list_runs(rows)
     return describe_code_changes(rows, now=now)[-1] if runs and runs[-1].code != now else None
 
 
 def code_of_trial(rows: Sequence[Row], number: int) -> str | None:
-    """The digest of the code that trained a trial, that of its last attempt; None where none is stored."""
+    """The digest of the code of a trial's last attempt; None if no digest is stored."""
     found = None
     for row in rows:
         if isinstance(row, EventRow) and row.number == number:

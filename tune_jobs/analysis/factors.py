@@ -1,9 +1,9 @@
-"""What the parameters of a study did to its objective: outcomes by cell and by level, and their comparisons.
+"""The effect of each parameter on the objective: outcomes by cell and by level, and comparisons of levels.
 
-In a grid every cell is trained as often as any other, so levels of a factor are compared within the same
-cells of the others. An adaptive search trains most where it is good, and early stopping lets the good trials
-end: means over its trials say where it went, not what a level is worth. `tune_jobs.report.factors` draws the
-tables.
+A grid trains each cell equally often, so that levels of a factor are compared within the same cells of the
+other factors. An adaptive search trains most where results are good, and early stopping completes only good
+trials: means over their trials show where the search went, not the worth of a level.
+`tune_jobs.report.factors` draws the tables.
 """
 
 from __future__ import annotations
@@ -31,26 +31,32 @@ from tune_jobs.study.rows import State, as_json_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One trial that ran to its end or failed: its params without the repeat, and its objective if it has."""
+    """A trial that completed or failed: its params without the repeat, and its objective if it has one."""
 
     params: Mapping[str, Any]
     value: float | None
 
     @property
     def cell(self) -> str:
-        """One text for the trials of one recipe."""
+        """A text that the trials of a recipe share."""
         return as_json_text(self.params)
 
     def without(self, names: Collection[str]) -> str:
-        """One text for the trials that differ in these parameters and in nothing else."""
+        """A text that trials share if they differ at most in these parameters."""
         return as_json_text({name: value for name, value in self.params.items() if name not in names})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """How a study's trials came about, from its definition, and so what can be said of their means.
+    """How a study chose its trials, which decides what their means can show.
 
-    `conditions` maps each conditional parameter to the parameter that it depends on.
+    Attributes:
+        metric: the first objective.
+        is_grid: whether each cell was trained to its end.
+        is_adaptive: whether earlier results decided which trials were trained or stopped.
+        factors: the parameters with levels, in the order of the space.
+        numbers: the searched parameters with a range.
+        conditions: the parent of each conditional parameter.
     """
 
     metric: str
@@ -62,11 +68,11 @@ class Design:
 
     @property
     def sign(self) -> float:
-        """Makes larger better."""
+        """1 or -1: a value times the sign is better if it is larger."""
         return -Objective(metric=self.metric).direction.sign
 
     def comes_with(self, factor: str) -> frozenset[str]:
-        """The factor, and what applies under some of its levels only: no two levels share that."""
+        """The factor, and the parameters that apply only under some of its levels."""
         names = {factor}
         for name, parent in self.conditions.items():  # in the order of the space: a parent comes first
             if parent in names:
@@ -75,7 +81,7 @@ class Design:
 
 
 def design_of(definition: Mapping[str, Any]) -> Design:
-    """The design of a study: factors have levels, numbers a range."""
+    """The design of a study, from its definition."""
     sampler, asha = definition["sampler"], definition["asha"]
     is_grid = sampler == SamplerName.GRID and asha is None
     searched = [p for p in definition["space"] if p["kind"] != "constant" and p["name"] != REPEAT]
@@ -91,7 +97,7 @@ def design_of(definition: Mapping[str, Any]) -> Design:
 
 
 def read_outcomes(trials: pd.DataFrame) -> list[Outcome]:
-    """The trials that ran to their end or failed, in order of number."""
+    """The trials that completed or failed, in order of number."""
     ended = trials[trials["state"].isin([State.COMPLETED, State.FAILED])].sort_values("number")
     outcomes = []
     for params, value in zip(ended["params"], ended["objective"], strict=True):
@@ -101,7 +107,7 @@ def read_outcomes(trials: pd.DataFrame) -> list[Outcome]:
 
 
 def vary_alone(levels: Mapping[object, Sequence[Outcome]], names: Collection[str]) -> bool:
-    """Whether each level is one cell, of trials that differ in their seeds, and no other factor varies."""
+    """Whether each level is a single cell, whose trials differ in their seeds, and no other factor varies."""
     others = {outcome.without(names) for group in levels.values() for outcome in group}
     return len(others) == 1 and all(
         len({outcome.cell for outcome in group}) == 1 for group in levels.values()
@@ -113,9 +119,9 @@ def ranked(
 ) -> list[object]:
     """The levels that have a mean, the best first.
 
-    In a grid by how many others each is better than within the cells that both have in common, then by how
-    much in sum: the mean of a level that failed where the others did badly is of its easy cells alone. Where
-    no trial is missing, that is the order of the means.
+    A grid ranks a level by the number of other levels that it beats within the cells that both have, then by
+    the sum of these differences. The mean alone would favour a level whose trials failed in the hard cells.
+    If no trial is missing, this is the order of the means.
     """
     by_mean = sorted(means, key=lambda level: -design.sign * means[level])
     if not design.is_grid:
@@ -131,20 +137,21 @@ def ranked(
 
 
 Compare = Callable[[Sequence[Outcome], Sequence[Outcome]], Difference]
-"""The trials of one level of a factor less those of another."""
+"""Computes the difference between the trials of two levels: the first less the second."""
 
 
 def compare_all(
     levels: Mapping[object, Sequence[Outcome]], ordered: Sequence[object], compare: Compare
 ) -> dict[tuple[object, object], Difference]:
-    """Each pair of levels, the worse less the better: which one is the best was not known beforehand."""
+    """The difference of each pair of levels, the worse less the better. All pairs, because the best level is
+    known only from the same trials."""
     return {
         (worse, better): compare(levels[worse], levels[better]) for better, worse in combinations(ordered, 2)
     }
 
 
 def cells_comparison(design: Design, factor: str) -> Compare:
-    """Compares two levels within the combinations of the other factors that both have."""
+    """A comparison of two levels within the combinations of the other factors that both have."""
     names = design.comes_with(factor)
 
     def compare(group: Sequence[Outcome], best: Sequence[Outcome]) -> Difference:
@@ -156,11 +163,12 @@ def cells_comparison(design: Design, factor: str) -> Compare:
 
 
 def compare_trials(group: Sequence[Outcome], best: Sequence[Outcome]) -> Difference:
+    """The difference of two levels over independent trials."""
     return welch(values_of(group), values_of(best))
 
 
 def means_without(group: Sequence[Outcome], names: Collection[str]) -> dict[str, float]:
-    """The mean of each combination of the other factors, over seeds and over what `names` has besides."""
+    """The mean of each combination of the other factors, over seeds and over the parameters in `names`."""
     values: dict[str, list[float]] = defaultdict(list)
     for outcome in group:
         if outcome.value is not None:
@@ -169,6 +177,7 @@ def means_without(group: Sequence[Outcome], names: Collection[str]) -> dict[str,
 
 
 def best_cell(group: Sequence[Outcome], sign: float) -> float | None:
+    """The mean of the best cell; None if no trial of the group has a value."""
     values: dict[str, list[float]] = defaultdict(list)
     for outcome in group:
         if outcome.value is not None:
@@ -178,4 +187,5 @@ def best_cell(group: Sequence[Outcome], sign: float) -> float | None:
 
 
 def values_of(group: Sequence[Outcome]) -> list[float]:
+    """The objectives of the trials that have one."""
     return [outcome.value for outcome in group if outcome.value is not None]

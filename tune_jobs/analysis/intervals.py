@@ -1,11 +1,13 @@
-"""Means, differences, and how far they can be trusted. Pure statistics on plain numbers.
+"""Means, differences, and their intervals and p values. Pure statistics on plain numbers.
 
-Intervals are Student's t, two-sided. Accuracies of one recipe over seeds come in threes to tens; of so few a
-bootstrap cannot know the tails (its percentile intervals are too narrow below some twenty values), and t
-costs no more than that the means be about normal. It knows nothing of a metric's range: of few values near 1
-its upper end can lie above 1. What is shown is cut there (`within`). No mean lies in what is cut off, so the
-interval holds it as often as before; its half width is read from the end that was not cut. P values come
-from the same t as before and know of no cut.
+Intervals are Student's t, two-sided. A recipe has three to some tens of accuracies, one per seed. Of so small
+a sample a bootstrap cannot know the tails (below about twenty values its percentile intervals are too
+narrow); t assumes only that the means are about normal. It does not know the range of a metric: with few
+values near 1 its upper end can lie above 1. Shown intervals are cut at the range (`within`). No mean lies in
+the part that is cut off, so the interval contains the mean as often as before; its half width is read from
+the end that was not cut. P values do not depend on the cut.
+
+Called by `factors`, and by `tune_jobs.report.factors` and `tune_jobs.report.finalists`.
 """
 
 from __future__ import annotations
@@ -19,16 +21,16 @@ CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE
 
 ROUNDING = 1e-12
-"""A standard deviation of no more than this share of the values is what rounding leaves of equal ones."""
+"""A standard deviation up to this share of the mean counts as 0: rounding makes equal values differ."""
 
 Span = tuple[float, float]
 ACCURACY = "accuracy"
-"""What the names of metrics in [0, 1] end with."""
+"""The end of the names of metrics in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A mean of `n` values, and its interval; None where a single value says nothing of its spread."""
+    """A mean of `n` values, its standard deviation and its interval; these are None for a single value."""
 
     n: int
     mean: float
@@ -37,15 +39,15 @@ class Estimate:
     high: float | None
 
     def within(self, span: Span) -> Estimate:
-        """The estimate with its ends cut to the range in which the mean lies."""
+        """The estimate with its interval cut to the range of the metric."""
         return replace(self, low=_cut(self.low, span), high=_cut(self.high, span))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """A difference of two means with its interval and two-sided p value.
+    """A difference of two means, with its interval and two-sided p value.
 
-    The last three are None where there is no spread to judge it by: a single value, or values all equal.
+    The last three are None without a spread: for a single value, and for values that are all equal.
     """
 
     value: float
@@ -54,14 +56,14 @@ class Difference:
     p: float | None = None
 
     def within(self, span: Span) -> Difference:
-        """The difference of two means of that range, with its ends cut to what such differences can be."""
+        """The difference with its interval cut to the differences that two means in this range can have."""
         width = span[1] - span[0]
         ends = -width, width
         return replace(self, low=_cut(self.low, ends), high=_cut(self.high, ends))
 
 
 def span_of(metric: str) -> Span:
-    """The range of a metric: accuracies are shares, losses and times are at least 0."""
+    """The range of a metric: an accuracy is in [0, 1]; losses and times are at least 0."""
     return (0.0, 1.0) if metric.endswith(ACCURACY) else (0.0, math.inf)
 
 
@@ -107,9 +109,10 @@ def paired(differences: Sequence[float], confidence: float = CONFIDENCE) -> Diff
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """P values corrected for how many comparisons are made, in their order; None stays and is not counted.
+    """P values corrected for the number of comparisons, in the same order; None stays and is not counted.
 
-    Rejecting where the corrected value is below alpha keeps the chance of any false difference below alpha.
+    If only differences with a corrected value below alpha count as significant, the chance of any false
+    difference stays below alpha.
     Source: Holm 1979, Scandinavian Journal of Statistics 6.
     """
     ranked = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
@@ -122,26 +125,26 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 
 def verdict(p: float | None, alpha: float = ALPHA) -> str:
-    """What a corrected p value says, in words."""
+    """The verdict on a corrected p value, in words."""
     if p is None:
         return "cannot be judged"
     return "significant" if p < alpha else "not significant"
 
 
 def with_interval(value: float, low: float | None, high: float | None) -> str:
-    """A value and its interval in words: ``0.9100 [0.8852, 0.9348]``."""
+    """A value and its interval as text: ``0.9100 [0.8852, 0.9348]``."""
     return f"{value:.4f}" if low is None or high is None else f"{value:.4f} [{low:.4f}, {high:.4f}]"
 
 
 def t_quantile(degrees: float, probability: float) -> float:
     """The quantile of Student's t."""
-    from scipy.special import stdtrit  # a tenth of a second, and most commands report no interval
+    from scipy.special import stdtrit  # the import takes a tenth of a second, and most commands need none
 
     return float(stdtrit(degrees, probability))
 
 
 def _spread(values: Sequence[float]) -> float:
-    """The standard deviation; 0 where it is no more than rounding, as of 0.9 - 0.8 and 0.4 - 0.3."""
+    """The standard deviation; 0 if only rounding makes the values differ, as in 0.9 - 0.8 and 0.4 - 0.3."""
     found = stdev(values)
     return 0.0 if found <= ROUNDING * max(1.0, abs(fmean(values))) else found
 

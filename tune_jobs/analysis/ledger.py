@@ -1,22 +1,23 @@
-"""Where the worker-seconds of a study went: a function of its rows.
+"""The ledger of a study: its worker-seconds by class, as a pure function of its rows.
 
-Each session has workers x seconds to spend, from its start to its end (a killed one ends with its last
-row). An attempt holds a worker from when it has one until it ends. What it held goes to one class each:
+A session has workers x seconds, from its start to its end (a killed session ends with its last row). An
+attempt holds a worker from the instant at which it gets it until the attempt ends. Each second of this time
+belongs to one class:
 
-* ``completed``, ``stopped``, ``failed``, ``unfinished``: training of epochs, by how the trial ended; an
-epoch that was under way when the attempt ended counts too;
-* ``redone``: epochs that an earlier attempt had reported, and what an attempt that was cut short did after
-its last report;
-* ``start-up: Ray``: from the session's start until a worker has an attempt, and from there until the
-attempt's function is called;
-* ``start-up: imports``, ``start-up: data``: what that function takes for its code, and for the data set and
-the network (of a training function that yields its epochs, the first epoch holds the latter);
-* ``start-up: first step``: of the first epoch, what its first step took, in which a device loads its kernels;
-* ``overhead``: what an attempt held beside that (reporting, deciding, saving, measuring a latency);
-* ``idle``: workers without an attempt, also those that start anew. It is what remains, so that the classes
-add up to the whole.
+* ``completed``, ``stopped``, ``failed``, ``unfinished``: training of epochs, by the end of the trial. An
+epoch that was under way when the attempt ended counts too.
+* ``redone``: epochs that an earlier attempt had reported, and the time of an interrupted attempt after its
+last report.
+* ``start-up: Ray``: from the session's start until a worker has the first attempt, and from the start of each
+attempt until its function is called.
+* ``start-up: imports``, ``start-up: data``: the time of this function for its code, and for the data set and
+the network (if a training function yields its epochs, the first epoch contains the latter).
+* ``start-up: first step``: the first step of the first epoch, in which a device loads its kernels.
+* ``overhead``: the other time of an attempt (reporting, deciding, saving, measuring a latency).
+* ``idle``: workers without an attempt, including workers that start again. This is the remainder, so that the
+classes add up to the whole.
 
-Called by the report, for its table, and by the metrics of a running driver.
+Called by `tune_jobs.report.ledger` for its table, and by `tune_jobs.on_ray.metrics` in a running driver.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from tune_jobs.study.rows import EventRow, ReportRow, Row, StartRow, State, Tria
 Seconds = defaultdict[str, float]
 
 WHOLE = frozenset({State.COMPLETED, State.STOPPED, State.INFEASIBLE})
-"""How a trial ends whose last attempt leaves no epoch under way."""
+"""The states of trials that end with a report, so that no epoch is under way at their end."""
 
 RAY, IMPORTS, DATA, FIRST_STEP = (f"start-up: {part}" for part in ("Ray", "imports", "data", "first step"))
 
@@ -70,20 +71,20 @@ class HeldAttempt:
 
     @property
     def first_epoch_at(self) -> datetime | None:
-        """When its first epoch began; None if it prepared until its end, as far as it said."""
+        """The instant at which its first epoch began; None if no message shows that it began."""
         if self.began_at is None and self.reports:
             return self.reports[0].reported_at - timedelta(seconds=self.reports[0].epoch_s or 0.0)
         return self.began_at
 
     @property
     def last_heard_at(self) -> datetime | None:
-        """When the epoch began that may have been under way at its end; None if it had not begun."""
+        """The instant at which the epoch after its last report began; None if no epoch had begun."""
         return self.reports[-1].reported_at if self.reports else self.began_at
 
 
 @dataclass(slots=True, kw_only=True)
 class SessionSpan:
-    """One session: when it was, how many workers it had, and what they held."""
+    """One session: its begin and end, its number of workers, and the attempts that these held."""
 
     began_at: datetime
     ended_at: datetime
@@ -91,7 +92,7 @@ class SessionSpan:
     attempts: dict[tuple[int, int], HeldAttempt] = field(default_factory=dict)
 
     def iter_held(self) -> Iterator[tuple[HeldAttempt, datetime, datetime]]:
-        """The attempts that had a worker, from when and until when."""
+        """The attempts that had a worker, each with the instants at which it got and left it."""
         for held in self.attempts.values():
             if held.held_since is not None:
                 yield held, held.held_since, held.ended_at or self.ended_at
@@ -192,7 +193,7 @@ def _account_attempt(
 
 
 def _account_preparing(held: HeldAttempt, since: datetime, until: datetime) -> Seconds:
-    """What an attempt took until its first epoch, by what it told of it."""
+    """The seconds of an attempt until its first epoch, by the parts that its messages name."""
     spent: Seconds = defaultdict(float)
     left = _seconds(since, held.first_epoch_at or until)
     for name, told in (("imports_s", IMPORTS), ("data_s", DATA), ("latency_s", "overhead")):
@@ -203,7 +204,7 @@ def _account_preparing(held: HeldAttempt, since: datetime, until: datetime) -> S
 
 
 def _most_at_once(session: SessionSpan) -> int:
-    """The most attempts that were held at once: the workers of a session that took what there was."""
+    """The most attempts that were held at once: the number of workers, if the session's event has none."""
     changes = sorted(
         change for _, since, until in session.iter_held() for change in ((since, 1), (until, -1))
     )
@@ -236,5 +237,5 @@ def _add(total: Seconds, part: Seconds) -> None:
 
 
 def _seconds(start: datetime, end: datetime) -> float:
-    """Never negative: clocks may step."""
+    """The seconds between two instants; 0 if a clock stepped back between them."""
     return max(0.0, (end - start).total_seconds())

@@ -1,11 +1,11 @@
-"""Trains a stored trial again from its row and compares, epoch by epoch.
+"""Trains a stored trial again from its row and compares the two trainings, epoch by epoch.
 
-On a CPU, and on CUDA where both were trained with deterministic kernels, the two agree to the bit. Other
-kernels of CUDA add in another order each time, and training makes such a difference larger: then the
-validation accuracies are to agree within a tolerance, and the other values are shown.
+On a CPU they agree to the bit, and on CUDA if both used deterministic kernels. Other kernels of CUDA add in
+another order each time, and training makes such a difference larger: then the validation accuracies must
+agree within a tolerance, and the other values are only shown.
 
-Uses the recipe that the trial's first attempt was started with; what has changed since (commit, versions,
-device, data) is named, so that a difference can be understood.
+Uses the recipe of the trial's first attempt. `list_changes` names the changes since then (code, commit,
+versions, device), which may explain a difference. Called by the command ``replay``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ReplayedEpoch:
     """One epoch, as stored and as trained again: the values of `COMPARED`.
 
     Attributes:
-        tolerance: by how much the validation accuracies may differ; None where all is to be equal to the bit.
+        tolerance: by how much the validation accuracies may differ; None if all must be equal to the bit.
     """
 
     epoch: int
@@ -47,7 +47,7 @@ class ReplayedEpoch:
 
     @property
     def agrees(self) -> bool:
-        """Whether the two agree as far as they are to."""
+        """Whether the two trainings agree: to the bit, or within the tolerance if there is one."""
         if self.tolerance is None or self.equal:
             return self.equal
         stored, replayed = (dict(zip(COMPARED, v, strict=True)) for v in (self.stored, self.replayed))
@@ -59,14 +59,15 @@ class ReplayedEpoch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTrial:
-    """What a replay needs of a trial.
+    """A trial as a replay needs it.
 
     Attributes:
-        recipe: what its first attempt was started with.
-        reports: the first-acknowledged ones, by epoch.
-        end: how it ended, if it did.
-        devices, kernels: what its attempts trained on (``cpu``, ``cuda``), and with what kernels there.
-        code: the digest of the code that its last attempt had loaded; None where none is stored.
+        recipe: the recipe of its first attempt.
+        reports: the first acknowledged report of each epoch, in order of epoch.
+        end: the row of its end; None while it is unfinished.
+        devices: the kinds of device of its attempts (``cpu``, ``cuda``).
+        kernels: how its attempts chose their kernels on CUDA.
+        code: the digest of the code that its last attempt had loaded; None if no digest is stored.
     """
 
     recipe: Recipe
@@ -78,22 +79,25 @@ class StoredTrial:
 
     @property
     def repeats_on_cuda(self) -> bool:
-        """Whether all its attempts trained with deterministic kernels, on CUDA."""
+        """Whether all its attempts trained on CUDA with deterministic kernels."""
         return self.devices == {"cuda"} and self.kernels == {Kernels.DETERMINISTIC}
 
 
 def stored_trial(rows: Sequence[Row], number: int, *, fit: str) -> StoredTrial:
-    """The trial of that number.
+    """The trial of this number.
 
     Args:
-        fit: the training function that the study's definition names.
+        fit: the name of the training function in the study's definition.
 
     Raises:
-        InvalidValueError: no such trial was trained, or a function of the user's own trained it.
+        InvalidValueError: no such trial was trained, or a user's training function trained it.
     """
     recipe = stored_recipe(rows, number)
     if fit not in SHIPPED_FITS:
-        raise InvalidValueError(f"the study is trained by {fit}; call that with the recipe in starts.recipe")
+        raise InvalidValueError(
+            f"only trials of the shipped training can be replayed; this study was trained by {fit}."
+            f" Call {fit} with the recipe in column recipe of the view starts"
+        )
     reports: dict[int, ReportRow] = {}
     for row in rows:
         if isinstance(row, ReportRow) and row.number == number:
@@ -112,7 +116,7 @@ def stored_trial(rows: Sequence[Row], number: int, *, fit: str) -> StoredTrial:
 
 
 def stored_recipe(rows: Sequence[Row], number: int) -> Recipe:
-    """The recipe that the first attempt of a trial was started with.
+    """The recipe of a trial's first attempt.
 
     Raises:
         InvalidValueError: no such trial was trained, or its recipe names a network or data set that is not
@@ -126,7 +130,7 @@ def stored_recipe(rows: Sequence[Row], number: int) -> Recipe:
 
 
 def require_started(rows: Sequence[Row], number: int) -> list[StartRow]:
-    """The starts of a trial in their order, one for each attempt.
+    """The rows of a trial's starts in their order, one for each attempt.
 
     Raises:
         InvalidValueError: no such trial was trained.
@@ -140,9 +144,9 @@ def require_started(rows: Sequence[Row], number: int) -> list[StartRow]:
 
 
 def iter_replay(trial: StoredTrial, *, device: str, data_dir: str | None) -> Iterator[ReplayedEpoch]:
-    """Train again as far as the trial came; one item for each epoch that the store has a report of.
+    """Train again up to the trial's last report; yields an item for each epoch that has a stored report.
 
-    With deterministic kernels, if those of the trial were.
+    Uses deterministic kernels if the trial did.
     """
     if not trial.reports:
         return
@@ -163,9 +167,9 @@ def iter_replay(trial: StoredTrial, *, device: str, data_dir: str | None) -> Ite
 
 
 def tolerance_of(accuracy: float | None, num_images: int) -> float:
-    """The most that an accuracy on `num_images` images may differ between two trainings of a recipe and seed.
+    """The largest difference in accuracy, on `num_images` images, between two trainings of a recipe and seed.
 
-    Three standard errors of a share, of which at least one image is wrong and one right.
+    Three standard errors of the accuracy, for which at least one image counts as wrong and one as right.
     """
     if accuracy is None or not num_images:
         return 0.0
@@ -175,7 +179,7 @@ def tolerance_of(accuracy: float | None, num_images: int) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a replay has around it; `code` is the digest of the training code."""
+    """The commit, versions and device of a replay; `code` is the digest of the training code."""
 
     git_commit: str | None
     torch_version: str
@@ -184,7 +188,7 @@ class Surroundings:
 
 
 def list_changes(trial: StoredTrial, now: Surroundings) -> list[str]:
-    """What differs between then and now, one line each."""
+    """The differences between the stored training and the replay, a line for each."""
     if trial.end is None:
         return []
     then_and_now = {

@@ -2,7 +2,8 @@
 
 Uses no clock, no disk and no Ray, and is the only home of Optuna.
 
-Doors: `sampler` (what to try next), `asha` (does a trial continue?), `history` (what the rows say so far),
-`queue` (points to try first), `pareto` (order of several objectives), `optuna_view` (the history for Optuna's
-own tools).
+Doors: `history` and `records` (the fold of the rows), `queue` (proposals, enqueued points first), `sampler`
+(proposals), `asha` (whether a trial continues), `given` (points and trials from outside), `objectives` and
+`pareto` (the values and the order of several objectives), `optuna_view` (the history as an
+Optuna study). Private: `distributions`, `grid_order`, `shown`.
 """

@@ -1,14 +1,14 @@
-"""Asynchronous successive halving: whether a trial goes on after a rung, as a pure function of the history.
+"""Asynchronous successive halving: whether a trial continues after a rung, as a pure function of the history.
 
-It keeps nothing and acts on nothing: the session asks, writes the verdict into the report's row, and only
-then passes it on. Which epochs are rungs the study says; what was reported there the history knows.
+It has no state and no effect: the session asks, writes the verdict into the row of the report, and passes it
+on only then. The study defines which epochs are rungs; the history holds the reports at each rung.
 
 Source: Li et al. 2018, arXiv 1810.05934. This is the stopping variant that Ray Tune and Optuna run: a trial
-is judged once at each rung, when it reaches it, against what the rung has seen so far, and a stopped trial
-is never taken up again (the paper's algorithm 2 pauses instead, and promotes later).
+is judged once at each rung, when it reaches the rung, against the values that the rung has seen so far. A
+stopped trial is never resumed (the paper's algorithm 2 pauses trials instead, and promotes them later).
 
 With several objectives a rung keeps the best in the order of `tune_jobs.search.pareto.standings`: front by
-front, and spread over the front that only partly goes on. Source: MO-ASHA, arXiv 2106.12639.
+front, and spread over the last front, of which only a part continues. Source: MO-ASHA, arXiv 2106.12639.
 """
 
 from __future__ import annotations
@@ -29,20 +29,21 @@ from tune_jobs.study.rows import Decision
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a rung decided, and why in words."""
+    """The decision of a rung, and its reason in words."""
 
     decision: Decision
     reason: str
 
     def __post_init__(self) -> None:
-        raise_if_any("verdict", [] if self.reason else ["a decision needs a reason, got none"])
+        raise_if_any("verdict", [] if self.reason else ["a decision must have a reason, got none"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where a value stands among the `count` values of its rung, itself included; rank 1 is the best.
+    """The rank of a value among the `count` values of its rung, itself included; rank 1 is the best.
 
-    Equal values share the better rank. `num_kept` go on: those not worse than `cutoff`.
+    Equal values share the better rank. The `num_kept` best continue, and each value that equals the worst of
+    them, `cutoff`.
     """
 
     rank: int
@@ -51,31 +52,32 @@ class Standing:
     cutoff: float
 
     @property
-    def goes_on(self) -> bool:
+    def continues(self) -> bool:
+        """Whether the trial continues."""
         return self.rank <= self.num_kept
 
 
 def decide(
     study: Study, history: History, number: int, epoch: int, metrics: Mapping[str, float | None]
 ) -> Verdict | None:
-    """Whether trial `number` goes on after reporting `metrics` at `epoch`; None where no rung decides.
+    """Whether trial `number` continues after it reported `metrics` at `epoch`; None where no rung decides.
 
-    Nor does one at the trial's own last epoch, where the space searches the epochs: that trial has run to its
-    end. Its value counts there for the others.
+    No rung decides on a trial at its own last epoch, which differs from trial to trial if the space searches
+    the epochs: the trial is complete. Its value counts for the other trials of that rung.
 
-    It goes on if the value is among the best max(1, n // reduction_factor) of the n values that the rung
-    has seen, itself included. A value equal to the last of those counts as among them, so that the verdict
-    depends on the values alone and not on the order in which workers happened to report: with accuracies of
-    a few hundred images ties are common, and a tie is no evidence against a trial. (Ray Tune and Optuna
-    keep ties too.)
+    A trial continues if its value is among the best max(1, n // reduction_factor) of the n values that the
+    rung has seen, itself included. A value that equals the worst of these also counts as among them, so that
+    the verdict depends on the values alone and not on the order in which workers reported them: ties are
+    common between accuracies on a few hundred images, and a tie is no evidence against a trial. (Ray Tune and
+    Optuna keep ties too.)
 
-    A rung that has decided on this trial before, in an earlier attempt, decides the same again. A missing or
+    If a rung has decided on this trial before, in an earlier attempt, it decides the same again. A missing or
     non-finite value stops the trial.
 
     Args:
-        history: without this report.
-        epoch: the study's own count of epochs, from 1, over all attempts.
-        metrics: what was reported, by name; costs of the network are known without.
+        history: the history without this report.
+        epoch: the epoch of the trial, from 1, counted over all its attempts.
+        metrics: the reported metrics by name. Costs of the network need not be among them.
     """
     rung_epoch = history.rung_of(number, epoch)
     if rung_epoch is None or study.asha is None or _is_last(study, history, number, epoch):
@@ -91,10 +93,10 @@ def decide(
         value = metrics.get(name)
         if value is None or not math.isfinite(value):
             got = "is missing" if value is None else f"is {value}"
-            return Verdict(Decision.STOP, f"{place}: {name} {got}, which lets no trial go on")
+            return Verdict(Decision.STOP, f"{place}: {name} {got}; only a finite value lets a trial continue")
     judge = _judge_value if len(study.objectives) == 1 else _judge_point
-    goes_on, why = judge(study, history, rung, number, metrics)
-    return Verdict(Decision.CONTINUE if goes_on else Decision.STOP, f"{place}: {why}")
+    continues, why = judge(study, history, rung, number, metrics)
+    return Verdict(Decision.CONTINUE if continues else Decision.STOP, f"{place}: {why}")
 
 
 def _is_last(study: Study, history: History, number: int, epoch: int) -> bool:
@@ -110,7 +112,7 @@ def _judge_value(
     assert value is not None
     values = rung.values if number in rung.reports else [*rung.values, value]
     standing = rank(value, values, direction=objective.direction, reduction_factor=factor)
-    return standing.goes_on, f"{objective.metric} {value:.6g} is {describe(standing, objective.direction)}"
+    return standing.continues, f"{objective.metric} {value:.6g} is {describe(standing, objective.direction)}"
 
 
 def _judge_point(
@@ -130,7 +132,7 @@ def _judge_point(
 
 
 def rank(value: float, values: Iterable[float], *, direction: Direction, reduction_factor: int) -> Standing:
-    """Where `value` stands among `values`, which hold it too."""
+    """The standing of `value` among `values`, which include it."""
     ascending = sorted(values)
     count = len(ascending)
     num_kept = max(1, count // reduction_factor)
@@ -142,14 +144,14 @@ def rank(value: float, values: Iterable[float], *, direction: Direction, reducti
 
 
 def describe(standing: Standing, direction: Direction) -> str:
-    """A standing in words: ``7th of 12; the best 4 go on (>= 0.9012)``."""
+    """A standing in words: ``7th of 12; the best 4 continue (>= 0.9012)``."""
     sign = ">=" if direction is Direction.MAXIMIZE else "<="
     place, kept = f"{_ordinal(standing.rank)} of {standing.count}", _kept(standing.num_kept)
     return f"{place}; {kept} ({sign} {standing.cutoff:.6g})"
 
 
 def _kept(count: int) -> str:
-    return "the best one goes on" if count == 1 else f"the best {count} go on"
+    return "only the best continues" if count == 1 else f"the best {count} continue"
 
 
 def _ordinal(rank: int) -> str:

@@ -1,9 +1,8 @@
-"""A space as Optuna sees it: each searched parameter as a distribution, and values back again.
+"""Converts a space to Optuna's distributions, one per searched parameter, and drawn values back again.
 
-The one edge between our inclusive, conditional `Space` and Optuna's distributions. Constants are not told to
-Optuna (there is nothing to learn from them), and neither are conditions: a parameter that does not apply is
-simply absent from a trial, which Optuna understands. `tune_jobs.search.sampler` and
-`tune_jobs.search.optuna_view` call it.
+The only place where our `Space`, with inclusive bounds and conditions, meets Optuna's distributions. Optuna
+sees no constants, since there is nothing to learn from them, and no conditions: a parameter that does not
+apply is absent from a trial, which Optuna understands. `sampler` and `optuna_view` call it.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ Distributions = Mapping[str, BaseDistribution]
 
 
 def distributions_of(space: Space) -> dict[str, BaseDistribution]:
-    """The distribution of each searched parameter, conditional ones too, in the space's order."""
+    """The distribution of each searched parameter, including conditional parameters, in the space's order."""
     return {p.name: distribution_of(p) for p in space.parameters if not isinstance(p, Constant)}
 
 
 def distribution_of(parameter: Searched) -> BaseDistribution:
     """Optuna's distribution over the same values.
 
-    Optuna warns of a range that is no whole number of steps and shortens it, so it is given the last value
-    on the grid.
+    Optuna warns of a range that is not a whole number of steps, and shortens it. It therefore gets the last
+    value on the grid as its upper bound.
     """
     if isinstance(parameter, Choice):
         return CategoricalDistribution(parameter.values)
@@ -64,7 +63,7 @@ def only_value(parameter: Parameter) -> Value:
 
 
 def value_of(parameter: Searched, value: object) -> Value:
-    """What Optuna drew as the parameter's own value: within its bounds and on its grid despite rounding."""
+    """The parameter's own value for a drawn value: within its bounds and on its grid despite rounding."""
     if isinstance(parameter, Choice):
         assert isinstance(value, bool | int | float | str)
         return parameter.canonical(value)

@@ -1,8 +1,8 @@
-"""What a search is given from outside: points to try first, and trials of other studies to learn from.
+"""Inputs of a search from outside: points to try first, and trials of other studies to learn from.
 
 Both reach the study as rows (events, `tune_jobs.study.events`), so that every later proposal remains a
-function of the rows. `history` folds the events, `queue` proposes the points, and `optuna_view` tells the
-trials.
+function of the rows. `history` folds the events, `queue` proposes the points, and `optuna_view` converts the
+trials for Optuna.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from tune_jobs.study.rows import ReportRow, TrialRow, as_json_text
 from tune_jobs.study.space import Constant, Params, Space
 
 MAX_TOLD = 250
-"""Most trials of another study that a search learns from: more make each proposal dearer and hardly
-better."""
+"""A search learns from at most this many trials of another study. More would make each proposal slower and
+hardly better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldTrial:
-    """A trial of another study, as far as a sampler learns from it.
+    """A trial of another study, reduced to the values that a sampler learns from.
 
     Attributes:
-        end: the row that ended it, with the cost of its network in the study that learns.
-        last_report: its last report; None if it had none.
+        end: the row of its end, with the cost of its network in the study that learns.
+        last_report: its last report; None if it has none.
     """
 
     params: Params
@@ -36,13 +36,14 @@ class ToldTrial:
 
 
 def check_point(space: Space, params: Mapping[str, object]) -> Params:
-    """A point with the space's own types, and the value that a parameter of it needs where there is only one.
+    """A point with the space's own types. A parent whose value follows from the point is added to it.
 
-    Else another might be drawn, which rules the parameter out: what the point says would be lost.
+    A parent that is left out would be drawn, and another value of it might exclude the parameter that the
+    point names.
 
     Raises:
-        InvalidValueError: with all problems: unknown names, values out of range, a parameter that these
-            values rule out, or whose condition is not named.
+        InvalidValueError: names all problems: unknown names, values out of range, and parameters that apply
+            only under a value of another parameter that the point lacks or contradicts.
     """
     problems = [
         f"{n}: not in this space; known: {', '.join(space.names)}" for n in params if n not in space.names
@@ -73,9 +74,9 @@ def check_point(space: Space, params: Mapping[str, object]) -> Params:
 
 
 def _with_conditions(space: Space, params: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
-    """The params with the one value under which each applies; problems where there are several."""
+    """The params with each parent whose value follows from them; a problem for each that may have several."""
     whole, problems = dict(params), []
-    for parameter in reversed(space.parameters):  # what a parameter depends on comes before it
+    for parameter in reversed(space.parameters):  # a parent comes before the parameters that depend on it
         when = parameter.when
         if parameter.name not in whole or when is None or when.parameter in whole:
             continue
@@ -86,18 +87,19 @@ def _with_conditions(space: Space, params: Mapping[str, object]) -> tuple[dict[s
         else:
             values = list(when.values)
             problems.append(
-                f"{parameter.name} applies only where {when.parameter} is one of {values}; name it"
+                f"{parameter.name} applies only where {when.parameter} is one of {values}; give"
+                f" {when.parameter} too"
             )
     return whole, problems
 
 
 def as_event(origin: str, told: Sequence[ToldTrial], *, metric: str) -> WarmStarted:
-    """What the event of a warm start says; `metric` is the study's first objective."""
+    """The event of a warm start; `metric` is the study's first objective."""
     return WarmStarted(origin=origin, trials=tuple(_as_elsewhere(trial, metric) for trial in told))
 
 
 def told_trials(event: WarmStarted, *, metric: str, at: datetime) -> list[ToldTrial]:
-    """The trials that an event says, as rows that the study's own could be; it happened `at`."""
+    """The trials of an event that happened `at`, with rows like those of the study's own trials."""
     return [_from_elsewhere(trial, metric, at) for trial in event.trials]
 
 
@@ -152,6 +154,6 @@ def _from_elsewhere(trial: TrialElsewhere, metric: str, at: datetime) -> ToldTri
             attempt=1,
             epoch=trial.epoch,
             reported_at=at,
-            **{metric: trial.value},  # type: ignore[arg-type]  # a metric that a report has
+            **{metric: trial.value},  # type: ignore[arg-type]  # the metric is a column of reports
         )
     return ToldTrial(params=trial.params, end=end, last_report=report)

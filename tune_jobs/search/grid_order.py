@@ -1,25 +1,25 @@
 """The order in which a grid's points are tried: seeded, each point once, and balanced wherever it is cut off.
 
-Nested loops would try one level of the first factor with everything else before a second one, so that a grid
-which is interrupted compares nothing. A plain shuffle has every level early by chance only. Here it is so by
-construction: of each factor with n levels every level is tried within the first n trials, and the numbers of
-trials of any two levels differ by at most 2 after any number of trials (by at most 1 where n divides the
-product P of the larger factors' levels, or has no divisor in common with it).
+Nested loops would try the first level of the first factor with all levels of the others before its second
+level, so that an interrupted grid compares nothing. A plain shuffle has every level early only by chance.
+This order has every level early by construction: of a factor with n levels, each level is tried within the
+first n trials. After any number of trials, the counts of any two levels differ by at most 2 (by at most 1 if
+n divides the product P of the larger factors' levels, or has no divisor in common with it).
 
-How: trial t takes level ``t + shift`` of a factor, modulo its n. So a block of n trials has each level once,
-as a row of a Latin square has each symbol, and the shift is another one for the next block, so that two
-factors do not go in step. Each combination comes once: the trials that agree in all larger factors are those
-with one t modulo P. Over these, t runs through the multiples of g = gcd(P, n) modulo n, and once it has
-(after lcm(P, n) trials) a part of the shift takes another of the g residues; the other part is the same for
-all of them. Both parts, and which level is which, are drawn from the seed. A point costs a few operations for
-each factor, and nothing is listed, however large the grid is.
+How: trial t takes level ``t + shift`` of a factor, modulo its n. A block of n trials therefore has each level
+once, as a row of a Latin square has each symbol. The next block has another shift, so that two factors do not
+move in step. Each combination comes once: trials agree in all larger factors if their t are equal modulo P.
+Over these trials, t takes the multiples of g = gcd(P, n) modulo n. After all of them (lcm(P, n) trials) a
+part of the shift takes the next of the g residues; the other part is equal for all these trials. Both parts,
+and the order of the levels, are drawn from the seed. A point costs a few operations per factor, and no list
+of the grid is made, however large it is.
 
-What applies under a condition is no factor of that product. All combinations of what always applies come
-first, each with one combination of what it brings with it, in turn; then again with the next one, those that
-have one. `repeat` is slowest of all: every cell is tried once before any is tried twice, since more cells
-tell more than more seeds of a few.
+A conditional parameter is not a factor of that product. First come all combinations of the parameters that
+always apply, each with the first combination of its conditional parameters; then those that have a second
+combination come again with the second, and so on. `repeat` changes last: every cell is tried once before any
+is tried twice, since more cells show more than more seeds of a few cells.
 
-Pure: the order follows from the space and the seed. `tune_jobs.search.sampler.Grid` asks.
+Pure: the order follows from the space and the seed. `sampler.Grid` calls it.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from tune_jobs.study.definition import REPEAT
 from tune_jobs.study.space import Parameter, Params, Space, Value
 
 MAX_SHUFFLED = 256
-"""Levels. The order of more is that of an arithmetic progression, which needs no list of them."""
+"""Levels. More levels come in the order of an arithmetic progression, which needs no list of them."""
 
 Levels = Sequence[Value]
-"""Levels of a parameter in its own order: a tuple, or a range that may be longer than `len` takes."""
+"""The levels of a parameter in its own order: a tuple, or a range that may be too long for `len`."""
 
 
 def iter_points(space: Space, seed: int) -> Iterator[Params]:
-    """Every point of a space without continuous parameters once, in the order of this module."""
+    """Each point of a space without continuous parameters once, in the order of this module."""
     names = {p.when.parameter for p in space.parameters if p.when is not None}
     repeats = [p for p in space.parameters if p.name == REPEAT and p.when is None and p.name not in names]
     others = [p for p in space.parameters if p not in repeats]
@@ -58,10 +58,10 @@ class Product:
 
     Args:
         sizes: the number of levels of each factor, at least 1.
-        seed: of the shifts and of the order of levels.
+        seed: the seed of the shifts and of the order of levels.
 
     Attributes:
-        size: of the whole product.
+        size: the number of combinations.
     """
 
     def __init__(self, sizes: Sequence[int], seed: int) -> None:
@@ -79,7 +79,7 @@ class Product:
             larger *= sizes[factor]
 
     def levels(self, trial: int) -> tuple[int, ...]:
-        """The level of each factor in a trial, which is in [0, size)."""
+        """The level of each factor in a trial; `trial` is in [0, size)."""
         return tuple(self._level(factor, trial) for factor in range(len(self._sizes)))
 
     def _level(self, factor: int, trial: int) -> int:
@@ -90,7 +90,7 @@ class Product:
         return self._relabelled[factor]((trial + shift) % n)
 
     def _shift(self, factor: int, block: int) -> int:
-        """Every shift once in n blocks, in an order drawn for these."""
+        """The shift of a block: in n blocks each shift comes once, in an order drawn for these n."""
         n = self._sizes[factor]
         group, place = divmod(block, n)
         known = self._shifts.get(factor)
@@ -112,7 +112,7 @@ def _permutation(n: int, seed: int) -> Callable[[int], int]:
 
 
 def _iter_chosen(parameters: Sequence[Parameter], given: Mapping[str, Value], seed: int) -> Iterator[Params]:
-    """Values of `parameters` where `given` holds, each combination that applies once."""
+    """The values of `parameters` under the given params: each combination that applies, once."""
     now, later = _split(parameters, given)
     levels = [_levels(parameter) for parameter in now]
     order = Product([_num_levels(found) for found in levels], seed)
@@ -123,7 +123,7 @@ def _iter_chosen(parameters: Sequence[Parameter], given: Mapping[str, Value], se
             yield {parameter.name: found[level] for parameter, found, level in chosen}
 
     brought: dict[tuple[bool, ...], _Brought] = {}
-    most = 1  # points of one cell
+    most = 1  # the most points of a cell seen so far
     turn = 0
     while turn < most:
         visits: Counter[tuple[bool, ...]] = Counter()
@@ -140,7 +140,7 @@ def _iter_chosen(parameters: Sequence[Parameter], given: Mapping[str, Value], se
 
 
 class _Brought:
-    """The points of the parameters that combinations of their parents bring with them; one without any."""
+    """The points of the parameters that depend on the params of a cell; one empty point if there are none."""
 
     def __init__(self, parameters: Sequence[Parameter], given: Mapping[str, Value], seed: int) -> None:
         names = [p.name for p in _split(parameters, given)[0]]
@@ -157,7 +157,7 @@ class _Brought:
 def _split(
     parameters: Sequence[Parameter], given: Mapping[str, Value]
 ) -> tuple[list[Parameter], list[Parameter]]:
-    """Those that apply where `given` holds, and those that may, depending on the first."""
+    """The parameters that apply under the given params, and those that depend on parameters of the first."""
     now: list[Parameter] = []
     later: list[Parameter] = []
     for parameter in parameters:  # a parent stands before what depends on it
@@ -169,7 +169,7 @@ def _split(
 
 
 def _count(parameters: Sequence[Parameter], given: Mapping[str, Value]) -> int:
-    """How many points `_iter_chosen` has; levels of a parent that no condition names count as one kind."""
+    """How many points `_iter_chosen` yields. Levels of a parent that no condition names count as one kind."""
     now, later = _split(parameters, given)
     if not later:
         return math.prod(_num_levels(_levels(parameter)) for parameter in now)
@@ -190,10 +190,10 @@ def _kinds(parent: Parameter, later: Sequence[Parameter]) -> list[tuple[Value | 
 
 def _levels(parameter: Parameter) -> Levels:
     levels = parameter.grid()
-    assert levels is not None  # the sampler has refused continuous ones
+    assert levels is not None  # the sampler has refused continuous parameters
     return levels
 
 
 def _num_levels(levels: Levels) -> int:
-    """Its length, also where that is beyond what `len` can say."""
+    """The number of levels, also of a range that is too long for `len`."""
     return -((levels.start - levels.stop) // levels.step) if isinstance(levels, range) else len(levels)

@@ -1,10 +1,9 @@
-"""What a study's rows say so far: its trials, their reports, its rungs and its counts.
+"""The history of a study, from its rows: its trials, their reports, its rungs and its counts.
 
-`History` folds rows in the order of their `seq`; equal rows give equal histories, whether they are folded
-as they are acknowledged (the session) or read back from a store (resuming, auditing, analysis). It reads no
-clock and no disk, and decides nothing: `tune_jobs.search.asha` and `tune_jobs.search.sampler` do, from what
-stands here. Folding one row costs the same however long the history is (a rung keeps its values sorted: a
-memory move of a few kilobytes).
+`History` folds rows in the order of their `seq`. Equal rows give equal histories, whether the session folds
+them as they are acknowledged, or a store gives them back (resuming, auditing, analysis). It reads no clock
+and no disk, and decides nothing: `asha` and `sampler` decide from it. Folding one row costs the same however
+long the history is (a rung keeps its values sorted: a memory move of a few kilobytes).
 """
 
 from __future__ import annotations
@@ -43,25 +42,24 @@ from tune_jobs.study.space import Params
 class History:
     """The fold of a study's rows.
 
-    Only `apply` changes it. A trial that has ended stays as it ended: what a late worker still says of it
-    changes nothing.
+    Only `apply` changes it. A trial that has ended stays as it ended: late rows of a worker change nothing.
 
     Attributes:
-        seq: of the last row folded; 0 before the first.
+        seq: `seq` of the last row folded; 0 before the first.
         trials: records by number, in the order of their first rows.
         counts: ended trials by state.
-        rungs: what was reported at each of the study's rungs, by the rung's epoch.
-        best: the completed trial with the best first objective, the earlier one on ties.
-        front: the completed trials that no other beats; empty where there is one objective.
-        num_trained: ended trials that count towards the study's trials.
-        next_number: of the next proposal.
-        enqueued: points that are to be tried before the sampler is asked, in order.
-        num_dequeued: proposals so far that were such points.
-        retried: failed trials in whose place another is tried; they no longer count as trained.
+        rungs: the reports at each of the study's rungs, by the rung's epoch.
+        best: the completed trial with the best first objective; the earlier trial on ties.
+        front: the completed trials that no other beats; empty if there is one objective.
+        num_trained: how many ended trials count towards the study's trials.
+        next_number: the number of the next proposal.
+        enqueued: the points to try before the proposals of the sampler, in order.
+        num_dequeued: how many proposals so far were such points.
+        retried: the failed trials that a new trial replaces; they no longer count as trained.
         told: trials of other studies, to learn from.
-        origins: where they are from.
-        failed_in_a_row: trials that failed since the last trial that ran to its end. A diverged trial neither
-            counts nor ends the row.
+        origins: the studies that `told` comes from.
+        failed_in_a_row: how many trials have failed since the last trial that completed or was stopped. A
+            diverged trial does not count, and does not start the count again.
     """
 
     def __init__(self, study: Study) -> None:
@@ -89,7 +87,7 @@ class History:
 
     @classmethod
     def from_rows(cls, study: Study, rows: Iterable[Row]) -> History:
-        """The history of rows in any order."""
+        """The history of rows that may come in any order."""
         history = cls(study)
         for row in sorted(rows, key=lambda row: row.seq):
             history.apply(row)
@@ -97,7 +95,7 @@ class History:
 
     @classmethod
     def at(cls, study: Study, rows: Iterable[Row], seq: int) -> History:
-        """The history that a row with ``history_seq == seq`` knew; for auditing proposals and decisions."""
+        """The history behind a row with ``history_seq == seq``; for auditing proposals and decisions."""
         return cls.from_rows(study, (row for row in rows if row.seq <= seq))
 
     def apply(self, row: Row) -> None:
@@ -108,10 +106,10 @@ class History:
         """
         if row.study != self.study.name:
             raise InvalidValueError(
-                f"row {row.seq} is of study {row.study!r}, this is study {self.study.name!r}"
+                f"row {row.seq} belongs to study {row.study!r}, and this history to study {self.study.name!r}"
             )
         if row.seq <= self.seq:
-            raise InvalidValueError(f"rows come in rising order of seq: got {row.seq} after {self.seq}")
+            raise InvalidValueError(f"rows must come in rising order of seq, got {row.seq} after {self.seq}")
         if isinstance(row, StartRow):
             self._apply_start(row)
         elif isinstance(row, ReportRow):
@@ -124,19 +122,19 @@ class History:
 
     @property
     def best_numbers(self) -> list[int]:
-        """The best completed and the best stopped trials, as many of each as TPE may call good."""
+        """The best completed and the best stopped trials, of each kind as many as TPE may count as good."""
         ranking = self._ranking
         return [number for _, number in ranking.completed] + [number for _, _, number in ranking.stopped]
 
     def point_of(self, number: int, metrics: Mapping[str, float | None]) -> ObjectivePoint | None:
-        """The values of the study's objectives for a trial that reports `metrics`; None if one is missing."""
+        """The values of the objectives of a trial that reports `metrics`; None if a value is missing."""
         return point_of(self.study, metrics, self._cost_of(number))
 
     def rung_points(self, rung: Rung) -> dict[int, ObjectivePoint]:
-        """The values of all objectives that trials had at a rung; those that lack one are left out.
+        """The values of all objectives at a rung, by trial, without the trials that lack a value.
 
-        Looked at when they are asked for: of a trial that has ended its row says what its network costs, and
-        only for the others is that computed from their params.
+        Computed when asked for: the row of an ended trial holds the costs of its network, so that only those
+        of unfinished trials are counted from their params.
         """
         for number, row in rung.reports.items():
             if number not in rung.points:
@@ -145,7 +143,7 @@ class History:
         return {number: point for number, point in rung.points.items() if point is not None}
 
     def _cost_of(self, number: int) -> NetworkCost | None:
-        """What a trial's network costs; None where no objective is a cost."""
+        """The cost of a trial's network; None if no objective is a cost."""
         if len(self.study.metrics) == len(self.study.objectives):
             return None
         if number not in self._costs:
@@ -164,14 +162,14 @@ class History:
         return (self.trials[number] for number in sorted(self._unfinished))
 
     def in_hand(self) -> Iterator[TrialRecord]:
-        """The unfinished trials that a worker holds as far as the rows tell, in order of number."""
+        """The unfinished trials that a worker holds according to the rows, in order of number."""
         return (record for record in self.unfinished() if record.in_hand)
 
     def rung_of(self, number: int, epoch: int) -> int | None:
         """The rung that a trial's report of `epoch` belongs to; None if it belongs to none.
 
-        That is the rung's own epoch; for a training function that does not report every epoch it is the first
-        report past the rung, since otherwise such a trial would never be compared.
+        A rung takes the report of its own epoch. If the training function does not report that epoch, the
+        rung takes the first report after it: otherwise such a trial would never be compared.
         """
         record = self.trials.get(number)
         earlier = record.reports if record else ()
@@ -197,7 +195,7 @@ class History:
         )
 
     def _propose(self, row: StartRow | TrialRow, at: datetime) -> TrialRecord:
-        """A proposal's first row: it takes the first enqueued point, if there is one."""
+        """The record of a proposal's first row; the proposal takes the first enqueued point, if any."""
         self.next_number = max(self.next_number, row.number + 1)
         if self.enqueued:
             self.enqueued.popleft()
@@ -287,7 +285,7 @@ class History:
             record,
             in_hand=False,
             held_s=record.held_s + seconds,
-            # where there is an end, it ended with the trial
+            # if the trial has ended, the attempt ended with it and did not crash
             num_crashed=record.num_crashed + (record.end is None and row.failure in TRIED_AGAIN),
         )
 
@@ -310,7 +308,7 @@ class History:
 
 
 def rung_between(rungs: Sequence[int], previous: int, epoch: int) -> int | None:
-    """The highest rung after epoch `previous` and not after `epoch`; None if there is none."""
+    """The highest rung after epoch `previous` and up to `epoch`; None if there is none."""
     index = bisect_right(rungs, epoch)
     return rungs[index - 1] if index and rungs[index - 1] > previous else None
 
@@ -322,5 +320,5 @@ def _record_of(row: StartRow | TrialRow, at: datetime) -> TrialRecord:
 
 
 def _released(record: TrialRecord) -> TrialRecord:
-    """The record once its latest attempt no longer counts as held, although no row said that it ended."""
+    """The record after its latest attempt has ended without a row of its end."""
     return replace(record, held_s=record.held_s + record.in_hand_s)

@@ -1,6 +1,6 @@
-"""The values of a study's objectives, from what a report says and what the network's plan costs.
+"""The values of a study's objectives, from the metrics of a report and the cost of the network.
 
-Pure functions; the order is that of the study's objectives. `history` calls them for each row.
+Pure functions; the values have the order of the study's objectives. `history` calls them for each row.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Point = tuple[float, ...]
 
 
 def point_of(study: Study, metrics: Mapping[str, float | None], cost: NetworkCost | None) -> Point | None:
-    """The values after an epoch; None if one is missing or not finite.
+    """The values after an epoch; None if a value is missing or not finite.
 
     Args:
-        metrics: of the report, by name.
-        cost: of the network; needed only where an objective is a cost.
+        metrics: the metrics of the report, by name.
+        cost: the cost of the network; needed only if an objective is a cost.
     """
     values = [
         getattr(cost, objective.metric) if objective.is_cost else metrics.get(objective.metric)
@@ -33,7 +33,7 @@ def point_of(study: Study, metrics: Mapping[str, float | None], cost: NetworkCos
 
 
 def final_point(study: Study, end: TrialRow) -> Point | None:
-    """The values at the last epoch of a trial that completed or was stopped; None if it lacks one."""
+    """The values at the last epoch of a trial that completed or was stopped; None if a value is missing."""
     if end.state not in (State.COMPLETED, State.STOPPED):
         return None
     stored = objectives_from_json(end.objectives)
@@ -45,7 +45,7 @@ def final_point(study: Study, end: TrialRow) -> Point | None:
 
 
 def cost_of(end: TrialRow | None) -> NetworkCost | None:
-    """What the network of a trial that has ended costs, if its row says so."""
+    """The cost of an ended trial's network, from its row; None if the row lacks it."""
     if end is None:
         return None
     costs = {name: getattr(end, name) for name in COSTS}

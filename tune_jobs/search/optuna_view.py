@@ -1,29 +1,28 @@
-"""The history as Optuna sees it: a study that reads the rows and can be asked, plotted and copied, but not
-written.
+"""The history as an Optuna study, which can be asked, plotted and copied, but not written.
 
-`as_optuna_study` gives the very study that the sampler asks. It is a view: Optuna's storage interface over
-trials that are made from `TrialRecord` values, so there is no second truth to keep in step with the store,
-and a proposal that was asked for and then refused leaves no trace. To continue with Optuna itself, copy it
-with ``study.add_trials`` or `optuna.copy_study`.
+`as_optuna_study` gives the same study that the sampler asks. It is a view: Optuna's storage interface over
+trials that are made from `TrialRecord` values. There is therefore no second truth to keep in step with the
+store, and a proposal that is drawn and then refused leaves no trace in it. To continue with Optuna itself,
+copy it with ``study.add_trials`` or `optuna.copy_study`.
 
-What Optuna sees of a trial:
+Optuna sees a trial as follows:
 
 ==================  ==========================================================================================
 completed           COMPLETE with its objective and all its reports
 stopped             PRUNED with all its reports, the last one included
 infeasible          PRUNED without reports, with its excess over the limits as constraints (feasible is <= 0)
-failed: diverged    PRUNED without reports. TPE orders pruned trials by their last epoch first, so that with
-                    its reports a late divergence would look better than an early stop; without, it is the
+failed: diverged    PRUNED without reports. TPE orders pruned trials by their last epoch first: with its
+                    reports, a late divergence would look better than an early stop; without them it is the
                     worst
-failed otherwise    FAIL: says nothing about the params; samplers ignore it
+failed otherwise    FAIL: shows nothing about the params; samplers ignore it
 unfinished          RUNNING with its reports so far; TPE keeps away from it (constant liar)
 ==================  ==========================================================================================
 
-With several objectives Optuna has no reports (a step has room for one value). A completed trial is COMPLETE
-with all its values. A stopped one is PRUNED with a single value, NaN, whose step is its place among the
-stopped ones counted from the worst: by the epoch that it reached, then by `pareto.standings` at that epoch.
-That is the order in which TPE takes pruned trials for good ones when the completed ones are too few (it looks
-at the largest step first, and asks a NaN for no direction).
+With several objectives Optuna sees no reports (a step has room for one value). A completed trial is COMPLETE
+with all its values. A stopped trial is PRUNED with a single value, NaN. The step of this value is the trial's
+place among the stopped trials, counted from the worst: by the last epoch, then by `pareto.standings` at that
+epoch. In this order TPE counts pruned trials as good when the completed trials are too few (it looks at the
+largest step first, and a NaN needs no direction).
 """
 
 from __future__ import annotations
@@ -59,13 +58,12 @@ from tune_jobs.study.rows import State, TrialRow
 
 STUDY_ID = 0
 PROPOSAL_ID = -1
-"""The trial id that `optuna.trial.create_trial` gives: of a proposal that is being drawn, which is no trial
-yet."""
+"""The id that `optuna.trial.create_trial` gives to a proposal while it is drawn."""
 
-Told = tuple[TrialRecord, FrozenTrial]
-"""A trial, and the trial that Optuna sees."""
+Converted = tuple[TrialRecord, FrozenTrial]
+"""A trial, and the same trial as Optuna sees it."""
 
-TOLD_STATES = {
+OPTUNA_STATES = {
     State.COMPLETED: TrialState.COMPLETE,
     State.STOPPED: TrialState.PRUNED,
     State.INFEASIBLE: TrialState.PRUNED,
@@ -75,40 +73,41 @@ TOLD_STATES = {
 
 
 def as_optuna_study(study: Study, history: History, sampler: BaseSampler | None = None) -> optuna.Study:
-    """The study that the sampler asks, to plot, to analyse or to copy; it cannot be written."""
+    """The study that the sampler asks; it can be plotted, analysed and copied, but not written."""
     return OptunaView(study).study_of(history, sampler, most=len(history.trials))
 
 
 class OptunaView:
-    """Makes Optuna studies of a history, and converts again only those trials that have changed since.
+    """Makes Optuna studies of a history, and converts again only the trials that have changed since.
 
-    The memory holds no state of the search: a trial is converted by a pure function, and is looked up
-    by the identity of its frozen record.
+    Its memory of converted trials holds no state of the search: a pure function converts a trial, and the
+    identity of the frozen record finds it again.
     """
 
     def __init__(self, study: Study) -> None:
         self._study = study
         self._distributions = distributions_of(study.space)
-        self._told: dict[int, Told] = {}
-        self._elsewhere: list[tuple[ToldTrial, Told]] = []
+        self._converted: dict[int, Converted] = {}
+        self._elsewhere: list[tuple[ToldTrial, Converted]] = []
 
     def study_of(
         self, history: History, sampler: BaseSampler | None = None, *, most: int = MAX_SHOWN
     ) -> optuna.Study:
-        """The view of `history` as it is now, of at most `most` of its trials; it does not change later."""
-        told = [*self._told_from_elsewhere(history), *self._trials(shown_trials(history, most=most))]
-        trials = [trial for _, trial in told]
+        """A view of at most `most` trials of `history`. It does not change with the history."""
+        converted = [*self._from_elsewhere(history), *self._trials(shown_trials(history, most=most))]
+        trials = [trial for _, trial in converted]
         if len(self._study.objectives) > 1:
-            trials = with_places(self._study, told)
+            trials = with_places(self._study, converted)
         storage = HistoryStorage(self._study, trials)
         return optuna.load_study(
             study_name=self._study.name, storage=storage, sampler=sampler, pruner=NopPruner()
         )
 
-    def _told_from_elsewhere(self, history: History) -> list[Told]:
-        """Trials of other studies, numbered below zero in the order in which they stand in the event.
+    def _from_elsewhere(self, history: History) -> list[Converted]:
+        """The trials of other studies, numbered below zero in the order of the event.
 
-        TPE weighs the trials with the highest numbers most, and `warm_start` puts the newest first.
+        TPE gives the trials with the highest numbers the most weight, and `tune_jobs.inputs.warm_start` puts
+        the newest first.
         """
         for index, trial in enumerate(history.told):
             if index < len(self._elsewhere) and self._elsewhere[index][0] is trial:
@@ -122,26 +121,28 @@ class OptunaView:
                 end=trial.end,
                 point=final_point(self._study, trial.end),
             )
-            told = record, told_trial(self._study, record, self._distributions)
-            self._elsewhere[index:] = [(trial, told)]
-        return [told for _, told in self._elsewhere[: len(history.told)]]
+            converted = record, convert_trial(self._study, record, self._distributions)
+            self._elsewhere[index:] = [(trial, converted)]
+        return [converted for _, converted in self._elsewhere[: len(history.told)]]
 
-    def _trials(self, records: Iterable[TrialRecord]) -> list[Told]:
-        told = {}
+    def _trials(self, records: Iterable[TrialRecord]) -> list[Converted]:
+        converted = {}
         for record in records:
-            known = self._told.get(record.number)
+            known = self._converted.get(record.number)
             if known is None or known[0] is not record:
-                known = (record, told_trial(self._study, record, self._distributions))
-            told[record.number] = known
-        self._told = told
-        return list(told.values())
+                known = (record, convert_trial(self._study, record, self._distributions))
+            converted[record.number] = known
+        self._converted = converted
+        return list(converted.values())
 
 
-def told_trial(study: Study, record: TrialRecord, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
-    """One trial in Optuna's words, without the place that a stopped one has among others."""
+def convert_trial(
+    study: Study, record: TrialRecord, distributions: dict[str, BaseDistribution]
+) -> FrozenTrial:
+    """A trial as Optuna's trial, without the place of a stopped trial among the others."""
     params = told_params(distributions, record.params)
     several = len(study.objectives) > 1
-    state = TrialState.PRUNED if record.diverged else TOLD_STATES[record.state]
+    state = TrialState.PRUNED if record.diverged else OPTUNA_STATES[record.state]
     values = record.point if several else record.objective
     if state is TrialState.COMPLETE and values is None:
         state = TrialState.FAIL
@@ -165,11 +166,11 @@ def told_trial(study: Study, record: TrialRecord, distributions: dict[str, BaseD
     return trial
 
 
-def with_places(study: Study, told: Sequence[Told]) -> list[FrozenTrial]:
-    """The trials; each stopped one says its place among the stopped ones (see this module's docstring)."""
-    steps = {record.number: step for step, record in enumerate(_worst_first(study, told), start=1)}
+def with_places(study: Study, converted: Sequence[Converted]) -> list[FrozenTrial]:
+    """The trials, each stopped one with its place among the stopped trials (see this module's docstring)."""
+    steps = {record.number: step for step, record in enumerate(_worst_first(study, converted), start=1)}
     trials = []
-    for record, trial in told:
+    for record, trial in converted:
         if record.number in steps:
             trial = copy.copy(trial)
             trial.intermediate_values = {steps[record.number]: math.nan}
@@ -177,10 +178,10 @@ def with_places(study: Study, told: Sequence[Told]) -> list[FrozenTrial]:
     return trials
 
 
-def _worst_first(study: Study, told: Sequence[Told]) -> list[TrialRecord]:
+def _worst_first(study: Study, converted: Sequence[Converted]) -> list[TrialRecord]:
     """The stopped trials, the best last. A trial without a last value is the worst of its epoch."""
     by_epoch: dict[int, list[TrialRecord]] = defaultdict(list)
-    for record, _ in told:
+    for record, _ in converted:
         if record.state is State.STOPPED:
             by_epoch[record.last_epoch].append(record)
     ordered: list[TrialRecord] = []
@@ -196,7 +197,7 @@ def _worst_first(study: Study, told: Sequence[Told]) -> list[TrialRecord]:
 def constraints_of(limits: Limits, row: TrialRow | None) -> dict[str, float]:
     """The excess of a network over each limit, as a share of the limit; 0 or less is within it.
 
-    A proposal that was refused although no number here shows why counts as twice the limit.
+    An infeasible trial that exceeds none of these limits counts as twice a limit.
     """
     if row is None:
         return {}
@@ -207,10 +208,9 @@ def constraints_of(limits: Limits, row: TrialRow | None) -> dict[str, float]:
 
 
 class HistoryStorage(BaseStorage):
-    """Optuna's storage interface over one study's converted trials; the rows of the store are its only
-    source.
+    """Optuna's storage interface over the converted trials of one study. Read-only.
 
-    Safe to read from several threads, since nothing changes.
+    Several threads may read it at once, since nothing changes.
     """
 
     def __init__(self, study: Study, trials: Sequence[FrozenTrial]) -> None:
@@ -249,7 +249,7 @@ class HistoryStorage(BaseStorage):
         return copy.deepcopy(trials) if deepcopy else trials
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """TPE notes a joint draw at the trial being drawn, for other processes to see; here a row says it."""
+        """Ignore TPE's note at the proposal, which is meant for other processes; refuse all others."""
         if trial_id != PROPOSAL_ID:
             _refuse()
 

@@ -1,8 +1,9 @@
-"""Several objectives at once: who is beaten, in which order trials stand, how much a front is worth.
+"""Comparisons by several objectives: fronts, the order of points, and the hypervolume of a front.
 
-Pure functions of points (a value for each objective). `asha` ranks a rung with them, `optuna_view` the
-stopped trials, `tune_jobs.report` draws fronts. Dominance and hypervolume come from moocore; the order within
-a front is ours, since no library that is kept has it.
+Pure functions of points (a value for each objective). `asha` ranks the trials of a rung with them,
+`optuna_view` the stopped trials, and `tune_jobs.report` draws fronts. Dominance and hypervolume come from
+moocore. The order within a front is our own code: it scales the objectives, and equal points share a place,
+so that it depends on the values alone. syne-tune's epsilon net, which orders fronts too, does neither.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ Array = NDArray[np.float64]
 
 
 def non_dominated(points: Sequence[Point], directions: Sequence[Direction]) -> list[int]:
-    """The indices of the points that no other beats: none is as good in every objective and better in one.
+    """The indices of the points that no other beats: no other is as good in all objectives and better in one.
 
-    Equal points stand together.
+    Equal points do not beat each other.
     """
     return [index for index, front in enumerate(front_numbers(points, directions)) if front == 1]
 
 
 def front_numbers(points: Sequence[Point], directions: Sequence[Direction]) -> list[int]:
-    """The front of each point: 1 for those that none beats, 2 for those that only these beat, and so on.
+    """The front of each point: 1 if no point beats it, 2 if only points of front 1 beat it, and so on.
 
     Source: Deb et al. 2002, IEEE Transactions on Evolutionary Computation 6(2), non-dominated sorting.
     """
@@ -38,11 +39,12 @@ def front_numbers(points: Sequence[Point], directions: Sequence[Direction]) -> l
 
 
 def standings(points: Sequence[Point], objectives: Sequence[Objective]) -> list[int]:
-    """The place of each point, 1 for the best; equal points share one.
+    """The place of each point, 1 for the best; equal points share a place.
 
-    Points stand front by front. Within a front the best point in the first objective comes first, then always
-    the point that is farthest from the points before it, so that the first k are spread over the front. For
-    distances each objective is scaled to the front's range, a cost by its logarithm.
+    The points of a front come before those of the next. Within a front the best point in the first objective
+    comes first, then always the point that is farthest from the points before it, so that the first k are
+    spread over the front. For distances each objective, or the
+    logarithm of a cost, is scaled to the front's range.
 
     Source: MO-ASHA, Schmucker et al. 2021, arXiv 2106.12639, with the epsilon-net order of Salinas et al.
     2021, arXiv 2106.05680, algorithm 1 (which begins with any point, and does not scale).
@@ -65,9 +67,9 @@ def standings(points: Sequence[Point], objectives: Sequence[Objective]) -> list[
 def hypervolume(
     points: Sequence[Point], directions: Sequence[Direction], *, ideal: Point, reference: Point
 ) -> float:
-    """The share of the box between `reference` (the worst that counts) and `ideal` that the points beat.
+    """The share that the points beat of the box between `reference` (the worst that counts) and `ideal`.
 
-    In [0, 1], more is better; a point that is worse than the reference in any objective adds nothing.
+    In [0, 1], more is better. A point that is worse than the reference in any objective adds nothing.
     Source: Zitzler and Thiele 1999, IEEE Transactions on Evolutionary Computation 3(4).
     """
     if not points:
@@ -78,12 +80,12 @@ def hypervolume(
 
 
 def _losses(points: Sequence[Point], directions: Sequence[Direction]) -> Array:
-    """Points as rows in which less is better."""
+    """The points as rows of numbers, with each sign such that less is better."""
     return np.asarray(points, dtype=np.float64) * [direction.sign for direction in directions]
 
 
 def _scaled(losses: Array, objectives: Sequence[Objective]) -> Array:
-    """Each objective in [0, 1] over these points; costs, which differ by factors, by their logarithm."""
+    """Each objective in [0, 1] over these points; a cost by its logarithm, since costs differ by factors."""
     scaled: Array = losses.copy()
     for column, objective in enumerate(objectives):
         if objective.is_cost:
@@ -94,9 +96,9 @@ def _scaled(losses: Array, objectives: Sequence[Objective]) -> Array:
 
 
 def _spread(points: Array) -> list[int]:
-    """All indices: the first objective's best, then always the one farthest from those chosen before.
+    """All indices: the best in the first objective, then always the point farthest from those before it.
 
-    Of equally far ones the earlier; the points come sorted, so that their values alone decide.
+    Of equally far points the earlier comes first. The points are sorted, so that their values alone decide.
     """
     chosen = [0]  # sorted by the first objective, less is better
     nearest = np.full(len(points), np.inf)

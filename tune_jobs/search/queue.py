@@ -1,4 +1,7 @@
-"""Enqueued points go before what the sampler would propose; a pure function of the history like the rest."""
+"""Proposes enqueued points before those of the sampler, as a pure function of the history.
+
+`tune_jobs.session` asks it for each proposal, and `tune_jobs.analysis.audit` asks again.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,15 @@ from tune_jobs.study.space import Params
 
 
 class QueueFirst:
-    """A sampler behind a queue.
+    """A sampler behind a queue of points.
 
-    The sampler counts its own proposals: a grid leaves out no point because another one was enqueued. What a
-    point leaves out is drawn with seeds of its own: with the sampler's it would be drawn once more, for the
-    proposal of the sampler that bears the same number.
+    The sampler counts its own proposals, so that a grid leaves out no point because another was enqueued.
+    Parameters that a point leaves out are drawn with separate seeds: with those of the sampler, the sampler's
+    proposal of the same number would get the same values.
 
     Args:
-        build: makes the sampler of a study; what a point leaves out is drawn by one over the rest of the
-            space (at random where the study's own is a grid).
+        build: makes the sampler of a study. For the parameters that a point leaves out, it makes a sampler
+            over the rest of the space (a random sampler if the study's own is a grid).
     """
 
     def __init__(self, study: Study, build: Callable[[Study], Sampler] = build_sampler) -> None:
@@ -47,5 +50,5 @@ class QueueFirst:
         return self._sampler.end_reason(number)
 
     def end_reason_after(self, history: History) -> str | None:
-        """Why there is no proposal after this history, the queue's points counted; None if there is one."""
+        """Why neither the queue nor the sampler has a proposal after this history; None if there is one."""
         return None if history.enqueued else self.end_reason(history.next_number - history.num_dequeued)

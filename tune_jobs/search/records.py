@@ -1,7 +1,7 @@
-"""The values that `History` folds rows into: a record per trial, the reports of a rung, the ranking of the
-ended.
+"""The values that `History` folds rows into: records of trials, the reports of rungs, the best trials.
 
-Plain values: only `history` makes and changes them.
+Plain values. Only `history` makes and changes them, apart from `optuna_view`, which makes records of trials
+of other studies.
 """
 
 from __future__ import annotations
@@ -18,24 +18,23 @@ from tune_jobs.study.space import Params
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
-    """One trial as far as the rows tell: a frozen snapshot, replaced whenever a row changes it.
+    """One trial according to its rows: a frozen snapshot, replaced whenever a row changes it.
 
     Attributes:
         attempts: how often it was handed out so far; 0 for a refused proposal.
-        num_crashed: attempts that ended before the trial did, because their worker crashed or hung. An
-            attempt that a driver's end cut short does not count (no row says its end), nor does a too small
-            share.
+        num_crashed: attempts whose worker crashed or hung, and after which the trial was tried again. An
+            attempt cut short because the driver ended does not count (it has no row of its end), nor does an
+            attempt whose GPU share was too small.
         reports: the first acknowledged report of each epoch, in order of epoch.
-        end: the row that ended it; None while it is unfinished.
-        in_hand: whether its latest attempt was handed out and has not ended as far as the rows tell (after a
-            kill that is so until the next attempt).
+        end: the row of its end; None while it is unfinished.
+        in_hand: whether its latest attempt has no row of its end (after a kill, until the next).
         first_started_at: the instant of its first row.
-        held_s: seconds that its earlier attempts held their resources; an attempt that a kill cut short
+        held_s: seconds for which its earlier attempts held their resources; an attempt that a kill cut short
             counts until its last row.
-        attempt_started_at: the instant at which its latest attempt got them: that of handing out, until a row
-            says how long the attempt waited for a worker.
-        point: the values of all objectives at its last epoch, where the study has several and it completed or
-            was stopped.
+        attempt_started_at: the instant at which its latest attempt got its resources. Until a row holds how
+            long it waited for a worker, the instant of handing out.
+        point: the values of all objectives at its last epoch, if the study has several objectives and the
+            trial completed or was stopped; else None.
     """
 
     number: int
@@ -59,9 +58,9 @@ class TrialRecord:
 
     @property
     def in_hand_s(self) -> float:
-        """What its latest attempt has held to be added to `held_s`: until its last row, if it is in hand.
+        """Seconds for which an attempt in hand held its resources until its last row; 0 if none is in hand.
 
-        Never negative, since clocks may step.
+        Never negative, although clocks may step back.
         """
         if not self.in_hand or self.attempt_started_at is None or self.last_seen_at is None:
             return 0.0
@@ -74,7 +73,7 @@ class TrialRecord:
 
     @property
     def objective(self) -> float | None:
-        """The value at its last epoch; None while it is unfinished, and where it has none."""
+        """The first objective at its last epoch; None while it is unfinished, and if it has no value."""
         return self.end.objective if self.end else None
 
     @property
@@ -84,12 +83,12 @@ class TrialRecord:
 
     @property
     def trained(self) -> bool:
-        """Whether it ended and counts towards the study's trials: all but refused proposals."""
+        """Whether it ended and counts towards the study's trials: each ended trial that is not infeasible."""
         return self.end is not None and self.attempts > 0 and self.state is not State.INFEASIBLE
 
     @property
     def last_epoch(self) -> int:
-        """The latest epoch that it reported; 0 before the first."""
+        """The latest epoch that it reported; 0 before the first report."""
         return self.reports[-1].epoch if self.reports else 0
 
     @property
@@ -105,10 +104,10 @@ class TrialRecord:
 
 @dataclass(slots=True)
 class Rung:
-    """What was reported at one rung: the first objective's values, ascending, and who reported what.
+    """The reports at one rung: by trial, and the values of the first objective in ascending order.
 
-    Where a study has several objectives, `points` holds all of their values by trial, as far as they were
-    asked for (`History.rung_points`); None where one is missing.
+    With several objectives, `points` holds the values of all objectives by trial, computed when
+    `History.rung_points` asks for them; None if a value is missing.
     """
 
     values: list[float] = field(default_factory=list)
@@ -122,17 +121,17 @@ NUM_BEST = 25
 
 @dataclass(slots=True)
 class Ranking:
-    """The best ended trials, best first: completed ones by value, stopped ones as Optuna ranks pruned ones.
+    """The best ended trials, best first: completed by value, and stopped as Optuna ranks pruned trials.
 
-    That is by their last epoch and then by its value. Kept as rows come, so that it costs the same however
-    long the history is.
+    Optuna ranks pruned trials by their last epoch, the highest first, then by its value. A row costs the same
+    however long the history is.
     """
 
     completed: list[tuple[float, int]] = field(default_factory=list)
     stopped: list[tuple[int, float, int]] = field(default_factory=list)
 
     def add(self, record: TrialRecord, *, metric: str, sign: float) -> None:
-        """Add a trial that has just ended; `sign` is the direction's."""
+        """Add a trial that has just ended; `sign` makes less better."""
         if record.state is State.COMPLETED and record.objective is not None:
             insort(self.completed, (sign * record.objective, record.number))
             del self.completed[NUM_BEST:]

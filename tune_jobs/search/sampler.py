@@ -1,10 +1,9 @@
-"""What to try next: proposals as a pure function of the study, its history and the trial's number.
+"""Proposals for the next trial, as a pure function of the study, its history and the trial's number.
 
 Equal (study, rows up to ``history.seq``, number) give equal params, on every machine with the same versions
-of Optuna and NumPy: each proposal has a sampler and a seed of its own, ``seeds.derive(study.seed, number,
-"sampler")``, and nothing is written to Optuna. The session asks here and writes the answer into a row;
-limits are not looked at here (a refused proposal comes back as part of the history, and TPE learns from
-it).
+of Optuna and NumPy: each proposal has its own sampler and its own seed, ``seeds.derive(study.seed, number,
+"sampler")``, and nothing is written to Optuna. `queue` asks for the session, which writes the params into a
+row. Limits are not checked here: a refused proposal becomes part of the history, and TPE learns from it.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ NUM_STARTUP_TRIALS = 10
 
 
 class Sampler(Protocol):
-    """What proposes; every implementation passes `tests/contracts/test_sampler_contract.py`."""
+    """Makes proposals. Every implementation passes `tune_jobs.testing.contracts.samplers`."""
 
     def propose(self, history: History, number: int) -> Params | None:
         """Valid params for trial `number`, or None if the space is exhausted."""
@@ -49,7 +48,7 @@ def build_sampler(study: Study) -> Sampler:
     """The study's sampler.
 
     Raises:
-        InvalidValueError: a grid is asked of a space with a continuous parameter.
+        InvalidValueError: the sampler is a grid, and the space has a continuous parameter.
     """
     samplers: dict[SamplerName, Callable[[Study], Sampler]] = {
         SamplerName.TPE: Tpe,
@@ -62,8 +61,8 @@ def build_sampler(study: Study) -> Sampler:
 class Tpe:
     """Optuna's TPE: multivariate, constant liar, with pruned and infeasible trials taken into account.
 
-    Parameters that apply under the same condition are drawn jointly; conditional ones after those that they
-    depend on. It looks at no more than `most` trials (see `shown`). Source: Bergstra et al. 2011; Watanabe
+    Parameters that apply under the same condition are drawn jointly, and after the parameters on which they
+    depend. It looks at no more than `most` trials (see `shown`). Source: Bergstra et al. 2011; Watanabe
     2023, arXiv 2304.11127.
     """
 
@@ -85,7 +84,7 @@ class Tpe:
 
 
 class Random:
-    """Independent draws, uniform on each parameter's scale; they depend on (study.seed, number) alone."""
+    """Independent draws, uniform on each parameter's scale. They depend on (study.seed, number) alone."""
 
     def __init__(self, study: Study) -> None:
         self._draw = Draw(study)
@@ -104,9 +103,9 @@ class Random:
 class Grid:
     """Every point of the space once, in the seeded order of `grid_order`, which is balanced wherever it ends.
 
-    Trial `number` is the number-th point, whatever the history: no point is proposed twice, also after a
-    resume. Points are remembered as far as they were asked for, so that a huge grid costs only what is used
-    of it.
+    Trial `number` gets the point of that index, whatever the history is, so that no point is proposed twice,
+    even after a kill. Points are computed up to the highest number asked for: a huge grid costs no more than
+    the part that is used.
     """
 
     def __init__(self, study: Study) -> None:
@@ -115,7 +114,7 @@ class Grid:
         for parameter in study.space.parameters:
             if parameter.grid() is None:
                 raise InvalidValueError(
-                    f"sampler 'grid' needs finitely many points, but {parameter.name!r} is continuous;"
+                    f"sampler 'grid' needs a finite number of points, but {parameter.name!r} is continuous;"
                     " give it a step or make it a Choice, or choose another sampler"
                 )
         self._rest = iter_points(study.space, seeds.derive(study.seed, -1, "grid"))
@@ -127,7 +126,7 @@ class Grid:
         if self._point(number) is not None:
             return None
         return (
-            f"the grid has {count_of(len(self._points), 'point')} and all were proposed;"
+            f"the grid has {count_of(len(self._points), 'point')} and all of them were proposed;"
             " add values to the space, or search it with another sampler, under another --name"
         )
 
@@ -141,7 +140,7 @@ class Grid:
 
 
 class Draw:
-    """Draws the params of one proposal with an Optuna sampler, one group of the space after the other."""
+    """Draws the params of a proposal with an Optuna sampler, one group of the space after the other."""
 
     def __init__(self, study: Study, *, most: int = MAX_SHOWN) -> None:
         self._space, self._most = study.space, most
@@ -153,7 +152,7 @@ class Draw:
         }
 
     def params(self, sampler: BaseSampler, history: History) -> Params:
-        """One point of the space, valid and in its order."""
+        """A valid point of the space, with its parameters in the space's order."""
         asked = self._view.study_of(history, sampler, most=self._most)
         trial = create_trial(state=TrialState.RUNNING)
         drawn: dict[str, object] = {}
@@ -175,7 +174,7 @@ class Draw:
 def draw_group(
     sampler: BaseSampler, asked: optuna.Study, trial: FrozenTrial, group: dict[str, BaseDistribution]
 ) -> dict[str, object]:
-    """A value for each parameter of a group: jointly where the sampler can, else one by one."""
+    """A value for each parameter of a group: drawn jointly if the sampler can, else one by one."""
     drawn = sampler.sample_relative(asked, trial, group)
     for name, distribution in group.items():
         if name not in drawn:

@@ -1,12 +1,13 @@
-"""The trials that a sampler sees once a history is long: the best, the newest, and those in hand.
+"""Chooses the trials that a sampler sees of a long history: the best, the newest, and those in hand.
 
-TPE's work for a proposal grows with the trials that it looks at: 9 ms at 1,000 and 100 ms at 10,000 here. It
-compares two densities. The first is of the best trials, at most 25 of them; the best are always shown, so the
-first density stays the same. The second is of the rest, where Optuna weighs the newest 25 fully and older
-trials less and less; here the rest ends after the newest. `benchmarks.sampler` shows what that costs
-(no difference beyond chance) and gains.
+The time of a TPE proposal grows with the trials that it looks at: 9 ms at 1,000 and 100 ms at 10,000 here.
+TPE compares two densities. The first is the density of the best trials, at most 25 of them; the best are
+always shown, so this density stays the same. The second is the density of the rest, in which Optuna gives the
+newest 25 trials full weight and older trials less and less; here the rest holds only the newest trials.
+`benchmarks.sampler` measures the cost (no difference beyond chance) and the gain.
 
-Below the bound every trial is shown, and nothing differs from Optuna's own. A function of the history.
+Up to `MAX_SHOWN` trials all are shown, and proposals equal Optuna's own. A pure function of the history;
+called by `sampler` and `optuna_view`.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from tune_jobs.search.records import NUM_BEST, TrialRecord
 from tune_jobs.study.rows import State
 
 MAX_SHOWN = 300
-"""Trials that a sampler looks at; at 250 and more TPE's best are 25 (a tenth, at most 25)."""
+"""The most trials that a sampler looks at. With 250 or more, TPE counts 25 as good (a tenth, at most 25)."""
 
 
 def shown_trials(history: History, *, most: int = MAX_SHOWN) -> list[TrialRecord]:
-    """The trials to show, in order of number; more than `most` only if more are in hand."""
+    """The trials to show, in order of number; more than `most` only if those in hand and the best are."""
     if len(history.trials) <= most:
         return [history.trials[number] for number in sorted(history.trials)]
     several = len(history.study.objectives) > 1
@@ -36,9 +37,9 @@ def shown_trials(history: History, *, most: int = MAX_SHOWN) -> list[TrialRecord
 
 
 def _best_of_several(history: History, most: int) -> list[int]:
-    """The same where there are several objectives: the first of the completed and of the stopped ones.
+    """The first of the completed and the first of the stopped trials, by several objectives.
 
-    TPE calls a tenth of all that it is shown good then, or `NUM_BEST` if that is more.
+    TPE then counts a tenth of all shown trials as good. This takes as many, or `NUM_BEST` if that is more.
     """
     count = max(NUM_BEST, -(-most // 10))
     completed = _of(history, State.COMPLETED)

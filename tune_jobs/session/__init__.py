@@ -2,6 +2,7 @@
 
 Starts no worker and opens no connection; a scheduler above it does that.
 
-Doors: `state_machine` (`Session`), `settings` (how to run), `outcome` (what came of a run), `attempt` (what a
-worker gets and returns). Private: `resume`, `proposals`, `row_builder`, `report_checks`.
+Doors: `state_machine` (`Session`), `settings` (the settings of a run), `attempt` (the values that a session
+shares with workers), `report_checks` (the metrics of a report), `outcome` (how a run ended), `ending_signals`
+(SIGINT and SIGTERM). Private: `proposals`, `resume`, `row_builder`.
 """

@@ -1,6 +1,6 @@
-"""The values that a session, its rows and its workers share: an attempt, and who runs it.
+"""The values that a session, its rows and its workers share: attempts, workers, and settings.
 
-Frozen values only; `LiveAttempt` is the one exception: the session's note of what a worker holds.
+The values are frozen, except `LiveAttempt`, in which a session notes the state of an attempt.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Attempt:
     """One start of a trial, to be trained by a worker.
 
     Attributes:
-        recipe_text: the recipe as JSON, as its row holds it and its worker gets it; written once.
+        recipe_text: the recipe as JSON, for the row and for the worker.
     """
 
     trial_id: str
@@ -36,17 +36,18 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerInfo:
-    """Where an attempt runs and with what, as far as it has said; with a failure also its most memory.
+    """The worker of an attempt, as far as its messages describe it.
 
     Attributes:
-        gpus: how many GPUs, or what share of one, it was given; 0 on a CPU.
-        kernels: how the shipped training comes to its kernels on CUDA (`eml_models.training.kernels`).
+        gpus: the number of its GPUs, or its share of a GPU; 0 on a CPU.
+        kernels: how the shipped training chooses its kernels on CUDA (`eml_models.training.kernels`).
         passed_over: why a newer checkpoint was not used to resume; None if there was no newer checkpoint.
-        imports_s: seconds from its function's call until its code was loaded.
-        data_s: seconds for the data set and the network, those of a wait for shared data included.
-        latency_s: seconds for measuring its network's latency.
+        imports_s: seconds from the call of its function until its code was loaded.
+        data_s: seconds for the data set and the network, including a wait for shared data.
+        latency_s: seconds for measuring the latency of its network.
         code: the digest of the training code that it has loaded (`tune_jobs.study.code_digest`).
-        first_step_s: of the first epoch's seconds, those until the end of its first step.
+        first_step_s: seconds from the start of the first epoch until the end of its first step.
+        peak_memory_bytes: the most memory that it used; only in the message of a failure.
     """
 
     node: str | None = None
@@ -70,7 +71,7 @@ class WorkerInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """What the driver knows of where results come from."""
+    """The driver's commit and versions, stored with each trial."""
 
     git_commit: str | None = None
     git_dirty: bool | None = None
@@ -80,19 +81,18 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSettings:
-    """How a run goes; not part of the study's definition.
+    """The settings of a session; not part of the study's definition.
 
     Attributes:
-        max_attempts: attempts of one trial that may end by a crash of its worker, the last of which fails the
-            trial; those that a driver's end cut short are not counted.
-        max_failed_in_a_row: trials that fail one after the other before the run ends.
-        max_device_s: seconds that trials may hold their resources, over all sessions of the study; None for
-            any.
-        points: to try before the sampler is asked; those that were enqueued or tried before are left out.
-        retry_failed: whether trials that failed (other than by divergence) are tried again, each in another.
-        origin: the study that `told` is from.
-        told: trials of another study to learn from; told once.
-        started: what the session's event shows of its workers and their resources.
+        max_attempts: how many crashes fail a trial. Attempts cut short because the driver ended do not count.
+        max_failed_in_a_row: how many failed trials, one after the other, end the run.
+        max_device_s: seconds for which trials may hold their resources, over all sessions of the study; None
+            for no limit.
+        points: params to try before the proposals of the sampler, without those that were enqueued before.
+        retry_failed: whether each trial that failed (other than by divergence) is tried again as a new trial.
+        origin: the study that `told` comes from.
+        told: trials of another study to learn from; a study learns from each other study once.
+        started: the workers and resources that the event of the session's beginning shows.
     """
 
     max_attempts: int = 3
@@ -107,10 +107,14 @@ class SessionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a study is: counts of trials, the best one, and seconds since the session began.
+    """The progress of a study: counts of trials, the best trial, and seconds since the session began.
 
-    `front` is how many trials no other beats, where there are several objectives; `best` is of the first.
-    `working_s` counts from the first attempt, so without the start of Ray.
+    Attributes:
+        target: the number of trials to train.
+        trained_before: the trained trials of earlier sessions.
+        best: the best value of the first objective; None before a trial has completed.
+        working_s: seconds since the first attempt, so without the start of Ray.
+        front: with several objectives, how many completed trials no other beats; else None.
     """
 
     target: int
@@ -130,10 +134,11 @@ class Progress:
 
 @dataclass(slots=True, kw_only=True)
 class LiveAttempt:
-    """An attempt that a worker holds or will hold, as far as the session has heard of it.
+    """An attempt that is handed out, and the state that its messages have given it.
 
     Attributes:
-        held_since: the instant at which a worker got it; None while it waits.
+        held_since: the instant at which a worker got it; None while it waits for a worker.
+        began: whether a message of its worker has arrived.
     """
 
     attempt: Attempt
@@ -148,15 +153,15 @@ class LiveAttempt:
     latency_ms: float | None = None
 
     def learn(self, worker: WorkerInfo) -> None:
-        """Take what a later message says of the worker; what it leaves out stands."""
+        """Take the values of a later message; those that it leaves out stay."""
         said = {f.name: value for f in fields(worker) if (value := getattr(worker, f.name)) != f.default}
         self.worker = replace(self.worker, **said)
 
     @property
     def waited_s(self) -> float:
-        """Seconds from handing out until a worker had it; 0 while it waits."""
+        """Seconds from handing out until a worker got it; 0 while it waits."""
         return max(0.0, (self.held_since - self.handed_out_at).total_seconds()) if self.held_since else 0.0
 
     def held_s(self, now: datetime) -> float:
-        """Seconds for which a worker has had it."""
+        """Seconds for which a worker has held it."""
         return (now - self.held_since).total_seconds() if self.held_since else 0.0

@@ -1,6 +1,7 @@
-"""SIGINT and SIGTERM as a wish to end in order, for commands that keep what they have.
+"""SIGINT and SIGTERM as a request to end in order, for commands that keep their results.
 
-A first signal is noted, a second one has the usual effect. Used by the run of a study and by ``latency``.
+The first signal is noted; a second signal has its usual effect. `tune_jobs.on_ray.runner` and the command
+``latency`` use it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from types import FrameType
 
 
 class EndingSignals:
-    """Whether SIGINT or SIGTERM arrived. A second one has the usual effect."""
+    """Notes whether SIGINT or SIGTERM arrived. A second signal has its usual effect."""
 
     def __init__(self) -> None:
         self.arrived = False
@@ -21,13 +22,14 @@ class EndingSignals:
         self._in_main_thread = threading.current_thread() is threading.main_thread()
 
     def listen(self) -> None:
-        """Note the signals instead of dying of them; outside of the main thread Python cannot."""
+        """Note the signals from now on, instead of ending. Does nothing outside the main thread: Python
+        allows signal handlers only there."""
         if self._in_main_thread and not self.arrived:
             for number in self._usual:
                 signal.signal(number, self._note)
 
     def restore(self) -> None:
-        """Put back what the signals did before."""
+        """Restore the earlier effect of the signals."""
         if self._in_main_thread:
             for number, handler in self._usual.items():
                 signal.signal(number, handler)
@@ -39,7 +41,7 @@ class EndingSignals:
 
 @contextmanager
 def ending_signals() -> Iterator[EndingSignals]:
-    """SIGINT and SIGTERM are noted inside."""
+    """Note SIGINT and SIGTERM inside the block, and restore their earlier effect after it."""
     signals = EndingSignals()
     signals.listen()
     try:

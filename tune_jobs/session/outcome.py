@@ -1,6 +1,6 @@
-"""How a run of a study ended: a plain value, so that the code that prints it needs no Ray.
+"""How a run of a study ended: a plain value, so that the command line can print it without Ray.
 
-Made by `tune_jobs.on_ray.runner`; returned by `run_study`.
+`tune_jobs.on_ray.runner.run_study` returns it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from tune_jobs.study.definition import Study
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
-    """How a run ended: its last progress, and what ended it if not its last trial.
+    """How a run ended: its last progress, and the cause if it ended before its last trial.
 
     Attributes:
-        end_reason: why there is nothing left to propose, where that is so (all points of a grid were).
+        interrupted: whether a signal ended it.
+        limit_reached: whether the limit on device time ended it.
+        already_complete: whether the study had all its trials before the run.
+        end_reason: why the sampler has no more proposals, such as a grid without points left; None if it has.
     """
 
     study: Study

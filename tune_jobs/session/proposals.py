@@ -1,6 +1,6 @@
-"""Proposals of a search, each with its network's cost and, where a limit refuses it, the reason.
+"""Proposals of a search, each with the cost of its network and, if a limit refuses it, the reason.
 
-Called by `state_machine`, which hands out the first that is within the limits and records the others.
+Called by `state_machine`, which records each refused proposal and hands out the first that the limits admit.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from tune_jobs.study.definition import Study
 from tune_jobs.study.rows import as_json_text
 
 MAX_REFUSED_IN_A_ROW = 1000
-"""Proposals beyond a limit, one after the other, after which the search gives up."""
+"""Refused proposals, one after the other, after which the search gives up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """Params for a trial.
+    """Params for a trial, and whether the limits admit them.
 
     Attributes:
         params: the params as JSON.
-        history_seq: the last row that the proposal knew.
-        refusal: why the limits refuse its network; None if they admit it.
+        history_seq: `seq` of the last row that the sampler saw.
+        refusal: why the limits refuse the network; None if they admit it.
     """
 
     number: int
@@ -42,9 +42,9 @@ class Proposal:
 
 
 def iter_proposals(study: Study, history: History, sampler: QueueFirst) -> Iterator[Proposal]:
-    """One proposal after the other until one is within the limits, or the sampler has no more.
+    """One proposal after the other, until the limits admit one or the sampler has no more.
 
-    The caller records each before it asks for the next: `history` then knows it.
+    The caller records each refused proposal before it asks for the next, so that `history` holds it.
 
     Raises:
         RunFailedError: `MAX_REFUSED_IN_A_ROW` proposals were refused one after the other.

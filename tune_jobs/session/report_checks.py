@@ -1,7 +1,7 @@
-"""Checks what a training reports of an epoch, and makes the columns of a row of it.
+"""Checks the metrics of a report, and converts them to the columns of its row.
 
-Metrics come from workers as plain values by name: a user's training function may report anything. Sessions
-ask here whether a report can be used, `tune_jobs.session.row_builder` what its row holds.
+Workers send metrics as plain values by name, and a user's training function may report anything.
+`state_machine` asks whether a report can be used, and `row_builder` asks for the columns of its row.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tune_jobs.study.rows import Failure
 
 EPOCH = "epoch"
 REPORT_METRICS = tuple(f.name for f in fields(FinalReport) if f.name != EPOCH)
-"""What a report may hold beside its epoch; each is a column of its row."""
+"""The metrics of a report, without its epoch; each is a column of its row."""
 
 _WHOLE = frozenset(name for name in REPORT_METRICS if get_type_hints(FinalReport)[name] is int)
 
@@ -26,7 +26,7 @@ _WHOLE = frozenset(name for name in REPORT_METRICS if get_type_hints(FinalReport
 def metrics_problem(
     study: Study, live: LiveAttempt, metrics: Mapping[str, object]
 ) -> tuple[Failure, str] | None:
-    """Why a report cannot be used, and what kind of failure that is; None if it can."""
+    """Why a report cannot be used, with the kind of failure; None if it can be used."""
     epochs = live.attempt.recipe.epochs
     last = metrics.get(EPOCH) == epochs
     due = [name for name in study.metrics if last or name not in FINAL_METRICS]
@@ -61,5 +61,5 @@ def number_of(value: object) -> float | None:
         return None
     try:
         return float(value)
-    except OverflowError:  # of a whole number with more than 308 digits
+    except OverflowError:  # a whole number with more than 308 digits
         return math.copysign(math.inf, value > 0 or -1)

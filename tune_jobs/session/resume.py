@@ -1,4 +1,4 @@
-"""What a run takes up where an earlier one ended, or was killed: pure functions of the stored rows.
+"""How a run continues a study after an earlier run ended or was killed: pure functions of the stored rows.
 
 Called by `state_machine` when a session begins.
 """
@@ -23,7 +23,7 @@ from tune_jobs.study.rows import ReportRow, State
 
 
 def new_inputs(study: Study, history: History, settings: SessionSettings) -> list[Enqueued | WarmStarted]:
-    """What the settings of a run add to a study and no earlier run has added."""
+    """The points and trials that the settings of a run add to a study, without those of earlier runs."""
     added: list[Enqueued | WarmStarted] = []
     points = [Point(params=params) for params in settings.points if not history.knows_point(params)]
     if settings.retry_failed:
@@ -41,7 +41,7 @@ def new_inputs(study: Study, history: History, settings: SessionSettings) -> lis
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissedEnd:
-    """The end of a trial whose last report was decided, but whose own row a kill prevented."""
+    """The end of a trial that follows from its last report, and whose row a kill prevented."""
 
     live: LiveAttempt
     reports: Sequence[ReportRow]
@@ -49,7 +49,7 @@ class MissedEnd:
 
 
 def iter_missed_ends(study: Study, history: History, *, now: datetime) -> Iterator[MissedEnd]:
-    """The ends that the rows imply and lack, by trial number."""
+    """The ends that follow from the rows and have no row yet, by trial number."""
     for record in history.unfinished():
         if not record.reports:
             continue
@@ -62,7 +62,7 @@ def iter_missed_ends(study: Study, history: History, *, now: datetime) -> Iterat
 
 
 def as_live(study: Study, record: TrialRecord, *, attempt: int, now: datetime) -> LiveAttempt:
-    """An attempt of a trial that rows know, handed out now; a latency that was measured stands."""
+    """A new attempt of a trial that has rows. It keeps the latency that the trial's reports hold."""
     recipe = resolve_recipe(study, record.params, record.number)
     return LiveAttempt(
         attempt=Attempt(trial_id=record.trial_id, number=record.number, attempt=attempt, recipe=recipe),

@@ -1,7 +1,7 @@
-"""Builds the rows that a session writes. Says what happened; decides nothing.
+"""Builds the rows that a session writes. Decides nothing.
 
-Every row gets its instant from the session's clock and its identity from the attempt. The metrics of a report
-have passed `tune_jobs.session.report_checks`.
+A row gets its instant from the session's clock and its names and numbers from the attempt. The metrics of a
+report have passed `report_checks`. Called by `state_machine` and `resume`.
 """
 
 from __future__ import annotations
@@ -34,14 +34,15 @@ from tune_jobs.study.rows import (
 
 
 class RowLog(Protocol):
-    """What a session needs of a store's writer: rows are durable when it returns, and carry their `seq`."""
+    """Takes the rows of a session, as a store's writer does. When `append_many` returns, the rows are durable
+    and carry their `seq`."""
 
     def append_many(self, rows: Sequence[Row]) -> list[Row]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a trial ends: why in words, and where it failed of which kind that is and the whole error."""
+    """How a trial ends: its state and the reason in words; of a failed trial also the kind and the error."""
 
     state: State
     reason: str
@@ -59,7 +60,7 @@ class RowBuilder:
     def start(
         self, live: LiveAttempt, params: str, *, history_seq: int, origin: str | None = None
     ) -> StartRow:
-        """An attempt is handed out; `origin` names the other studies that its sampler knew."""
+        """The start of an attempt; `origin` names the other studies whose trials its sampler saw."""
         attempt = live.attempt
         return StartRow(
             study=self._study.name,
@@ -77,7 +78,7 @@ class RowBuilder:
     def refused(
         self, number: int, params: str, *, seed: int, cost: NetworkCost, reason: str, history_seq: int
     ) -> TrialRow:
-        """A proposal beyond a limit: never trained, zero seconds."""
+        """The end of a proposal that a limit refuses: never trained, zero seconds."""
         return TrialRow(
             **self._known_of(number, cost, seed),
             attempt=0,
@@ -91,8 +92,8 @@ class RowBuilder:
     def report(
         self, live: LiveAttempt, metrics: Mapping[str, object], verdict: Verdict | None, *, history_seq: int
     ) -> ReportRow:
-        """What an attempt said after an epoch, with what its rung decided."""
-        metrics_of_row: dict[str, Any] = metric_columns(metrics)  # each of its column's type
+        """The report of an epoch, with the decision of its rung."""
+        metrics_of_row: dict[str, Any] = metric_columns(metrics)  # each has the type of its column
         return ReportRow(
             study=self._study.name,
             trial_id=live.attempt.trial_id,
@@ -108,8 +109,8 @@ class RowBuilder:
         )
 
     def attempt_started(self, live: LiveAttempt) -> EventRow:
-        """A worker's first message; `duration_s` is how long it took from handing out, and `waited_s` of that
-        until there was a worker."""
+        """The first message of a worker. `duration_s` counts from handing out, and `waited_s` is the part of
+        it until a worker got the attempt."""
         worker = live.worker
         detail = AttemptStarted(
             resumed_from_epoch=worker.resumed_from_epoch,
@@ -126,7 +127,7 @@ class RowBuilder:
         return self._of_attempt(live, detail, (self._clock() - live.handed_out_at).total_seconds())
 
     def attempt_ended(self, live: LiveAttempt, how: str, failure: Failure | None = None) -> EventRow:
-        """An attempt is over; `duration_s` is how long it held its resources."""
+        """The end of an attempt; `duration_s` is how long it held its resources."""
         detail = AttemptEnded(
             how=how,
             train_s=live.elapsed_s,
@@ -138,12 +139,12 @@ class RowBuilder:
         return replace(self._of_attempt(live, detail, live.held_s(self._clock())), failure=failure)
 
     def attempt_interrupted(self, live: LiveAttempt) -> EventRow:
-        """The session ends before the attempt does; `duration_s` is how long it held its resources."""
+        """The end of a session before that of its attempt; `duration_s` is how long it held its resources."""
         detail = AttemptInterrupted(data_s=live.worker.data_s, first_step_s=live.worker.first_step_s)
         return self._of_attempt(live, detail, live.held_s(self._clock()))
 
     def session_event(self, detail: Detail, *, duration_s: float | None = None) -> EventRow:
-        """Something of the whole session."""
+        """An event of the whole session."""
         return EventRow(
             study=self._study.name,
             kind=detail.kind,
@@ -162,7 +163,7 @@ class RowBuilder:
         *,
         history_seq: int,
     ) -> TrialRow:
-        """A trial has ended; `reports` are its first-acknowledged reports in order of epoch."""
+        """The end of a trial; `reports` holds the first acknowledged report of each epoch, in order."""
         last = reports[-1] if reports else None
         metric, now = self._study.objective.metric, self._clock()
         objective = getattr(last, metric) if last is not None and ending.failure is None else None
@@ -196,7 +197,7 @@ class RowBuilder:
         )
 
     def _known_of(self, number: int, cost: NetworkCost, seed: int) -> dict[str, Any]:
-        """The columns that every trial's row has, trained or refused: its names, cost, seed and origin."""
+        """The columns that the rows of trained and refused trials share: names, cost, seed and provenance."""
         return {
             "study": self._study.name,
             "trial_id": trial_id(self._study.name, number),
@@ -237,7 +238,7 @@ def best_epoch(study: Study, reports: Sequence[ReportRow]) -> int | None:
 
 
 def ending(live: LiveAttempt, verdict: Verdict | None) -> Ending | None:
-    """How a trial ends with its latest report; None if it goes on."""
+    """How a trial ends with its latest report; None if it continues."""
     if verdict is not None and verdict.decision is Decision.STOP:
         return Ending(state=State.STOPPED, reason=verdict.reason)
     if live.last_epoch >= live.attempt.recipe.epochs:

@@ -1,4 +1,7 @@
-"""How a study is run: workers, resources, device, store. Plain values; imports no Ray (a quick `--help`)."""
+"""The settings of a run: workers, resources, device, store. Plain values.
+
+Imports no Ray, so that `--help` answers at once. Called by the command line and by `tune_jobs.on_ray`.
+"""
 
 from __future__ import annotations
 
@@ -16,34 +19,36 @@ if TYPE_CHECKING:
     from tune_jobs.study.definition import Study
 
 AUTO = "auto"
-"""The value of `gpus_per_trial` that asks for a measurement."""
+"""The value of `gpus_per_trial` that asks for a measured share."""
 
 ProgressListener = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
-    """How a study is run; none of it is part of the study's definition.
+    """The settings of a run; none of them is part of the study's definition.
 
     Attributes:
         workers: trials at a time; None for as many as the resources allow.
         cpus_per_trial: CPU cores of a trial, a whole number; also its number of threads.
-        gpus_per_trial: GPUs of a trial: a fraction up to 1, or a whole number; ``auto`` for the share that a
-            measured step of the largest candidate needs; None for 1 if there is one.
+        gpus_per_trial: GPUs of a trial: a fraction up to 1, or a whole number; ``auto`` for the share that
+            the largest candidate needs, by a measured step; None for one GPU if there is any, else for none.
         device: ``auto``, ``cpu`` or ``cuda``.
-        kernels: how the shipped training comes to its kernels on CUDA: a name of `Kernels`.
-        address: a running cluster's address; None, or Ray's word ``local``, for a Ray of its own on this
-            machine.
-        max_failures: crashes of its worker that a trial survives.
-        max_failed_in_a_row: trials that fail one after the other before the run ends.
-        max_device_hours: hours that the study's trials may hold their resources, over all runs; None for any.
-        checkpoint_period_s: seconds of training after which a trial is saved again; 0 saves each epoch.
+        kernels: how the shipped training chooses its kernels on CUDA: a name of `Kernels`.
+        address: the address of a running cluster; None, or Ray's word ``local``, starts Ray on this machine
+            for the run alone.
+        max_failures: how many crashes of its workers a trial survives.
+        max_failed_in_a_row: how many failed trials, one after the other, end the run.
+        max_device_hours: hours for which the study's trials may hold their resources, over all runs; None for
+            no limit.
+        checkpoint_period_s: seconds of training between two checkpoints of a trial; 0 saves each epoch.
         keep_checkpoints: how many of the best trials keep their weights.
-        max_checkpoint_bytes: size that all weights of the study may have; the worst of the best go first.
-        trial_timeout_s: seconds without a report after which a trial is taken for hung; None for ever.
-        points: params to try before the sampler is asked.
+        max_checkpoint_bytes: the most bytes that the weights of all trials may take; the worst of the best
+            trials lose theirs first. None for no limit.
+        trial_timeout_s: seconds without a report after which a trial counts as hung; None for no limit.
+        points: params to try before the proposals of the sampler.
         retry_failed: whether failed trials are tried again.
-        warm_start: a study to learn from, ``NAME`` or ``STORE::NAME``.
+        warm_start: another study to learn from, ``NAME`` or ``STORE::NAME``.
     """
 
     store: str = "trials"
@@ -85,7 +90,7 @@ class RunSettings:
         if self.device not in ("auto", "cpu", "cuda"):
             problems.append(f"device must be auto, cpu or cuda, got {self.device!r}")
         if self.device == "cpu" and gpus:
-            problems.append(f"device cpu takes no GPUs, got gpus_per_trial={gpus}")
+            problems.append(f"gpus_per_trial must be 0 or left out with device cpu, got {gpus}")
         if self.max_failures < 0:
             problems.append(f"max_failures must be at least 0, got {self.max_failures}")
         if self.max_failed_in_a_row < 1:
@@ -103,11 +108,11 @@ class RunSettings:
         raise_if_any("run settings", problems)
 
     def check_gpus(self, study: Study) -> None:
-        """Refuse what GPUs cannot be used for by this study.
+        """Refuse a number of GPUs that this study cannot use.
 
         Raises:
-            InvalidValueError: the training cannot use that many GPUs, or a latency would be measured beside
-                other trials.
+            InvalidValueError: the training cannot use several GPUs, or a latency would be measured on a GPU
+                that other trials use too.
         """
         gpus = self.gpus_per_trial
         if isinstance(gpus, str) or gpus is None:
@@ -115,10 +120,10 @@ class RunSettings:
         if gpus > 1 and not study.has_own_fit:
             raise InvalidValueError(
                 f"gpus_per_trial must be at most 1 for the shipped training, got {gpus:g}: it uses one GPU,"
-                " and the others would idle. Trials run side by side on several GPUs by themselves"
+                " and the others would stay idle. Leave it out, and trials run side by side on all GPUs"
             )
         if 0 < gpus < 1 and study.latency is not None:
             raise InvalidValueError(
-                f"latency is measured on a whole GPU, and trials get {gpus:g} of one: the trials beside it"
-                " would slow what is measured. Give --gpus-per-trial 1, or leave --measure-latency out"
+                f"latency is measured on a whole GPU, got --gpus-per-trial {gpus:g}: other trials on the same"
+                " GPU would slow the network. Give --gpus-per-trial 1, or leave --measure-latency out"
             )

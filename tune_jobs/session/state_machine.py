@@ -1,8 +1,8 @@
-"""One driver's run over a study: hands out attempts, records what they say, decides. Knows no Ray.
+"""One driver's run of a study: hands out attempts, records what they report, and decides. Knows no Ray.
 
-Everything that it decides follows from the rows of the store, and is in the store before it is acted on. The
-Ray side (`tune_jobs.on_ray`) asks for attempts and passes reports on; tests do the same in one process. A
-session is used from one thread.
+Each decision follows from the rows of the store, and is in the store before anything acts on it. The Ray side
+(`tune_jobs.on_ray`) asks for attempts and passes reports on; `tune_jobs.testing.in_process` does the same in
+one process. A session is used from one thread.
 """
 
 from __future__ import annotations
@@ -47,22 +47,23 @@ from tune_jobs.study.rows import (
 )
 
 MAX_TOO_SLOW_IN_A_ROW = 50
-"""Networks above the limit on latency, each of which took a worker's second to measure."""
+"""Networks above the limit on latency, one after the other, after which the run ends. A worker has measured
+each of them."""
 
 
 class Session:
-    """A study under way.
+    """One run of a study, from its first row to its last.
 
     Args:
-        study: what is searched.
-        log: where rows go.
-        rows: every row that the store already holds of this study, in `seq` order.
-        settings: how this run goes.
-        provenance: what the driver knows of commit and versions.
-        clock: the current UTC instant.
+        study: the study to search.
+        log: the log that takes the rows.
+        rows: all rows of this study that the store holds, in the order of `seq`.
+        settings: the settings of this run.
+        provenance: the driver's commit and versions.
+        clock: returns the current UTC instant.
 
     Attributes:
-        opened: whether it wrote that it began; then `close` is to write that it ended.
+        opened: whether the row of the session's beginning is written; `close` then writes the row of its end.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Session:
         self._begin()
 
     def _begin(self) -> None:
-        """Take up what the store holds: write what a kill prevented, and what this run adds."""
+        """Continue from the stored rows: write the ends that a kill prevented, and this run's inputs."""
         self._waiting = deque(record.number for record in self.history.unfinished())
         missed = iter_missed_ends(self.study, self.history, now=self._clock())
         decided = [row for end in missed for row in self._end_rows(end.live, end.reports, end.ending)]
@@ -104,23 +105,23 @@ class Session:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to hand out and nothing is out."""
+        """Whether no attempt is left to hand out, and none is handed out."""
         return not self._live and not self._waiting and not self._wants_proposal()
 
     @property
     def end_reason(self) -> str | None:
-        """Why there is nothing left to propose, whatever number of trials is asked for; None if there is."""
+        """Why there are no more proposals, however many trials the study asks for; None if there are."""
         return self._sampler.end_reason_after(self.history)
 
     @property
     def limit_reached(self) -> bool:
-        """Whether the trials have held their resources for as long as they may; the study can go on later."""
+        """Whether the limit on device time is reached. A run with a higher limit continues the study."""
         limit = self.settings.max_device_s
         return limit is not None and self.device_s >= limit
 
     @property
     def device_s(self) -> float:
-        """Seconds that workers have held trials, over all sessions, those in hand included."""
+        """Seconds for which workers have held trials, over all sessions, including the trials in hand."""
         now = self._clock()
         live = sum(live.held_s(now) for live in self._live.values())
         cut_short = (r.in_hand_s for r in self.history.in_hand() if r.number not in self._live)
@@ -128,21 +129,21 @@ class Session:
 
     @property
     def live_numbers(self) -> tuple[int, ...]:
-        """The trials that are handed out: workers hold them, or they wait for one."""
+        """The numbers of the trials that are handed out: held by a worker, or waiting for a worker."""
         return tuple(self._live)
 
     @property
     def num_left(self) -> int:
-        """Trials that have not ended and are still to be trained, those in hand included."""
+        """How many trials are still to be trained, including the trials in hand."""
         return max(0, self.study.trials - self.history.num_trained)
 
     def next_attempt(self) -> Attempt | None:
-        """The next attempt to train, already in the store; None if there is none to hand out now.
+        """The next attempt to train, whose row is in the store; None if there is none to hand out now.
 
-        Interrupted trials go before new proposals.
+        Interrupted trials come before new proposals.
 
         Raises:
-            RunFailedError: no proposal within the limits could be found.
+            RunFailedError: the sampler found no proposal within the limits.
         """
         if self._waiting:
             return self._restart(self.history.trials[self._waiting.popleft()])
@@ -172,7 +173,7 @@ class Session:
         return None
 
     def _restart(self, record: TrialRecord) -> Attempt:
-        """Another attempt of a trial that was interrupted or whose worker crashed."""
+        """Hand out another attempt of a trial that was interrupted or whose worker crashed."""
         live = as_live(self.study, record, attempt=record.attempts + 1, now=self._clock())
         return self._hand_out(live, as_json_text(record.params), self.history.seq)
 
@@ -183,22 +184,22 @@ class Session:
         self._live[live.attempt.number] = live
         return live.attempt
 
-    # What attempts say.
+    # Messages of attempts.
 
     def take_worker(self, number: int) -> None:
-        """The attempt has its worker from now on; where nobody says so, it had it since it was handed out."""
+        """Note that the attempt gets its worker now. Without this call it got it when it was handed out."""
         self._live[number].held_since = self._clock()
 
     def record_begin(self, number: int, worker: WorkerInfo) -> Decision:
-        """The attempt's worker begins to train: code, data and network are there."""
+        """Record that the worker begins to train: it has the code, the data set and the network."""
         self._record(*self._began(self._live[number], worker))
         return Decision.CONTINUE
 
     def record_report(self, number: int, metrics: Mapping[str, object], worker: WorkerInfo) -> Decision:
-        """Record the report of an epoch and decide; STOP where the trial has ended and is in the store.
+        """Record the report of an epoch and decide; STOP if the trial has ended and its row is in the store.
 
         Raises:
-            RunFailedError: the report failed the trial, and too many failed one after the other.
+            RunFailedError: the report failed the trial, and too many trials have failed one after the other.
         """
         live = self._live[number]
         if live.latency_ms is not None:
@@ -224,9 +225,13 @@ class Session:
         return Decision.STOP
 
     def record_latency(self, number: int, latency_ms: float, worker: WorkerInfo) -> Decision:
-        """Take what an attempt measured of its network; STOP if it is too slow: the trial ends as infeasible.
+        """Record the latency of an attempt's network; STOP if it is above the limit: the trial is infeasible.
 
-        What an earlier attempt measured stands once it has reported: noise must not undo what was trained.
+        Once a trial has reported, the latency of its earlier attempt stays: the noise of a second measurement
+        must not undo training.
+
+        Raises:
+            RunFailedError: too many networks were above the limit one after the other.
         """
         live = self._live[number]
         if live.latency_ms is None:
@@ -244,10 +249,15 @@ class Session:
         return Decision.STOP
 
     def record_end(self, number: int, worker: WorkerInfo) -> None:
-        """The training function returned before the recipe's last epoch."""
+        """Record that the training function returned before the recipe's last epoch.
+
+        Raises:
+            RunFailedError: it had not reported, which failed the trial, and too many trials have failed one
+                after the other.
+        """
         live = self._live[number]
         if not live.last_epoch:
-            error = "the training function returned without a report"
+            error = "the training function returned before it reported an epoch"
             self.record_failure(number, Failure.RAISED, error, worker=worker)
             return
         epochs = live.attempt.recipe.epochs
@@ -262,17 +272,17 @@ class Session:
         crashed; an attempt that ran out of its GPU share is always retried, with a larger share.
 
         Args:
-            failure: what kind.
-            worker: which said so; an empty one where the driver found out.
+            failure: the kind of the failure.
+            worker: the worker that reported it; an empty `WorkerInfo` where the driver noticed it.
             error: type, message and the last lines of the traceback.
 
         Raises:
-            RunFailedError: too many trials failed one after the other; divergence does not count.
+            RunFailedError: too many trials have failed one after the other; divergence does not count.
         """
         live = self._live[number]
         live.peak_memory_bytes = worker.peak_memory_bytes
         rows: list[Row] = [] if worker == WorkerInfo() else self._began(live, worker)
-        reason = f"{failure.words} in attempt {live.attempt.attempt}: {first_line(error)}"
+        reason = f"attempt {live.attempt.attempt} {failure.words}: {first_line(error)}"
         num_crashed = self.history.trials[number].num_crashed + 1
         again = failure in TRIED_AGAIN and num_crashed < self.settings.max_attempts
         again = again or failure is Failure.OUT_OF_SHARE
@@ -293,13 +303,13 @@ class Session:
         self._failed_in_a_row += 1
         if self._failed_in_a_row >= self.settings.max_failed_in_a_row:
             raise RunFailedError(
-                f"{count_of(self._failed_in_a_row, 'trial')} in a row failed, the last with:"
-                f" {first_line(error)}. Look at column error of the view trials, mend the cause and run the"
-                " same command again, or allow more failures with --max-failed-in-a-row"
+                f"{count_of(self._failed_in_a_row, 'trial')} failed in a row, the last with this error:"
+                f" {first_line(error)}. The whole errors are in column error of the view trials. Mend the"
+                " cause and run the same command again, or allow more failures with --max-failed-in-a-row"
             )
 
     def close(self, how: SessionEnd) -> None:
-        """Write that the session ended, how, and what the attempts held that it cuts short."""
+        """Write how the session ended, and for how long the attempts in hand held their resources."""
         if not self.opened:
             return
         self.opened = False
@@ -309,7 +319,7 @@ class Session:
         self._record(*held, ended)
 
     def progress(self) -> Progress:
-        """Counts for the progress line and the log."""
+        """The counts that the progress line and the log show."""
         counts, best, now = self.history.counts, self.history.best, self._clock()
         return Progress(
             target=self.study.trials,
@@ -334,7 +344,7 @@ class Session:
             self.history.apply(row)
 
     def _began(self, live: LiveAttempt, worker: WorkerInfo) -> list[Row]:
-        """The event that an attempt began, with its first message; nothing afterwards."""
+        """The event of an attempt's first message; no row for a later message."""
         live.learn(worker)
         if live.began:
             return []
@@ -343,8 +353,7 @@ class Session:
         return [self._build.attempt_started(live)]
 
     def _with(self, report: ReportRow) -> list[ReportRow]:
-        """The trial's reports, with the report that is about to be recorded; an earlier report of its epoch
-        stands."""
+        """The trial's reports and the new report, unless there is an earlier report of the same epoch."""
         earlier = self.history.trials[report.number].reports
         return list(earlier) if any(r.epoch == report.epoch for r in earlier) else [*earlier, report]
 

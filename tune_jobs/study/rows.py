@@ -46,9 +46,15 @@ class Failure(StrEnum):
 
     @property
     def words(self) -> str:
-        """How a sentence says it: the attempt ..."""
-        return "out of its share of GPU memory" if self is Failure.OUT_OF_SHARE else self.replace("_", " ")
+        """The verb of a sentence whose subject is the attempt."""
+        return _VERBS.get(self, str(self))
 
+
+_VERBS = {
+    Failure.RAISED: "raised an error",
+    Failure.OUT_OF_MEMORY: "ran out of memory",
+    Failure.OUT_OF_SHARE: "ran out of its share of GPU memory",
+}
 
 TRIED_AGAIN = frozenset({Failure.CRASHED, Failure.HUNG})
 """Failures that may lie with the worker and not with the trial, which is tried again a limited number of

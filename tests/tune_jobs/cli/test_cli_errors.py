@@ -125,12 +125,12 @@ def test_wrong_space_is_told_before_ray_starts(cli: Cli, tmp_path: Path, space: 
         (
             '"grid"',
             2,
-            "2 of 2 trials. The grid has 2 points and all were proposed; add values to the space, or",
+            "2 of 2 trials. The grid has 2 points and all of them were proposed; add values to the space, or",
         ),
         (
             '"grid"',
             9,
-            "2 of 9 trials. The grid has 2 points and all were proposed; add values to the space, or",
+            "2 of 9 trials. The grid has 2 points and all of them were proposed; add values to the space, or",
         ),
         ('"grid"', 1, "1 of 1 trial. Add trials with --trials 2."),
         ('"random"', 2, "2 of 2 trials. Add trials with --trials 4."),
@@ -215,7 +215,10 @@ def test_a_run_that_came_to_the_end_of_its_grid_says_so_and_leaves_no_more_to_do
     outcome = RunOutcome(study=study, store=store, progress=session.progress(), end_reason=session.end_reason)
     print_outcome(outcome, "table", again="")
     err = capsys.readouterr().err
-    assert "study 'own' ended with 2 of 10 trials. The grid has 2 points and all were proposed; add" in err
+    assert (
+        "study 'own' ended with 2 of 10 trials. The grid has 2 points and all of them were proposed; add"
+        in err
+    )
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_the_wait_for_a_worker_is_no_silence_of_the_trial(played: Callable[..., 
     bridge.take_start("a")
     time.now = 31.0
     bridge.take_crash("a", "the worker died")
-    assert ends(log) == ["crashed in attempt 1"]
+    assert ends(log) == ["attempt 1 crashed"]
 
 
 def test_a_process_that_dies_while_it_starts_has_crashed(played: Callable[..., Any]) -> None:
@@ -81,7 +81,7 @@ def test_a_process_that_dies_while_it_starts_has_crashed(played: Callable[..., A
     bridge.suggest("a")
     time.now = 30.0
     bridge.take_crash("a", "the worker died")
-    assert ends(log) == ["crashed in attempt 1"]
+    assert ends(log) == ["attempt 1 crashed"]
 
 
 def test_a_worker_that_ends_itself_after_its_time_has_hung(played: Callable[..., Any]) -> None:
@@ -91,7 +91,7 @@ def test_a_worker_that_ends_itself_after_its_time_has_hung(played: Callable[...,
     bridge.take_start("a")
     time.now = 32.0
     bridge.take_crash("a", "the worker died")
-    assert ends(log) == ["hung in attempt 1"]
+    assert ends(log) == ["attempt 1 hung"]
 
 
 def test_a_recipe_is_written_out_once_an_attempt(

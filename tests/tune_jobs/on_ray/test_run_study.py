@@ -78,14 +78,14 @@ def test_each_way_to_fail_is_a_row_with_its_reason(tmp_path: Path) -> None:
     store = run(study, tmp_path, max_failures=2, max_failed_in_a_row=9, data_dir=str(tmp_path / "calls"))
     trials = store.trials().set_index("param_batch_size")
     ends = {int(size): (row["state"], row["reason"], row["attempt"]) for size, row in trials.iterrows()}
-    assert ends[1][:2] == ("failed", "raised in attempt 1: ValueError: a layer is missing")
+    assert ends[1][:2] == ("failed", "attempt 1 raised an error: ValueError: a layer is missing")
     assert "a layer is missing" in trials.loc[1, "error"]
     assert ends[2][0] == "failed"
-    assert ends[2][1].startswith("diverged in attempt 1: val_accuracy is nan")
-    assert ends[3][1].startswith("out of memory in attempt 1: MemoryError: no room")
+    assert ends[2][1].startswith("attempt 1 diverged: val_accuracy is nan")
+    assert ends[3][1].startswith("attempt 1 ran out of memory: MemoryError: no room")
     assert (ends[4][0], ends[4][2]) == ("completed", 3)
     assert (ends[5][0], ends[5][2]) == ("failed", 3)
-    assert ends[5][1].startswith("crashed in attempt 3: The actor died unexpectedly")
+    assert ends[5][1].startswith("attempt 3 crashed: The actor died unexpectedly")
     assert ends[6][0] == "completed"
 
 
@@ -98,9 +98,7 @@ def test_hung_trial_is_ended_and_tried_again(tmp_path: Path) -> None:
     assert trials.loc[7, "attempt"] == 2
     (number,) = trials.loc[[7], "number"]
     ends = store.events().query(f"kind == 'attempt_ended' and number == {number}")["detail"]
-    assert (
-        f"hung in attempt 1: there was no report for {limit_s} s, so the worker ended itself" in ends.iloc[0]
-    )
+    assert f"attempt 1 hung: there was no report for {limit_s} s, so the worker ended itself" in ends.iloc[0]
 
 
 def test_worker_that_ray_ends_for_want_of_memory_is_a_crash_and_not_the_end(
@@ -148,7 +146,7 @@ def test_too_many_failures_end_the_run_and_keep_their_rows(tmp_path: Path) -> No
         Choice("batch_size", (1,)), Choice("schedule", ("constant", "step", "cosine", "exponential"))
     )
     with pytest.raises(
-        RunFailedError, match="3 trials in a row failed, the last with: ValueError: a layer is"
+        RunFailedError, match="3 trials failed in a row, the last with this error: ValueError: a layer"
     ):
         run(bad_study(1, space=space, trials=4), tmp_path, max_failed_in_a_row=3)
     failed = list(TrialStore(tmp_path / "store").trials()["state"])

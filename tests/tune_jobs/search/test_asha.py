@@ -50,19 +50,19 @@ def test_no_rung_no_verdict() -> None:
     assert decide(without, history_of(without, start(0)), 0, 4, {"val_accuracy": 0.5}) is None
 
 
-def test_the_first_at_a_rung_goes_on() -> None:
+def test_the_first_at_a_rung_continues() -> None:
     assert verdict(STUDY, [], 4, 0.1) == Verdict(
-        Decision.CONTINUE, "rung 4: val_accuracy 0.1 is 1st of 1; the best one goes on (>= 0.1)"
+        Decision.CONTINUE, "rung 4: val_accuracy 0.1 is 1st of 1; only the best continues (>= 0.1)"
     )
 
 
 def test_reasons_say_rank_count_and_cutoff() -> None:
     values = [0.99, 0.95, 0.93, 0.9012, 0.88, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4]
     assert verdict(STUDY, reported(*values), 4, 0.8123) == Verdict(
-        Decision.STOP, "rung 4: val_accuracy 0.8123 is 7th of 12; the best 4 go on (>= 0.9012)"
+        Decision.STOP, "rung 4: val_accuracy 0.8123 is 7th of 12; the best 4 continue (>= 0.9012)"
     )
     assert verdict(STUDY, reported(*values), 4, 0.97) == Verdict(
-        Decision.CONTINUE, "rung 4: val_accuracy 0.97 is 2nd of 12; the best 4 go on (>= 0.93)"
+        Decision.CONTINUE, "rung 4: val_accuracy 0.97 is 2nd of 12; the best 4 continue (>= 0.93)"
     )
 
 
@@ -70,16 +70,16 @@ def test_a_lower_loss_is_better_when_minimizing() -> None:
     study = STUDY.with_changes(objectives=(Objective(metric="val_loss"),))
     rows: list[Row] = [start(0), report(0, 4, 0.9, val_loss=2.0), start(1), report(1, 4, 0.1, val_loss=1.0)]
     assert verdict(study, rows, 4, 0.5) == Verdict(
-        Decision.CONTINUE, "rung 4: val_loss 0.5 is 1st of 3; the best one goes on (<= 0.5)"
+        Decision.CONTINUE, "rung 4: val_loss 0.5 is 1st of 3; only the best continues (<= 0.5)"
     )
     assert verdict(study, rows, 4, 1.5) == Verdict(
-        Decision.STOP, "rung 4: val_loss 1.5 is 2nd of 3; the best one goes on (<= 1)"
+        Decision.STOP, "rung 4: val_loss 1.5 is 2nd of 3; only the best continues (<= 1)"
     )
 
 
-def test_equal_values_go_on_together() -> None:
+def test_equal_values_continue_together() -> None:
     assert verdict(STUDY, reported(0.5, 0.5, 0.5, 0.5, 0.5), 4, 0.5) == Verdict(
-        Decision.CONTINUE, "rung 4: val_accuracy 0.5 is 1st of 6; the best 2 go on (>= 0.5)"
+        Decision.CONTINUE, "rung 4: val_accuracy 0.5 is 1st of 6; the best 2 continue (>= 0.5)"
     )
     stopped = verdict(STUDY, reported(0.5, 0.6, 0.6, 0.5, 0.5), 4, 0.5)
     assert stopped is not None
@@ -97,16 +97,16 @@ def test_a_value_that_was_reported_without_a_decision_counts_as_first_reported()
     rows = [r for n, value in enumerate((0.1, 0.5, 0.5)) for r in (start(n), report(n, 4, value))]
     again = decide(STUDY, history_of(STUDY, *rows), 0, 4, {"val_accuracy": 0.9})
     assert again is not None
-    assert again.reason == "rung 4: val_accuracy 0.1 is 3rd of 3; the best one goes on (>= 0.5)"
+    assert again.reason == "rung 4: val_accuracy 0.1 is 3rd of 3; only the best continues (>= 0.5)"
 
 
 @pytest.mark.parametrize(
     ("value", "got"),
     [(None, "is missing"), (math.nan, "is nan"), (math.inf, "is inf"), (-math.inf, "is -inf")],
 )
-def test_a_missing_value_never_goes_on_silently(value: float | None, got: str) -> None:
+def test_a_missing_value_stops_the_trial_and_says_so(value: float | None, got: str) -> None:
     assert verdict(STUDY, [], 4, value) == Verdict(
-        Decision.STOP, f"rung 4: val_accuracy {got}, which lets no trial go on"
+        Decision.STOP, f"rung 4: val_accuracy {got}; only a finite value lets a trial continue"
     )
 
 
@@ -120,12 +120,12 @@ def test_a_rung_that_was_jumped_over_decides_at_the_next_report() -> None:
     late = verdict(STUDY, reported(0.9, 0.8), 6, 0.5)
     assert late == Verdict(
         Decision.STOP,
-        "rung 4, reached with epoch 6: val_accuracy 0.5 is 3rd of 3; the best one goes on (>= 0.9)",
+        "rung 4, reached with epoch 6: val_accuracy 0.5 is 3rd of 3; only the best continues (>= 0.9)",
     )
 
 
 def test_a_verdict_needs_a_reason() -> None:
-    with pytest.raises(InvalidValueError, match="a decision needs a reason"):
+    with pytest.raises(InvalidValueError, match="a decision must have a reason"):
         Verdict(Decision.STOP, "")
 
 
@@ -153,7 +153,7 @@ def test_rank_agrees_with_the_definition(
     best_first = sorted(values, reverse=direction is Direction.MAXIMIZE)
     kept = best_first[: max(1, len(values) // factor)]
     standing = rank(value, values, direction=direction, reduction_factor=factor)
-    assert standing.goes_on == (value in kept)
+    assert standing.continues == (value in kept)
     assert standing.cutoff == kept[-1]
     assert standing.rank == best_first.index(value) + 1
     assert (standing.count, standing.num_kept) == (len(values), len(kept))

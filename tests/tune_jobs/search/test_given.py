@@ -236,7 +236,10 @@ def test_a_point_holds_what_its_parameters_depend_on(tmp_path: Path) -> None:
         ),
         ('[{"optimizer": "sgd"}, {"momentum": 7}]', r"point 2: momentum must be in \[0, 0.9\], got 7"),
         ('[{"batch_size": 64}]', "batch_size is fixed at 32, got 64"),
-        ('[{"nesterov": true}]', r"nesterov applies only where momentum is one of \[0.5, 0.9\]; name it"),
+        (
+            '[{"nesterov": true}]',
+            r"nesterov applies only where momentum is one of \[0.5, 0.9\]; give momentum",
+        ),
         ("[]", "it holds no points"),
         ("[1]", "a point is an object, got 1"),
         ("{", "is no JSON"),

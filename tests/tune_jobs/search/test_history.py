@@ -151,7 +151,7 @@ def test_failed_in_a_row_ignores_divergence(states: list[str], expected: int) ->
 def test_a_trial_diverged_if_its_failure_is_that_whatever_the_reason_says() -> None:
     ends = (
         end(0, State.FAILED, failure=Failure.DIVERGED, reason="the loss blew up"),
-        end(1, State.FAILED, failure=Failure.RAISED, reason="diverged in attempt 1: said its own code"),
+        end(1, State.FAILED, failure=Failure.RAISED, reason="attempt 1 diverged: said its own code"),
     )
     history = history_of(STUDY, start(0), start(1), *ends)
     assert (history.trials[0].diverged, history.trials[1].diverged) == (True, False)
@@ -164,7 +164,7 @@ def test_a_trial_diverged_if_its_failure_is_that_whatever_the_reason_says() -> N
 def test_an_attempt_counts_as_crashed_by_its_failure_whatever_the_detail_says(
     failure: Failure | None, expected: int
 ) -> None:
-    for how in ("out of its share of GPU memory in attempt 1: x", "crashed in attempt 1: x", "reworded"):
+    for how in ("attempt 1 ran out of its share of GPU memory: x", "attempt 1 crashed: x", "reworded"):
         ended = event(EventKind.ATTEMPT_ENDED, 0, failure=failure, detail=as_json_text({"how": how}))
         assert history_of(STUDY, start(0), ended).trials[0].num_crashed == expected
 
@@ -204,9 +204,12 @@ def test_events_without_a_trial_only_move_seq() -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (replace(start(1), seq=1), "rising order of seq: got 1 after 1"),
-        (start(1), "rising order of seq: got 0 after 1"),
-        (replace(start(1, study="other"), seq=2), "row 2 is of study 'other', this is study 's'"),
+        (replace(start(1), seq=1), "rising order of seq, got 1 after 1"),
+        (start(1), "rising order of seq, got 0 after 1"),
+        (
+            replace(start(1, study="other"), seq=2),
+            "row 2 belongs to study 'other', and this history to study 's'",
+        ),
         (replace(report(7, 1, 0.5), seq=2), "report of trial 7, which never started"),
         (replace(end(7, State.FAILED), seq=2), "ends trial 7, which never started"),
     ],

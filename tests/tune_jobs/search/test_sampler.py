@@ -213,8 +213,8 @@ def test_grid_ends_with_a_reason() -> None:
     assert sampler.propose(History(grid_study()), 9) is None
     assert sampler.end_reason(8) is None
     assert sampler.end_reason(9) == (
-        "the grid has 9 points and all were proposed; add values to the space, or search it with another"
-        " sampler, under another --name"
+        "the grid has 9 points and all of them were proposed; add values to the space, or search it with"
+        " another sampler, under another --name"
     )
 
 
@@ -227,5 +227,7 @@ def test_a_simulated_grid_trains_each_point_once() -> None:
 
 
 def test_a_grid_of_a_continuous_parameter_is_refused_at_once() -> None:
-    with pytest.raises(InvalidValueError, match="needs finitely many points, but 'x' is continuous; give it"):
+    with pytest.raises(
+        InvalidValueError, match="needs a finite number of points, but 'x' is continuous; give it"
+    ):
         build_sampler(make_study(Integer("n", 1, 2), Float("x", 0, 1), sampler="grid"))

@@ -31,7 +31,7 @@ def a_study_with_latency() -> Study:
     ("study", "gpus", "words"),
     [
         (digits_recipes(), 2, "at most 1 for the shipped training, got 2"),
-        (a_study_with_latency(), 0.25, r"latency is measured on a whole GPU, and trials get 0\.25"),
+        (a_study_with_latency(), 0.25, r"latency is measured on a whole GPU, got --gpus-per-trial 0\.25"),
     ],
 )
 def test_what_gpus_cannot_do_is_refused_before_ray(study: Study, gpus: float, words: str) -> None:

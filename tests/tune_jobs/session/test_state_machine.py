@@ -151,7 +151,9 @@ def fail_all(session: Session, failure: Failure) -> None:
 
 def test_too_many_failures_in_a_row_end_the_run() -> None:
     log = MemoryLog()
-    with pytest.raises(RunFailedError, match="5 trials in a row failed, the last with: ValueError: no"):
+    with pytest.raises(
+        RunFailedError, match="5 trials failed in a row, the last with this error: ValueError: no"
+    ):
         fail_all(a_session(log), Failure.RAISED)
     assert len(log.trials) == 5
 
@@ -169,7 +171,7 @@ def test_crash_is_tried_again_until_the_attempts_are_spent() -> None:
     assert [row.attempt for row in log.starts] == [1, 2, 3]
     (trial,) = log.trials
     assert (trial.state, trial.attempt) == (State.FAILED, 3)
-    assert "crashed in attempt 3" in trial.reason
+    assert "attempt 3 crashed" in trial.reason
 
 
 def test_a_lost_driver_costs_no_attempt() -> None:
@@ -183,7 +185,7 @@ def test_a_lost_driver_costs_no_attempt() -> None:
     fail_all(session, Failure.CRASHED)
     assert [row.attempt for row in log.starts] == [1, 2, 3, 4, 5, 6]
     (trial,) = log.trials
-    assert (trial.state, trial.reason) == (State.FAILED, "crashed in attempt 6: ValueError: no")
+    assert (trial.state, trial.reason) == (State.FAILED, "attempt 6 crashed: ValueError: no")
 
 
 def test_crashes_are_counted_across_drivers() -> None:
