@@ -1,9 +1,9 @@
 """Hyperparameter and architecture search: studies, their trials, and the store that holds them.
 
 `__version__` is the version of the installed package, which `pyproject.toml` alone states.
-The names below come from its modules and are imported when they are first used, so that ``import tune_jobs``
-takes milliseconds and loads neither torch nor Ray. `__init__.pyi` tells type checkers the same; a test holds
-the two together.
+The public names below are the doors of the package. Each is imported from its module at its first use, so
+``import tune_jobs`` takes milliseconds and loads neither torch nor Ray. `__init__.pyi` declares the same
+names for type checkers; a test compares the two.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HOMES = {
     "tune_jobs.session.outcome": ("RunOutcome",),
     "tune_jobs.store.reader": ("TrialStore",),
 }
-"""Which module each public name is from."""
+"""The public names by the module that defines them."""
 
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -36,11 +36,11 @@ __all__ = sorted(_HOME_OF)
 
 DISTRIBUTION = "tune-jobs"
 NOT_INSTALLED = "0+not.installed"
-"""The version of code that is run from a folder: no release has it, and any release is newer."""
+"""The version of code that runs from a folder: no release has it, and any release is newer."""
 
 
 def _version() -> str:
-    import importlib.metadata  # it takes 18 ms, which `import tune_jobs` need not
+    import importlib.metadata  # 18 ms, which `import tune_jobs` does not need
 
     try:
         return importlib.metadata.version(DISTRIBUTION)

@@ -1,4 +1,4 @@
-"""``python -m tune_jobs``: the command line's entry."""
+"""Entry of ``python -m tune_jobs``: the command line."""
 
 from __future__ import annotations
 

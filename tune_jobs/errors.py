@@ -1,4 +1,4 @@
-"""The errors of tune_jobs: they continue the tree of `eml_models.errors`.
+"""Errors of tune_jobs. They continue the tree of `eml_models.errors`.
 
 ::
 
@@ -11,17 +11,17 @@
         ├── StoreError                    the store cannot be read or written
         │   ├── StoreMissingError         there is no store at that place: usage, exit code 2
         │   ├── StoreLockedError          another living writer holds the study
-        │   ├── StoreVersionError         the store is of another version than this program writes
+        │   ├── StoreVersionError         the store has another version than this program reads
         │   └── StoreCorruptError         a file of the store is damaged; names it
-        │       ├── SegmentGoneError      it went meanwhile (a compaction, a deletion); reading again helps
-        │       └── ForeignSegmentError   its rows are of another study: a copy; it is left out
-        ├── JobError                      a cluster's Jobs API did not answer, or refused
-        ├── BrokenDeviceError             a process cannot use its GPU any more; it ends, and a trial with it
-        └── RunFailedError                the search could not go on
+        │       ├── SegmentGoneError      it was removed (a compaction, a deletion); reading again helps
+        │       └── ForeignSegmentError   all its rows are of other studies: a copy; left out
+        ├── JobError                      the Jobs API of a cluster did not answer, or refused
+        ├── BrokenDeviceError             a process cannot use its GPU any more; it ends, with its attempt
+        └── RunFailedError                the search could not continue
 
-The command line shows the message without a traceback and exits with `exit_code(error)`: 2 where what was
-asked for is wrong, so that the same command fails again until it is written otherwise (an unknown option,
-value, study, job or store); 1 where it was right and could not be done.
+The command line shows the message without a traceback and exits with `exit_code(error)`. The code is 2 where
+the command is wrong and fails until it is written differently (an unknown option, value, study, job or
+store). It is 1 where the command is right and could not be carried out.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ EXIT_INTERRUPTED = 130
 
 
 class TuneJobsError(EmlError):
-    """Something failed although what was asked for was valid."""
+    """A valid request failed."""
 
 
 class StudyChangedError(InvalidValueError):
@@ -50,7 +50,7 @@ class StoreError(TuneJobsError):
 
 
 class StoreMissingError(StoreError):
-    """No store is at the place that was named, as no study may be of the name that was given."""
+    """There is no store at the given place."""
 
 
 class StoreLockedError(StoreError):
@@ -58,12 +58,12 @@ class StoreLockedError(StoreError):
 
 
 class StoreVersionError(StoreError):
-    """A file of the store is whole and of another version; nobody reads, replaces or repairs it here."""
+    """A file of the store is whole and has another version; this program does not read or change it."""
 
     def __init__(self, path: str, *, found: object, known: int) -> None:
         super().__init__(
-            f"{path!r} is of version {found} of the store, this program reads version {known} alone; use the"
-            " tune-jobs that wrote it, or name another store with --store"
+            f"{path!r} has version {found} of the store's format; this program reads version {known} alone."
+            " Use the tune-jobs that wrote it, or name another store with --store"
         )
 
 
@@ -72,15 +72,15 @@ class StoreCorruptError(StoreError):
 
 
 class SegmentGoneError(StoreCorruptError):
-    """A published file went between listing and reading it; a reader looks again."""
+    """A published file was removed after it was listed and before it was read; the reader lists again."""
 
 
 class ForeignSegmentError(StoreCorruptError):
-    """A file in a table's folder that is whole and does not belong there: it is left out, by writers too."""
+    """A file that is whole holds rows of other studies alone, for instance a copy; it is left out."""
 
 
 class JobError(TuneJobsError):
-    """The Jobs API of a cluster did not answer, refused us, or has no such job."""
+    """The Jobs API of a cluster did not answer, refused the request, or has no such job."""
 
 
 class BrokenDeviceError(TuneJobsError):
@@ -88,9 +88,9 @@ class BrokenDeviceError(TuneJobsError):
 
 
 class RunFailedError(TuneJobsError):
-    """The search ended before its trials did (for instance too many failures in a row)."""
+    """The search could not continue, for instance after too many failures in a row."""
 
 
 def exit_code(error: EmlError) -> int:
-    """What the process returns for an error: 2 for wrong usage, 1 for everything else."""
+    """The exit code of the process for an error: 2 for wrong usage, 1 for everything else."""
     return EXIT_USAGE if isinstance(error, InvalidValueError | StoreMissingError) else EXIT_FAILED

@@ -1,6 +1,6 @@
-"""Where a run comes from: the commit of its folder, and the Ray job that its process belongs to, if any.
+"""Origin of a run: the commit of its folder, and the Ray job of its process, if there is one.
 
-Reads git and the variables of Ray's job supervisor. Imports no Ray.
+Reads git and the variables that Ray's job supervisor sets. Imports no Ray. Called where a run starts.
 """
 
 from __future__ import annotations
@@ -11,21 +11,20 @@ import subprocess
 from pathlib import Path
 
 JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""The variable in which Ray tells a job's driver its metadata."""
+"""The variable through which Ray gives its metadata to the driver of a job."""
 
 GIT_COMMIT = "TUNE_JOBS_GIT_COMMIT"
-"""The variable in which `submit` tells a job the commit of the folder that was uploaded; it ends with ``+``
-if tracked files differ. An uploaded folder has no history of its own."""
+"""The variable in which `submit` gives a job the commit of the uploaded folder, with ``+`` behind it if
+tracked files differ. An uploaded folder has no history of its own."""
 
 
 def git_state(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit of the folder that the run was started in and whether tracked files differ; None without
-    git.
+    """The commit of a folder, and whether tracked files differ from it; None for both without git.
 
-    A job runs in a copy without history; `GIT_COMMIT` holds its commit.
+    A job runs in a copy without history, so the value of `GIT_COMMIT` goes first.
     """
-    if told := os.environ.get(GIT_COMMIT):
-        return told.rstrip("+"), told.endswith("+")
+    if recorded := os.environ.get(GIT_COMMIT):
+        return recorded.rstrip("+"), recorded.endswith("+")
     try:
         commit = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, timeout=10, check=True
@@ -43,7 +42,7 @@ def git_state(folder: Path) -> tuple[str | None, bool | None]:
 
 
 def job_id() -> str | None:
-    """The id under which this process was submitted; None outside of a job."""
+    """The id of the Ray job that this process belongs to; None outside of a job."""
     try:
         metadata = json.loads(os.environ[JOB_CONFIG])["metadata"]
         return str(metadata["job_submission_id"])

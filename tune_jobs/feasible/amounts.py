@@ -1,4 +1,7 @@
-"""Amounts as people write them: `130M`, `1e6`, `0.5 x resnet18`. Called by the command line."""
+"""Amounts as people write them: `130M`, `1e6`, `0.5 x resnet18`.
+
+Pure functions. Called by the command line.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,9 @@ from eml_models.wording import cut
 from tune_jobs.study.written_numbers import MAX_WHOLE, read_decimal, way_out
 
 SUFFIXES = {"k": 10**3, "m": 10**6, "g": 10**9}
-
-
 SHARE_PATTERN = re.compile(r"\s+x\s+")
-
-
 COUNT_PATTERN = re.compile(r"(.*?[0-9.])\s*([kmg]?)", re.IGNORECASE | re.DOTALL)
-"""A number, which `numbers` reads, and its suffix."""
+"""A number (`tune_jobs.study.written_numbers` reads it) and its suffix."""
 
 
 def parse_count(text: str, *, also: str = "") -> int:
@@ -27,12 +26,14 @@ def parse_count(text: str, *, also: str = "") -> int:
     Commas and underscores may stand where they group thousands: ``1,500,000``.
 
     Args:
-        also: what else the text might have been, for the message.
+        also: another form that the caller takes, for the message.
 
     Raises:
         InvalidValueError: anything else, or a value that is not a positive whole number of at most 64 bits.
     """
-    rule = f"a count is a positive whole number, or one with k, M or G such as 30M{also}, got {cut(text)}"
+    rule = (
+        f"a count is a positive whole number, or a number with k, M or G such as 30M{also}, got {cut(text)}"
+    )
     match = COUNT_PATTERN.fullmatch(text.strip())
     try:
         value = read_decimal(match[1]) * SUFFIXES.get(match[2].lower(), 1) if match else Decimal(0)

@@ -1,6 +1,7 @@
 """Cost of a network: MACs, parameters, activations and memory traffic, counted from its plan.
 
-Nothing is built, so a cost takes milliseconds; costs are cached per process.
+Builds no network, so a cost takes milliseconds; each process caches the costs. Called wherever a proposal or
+a row needs its cost.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tune_jobs.study.rows import as_json_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkCost:
-    """What one forward pass of one image costs, from the plan.
+    """The cost of one forward pass of one image, from the plan.
 
     `activations` counts the outputs of convolutions; `traffic_bytes` estimates the memory traffic of an eager
     forward pass in fp32 with a batch of one.

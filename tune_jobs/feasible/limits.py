@@ -1,7 +1,7 @@
-"""Whether a network may be trained at all, decided from its plan before any worker is asked for.
+"""Limits of a study: whether they admit a network, decided from its cost before any worker is asked for.
 
-Pure functions of a study and a recipe. The session refuses what breaks a limit and writes the refusal down;
-nothing here samples, records or builds a module.
+Pure functions of limits and costs. The session calls them for each proposal and records each refusal.
+Latency is measured, not counted, so a worker's measurement is judged here later (`too_slow`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from tune_jobs.study.method import Limits
 
 
 def refusal(study: Study, cost: NetworkCost) -> str | None:
-    """Why the study's limits refuse a network, or None if they admit it."""
+    """The reason for which the study's limits refuse a network, or None if they admit it."""
     return "; ".join(broken.reason for broken in broken_limits(study.limits, cost)) or None
 
 
 def too_slow(study: Study, latency_ms: float | None) -> str | None:
-    """Why the limit on latency refuses a network that was measured, or None if it admits it."""
+    """The reason for which the limit on latency refuses a measured network, or None if it admits it."""
     limit = study.limits.max_latency_ms
     if limit is None or latency_ms is None or latency_ms <= limit:
         return None
@@ -28,7 +28,13 @@ def too_slow(study: Study, latency_ms: float | None) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenLimit:
-    """A limit that a network breaks: its name in `Limits`, why in words, and by which share of it."""
+    """A limit that a network breaks.
+
+    Attributes:
+        limit: its name in `Limits`.
+        reason: the network's cost and the limit, in words.
+        excess: the part beyond the limit, as a share of the limit; above 0.
+    """
 
     limit: str
     reason: str
@@ -47,7 +53,7 @@ def broken_limits(limits: Limits, cost: NetworkCost) -> list[BrokenLimit]:
             reasons[name] = f"{got:,} {what} are above the limit of {most:,}"
     least = limits.min_macs
     if least is not None and cost.macs < least:
-        reasons["min_macs"] = f"{cost.macs:,} MACs are below the least of {least:,}"
+        reasons["min_macs"] = f"{cost.macs:,} MACs are below the minimum of {least:,}"
     excess = excess_over(limits, macs=cost.macs, parameters=cost.parameters)
     return [BrokenLimit(limit=name, reason=reason, excess=excess[name]) for name, reason in reasons.items()]
 
@@ -55,7 +61,7 @@ def broken_limits(limits: Limits, cost: NetworkCost) -> list[BrokenLimit]:
 def excess_over(
     limits: Limits, *, macs: int | None, parameters: int | None, latency_ms: float | None = None
 ) -> dict[str, float]:
-    """The excess of a network over each limit, as a share of the limit; 0 or less is within it.
+    """The excess of a network over each limit, as a share of the limit; 0 or less is within the limit.
 
     Keys are the names in `Limits`. A limit that is not set is left out, and so is an unknown cost.
     """

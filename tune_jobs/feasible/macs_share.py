@@ -1,6 +1,7 @@
-"""The parameter `macs_share`: a network's width is chosen so that it uses that share of the MAC limit.
+"""The parameter `macs_share`: the width of a network follows from the share of the MAC limit that it may use.
 
-`resolve_recipe` makes the recipe of a trial, with its width where the space has this parameter.
+`resolve_recipe` makes the recipe of a trial, with that width where the space has this parameter. Called by
+the session, by `reach`, and where a trial's cost is computed again.
 """
 
 from __future__ import annotations
@@ -13,32 +14,32 @@ from tune_jobs.feasible.cost import count_cost
 from tune_jobs.study.definition import MACS_SHARE, Study
 from tune_jobs.study.space import Float, Params, Space
 
-NEEDS_LIMIT = f"parameter {MACS_SHARE!r} needs a limit to take a share of; give --max-macs"
-
+NEEDS_LIMIT = (
+    f"parameter {MACS_SHARE!r} is a share of the limit on MACs, and this study has none; give --max-macs"
+)
 
 WIDTH_HALVINGS = 12
 """Halvings of the range of widths: a result to a thousandth, finer than channels are."""
 
-
 SPREAD_SHARE = 0.05
-"""The least share of a limit that is searched where the cost itself is an objective."""
+"""The least share of a limit to search where the cost itself is an objective."""
 
 
 def resolve_recipe(study: Study, params: Params, number: int) -> Recipe:
-    """The recipe of one trial. Where `macs_share` is among its params, the width that uses that share.
+    """The recipe of one trial; where `macs_share` is among its params, with the width that uses that share.
 
     The network is then the widest of its family (by the option that `ModelFamily.width` names) whose MACs are
-    within that share of the study's limit. MACs rise with the width, so it is found by halving. They rise in
-    steps, since channels are whole multiples of the family's divisor, and the MACs land below the share by up
-    to a step. At a share of 1 (60 shapes of the sampler `random`, seed 0) networks of `mobilenet` (divisor
+    within that share of the study's limit. MACs rise with the width, so halving finds it. They rise in steps,
+    because channels are whole multiples of the family's divisor, so the MACs are below the share by up to a
+    step. At a share of 1 (60 shapes of the sampler `random`, seed 0) networks of `mobilenet` (divisor
     8) have 0.94 of the limit in the mean and 0.67 at least, those of `digits-mobilenet` (divisor 4) 0.95 and
     0.59, those of `digits-front` (divisor 1) 0.99 and 0.90.
 
-    A shape that is beyond its share at its narrowest keeps that width. The limit refuses it only where it is
-    beyond the whole limit too; else it is trained, above its share.
+    A shape whose narrowest network is beyond its share keeps that width. The limit refuses it if it is beyond
+    the whole limit too; otherwise it is trained, above its share.
 
     Raises:
-        InvalidValueError: the study has no limit on MACs to take a share of.
+        InvalidValueError: the study has no limit on MACs.
     """
     recipe = study.recipe_for(params, number)
     if MACS_SHARE not in params:
@@ -67,17 +68,17 @@ def _widest(recipe: Recipe, macs: float) -> float:
 
 
 def with_width(recipe: Recipe, width: float) -> Recipe:
-    """The recipe with another width, by its family's own option."""
+    """The recipe with another width, set through the option that its family names."""
     return recipe.with_changes(
         model_options={**recipe.model_options, _width_option(recipe.model).name: width}
     )
 
 
 def width_bounds(model: str) -> tuple[float, float]:
-    """The least and the largest width of a family; whole numbers where its widths are.
+    """The least and the largest width of a family; whole numbers if its widths are whole numbers.
 
     Raises:
-        InvalidValueError: it has none.
+        InvalidValueError: the family names no option for the width.
     """
     option = _width_option(model)
     if option.kind is OptionKind.INTEGER:
@@ -90,15 +91,15 @@ def _width_option(model: str) -> Option:
     if option is None:
         raise InvalidValueError(
             f"parameter {MACS_SHARE!r} sets the width of a network, and model {model!r} names no option for"
-            " it (ModelFamily.width)"
+            " the width (ModelFamily.width); leave the parameter out, or choose another model"
         )
     return option
 
 
 def with_spread_share(study: Study) -> Study:
-    """The study, and where a cost is an objective, with small shares of the limit searched too.
+    """The study; where a cost is an objective, `macs_share` starts at `SPREAD_SHARE`, on a logarithmic scale.
 
-    A front needs networks of every cost; those of `macs_share` alone would all lie near the limit.
+    A front needs networks of every cost, and large shares alone lead to networks near the limit.
     """
     if not any(objective.is_cost for objective in study.objectives):
         return study

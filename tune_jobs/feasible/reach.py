@@ -1,8 +1,8 @@
-"""What a space can reach: limits that no network of it is within are refused before anything is started.
+"""Reach of a space: limits that none of its networks can meet are refused before anything is started.
 
-Looks at the smallest and the largest network of a study, by their plans, and for ``--dry-run`` at what small
-images change in them. Called by the command line and by `run_study`; the gate itself, which looks at each
-proposal, is `tune_jobs.feasible.limits`.
+Compares the limits with the smallest and the largest network of a study, from their plans. For ``--dry-run``
+it also lists the changes that small images make to networks. Called by the command line and by `run_study`.
+`tune_jobs.feasible.limits` judges each proposal.
 """
 
 from __future__ import annotations
@@ -24,25 +24,28 @@ from tune_jobs.study.method import Limits
 from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Params, Space, Value
 
 MAX_CORNERS = 64
-"""Combinations of choices that are looked at; a space with more is judged proposal by proposal alone."""
+"""Combinations of choices to look at. In a space with more, limits are checked at each proposal alone."""
 
 MODEL = "model"
+
+RAISE = "raise --max-{}, or widen the space"
+LOWER = "lower --min-macs, or widen the space"
 
 Measure = Callable[[NetworkCost], int]
 
 
 def check_reachable(study: Study) -> list[str]:
-    """Notes about limits that bind nothing, or that together hardly leave a network.
+    """Notes on limits that exclude no network, or that together leave hardly any.
 
     Also makes a recipe with each value of each choice.
 
-    What it says of limits is exact where MACs and parameters rise, or fall, with each number of the space on
-    its own, as they do with widths, expansions and depths.
+    The check of limits is exact where MACs and parameters rise, or fall, with each number of the space on its
+    own, as they do with widths, expansions and depths.
 
     Raises:
-        InvalidValueError: no network of the space is within the limits; says what the space can reach. Or a
-            choice has a value that no recipe or network takes, or there are fewer training images than asked
-            for.
+        InvalidValueError: no network of the space is within the limits (the message gives the costs that the
+            space can reach), a choice has a value that no recipe or network takes, or the recipe asks for
+            more training images than there are.
     """
     limits = study.limits
     _check_train_samples(study.recipe)
@@ -55,7 +58,7 @@ def check_reachable(study: Study) -> list[str]:
 
 
 def _check_train_samples(recipe: Recipe) -> None:
-    """A part of a data set is no larger than what its validation images leave, where its size is known."""
+    """Refuse more training images than a data set of known size has beside its validation images."""
     count, asked = get_dataset_spec(recipe.dataset).num_train, recipe.max_train_samples
     if count is None or asked is None:
         return
@@ -65,13 +68,13 @@ def _check_train_samples(recipe: Recipe) -> None:
     if asked > count - held_out:
         raise InvalidValueError(
             f"max_train_samples must be at most {count - held_out:,}, got {asked:,}: {recipe.dataset!r} has"
-            f" {count:,} training images, and {held_out:,} of them validate; leave it out (--train-samples)"
-            " for all the others"
+            f" {count:,} training images, and {held_out:,} of them are for validation; leave --train-samples"
+            " out to train on all the others"
         )
 
 
 def _check_each(study: Study, limits: Limits) -> list[str]:
-    """What each limit means on its own."""
+    """Check each limit on its own; see `check_reachable`."""
     corners = list(islice(_iter_corners(study.space.parameters, {}), MAX_CORNERS + 1))
     if len(corners) > MAX_CORNERS:
         return []
@@ -80,29 +83,37 @@ def _check_each(study: Study, limits: Limits) -> list[str]:
     fewest = min(_extreme(study, corner, _parameters, sign=1) for corner in corners)
     problems, notes = [], []
     if limits.max_macs is not None and least > limits.max_macs:
-        problems.append(f"max_macs is {limits.max_macs:,}, but its smallest network has {least:,} MACs")
+        problems.append(
+            f"max_macs is {limits.max_macs:,}, but its smallest network has {least:,} MACs;"
+            f" {RAISE.format('macs')}"
+        )
     if limits.min_macs is not None and most < limits.min_macs:
-        problems.append(f"min_macs is {limits.min_macs:,}, but its largest network has {most:,} MACs")
+        problems.append(
+            f"min_macs is {limits.min_macs:,}, but its largest network has {most:,} MACs; {LOWER}"
+        )
     elif limits.min_macs is not None and (shared := _most_of_shares(study, corners)) < limits.min_macs:
         problems.append(
             f"min_macs is {limits.min_macs:,}, but no {MACS_SHARE} lets a network have more than"
-            f" {shared:,} MACs"
+            f" {shared:,} MACs; {LOWER}"
         )
     if limits.max_parameters is not None and fewest > limits.max_parameters:
         problems.append(
-            f"max_parameters is {limits.max_parameters:,}, but its smallest network has {fewest:,} parameters"
+            f"max_parameters is {limits.max_parameters:,}, but its smallest network has {fewest:,}"
+            f" parameters; {RAISE.format('parameters')}"
         )
     raise_if_any(f"no network of study {study.name!r} is within its limits", problems)
     if limits.max_macs is not None and most <= limits.max_macs:
-        notes.append(f"max_macs {limits.max_macs:,} binds nothing: the largest network has {most:,} MACs")
+        notes.append(
+            f"max_macs {limits.max_macs:,} excludes no network: the largest network has {most:,} MACs"
+        )
     return notes
 
 
 def _most_of_shares(study: Study, corners: Sequence[Params]) -> float:
-    """The MACs that no network exceeds whose width follows from a share of the limit; infinite without one.
+    """The most MACs of networks whose widths follow from shares of the limit; infinite without shares.
 
-    That is the highest share of the limit, or the costliest shape at its narrowest width: no share narrows it
-    further.
+    It is the highest share of the limit, or the MACs of the costliest shape at its narrowest width, because
+    no share narrows a network further.
     """
     limit = study.limits.max_macs
     if limit is None or not all(MACS_SHARE in corner for corner in corners):
@@ -116,10 +127,10 @@ def _most_of_shares(study: Study, corners: Sequence[Params]) -> float:
 
 
 def list_adapted(study: Study) -> dict[str, list[str]]:
-    """What a plan changed because the images are small, by family, or by candidate where a study has these.
+    """The changes that plans make because images are small, by family, or by candidate if a study has these.
 
-    Strides and poolings are adapted to the size of the maps, which no width or depth changes: one network of
-    each family is looked at. Families that nothing was changed for are left out.
+    Strides and poolings are adapted to the size of the maps. No width or depth changes that size, so one
+    network of each family is enough. Families without a change are left out.
     """
     name = CANDIDATE if study.candidates else MODEL
     values = study.space[name].grid() if name in study.space.names else None
@@ -146,14 +157,14 @@ def _check_choices(study: Study) -> None:
 
 
 def _extreme(study: Study, corner: Params, measure: Measure, *, sign: int) -> int:
-    """The least (or, with sign -1, the most) that a corner reaches."""
+    """The least (with sign -1, the most) of a measure over the numbers of a corner."""
     return measure(_cost(study, _outermost(study, corner, measure, sign=sign), widest=sign < 0))
 
 
 def _outermost(study: Study, corner: Params, measure: Measure, *, sign: int) -> Params:
-    """The params that reach it, found by moving one number after the other until none of them helps.
+    """The params with the least (with sign -1, the most), found by moving numbers until no move helps.
 
-    Once around is not enough: channels are whole, so at a small width a stage's own width changes nothing.
+    One round is not enough: channels are whole, so at a small width the width of a stage changes nothing.
     """
 
     def cost(params: Params) -> int:
@@ -182,7 +193,7 @@ def _cost(study: Study, params: Params, *, widest: bool) -> NetworkCost:
 def _iter_corners(parameters: Sequence[Parameter], chosen: Params) -> Iterator[Params]:
     """Params with each number at one end, one for each combination of the choices that shape a network.
 
-    A number that others depend on is like a choice here: it stands at each value that `_turns` names.
+    A number that others depend on is treated as a choice between the values that `_turns` gives.
     """
     if not parameters:
         yield dict(chosen)
@@ -205,9 +216,9 @@ def _iter_corners(parameters: Sequence[Parameter], chosen: Params) -> Iterator[P
 
 
 def _turns(number: Float | Integer, rest: Sequence[Parameter]) -> tuple[Value, ...]:
-    """Where a number decides which others apply: the values of their conditions, and both ends of the rest.
+    """The values of a number that decide which others apply: those of conditions, and the ends of the rest.
 
-    Ascending; none where nothing depends on it.
+    Ascending; empty if no parameter depends on the number.
     """
     conditions = [p.when for p in rest if p.when is not None and p.when.parameter == number.name]
     if not conditions:
@@ -219,8 +230,7 @@ def _turns(number: Float | Integer, rest: Sequence[Parameter]) -> tuple[Value, .
 
 
 def _ends(space: Space, parameter: Parameter) -> tuple[Value, ...]:
-    """The values of a number between which MACs rise or fall; none for a parameter that is not a number of
-    the network."""
+    """The least and the largest value of a number of the network; empty for every other parameter."""
     if isinstance(parameter, Constant) or parameter.name in RECIPE_FIELDS:
         return ()
     if _depends(space.parameters, parameter.name):

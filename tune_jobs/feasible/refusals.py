@@ -1,4 +1,8 @@
-"""Why networks were refused: counts by limit, the nearest miss, and the way out. Decides nothing itself."""
+"""Refused networks in words: counts by limit, the nearest miss, and the way out.
+
+Refuses nothing itself. Called where no network passed: by `together` before a search, by the session during
+it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ class Refusals:
     """A tally of refused networks.
 
     Attributes:
-        num_refused: how many were added.
+        num_refused: the number of networks that were added.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -34,15 +38,17 @@ class Refusals:
             self._nearest = excess, cost
 
     def describe(self) -> str:
-        """The number that each limit refused, the network that missed them by least, and the limits to
-        move."""
+        """The number of networks that each limit refused, the nearest miss, and the limits to move.
+
+        Needs at least one refused network.
+        """
         assert self._nearest is not None
         cost = self._nearest[1]
         counts = [
             f"{count:,} by {limit} {getattr(self._limits, limit):,}"
             for limit, count in self._by_limit.most_common()
         ]
-        several = " (some by more than one)" if self._by_limit.total() > self.num_refused else ""
+        several = " (some by several)" if self._by_limit.total() > self.num_refused else ""
         moves = [
             f"{'raise' if limit.startswith('max') else 'lower'} --{limit.replace('_', '-')}"
             for limit in self._by_limit
@@ -54,8 +60,8 @@ class Refusals:
 
 
 def all_too_slow(count: int, last_reason: str) -> RunFailedError:
-    """The end of a search whose last `count` networks were too slow, one after the other."""
+    """The error that ends a search after `count` networks in a row that were too slow."""
     return RunFailedError(
-        f"{count} networks in a row were too slow, the last one: {last_reason}; raise --max-latency-ms, or"
+        f"{count} networks in a row were too slow (the last: {last_reason}); raise --max-latency-ms, or"
         " lower --max-macs"
     )

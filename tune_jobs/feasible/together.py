@@ -1,8 +1,8 @@
-"""Whether the limits of a study leave any network when they are taken together.
+"""Limits of a study taken together: whether any network is within all of them.
 
-`tune_jobs.feasible.reach` judges each limit on its own, and calls this. Two limits can exclude each other
-although the space reaches either: the least MACs may need more parameters than are allowed. Plans are
-enough to see it, so it is found before Ray starts.
+Two limits can exclude each other although the space can meet each on its own: the minimum of MACs may need
+more parameters than are allowed. Plans show it, so no worker is needed. Called by `tune_jobs.feasible.reach`,
+which judges each limit on its own.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from tune_jobs.study.space import Parameter, Space
 NETWORK_LIMITS = ("max_macs", "min_macs", "max_parameters")
 
 MOST_NETWORKS = 2000
-"""A space of at most this many networks is searched whole, in about a second."""
+"""A space of at most this many networks is looked at whole, in about a second."""
 
 NUM_DRAWN = 100
-"""Networks drawn of a larger one. Where one in 25 is within the limits, all miss them once in 59 times."""
+"""Networks drawn from a larger space. If 1 network in 25 is within the limits, all drawn ones miss them in 1
+of 59 cases."""
 
 
 def check_together(study: Study) -> list[str]:
-    """A note where none of many networks drawn at random is within all limits.
+    """A note if none of many networks drawn at random is within all limits.
 
     Raises:
         InvalidValueError: the space has few networks, and every one is refused.
@@ -50,17 +51,17 @@ def check_together(study: Study) -> list[str]:
         refusals.add(cost)
     if is_whole:
         raise InvalidValueError(
-            f"no network of study {study.name!r} is within all of its limits; of its"
-            f" {count_of(refusals.num_refused, 'network')} were refused {refusals.describe()}"
+            f"no network of study {study.name!r} is within all of its limits; its"
+            f" {count_of(refusals.num_refused, 'network')} were refused: {refusals.describe()}"
         )
     return [
-        f"none of {refusals.num_refused:,} networks drawn at random is within the limits; refused were"
-        f" {refusals.describe()}"
+        f"none of {refusals.num_refused:,} networks drawn at random is within the limits; they were"
+        f" refused: {refusals.describe()}"
     ]
 
 
 def _shaping(space: Space) -> Iterator[Parameter]:
-    """The parameters that a network depends on, and those that decide which of these apply."""
+    """The parameters that shape a network, and the parameters that decide which of these apply."""
     parents = {p.when.parameter for p in space.parameters if p.when is not None}
     for parameter in space.parameters:
         name = parameter.name

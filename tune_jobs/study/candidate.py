@@ -1,7 +1,7 @@
-"""The candidates of a study: recipes that it compares by name, such as the finalists of a search.
+"""Candidates of a study: recipes that are compared by name, such as the finalists of a search.
 
-A whole recipe is no point of a space with one parameter a field; the space holds the names, and the study
-says what each name changes. Frozen values; `tune_jobs.study.definition` uses them.
+A whole recipe is not a point of a space with one parameter for each field. So the space holds the names, and
+the study holds the changes that each name stands for. Frozen values; `tune_jobs.study.definition` uses them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CANDIDATE = "candidate"
 """The parameter that names one of the study's candidates."""
 
 SAME_FOR_ALL = frozenset({"dataset", "epochs", "seed", "train_on"})
-"""Fields of a recipe that a candidate does not change: what differed in them could not be compared."""
+"""Fields of a recipe that no candidate changes: recipes that differ in them cannot be compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +38,7 @@ class Candidate:
         fixed = [name for name in self.changes if name in SAME_FOR_ALL]
         raise_if_any(
             f"candidate {self.name!r}",
-            [
-                f"{name} is the same for all candidates of a study; change the study's recipe"
-                for name in fixed
-            ],
+            [f"{name} is the same for all candidates; change the study's recipe instead" for name in fixed],
         )
 
     def as_json(self) -> dict[str, object]:
@@ -50,15 +47,16 @@ class Candidate:
 
 
 def candidate_problems(candidates: Sequence[Candidate], space: Space) -> Iterator[str]:
-    """Where a study's candidates and its space do not fit together."""
+    """Problems of a study's candidates: equal names, and names that its space does not match."""
     names = [candidate.name for candidate in candidates]
     yield from (
-        f"candidate {name!r} appears twice" for name in sorted({n for n in names if names.count(n) > 1})
+        f"candidate {name!r} appears twice; rename one"
+        for name in sorted({n for n in names if names.count(n) > 1})
     )
     asked = space[CANDIDATE].grid() if CANDIDATE in space.names else None
     unknown = [value for value in asked or () if value not in names]
     if unknown:
         known = ", ".join(names) or "none"
-        yield f"parameter {CANDIDATE!r} takes {unknown[0]!r}; the study's candidates: {known}"
+        yield f"parameter {CANDIDATE!r} must name candidates of the study ({known}), got {unknown[0]!r}"
     if names and asked is None:
-        yield f"a study with candidates needs the parameter {CANDIDATE!r} in its space"
+        yield f"a study with candidates needs them in its space; add Choice({CANDIDATE!r}, {tuple(names)})"

@@ -1,7 +1,7 @@
-"""A short digest of the code that trains a study: equal in every process that has loaded the same code.
+"""A short digest of the code that trains a study: equal in every process that loaded the same code.
 
 Sessions and attempts record it, so that a change of code shows beside the results. It is no part of a study's
-definition. Pure, but for reading source files; imports no torch.
+definition. Reads source files; imports no torch. Called by the driver and by workers.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from tune_jobs.study.fits import SHIPPED_FITS, Fit, name_of_fit
 
 MAIN = "__main__"
 LOADED_TEXT = "__tune_jobs_text__"
-"""The name under which `tune_jobs.inputs.user_code` keeps the text that a module was loaded from: the file
-may have changed since."""
+"""The name in a module under which `tune_jobs.inputs.user_code` keeps the text that it loaded. The file may
+have changed since."""
 PLAIN = (bool, int, float, str, bytes, tuple, type(None))
 
 
 def code_digest(fit: Fit) -> str:
     """Eight hex digits of the code behind a training function.
 
-    A shipped function stands for all files of `eml_models`. A function of a file or module stands for that
-    file's text. A function of ``__main__``, so of a notebook or script, has no file on other machines: it
-    stands for its own compiled code, its defaults, and what it names of ``__main__``: functions, classes,
-    numbers and texts. Compiled code differs between versions of Python.
+    For a shipped function the digest covers all files of `eml_models`; for a function of a file or module,
+    the text of that file. A function of ``__main__`` (a notebook or script) has no file on other machines.
+    Its digest covers its compiled code, its defaults, and the functions, classes, numbers and texts of
+    ``__main__`` that it names. Compiled code differs between versions of Python.
     """
     if name_of_fit(fit) in SHIPPED_FITS:
         return _digest_of_package()
@@ -58,7 +58,7 @@ def _digest_of_package() -> str:
 
 
 def _text_of_module(name: str) -> str | None:
-    """The text from which a module was loaded; None where only this process has it."""
+    """The text from which a module was loaded; None if it has no file that other processes can read."""
     module = sys.modules.get(name)
     loaded = getattr(module, LOADED_TEXT, None)
     if loaded is not None:
@@ -70,7 +70,7 @@ def _text_of_module(name: str) -> str | None:
 
 
 def _iter_compiled(owner: object, seen: set[int]) -> Iterator[bytes]:
-    """The compiled code of a function or class, and of what it names of its own module."""
+    """The compiled code of a function or class, and of the parts of its own module that it names."""
     if id(owner) in seen:
         return
     seen.add(id(owner))
@@ -107,7 +107,7 @@ def _iter_code(code: types.CodeType) -> Iterator[bytes]:
 
 
 def _stable(value: object) -> bytes:
-    """A value as bytes, in whose order and addresses no process differs from another."""
+    """A value as bytes that are equal in every process: sets in order, and no addresses."""
     if isinstance(value, tuple):
         return b"(" + b",".join(map(_stable, value)) + b")"
     if isinstance(value, frozenset | set):

@@ -1,8 +1,8 @@
 """A study: a space, a base recipe, an objective, limits, a search method and a seed.
 
-A frozen value and pure functions of it. What `definition` covers identifies the study: a store refuses to
-continue a study whose definition has changed. How it is run (workers, device, store) is not part of it, nor
-is the number of trials, which may grow.
+A frozen value and pure functions of it. `Study.definition` identifies the study: a store refuses to continue
+a study whose definition has changed. The way in which it runs (workers, device, store) is not part of the
+definition. Neither is the number of trials, which may grow.
 """
 
 from __future__ import annotations
@@ -32,23 +32,27 @@ DEFINITION_VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """A search, defined.
+    """A search, as a value.
 
     Attributes:
         name: ``[a-z][a-z0-9._-]*``; the key of the study in a store.
         space: what varies. A parameter named like a field of `Recipe` sets that field; any other is an option
             of the model, or a part of a list option: ``width_3`` is the third of ``widths``. `MACS_SHARE`
-            (`tune_jobs.feasible.macs_share.resolve_recipe`), `CANDIDATE` and `REPEAT` are neither.
-        recipe: the base recipe that params change; its `epochs` are those of every trial, unless the space
-            searches them.
-        candidates: what the parameter `CANDIDATE` chooses from; a study of finalists has them.
-        trials: how many trials to train; not part of the definition.
-        objectives: what is searched for. With several there is no single best trial but a front: those that
-            no other beats in every objective. The first is what is shown where one value is, and is learned.
-        latency: how a worker measures a trial's network before it trains it, or None not to. Needed where
-            latency is an objective or limited. Times of workers that share a machine disturb each other.
+            (`tune_jobs.feasible.macs_share.resolve_recipe`), `CANDIDATE` and `REPEAT` are none of these.
+        recipe: the base recipe that params change; every trial has its `epochs`, unless the space searches
+            them.
+        candidates: the recipes between which the parameter `CANDIDATE` chooses; only a study of finalists has
+            them.
+        trials: the number of trials to train; not part of the definition.
+        objectives: from one on. With several there is no single best trial but a front: the trials that no
+            other trial beats in every objective. The first objective is a result of training; where only one
+            value is shown, it is that of the first.
+        latency: the mode in which a worker measures a trial's network before training, or None for no
+            measurement. Needed where latency is an objective or has a limit. Workers that share a machine
+            disturb each other's times.
         asha: early stopping, or None to train every trial to its end.
-        fit: what trains one recipe. Its name is part of the definition, its code is not (`name_of_fit`).
+        fit: the function that trains one recipe. Its name is part of the definition, its code is not
+            (`name_of_fit`).
         seed: the root of every seed of the study.
     """
 
@@ -92,12 +96,12 @@ class Study:
 
     @property
     def has_own_fit(self) -> bool:
-        """Whether it trains by a function of its own, which may not use the data set at all."""
+        """Whether the training function is not a shipped one; it may not use the data set at all."""
         return name_of_fit(self.fit) not in SHIPPED_FITS
 
     @property
     def max_epochs(self) -> int:
-        """The epochs of its longest trials: the recipe's own, unless the space sets them."""
+        """The epochs of the longest trials: those of the recipe, unless the space sets them."""
         if EPOCHS not in self.space.names:
             return self.recipe.epochs
         parameter = self.space[EPOCHS]
@@ -108,11 +112,11 @@ class Study:
 
     @property
     def rungs(self) -> tuple[int, ...]:
-        """The epochs below `max_epochs` at which trials stop or go on; empty without early stopping."""
+        """The epochs below `max_epochs` at which trials stop or continue; empty without early stopping."""
         return self.asha.rungs(self.max_epochs) if self.asha else ()
 
     def epochs_for(self, params: Mapping[str, Value]) -> int:
-        """How many epochs a trial of these params has."""
+        """The number of epochs of a trial with these params."""
         epochs = params.get(EPOCHS)
         return epochs if isinstance(epochs, int) else self.recipe.epochs
 
@@ -120,7 +124,7 @@ class Study:
         """The recipe of one trial: the base recipe, changed by `params`, with the trial's own seed.
 
         Raises:
-            InvalidValueError: params outside the space, or a recipe that breaks a rule.
+            InvalidValueError: params are outside the space, or the recipe breaks a rule.
         """
         params = self.space.validated(params)
         base = self._base_recipe(params)
@@ -137,7 +141,7 @@ class Study:
         return self.recipe.with_changes(**changes[str(params[CANDIDATE])]) if changes else self.recipe
 
     def definition(self) -> dict[str, object]:
-        """What identifies the study, as plain data."""
+        """Everything that identifies the study, as plain data."""
         return {
             "version": DEFINITION_VERSION,
             "space": self.space.as_json(),
@@ -165,10 +169,11 @@ class Study:
 RECIPE_FIELDS = frozenset(f.name for f in fields(Recipe))
 
 MACS_SHARE = "macs_share"
-"""The parameter that says which share of the MAC limit a network is to use, by its width."""
+"""The parameter that sets a network's width through the share of the MAC limit that it may use."""
 
 REPEAT = "repeat"
-"""The parameter that changes nothing but the trial's number, and so its seed: another run of one recipe."""
+"""The parameter whose values stand for several runs of one recipe. These differ in the trial's number alone,
+and so in the seed."""
 
 EPOCHS = "epochs"
 """The field of a recipe that ends a trial; a space may search it."""
@@ -188,15 +193,14 @@ def _latency_problems(study: Study, metrics: Sequence[str]) -> list[str]:
 
 
 def _final_metric_problems(study: Study) -> list[str]:
-    """Nothing may be searched for on the test set."""
+    """Problems of a search on results of the test set, which must not guide it."""
     final = [o.metric for o in study.objectives if o.metric in FINAL_METRICS]
     looks = study.asha is not None or study.sampler not in (SamplerName.GRID, SamplerName.RANDOM)
     if not final or not looks:
         return []
     return [
-        f"{final[0]} is measured once and chooses nothing; such a study takes a sampler that looks at no"
-        f" result (grid, random) and no ASHA, got"
-        f" sampler {study.sampler}{'' if study.asha is None else ' with ASHA'}"
+        f"{final[0]} is measured once, after training, and must not guide a search; it needs --sampler grid"
+        f" or random, and no ASHA, got sampler {study.sampler}{'' if study.asha is None else ' with ASHA'}"
     ]
 
 
@@ -205,7 +209,7 @@ def _fields_of(part: Asha | LatencyMode | None) -> dict[str, object] | None:
 
 
 def _seed_problems(space: Space) -> list[str]:
-    """A trial's seed follows from the study's and its number, so that no two trials share one."""
+    """Problems of a seed as a parameter: it follows from the study's seed and the trial's number."""
     if SEED not in space.names:
         return []
     return [
@@ -215,9 +219,9 @@ def _seed_problems(space: Space) -> list[str]:
 
 
 def name_problems(name: str) -> list[str]:
-    """What is wrong with a study's name; empty if nothing is."""
+    """Problems of a study's name; empty if it is valid."""
     if len(name) > MAX_NAME_LENGTH:
-        return [f"a study's name has at most {MAX_NAME_LENGTH} characters, got {len(name)}"]
+        return [f"a study's name has at most {MAX_NAME_LENGTH} characters, got {len(name)}; shorten it"]
     if NAME_PATTERN.fullmatch(name):
         return []
     return [

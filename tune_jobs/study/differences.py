@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 
 def differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
-    """Where two definitions differ, one readable line each; empty if they are equal."""
+    """The differences of two definitions, in lines ``path: was OLD, is now NEW``; empty if they are equal."""
     return list(_iter_differences("", old, new))
 
 

@@ -1,8 +1,8 @@
-"""What each kind of event says beside its columns: one frozen value per kind, with both ways to JSON.
+"""Details of events: one frozen value for each kind of event, with the way to JSON and back.
 
-A row holds the text (`EventRow.detail`); `detail_of` says what it means, and `detail_as_json` writes it
-(`tune_jobs.study.json_forms` says how). Queries in SQL name the same keys, and a test holds the two together.
-What proposals follow from (points, trials of other studies) is folded by `tune_jobs.search.history`.
+A row holds the text (`EventRow.detail`). `detail_of` reads it and `detail_as_json` writes it, both by the
+rules of `tune_jobs.study.json_forms`. Queries in SQL name the same keys; a test compares the two. Called by
+the session, which writes events, and by everything that reads them.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class SessionEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionStarted:
-    """A run began, with these settings; None where what there is decides.
+    """A run began with these settings; None stands for a value that the run chose itself.
 
-    `code` is the digest of the training code that the driver has (`tune_jobs.study.code_digest`).
+    `code` is the digest of the driver's training code (`tune_jobs.study.code_digest`).
     """
 
     kind: ClassVar = EventKind.SESSION_STARTED
@@ -66,7 +66,7 @@ class SessionEnded:
 
     kind: ClassVar = EventKind.SESSION_ENDED
 
-    how: Annotated[SessionEnd, one_of(SessionEnd, "how a session ends")]
+    how: Annotated[SessionEnd, one_of(SessionEnd)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +74,10 @@ class AttemptStarted:
     """A worker has begun to train an attempt.
 
     Attributes:
-        waited_s: until it had a worker; None where it had one at once.
-        gpus: as many, or such a share of one, as it was given; None on a CPU.
+        waited_s: seconds until it had a worker; None if a worker was free at once.
+        gpus: the number of GPUs, or the share of a GPU, that it got; None on a CPU.
 
-    The others are those of `tune_jobs.session.attempt.WorkerInfo`.
+    The other fields are those of `tune_jobs.session.attempt.WorkerInfo`.
     """
 
     kind: ClassVar = EventKind.ATTEMPT_STARTED
@@ -99,11 +99,11 @@ class AttemptEnded:
     """An attempt is over.
 
     Attributes:
-        how: the state in which its trial ended, or in words why it is tried again; nothing is decided by it
-            (the column `failure` says which kind of failure it was).
-        train_s: seconds of training that its last report said.
-        epochs: the last epoch that it reported; 0 for none.
-        peak_memory_bytes: with a failure, the most that it took of its device.
+        how: the state in which its trial ended, or the reason for another attempt, in words. No decision
+            depends on it; the column `failure` holds the kind of failure.
+        train_s: seconds of training, as in its last report.
+        epochs: the last epoch that it reported; 0 without a report.
+        peak_memory_bytes: for a failure, the most memory that it took on its device.
     """
 
     kind: ClassVar = EventKind.ATTEMPT_ENDED
@@ -128,12 +128,12 @@ class AttemptInterrupted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """Params to try before the sampler is asked; what they leave out is drawn.
+    """Params to try before the sampler proposes; missing parameters are drawn.
 
     Attributes:
-        retry_of: the failed trial that it takes the place of; that one no longer counts as trained.
-        first: whether it goes before all that wait. A retry does, since another point would take the place
-            that it freed.
+        retry_of: the failed trial that it replaces; the failed trial no longer counts as trained.
+        first: whether it goes before all waiting points. A retry does, because another point would use up the
+            trial that the retry replaces.
     """
 
     params: AnyParams
@@ -143,7 +143,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enqueued:
-    """Points that are to be tried, in order."""
+    """Points to try, in order."""
 
     kind: ClassVar = EventKind.ENQUEUED
 
@@ -152,21 +152,22 @@ class Enqueued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialElsewhere:
-    """A trial of another study, as far as this one's sampler learns from it.
+    """A trial of another study: the part from which the sampler of this study learns.
 
     Attributes:
-        macs: with `parameters`, `activations` and `traffic_bytes` what its network costs in the study that
+        macs: with `parameters`, `activations` and `traffic_bytes` the cost of its network in the study that
             learns.
-        objectives: JSON of all of them, as in its row.
-        epoch: of its last report, and `value` is that of the first objective; both None if it had none.
+        objectives: the values of all objectives as JSON, as in its row.
+        epoch: the epoch of its last report, and `value` the first objective there; both None without a
+            report.
     """
 
     trial_id: Text
     number: Count
     params: AnyParams
-    state: Annotated[State, one_of(State, "a state")]
+    state: Annotated[State, one_of(State)]
     reason: Reason
-    failure: Annotated[Failure, one_of(Failure, "a failure")] | None = None
+    failure: Annotated[Failure, one_of(Failure)] | None = None
     objective: Number | None = None
     objectives: Annotated[str, Form("JSON of numbers", is_objectives)] = "{}"
     macs: Whole | None = None
@@ -200,32 +201,32 @@ Detail = (
 DETAILS: Mapping[EventKind, type[Detail]] = types.MappingProxyType(
     {detail.kind: detail for detail in typing.get_args(Detail)}
 )
-"""What holds the detail of each kind."""
+"""The class of each kind's detail."""
 
 PREPARING = ("imports_s", "data_s", "latency_s", "first_step_s")
-"""What the events of an attempt may say of its preparing."""
+"""The seconds of preparing that events of an attempt may hold."""
 
 
 def preparing_s(detail: Detail) -> dict[str, float]:
-    """Seconds of an attempt's preparing by the names of `PREPARING`, those that this event says."""
-    said = ((name, getattr(detail, name, None)) for name in PREPARING)
-    return {name: seconds for name, seconds in said if seconds is not None}
+    """The seconds of preparing that an event holds, by the names of `PREPARING`."""
+    held = ((name, getattr(detail, name, None)) for name in PREPARING)
+    return {name: seconds for name, seconds in held if seconds is not None}
 
 
 def detail_as_json(detail: Detail) -> str:
-    """The text that a row holds."""
+    """The text of a detail, for a row."""
     return as_json_text(as_data(detail))
 
 
 def detail_from_json(kind: EventKind, text: str) -> Detail:
-    """What the text of a row of that kind says.
+    """The detail in the text of a row of that kind.
 
     Raises:
-        InvalidValueError: JSON of another shape.
+        InvalidValueError: the text is no JSON, or has another shape.
     """
     return from_data(DETAILS[kind], parse_object(text))
 
 
 def detail_of(row: EventRow) -> Detail:
-    """What an event's row says beside its columns."""
+    """The detail of an event's row."""
     return detail_from_json(row.kind, row.detail)

@@ -1,6 +1,7 @@
-"""Training functions of studies: the shipped two, and the name that a definition gives to any of them.
+"""Training functions of studies: the two shipped ones, and the names of functions in definitions.
 
-A study is known by its name and its definition, so a function's name must outlive a moved or mended file.
+A study is recognised by its name and its definition, so the name of a function must survive a moved or mended
+file.
 """
 
 from __future__ import annotations
@@ -17,22 +18,22 @@ Fit = Callable[..., Iterable[Any]]
 
 
 def fit_recipe(recipe: Recipe, **options: Any) -> Iterable[Any]:
-    """`eml_models.fit`, imported when it is called, so that a study can be looked at without torch."""
+    """Train by `eml_models.fit`, imported at the call: a study can be looked at without torch."""
     from eml_models.training.loop import fit
 
     return fit(recipe, **options)
 
 
 def fit_and_test(recipe: Recipe, **options: Any) -> Iterable[Any]:
-    """The same, and after the last epoch the test set, once; imported when it is called."""
+    """Train in the same way, and look at the test set once, after the last epoch; imported at the call."""
     from eml_models.training.final_fit import FinalFit
 
     return FinalFit(recipe, **options)
 
 
 SHIPPED_FITS: Mapping[str, Fit] = {"eml_models:fit": fit_recipe, "eml_models:fit_and_test": fit_and_test}
-"""The shipped training functions by the names that definitions give them. The names are written by hand, so
-that a function may move; no name of a function has a colon."""
+"""The shipped training functions by the names that definitions give them. They are written by hand, so that
+a function may move. No other name has a colon."""
 
 
 def name_of_fit(fit: Fit) -> str:
@@ -40,7 +41,7 @@ def name_of_fit(fit: Fit) -> str:
     qualified name alone.
 
     Neither module, path nor text is part of it, so a moved file or a mended bug leaves the study the same. A
-    `functools.partial` has the name of its function, an object that can be called the name of its class.
+    `functools.partial` has the name of its function, and a callable object the name of its class.
     """
     for name, shipped in SHIPPED_FITS.items():
         if fit is shipped:

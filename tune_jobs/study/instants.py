@@ -1,4 +1,4 @@
-"""The current instant. Called wherever rows, locks and files are given the time."""
+"""The current instant. Called for the times of rows, locks and files."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The JSON that rows hold, as values of known types: how it is parsed, and what its values must be.
+"""JSON texts of rows as values of known types, and the rules for those values.
 
-Users of a row's JSON call this module, or `tune_jobs.study.events` for what an event says;
-`tune_jobs.study.row_json` checks a row's texts by the same functions, so that no user sees another shape. Any
-text gives an `InvalidValueError` at worst, also a text that is nested 100,000 deep or has a number of 5,000
+Readers of a row's JSON call this module, or `tune_jobs.study.events` for the detail of an event.
+`tune_jobs.study.row_json` checks rows by the same functions, so no reader meets another shape. The worst
+result of any text is an `InvalidValueError`, also of a text with 100,000 levels or with a number of 5,000
 digits.
 """
 
@@ -20,9 +20,11 @@ from eml_models.wording import first_line
 from tune_jobs.study.space import Params
 
 MAX_SECONDS = 1e9
-"""About 30 years: whatever is longer is no duration of ours, and leaves what an instant can be."""
+"""About 30 years. No duration of a study is longer, and an instant cannot hold the sum with a much longer
+duration."""
 MAX_COUNT = 2**31
-"""No number of a trial, attempt, epoch or worker comes near; a row beyond it would use up all numbers."""
+"""Above every number of a trial, attempt, epoch or worker. A row at the largest number would leave none for
+the next."""
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 _SHOWN = 60
 
@@ -31,7 +33,8 @@ def parse_json(text: str | bytes) -> Any:
     """The value of a JSON text.
 
     Raises:
-        InvalidValueError: it is none, is nested too deep, or holds NaN or a number that no double holds.
+        InvalidValueError: the text is no JSON, is nested too deep, or holds NaN or a number that no double
+            holds.
     """
     try:
         value = json.loads(text, parse_constant=refuse_constant, parse_float=finite_float)
@@ -42,7 +45,9 @@ def parse_json(text: str | bytes) -> Any:
     if depth_of(value) > MAX_DEPTH:
         raise InvalidValueError(f"must be JSON of at most {MAX_DEPTH} levels, got more")
     if _has_escape(text) and not _is_encodable(value):
-        raise InvalidValueError(f"must be JSON of whole characters, got half of one in {_short(text)}")
+        raise InvalidValueError(
+            f"must be JSON of whole characters, got half of a surrogate pair in {_short(text)}"
+        )
     return value
 
 
@@ -50,7 +55,7 @@ def parse_object(text: str | bytes) -> dict[str, Any]:
     """The value of a JSON text that is an object.
 
     Raises:
-        InvalidValueError: it is none.
+        InvalidValueError: the text is no JSON object.
     """
     value = parse_json(text)
     if not isinstance(value, dict):
@@ -62,26 +67,28 @@ def params_from_json(text: str) -> Params:
     """The params that a row holds as JSON text; lists are tuples again.
 
     Raises:
-        InvalidValueError: no object of text, numbers, truth values and lists of them.
+        InvalidValueError: the text is no object of texts, numbers, truth values and lists of these.
     """
     return as_params(parse_object(text))
 
 
 def as_params(data: object) -> Params:
-    """Params of parsed JSON; see `params_from_json`."""
+    """The params in parsed JSON; see `params_from_json`."""
     if not isinstance(data, dict):
         raise InvalidValueError(f"must be an object, got {_short(data)}")
     for name, value in data.items():
         if not _is_param(value):
-            raise InvalidValueError(f"{name} must be text, a number, a truth value or a list of them")
+            raise InvalidValueError(
+                f"{name} must be text, a number, a truth value or a list of these, got {_short(value)}"
+            )
     return {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
 
 
 def objectives_from_json(text: str) -> dict[str, float]:
-    """The values of a trial's objectives by name; those that are null are left out.
+    """The values of a trial's objectives by name; values that are null are left out.
 
     Raises:
-        InvalidValueError: no object of numbers.
+        InvalidValueError: the text is no object of numbers.
     """
     values = parse_object(text)
     for name, value in values.items():
@@ -92,7 +99,7 @@ def objectives_from_json(text: str) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What the value of a key must be; `required` keys must be there."""
+    """A rule for the value of a key, in words and as a test; a `required` key must be present."""
 
     words: str
     holds: Callable[[Any], bool]
@@ -104,7 +111,10 @@ class Rule:
 
 
 def shape_problems(data: Mapping[str, Any], rules: Mapping[str, Rule]) -> Iterator[str]:
-    """What keys of an object are missing or not what their rules say; other keys may be there."""
+    """Problems of an object: required keys that are missing, and values that break their rules.
+
+    Keys without a rule may have any value.
+    """
     for name, rule in rules.items():
         if name not in data:
             if rule.required:

@@ -1,8 +1,9 @@
-"""Frozen dataclasses as JSON objects, both ways: the type of a field says what its value must be in JSON.
+"""Frozen dataclasses to JSON objects and back, by the types of their fields.
 
-A field is a key of the object, under its own name unless its metadata says another (`JSON_NAME`). A field
-that is None is left out. A field without a default must be there. A key that no field has is not read. Fields
-are annotated with the types below, or with ``Annotated[..., Form(...)]``, and perhaps ``| None``.
+Each field is a key of the object. The key is the name of the field, or the `JSON_NAME` in its metadata. A
+field that is None is left out of the object. A field without a default must be in it. Other keys are ignored.
+The type of a field is a type below, or ``Annotated[..., Form(...)]``; ``| None`` may follow. Called by
+`tune_jobs.study.events`.
 """
 
 from __future__ import annotations
@@ -30,23 +31,23 @@ from tune_jobs.study.json_fields import (
 from tune_jobs.study.space import Params
 
 JSON_NAME = "json_name"
-"""The key in a field's metadata that holds its key in JSON, where that is no name in Python."""
+"""The entry in a field's metadata with the key in JSON, for a key that cannot be a name in Python."""
 
 D = TypeVar("D")
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a value must be in JSON, and how it is read."""
+    """The form of a value in JSON, in words and as a test, and the function that reads it."""
 
     words: str
     holds: Callable[[Any], bool]
     read: Callable[[Any], Any] = lambda value: value
 
 
-def one_of(values: type[StrEnum], words: str) -> Form:
+def one_of(values: type[StrEnum]) -> Form:
     """A value of an enumeration."""
-    return Form(words, lambda value: is_text(value) and value in list(values), values)
+    return Form(f"one of {', '.join(values)}", lambda value: is_text(value) and value in list(values), values)
 
 
 def list_of(kind: type[Any], words: str) -> Form:
@@ -66,7 +67,6 @@ Count = Annotated[int, Form("a whole number from 0", is_count)]
 Epoch = Annotated[int, Form("a whole number from 1", lambda value: is_count(value) and value >= 1)]
 Number = Annotated[float, Form("a number", is_number, float)]
 Seconds = Annotated[float, Form("seconds", is_seconds, float)]
-_NUMBER_OR_TEXT = Form("a number or text", lambda value: is_number(value) or is_text(value))
 NumberOrText = Annotated[
     float | str, Form("a number or text", lambda value: is_number(value) or is_text(value))
 ]
@@ -74,7 +74,7 @@ AnyParams = Annotated[Params, Form("params", is_params, as_params)]
 
 
 def as_data(value: Any) -> Any:
-    """A dataclass as what JSON holds; so are the tuples and dataclasses in it."""
+    """A dataclass as plain data for JSON; so are the tuples and dataclasses in it."""
     if isinstance(value, tuple):
         return [as_data(item) for item in value]
     if not is_dataclass(value):
@@ -84,10 +84,11 @@ def as_data(value: Any) -> Any:
 
 
 def from_data(kind: type[D], data: object) -> D:
-    """The dataclass that parsed JSON holds.
+    """The dataclass in parsed JSON.
 
     Raises:
-        InvalidValueError: with all problems: it is no object, lacks a key, or a value is of another shape.
+        InvalidValueError: the data is no object, lacks a key, or has a value of another form; shows all
+            problems.
     """
     if problems := _problems(kind, data):
         raise InvalidValueError("; ".join(problems))
@@ -101,7 +102,7 @@ def keys_of(kind: type[Any]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """A field in JSON: its name in Python, what its value must be, and how it is read."""
+    """A field in JSON: its name in Python, the rule for its value, and the function that reads it."""
 
     name: str
     rule: Rule
@@ -109,7 +110,7 @@ class Key:
 
 
 _KNOWN: dict[type[Any], dict[str, Key]] = {}
-"""Keys by dataclass; they follow from its fields."""
+"""The keys of each dataclass, from its fields; a cache."""
 
 
 def _keys(kind: type[Any]) -> dict[str, Key]:
@@ -136,6 +137,6 @@ def _problems(kind: type[Any], data: object) -> list[str]:
 
 
 def _read(kind: type[D], data: Mapping[str, Any]) -> D:
-    """The value of data whose shape is right."""
+    """The dataclass in data without problems."""
     values = ((item, data.get(key)) for key, item in _keys(kind).items())
     return kind(**{item.name: item.read(value) for item, value in values if value is not None})

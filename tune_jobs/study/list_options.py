@@ -1,4 +1,4 @@
-"""Options that are lists, searched part by part: ``width_1``, ``width_2``, ... are the parts of ``widths``.
+"""List options that are searched part by part: ``width_1``, ``width_2``, ... are the parts of ``widths``.
 
 A pure function of a family's options; `tune_jobs.study.definition` calls it.
 """
@@ -19,7 +19,7 @@ def gather_lists(options: Mapping[str, Value], model: str) -> dict[str, Value]:
     """Options with the parts of list options put together: ``width_1``, ``width_2``, ... become ``widths``.
 
     Raises:
-        InvalidValueError: a list lacks parts.
+        InvalidValueError: a list lacks parts, or has too many.
         UnknownNameError: there is no such model.
     """
     lists = {option.name: option.length for option in get_model(model).options if option.length}
@@ -38,6 +38,8 @@ def gather_lists(options: Mapping[str, Value], model: str) -> dict[str, Value]:
             whole[name] = tuple(found[number] for number in wanted)  # type: ignore[misc]  # scalars, as spaces have
         else:
             part, got = name[:-1], ", ".join(f"{name[:-1]}_{number}" for number in sorted(found))
-            problems.append(f"{name} has the parts {part}_1 to {part}_{lists[name]}, got {got}")
+            problems.append(
+                f"{name} needs all parts from {part}_1 to {part}_{lists[name]} and no other, got {got}"
+            )
     raise_if_any(f"options of {model}", problems)
     return whole

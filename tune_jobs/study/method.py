@@ -1,6 +1,6 @@
-"""The method of a study: sampler, early stopping, limits, and how latency is measured.
+"""Method of a study: sampler, early stopping, limits, and the mode of latency measurements.
 
-Frozen values, each with its own checks.
+Frozen values, each with its own checks. `tune_jobs.study.definition` puts them together.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from eml_models.latency.measuring.modes import parse_mode
 
 
 class SamplerName(StrEnum):
-    """How proposals are made; `tune_jobs.search.sampler` implements them."""
+    """Samplers, which make proposals; `tune_jobs.search.sampler` implements them."""
 
     TPE = "tpe"
     RANDOM = "random"
@@ -25,8 +25,9 @@ class SamplerName(StrEnum):
 class Asha:
     """Asynchronous successive halving.
 
-    Rungs lie at `min_epochs * reduction_factor**k` epochs, below the study's epochs; at each, about one in
-    `reduction_factor` goes on. Source: Li et al. 2018, arXiv 1810.05934, algorithm 2 (the stopping variant).
+    Rungs lie at `min_epochs * reduction_factor**k` epochs, below the study's epochs. At each rung about one
+    trial of `reduction_factor` continues. Source: Li et al. 2018, arXiv 1810.05934, algorithm 2 (the stopping
+    variant).
     """
 
     min_epochs: int = 1
@@ -41,7 +42,7 @@ class Asha:
         raise_if_any("asha", problems)
 
     def rungs(self, epochs: int) -> tuple[int, ...]:
-        """The epochs at which it decides, ascending and all below `epochs`."""
+        """The epochs of the rungs, ascending and all below `epochs`."""
         rungs = []
         rung = self.min_epochs
         while rung < epochs:
@@ -78,8 +79,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyMode:
-    """The mode (`eml_models.latency.measuring.modes`) and the batch size in which a study measures its
-    networks."""
+    """The mode and the batch size in which a study measures its networks.
+
+    Attributes:
+        mode: a mode of `eml_models.latency.measuring.modes`, as text.
+        batch_size: images in a forward pass, from 1.
+    """
 
     mode: str = "fp32/channels_last/eager"
     batch_size: int = 1

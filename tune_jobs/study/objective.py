@@ -1,4 +1,4 @@
-"""Objectives of a study: the metrics and costs that can be searched for, and the direction that is better.
+"""Objectives of a study: the metrics and costs that a search can improve, each with its better direction.
 
 Frozen values. `tune_jobs.study.definition` checks the objectives of a whole study.
 """
@@ -14,14 +14,14 @@ from eml_models.training.final_report import FINAL_METRICS
 
 
 class Direction(StrEnum):
-    """Which values of an objective are better."""
+    """The direction in which values of an objective are better."""
 
     MAXIMIZE = "maximize"
     MINIMIZE = "minimize"
 
     @property
     def sign(self) -> float:
-        """+1 to minimize and -1 to maximize: of ``sign * value`` less is better."""
+        """+1 to minimize and -1 to maximize, so that less of ``sign * value`` is better."""
         return -1.0 if self is Direction.MAXIMIZE else 1.0
 
 
@@ -33,12 +33,10 @@ METRICS = {
     "test_accuracy": Direction.MAXIMIZE,
     "latency_ms": Direction.MINIMIZE,
 }
-"""What a report holds that can be an objective, with the direction that is better."""
-
+"""The metrics of a report that can be objectives, each with its better direction."""
 
 LATENCY = "latency_ms"
-"""The metric that the worker measures once an attempt, in the study's declared mode."""
-
+"""The metric that a worker measures once in an attempt, in the mode that the study declares."""
 
 COSTS = ("macs", "parameters", "activations", "traffic_bytes")
 """The costs of a network, known from its plan (`tune_jobs.feasible.cost.NetworkCost`); less is better."""
@@ -46,9 +44,9 @@ COSTS = ("macs", "parameters", "activations", "traffic_bytes")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """What is searched for, and the direction that is better.
+    """A quantity that a search improves.
 
-    A metric of the reports, whose value is the one at the last epoch, or a cost of the network.
+    It is a metric of the reports, with its value at the last epoch, or a cost of the network.
     """
 
     metric: str = "val_accuracy"
@@ -59,6 +57,7 @@ class Objective:
 
     @property
     def direction(self) -> Direction:
+        """The direction in which its values are better."""
         return Direction.MINIMIZE if self.is_cost else METRICS[self.metric]
 
     @property
@@ -72,6 +71,7 @@ class Objective:
 
 
 def objective_problems(metrics: Sequence[str]) -> list[str]:
+    """Problems of the objectives of a study, by their metrics; empty if they are valid."""
     if not metrics:
         return ["a study needs at least one objective, got none"]
     problems = []

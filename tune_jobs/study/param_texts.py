@@ -1,7 +1,8 @@
-"""What a text means for a parameter: a cell of CSV, or the value of `--fix`.
+"""Values of parameters from texts: from a cell of CSV, or from `--fix`.
 
-A text is read by the parameter's own type, never by what it looks like: ``1e5``, ``null`` and ``true`` are
-texts where the parameter takes texts. Pure functions. Called by `point_files` and the command line.
+The type of the parameter decides how a text is read, never the look of the text: ``1e5``, ``null`` and
+``true`` are texts where the parameter takes texts. Pure functions. Called by `tune_jobs.inputs.point_files`
+and by the command line.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from tune_jobs.study.written_numbers import read_decimal, read_number, way_out
 
 
 def read_text(parameter: Parameter, text: str) -> object:
-    """The value that a text means for a parameter, or the text where it means none (`problem_of` says why).
+    """The value that a text means for a parameter, or the text itself if it means none.
+
+    `problem_of` then gives the reason.
 
     Raises:
-        InvalidValueError: a number with a decimal comma, or a text that may be two of the parameter's values.
+        InvalidValueError: the text has a decimal comma, or may mean two of the parameter's values.
     """
     match parameter:
         case Float():
@@ -34,7 +37,7 @@ def read_text(parameter: Parameter, text: str) -> object:
 
 
 def as_whole(value: object) -> object:
-    """32 for 32.0, since tables with nulls and other tools write whole numbers so."""
+    """32 for 32.0, because tables with nulls, and other tools, write whole numbers as floats."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     return value
@@ -53,10 +56,10 @@ def _number(text: str) -> object:
 def _one_of(text: str, values: Sequence[Scalar]) -> object:
     found: list[Scalar] = [value for value in values if _means(text, value)]
     texts: list[Scalar] = [value for value in values if isinstance(value, str)]
-    if not found:  # blanks around a cell, or quotes of JSON
+    if not found:  # spaces around a cell, or quotes of JSON
         found = [value for value in texts if value in (text.strip(), _unquoted(text))][:1]
     if len(found) > 1:
-        raise InvalidValueError(f"{text!r} may be {' or '.join(map(repr, found))}; write it as JSON")
+        raise InvalidValueError(f"{text!r} may mean {' or '.join(map(repr, found))}; write it as JSON")
     return found[0] if found else text
 
 

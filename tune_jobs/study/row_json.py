@@ -1,7 +1,6 @@
-"""Whether the JSON texts of a row have the shape that their readers rely on.
+"""Check of the JSON texts of a row: readers rely on their shape.
 
-A row is checked when it is appended and when it is read, both times by `json_problems`
-(`tune_jobs.store.columns.convert`).
+`tune_jobs.store.columns.convert` calls `json_problems` when a row is appended, and again when it is read.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from tune_jobs.study.rows import EventRow, Row, StartRow, TrialRow
 
 
 def json_problems(row: Row) -> list[str]:
-    """Which of a row's JSON texts are none, or of another shape; empty if they are right."""
+    """Problems of the JSON texts of a row, each with the name of its column; empty if there are none."""
     problems = []
     for name, check in _FIELDS.get(type(row), {}).items():
         try:
@@ -66,4 +65,4 @@ _BY_HINT: Mapping[Any, Rule] = {
 _RECIPE = {
     name: _BY_HINT.get(hint, Rule("text", is_text)) for name, hint in typing.get_type_hints(Recipe).items()
 }
-"""The rule for each type. `Recipe` itself checks that values suit each other and that its network exists."""
+"""The rule for each field, from its type. `Recipe` itself checks that its values suit each other."""

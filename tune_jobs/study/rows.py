@@ -1,8 +1,8 @@
-"""The words and rows of a trial: states, decisions, and one frozen value per row of the store.
+"""States and decisions of a trial, and one frozen value for each row of the store.
 
 A row is written once and never changed. Its fields are the columns of its table
-(`tune_jobs.store.columns.schema` adds the typed `param_` columns; a test holds the two together). Instants
-are UTC and aware here, naive UTC microseconds in Parquet. JSON texts have sorted keys. Missing is None, never
+(`tune_jobs.store.columns.schema` adds the typed `param_` columns; a test compares the two). Instants are UTC
+and aware here, naive UTC microseconds in Parquet. JSON texts have sorted keys. A missing value is None, never
 NaN.
 """
 
@@ -32,9 +32,9 @@ class State(StrEnum):
 
 
 class Failure(StrEnum):
-    """Why an attempt failed, and the trial with it where it is not tried again.
+    """The kind of failure of an attempt; also of its trial, if no other attempt follows.
 
-    What lies with its worker or with its share of a GPU is tried again.
+    Another attempt follows a failure of the worker, and a failure because the share of a GPU was too small.
     """
 
     DIVERGED = "diverged"
@@ -57,19 +57,19 @@ _VERBS = {
 }
 
 TRIED_AGAIN = frozenset({Failure.CRASHED, Failure.HUNG})
-"""Failures that may lie with the worker and not with the trial, which is tried again a limited number of
-times. A trial that ran out of its share is tried again until it has a whole GPU."""
+"""Failures that may be the worker's fault. A limited number of other attempts follows. After `OUT_OF_SHARE`
+attempts follow until the trial has a whole GPU."""
 
 
 class Decision(StrEnum):
-    """What a rung decides."""
+    """The decision of a rung."""
 
     CONTINUE = "continue"
     STOP = "stop"
 
 
 class EventKind(StrEnum):
-    """What an event says; the ledger is computed from these."""
+    """The kinds of events; the ledger is computed from them."""
 
     SESSION_STARTED = "session_started"
     SESSION_ENDED = "session_ended"
@@ -82,10 +82,10 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRow:
-    """One attempt of a trial: what was proposed, from which history, and when it was handed to a worker.
+    """The start of an attempt of a trial: its params, the history behind them, and the instant.
 
-    `history_seq` is the last row that the proposal knew. Where the attempt ran is in its
-    `attempt_started` event, because a row is written before it is acted on.
+    `history_seq` is the last row that the proposal knew. The node and device are in the `attempt_started`
+    event, because this row is written before a worker gets the attempt.
     """
 
     table: ClassVar[str] = "starts"
@@ -108,10 +108,10 @@ class StartRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRow:
-    """What a trial said after an epoch, and what its rung decided if that epoch is one.
+    """The report of a trial after an epoch, with the decision of its rung if the epoch is a rung.
 
     Accuracies are fractions in [0, 1]; `epoch` counts from 1; `epoch_s` and `elapsed_s` are training time.
-    `test_accuracy` is there at the last epoch of a finalist alone; `latency_ms` is what the attempt measured.
+    Only the last epoch of a finalist has a `test_accuracy`. `latency_ms` is the attempt's own measurement.
     """
 
     table: ClassVar[str] = "reports"
@@ -151,11 +151,11 @@ class ReportRow:
 class TrialRow:
     """A trial that has ended, in any state.
 
-    `objective` is the value at the trial's last epoch (None if it never reported); `objectives` is JSON of
-    all of them. `train_s` is training time, `wall_s` from the first start to the end, `device_s` the time
-    that the trial held its resources over all attempts. `macs`, `parameters`, `activations` and
-    `traffic_bytes` are of the network (one image; traffic is an estimate for a batch of one in fp32).
-    `failure` says of which kind it is where a trial failed, and is None in any other state.
+    `objective` is the value at the trial's last epoch (None without a report); `objectives` holds all of them
+    as JSON. `train_s` is training time, `wall_s` the time from the first start to the end, `device_s` the
+    time that the trial held its resources, over all attempts. `macs`, `parameters`, `activations` and
+    `traffic_bytes` are the cost of the network for one image (the traffic is an estimate, in fp32). `failure`
+    is the kind of failure of a failed trial, and None in every other state.
     """
 
     table: ClassVar[str] = "trials"
@@ -203,7 +203,7 @@ class TrialRow:
             problems.append(f"a trial that ended needs a reason, got none (state {self.state})")
         if (self.state is State.FAILED) != (self.failure is not None):
             problems.append(
-                "a trial has a failure where its state is failed and nowhere else, got"
+                "a trial has a failure if its state is failed, and none in any other state, got"
                 f" {'none' if self.failure is None else self.failure} with state {self.state}"
             )
         raise_if_any("trial", problems)
@@ -211,10 +211,10 @@ class TrialRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
-    """Something that happened in a driver's session: its start and end, attempts on workers, what was given.
+    """An event of a driver's session: its start or end, that of an attempt, points or trials given to it.
 
-    `failure` says of which kind it is where an attempt ended by one. `detail` is JSON of what such an event
-    says besides (`tune_jobs.study.events`).
+    `failure` is the kind of failure that ended an attempt. `detail` is JSON with the keys of that kind of
+    event (`tune_jobs.study.events`).
     """
 
     table: ClassVar[str] = "events"
@@ -247,12 +247,12 @@ ROW_TYPES: tuple[type[Row], ...] = (StartRow, ReportRow, TrialRow, EventRow)
 
 
 def trial_id(study: str, number: int) -> str:
-    """Unique across the studies of a store: a study's name has no slash."""
+    """The id of a trial, unique across the studies of a store: a study's name has no slash."""
     return f"{study}/{number}"
 
 
 def as_json_text(data: Mapping[str, object]) -> str:
-    """One JSON text per value: sorted keys, no spaces, no NaN."""
+    """The JSON text of an object, the same for equal values: sorted keys, no spaces, no NaN."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 
 

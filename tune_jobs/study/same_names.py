@@ -1,7 +1,8 @@
 """Names that differ by the case of letters only, which SQL takes for one name.
 
-Pure functions. A space may not hold two of them; a store may, in different studies, and then the views of
-`query` call each by a name of its own. Called by `space`, `store` and `point_files`.
+Pure functions. A space may not hold two such names. The studies of a store together may; the views of `query`
+then give each a different name. Called by `space`, by the SQL of the store, and by
+`tune_jobs.inputs.point_files`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def alike(names: Iterable[str]) -> list[list[str]]:
 def spelled(name: str) -> str:
     """A name that says where its capitals are: ``w_caps0``, ``W_caps1``, ``maxLR_caps4_5``.
 
-    It follows from the name alone, so that a query means the same whatever other studies the store gets.
+    It follows from the name alone, so a query keeps its meaning when other studies join the store.
     """
     capitals = [str(place) for place, letter in enumerate(name, start=1) if letter in ascii_uppercase]
     return f"{name}_caps{'_'.join(capitals) or '0'}"

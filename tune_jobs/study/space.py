@@ -1,4 +1,4 @@
-"""What may vary in a study: named parameters with inclusive bounds, conditions and constants.
+"""Space of a study: named parameters with inclusive bounds, conditions and constants.
 
 Frozen values and pure functions. Proposals come from `tune_jobs.search`, which converts a `Space` into its
 sampler's own distributions; this module knows no sampler. Parameters take their name and bounds by position
@@ -22,7 +22,7 @@ Value = Scalar | tuple[Scalar, ...]
 Params = dict[str, Value]
 
 STEP_TOLERANCE = 1e-9
-"""A stepped number counts as on its grid within this share of a step (0.1 * 3 is not 0.3)."""
+"""The distance from a grid, as a share of a step, within which a number is on it (0.1 * 3 is not 0.3)."""
 
 
 class Role(StrEnum):
@@ -34,7 +34,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """A condition: the parameter applies only where `parameter` has one of `values`."""
+    """A condition: a parameter applies only if another, `parameter`, has one of `values`."""
 
     parameter: str
     values: tuple[Scalar, ...]
@@ -48,6 +48,7 @@ class When:
         object.__setattr__(self, "values", tuple(self.values))
 
     def holds(self, params: Mapping[str, Value]) -> bool:
+        """Whether the other parameter has one of the values in `params`."""
         return any(_is_same(params.get(self.parameter), value) for value in self.values)
 
 
@@ -109,7 +110,7 @@ class Float:
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """A whole number in [low, high], both ends tried; `step` starts from `low`."""
+    """A whole number in [low, high], on a logarithmic scale if `log`; steps start from `low`."""
 
     name: str
     low: int
@@ -184,7 +185,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A parameter that does not vary; it is part of every trial's params."""
+    """A parameter with one value, which is part of every trial's params."""
 
     name: str
     value: Value
@@ -211,6 +212,9 @@ class Constant:
 
 
 Parameter = Float | Integer | Choice | Constant
+"""Any parameter. Each has a `role`; `problem_of(value)`, the reason for which it refuses a value, or None;
+`grid()`, all of its values, or None for a continuous range; and `canonical(value)`, an admitted value in its
+own type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +229,7 @@ class Space:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The names of all parameters, in order."""
         return tuple(p.name for p in self.parameters)
 
     def __getitem__(self, name: str) -> Parameter:
@@ -238,10 +243,10 @@ class Space:
         return tuple(p for p in self.parameters if p.when is None or p.when.holds(params))
 
     def validated(self, params: Mapping[str, Value]) -> Params:
-        """`params` in the space's order and types (a whole number becomes a float where the space says so).
+        """`params` in the space's order and types; a whole number becomes a float where the parameter is one.
 
         Raises:
-            InvalidValueError: with all problems: unknown, missing, not applicable or out-of-range values.
+            InvalidValueError: values are unknown, missing, out of range or do not apply; shows all problems.
         """
         active = self.active(params)
         problems = [
@@ -262,7 +267,11 @@ class Space:
         return {p.name: p.canonical(params[p.name]) for p in active}
 
     def fixed(self, values: Mapping[str, Value]) -> Space:
-        """This space with some parameters made constant; a value outside a parameter's range is refused."""
+        """This space with some parameters as constants.
+
+        Raises:
+            InvalidValueError: a value is outside of its parameter's range.
+        """
         problems = [
             f"{name} {problem}"
             for name, value in values.items()
@@ -285,19 +294,19 @@ class Space:
         yield from _iter_grid(self.parameters, {})
 
     def as_json(self) -> list[dict[str, object]]:
-        """Plain data that shows everything the space says; the study's fingerprint covers it."""
+        """The whole space as plain data; the study's fingerprint covers it."""
         return [_parameter_as_json(p) for p in self.parameters]
 
 
 def _is_same(value: object, known: Value) -> bool:
-    """Equal, where JSON does not distinguish them: 32.0 is 32, a list is a tuple; but True is not 1."""
+    """Whether JSON holds the values as equal: 32.0 is 32, a list is a tuple; but True is not 1."""
     if isinstance(value, list):
         value = tuple(value)
     return value == known and isinstance(value, bool) == isinstance(known, bool)
 
 
 def _is_finite(number: float) -> bool:
-    """Whether it is a number that a float can hold; a whole number may have any size."""
+    """Whether a float can hold the number; a whole number may have any size."""
     try:
         return math.isfinite(number)
     except OverflowError:
@@ -345,7 +354,7 @@ def _space_problems(parameters: tuple[Parameter, ...]) -> list[str]:
         if not parameter.name.isidentifier():
             problems.append(f"a parameter's name must be an identifier (a-z, 0-9, _), got {parameter.name!r}")
         if parameter.name in seen:
-            problems.append(f"parameter {parameter.name!r} appears twice")
+            problems.append(f"parameter {parameter.name!r} appears twice; rename one")
         if parameter.when is not None:
             problems += _condition_problems(parameter.name, parameter.when, seen)
         seen[parameter.name] = parameter
@@ -364,7 +373,7 @@ def _condition_problems(name: str, when: When, earlier: Mapping[str, Parameter])
     if isinstance(parent, Constant):
         return []
     return [
-        f"{name!r} depends on {when.parameter}={value!r}, which that parameter never takes"
+        f"{name!r} depends on {when.parameter}={value!r}, but {when.parameter!r} has no such value"
         for value in when.values
         if parent.problem_of(value) is not None
     ]

@@ -25,22 +25,22 @@ KINDS: Mapping[str, Callable[..., Parameter]] = {
     "constant": Constant,
 }
 NEEDS_CODE = (
-    "needs what its own code registers: {error}. Name it by its code, as it was run:"
+    "needs parts that its own code registers: {error}. Name it by its code, as for its run:"
     " FILE.py:FUNCTION or MODULE:FUNCTION"
 )
 
 
 def study_from_definition(name: str, definition: Mapping[str, Any]) -> Study:
-    """The study that a store defines under `name`; for a training function of a user's own, `fit_recipe`.
+    """The study of a stored definition; a training function of a user's own is replaced by `fit_recipe`.
 
     Raises:
-        InvalidValueError: a definition of another version, or with a network or data set that is
-        not registered in this process.
+        InvalidValueError: the definition has another version, or names a network or data set that is not
+            registered in this process.
     """
     if definition.get("version") != DEFINITION_VERSION:
         raise InvalidValueError(
-            f"the definition of study {name!r} has version {definition.get('version')!r}, this program knows"
-            f" {DEFINITION_VERSION}; use the tune-jobs that wrote it"
+            f"the definition of study {name!r} has version {definition.get('version')!r}, this program reads"
+            f" version {DEFINITION_VERSION} alone; use the tune-jobs that wrote it"
         )
     asha = definition["asha"]
     try:

@@ -1,8 +1,8 @@
 """Numbers as people write them, on the command line and in files of points.
 
-Pure functions. A number has a decimal point, never a decimal comma; commas or underscores may stand in it
-only where they group thousands. Python's own `int` and `float` read ``1_5`` as 15. Called by whatever reads a
-word.
+Pure functions. A number has a decimal point, never a decimal comma. Commas or underscores may stand in it
+only where they group thousands; Python's own `int` and `float` read ``1_5`` as 15. Called by the command
+line, by `param_texts` and by `tune_jobs.feasible.amounts`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ MARKS = re.compile(r"[0-9]*[,_][0-9,_]*")
 SEPARATORS = str.maketrans("", "", ",_")
 
 MAX_WHOLE = 2**63 - 1
-"""What the store holds in a whole number."""
+"""The largest whole number that the store holds."""
 
 
 def read_decimal(text: str) -> Decimal:
     """A number, exactly: ``0.5``, ``1e-3``, ``1,500,000``, ``1_500_000``.
 
     Raises:
-        InvalidValueError: anything else; says how to write it where a comma or an underscore is the trouble.
+        InvalidValueError: anything else; for a comma or an underscore the message shows the right form.
     """
     word = text.strip()
     if not NUMBER.fullmatch(word):
@@ -40,10 +40,10 @@ def read_decimal(text: str) -> Decimal:
 
 
 def read_number(text: str) -> float:
-    """The same as the nearest float.
+    """A number as the nearest float.
 
     Raises:
-        InvalidValueError: no number, or one beyond what a float holds.
+        InvalidValueError: the text is no number, or no float holds it.
     """
     number = float(read_decimal(text))
     if number in (float("inf"), float("-inf")):
@@ -55,7 +55,7 @@ def read_whole(text: str) -> int:
     """A whole number: ``32``, ``-1``, ``1,500,000``.
 
     Raises:
-        InvalidValueError: anything else, or one beyond 64 bits.
+        InvalidValueError: anything else, or a number beyond 64 bits.
     """
     word = text.strip()
     if not WHOLE.fullmatch(word):
@@ -69,7 +69,7 @@ def read_whole(text: str) -> int:
 
 
 def way_out(word: str) -> str:
-    """How to write a number that has a comma or an underscore where it groups nothing; else nothing."""
+    """The right form of a number whose comma or underscore groups nothing, for a message; else empty."""
     match = MARKS.search(word)
     if match is None:
         return ""

@@ -90,7 +90,7 @@ def test_definition_leads_back_to_the_study(name: str) -> None:
 
 
 def test_definition_of_another_version_is_refused() -> None:
-    with pytest.raises(ValueError, match="has version 99, this program knows 1"):
+    with pytest.raises(ValueError, match="has version 99, this program reads version 1 alone"):
         study_from_definition("x", {**a_study().definition(), "version": 99})
 
 

@@ -157,7 +157,7 @@ def test_exported_finalist_scores_on_raw_test_images_what_its_study_says(
 def test_network_of_a_users_own_code_is_exported_by_its_code(cli: Cli, folder: Path) -> None:
     code, _, err = cli("export", "odd-or-even", "0", "--output", "own.onnx")
     assert code == 2
-    assert "needs what its own code registers: unknown model 'residual_cnn'" in err
+    assert "needs parts that its own code registers: unknown model 'residual_cnn'" in err
     assert "FILE.py:FUNCTION" in err
     assert cli("export", "odd-or-even", "0", "--output", "own.pt")[0] == 0  # as it is: no code is needed
     assert cli("export", OWN, "0", "--output", "own.onnx")[0] == 0

@@ -15,7 +15,7 @@ from tune_jobs.session.state_machine import Session
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.method import Limits
 
-NOTE = "note: max_macs 1,000,000,000 binds nothing"
+NOTE = "note: max_macs 1,000,000,000 excludes no network"
 STUDY = "digits-recipes"
 
 

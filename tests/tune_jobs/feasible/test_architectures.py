@@ -39,7 +39,9 @@ def test_parts_become_the_lists_of_the_family() -> None:
 
 
 def test_missing_part_is_told() -> None:
-    with pytest.raises(InvalidValueError, match="widths has the parts width_1 to width_7, got width_1"):
+    with pytest.raises(
+        InvalidValueError, match="widths needs all parts from width_1 to width_7 and no other, got width_1"
+    ):
         gather_lists({"width_1": 1.0, "width_2": 1.0}, "mobilenet")
 
 
@@ -130,7 +132,7 @@ def test_smallest_network_is_of_the_cheapest_choice() -> None:
             "min_macs is 1,000,000,000,000, but its largest network has",
         ),
         (Limits(max_macs=200_000, max_parameters=10), "max_parameters is 10, but its smallest network has"),
-        (Limits(), "'macs_share' needs a limit to take a share of; give --max-macs"),
+        (Limits(), "'macs_share' is a share of the limit on MACs, and this study has none; give --max-macs"),
     ],
 )
 def test_impossible_limits_are_refused_with_what_can_be_reached(limits: Limits, told: str) -> None:
@@ -148,7 +150,8 @@ def test_a_least_that_no_share_of_the_limit_reaches_is_refused() -> None:
     with pytest.raises(InvalidValueError) as told:
         check_reachable(narrowed_resnet(highest=0.7, max_macs=20_000_000, min_macs=14_000_001))
     assert str(told.value).endswith(
-        "min_macs is 14,000,001, but no macs_share lets a network have more than 14,000,000 MACs"
+        "min_macs is 14,000,001, but no macs_share lets a network have more than 14,000,000 MACs;"
+        " lower --min-macs, or widen the space"
     )
     assert check_reachable(narrowed_resnet(highest=1.0, max_macs=20_000_000, min_macs=14_000_001)) == []
 
@@ -182,7 +185,7 @@ def test_limits_that_exclude_each_other_are_refused_where_all_networks_can_be_lo
     study = Study(name="gap", space=space, recipe=recipe, limits=limits)
     with pytest.raises(InvalidValueError) as told:
         check_reachable(study)
-    assert "of its 19 networks were refused 11 by max_parameters" in str(told.value)
+    assert "its 19 networks were refused: 11 by max_parameters" in str(told.value)
     assert "8 by min_macs" in str(told.value)
     assert str(told.value).endswith("lower --min-macs, raise --max-parameters, or widen the space")
     assert check_reachable(study.with_changes(limits=Limits(min_macs=10, max_parameters=10**6))) == []
@@ -193,7 +196,9 @@ def test_limits_that_leave_next_to_nothing_are_noted_with_the_nearest_miss() -> 
         limits=Limits(max_macs=200_000, min_macs=190_000, max_parameters=6000)
     )
     (note,) = check_reachable(study)
-    assert note.startswith("none of 100 networks drawn at random is within the limits; refused were 100 by")
+    assert note.startswith(
+        "none of 100 networks drawn at random is within the limits; they were refused: 100 by"
+    )
     assert "max_parameters 6,000" in note
     assert "the nearest miss has" in note
     assert check_reachable(study) == [note]

@@ -23,7 +23,7 @@ def a_cost(macs: int, parameters: int) -> NetworkCost:
         ),
         (
             [(300, 90), (80, 60), (150, 51)],
-            "3 by max_parameters 50, 1 by max_macs 200, 1 by min_macs 100 (some by more than one); the"
+            "3 by max_parameters 50, 1 by max_macs 200, 1 by min_macs 100 (some by several); the"
             " nearest miss has 150 MACs and 51 parameters; raise --max-macs, raise --max-parameters, lower"
             " --min-macs, or widen the space",
         ),

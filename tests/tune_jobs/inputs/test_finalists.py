@@ -202,8 +202,11 @@ def test_definition_of_a_study_with_candidates_goes_through_json_and_back() -> N
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"space": Space(Choice("candidate", ("a", "b")))}, "takes 'b'; the study's candidates: a"),
-        ({"space": Space(Float("learning_rate", 0.1, 1.0))}, "needs the parameter 'candidate'"),
+        (
+            {"space": Space(Choice("candidate", ("a", "b")))},
+            "must name candidates of the study \\(a\\), got 'b'",
+        ),
+        ({"space": Space(Float("learning_rate", 0.1, 1.0))}, "needs them in its space; add Choice"),
         ({"candidates": (Candidate(name="a"), Candidate(name="a"))}, "candidate 'a' appears twice"),
     ],
 )
@@ -220,7 +223,9 @@ def test_candidate_changes_no_field_that_all_share() -> None:
 
 @pytest.mark.parametrize("changes", [{"sampler": "tpe", "asha": None}, {"sampler": "random", "asha": Asha()}])
 def test_nothing_is_searched_for_on_the_test_set(changes: dict[str, object]) -> None:
-    with pytest.raises(InvalidValueError, match="test_accuracy is measured once and chooses nothing"):
+    with pytest.raises(
+        InvalidValueError, match="test_accuracy is measured once, after training, and must not guide a search"
+    ):
         a_study(objectives=(Objective(metric="test_accuracy"),), **changes)
 
 

@@ -139,7 +139,7 @@ def test_a_text_is_read_by_the_parameters_own_type(parameter: Parameter, text: s
 
 
 def test_a_text_that_may_be_two_values_is_refused() -> None:
-    with pytest.raises(InvalidValueError, match=r"'1' may be '1' or 1; write it as JSON"):
+    with pytest.raises(InvalidValueError, match=r"'1' may mean '1' or 1; write it as JSON"):
         read_text(Choice("p", ("1", 1)), "1")
 
 

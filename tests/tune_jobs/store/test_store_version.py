@@ -65,7 +65,7 @@ def contents(store: Path) -> dict[Path, bytes]:
 
 def check_refused(use: Callable[[Path], object], store: Path, version: int) -> None:
     before = contents(store)
-    said = f"is of version {version} of the store, this program reads version {SCHEMA_VERSION} alone"
+    said = f"has version {version} of the store's format; this program reads version {SCHEMA_VERSION} alone"
     with pytest.raises(StoreVersionError, match=said) as caught:
         use(store)
     assert exit_code(caught.value) == EXIT_FAILED

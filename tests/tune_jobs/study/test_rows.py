@@ -33,7 +33,7 @@ def test_a_failure_has_a_name_for_queries_and_words_for_sentences(failure: Failu
 def test_a_trial_has_a_failure_where_it_failed_and_nowhere_else(state: State) -> None:
     right, wrong = (Failure.HUNG, None) if state is State.FAILED else (None, Failure.HUNG)
     assert ended(state, right).failure is right
-    with pytest.raises(InvalidValueError, match=f"failure where its state is failed .* with state {state}"):
+    with pytest.raises(InvalidValueError, match=f"failure if its state is failed, .* with state {state}"):
         ended(state, wrong)
 
 
