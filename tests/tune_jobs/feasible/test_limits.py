@@ -1,17 +1,21 @@
-"""How far over its limits a network is: what refuses it, and what the sampler learns from."""
+"""Limits: what refuses a network, by how much, and what the sampler and the rows learn of it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from session_testing import Clock, MemoryLog, play, rising
 
 from tune_jobs.feasible.cost import NetworkCost
-from tune_jobs.feasible.limits import broken_limits, excess_over
+from tune_jobs.feasible.limits import broken_limits, excess_over, refusal, too_slow
+from tune_jobs.inputs.shipped import digits_mobilenet
 from tune_jobs.search.optuna_view import constraints_of
-from tune_jobs.study.method import Limits
+from tune_jobs.session.state_machine import Session
+from tune_jobs.study.method import LatencyMode, Limits
 from tune_jobs.study.rows import State, TrialRow
 
 LIMITS = Limits(max_macs=100, min_macs=50, max_parameters=10, max_latency_ms=2.0)
@@ -46,3 +50,53 @@ def test_what_refuses_a_network_is_what_the_sampler_is_told(macs: int, parameter
     told = {name: value for name, value in constraints_of(LIMITS, row).items() if value > 0}
     broken = {broken.limit: broken.excess for broken in broken_limits(LIMITS, cost)}
     assert told == (broken or {"refused": 1.0})
+
+
+def test_nothing_beyond_the_limit_is_handed_out_and_refused_ones_are_rows() -> None:
+    study = digits_mobilenet().with_changes(
+        trials=10, asha=None, limits=Limits(max_macs=110_000, max_parameters=25_000)
+    )
+    log = MemoryLog()
+    play(Session(study, log, clock=Clock()), rising)
+    trained = [row for row in log.trials if row.state is State.COMPLETED]
+    refused = [row for row in log.trials if row.state is State.INFEASIBLE]
+    assert len(trained) == 10
+    assert all((row.macs or 0) <= 110_000 and (row.parameters or 0) <= 25_000 for row in trained)
+    assert refused
+    assert all(
+        row.device_s == 0 and row.macs is not None and "above the limit" in row.reason for row in refused
+    )
+    started = {row.number for row in log.starts}
+    assert not started & {row.number for row in refused}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"macs": 101}, "101 MACs are above the limit of 100"),
+        ({"macs": 49}, "49 MACs are below the minimum of 50"),
+        ({"parameters": 11}, "11 parameters are above the limit of 10"),
+        (
+            {"macs": 1_000, "parameters": 1_000},
+            "1,000 MACs are above the limit of 100; 1,000 parameters are above",
+        ),
+        ({"macs": 100, "parameters": 10}, None),
+        ({"macs": 50}, None),
+    ],
+)
+def test_bounds_are_inclusive_and_each_broken_limit_is_a_reason(
+    changes: dict[str, int], reason: str | None
+) -> None:
+    cost = replace(NetworkCost(macs=75, parameters=5, activations=1, traffic_bytes=1), **changes)
+    found = refusal(digits_mobilenet().with_changes(limits=replace(LIMITS, max_latency_ms=None)), cost)
+    assert found == reason if reason is None else found is not None and found.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("latency_ms", "reason"), [(2.0, None), (None, None), (2.34567, "2.346 ms are above the limit of 2 ms")]
+)
+def test_a_measured_latency_is_judged_by_its_own_limit(latency_ms: float | None, reason: str | None) -> None:
+    study = digits_mobilenet()
+    assert too_slow(study, latency_ms) is None
+    limited = study.with_changes(limits=Limits(max_latency_ms=2.0), latency=LatencyMode())
+    assert too_slow(limited, latency_ms) == reason

@@ -6,9 +6,11 @@ import pytest
 
 from eml_models.errors import InvalidValueError
 from eml_models.training.recipe import Recipe
+from tune_jobs.feasible.drawing import iter_drawn
 from tune_jobs.inputs.shipped import digits_mobilenet, digits_recipes
-from tune_jobs.study.definition import Study
+from tune_jobs.study.definition import Study, name_problems, suggest_name
 from tune_jobs.study.differences import differences
+from tune_jobs.study.objective import Objective
 from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space
 from tune_jobs.study.stored import study_from_definition
 
@@ -75,3 +77,58 @@ def test_seed_cannot_be_a_parameter_and_the_error_says_what_can(parameter: Param
         "study 'x': 'seed' cannot be a parameter: every trial has a seed of its own; for N runs of each"
         ' recipe take Integer("repeat", 1, N)'
     )
+
+
+@pytest.mark.parametrize(
+    ("epochs", "longest", "rungs"),
+    [
+        (Choice("epochs", (1, 3, 27)), 27, (1, 3, 9)),
+        (Choice("epochs", (2, 3)), 3, (1,)),
+        (Integer("epochs", 1, 5), 5, (1, 3)),
+        (Constant("epochs", 4), 4, (1, 3)),
+        (Choice("optimizer", ("sgd", "adam")), 9, (1, 3)),
+    ],
+)
+def test_rungs_lie_below_the_longest_trials(epochs: Parameter, longest: int, rungs: tuple[int, ...]) -> None:
+    recipe = Recipe(learning_rate=0.1, epochs=9)
+    study = Study(name="x", space=Space(epochs), recipe=recipe)
+    assert (study.max_epochs, study.rungs) == (longest, rungs)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("Digits", "got 'Digits'; for example 'digits'"),
+        ("7 nets!", "got '7 nets!'; for example 'study-7-nets'"),
+        ("\u00e9t\u00e9", "for example"),
+        ("", "for example 'study'"),
+        ("a/b", "for example 'a-b'"),
+        ("x" * 101, "has at most 100 characters, got 101; shorten it"),
+    ],
+)
+def test_a_wrong_name_is_refused_with_a_right_one(name: str, problem: str) -> None:
+    with pytest.raises(InvalidValueError) as refused:
+        digits_recipes().with_changes(name=name)
+    assert problem in str(refused.value)
+    assert name_problems(suggest_name(name)[:100]) == []
+
+
+def test_all_problems_of_a_study_are_shown_together() -> None:
+    with pytest.raises(InvalidValueError) as refused:
+        digits_recipes().with_changes(
+            trials=0, objectives=(Objective(), Objective(metric="latency_ms"), Objective())
+        )
+    assert str(refused.value).splitlines() == [
+        "study 'digits-recipes': 3 problems",
+        "  - trials must be at least 1, got 0",
+        "  - objectives must differ, got val_accuracy, latency_ms, val_accuracy",
+        "  - latency as an objective or a limit needs a mode to measure it in; give --measure-latency",
+    ]
+
+
+def test_trials_have_seeds_that_follow_from_the_study_and_the_number() -> None:
+    study = digits_recipes()
+    params = next(iter_drawn(study, 1, role="test"))
+    seeds = [study.recipe_for(params, number).seed for number in (0, 1, 0)]
+    assert seeds[0] == seeds[2] != seeds[1]
+    assert study.with_changes(seed=1).recipe_for(params, 0).seed != seeds[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-import pytest
 from optuna.trial import TrialState
 from session_testing import MemoryLog, a_session, a_study, play, table
 
@@ -14,7 +13,7 @@ from tune_jobs.search.optuna_view import as_optuna_study
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha
 from tune_jobs.study.rows import Decision, State
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space
+from tune_jobs.study.space import Choice, Float, Parameter, Space
 
 
 def searching_epochs(*parameters: Parameter) -> Study:
@@ -69,22 +68,6 @@ def test_killed_between_a_last_report_and_its_end_it_is_completed_by_the_next_ru
     assert ended not in log.trials
     play(a_session(log, STUDY))
     assert table(log) == table(whole)
-
-
-@pytest.mark.parametrize(
-    ("epochs", "longest", "rungs"),
-    [
-        (Choice("epochs", (1, 3, 27)), 27, (1, 3, 9)),
-        (Choice("epochs", (2, 3)), 3, (1,)),
-        (Integer("epochs", 1, 5), 5, (1, 3)),
-        (Constant("epochs", 4), 4, (1, 3)),
-        (Choice("optimizer", ("sgd", "adam")), 9, (1, 3)),
-    ],
-)
-def test_rungs_lie_below_the_longest_trials(epochs: Parameter, longest: int, rungs: tuple[int, ...]) -> None:
-    study = searching_epochs(epochs)
-    assert study.recipe.epochs == 9
-    assert (study.max_epochs, study.rungs) == (longest, rungs)
 
 
 def test_rungs_between_the_epochs_of_trials_still_stop() -> None:

@@ -1,12 +1,10 @@
-"""Searching networks under a limit: parts of lists, the width that a share buys, what can be reached."""
+"""What a space can reach: limits that no network meets, notes, and what small images change."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 
 import pytest
-from session_testing import Clock, MemoryLog, play, rising
 
 from eml_models import ModelFamily, Option, OptionKind, PlanBuilder, build_plan, register_model
 from eml_models.errors import InvalidValueError
@@ -18,11 +16,8 @@ from tune_jobs.feasible.reach import check_reachable, list_adapted
 from tune_jobs.inputs.shipped import digits_families, digits_mobilenet, mobilenet
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Random
-from tune_jobs.session.state_machine import Session
 from tune_jobs.study.definition import Study
-from tune_jobs.study.list_options import gather_lists
 from tune_jobs.study.method import Limits
-from tune_jobs.study.rows import State
 from tune_jobs.study.space import Choice, Constant, Float, Integer, Params, Space, When
 
 
@@ -30,70 +25,6 @@ def proposals(study: Study, count: int) -> Iterator[Params]:
     sampler, history = Random(study), History(study)
     for number in range(count):
         yield sampler.propose(history, number) or {}
-
-
-def test_parts_become_the_lists_of_the_family() -> None:
-    parts = {f"width_{stage}": stage / 4 for stage in range(1, 8)}
-    whole = gather_lists({**parts, "width_mult": 0.5}, "mobilenet")
-    assert whole == {"width_mult": 0.5, "widths": (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75)}
-
-
-def test_missing_part_is_told() -> None:
-    with pytest.raises(
-        InvalidValueError, match="widths needs all parts from width_1 to width_7 and no other, got width_1"
-    ):
-        gather_lists({"width_1": 1.0, "width_2": 1.0}, "mobilenet")
-
-
-def test_names_that_look_like_parts_are_options_where_there_is_no_list() -> None:
-    assert gather_lists({"width_1": 3}, "small_cnn") == {"width_1": 3}
-
-
-@pytest.mark.parametrize("build", [mobilenet, digits_mobilenet])
-def test_networks_use_their_share_of_the_limit_and_no_more(build: object) -> None:
-    study = build()  # type: ignore[operator]  # a shipped study's function
-    limit = study.limits.max_macs
-    shares = []
-    for number, params in enumerate(proposals(study, 12)):
-        recipe = resolve_recipe(study, params, number)
-        macs = count_cost(recipe).macs
-        share = float(params["macs_share"])
-        wider = {**recipe.model_options, "width_mult": recipe.model_options["width_mult"] * 1.002 + 0.001}
-        more = count_cost(recipe.with_changes(model_options=wider)).macs
-        at_least = recipe.model_options["width_mult"] == 0.1
-        assert macs <= limit * share or at_least
-        assert more > limit * share or at_least
-        shares.append(macs / (limit * share))
-    assert sorted(shares)[len(shares) // 2] > 0.9
-
-
-def test_what_a_row_says_is_what_is_trained() -> None:
-    study = digits_mobilenet()
-    params = next(proposals(study, 1))
-    recipe = resolve_recipe(study, params, 0)
-    options = recipe.model_options
-    assert options["widths"] == tuple(params[f"width_{stage}"] for stage in range(1, 8))
-    assert options["depths"] == tuple(params[f"depth_{stage}"] for stage in range(1, 8))
-    plan = build_plan("mobilenet", input_shape=(1, 8, 8), num_classes=10, **options)
-    assert plan.macs == count_cost(recipe).macs
-
-
-def test_nothing_beyond_the_limit_is_handed_out_and_refused_ones_are_rows() -> None:
-    study = digits_mobilenet().with_changes(
-        trials=10, asha=None, limits=Limits(max_macs=110_000, max_parameters=25_000)
-    )
-    log = MemoryLog()
-    play(Session(study, log, clock=Clock()), rising)
-    trained = [row for row in log.trials if row.state is State.COMPLETED]
-    refused = [row for row in log.trials if row.state is State.INFEASIBLE]
-    assert len(trained) == 10
-    assert all((row.macs or 0) <= 110_000 and (row.parameters or 0) <= 25_000 for row in trained)
-    assert refused
-    assert all(
-        row.device_s == 0 and row.macs is not None and "above the limit" in row.reason for row in refused
-    )
-    started = {row.number for row in log.starts}
-    assert not started & {row.number for row in refused}
 
 
 @pytest.mark.parametrize("build", [mobilenet, digits_mobilenet])
@@ -175,50 +106,6 @@ def test_what_small_images_change_is_listed_by_family() -> None:
     assert adapted["mobilenet"] == list(plan.adapted)
     assert "stride 2 became 1, or its map of 2 x 2 px would fall below 2 px" in adapted["mobilenet"][0]
     assert list_adapted(mobilenet()) == {}
-
-
-def test_limits_that_exclude_each_other_are_refused_where_all_networks_can_be_looked_at() -> None:
-    recipe = digits_mobilenet().recipe.with_changes(model="resnet18", model_options={})
-    space = Space(Integer("width", 2, 20), Float("learning_rate", 0.01, 1.0))
-    costs = [count_cost(recipe.with_changes(model_options={"width": width})) for width in (9, 10)]
-    limits = Limits(min_macs=costs[0].macs + 1, max_parameters=costs[1].parameters - 1)
-    study = Study(name="gap", space=space, recipe=recipe, limits=limits)
-    with pytest.raises(InvalidValueError) as told:
-        check_reachable(study)
-    assert "its 19 networks were refused: 11 by max_parameters" in str(told.value)
-    assert "8 by min_macs" in str(told.value)
-    assert str(told.value).endswith("lower --min-macs, raise --max-parameters, or widen the space")
-    assert check_reachable(study.with_changes(limits=Limits(min_macs=10, max_parameters=10**6))) == []
-
-
-def test_limits_that_leave_next_to_nothing_are_noted_with_the_nearest_miss() -> None:
-    study = digits_mobilenet().with_changes(
-        limits=Limits(max_macs=200_000, min_macs=190_000, max_parameters=6000)
-    )
-    (note,) = check_reachable(study)
-    assert note.startswith(
-        "none of 100 networks drawn at random is within the limits; they were refused: 100 by"
-    )
-    assert "max_parameters 6,000" in note
-    assert "the nearest miss has" in note
-    assert check_reachable(study) == [note]
-
-
-def test_the_better_part_of_proposals_is_near_the_limit() -> None:
-    """Uniform widths, expansions and depths rarely are; a solved width is, unless the shape is too costly."""
-    study = digits_mobilenet()
-    limit = study.limits.max_macs or 0
-    solved = [count_cost(resolve_recipe(study, p, 0)).macs / limit for p in proposals(study, 40)]
-    generator = random.Random(0)
-    free = study.with_changes(space=Space(*(p for p in study.space.parameters if p.name != "macs_share")))
-    uniform = []
-    for params in proposals(free, 40):
-        recipe = free.recipe_for(params, 0)
-        options = {**recipe.model_options, "width_mult": generator.uniform(0.1, 1.0)}
-        uniform.append(count_cost(recipe.with_changes(model_options=options)).macs / limit)
-    near = [sum(0.6 <= share <= 1.0 for share in shares) / 40 for shares in (solved, uniform)]
-    assert near[0] > 0.8
-    assert near[0] > 3 * near[1]
 
 
 def falling(net: PlanBuilder, *, thrift: int) -> None:
