@@ -147,7 +147,7 @@ def test_a_network_of_a_users_own_family_is_measured_by_its_code(cli: Cli, own_c
     status, out, err = cli("latency", "odd-or-even/1")
     assert (status, out) == (2, "")
     assert "unknown model 'residual_cnn'" in err
-    assert "Name it by its code, as it was run: FILE.py:FUNCTION" in err
+    assert "Name it by its code, as for its run: FILE.py:FUNCTION" in err
     words = (f"{OWN}/1", "residual_cnn:width=4")
     codes = load_codes(words)
     assert codes == [code]
