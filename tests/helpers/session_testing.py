@@ -35,7 +35,7 @@ def a_study(**changes: object) -> Study:
 
 
 def a_session(log: MemoryLog, study: Study | None = None, **settings: object) -> Session:
-    """A session that goes on from the log's rows."""
+    """A session that continues from the log's rows."""
     return Session(
         study or a_study(),
         log,
@@ -43,6 +43,11 @@ def a_session(log: MemoryLog, study: Study | None = None, **settings: object) ->
         settings=SessionSettings(**settings),  # type: ignore[arg-type]  # as each test names them
         clock=Clock(),
     )
+
+
+def session_of(log: MemoryLog, **changes: object) -> Session:
+    """A session of a changed study that continues from the log's rows."""
+    return a_session(log, a_study(**changes))
 
 
 def rising(attempt: Attempt, epoch: int) -> Metrics:

@@ -1,4 +1,4 @@
-"""The ledger's parts of an attempt: preparing, the first step, an epoch under way. Played, without Ray."""
+"""The ledger adds up, and divides each attempt into its classes. Played in this process, without Ray."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from session_testing import WORKER, Clock, MemoryLog, a_study, rising
+from session_testing import WORKER, Clock, MemoryLog, a_study, play, play_attempt, rising
 
 from tune_jobs.analysis.ledger import DATA, FIRST_STEP, IMPORTS, RAY, account
+from tune_jobs.report.ledger import ledger
 from tune_jobs.session.attempt import SessionSettings, WorkerInfo
 from tune_jobs.session.state_machine import Session
 from tune_jobs.study.events import SessionEnd, SessionStarted
-from tune_jobs.study.rows import Failure
+from tune_jobs.study.rows import EventKind, EventRow, Failure, Row
 
 BEGUN = replace(WORKER, imports_s=5.0, data_s=7.0)
 
@@ -108,3 +109,80 @@ def test_measuring_a_latency_is_overhead_and_what_follows_is_told_at_the_end() -
     session.close(SessionEnd.INTERRUPTED)
     spent = {name: seconds for name, seconds in account(log.rows).items() if seconds}
     assert spent == {IMPORTS: 5.0, "overhead": 3.0, DATA: 7.0, "unfinished": 10.0}
+
+
+def played(cut: int | None = None, **changes: object) -> MemoryLog:
+    """The rows of a study; with `cut` its first session was killed after so many rows."""
+    log = MemoryLog()
+    settings = SessionSettings(started=SessionStarted(workers=1))
+    clock = Clock()
+    session = Session(a_study(**changes), log, settings=settings, clock=clock)
+    play(session)
+    if cut is not None:
+        log = MemoryLog(log.rows[:cut])
+        session = Session(a_study(**changes), log, log.rows[:], settings=settings, clock=clock)
+        play(session)
+    session.close(SessionEnd.FINISHED)
+    return log
+
+
+@pytest.mark.parametrize("cut", [None, 7, 20, 41])
+def test_ledger_adds_up_to_workers_times_wall_time(cut: int | None) -> None:
+    log = played(cut)
+    seconds = account(log.rows)
+    assert all(value >= 0 for value in seconds.values())
+    assert sum(seconds.values()) == pytest.approx(wall_s(log.rows))
+    resumed = any(row.attempt > 1 for row in log.starts)
+    assert (seconds["redone"] > 0) == resumed
+    trained = sum(report.epoch_s or 0 for report in log.reports)
+    assert seconds["completed"] + seconds["stopped"] <= trained
+    assert ledger(log.rows).title == f"where {wall_s(log.rows):.1f} worker-seconds went"
+
+
+def test_ledger_counts_idle_workers() -> None:
+    log = played()
+    first = log.rows[0]
+    assert isinstance(first, EventRow)
+    rows = [replace(first, detail='{"workers":3}'), *log.rows[1:]]
+    assert account(rows)["idle"] >= 2 * 0.9 * wall_s(rows)
+
+
+@pytest.mark.parametrize("end", ["trained", "interrupted", "its node went"])
+def test_ledger_counts_an_attempt_from_when_it_has_a_worker(end: str) -> None:
+    log, clock = MemoryLog(), Clock()
+    session = Session(a_study(trials=2, asha=None), log, clock=clock)
+    first, second = session.next_attempt(), session.next_attempt()
+    assert first is not None
+    assert second is not None
+    session.take_worker(first.number)
+    for epoch in range(1, first.recipe.epochs + 1):
+        clock.now += timedelta(seconds=100)
+        session.record_report(first.number, {**rising(first, epoch), "epoch_s": 100.0}, WORKER)
+    if end == "its node went":  # before it had a worker
+        session.record_failure(second.number, Failure.CRASHED, "lost", worker=WorkerInfo())
+    else:
+        session.take_worker(second.number)
+    if end == "trained":
+        play_attempt(session, second)
+    clock.now += timedelta(seconds=50)
+    session.close(SessionEnd.INTERRUPTED)
+    seconds = account(log.rows)
+    assert sum(seconds.values()) == pytest.approx(wall_s(log.rows))  # of one worker
+    assert seconds["completed"] == 900 + 9 * (end == "trained")
+    assert seconds[RAY] < 20 + 50 * (end == "interrupted")  # held until the end, and it did not say it began
+    assert (seconds["idle"] >= 50) == (end != "interrupted")
+
+
+def wall_s(rows: list[Row]) -> float:
+    """Seconds of all sessions, each from its first row to its last."""
+    spans: list[tuple[timedelta, timedelta]] = []
+    for row in rows:
+        at = next(
+            getattr(row, n)
+            for n in ("started_at", "reported_at", "ended_at", "happened_at")
+            if hasattr(row, n)
+        )
+        if isinstance(row, EventRow) and row.kind is EventKind.SESSION_STARTED:
+            spans.append((at, at))
+        spans[-1] = (spans[-1][0], max(spans[-1][1], at))
+    return sum((end - start).total_seconds() for start, end in spans)

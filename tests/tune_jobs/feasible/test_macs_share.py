@@ -8,14 +8,17 @@ import pytest
 
 from eml_models import build_plan
 from eml_models.errors import InvalidValueError
+from eml_models.training.recipe import Recipe
 from tune_jobs.feasible.cost import count_cost
 from tune_jobs.feasible.drawing import iter_drawn
 from tune_jobs.feasible.macs_share import resolve_recipe, width_bounds, with_spread_share
-from tune_jobs.inputs.shipped import digits_mobilenet, mobilenet
+from tune_jobs.inputs.shipped import digits_families, digits_mobilenet, mobilenet
+from tune_jobs.search.history import History
+from tune_jobs.search.sampler import Tpe
 from tune_jobs.study.definition import Study
-from tune_jobs.study.method import Limits
+from tune_jobs.study.method import Asha, Limits
 from tune_jobs.study.objective import Objective
-from tune_jobs.study.space import Float, Params, Space
+from tune_jobs.study.space import Choice, Float, Params, Space
 
 
 def proposals(study: Study, count: int) -> list[Params]:
@@ -92,6 +95,46 @@ def test_small_shares_are_searched_where_a_cost_is_an_objective() -> None:
     assert isinstance(share, Float)
     assert isinstance(plain, Float)
     assert (share.low, share.high, share.log) == (0.05, plain.high, True)
+    assert with_spread_share(front) == front
     assert [p for p in front.space.parameters if p != share] == [
         p for p in study.space.parameters if p != plain
     ]
+
+
+def test_a_search_across_families_has_each_ones_own_parameters() -> None:
+    study = digits_families()
+    history, sampler = History(study), Tpe(study)
+    models = set()
+    for number in range(12):
+        params = sampler.propose(history, number)
+        recipe = resolve_recipe(study, params, number)
+        models.add(recipe.model)
+        cost = count_cost(recipe)
+        if recipe.model == "resnet18":
+            assert set(params) == {"model", "macs_share", "learning_rate", "weight_decay"}
+            wider = recipe.with_changes(model_options={"width": recipe.model_options["width"] + 1})
+            assert cost.macs <= 1_000_000 * float(params["macs_share"]) < count_cost(wider).macs  # type: ignore[arg-type]  # a share is a number
+        else:
+            assert params["divisor"] == 4
+    assert models == {"mobilenet", "resnet18"}
+
+
+def test_a_share_of_a_family_without_a_width_is_refused() -> None:
+    from eml_models import ModelFamily, PlanBuilder, register_model
+    from eml_models.networks.registry import unregister_model
+
+    def fixed(net: PlanBuilder) -> None:
+        net.conv_bn_act("only", 8)
+        net.classifier()
+
+    register_model(ModelFamily(name="fixed", draw=fixed))
+    try:
+        study = digits_mobilenet().with_changes(
+            space=Space(Float("macs_share", 0.5, 1.0), Choice("optimizer", ("sgd",))),
+            recipe=Recipe(model="fixed", dataset="digits", learning_rate=0.1, epochs=3),
+            asha=Asha(),
+        )
+        with pytest.raises(InvalidValueError, match="'fixed' names no option"):
+            resolve_recipe(study, {"macs_share": 0.7, "optimizer": "sgd"}, 0)
+    finally:
+        unregister_model("fixed")

@@ -288,3 +288,64 @@ def test_csv_comes_back_cell_by_cell(rows: list[list[str | None]]) -> None:
     if len(columns) == 1:  # where a line of nothing would be none, null is written as an empty text
         rows = [[cell or ""] for (cell,) in rows]
     assert [list(row.values()) for row in found] == rows
+
+
+CONDITIONAL = Space(
+    Choice("optimizer", ("sgd", "adam")),
+    Float("momentum", 0.0, 0.9, when=When("optimizer", ("sgd",))),
+    Choice("nesterov", (True, False), when=When("momentum", (0.5, 0.9))),
+    Constant("batch_size", 32),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.json", '[{"optimizer": "sgd", "momentum": 0.5}, {"optimizer": "adam"}]'),
+        ("lines.jsonl", '{"optimizer": "sgd", "momentum": 0.5}\n{"optimizer": "adam"}\n'),
+        (
+            "rows.json",
+            '[{"params": "{\\"optimizer\\":\\"sgd\\",\\"momentum\\":0.5}"}, {"optimizer": "adam"}]',
+        ),
+        ("table.csv", "optimizer,momentum\nsgd,0.5\nadam,\n"),
+        ("columns.csv", "param_optimizer,param_momentum\nsgd,0.5\nadam,\n"),
+    ],
+)
+def test_points_are_read_from_json_and_csv(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    points = read_points(str(tmp_path / name), CONDITIONAL)
+    assert points == [{"optimizer": "sgd", "momentum": 0.5}, {"optimizer": "adam"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            '[{"optimizr": "sgd"}]',
+            "point 1: optimizr: not in this space; known: optimizer, momentum, nesterov, batch_size",
+        ),
+        (
+            '[{"optimizer": "adam", "momentum": 0.5}]',
+            r"momentum applies only where optimizer is one of \['sgd'\]",
+        ),
+        ('[{"optimizer": "sgd"}, {"momentum": 7}]', r"point 2: momentum must be in \[0, 0.9\], got 7"),
+        ('[{"batch_size": 64}]', "batch_size is fixed at 32, got 64"),
+        (
+            '[{"nesterov": true}]',
+            r"nesterov applies only where momentum is one of \[0.5, 0.9\]; give momentum",
+        ),
+        ("[]", "it holds no points"),
+        ("[1]", "a point is an object, got 1"),
+        ("{", "is no JSON"),
+        ('[{"params": "x"}]', "its params must be a JSON object"),
+    ],
+)
+def test_bad_points_are_all_named(tmp_path: Path, text: str, problem: str) -> None:
+    (tmp_path / "points.json").write_text(text)
+    with pytest.raises(InvalidValueError, match=problem):
+        read_points(str(tmp_path / "points.json"), CONDITIONAL)
+
+
+def test_missing_file_of_points_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValueError, match=r"nowhere\.json"):
+        read_points(str(tmp_path / "nowhere.json"), CONDITIONAL)

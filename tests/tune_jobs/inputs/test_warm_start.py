@@ -9,16 +9,26 @@ from pathlib import Path
 
 import pytest
 from optuna.trial import FrozenTrial, TrialState
-from session_testing import WORKER, Clock, MemoryLog, a_study, play, play_attempt, rising
+from session_testing import (
+    WORKER,
+    Clock,
+    MemoryLog,
+    a_session,
+    a_study,
+    play,
+    play_attempt,
+    rising,
+)
+from two_objectives import played_front, two_objectives, wide_is_better
 
-from eml_models.errors import InvalidValueError
+from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.training.recipe import Recipe
 from tune_jobs.errors import StoreMissingError
 from tune_jobs.feasible.cost import count_cost
 from tune_jobs.feasible.macs_share import resolve_recipe
 from tune_jobs.inputs.shipped import digits_front, fashion_mnist_front
-from tune_jobs.inputs.warm_start import OUTSIDE, REFUSED_THERE, choose_told, read_source
-from tune_jobs.search.given import ToldTrial
+from tune_jobs.inputs.warm_start import OUTSIDE, REFUSED_THERE, Source, choose_told, read_source
+from tune_jobs.search.given import MAX_TOLD, ToldTrial
 from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import as_optuna_study
 from tune_jobs.session.attempt import SessionSettings
@@ -29,7 +39,7 @@ from tune_jobs.study.events import TrialElsewhere, WarmStarted, detail_as_json
 from tune_jobs.study.method import LatencyMode, Limits
 from tune_jobs.study.objective import Objective
 from tune_jobs.study.rows import Decision, EventRow, Failure, State
-from tune_jobs.study.space import Constant, Float, Space
+from tune_jobs.study.space import Choice, Constant, Float, Space
 
 
 def played(study: Study) -> MemoryLog:
@@ -225,3 +235,75 @@ def test_a_refusal_that_no_number_here_shows_counts_as_twice_the_limit() -> None
     )
     (heard,) = as_optuna_study(a_study(), History.from_rows(a_study(), [event])).trials
     assert (heard.number, heard.state, heard.constraints) == (-2, TrialState.PRUNED, {"refused": 1.0})
+
+
+def test_warm_start_from_a_search_without_costs() -> None:
+    """Its rows hold MACs, so that its trials are points of both objectives."""
+    single = two_objectives(asha=None).with_changes(objectives=(Objective(),), name="single")
+    log, _ = played_front(single)
+    study = two_objectives()
+    told, left_out = choose_told(study, log.rows)
+    assert (len(told), left_out) == (24, {})
+    second = MemoryLog()
+    session = Session(study, second, settings=SessionSettings(origin="single", told=told), clock=Clock())
+    view = as_optuna_study(study, session.history)
+    assert all(trial.values and trial.values[1] == told[i].end.macs for i, trial in enumerate(view.trials))
+    assert isinstance(told[0], ToldTrial)
+    play_attempt(session, session.next_attempt(), wide_is_better)  # type: ignore[arg-type]  # there is one
+
+
+def test_a_warm_start_says_how_many_are_told_and_why_others_are_not() -> None:
+    source = played(a_study(trials=6))
+    ends = [
+        replace(row, state=State.FAILED, failure=Failure.RAISED, objective=None) for row in source.trials[:2]
+    ]
+    rows = [*source.starts, *source.reports, *source.trials[2:5], *ends]
+    told, left_out = choose_told(a_study(name="second"), rows)
+    text = Source(origin="played", trials=tuple(told), left_out=left_out).describe([])
+    assert text == (
+        "warm start: 3 trials of 'played' given to the sampler; 2 left out, failed; 1 left out, not ended"
+    )
+    log = MemoryLog()
+    a_session(log, a_study(name="second"), origin="played", told=told)
+    again = Source(origin="played", trials=tuple(told), left_out={}).describe(log.rows)
+    assert again == "warm start: this study has learned from 'played' in an earlier run, and does so once"
+
+
+def test_trials_outside_the_space_are_left_out_and_the_most_telling_are_kept() -> None:
+    source = played(a_study(trials=40))
+    narrow = a_study(space=Space(Float("learning_rate", 1e-2, 1.0, log=True), Choice("optimizer", ("sgd",))))
+    told, left_out = choose_told(narrow, source.rows)
+    assert 0 < len(told) < 40
+    assert left_out == {OUTSIDE: 40 - len(told)}
+    assert all(trial.params["learning_rate"] >= 1e-2 for trial in told)
+    many = [row for i in range(20) for row in _renumbered(source, i * 1000)]
+    told, left_out = choose_told(a_study(), many)
+    assert len(told) == MAX_TOLD
+    assert left_out == {f"beyond the {MAX_TOLD} best and newest": 20 * 40 - MAX_TOLD}
+    best = max(row.objective or 0 for row in source.trials)
+    assert sum(trial.end.objective == best for trial in told) == 20
+
+
+def _renumbered(log: MemoryLog, by: int) -> list[object]:
+    return [replace(row, number=row.number + by) for row in log.trials]
+
+
+def test_sources_that_cannot_help_are_refused(tmp_path: Path) -> None:
+    store = str(tmp_path / "store")
+    with StudyWriter.open(store, a_study(), versions={}) as writer:
+        session = Session(a_study(), writer, clock=Clock())
+        attempt = session.next_attempt()
+        assert attempt is not None
+        play_attempt(session, attempt, rising)
+    other = a_study(name="other")
+    source = read_source(other, "played", store=store)
+    assert len(source.trials) == 1
+    assert source.describe([]) == "warm start: 1 trial of 'played' given to the sampler"
+    assert len(read_source(other, f"{store}::played", store="elsewhere").trials) == 1
+    with pytest.raises(InvalidValueError, match="cannot warm-start from itself"):
+        read_source(a_study(), "played", store=store)
+    with pytest.raises(UnknownNameError, match="unknown study 'playd'"):
+        read_source(other, "playd", store=store)
+    foreign = a_study(name="other", space=Space(Float("weight_decay", 0.1, 1.0)))
+    with pytest.raises(InvalidValueError, match="'played' can be learned from: 1 with params outside this"):
+        read_source(foreign, "played", store=store)

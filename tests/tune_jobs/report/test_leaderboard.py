@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from session_testing import a_study
 
-from tune_jobs.report.leaderboard import NO_END, leaderboard, rungs, states, studies, studies_for_people
+from tune_jobs.report.leaderboard import (
+    LAST_RUNS_SQL,
+    NO_END,
+    leaderboard,
+    rungs,
+    states,
+    studies,
+    studies_for_people,
+)
 from tune_jobs.report.render import render
+from tune_jobs.session.state_machine import Session
+from tune_jobs.store.reader import TrialStore
+from tune_jobs.store.writer import StudyWriter
+from tune_jobs.study.events import SessionEnd
 from tune_jobs.study.rows import State
 
 NO_STARTS = pd.DataFrame({"number": [], "recipe": []})
@@ -132,3 +146,26 @@ def test_list_for_people_has_no_empty_states_and_keeps_names_whole() -> None:
     killed = studies_for_people(studies(stored.assign(how=NO_END)))
     assert killed.columns[-2:] == ("last_run", "created_at")
     assert killed.rows[0][-2] == "no end yet"
+
+
+def test_a_run_without_an_end_is_told_as_such_beside_others_and_alone(tmp_path: Path) -> None:
+    run_no_trial(tmp_path, "killed", None)
+    assert last_runs(tmp_path) == {"killed": NO_END}
+    run_no_trial(tmp_path, "ended", SessionEnd.INTERRUPTED)
+    run_no_trial(tmp_path, "again", SessionEnd.FINISHED)
+    run_no_trial(tmp_path, "again", None)
+    assert last_runs(tmp_path) == {"killed": NO_END, "ended": "interrupted", "again": NO_END}
+
+
+def run_no_trial(store: Path, name: str, how: SessionEnd | None) -> None:
+    """A run of no trials; None is one that was killed."""
+    study = a_study(name=name)
+    with StudyWriter.open(str(store), study, versions={}) as writer:
+        session = Session(study, writer)
+        if how is not None:
+            session.close(how)
+
+
+def last_runs(store: Path) -> dict[str, str]:
+    found = TrialStore(store).sql(LAST_RUNS_SQL)
+    return dict(zip(found["study"], found["how"], strict=True))

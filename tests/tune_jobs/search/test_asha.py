@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_testing import history_of, make_study, report, simulate, start
+from two_objectives import played_front, two_objectives
 
 from eml_models.errors import InvalidValueError
+from tune_jobs.inputs.shipped import digits_front
 from tune_jobs.search.asha import Verdict, decide, rank
 from tune_jobs.search.history import History
+from tune_jobs.search.pareto import front_numbers, standings
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha
 from tune_jobs.study.objective import Direction, Objective
@@ -241,3 +244,25 @@ def test_asha_finds_a_near_best_trial_in_a_fraction_of_the_epochs() -> None:
     assert best.objective is not None
     assert finals.index(best.objective) < 3
     assert history.counts[State.STOPPED] > 60
+
+
+DIRECTIONS = tuple(objective.direction for objective in digits_front().objectives)
+
+
+def test_rungs_keep_the_first_of_the_standings() -> None:
+    study = two_objectives()
+    log, session = played_front(study)
+    seen: dict[int, list[tuple[float, float]]] = {1: [], 3: []}
+    macs = {row.number: float(row.macs or 0) for row in log.trials}
+    for row in log.reports:
+        if row.decision is None:
+            continue
+        assert row.val_accuracy is not None
+        seen[row.epoch].append((row.val_accuracy, macs[row.number]))
+        place = standings(seen[row.epoch], study.objectives)[-1]
+        front = front_numbers(seen[row.epoch], DIRECTIONS)[-1]
+        goes_on = place <= max(1, len(seen[row.epoch]) // 3)
+        assert row.decision is (Decision.CONTINUE if goes_on else Decision.STOP)
+        assert f"of {len(seen[row.epoch])}, on front {front}; " in (row.decision_reason or "")
+    assert len(seen[1]) == 24
+    assert session.history.counts[State.STOPPED] > session.history.counts[State.COMPLETED] > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -19,9 +20,13 @@ from search_testing import (
     simulate,
     start,
 )
+from two_objectives import played_front, two_objectives
 
 from eml_models.errors import InvalidValueError
+from tune_jobs.checkpoints.retention import best_numbers
+from tune_jobs.inputs.shipped import digits_front
 from tune_jobs.search.history import History, rung_between
+from tune_jobs.search.pareto import non_dominated
 from tune_jobs.study.objective import Objective
 from tune_jobs.study.rows import Decision, EventKind, Failure, Row, State, as_json_text
 
@@ -259,3 +264,18 @@ def test_a_report_past_a_rung_that_was_not_reported_counts_at_the_rung() -> None
     assert history.rungs[1].values == [0.2]
     assert history.rungs[3].values == [0.3, 0.5]
     assert history.rungs[9].values == []
+
+
+DIRECTIONS = tuple(objective.direction for objective in digits_front().objectives)
+
+
+def test_the_front_is_of_completed_trials_and_every_row_has_all_values() -> None:
+    log, session = played_front(two_objectives())
+    completed = [row for row in log.trials if row.state is State.COMPLETED]
+    values = [(json.loads(r.objectives)["val_accuracy"], json.loads(r.objectives)["macs"]) for r in completed]
+    assert [v[1] for v in values] == [row.macs for row in completed]
+    expected = {completed[index].number for index in non_dominated(values, DIRECTIONS)}
+    assert {record.number for record in session.history.front} == expected
+    assert session.progress().front == len(expected)
+    assert set(best_numbers(session.history, 3)) <= expected
+    assert best_numbers(session.history, 1) == [max(completed, key=lambda r: r.objective or 0).number]

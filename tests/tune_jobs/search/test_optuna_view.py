@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -10,12 +11,25 @@ import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState
 from search_testing import end, history_of, make_study, numbered, report, simulate, start
+from session_testing import (
+    Clock,
+    MemoryLog,
+    a_session,
+    a_study,
+    play,
+)
+from two_objectives import played_front, two_objectives
 
 from eml_models.errors import InvalidValueError
+from tune_jobs.inputs.warm_start import choose_told
 from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import OptunaView, as_optuna_study, constraints_of
+from tune_jobs.search.pareto import standings
+from tune_jobs.session.state_machine import Session
+from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha, Limits
 from tune_jobs.study.objective import Objective
 from tune_jobs.study.rows import Failure, ReportRow, Row, State
@@ -213,3 +227,68 @@ def test_another_study_is_not_found() -> None:
     view = as_optuna_study(STUDY, History(STUDY))
     with pytest.raises(KeyError, match="this view holds study 's'"):
         optuna.load_study(study_name="other", storage=view._storage)
+
+
+def test_optuna_is_told_the_truth_about_stopped_trials() -> None:
+    study = two_objectives()
+    log, session = played_front(study)
+    view = as_optuna_study(study, session.history)
+    told = {trial.number: trial for trial in view.get_trials(deepcopy=False)}
+    states = {row.number: row.state for row in log.trials}
+    assert {n for n, t in told.items() if t.state is TrialState.COMPLETE} == {
+        n for n, state in states.items() if state is State.COMPLETED
+    }
+    assert {trial.number for trial in view.best_trials} == {r.number for r in session.history.front}
+    places = {}
+    for number, trial in told.items():
+        if states[number] is State.STOPPED:
+            assert trial.state is TrialState.PRUNED
+            ((step, value),) = trial.intermediate_values.items()
+            assert math.isnan(value)
+            places[number] = step
+    assert sorted(places.values()) == list(range(1, len(places) + 1))
+    ends = {row.number: row for row in log.trials}
+    for epoch in (1, 3):
+        at = [ends[number] for number in places if ends[number].epochs == epoch]
+        points = [(row.objective or 0.0, float(row.macs or 0)) for row in at]
+        ranks = standings(points, study.objectives)
+        by_rank = [
+            row.number for _, row in sorted(zip(ranks, at, strict=True), key=lambda p: (p[0], p[1].number))
+        ]
+        assert sorted(by_rank, key=lambda number: -places[number]) == by_rank
+    later = [places[number] for number in places if ends[number].epochs == 3]
+    assert not later or min(later) > max(places[n] for n in places if ends[n].epochs == 1)
+
+
+def test_tpe_takes_stopped_trials_for_good_in_the_order_told() -> None:
+    """By Optuna's own split of the view: the completed front first, then the stopped ones placed last."""
+    from optuna.samplers._tpe.sampler import _split_trials
+
+    study = two_objectives()
+    _, session = played_front(study)
+    trials = as_optuna_study(study, session.history).get_trials(deepcopy=False)
+    completed = [t for t in trials if t.state is TrialState.COMPLETE]
+    view = as_optuna_study(study, session.history, TPESampler())
+    below, above = _split_trials(view, trials, len(completed) + 2)
+    stopped_below = [t for t in below if t.state is TrialState.PRUNED]
+    stopped_above = [t for t in above if t.state is TrialState.PRUNED]
+    assert len(stopped_below) == 2
+    assert min(t.last_step or 0 for t in stopped_below) > max(t.last_step or 0 for t in stopped_above)
+
+
+def played(study: Study) -> MemoryLog:
+    log = MemoryLog()
+    play(Session(study, log, clock=Clock()))
+    return log
+
+
+def test_told_trials_keep_their_states_and_no_number_of_the_study() -> None:
+    source = played(a_study())
+    study = a_study(name="second")
+    log = MemoryLog()
+    a_session(log, study, origin="played", told=choose_told(study, source.rows)[0])
+    trials = as_optuna_study(study, History.from_rows(study, log.rows)).trials
+    assert all(trial.number < 0 for trial in trials)
+    pruned = [trial for trial in trials if trial.state is TrialState.PRUNED]
+    assert len(pruned) == sum(row.state is State.STOPPED for row in source.trials)
+    assert all(trial.intermediate_values for trial in pruned)

@@ -7,6 +7,7 @@ import random
 
 import pytest
 from session_testing import Clock, MemoryLog, Metrics, a_study, play_attempt
+from two_objectives import played_front, two_objectives
 
 from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import as_optuna_study
@@ -76,3 +77,12 @@ def test_below_the_bound_proposals_are_those_without_it(played: tuple[Study, Mem
 def test_analysis_sees_every_trial(played: tuple[Study, MemoryLog, History]) -> None:
     study, _, history = played
     assert len(as_optuna_study(study, history).trials) == 122
+
+
+def test_a_long_history_shows_the_front() -> None:
+    study = two_objectives().with_changes(trials=120)
+    _, session = played_front(study)
+    shown = {record.number for record in shown_trials(session.history, most=60)}
+    assert len(shown) == 60
+    assert {record.number for record in session.history.front} <= shown
+    assert Tpe(study, most=60).propose(session.history, 500)["width"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from two_objectives import two_objectives
 
 from eml_models.errors import InvalidValueError
 from eml_models.training.recipe import Recipe
@@ -10,6 +11,7 @@ from tune_jobs.feasible.drawing import iter_drawn
 from tune_jobs.inputs.shipped import digits_mobilenet, digits_recipes
 from tune_jobs.study.definition import Study, name_problems, suggest_name
 from tune_jobs.study.differences import differences
+from tune_jobs.study.method import LatencyMode, Limits
 from tune_jobs.study.objective import Objective
 from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space
 from tune_jobs.study.stored import study_from_definition
@@ -132,3 +134,23 @@ def test_trials_have_seeds_that_follow_from_the_study_and_the_number() -> None:
     seeds = [study.recipe_for(params, number).seed for number in (0, 1, 0)]
     assert seeds[0] == seeds[2] != seeds[1]
     assert study.with_changes(seed=1).recipe_for(params, 0).seed != seeds[0]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        (("macs", "val_accuracy"), "the first objective must be a result of training"),
+        (("val_accuracy", "val_accuracy"), "objectives must differ, got val_accuracy, val_accuracy"),
+        ((), "at least one objective, got none"),
+    ],
+)
+def test_wrong_objectives(metrics: tuple[str, ...], message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message):
+        two_objectives().with_changes(objectives=tuple(Objective(metric=m) for m in metrics))
+
+
+def test_latency_needs_a_mode() -> None:
+    with pytest.raises(InvalidValueError, match="give --measure-latency"):
+        two_objectives(limits=Limits(max_latency_ms=2.0))
+    with pytest.raises(InvalidValueError, match="unknown part 'fp12'"):
+        LatencyMode(mode="fp12")

@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from eml_models.errors import UnknownNameError
 from tune_jobs.study.objective import COSTS, METRICS, Direction, Objective
 
 
@@ -22,3 +23,8 @@ def test_better_is_what_the_direction_says(metric: str) -> None:
     for equal in (0.0, 0.1, -math.inf, math.inf):
         assert not objective.is_better(equal, equal)
     assert not objective.is_better(math.nan, 0.1)
+
+
+def test_unknown_objective_lists_the_known() -> None:
+    with pytest.raises(UnknownNameError, match="parameters"):
+        Objective(metric="params")

@@ -15,7 +15,6 @@ from tune_jobs.analysis.factors import Design, design_of, read_outcomes
 from tune_jobs.inputs.shipped import digits_recipes, lab_mnist
 from tune_jobs.report import factors
 from tune_jobs.report.factors import cells_table, correlations_table, factor_table
-from tune_jobs.study.method import SamplerName
 from tune_jobs.study.objective import Objective
 from tune_jobs.study.space import Choice, Constant, Integer, Parameter, Space, When
 
@@ -57,18 +56,6 @@ VALUES = {
     ("adam", 0.1): (0.90, 0.90),
     ("adam", 1.0): (0.20, 0.24),
 }
-
-
-def test_grid_is_told_from_its_definition() -> None:
-    design = design_of(GRID.definition())
-    assert (design.is_grid, design.is_adaptive) == (True, False)
-    assert design.factors == ("optimizer", "learning_rate")
-    searched = design_of(digits_recipes().definition())
-    assert searched.is_adaptive
-    assert searched.factors == ("optimizer", "schedule", "batch_size")
-    assert searched.numbers == ("learning_rate", "weight_decay", "momentum")
-    drawn = design_of(digits_recipes().with_changes(sampler=SamplerName.RANDOM, asha=None).definition())
-    assert not drawn.is_adaptive
 
 
 def test_cells_are_means_over_seeds_the_best_first() -> None:

@@ -1,0 +1,69 @@
+"""A first signal is noted, a second has its usual effect, and afterwards everything is as before."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tune_jobs.session.ending_signals import EndingSignals, ending_signals
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+@pytest.fixture
+def usual() -> Iterator[list[int]]:
+    """The signals that reached the handlers from before."""
+    reached: list[int] = []
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, lambda got, frame: reached.append(got))
+    yield reached
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_first_signal_is_noted_and_the_second_has_its_usual_effect(
+    usual: list[int], number: signal.Signals
+) -> None:
+    with ending_signals() as signals:
+        assert not signals.arrived
+        signal.raise_signal(number)
+        assert signals.arrived
+        assert usual == []
+        signal.raise_signal(number)
+        assert usual == [number]
+
+
+def test_after_the_block_signals_have_their_usual_effect(usual: list[int]) -> None:
+    with pytest.raises(ValueError, match="in the block"), ending_signals():
+        raise ValueError("in the block")
+    signal.raise_signal(signal.SIGTERM)
+    assert usual == [signal.SIGTERM]
+
+
+def test_a_signal_that_has_arrived_is_not_listened_for_again(usual: list[int]) -> None:
+    with ending_signals() as signals:
+        signal.raise_signal(signal.SIGTERM)
+        signals.listen()
+        signal.raise_signal(signal.SIGTERM)
+    assert usual == [signal.SIGTERM]
+
+
+def test_outside_the_main_thread_no_handler_is_set(usual: list[int]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    seen: list[object] = []
+
+    def listen() -> None:
+        signals = EndingSignals()
+        signals.listen()
+        seen.append(signal.getsignal(signal.SIGTERM))
+        signals.restore()
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    thread.join()
+    assert seen == [before]

@@ -1,0 +1,88 @@
+"""Settings of a run: values out of range are refused, and GPUs that a study cannot use."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from eml_models.errors import InvalidValueError
+from eml_models.training.recipe import Recipe
+from tune_jobs.inputs.shipped import digits_recipes, lab_macs_30m
+from tune_jobs.session.settings import RunSettings
+from tune_jobs.study.definition import Study
+from tune_jobs.study.method import LatencyMode
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+
+
+def fit_of_ones_own(recipe: Recipe, **options: Any) -> Iterator[SimpleNamespace]:
+    assert set(options) == {"device", "data_dir", "resume_from"}
+    yield SimpleNamespace(epoch=1, val_accuracy=0.5)
+
+
+def a_study_with_latency() -> Study:
+    return lab_macs_30m().with_changes(latency=LatencyMode())
+
+
+@pytest.mark.parametrize(
+    ("study", "gpus", "words"),
+    [
+        (digits_recipes(), 2, "at most 1 for the shipped training, got 2"),
+        (a_study_with_latency(), 0.25, r"latency is measured on a whole GPU, got --gpus-per-trial 0\.25"),
+    ],
+)
+def test_what_gpus_cannot_do_is_refused_before_ray(study: Study, gpus: float, words: str) -> None:
+    with pytest.raises(InvalidValueError, match=words):
+        RunSettings(gpus_per_trial=gpus).check_gpus(study)
+
+
+def test_what_gpus_can_do_is_not_refused() -> None:
+    RunSettings(gpus_per_trial=2).check_gpus(digits_recipes().with_changes(fit=fit_of_ones_own))
+    RunSettings(gpus_per_trial=1).check_gpus(a_study_with_latency())
+    RunSettings(gpus_per_trial="auto").check_gpus(a_study_with_latency())
+    RunSettings(gpus_per_trial=0.25).check_gpus(digits_recipes())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"workers": 0}, "workers must be at least 1, got 0"),
+        ({"cpus_per_trial": 0}, "cpus_per_trial must be at least 1, got 0"),
+        ({"gpus_per_trial": "all"}, "gpus_per_trial must be a number or auto, got 'all'"),
+        ({"gpus_per_trial": 1.5}, "gpus_per_trial must be a fraction up to 1 or a whole number, got 1.5"),
+        ({"gpus_per_trial": -1}, "gpus_per_trial must be a fraction up to 1 or a whole number, got -1"),
+        ({"kernels": "fast"}, "kernels must be one of .*, got 'fast'"),
+        ({"device": "tpu"}, "device must be auto, cpu or cuda, got 'tpu'"),
+        (
+            {"device": "cpu", "gpus_per_trial": 1},
+            "gpus_per_trial must be 0 or left out with device cpu, got 1",
+        ),
+        ({"max_failures": -1}, "max_failures must be at least 0, got -1"),
+        ({"max_failed_in_a_row": 0}, "max_failed_in_a_row must be at least 1, got 0"),
+        ({"max_device_hours": 0.0}, "max_device_hours must be above 0, got 0"),
+        ({"checkpoint_period_s": -1.0}, "checkpoint_period_s must be at least 0, got -1"),
+        ({"checkpoint_period_s": math.nan}, "checkpoint_period_s must be at least 0, got nan"),
+        ({"keep_checkpoints": -1}, "keep_checkpoints must be at least 0, got -1"),
+        ({"max_checkpoint_bytes": -1}, "max_checkpoint_bytes must be at least 0, got -1"),
+        ({"trial_timeout_s": math.inf}, "trial_timeout_s must be a number above 0, got inf"),
+    ],
+)
+def test_settings_out_of_range_are_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidValueError, match=words):
+        RunSettings(**changes)
+
+
+def test_all_problems_of_settings_are_named_together() -> None:
+    with pytest.raises(InvalidValueError) as raised:
+        RunSettings(workers=0, max_failures=-1)
+    assert "workers must be at least 1" in str(raised.value)
+    assert "max_failures must be at least 0" in str(raised.value)
+
+
+@pytest.mark.parametrize("gpus", [None, 0, 0.5, 1, 4, "auto"])
+def test_gpus_are_a_share_a_whole_number_or_auto(gpus: float | str | None) -> None:
+    assert RunSettings(gpus_per_trial=gpus).gpus_per_trial == gpus
