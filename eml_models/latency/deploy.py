@@ -20,9 +20,9 @@ from torch import nn
 from eml_models.data.facts import NetworkFacts
 from eml_models.errors import DeployError, InvalidValueError
 from eml_models.latency.measuring.conditions import find_compiler, require_device
+from eml_models.latency.measuring.error_bounds import bound_error
 from eml_models.latency.measuring.modes import PLAIN, Cast, Execution, Layout, Mode, Precision, parse_mode
 from eml_models.latency.measuring.preparing import Prepared
-from eml_models.latency.measuring.rounding import bound_error
 from eml_models.latency.measuring.timing import explaining_images
 from eml_models.training.exporting import Check, Run, compare_logits, write_onnx, write_program
 from eml_models.training.trained import TrainedNetwork

@@ -226,7 +226,7 @@ def test_build_context_is_the_code_alone() -> None:
 
 
 def test_board_asks_for_the_series_that_the_driver_sets() -> None:
-    source = read("tune_jobs/on_ray/metrics.py")
+    source = read("tune_jobs/on_ray/prometheus.py")
     names = set(re.findall(r'_gauge\(\s*"(\w+)"', source)) | {"reports_total"}
     asked = set(re.findall(r"ray_tune_jobs_(\w+)\{", read("docker/grafana-board.json")))
     assert asked == names

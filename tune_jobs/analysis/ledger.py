@@ -17,7 +17,7 @@ the network (if a training function yields its epochs, the first epoch contains 
 * ``idle``: workers without an attempt, including workers that start again. This is the remainder, so that the
 classes add up to the whole.
 
-Called by `tune_jobs.report.ledger` for its table, and by `tune_jobs.on_ray.metrics` in a running driver.
+Called by `tune_jobs.report.ledger` for its table, and by `tune_jobs.on_ray.prometheus` in a running driver.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ from typing import Any
 from eml_models.errors import InvalidValueError
 from tune_jobs.checkpoints.places import LocalPlace, place_of
 from tune_jobs.errors import StoreError
-from tune_jobs.store.files.bucket_places import BucketPlace
+from tune_jobs.store.files.bucket_blobs import BucketPlace
 from tune_jobs.store.files.protocol import open_files
 from tune_jobs.store.files.real_folders import Removal
 from tune_jobs.store.format.definitions import read_definition

@@ -1,7 +1,7 @@
 """The place of one study's checkpoints: a folder or a bucket, behind one interface.
 
 Only files with names that `checkpoints.files` gives are ever removed, and only in real folders. Knows names
-and bytes, not their meaning. For a bucket it returns `store.files.bucket_places`. Called by
+and bytes, not their meaning. For a bucket it returns `store.files.bucket_blobs`. Called by
 `checkpoints.files`.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tune_jobs.store.files.bucket_places import NUMBER, BucketPlace, bucket_place
+from tune_jobs.store.files.bucket_blobs import NUMBER, BucketPlace, bucket_place
 from tune_jobs.store.files.protocol import is_url
 from tune_jobs.store.files.real_folders import (
     Removal,

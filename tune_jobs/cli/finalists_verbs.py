@@ -7,8 +7,8 @@ from dataclasses import fields
 import click
 
 from tune_jobs.cli.option_values import FinalistsOptions, RunningOptions
-from tune_jobs.cli.options import Whole, packed
 from tune_jobs.cli.run_verbs import run
+from tune_jobs.cli.shared_options import Whole, packed
 
 LIKE_RUN = {field.name for field in fields(RunningOptions)} | {"form", "dry_run"}
 """Parameters of `run` that `finalists` has as well."""

@@ -15,8 +15,8 @@ from click.core import ParameterSource
 
 from tune_jobs.cli.finalists_verbs import finalists
 from tune_jobs.cli.option_values import RunOptions
-from tune_jobs.cli.options import FORMAT, packed
 from tune_jobs.cli.run_verbs import run
+from tune_jobs.cli.shared_options import FORMAT, packed
 from tune_jobs.on_ray.cluster.authentication import show_token_if_any
 
 COMMANDS = {"run": run, "finalists": finalists}

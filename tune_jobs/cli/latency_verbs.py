@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tune_jobs.cli.option_values import LatencyOptions
-from tune_jobs.cli.options import FORMAT, STORE, Number, Whole, packed
+from tune_jobs.cli.shared_options import FORMAT, STORE, Number, Whole, packed
 
 
 @click.command()

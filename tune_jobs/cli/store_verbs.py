@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tune_jobs.cli.options import FORMAT, STORE, WholeFrom
+from tune_jobs.cli.shared_options import FORMAT, STORE, WholeFrom
 from tune_jobs.errors import EXIT_FAILED
 
 

@@ -24,7 +24,7 @@ from tune_jobs.on_ray.cluster.deaths import deaths_recognised
 from tune_jobs.on_ray.cluster.room import Room, Share, has_gpus
 from tune_jobs.on_ray.gpus.measure import LocalMeasurement, measure_part
 from tune_jobs.on_ray.gpus.share import GpuPart, Shares
-from tune_jobs.on_ray.metrics import StudyMetrics
+from tune_jobs.on_ray.prometheus import StudyMetrics
 from tune_jobs.on_ray.worker.payload import build_payload
 from tune_jobs.on_ray.worker.shared_data import SharedRead, is_shared
 from tune_jobs.on_ray.worker.store_probe import StoreProbe

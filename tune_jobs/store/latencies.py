@@ -19,7 +19,7 @@ from tune_jobs.store.format.layout import LATENCIES, SCRATCH, SEGMENT_SUFFIX, la
 from tune_jobs.store.format.listing import list_devices, list_latencies
 from tune_jobs.store.format.publishing import parquet_bytes
 from tune_jobs.store.format.segments import Segment
-from tune_jobs.store.format.version import require_version
+from tune_jobs.store.format.version_check import require_version
 from tune_jobs.store.reading.snapshot import Segments, TableSnapshot
 
 SCRATCH_FOLDER = f"{SCRATCH}/{LATENCIES}"

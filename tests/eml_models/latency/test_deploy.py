@@ -16,9 +16,9 @@ from torch import nn
 
 from eml_models.errors import DeployError, InvalidValueError
 from eml_models.latency.deploy import deploy, save_deployed, save_onnx, usual_mode
+from eml_models.latency.measuring.error_bounds import bound_error, count_roundings
 from eml_models.latency.measuring.folding import fold_batch_norms
 from eml_models.latency.measuring.modes import Precision, parse_mode
-from eml_models.latency.measuring.rounding import bound_error, count_roundings
 from eml_models.networks.registry import build_model
 from eml_models.training.exporting import load_onnx
 

@@ -12,8 +12,8 @@ from torch import nn
 from eml_models.latency.deploy import deploy, save_deployed, save_onnx
 from eml_models.latency.explaining.campaign import Campaign
 from eml_models.latency.explaining.investigation import run_campaign
+from eml_models.latency.measuring.error_bounds import bound_error
 from eml_models.latency.measuring.modes import COMPILED, Mode, default_modes, iter_all_modes, parse_mode
-from eml_models.latency.measuring.rounding import bound_error
 from eml_models.latency.measuring.timing import measure_latency
 from eml_models.networks.registry import build_model
 from eml_models.networks.words import parse_network

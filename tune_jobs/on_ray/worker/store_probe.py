@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tune_jobs.errors import StoreError
-from tune_jobs.store.files.bucket_places import bucket_place
+from tune_jobs.store.files.bucket_blobs import bucket_place
 from tune_jobs.store.files.protocol import is_url
 from tune_jobs.store.format.layout import scratch_folder
 

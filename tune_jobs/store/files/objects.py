@@ -12,7 +12,7 @@ Implements `protocol.Files`. A bucket has no append, no rename and no lock, so:
   not exist, so no reader takes some of the objects for all of them.
 * A lock is a lease (`lease`). A holder that cannot renew it stops writing before another process can take it.
 
-Called through `protocol.open_files`; `bucket_places` uses `open_file_system`.
+Called through `protocol.open_files`; `bucket_blobs` uses `open_file_system`.
 """
 
 from __future__ import annotations

@@ -3,6 +3,6 @@
 Does not decide when rows are published, and repairs nothing.
 
 Doors: `layout` (names), `listing` (own and foreign files), `journal` (acknowledged rows), `publishing` and
-`segments` (published rows, written and read), `definitions` (the studies of a store), `version`, `repeats`.
-Private: `seal`.
+`segments` (published rows, written and read), `definitions` (the studies of a store),
+`version_check`, `repeats`. Private: `seal`.
 """

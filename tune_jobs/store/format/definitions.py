@@ -23,7 +23,7 @@ from tune_jobs.store.format.layout import CREATION_LOCK, STUDIES, definition_key
 from tune_jobs.store.format.listing import list_definitions, list_studies
 from tune_jobs.store.format.publishing import make_tables, put_rows
 from tune_jobs.store.format.segments import open_segment, read_segments
-from tune_jobs.store.format.version import require_version
+from tune_jobs.store.format.version_check import require_version
 from tune_jobs.study.definition import Study, name_problems
 from tune_jobs.study.differences import differences
 from tune_jobs.study.json_fields import parse_object

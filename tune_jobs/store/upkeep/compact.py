@@ -50,7 +50,7 @@ from tune_jobs.store.format.listing import list_journals, list_published
 from tune_jobs.store.format.publishing import parquet_bytes
 from tune_jobs.store.format.repeats import each_once
 from tune_jobs.store.format.segments import Segment, open_segment, read_segments
-from tune_jobs.store.format.version import require_version
+from tune_jobs.store.format.version_check import require_version
 from tune_jobs.store.upkeep.recovery import describe_refusal, recover, return_foreign
 from tune_jobs.study.instants import utc_now
 from tune_jobs.study.rows import ROW_TYPES, EventRow, ReportRow, StartRow, TrialRow

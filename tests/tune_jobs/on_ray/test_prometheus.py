@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from session_testing import WORKER, Clock, MemoryLog, a_study, rising
 
-from tune_jobs.on_ray import metrics
+from tune_jobs.on_ray import prometheus
 from tune_jobs.session.state_machine import Session
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
@@ -34,9 +34,9 @@ class Series:
 def now(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     time = SimpleNamespace(now=100.0)
     time.monotonic = lambda: time.now
-    monkeypatch.setattr(metrics, "time", time)
-    monkeypatch.setattr(metrics, "Gauge", Series)
-    monkeypatch.setattr(metrics, "Counter", Series)
+    monkeypatch.setattr(prometheus, "time", time)
+    monkeypatch.setattr(prometheus, "Gauge", Series)
+    monkeypatch.setattr(prometheus, "Counter", Series)
     monkeypatch.setattr(Series, "seen", {}, raising=False)
     return time
 
@@ -48,10 +48,10 @@ def test_metrics_count_the_reports_of_this_driver_alone(now: SimpleNamespace) ->
     assert attempt is not None
     session.record_report(attempt.number, rising(attempt, 1), WORKER)
     name = session.study.name
-    studied = metrics.StudyMetrics(name, log.rows)  # of a driver that goes on from here
+    studied = prometheus.StudyMetrics(name, log.rows)  # of a driver that goes on from here
     for epoch in (2, 3):
         session.record_report(attempt.number, rising(attempt, epoch), WORKER)
-        now.now += metrics.PERIOD_S
+        now.now += prometheus.PERIOD_S
         studied.update(session.progress())
         studied.update(session.progress())  # too soon to count again
     assert Series.seen["tune_jobs_reports", name] == 2
