@@ -14,7 +14,7 @@ _HOMES = {
     "tune_jobs.study.space": ("Choice", "Constant", "Float", "Integer", "Space", "When"),
     "tune_jobs.study.definition": ("Study",),
     "tune_jobs.study.method": ("Asha", "Limits", "SamplerName"),
-    "tune_jobs.study.objective": ("Direction", "Objective"),
+    "tune_jobs.study.objective": ("Direction", "Maximize", "Minimize", "Objective"),
     "tune_jobs.study.rows": ("Decision", "State"),
     "tune_jobs.errors": (
         "QueryError",
@@ -27,6 +27,7 @@ _HOMES = {
     "tune_jobs.on_ray.runner": ("run_study",),
     "tune_jobs.session.outcome": ("RunOutcome",),
     "tune_jobs.store.reader": ("TrialStore",),
+    "tune_jobs.worker.trial_run": ("TrialRun", "TrialStopped"),
 }
 """The public names by the module that defines them."""
 

@@ -12,6 +12,8 @@ from tune_jobs.study.method import Asha as Asha
 from tune_jobs.study.method import Limits as Limits
 from tune_jobs.study.method import SamplerName as SamplerName
 from tune_jobs.study.objective import Direction as Direction
+from tune_jobs.study.objective import Maximize as Maximize
+from tune_jobs.study.objective import Minimize as Minimize
 from tune_jobs.study.objective import Objective as Objective
 from tune_jobs.study.rows import Decision as Decision
 from tune_jobs.study.rows import State as State
@@ -21,6 +23,8 @@ from tune_jobs.study.space import Float as Float
 from tune_jobs.study.space import Integer as Integer
 from tune_jobs.study.space import Space as Space
 from tune_jobs.study.space import When as When
+from tune_jobs.worker.trial_run import TrialRun as TrialRun
+from tune_jobs.worker.trial_run import TrialStopped as TrialStopped
 
 __all__: list[str]
 __version__: str

@@ -94,9 +94,28 @@ def save_snapshot(
     Raises:
         OSError: it could not be written.
     """
+    write_whole(path, snapshot_content(snapshot), earlier_to=earlier_to)
+
+
+def snapshot_content(snapshot: Snapshot) -> memoryview:
+    """The content of a snapshot's file."""
+    return saved_content(_as_plain(snapshot))
+
+
+def saved_content(data: Mapping[str, Any]) -> memoryview:
+    """Tensors and plain values as the content of a file that `read_saved` reads."""
     content = io.BytesIO()  # writing to a full disk itself, torch raises a RuntimeError
-    torch.save(_as_plain(snapshot), content)
-    write_whole(path, content.getbuffer(), earlier_to=earlier_to)
+    torch.save(data, content)
+    return content.getbuffer()
+
+
+def read_saved(path: str | os.PathLike[str]) -> Any:
+    """The tensors (on the CPU) and plain values of a file of `saved_content`; never runs code.
+
+    Raises:
+        InvalidValueError: the file is missing or torn.
+    """
+    return _parse_saved(_read_bytes(path), path)
 
 
 def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
@@ -194,15 +213,19 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
         raise InvalidValueError(f"cannot read a snapshot at {path}: {error.strerror}") from error
 
 
-def _parse(content: bytes, path: str | os.PathLike[str]) -> dict[str, Any]:
+def _parse_saved(content: bytes, path: str | os.PathLike[str]) -> Any:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             damaged = archive.testzip()  # torch compares no checksums
         if damaged is not None:
             raise zipfile.BadZipFile(damaged)
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # bytes that are no archive make it raise nearly anything
         raise InvalidValueError(f"{path} is not a snapshot, or a torn one; start without it") from error
+
+
+def _parse(content: bytes, path: str | os.PathLike[str]) -> dict[str, Any]:
+    state = _parse_saved(content, path)
     names = {"format", *(f.name for f in fields(Snapshot))}
     if not isinstance(state, dict) or state.get("format") != FORMAT or set(state) != names:
         raise InvalidValueError(f"{path} is not a snapshot of this version ({FORMAT}); start without it")

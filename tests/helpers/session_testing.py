@@ -66,7 +66,7 @@ def play_attempt(session: Session, attempt: Attempt, curve: Curve = rising) -> N
     in_process.play_attempt(session, attempt, along(curve), worker=WORKER)
 
 
-def along(curve: Curve) -> in_process.Train:
+def along(curve: Curve) -> in_process.TrainAttempt:
     """A training that reports the curve, epoch by epoch."""
     return lambda attempt: (curve(attempt, epoch) for epoch in range(1, attempt.recipe.epochs + 1))
 

@@ -36,7 +36,7 @@ PUBLIC_VARIABLES = {
 }
 """Variables that users set, as Ray's documentation tells them to."""
 
-BELOW_RAY = {"tune_jobs/provenance.py": {"RAY_JOB_CONFIG_JSON_ENV_VAR"}}
+BELOW_RAY = {"tune_jobs/store/provenance.py": {"RAY_JOB_CONFIG_JSON_ENV_VAR"}}
 """Read by the store, which lies below `on_ray`; `private.py` says so, and its test has it too."""
 
 VARIABLE = re.compile(r"(?:RAY|TUNE)_(?!JOBS_)[A-Za-z_]+")

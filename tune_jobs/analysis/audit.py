@@ -88,7 +88,7 @@ def _check_proposal(history: History, sampler: Sampler, row: StartRow | TrialRow
 
 
 def _check_decision(study: Study, history: History, row: ReportRow) -> Iterator[str]:
-    metrics = {name: getattr(row, name) for name in study.metrics}
+    metrics = {name: row.value(name) for name in study.metrics}
     verdict = decide(study, history, row.number, row.epoch, metrics)
     expected = verdict.decision if verdict else None
     if expected is not row.decision:

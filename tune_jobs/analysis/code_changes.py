@@ -57,9 +57,7 @@ def code_of_trial(rows: Sequence[Row], number: int) -> str | None:
     found = None
     for row in rows:
         if isinstance(row, EventRow) and row.number == number:
-            detail = detail_of(row)
-            if isinstance(detail, AttemptStarted):
-                found = detail.code or found
+            found = row.code or found
     return found
 
 
@@ -75,8 +73,8 @@ def _list_runs(rows: Sequence[Row]) -> list[_Run]:
         elif isinstance(detail, AttemptStarted) and row.number is not None:
             last = row.number if last is None else max(last, row.number)
             run = runs.get(row.session)
-            if run is not None and detail.code is not None and detail.code != run.code:
-                run.others.setdefault(detail.code, set()).add(row.number)
+            if run is not None and row.code is not None and row.code != run.code:
+                run.others.setdefault(row.code, set()).add(row.number)
     return list(runs.values())
 
 

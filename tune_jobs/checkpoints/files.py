@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,9 @@ from tune_jobs.store.files.bucket_blobs import BucketPlace
 from tune_jobs.store.files.protocol import open_files
 from tune_jobs.store.files.real_folders import Removal
 from tune_jobs.store.format.definitions import read_definition
+
+ReadOwner = Callable[[Path], Mapping[str, str | int]]
+"""Reads the owner of a file; raises `InvalidValueError` if the file is damaged."""
 
 FOLDER = "checkpoints"
 LIVING, EARLIER, FINAL = "attempt", "earlier", "final"
@@ -98,20 +101,39 @@ class Checkpoints:
         Raises:
             OSError: it could not be written; earlier files are unchanged.
         """
-        owned = replace(snapshot, owner=self._owner(number, attempt, recipe))
-        name = f"{FINAL if final else LIVING}-{attempt}.pt"
-        self._place.save(str(number), name, owned, earlier=None if final else f"{EARLIER}-{attempt}.pt")
+        from eml_models.training.snapshot import snapshot_content
 
-    def iter_living(self, number: int, recipes: Mapping[int, str], problems: list[str]) -> Iterator[Path]:
+        owned = replace(snapshot, owner=self.owner(number, attempt, recipe))
+        self.write(number, attempt, snapshot_content(owned), final=final)
+
+    def write(self, number: int, attempt: int, content: memoryview, *, final: bool = False) -> None:
+        """Write the content of an attempt's file, which names `owner`; see `save`."""
+        name = f"{FINAL if final else LIVING}-{attempt}.pt"
+        self._place.save(str(number), name, content, earlier=None if final else f"{EARLIER}-{attempt}.pt")
+
+    def iter_living(
+        self,
+        number: int,
+        recipes: Mapping[int, str],
+        problems: list[str],
+        *,
+        read_owner: ReadOwner | None = None,
+    ) -> Iterator[Path]:
         """Files from which a trial can be resumed, the newest first: see `iter_own`."""
-        return self.iter_own(number, (LIVING, EARLIER), recipes, problems)
+        return self.iter_own(number, (LIVING, EARLIER), recipes, problems, read_owner=read_owner)
 
     def iter_final(self, number: int, recipes: Mapping[int, str], problems: list[str]) -> Iterator[Path]:
         """Files with a trial's weights after its last epoch, the newest first: see `iter_own`."""
         return self.iter_own(number, (FINAL,), recipes, problems)
 
     def iter_own(
-        self, number: int, kinds: tuple[str, ...], recipes: Mapping[int, str], problems: list[str]
+        self,
+        number: int,
+        kinds: tuple[str, ...],
+        recipes: Mapping[int, str],
+        problems: list[str],
+        *,
+        read_owner: ReadOwner | None = None,
     ) -> Iterator[Path]:
         """The undamaged files of these kinds of one trial of this study, those of the newest attempt first.
 
@@ -119,16 +141,18 @@ class Checkpoints:
             recipes: the recipe of each attempt of the trial, as JSON; a file of any other attempt is not
                 used.
             problems: gets the reason, in words, for each file that is not used.
+            read_owner: reads the owner of a file; None for that of a snapshot.
 
         Raises:
             OSError: the store cannot be read.
         """
-        from eml_models.training.snapshot import read_owner
+        from eml_models.training import snapshot
 
+        read = read_owner or snapshot.read_owner
         for name, attempt in self._names(number, kinds):
             where, path = self._place.describe(str(number), name), self._place.fetch(str(number), name)
             try:
-                owner = read_owner(path)
+                owner = read(path)
             except InvalidValueError as error:
                 problems.append(str(error).replace(str(path), where))
                 continue
@@ -188,7 +212,8 @@ class Checkpoints:
         found.sort(key=lambda match: (-int(match["attempt"]), kinds.index(match["kind"])))
         return [(match[0], int(match["attempt"])) for match in found]
 
-    def _owner(self, number: int, attempt: int, recipe: str) -> dict[str, str | int]:
+    def owner(self, number: int, attempt: int, recipe: str) -> dict[str, str | int]:
+        """The identity of an attempt, as its files name it."""
         assert self.identity is not None
         return {
             "study": self.study,
@@ -201,7 +226,7 @@ class Checkpoints:
 
     def _difference(self, owner: Mapping[str, Any], number: int, attempt: int, recipe: str) -> str | None:
         """The field in which a file's owner differs from this attempt; None if it is the same."""
-        expected = self._owner(number, attempt, recipe)
+        expected = self.owner(number, attempt, recipe)
         for name, value in expected.items():
             if owner.get(name) != value and not (name == "recipe" and _is_same_json(owner.get(name), recipe)):
                 return {"created_at": "study's creation", "fingerprint": "study's definition"}.get(name, name)

@@ -11,8 +11,8 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from eml_models.whole_files import write_whole
 from tune_jobs.store.files.bucket_blobs import NUMBER, BucketPlace, bucket_place
 from tune_jobs.store.files.protocol import is_url
 from tune_jobs.store.files.real_folders import (
@@ -50,13 +50,11 @@ class LocalPlace:
     def describe(self, folder: str, name: str) -> str:
         return str(self.store / self.key / folder / name)
 
-    def save(self, folder: str, name: str, snapshot: Any, *, earlier: str | None) -> None:
+    def save(self, folder: str, name: str, content: memoryview, *, earlier: str | None) -> None:
         """Write a file whole; an earlier file of its name becomes `earlier`, if that is not None."""
-        from eml_models.training.snapshot import save_snapshot
-
         path = self.store / self.key / folder
         with real_folder(self.store, f"{self.key}/{folder}", make=True):
-            save_snapshot(snapshot, path / name, earlier_to=None if earlier is None else path / earlier)
+            write_whole(path / name, content, earlier_to=None if earlier is None else path / earlier)
 
     def fetch(self, folder: str, name: str) -> Path:
         require_real(self.store, f"{self.key}/{folder}")

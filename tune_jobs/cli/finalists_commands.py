@@ -99,6 +99,6 @@ def _usual_baseline(searched: Study, scale: str) -> str:
     """The full ResNet-18, or a narrow ResNet-18 at the smoke scale."""
     if scale != "smoke":
         return BASELINE
-    network = narrowed(searched.recipe.with_changes(model=BASELINE, model_options={}))
+    network = narrowed(searched.shipped_recipe.with_changes(model=BASELINE, model_options={}))
     options = ",".join(f"{name}={network.model_options[name]}" for name in (WIDTH,) if network.model_options)
     return f"{BASELINE}:{options}" if options else BASELINE

@@ -27,13 +27,13 @@ from tune_jobs.errors import EXIT_INTERRUPTED, StoreError
 from tune_jobs.inputs.user_code import UserCode, load_study, stored_name
 from tune_jobs.latency.rows import Asked, row_of
 from tune_jobs.latency.worker import program_with
-from tune_jobs.provenance import git_state
 from tune_jobs.report import latency_tables
 from tune_jobs.report.formats import CSV, JSON
 from tune_jobs.report.render import render
 from tune_jobs.report.text import INDENT, text_width, wrapped
 from tune_jobs.session.ending_signals import EndingSignals, ending_signals
 from tune_jobs.store.latencies import append_latencies, prepare_table
+from tune_jobs.store.provenance import git_state
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study.instants import utc_now
 

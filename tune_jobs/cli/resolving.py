@@ -24,10 +24,17 @@ from tune_jobs.session.settings import RunSettings
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study.definition import MACS_SHARE, Study
 from tune_jobs.study.method import LatencyMode
-from tune_jobs.study.objective import Objective
+from tune_jobs.study.objective import Direction, Objective
 from tune_jobs.study.param_texts import read_text
 from tune_jobs.study.space import Params, Space
 from tune_jobs.study.written_numbers import read_number, read_whole
+
+DIRECTIONS = {
+    "max": Direction.MAXIMIZE,
+    "min": Direction.MINIMIZE,
+    **{str(direction): direction for direction in Direction},
+}
+"""The words of ``--objectives METRIC:WORD``."""
 
 COUNTED_LIMITS = ("max_macs", "min_macs", "max_parameters")
 
@@ -133,21 +140,19 @@ def apply_options(study: Study, options: RunOptions) -> Study:
     overruled = [
         _overruled(name, getattr(options, name))
         for name, f in OF_THE_RECIPE.items()
-        if f in asked and f in study.space.names
+        if f in asked and study.recipe is not None and f in study.space.names
     ]
     raise_if_any(f"study {study.name!r}", overruled)
-    recipe = study.recipe.with_changes(**asked)
-    changes = {
+    changes: dict[str, Any] = _fields_asked(study, asked) | {
         n: getattr(options, n)
         for n in ("name", "trials", "seed", "sampler")
         if getattr(options, n) is not None
     }
     if options.no_asha:
         changes["asha"] = None
-    limits: dict[str, Any] = _limits_asked(options, recipe.dataset)
+    limits: dict[str, Any] = _limits_asked(options, str(asked.get("dataset") or _dataset_of(study)))
     if options.objectives is not None:
-        metrics = (name.strip() for name in options.objectives.split(","))
-        changes["objectives"] = tuple(Objective(metric=metric) for metric in metrics)
+        changes["objectives"] = tuple(map(_parse_objective, options.objectives.split(",")))
     if options.max_latency_ms is not None:
         limits["max_latency_ms"] = options.max_latency_ms
     if options.measure_latency is not None:
@@ -156,8 +161,28 @@ def apply_options(study: Study, options: RunOptions) -> Study:
         changes["limits"] = replace(study.limits, **limits)
     if options.fix:
         changes["space"] = study.space.fixed(_parse_assignments(options.fix, study.space))
-    changed = study.with_changes(recipe=recipe, **changes)
+    changed = study.with_changes(**changes)
     return changed if options.objectives is None else _spread(changed)
+
+
+def _fields_asked(study: Study, asked: dict[str, Any]) -> dict[str, Any]:
+    """The study's fields that options change: its recipe, or the epochs of own training."""
+    if study.recipe is not None:
+        return {"recipe": study.recipe.with_changes(**asked)}
+    others = [name for name in asked if name != "epochs"]
+    raise_if_any(
+        f"study {study.name!r}",
+        [
+            f"{name} is of a recipe, and this study trains by its own function; leave it out"
+            for name in others
+        ],
+    )
+    return asked
+
+
+def _dataset_of(study: Study) -> str:
+    """The data set whose images a share such as 0.5*resnet18 is of."""
+    return study.recipe.dataset if study.recipe else "cifar10"
 
 
 def _overruled(name: str, value: object) -> str:
@@ -183,6 +208,16 @@ def _limits_asked(options: RunOptions, dataset: str) -> dict[str, int]:
     """The limits on counts from the options; a share such as 0.5*resnet18 is of its network on `dataset`."""
     found = {name: _parse_limit(name, getattr(options, name), dataset) for name in COUNTED_LIMITS}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _parse_objective(text: str) -> Objective:
+    """The objective of ``METRIC``, ``METRIC:max`` or ``METRIC:min``."""
+    metric, colon, word = text.strip().rpartition(":")
+    if not colon:
+        return Objective(text.strip())
+    if word not in DIRECTIONS:
+        raise InvalidValueError(f"--objectives: a direction is max or min, got {word!r} in {text.strip()!r}")
+    return Objective(metric, DIRECTIONS[word])
 
 
 def _parse_limit(name: str, text: str | None, dataset: str) -> int | None:

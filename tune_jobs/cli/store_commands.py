@@ -81,7 +81,7 @@ def print_replay(store: str, name: str, number: int, form: str, *, device: str, 
     """Train a trial again from its row, and print both runs side by side. True if every report agrees."""
     import torch
 
-    from tune_jobs.provenance import git_state
+    from tune_jobs.store.provenance import git_state
 
     known = TrialStore(store).read(stored_name(name))
     trial = stored_trial(known.rows, number, fit=known.definition["fit"])

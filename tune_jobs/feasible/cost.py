@@ -7,7 +7,7 @@ a row needs its cost.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 from eml_models.data.datasets import get_dataset_spec
@@ -28,6 +28,14 @@ class NetworkCost:
     parameters: int
     activations: int
     traffic_bytes: int
+
+    def value(self, name: str) -> float | None:
+        """A cost by name; None for an unknown name."""
+        return getattr(self, name, None)
+
+    def columns(self) -> dict[str, int | None]:
+        """The columns of a trial's row that hold the cost."""
+        return dict(asdict(self))
 
 
 def count_cost(recipe: Recipe) -> NetworkCost:

@@ -6,14 +6,15 @@ Latency is measured, not counted, so a worker's measurement is judged here later
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tune_jobs.feasible.cost import NetworkCost
+from tune_jobs.feasible.own_cost import TrialCost
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Limits
 
 
-def refusal(study: Study, cost: NetworkCost) -> str | None:
+def refusal(study: Study, cost: TrialCost) -> str | None:
     """The reason for which the study's limits refuse a network, or None if they admit it."""
     return "; ".join(broken.reason for broken in broken_limits(study.limits, cost)) or None
 
@@ -41,31 +42,48 @@ class BrokenLimit:
     excess: float
 
 
-def broken_limits(limits: Limits, cost: NetworkCost) -> list[BrokenLimit]:
-    """The limits that a network breaks, from its plan alone (latency is measured later)."""
-    reasons = {}
-    for name, got, what in (
-        ("max_macs", cost.macs, "MACs"),
-        ("max_parameters", cost.parameters, "parameters"),
-    ):
-        most = getattr(limits, name)
-        if most is not None and got > most:
-            reasons[name] = f"{got:,} {what} are above the limit of {most:,}"
-    least = limits.min_macs
-    if least is not None and cost.macs < least:
-        reasons["min_macs"] = f"{cost.macs:,} MACs are below the minimum of {least:,}"
-    excess = excess_over(limits, macs=cost.macs, parameters=cost.parameters)
-    return [BrokenLimit(limit=name, reason=reason, excess=excess[name]) for name, reason in reasons.items()]
+def broken_limits(limits: Limits, cost: TrialCost) -> list[BrokenLimit]:
+    """The limits that a trial breaks, from its cost before training (latency is measured later)."""
+    macs, parameters = cost.value("macs"), cost.value("parameters")
+    own = {name: got for name, _, _ in limits.own if (got := cost.value(name)) is not None}
+    excess = excess_over(limits, macs=macs, parameters=parameters, own=own)
+    values = {"max_macs": macs, "min_macs": macs, "max_parameters": parameters}
+    values |= {f"{end}_{name}": got for name, got in own.items() for end in ("min", "max")}
+    return [
+        BrokenLimit(limit=limit, reason=_reason(limits, limit, values[limit]), excess=beyond)
+        for limit, beyond in sorted(excess.items())
+        if beyond > 0
+    ]
+
+
+def _reason(limits: Limits, limit: str, got: float | None) -> str:
+    bound, name = limits.bound(limit), limit[len("max_") :].replace("macs", "MACs")
+    side = "above the limit" if limit.startswith("max_") else "below the minimum"
+    if name in ("MACs", "parameters"):
+        return f"{got:,} {name} are {side} of {bound:,}"
+    return f"{name} {got:,} is {side} of {bound:,}"
 
 
 def excess_over(
-    limits: Limits, *, macs: int | None, parameters: int | None, latency_ms: float | None = None
+    limits: Limits,
+    *,
+    macs: float | None,
+    parameters: float | None,
+    latency_ms: float | None = None,
+    own: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
-    """The excess of a network over each limit, as a share of the limit; 0 or less is within the limit.
+    """The excess of a trial's costs over each limit, as a share of the limit; 0 or less is within the limit.
 
-    Keys are the names in `Limits`. A limit that is not set is left out, and so is an unknown cost.
+    Keys are the names in `Limits`, and for a cost `own` of own training ``max_NAME`` and ``min_NAME``. A
+    limit that is not set is left out, and so is an unknown cost.
     """
     excess = {}
+    for name, least, most in limits.own:
+        got = (own or {}).get(name)
+        if got is not None and most is not None:
+            excess[f"max_{name}"] = _share(got - most, most)
+        if got is not None and least is not None:
+            excess[f"min_{name}"] = _share(least - got, least)
     for name, got in (
         ("max_macs", macs),
         ("min_macs", macs),
@@ -76,3 +94,8 @@ def excess_over(
         if got is not None and limit is not None:
             excess[name] = 1 - got / limit if name == "min_macs" else got / limit - 1
     return excess
+
+
+def _share(beyond: float, bound: float) -> float:
+    """The part beyond a bound as a share of the bound; of a bound of 0, the part itself."""
+    return beyond / abs(bound) if bound else beyond

@@ -17,6 +17,7 @@ from eml_models.networks.registry import build_plan
 from eml_models.training.recipe import Recipe
 from tune_jobs.feasible.cost import NetworkCost, count_cost
 from tune_jobs.feasible.macs_share import NEEDS_LIMIT, resolve_recipe, width_bounds, with_width
+from tune_jobs.feasible.own_cost import cost_of_trial
 from tune_jobs.feasible.together import check_together
 from tune_jobs.study.candidate import CANDIDATE
 from tune_jobs.study.definition import MACS_SHARE, RECIPE_FIELDS, Study
@@ -48,6 +49,8 @@ def check_reachable(study: Study) -> list[str]:
             more training images than there are.
     """
     limits = study.limits
+    if study.recipe is None:
+        return _check_own(study)
     _check_train_samples(study.recipe)
     if MACS_SHARE in study.space.names and limits.max_macs is None:
         raise InvalidValueError(NEEDS_LIMIT)
@@ -55,6 +58,13 @@ def check_reachable(study: Study) -> list[str]:
     if limits == Limits():
         return []
     return [*_check_each(study, limits), *check_together(study)]
+
+
+def _check_own(study: Study) -> list[str]:
+    """Try the cost function of own training on one point of the space, so that its errors come early."""
+    corner = next(_iter_corners(study.space.parameters, {}))
+    cost_of_trial(study, study.own_recipe_for(corner, 0))
+    return []
 
 
 def _check_train_samples(recipe: Recipe) -> None:

@@ -10,8 +10,8 @@ from collections import Counter
 
 from eml_models.wording import count_of
 from tune_jobs.errors import RunFailedError
-from tune_jobs.feasible.cost import NetworkCost
 from tune_jobs.feasible.limits import broken_limits
+from tune_jobs.feasible.own_cost import OwnCost, TrialCost
 from tune_jobs.study.method import Limits
 
 
@@ -25,10 +25,10 @@ class Refusals:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._by_limit: Counter[str] = Counter()
-        self._nearest: tuple[float, NetworkCost] | None = None
+        self._nearest: tuple[float, TrialCost] | None = None
         self.num_refused = 0
 
-    def add(self, cost: NetworkCost) -> None:
+    def add(self, cost: TrialCost) -> None:
         """Count a network that breaks at least one limit."""
         broken = broken_limits(self._limits, cost)
         self.num_refused += 1
@@ -45,7 +45,7 @@ class Refusals:
         assert self._nearest is not None
         cost = self._nearest[1]
         counts = [
-            f"{count:,} by {limit} {getattr(self._limits, limit):,}"
+            f"{count:,} by {limit} {self._limits.bound(limit):,}"
             for limit, count in self._by_limit.most_common()
         ]
         several = " (some by several)" if self._by_limit.total() > self.num_refused else ""
@@ -53,6 +53,11 @@ class Refusals:
             f"{'raise' if limit.startswith('max') else 'lower'} --{limit.replace('_', '-')}"
             for limit in self._by_limit
         ]
+        if isinstance(cost, OwnCost):
+            nearest = ", ".join(f"{name} {value:,}" for name, value in sorted(cost.values.items()))
+            return (
+                f"{', '.join(counts)}{several}; the nearest miss has {nearest}; widen the limits or the space"
+            )
         return (
             f"{', '.join(counts)}{several}; the nearest miss has {count_of(cost.macs, 'MAC')} and"
             f" {count_of(cost.parameters, 'parameter')}; {', '.join(moves)}, or widen the space"

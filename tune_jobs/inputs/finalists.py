@@ -113,7 +113,7 @@ def final_study(searched: Study, rows: Sequence[Row], options: FinalOptions) -> 
             f"study {searched.name!r} has no completed trial to choose finalists from; run it first"
         )
     epochs = options.epochs or LONGER * searched.max_epochs
-    base = searched.recipe.with_changes(train_on="train_and_validation", epochs=epochs)
+    base = searched.shipped_recipe.with_changes(train_on="train_and_validation", epochs=epochs)
     those = f"{'up to ' if EPOCHS in searched.space.names else ''}{searched.max_epochs}"
     notes = [f"finalists train for {count_of(epochs, 'epoch')}, the search's trials for {those}"]
     if options.front:

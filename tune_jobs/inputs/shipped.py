@@ -80,7 +80,7 @@ def fashion_mnist_recipes() -> Study:
     mnist = mnist_recipes()
     return mnist.with_changes(
         name="fashion-mnist-recipes",
-        recipe=mnist.recipe.with_changes(dataset="fashion_mnist"),
+        recipe=mnist.shipped_recipe.with_changes(dataset="fashion_mnist"),
     )
 
 
@@ -171,7 +171,7 @@ def digits_front() -> Study:
     study = shipped.with_changes(
         name="digits-front",
         description="MobileNet's stages from the smallest networks up to a limit on MACs, for a front.",
-        recipe=shipped.recipe.with_changes(model_options={"divisor": 1, "head_channels": 32}),
+        recipe=shipped.shipped_recipe.with_changes(model_options={"divisor": 1, "head_channels": 32}),
         objectives=FRONT,
         trials=48,
         asha=Asha(min_epochs=3, reduction_factor=3),
@@ -186,7 +186,7 @@ def fashion_mnist_front() -> Study:
         limits=Limits(max_macs=2_000_000),
         trials=64,
     )
-    recipe = study.recipe.with_changes(
+    recipe = study.shipped_recipe.with_changes(
         dataset="fashion_mnist", augmentation="crop", model_options={"divisor": 1, "head_channels": 64}
     )
     return study.with_changes(recipe=recipe)
@@ -227,7 +227,7 @@ def digits_families() -> Study:
         description="Networks of several families within a limit on MACs.",
         space=family_space(study.space, divisor=4, head_channels=128),
         limits=Limits(max_macs=1_000_000),
-        recipe=study.recipe.with_changes(model_options={}),
+        recipe=study.shipped_recipe.with_changes(model_options={}),
     )
 
 

@@ -63,7 +63,7 @@ def smoke_study(
         dataset: the data set to take instead of looking.
         keep: names of values that stay as they are: ``trials``, and fields of the recipe.
     """
-    full = study.recipe
+    full = study.shipped_recipe
     moved = full.with_changes(dataset=dataset or dataset_at_hand(full.dataset, data_dir))
     changes = _recipe_changes(study, moved, is_other=moved.dataset != full.dataset)
     recipe = moved.with_changes(**{name: value for name, value in changes.items() if name not in keep})
@@ -143,7 +143,7 @@ def _scaled(limits: Limits, factor: float) -> Limits:
 def _describe(full: Study, small: Study) -> list[str]:
     """The differences, without fields of the recipe that the space sets in every trial."""
     before, after = (
-        {**study.recipe.as_dict(), "trials": study.trials, **study.limits.as_json()}
+        {**study.shipped_recipe.as_dict(), "trials": study.trials, **study.limits.as_json()}
         for study in (full, small)
     )
     names = [name for name in before if name not in full.space.names and before[name] != after[name]]

@@ -116,6 +116,7 @@ class Bridge:
             "number": attempt.number,
             "attempt": attempt.attempt,
             "recipe": attempt.recipe_text,
+            "acknowledged": attempt.acknowledged,
             "gpus": self._gpus[tune_id],
         }
 
@@ -159,9 +160,9 @@ class Bridge:
             case TrainingBegan():
                 _warn_of_passed_over(number, worker)
                 return self.session.record_begin(number, worker)
-            case EpochReported(metrics=metrics, unsaved=unsaved):
+            case EpochReported(metrics=metrics, unsaved=unsaved, own=own):
                 self._warn_of_unsaved(number, unsaved)
-                return self.session.record_report(number, metrics, worker)
+                return self.session.record_report(number, metrics, worker, own=own)
             case AttemptFailed(failure=failure, error=error):
                 self._shares.note(number, failure)
                 self.session.record_failure(number, failure, error, worker=worker)

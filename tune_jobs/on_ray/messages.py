@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, get_type_hints
 
 from tune_jobs.errors import TuneJobsError
@@ -50,6 +50,7 @@ class EpochReported:
         metrics: values by name, `epoch` among them; not checked yet.
         unsaved: what could not be saved since the last report, with the reason, such as
             ``{"checkpoint": "No space left on device"}``.
+        own: the metrics of own training; `metrics` then has the epoch and the seconds.
     """
 
     kind: ClassVar[str] = "epoch_reported"
@@ -57,6 +58,7 @@ class EpochReported:
     metrics: Mapping[str, Metric]
     unsaved: Mapping[str, str]
     worker: WorkerInfo
+    own: Mapping[str, Metric] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ without it. Each has a test that fails by itself, and a policy test refuses such
 
 The modules of `tune_jobs.on_ray` call this. Ray is imported inside the functions alone, because some of this
 is needed before Ray may be imported (see `tune_jobs.on_ray.cluster.authentication`). One more inner name
-stands in `tune_jobs.provenance`, which the store calls and which knows no Ray.
+stands in `tune_jobs.store.provenance`, which the store calls and which knows no Ray.
 """
 
 from __future__ import annotations

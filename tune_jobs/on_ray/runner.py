@@ -27,7 +27,6 @@ from tune_jobs.on_ray.cluster.reaching import check_address, require_listener
 from tune_jobs.on_ray.gpus.measure import measured_here
 from tune_jobs.on_ray.private import TUNE_ENVIRONMENT
 from tune_jobs.on_ray.worker.shared_data import shared_bytes
-from tune_jobs.provenance import git_state, job_id
 from tune_jobs.search.given import check_point
 from tune_jobs.session.attempt import Progress, Provenance, SessionSettings
 from tune_jobs.session.ending_signals import EndingSignals, ending_signals
@@ -36,6 +35,7 @@ from tune_jobs.session.settings import ProgressListener, RunSettings
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.files.protocol import absolute, require_lasting_store
 from tune_jobs.store.format.definitions import is_known
+from tune_jobs.store.provenance import git_state, job_id
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.code_digest import code_digest
 from tune_jobs.study.definition import Study
@@ -86,7 +86,7 @@ def run_study(
     ):
         if source:
             on_note(source.describe(writer.rows))
-        if changed := note_of_change(writer.rows, code_digest(study.fit)):
+        if changed := note_of_change(writer.rows, code_digest(study.training)):
             on_note(changed)
         session = Session(study, writer, writer.rows, settings=session_settings, provenance=_provenance())
         already_complete = session.finished
@@ -125,7 +125,7 @@ def _session_settings(study: Study, settings: RunSettings, source: Source | None
             cpus_per_trial=settings.cpus_per_trial,
             gpus_per_trial=settings.gpus_per_trial,
             kernels=settings.kernels,
-            code=code_digest(study.fit),
+            code=code_digest(study.training),
         ),
     )
 
@@ -144,7 +144,7 @@ def _outcome(session: Session, settings: RunSettings, **how: bool) -> RunOutcome
 def _require_data(study: Study, settings: RunSettings) -> None:
     """Fail early where the workers are on this machine and the training is ours."""
     if settings.address is None and not study.has_own_fit:
-        require_dataset(study.recipe.dataset, data_dir=settings.data_dir, download=settings.download)
+        require_dataset(study.shipped_recipe.dataset, data_dir=settings.data_dir, download=settings.download)
 
 
 def _run_session(

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from eml_models.wording import count_of
-from tune_jobs.provenance import job_id
 from tune_jobs.report.text import format_value
 from tune_jobs.session.attempt import Progress
 from tune_jobs.session.settings import ProgressListener
+from tune_jobs.store.provenance import job_id
 from tune_jobs.study.instants import utc_now
 
 LINE_PERIOD_S = 30.0

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from eml_models.wording import count_of
 from tune_jobs.study.definition import EPOCHS, Study
+from tune_jobs.study.fits import name_of_fit
 from tune_jobs.study.space import Choice, Constant, Parameter, Role, Space
 
 NUMBERED = re.compile(r"(\w+_)(\d+)")
@@ -19,19 +20,26 @@ NUMBERED = re.compile(r"(\w+_)(\d+)")
 
 def summary(study: Study) -> str:
     """Sampler, what is searched, networks, data set, trials, epochs, objectives and limits of a study."""
-    recipe = study.recipe
-    part = "" if recipe.max_train_samples is None else f" ({recipe.max_train_samples:,} training images)"
     searched = _searched(study.space)
     up_to = "up to " if EPOCHS in searched else ""
     early = "" if study.asha is None else " with early stopping"
     parts = [
         f"{study.sampler} over {', '.join(_joined(searched)) or 'nothing'}",
-        f"{_values(study, 'model', recipe.model)} on {_values(study, 'dataset', recipe.dataset)}{part}",
+        _trained(study),
         f"{count_of(study.trials, 'trial')} of {up_to}{count_of(study.max_epochs, 'epoch')}{early}",
         f"for {', '.join(objective.metric for objective in study.objectives)}",
     ]
-    limits = [f"{name} {value:,}" for name, value in study.limits.as_json().items() if value is not None]
+    limits = [f"{name} {value:,}" for name, value in study.limits.bounds().items()]
     return "; ".join(parts + ([f"within {', '.join(limits)}"] if limits else []))
+
+
+def _trained(study: Study) -> str:
+    """The networks and the data set of a recipe, or the name of the user's own training function."""
+    recipe = study.recipe
+    if recipe is None:
+        return f"training by {name_of_fit(study.training)}"
+    part = "" if recipe.max_train_samples is None else f" ({recipe.max_train_samples:,} training images)"
+    return f"{_values(study, 'model', recipe.model)} on {_values(study, 'dataset', recipe.dataset)}{part}"
 
 
 def _searched(space: Space) -> list[str]:

@@ -8,8 +8,9 @@ trials for Optuna.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.study.events import TrialElsewhere, WarmStarted
@@ -103,6 +104,13 @@ def told_trials(event: WarmStarted, *, metric: str, at: datetime) -> list[ToldTr
     return [_from_elsewhere(trial, metric, at) for trial in event.trials]
 
 
+def _as_report(metric: str, value: float | None) -> dict[str, Any]:
+    """The column of a report that holds a metric: its own, or that of all metrics of own training."""
+    if metric in {f.name for f in fields(ReportRow)}:
+        return {metric: value}
+    return {} if value is None else {"metrics": as_json_text({metric: value})}
+
+
 def _as_elsewhere(trial: ToldTrial, metric: str) -> TrialElsewhere:
     end, report = trial.end, trial.last_report
     return TrialElsewhere(
@@ -120,7 +128,7 @@ def _as_elsewhere(trial: ToldTrial, metric: str) -> TrialElsewhere:
         traffic_bytes=end.traffic_bytes,
         latency_ms=end.latency_ms,
         epoch=report.epoch if report else None,
-        value=getattr(report, metric) if report else None,
+        value=report.value(metric) if report else None,
     )
 
 
@@ -154,6 +162,6 @@ def _from_elsewhere(trial: TrialElsewhere, metric: str, at: datetime) -> ToldTri
             attempt=1,
             epoch=trial.epoch,
             reported_at=at,
-            **{metric: trial.value},  # type: ignore[arg-type]  # the metric is a column of reports
+            **_as_report(metric, trial.value),
         )
     return ToldTrial(params=trial.params, end=end, last_report=report)

@@ -138,7 +138,7 @@ class History:
         """
         for number, row in rung.reports.items():
             if number not in rung.points:
-                metrics = {name: getattr(row, name) for name in self.study.metrics}
+                metrics = {name: row.value(name) for name in self.study.metrics}
                 rung.points[number] = self.point_of(number, metrics)
         return {number: point for number, point in rung.points.items() if point is not None}
 
@@ -214,7 +214,7 @@ class History:
         self.trials[row.number] = replace(record, reports=reports, last_seen_at=row.reported_at)
 
     def _add_to_rung(self, rung: Rung, row: ReportRow) -> None:
-        value = getattr(row, self.study.objective.metric)
+        value = row.value(self.study.objective.metric)
         if row.number in rung.reports:
             return
         rung.reports[row.number] = row

@@ -54,7 +54,7 @@ from tune_jobs.search.shown import MAX_SHOWN, shown_trials
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Limits
 from tune_jobs.study.objective import Direction
-from tune_jobs.study.rows import State, TrialRow
+from tune_jobs.study.rows import State, TrialRow, own_numbers
 
 STUDY_ID = 0
 PROPOSAL_ID = -1
@@ -201,7 +201,13 @@ def constraints_of(limits: Limits, row: TrialRow | None) -> dict[str, float]:
     """
     if row is None:
         return {}
-    excess = excess_over(limits, macs=row.macs, parameters=row.parameters, latency_ms=row.latency_ms)
+    excess = excess_over(
+        limits,
+        macs=row.macs,
+        parameters=row.parameters,
+        latency_ms=row.latency_ms,
+        own=own_numbers(row.metrics),
+    )
     if row.state is State.INFEASIBLE and not any(value > 0 for value in excess.values()):
         excess["refused"] = 1.0
     return excess

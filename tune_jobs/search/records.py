@@ -98,7 +98,7 @@ class TrialRecord:
 
     def values(self, metric: str) -> dict[int, float]:
         """The metric by epoch, where it was reported."""
-        values = ((report.epoch, getattr(report, metric)) for report in self.reports)
+        values = ((report.epoch, report.value(metric)) for report in self.reports)
         return {epoch: value for epoch, value in values if value is not None}
 
 
@@ -137,6 +137,6 @@ class Ranking:
             del self.completed[NUM_BEST:]
         elif record.state is State.STOPPED and record.reports:
             last = record.reports[-1]
-            value = getattr(last, metric)
+            value = last.value(metric)
             insort(self.stopped, (-last.epoch, math.inf if value is None else sign * value, record.number))
             del self.stopped[NUM_BEST:]

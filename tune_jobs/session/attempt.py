@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 
 from eml_models.training.recipe import Recipe
-from tune_jobs.feasible.cost import NetworkCost
+from tune_jobs.feasible.own_cost import TrialCost
 from tune_jobs.search.given import ToldTrial
 from tune_jobs.study.events import SessionStarted
+from tune_jobs.study.own_training import OwnRecipe
 from tune_jobs.study.space import Params
 
 
@@ -21,13 +22,16 @@ class Attempt:
     """One start of a trial, to be trained by a worker.
 
     Attributes:
+        recipe: of own training, its params with the trial's epochs and seed.
+        acknowledged: the epoch of the trial's last acknowledged report; 0 before the first.
         recipe_text: the recipe as JSON, for the row and for the worker.
     """
 
     trial_id: str
     number: int
     attempt: int
-    recipe: Recipe
+    recipe: Recipe | OwnRecipe
+    acknowledged: int = 0
     recipe_text: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -142,7 +146,7 @@ class LiveAttempt:
     """
 
     attempt: Attempt
-    cost: NetworkCost
+    cost: TrialCost
     handed_out_at: datetime
     held_since: datetime | None = None
     began: bool = False

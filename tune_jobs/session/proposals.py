@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from eml_models.training.recipe import Recipe
 from tune_jobs.errors import RunFailedError
-from tune_jobs.feasible.cost import NetworkCost, count_cost
 from tune_jobs.feasible.limits import refusal
-from tune_jobs.feasible.macs_share import resolve_recipe
+from tune_jobs.feasible.own_cost import TrialCost, cost_of_trial, recipe_of_trial
 from tune_jobs.feasible.refusals import Refusals
 from tune_jobs.search.history import History
 from tune_jobs.search.queue import QueueFirst
 from tune_jobs.study.definition import Study
+from tune_jobs.study.own_training import OwnRecipe
 from tune_jobs.study.rows import as_json_text
 
 MAX_REFUSED_IN_A_ROW = 1000
@@ -35,8 +35,8 @@ class Proposal:
 
     number: int
     params: str
-    recipe: Recipe
-    cost: NetworkCost
+    recipe: Recipe | OwnRecipe
+    cost: TrialCost
     history_seq: int
     refusal: str | None
 
@@ -55,8 +55,8 @@ def iter_proposals(study: Study, history: History, sampler: QueueFirst) -> Itera
         params = sampler.propose(history, number)
         if params is None:
             return
-        recipe = resolve_recipe(study, params, number)
-        cost = count_cost(recipe)
+        recipe = recipe_of_trial(study, params, number)
+        cost = cost_of_trial(study, recipe)
         reason = refusal(study, cost)
         yield Proposal(
             number=number,

@@ -29,7 +29,8 @@ def metrics_problem(
     """Why a report cannot be used, with the kind of failure; None if it can be used."""
     epochs = live.attempt.recipe.epochs
     last = metrics.get(EPOCH) == epochs
-    due = [name for name in study.metrics if last or name not in FINAL_METRICS]
+    of_shipped = study.metrics if study.train is None else ()
+    due = [name for name in of_shipped if last or name not in FINAL_METRICS]
     missing = [name for name in (EPOCH, *due) if metrics.get(name) is None]
     if missing:
         return Failure.RAISED, f"the report lacks {', '.join(missing)}; it has {', '.join(sorted(metrics))}"

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tune_jobs.feasible.cost import count_cost
-from tune_jobs.feasible.macs_share import resolve_recipe
+from tune_jobs.feasible.own_cost import cost_of_trial, recipe_of_trial
 from tune_jobs.search.asha import Verdict
 from tune_jobs.search.given import as_event
 from tune_jobs.search.history import History
@@ -63,10 +62,16 @@ def iter_missed_ends(study: Study, history: History, *, now: datetime) -> Iterat
 
 def as_live(study: Study, record: TrialRecord, *, attempt: int, now: datetime) -> LiveAttempt:
     """A new attempt of a trial that has rows. It keeps the latency that the trial's reports hold."""
-    recipe = resolve_recipe(study, record.params, record.number)
+    recipe = recipe_of_trial(study, record.params, record.number)
     return LiveAttempt(
-        attempt=Attempt(trial_id=record.trial_id, number=record.number, attempt=attempt, recipe=recipe),
-        cost=count_cost(recipe),
+        attempt=Attempt(
+            trial_id=record.trial_id,
+            number=record.number,
+            attempt=attempt,
+            recipe=recipe,
+            acknowledged=record.last_epoch,
+        ),
+        cost=cost_of_trial(study, recipe),
         handed_out_at=now,
         latency_ms=record.reports[0].latency_ms if record.reports else None,
     )

@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from tune_jobs.feasible.cost import NetworkCost
+from tune_jobs.feasible.own_cost import OwnCost, TrialCost
 from tune_jobs.search.asha import Verdict
 from tune_jobs.search.records import TrialRecord
 from tune_jobs.session.attempt import LiveAttempt, Provenance
+from tune_jobs.session.own_reports import own_metrics_text, same_columns
 from tune_jobs.session.report_checks import metric_columns
 from tune_jobs.study.definition import Study
 from tune_jobs.study.events import AttemptEnded, AttemptInterrupted, AttemptStarted, Detail, detail_as_json
@@ -76,7 +77,7 @@ class RowBuilder:
         )
 
     def refused(
-        self, number: int, params: str, *, seed: int, cost: NetworkCost, reason: str, history_seq: int
+        self, number: int, params: str, *, seed: int, cost: TrialCost, reason: str, history_seq: int
     ) -> TrialRow:
         """The end of a proposal that a limit refuses: never trained, zero seconds."""
         return TrialRow(
@@ -86,14 +87,23 @@ class RowBuilder:
             state=State.INFEASIBLE,
             reason=reason,
             params=params,
+            metrics=_metrics_of_cost(cost),
             ended_at=self._clock(),
         )
 
     def report(
-        self, live: LiveAttempt, metrics: Mapping[str, object], verdict: Verdict | None, *, history_seq: int
+        self,
+        live: LiveAttempt,
+        metrics: Mapping[str, object],
+        verdict: Verdict | None,
+        *,
+        history_seq: int,
+        own: Mapping[str, object],
     ) -> ReportRow:
-        """The report of an epoch, with the decision of its rung."""
+        """The report of an epoch, with the decision of its rung; `own` has the metrics of own training."""
         metrics_of_row: dict[str, Any] = metric_columns(metrics)  # each has the type of its column
+        if isinstance(live.cost, OwnCost):
+            metrics_of_row |= {**same_columns(own), "metrics": own_metrics_text(own, live.cost)}
         return ReportRow(
             study=self._study.name,
             trial_id=live.attempt.trial_id,
@@ -122,9 +132,9 @@ class RowBuilder:
             latency_s=worker.latency_s,
             kernels=worker.kernels,
             cudnn_version=worker.cudnn_version,
-            code=worker.code,
         )
-        return self._of_attempt(live, detail, (self._clock() - live.handed_out_at).total_seconds())
+        waited = (self._clock() - live.handed_out_at).total_seconds()
+        return replace(self._of_attempt(live, detail, waited), code=worker.code)
 
     def attempt_ended(self, live: LiveAttempt, how: str, failure: Failure | None = None) -> EventRow:
         """The end of an attempt; `duration_s` is how long it held its resources."""
@@ -166,7 +176,7 @@ class RowBuilder:
         """The end of a trial; `reports` holds the first acknowledged report of each epoch, in order."""
         last = reports[-1] if reports else None
         metric, now = self._study.objective.metric, self._clock()
-        objective = getattr(last, metric) if last is not None and ending.failure is None else None
+        objective = last.value(metric) if last is not None and ending.failure is None else None
         return TrialRow(
             **self._known_of(record.number, live.cost, live.attempt.recipe.seed),
             attempt=live.attempt.attempt,
@@ -175,7 +185,10 @@ class RowBuilder:
             reason=ending.reason,
             failure=ending.failure,
             objective=objective,
-            objectives=as_json_text({} if objective is None else self._objectives(last, live.cost)),
+            objectives=as_json_text(
+                {} if last is None or objective is None else self._objectives(last, live.cost)
+            ),
+            metrics=last.metrics if last else _metrics_of_cost(live.cost),
             epochs=last.epoch if last else 0,
             best_epoch=best_epoch(self._study, reports),
             val_accuracy=last.val_accuracy if last else None,
@@ -196,21 +209,23 @@ class RowBuilder:
             ended_at=now,
         )
 
-    def _known_of(self, number: int, cost: NetworkCost, seed: int) -> dict[str, Any]:
+    def _known_of(self, number: int, cost: TrialCost, seed: int) -> dict[str, Any]:
         """The columns that the rows of trained and refused trials share: names, cost, seed and provenance."""
         return {
             "study": self._study.name,
             "trial_id": trial_id(self._study.name, number),
             "number": number,
             "seed": seed,
-            **asdict(cost),
+            **cost.columns(),
             **asdict(self._provenance),
         }
 
-    def _objectives(self, last: ReportRow | None, cost: NetworkCost) -> dict[str, object]:
+    def _objectives(self, last: ReportRow, cost: TrialCost) -> dict[str, object]:
         """Every objective of the study by name."""
         return {
-            objective.metric: getattr(cost if objective.is_cost else last, objective.metric)
+            objective.metric: cost.value(objective.metric)
+            if objective.is_cost
+            else last.value(objective.metric)
             for objective in self._study.objectives
         }
 
@@ -226,13 +241,19 @@ class RowBuilder:
         )
 
 
+def _metrics_of_cost(cost: TrialCost) -> str:
+    """The costs of own training as JSON; a network's costs have columns of their own."""
+    return as_json_text(cost.values) if isinstance(cost, OwnCost) else "{}"
+
+
 def best_epoch(study: Study, reports: Sequence[ReportRow]) -> int | None:
     """The epoch with the best objective, the earlier one on ties; None without reports."""
     best: ReportRow | None = None
     metric = study.objective.metric
     for report in reports:
-        value = getattr(report, metric)
-        if value is not None and (best is None or study.objective.is_better(value, getattr(best, metric))):
+        value = report.value(metric)
+        known = None if best is None else best.value(metric)
+        if value is not None and (known is None or study.objective.is_better(value, known)):
             best = report
     return best.epoch if best else None
 

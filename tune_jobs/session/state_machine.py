@@ -27,6 +27,7 @@ from tune_jobs.session.attempt import (
     SessionSettings,
     WorkerInfo,
 )
+from tune_jobs.session.own_reports import objective_values, own_report_problem
 from tune_jobs.session.proposals import iter_proposals
 from tune_jobs.session.report_checks import metrics_problem, number_of
 from tune_jobs.session.resume import as_live, iter_missed_ends, new_inputs
@@ -195,8 +196,18 @@ class Session:
         self._record(*self._began(self._live[number], worker))
         return Decision.CONTINUE
 
-    def record_report(self, number: int, metrics: Mapping[str, object], worker: WorkerInfo) -> Decision:
+    def record_report(
+        self,
+        number: int,
+        metrics: Mapping[str, object],
+        worker: WorkerInfo,
+        *,
+        own: Mapping[str, object] | None = None,
+    ) -> Decision:
         """Record the report of an epoch and decide; STOP if the trial has ended and its row is in the store.
+
+        Args:
+            own: the metrics of own training; `metrics` then has the epoch and the seconds.
 
         Raises:
             RunFailedError: the report failed the trial, and too many trials have failed one after the other.
@@ -204,15 +215,18 @@ class Session:
         live = self._live[number]
         if live.latency_ms is not None:
             metrics = {**metrics, LATENCY: live.latency_ms}
+        own = own or {}
         problem = metrics_problem(self.study, live, metrics)
+        if problem is None and self.study.train is not None:
+            problem = own_report_problem(self.study, live, own)
         if problem is not None:
             self.record_failure(number, *problem, worker=worker)
             return Decision.STOP
         live.last_epoch = int(number_of(metrics["epoch"]) or 0)
         live.elapsed_s = number_of(metrics.get("elapsed_s")) or 0.0
-        values = {name: number_of(metrics.get(name)) for name in self.study.metrics}
+        values = objective_values(self.study, live, {**metrics, **own})
         verdict = decide(self.study, self.history, number, live.last_epoch, values)
-        report = self._build.report(live, metrics, verdict, history_seq=self.history.seq)
+        report = self._build.report(live, metrics, verdict, history_seq=self.history.seq, own=own)
         rows: list[Row] = [*self._began(live, worker), report]
         end = ending(live, verdict)
         if end is not None:

@@ -14,14 +14,16 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from eml_models import seeds
-from eml_models.errors import UnknownNameError, raise_if_any
+from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
 from eml_models.training.final_report import FINAL_METRICS
 from eml_models.training.recipe import Recipe
 from tune_jobs.study.candidate import CANDIDATE, Candidate, candidate_problems
 from tune_jobs.study.fits import SHIPPED_FITS, Fit, fit_recipe, name_of_fit
+from tune_jobs.study.json_fields import MAX_COUNT
 from tune_jobs.study.list_options import gather_lists
 from tune_jobs.study.method import Asha, LatencyMode, Limits, SamplerName
 from tune_jobs.study.objective import LATENCY, Objective, objective_problems
+from tune_jobs.study.own_training import CostFunction, OwnRecipe, Train
 from tune_jobs.study.rows import as_json_text
 from tune_jobs.study.space import Choice, Float, Integer, Space, Value
 
@@ -40,7 +42,7 @@ class Study:
             of the model, or a part of a list option: ``width_3`` is the third of ``widths``. `MACS_SHARE`
             (`tune_jobs.feasible.macs_share.resolve_recipe`), `CANDIDATE` and `REPEAT` are none of these.
         recipe: the base recipe that params change; every trial has its `epochs`, unless the space searches
-            them.
+            them. A study has either a recipe or `train`.
         candidates: the recipes between which the parameter `CANDIDATE` chooses; only a study of finalists has
             them.
         trials: the number of trials to train; not part of the definition.
@@ -51,20 +53,28 @@ class Study:
             measurement. Needed where latency is an objective or has a limit. Workers that share a machine
             disturb each other's times.
         asha: early stopping, or None to train every trial to its end.
-        fit: the function that trains one recipe. Its name is part of the definition, its code is not
-            (`name_of_fit`).
+        train: the user's own training function (`tune_jobs.study.own_training.Train`), instead of a recipe.
+            Its params are the values of the space under the user's names, bound to nothing. Its name is part
+            of the definition, its code is not (`name_of_fit`).
+        epochs: with `train`, the number of reports after which a trial is complete.
+        cost: with `train`, the function that computes the costs of a trial from its params, before it trains
+            (`tune_jobs.study.own_training.CostFunction`). Limits and objectives may name them.
+        fit: the function that trains the recipe; inside only, for shipped trainings.
         seed: the root of every seed of the study.
     """
 
     name: str
     space: Space
-    recipe: Recipe
+    recipe: Recipe | None = None
+    train: Train | None = None
+    epochs: int | None = None
     description: str = ""
     trials: int = 24
     objectives: tuple[Objective, ...] = (Objective(),)
     asha: Asha | None = field(default_factory=Asha)
     sampler: SamplerName = SamplerName.TPE
     limits: Limits = field(default_factory=Limits)
+    cost: CostFunction | None = None
     fit: Fit = fit_recipe
     seed: int = 0
     latency: LatencyMode | None = None
@@ -74,14 +84,19 @@ class Study:
         if self.sampler not in list(SamplerName):
             raise UnknownNameError("sampler", self.sampler, list(SamplerName))
         object.__setattr__(self, "sampler", SamplerName(self.sampler))
-        object.__setattr__(self, "objectives", tuple(self.objectives))
-        problems = name_problems(self.name)
+        own = self.train is not None
+        if isinstance(self.limits, Mapping):
+            object.__setattr__(self, "limits", Limits.of_costs(self.limits))
+        objectives = tuple(replace(objective, own=own) for objective in self.objectives)
+        object.__setattr__(self, "objectives", objectives)
+        problems = [*name_problems(self.name), *own_training_problems(self)]
         if self.trials < 1:
             problems.append(f"trials must be at least 1, got {self.trials}")
         metrics = [objective.metric for objective in self.objectives]
-        problems += [*objective_problems(metrics), *_latency_problems(self, metrics)]
-        problems += [*_final_metric_problems(self), *candidate_problems(self.candidates, self.space)]
-        problems += _seed_problems(self.space)
+        problems += [*objective_problems(objectives, own=own), *_latency_problems(self, metrics)]
+        problems += _final_metric_problems(self)
+        if not own:
+            problems += [*candidate_problems(self.candidates, self.space), *_seed_problems(self.space)]
         raise_if_any(f"study {self.name!r}", problems)
 
     @property
@@ -95,13 +110,34 @@ class Study:
         return tuple(objective.metric for objective in self.objectives if not objective.is_cost)
 
     @property
+    def shipped_recipe(self) -> Recipe:
+        """The base recipe.
+
+        Raises:
+            InvalidValueError: the study trains by a function of its own, so it has no recipe.
+        """
+        if self.recipe is None:
+            raise InvalidValueError(
+                f"study {self.name!r} trains by its own function {name_of_fit(self.training)}, so it has no"
+                " recipe: this works for the shipped training alone"
+            )
+        return self.recipe
+
+    @property
+    def training(self) -> Fit:
+        """The function that trains: the user's own, or that of a recipe."""
+        return self.train or self.fit
+
+    @property
     def has_own_fit(self) -> bool:
         """Whether the training function is not a shipped one; it may not use the data set at all."""
-        return name_of_fit(self.fit) not in SHIPPED_FITS
+        return name_of_fit(self.training) not in SHIPPED_FITS
 
     @property
     def max_epochs(self) -> int:
         """The epochs of the longest trials: those of the recipe, unless the space sets them."""
+        if self.recipe is None:
+            return self.epochs or 1
         if EPOCHS not in self.space.names:
             return self.recipe.epochs
         parameter = self.space[EPOCHS]
@@ -116,9 +152,20 @@ class Study:
         return self.asha.rungs(self.max_epochs) if self.asha else ()
 
     def epochs_for(self, params: Mapping[str, Value]) -> int:
-        """The number of epochs of a trial with these params."""
+        """The number of epochs of a trial with these params; own training binds no param to it."""
+        if self.recipe is None:
+            return self.max_epochs
         epochs = params.get(EPOCHS)
         return epochs if isinstance(epochs, int) else self.recipe.epochs
+
+    def own_recipe_for(self, params: Mapping[str, Value], number: int) -> OwnRecipe:
+        """The recipe of one trial of own training, with the trial's own seed.
+
+        Raises:
+            InvalidValueError: params are outside the space.
+        """
+        seed = seeds.derive(self.seed, number, "training")
+        return OwnRecipe(params=self.space.validated(params), epochs=self.max_epochs, seed=seed)
 
     def recipe_for(self, params: Mapping[str, Value], number: int) -> Recipe:
         """The recipe of one trial: the base recipe, changed by `params`, with the trial's own seed.
@@ -138,20 +185,26 @@ class Study:
     def _base_recipe(self, params: Mapping[str, Value]) -> Recipe:
         """The study's recipe, as the candidate that `params` name changes it."""
         changes = {c.name: c.changes for c in self.candidates if c.name == params.get(CANDIDATE)}
-        return self.recipe.with_changes(**changes[str(params[CANDIDATE])]) if changes else self.recipe
+        base = self.shipped_recipe
+        return base.with_changes(**changes[str(params[CANDIDATE])]) if changes else base
 
     def definition(self) -> dict[str, object]:
         """Everything that identifies the study, as plain data."""
         return {
             "version": DEFINITION_VERSION,
             "space": self.space.as_json(),
-            "recipe": {k: v for k, v in self.recipe.as_dict().items() if k != "seed"},
+            "recipe": {k: v for k, v in self.recipe.as_dict().items() if k != "seed"}
+            if self.recipe
+            else None,
+            "train": name_of_fit(self.train) if self.train else None,
+            "epochs": self.epochs,
+            "cost": name_of_fit(self.cost) if self.cost else None,
             "objectives": [{"metric": o.metric, "direction": str(o.direction)} for o in self.objectives],
             "asha": _fields_of(self.asha),
             "rungs": list(self.rungs),
             "sampler": str(self.sampler),
             "limits": self.limits.as_json(),
-            "fit": name_of_fit(self.fit),
+            "fit": name_of_fit(self.training),
             "seed": self.seed,
             "candidates": [c.as_json() for c in self.candidates],
             "latency": _fields_of(self.latency),
@@ -185,7 +238,35 @@ OF_THE_STUDY = frozenset({MACS_SHARE, REPEAT, CANDIDATE})
 """The parameters that are neither a field of the recipe nor an option of the model."""
 
 
+def own_training_problems(study: Study) -> list[str]:
+    """Problems of a study's recipe, own training function and epochs, which belong together."""
+    if (study.recipe is None) == (study.train is None):
+        got = "neither" if study.recipe is None else "both"
+        return [f"a study has a recipe (recipe=) or its own training function (train=), got {got}"]
+    if study.train is None:
+        given = [name for name in ("epochs", "cost") if getattr(study, name) is not None]
+        given += [f"limits on {name}" for name, _, _ in study.limits.own]
+        return [f"{name}: this belongs to own training (train=), got a recipe" for name in given]
+    problems = []
+    if not callable(study.train):
+        problems.append(f"train must be a function of params and run, got {study.train!r}")
+    if study.cost is not None and not callable(study.cost):
+        problems.append(f"cost must be a function of params, got {study.cost!r}")
+    if study.epochs is None or isinstance(study.epochs, bool) or not 1 <= study.epochs < MAX_COUNT:
+        problems.append(
+            "epochs must be the number of reports after which a trial is complete, a whole number of at least"
+            f" 1, got {study.epochs!r}"
+        )
+    if study.latency is not None or study.limits.max_latency_ms is not None:
+        problems.append("own training measures its latency itself; report it as a metric")
+    if study.limits.names and study.cost is None:
+        problems.append(f"limits ({', '.join(study.limits.names)}) need cost=, a function of params")
+    return problems
+
+
 def _latency_problems(study: Study, metrics: Sequence[str]) -> list[str]:
+    if study.train is not None:
+        return []
     wanted = LATENCY in metrics or study.limits.max_latency_ms is not None
     if not wanted or study.latency is not None:
         return []
@@ -194,7 +275,7 @@ def _latency_problems(study: Study, metrics: Sequence[str]) -> list[str]:
 
 def _final_metric_problems(study: Study) -> list[str]:
     """Problems of a search on results of the test set, which must not guide it."""
-    final = [o.metric for o in study.objectives if o.metric in FINAL_METRICS]
+    final = [o.metric for o in study.objectives if o.metric in FINAL_METRICS and not o.own]
     looks = study.asha is not None or study.sampler not in (SamplerName.GRID, SamplerName.RANDOM)
     if not final or not looks:
         return []

@@ -91,7 +91,6 @@ class AttemptStarted:
     latency_s: Seconds | None = None
     kernels: Text | None = None
     cudnn_version: Whole | None = None
-    code: Text | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

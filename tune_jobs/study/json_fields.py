@@ -17,7 +17,7 @@ from typing import Any
 from eml_models.errors import InvalidValueError
 from eml_models.strict_json import MAX_DEPTH, depth_of, finite_float, refuse_constant
 from eml_models.wording import first_line
-from tune_jobs.study.space import Params
+from tune_jobs.study.space import Params, Scalar
 
 MAX_SECONDS = 1e9
 """About 30 years. No duration of a study is longer, and an instant cannot hold the sum with a much longer
@@ -95,6 +95,21 @@ def objectives_from_json(text: str) -> dict[str, float]:
         if value is not None and not is_number(value):
             raise InvalidValueError(f"{name} must be a number, got {_short(value)}")
     return {name: value for name, value in values.items() if value is not None}
+
+
+def metrics_from_json(text: str) -> dict[str, Scalar | None]:
+    """The metrics of own training that a row holds as JSON text.
+
+    Raises:
+        InvalidValueError: the text is no object of numbers, truth values, texts and nulls.
+    """
+    values = parse_object(text)
+    for name, value in values.items():
+        if not _is_scalar(value):
+            raise InvalidValueError(
+                f"{name} must be a number, a truth value, text or null, got {_short(value)}"
+            )
+    return values
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ Frozen values, each with its own checks. `tune_jobs.study.definition` puts them 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Any
 
-from eml_models.errors import raise_if_any
+from eml_models.errors import InvalidValueError, raise_if_any
 from eml_models.latency.measuring.modes import parse_mode
 
 
@@ -51,17 +53,28 @@ class Asha:
         return tuple(rungs)
 
 
+OwnLimit = tuple[str, float | None, float | None]
+Bounds = float | tuple[float | None, float | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Hard limits on the network, inclusive; a proposal that breaks one is never trained."""
+    """Hard limits on the network, inclusive; a proposal that breaks one is never trained.
+
+    Attributes:
+        own: limits on costs of own training that have other names: ``(name, least, most)``, None for no
+            bound. A dictionary ``{"memory_gb": 8, "flops": (1e6, 1e9)}`` is accepted too: one number is the
+            most.
+    """
 
     max_macs: int | None = None
     min_macs: int | None = None
     max_parameters: int | None = None
     max_latency_ms: float | None = None
+    own: tuple[OwnLimit, ...] = ()
 
     def __post_init__(self) -> None:
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "own"}
         latency_ms = values.pop("max_latency_ms")
         problems = [f"{k} must be at least 1, got {v}" for k, v in values.items() if v is not None and v < 1]
         if latency_ms is not None and not 0 < latency_ms < math.inf:
@@ -70,11 +83,64 @@ class Limits:
             problems.append(
                 f"min_macs must not be above max_macs, got {self.min_macs:,} and {self.max_macs:,}"
             )
+        for name, least, most in self.own:
+            bounds = [bound for bound in (least, most) if bound is not None]
+            if not bounds or not all(map(math.isfinite, bounds)) or bounds != sorted(bounds):
+                problems.append(f"{name} needs a finite bound, the least first, got {least} and {most}")
         raise_if_any("limits", problems)
 
-    def as_json(self) -> dict[str, float | None]:
+    @classmethod
+    def of_costs(cls, bounds: Mapping[str, Bounds]) -> Limits:
+        """Limits by the name of the cost: one number is the most, a pair is the least and the most.
+
+        Raises:
+            InvalidValueError: a bound is no number.
+        """
+        known: dict[str, int | None] = {}
+        own = []
+        for name, bound in bounds.items():
+            least, most = bound if isinstance(bound, tuple | list) and len(bound) == 2 else (None, bound)
+            for value in (least, most):
+                if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+                    raise InvalidValueError(
+                        f"limits: {name} must be a number, the most, or a pair (least, most), got {bound!r}"
+                    )
+            if name in ("macs", "parameters") and least is None and most is not None:
+                known[f"max_{name}"] = math.floor(most)
+            else:
+                own.append((name, least, most))
+        return cls(**known, own=tuple(sorted(own)))
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Limits:
+        """The limits of a value of `as_json`."""
+        return cls(**{**data, "own": tuple(tuple(limit) for limit in data["own"])})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the limits that are set; for `own` the name of the cost."""
+        plain = [f.name for f in fields(self) if f.name != "own" and getattr(self, f.name) is not None]
+        return (*plain, *(name for name, _, _ in self.own))
+
+    def bounds(self) -> dict[str, float]:
+        """The bounds that are set, by name: ``max_macs``; ``max_NAME`` and ``min_NAME`` for `own`."""
+        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "own"}
+        for name, least, most in self.own:
+            found |= {f"min_{name}": least, f"max_{name}": most}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def bound(self, limit: str) -> float | None:
+        """The bound of a limit by its name, such as ``max_macs``, or ``max_NAME`` for `own`."""
+        for name, least, most in self.own:
+            if limit in (f"min_{name}", f"max_{name}"):
+                return least if limit.startswith("min_") else most
+        found: float | None = getattr(self, limit)
+        return found
+
+    def as_json(self) -> dict[str, Any]:
         """The limits by name; None where there is none."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "own"}
+        return {**plain, "own": [list(limit) for limit in self.own]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,14 @@ Frozen values. `tune_jobs.study.definition` checks the objectives of a whole stu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from eml_models.errors import UnknownNameError
+from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.training.final_report import FINAL_METRICS
+from tune_jobs.study.same_names import fold
 
 
 class Direction(StrEnum):
@@ -42,41 +44,79 @@ COSTS = ("macs", "parameters", "activations", "traffic_bytes")
 """The costs of a network, known from its plan (`tune_jobs.feasible.cost.NetworkCost`); less is better."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+OWN_METRIC = re.compile(r"[^\x00-\x1f\x7f\"'\\]{1,100}")
+"""The names that metrics of own training may have."""
+
+
+@dataclass(frozen=True, slots=True)
 class Objective:
     """A quantity that a search improves.
 
     It is a metric of the reports, with its value at the last epoch, or a cost of the network.
+
+    Attributes:
+        metric: its name.
+        direction: the direction in which its values are better; None for that of a known metric.
+        own: whether own training reports it, or its study's function of costs computes it. `Study` sets this.
     """
 
     metric: str = "val_accuracy"
+    direction: Direction = None  # type: ignore[assignment]  # `__post_init__` puts the known one
+    own: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.metric not in METRICS and not self.is_cost:
-            raise UnknownNameError("objective", self.metric, [*METRICS, *COSTS])
-
-    @property
-    def direction(self) -> Direction:
-        """The direction in which its values are better."""
-        return Direction.MINIMIZE if self.is_cost else METRICS[self.metric]
+        if self.direction is None:
+            if self.metric not in METRICS and self.metric not in COSTS:
+                known = UnknownNameError("objective", self.metric, [*METRICS, *COSTS])
+                raise InvalidValueError(
+                    f"{known}. A metric of own training needs a direction, as in Maximize({self.metric!r})"
+                )
+            object.__setattr__(self, "direction", METRICS.get(self.metric, Direction.MINIMIZE))
+        elif self.direction not in list(Direction):
+            raise UnknownNameError("direction", str(self.direction), list(Direction))
+        object.__setattr__(self, "direction", Direction(self.direction))
+        if not isinstance(self.metric, str) or not OWN_METRIC.fullmatch(self.metric):
+            raise InvalidValueError(
+                "the name of a metric has 1 to 100 characters, without quotes, backslashes and control"
+                f" characters, got {self.metric!r}"
+            )
 
     @property
     def is_cost(self) -> bool:
         """Whether its value is known from the plan, before any training."""
-        return self.metric in COSTS
+        return not self.own and self.metric in COSTS
 
     def is_better(self, value: float, other: float) -> bool:
         """Whether `value` is strictly better than `other`."""
         return self.direction.sign * value < self.direction.sign * other
 
 
-def objective_problems(metrics: Sequence[str]) -> list[str]:
-    """Problems of the objectives of a study, by their metrics; empty if they are valid."""
+def Maximize(metric: str) -> Objective:
+    """The objective whose larger values are better."""
+    return Objective(metric, Direction.MAXIMIZE)
+
+
+def Minimize(metric: str) -> Objective:
+    """The objective whose smaller values are better."""
+    return Objective(metric, Direction.MINIMIZE)
+
+
+def objective_problems(objectives: Sequence[Objective], *, own: bool) -> list[str]:
+    """Problems of the objectives of a study; empty if they are valid.
+
+    Args:
+        own: whether the study's training is the user's own, so that any name may be a metric.
+    """
+    metrics = [objective.metric for objective in objectives]
     if not metrics:
         return ["a study needs at least one objective, got none"]
     problems = []
-    if len(set(metrics)) != len(metrics):
-        problems.append(f"objectives must differ, got {', '.join(metrics)}")
+    if len({fold(metric) for metric in metrics}) != len(metrics):
+        problems.append(f"objectives must differ (SQL ignores the case of letters), got {', '.join(metrics)}")
+    if own:
+        return problems
+    for objective in objectives:
+        problems += _known_problems(objective)
     if metrics[0] in (*COSTS, LATENCY):
         learned = [name for name in METRICS if name not in (*FINAL_METRICS, LATENCY)]
         problems.append(
@@ -84,3 +124,17 @@ def objective_problems(metrics: Sequence[str]) -> list[str]:
             f" {metrics[0]!r}; put it second, as in val_accuracy,{metrics[0]}"
         )
     return problems
+
+
+def _known_problems(objective: Objective) -> list[str]:
+    known = {**METRICS, **dict.fromkeys(COSTS, Direction.MINIMIZE)}
+    if objective.metric not in known:
+        unknown = UnknownNameError("objective", objective.metric, known)
+        return [f"{unknown}; other metrics need own training (train=)"]
+    if objective.direction is not known[objective.metric]:
+        return [
+            f"{objective.metric} of the shipped training is better if it is"
+            f" {'larger' if known[objective.metric] is Direction.MAXIMIZE else 'smaller'}, got"
+            f" {objective.direction}; leave the direction out"
+        ]
+    return []

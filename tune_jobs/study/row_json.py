@@ -14,17 +14,19 @@ from eml_models.training.recipe import Recipe
 from tune_jobs.study.events import detail_of
 from tune_jobs.study.json_fields import (
     Rule,
+    is_count,
     is_flag,
     is_number,
     is_params,
     is_text,
     is_whole,
+    metrics_from_json,
     objectives_from_json,
     params_from_json,
     parse_object,
     shape_problems,
 )
-from tune_jobs.study.rows import EventRow, Row, StartRow, TrialRow
+from tune_jobs.study.rows import EventRow, ReportRow, Row, StartRow, TrialRow
 
 
 def json_problems(row: Row) -> list[str]:
@@ -39,14 +41,18 @@ def json_problems(row: Row) -> list[str]:
 
 
 def _check_recipe(row: Any) -> None:
-    problems = list(shape_problems(parse_object(row.recipe), _RECIPE))
+    """Check the shape of a recipe, or of the recipe of own training, which holds its params."""
+    recipe = parse_object(row.recipe)
+    problems = list(shape_problems(recipe, _OWN_RECIPE if "params" in recipe else _RECIPE))
     if problems:
         raise InvalidValueError("; ".join(problems))
 
 
 _FIELDS: dict[type[Row], dict[str, Callable[[Any], object]]] = {
     StartRow: {"params": lambda row: params_from_json(row.params), "recipe": _check_recipe},
+    ReportRow: {"metrics": lambda row: metrics_from_json(row.metrics)},
     TrialRow: {
+        "metrics": lambda row: metrics_from_json(row.metrics),
         "params": lambda row: params_from_json(row.params),
         "objectives": lambda row: objectives_from_json(row.objectives),
     },
@@ -66,3 +72,8 @@ _RECIPE = {
     name: _BY_HINT.get(hint, Rule("text", is_text)) for name, hint in typing.get_type_hints(Recipe).items()
 }
 """The rule for each field, from its type. `Recipe` itself checks that its values suit each other."""
+_OWN_RECIPE = {
+    "params": Rule("options", is_params, required=True),
+    "epochs": Rule("a count", is_count, required=True),
+    "seed": Rule("a whole number", is_whole, required=True),
+}

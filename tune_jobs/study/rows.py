@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import ClassVar
 
 from eml_models.errors import raise_if_any
@@ -112,6 +113,8 @@ class ReportRow:
 
     Accuracies are fractions in [0, 1]; `epoch` counts from 1; `epoch_s` and `elapsed_s` are training time.
     Only the last epoch of a finalist has a `test_accuracy`. `latency_ms` is the attempt's own measurement.
+    `metrics` is JSON of all metrics of own training, and of the costs that its study computes; the columns
+    above hold those of the same name, and the epoch and the seconds, which we count.
     """
 
     table: ClassVar[str] = "reports"
@@ -137,6 +140,12 @@ class ReportRow:
     reported_at: datetime
     test_accuracy: float | None = None
     latency_ms: float | None = None
+    metrics: str = "{}"
+
+    def value(self, metric: str) -> float | None:
+        """A metric as a number; None if the report lacks it. Metrics of own training go first."""
+        own = own_numbers(self.metrics)
+        return own[metric] if metric in own else getattr(self, metric, None)
 
     def __post_init__(self) -> None:
         problems = _finite_problems(self)
@@ -155,7 +164,8 @@ class TrialRow:
     as JSON. `train_s` is training time, `wall_s` the time from the first start to the end, `device_s` the
     time that the trial held its resources, over all attempts. `macs`, `parameters`, `activations` and
     `traffic_bytes` are the cost of the network for one image (the traffic is an estimate, in fp32). `failure`
-    is the kind of failure of a failed trial, and None in every other state.
+    is the kind of failure of a failed trial, and None in every other state. `metrics` is JSON of the last
+    report's metrics and of the costs, of own training.
     """
 
     table: ClassVar[str] = "trials"
@@ -195,6 +205,7 @@ class TrialRow:
     device: str | None = None
     data_fingerprint: str | None = None
     hostname: str | None = None
+    metrics: str = "{}"
     ended_at: datetime
 
     def __post_init__(self) -> None:
@@ -213,8 +224,9 @@ class TrialRow:
 class EventRow:
     """An event of a driver's session: its start or end, that of an attempt, points or trials given to it.
 
-    `failure` is the kind of failure that ended an attempt. `detail` is JSON with the keys of that kind of
-    event (`tune_jobs.study.events`).
+    `failure` is the kind of failure that ended an attempt; `code` the digest of the training code that an
+    attempt has loaded (`tune_jobs.study.code_digest`), in the event of its start. `detail` is JSON with the
+    keys of that kind of event (`tune_jobs.study.events`).
     """
 
     table: ClassVar[str] = "events"
@@ -231,6 +243,7 @@ class EventRow:
     pid: int | None = None
     duration_s: float | None = None
     failure: Failure | None = None
+    code: str | None = None
     detail: str = "{}"
     happened_at: datetime
 
@@ -244,6 +257,18 @@ class EventRow:
 Row = StartRow | ReportRow | TrialRow | EventRow
 ROW_TYPES: tuple[type[Row], ...] = (StartRow, ReportRow, TrialRow, EventRow)
 """The row types in publishing order, so that a trial's row never appears before its reports."""
+
+
+@lru_cache(maxsize=4096)
+def own_numbers(metrics: str) -> Mapping[str, float]:
+    """The numbers in a `metrics` text, by name; truth values and texts are left out.
+
+    The text has been checked (`tune_jobs.study.row_json`).
+    """
+    if metrics == "{}":
+        return {}
+    values = json.loads(metrics)
+    return {k: v for k, v in values.items() if isinstance(v, int | float) and not isinstance(v, bool)}
 
 
 def trial_id(study: str, number: int) -> str:

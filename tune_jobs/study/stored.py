@@ -15,7 +15,8 @@ from tune_jobs.study.candidate import Candidate
 from tune_jobs.study.definition import DEFINITION_VERSION, Study
 from tune_jobs.study.fits import SHIPPED_FITS, fit_recipe
 from tune_jobs.study.method import Asha, LatencyMode, Limits, SamplerName
-from tune_jobs.study.objective import Objective
+from tune_jobs.study.objective import Direction, Objective
+from tune_jobs.study.own_training import StoredTrain
 from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space, When
 
 KINDS: Mapping[str, Callable[..., Parameter]] = {
@@ -31,7 +32,7 @@ NEEDS_CODE = (
 
 
 def study_from_definition(name: str, definition: Mapping[str, Any]) -> Study:
-    """The study of a stored definition; a training function of a user's own is replaced by `fit_recipe`.
+    """The study of a stored definition; own training has a name there and no code.
 
     Raises:
         InvalidValueError: the definition has another version, or names a network or data set that is not
@@ -44,22 +45,29 @@ def study_from_definition(name: str, definition: Mapping[str, Any]) -> Study:
         )
     asha = definition["asha"]
     try:
-        recipe = Recipe(**definition["recipe"])
+        recipe = Recipe(**definition["recipe"]) if definition["recipe"] else None
     except InvalidValueError as error:
         raise InvalidValueError(f"study {name!r} {NEEDS_CODE.format(error=error)}") from error
     return Study(
         name=name,
         space=Space(*(_parameter(data) for data in definition["space"])),
         recipe=recipe,
-        objectives=tuple(Objective(metric=objective["metric"]) for objective in definition["objectives"]),
+        train=_stand_in(definition["train"]),
+        epochs=definition["epochs"],
+        cost=_stand_in(definition["cost"]),
+        objectives=tuple(Objective(o["metric"], Direction(o["direction"])) for o in definition["objectives"]),
         asha=Asha(**asha) if asha else None,
         sampler=SamplerName(definition["sampler"]),
-        limits=Limits(**definition["limits"]),
+        limits=Limits.from_json(definition["limits"]),
         fit=SHIPPED_FITS.get(definition["fit"], fit_recipe),
         seed=definition["seed"],
         latency=LatencyMode(**definition["latency"]) if definition["latency"] else None,
         candidates=tuple(Candidate(**data) for data in definition["candidates"]),
     )
+
+
+def _stand_in(name: str | None) -> StoredTrain | None:
+    return None if name is None else StoredTrain(name)
 
 
 def _parameter(data: Mapping[str, Any]) -> Parameter:

@@ -12,11 +12,16 @@ from tune_jobs.session.attempt import Attempt, WorkerInfo
 from tune_jobs.session.report_checks import EPOCH, REPORT_METRICS
 from tune_jobs.session.state_machine import Session
 from tune_jobs.study.definition import Study
+from tune_jobs.study.own_training import OwnRecipe, Train
 from tune_jobs.study.rows import Decision, Failure
 from tune_jobs.testing.memory_log import MemoryLog
+from tune_jobs.worker.own_attempt import OwnAttempt
 
 Metrics = Mapping[str, object]
-Train = Callable[[Attempt], Iterable[Metrics]]
+OWN = "own"
+"""The key of the metrics of own training, a mapping."""
+
+TrainAttempt = Callable[[Attempt], Iterable[Metrics]]
 """The metrics of each epoch of an attempt, one mapping per epoch."""
 
 
@@ -38,6 +43,9 @@ def run_in_process(
     session = Session(study, log, log.rows[:])
 
     def train(attempt: Attempt) -> Iterable[Metrics]:
+        if study.train is not None:
+            yield from _own(study.train, attempt)
+            return
         for report in study.fit(attempt.recipe, **options):
             yield {name: getattr(report, name) for name in (EPOCH, *REPORT_METRICS) if hasattr(report, name)}
 
@@ -45,8 +53,17 @@ def run_in_process(
     return log
 
 
+def _own(train: Train, attempt: Attempt) -> Iterable[Metrics]:
+    """The reports of own training; nothing is saved."""
+    assert isinstance(attempt.recipe, OwnRecipe)
+    training = OwnAttempt(train, attempt.recipe, number=attempt.number, attempt=attempt.attempt)
+    for report in training.iter_reports():
+        seconds = {"epoch": report.epoch, "epoch_s": report.epoch_s, "elapsed_s": report.elapsed_s}
+        yield {**seconds, OWN: report.metrics}
+
+
 def play(
-    session: Session, train: Train, *, worker: WorkerInfo | None = None, max_epochs: int | None = None
+    session: Session, train: TrainAttempt, *, worker: WorkerInfo | None = None, max_epochs: int | None = None
 ) -> None:
     """Train what a session hands out, one attempt after the other, until nothing is left.
 
@@ -60,7 +77,12 @@ def play(
 
 
 def play_attempt(
-    session: Session, attempt: Attempt, train: Train, *, worker: WorkerInfo, max_epochs: int | None = None
+    session: Session,
+    attempt: Attempt,
+    train: TrainAttempt,
+    *,
+    worker: WorkerInfo,
+    max_epochs: int | None = None,
 ) -> int | None:
     """Train one attempt until the session stops it; returns how many of `max_epochs` are left."""
     left, epochs = max_epochs, iter(train(attempt))
@@ -75,5 +97,7 @@ def play_attempt(
             session.record_end(attempt.number, worker)
             return left
         left = None if left is None else left - 1
-        if session.record_report(attempt.number, metrics, worker) is Decision.STOP or left == 0:
+        own = metrics.get(OWN)
+        assert own is None or isinstance(own, Mapping)
+        if session.record_report(attempt.number, metrics, worker, own=own) is Decision.STOP or left == 0:
             return left

@@ -102,7 +102,7 @@ def _train(study: Study, log: Simulated, curve: Curve, number: int, epoch: int) 
     log.add(replace(row, **{metric: value}))  # type: ignore[arg-type]  # a metric that a report has
     if decision is Decision.STOP:
         state, why = State.STOPPED, {"reason": reason or ""}
-    elif epoch >= study.recipe.epochs:
+    elif epoch >= study.max_epochs:
         state, why = State.COMPLETED, {}
     else:
         return True

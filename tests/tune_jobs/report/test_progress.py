@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tune_jobs.provenance import JOB_CONFIG
 from tune_jobs.report.progress import LogLines, describe, remaining_s, show_progress
 from tune_jobs.session.attempt import Progress
+from tune_jobs.store.provenance import JOB_CONFIG
 
 NOTHING = Progress(
     target=8,

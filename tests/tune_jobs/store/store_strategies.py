@@ -50,6 +50,7 @@ _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
     "seq": st.integers(1, INT64_MAX),
     "recipe": st.just("{}") | st.dictionaries(TEXT, FLOATS, max_size=2).map(as_json_text),
     "detail": DETAIL,
+    "metrics": st.dictionaries(TEXT, FLOATS | TEXT | st.booleans() | st.none(), max_size=2).map(as_json_text),
     "objectives": st.dictionaries(TEXT, FLOATS | st.none(), max_size=2).map(as_json_text),
     **dict.fromkeys(("number", "attempt", "epochs", "best_epoch"), COUNTS),
     **dict.fromkeys(("duration_s", "epoch_s", "elapsed_s", "train_s", "wall_s", "device_s"), SECONDS),

@@ -9,6 +9,7 @@ import pytest
 from store_testing import event, report, start, trial
 
 from tune_jobs.store.columns.convert import as_plain
+from tune_jobs.store.columns.schema import SCHEMA_VERSION
 from tune_jobs.store.format.journal import encode_line, read_journal
 from tune_jobs.study.rows import Row
 
@@ -57,12 +58,12 @@ def test_zeros_and_foreign_lines_are_damage() -> None:
 
 
 def test_a_whole_line_that_is_no_row_is_damage() -> None:
-    for rest in (b'"v":1,"rows":[{"table":"trials"}]}\n', b'"v":1,"rows":[{"table":"nothing"}]}\n'):
+    for rest in (b'"v":2,"rows":[{"table":"trials"}]}\n', b'"v":2,"rows":[{"table":"nothing"}]}\n'):
         line = b'{"crc32":"%08x",%b' % (zlib.crc32(rest), rest)
         assert read_journal(line, "j").damaged_lines == (1,)
 
 
 def test_a_line_is_plain_json() -> None:
     data = json.loads(LINES[1])
-    assert data["v"] == 1
+    assert data["v"] == SCHEMA_VERSION
     assert [(row["table"], row["seq"]) for row in data["rows"]] == [("reports", 2), ("trials", 3)]

@@ -52,7 +52,8 @@ COLUMNS = {
         train_loss: double, train_accuracy: double, val_loss: double, val_accuracy: double,
         learning_rate: double, epoch_s: double, elapsed_s: double, samples_per_s: double,
         peak_memory_bytes: int64, decision: string, decision_reason: string, history_seq: int64,
-        reported_at: timestamp[us], test_accuracy: double, latency_ms: double
+        reported_at: timestamp[us], test_accuracy: double, latency_ms: double,
+        metrics: string
     """,
     "trials": f"""
         study: string, trial_id: string, number: int64, attempt: int64, seq: int64, history_seq: int64,
@@ -62,13 +63,13 @@ COLUMNS = {
         train_s: double, wall_s: double,
         device_s: double, error: string, params: string, seed: int64, git_commit: string, git_dirty: bool,
         torch_version: string, ray_version: string, optuna_version: string, device: string,
-        data_fingerprint: string, hostname: string, ended_at: timestamp[us],
+        data_fingerprint: string, hostname: string, metrics: string, ended_at: timestamp[us],
         {PARAMS}
     """,
     "events": """
         study: string, seq: int64, kind: string, session: string, trial_id: string, number: int64,
         attempt: int64, node: string, device: string, pid: int64, duration_s: double, failure: string,
-        detail: string, happened_at: timestamp[us]
+        code: string, detail: string, happened_at: timestamp[us]
     """,
     "latencies": """
         run: string, network: string, study: string, number: int64, model: string, options: string,
@@ -87,7 +88,7 @@ COLUMNS = {
 def test_columns_have_these_names_order_and_types(table: str) -> None:
     expected = [" ".join(column.split()) for column in COLUMNS[table].split(",")]
     assert [f"{field.name}: {field.type}" for field in SCHEMAS[table]] == expected
-    assert SCHEMA_VERSION == 1, "each change of columns raises the version"
+    assert SCHEMA_VERSION == 2, "each change of columns raises the version"
 
 
 @pytest.mark.parametrize("row_type", [*ROW_TYPES, StudyRow, LatencyRow])

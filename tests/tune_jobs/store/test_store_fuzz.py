@@ -214,7 +214,7 @@ def changed(row: Row, name: str, value: Any) -> bytes:
     """A journal's line of a row with another value, and its right checksum."""
     values = {"table": row.table, **as_json_data(as_plain(row))}
     values[name] = value.isoformat() if isinstance(value, datetime) else value
-    rest = json.dumps({"v": 1, "rows": [values]})[1:].encode() + b"\n"
+    rest = json.dumps({"v": SCHEMA_VERSION, "rows": [values]})[1:].encode() + b"\n"
     return b'{"crc32":"%08x",%b' % (zlib.crc32(rest), rest)
 
 

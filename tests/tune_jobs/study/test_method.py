@@ -62,6 +62,7 @@ def test_a_range_of_one_amount_is_allowed() -> None:
         "min_macs": 5,
         "max_parameters": None,
         "max_latency_ms": None,
+        "own": [],
     }
 
 

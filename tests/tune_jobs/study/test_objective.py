@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from eml_models.errors import UnknownNameError
+from eml_models.errors import InvalidValueError
 from tune_jobs.study.objective import COSTS, METRICS, Direction, Objective
 
 
@@ -26,5 +26,5 @@ def test_better_is_what_the_direction_says(metric: str) -> None:
 
 
 def test_unknown_objective_lists_the_known() -> None:
-    with pytest.raises(UnknownNameError, match="parameters"):
+    with pytest.raises(InvalidValueError, match="parameters"):
         Objective(metric="params")

@@ -27,7 +27,7 @@ from tune_jobs.on_ray.jobs.client import JobClient, only_errors_logged
 from tune_jobs.on_ray.jobs.job import CommandReader, Job, Submission, job_of
 from tune_jobs.on_ray.jobs.upload import choose_files, describe, pack
 from tune_jobs.on_ray.private import time_of_grace
-from tune_jobs.provenance import GIT_COMMIT, git_state
+from tune_jobs.store.provenance import GIT_COMMIT, git_state
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 """Where a head's dashboard listens, unless it was started with another address."""

@@ -51,11 +51,14 @@ def with_training(worker: WorkerInfo, recipe: Recipe, payload: Payload) -> Worke
     The fingerprint is known once the training function has read the data set, torch's version once it has
     imported torch. A generator function does both only for its first epoch.
     """
-    return replace(
-        worker,
-        data_fingerprint=data_fingerprint(recipe.dataset, data_dir=payload.data_dir, only_if_loaded=True),
-        torch_version=str(sys.modules["torch"].__version__) if "torch" in sys.modules else None,
-    )
+    found = data_fingerprint(recipe.dataset, data_dir=payload.data_dir, only_if_loaded=True)
+    return with_torch(replace(worker, data_fingerprint=found))
+
+
+def with_torch(worker: WorkerInfo) -> WorkerInfo:
+    """Adds torch's version, if something has imported torch."""
+    torch = sys.modules.get("torch")
+    return worker if torch is None else replace(worker, torch_version=str(torch.__version__))
 
 
 def with_peak_memory(worker: WorkerInfo, device: str) -> WorkerInfo:

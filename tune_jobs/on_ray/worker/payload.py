@@ -32,6 +32,7 @@ class Payload:
         threads: CPU threads that a trial may use.
         device: ``cpu`` or ``cuda``.
         is_shipped: whether the training function is shipped, so that it takes ``download`` and ``kernels``.
+        is_own: whether it is the user's own (`Study.train`), which gets params and a run instead of a recipe.
         kernels: the choice of kernels on CUDA.
         beside_bytes: bytes of a GPU's memory that the process takes beside torch's allocator.
         download: whether to fetch the data set where it is missing.
@@ -53,6 +54,7 @@ class Payload:
     checkpoint_period_s: float
     probe: StoreProbe
     is_shipped: bool = False
+    is_own: bool = False
     kernels: str = Kernels.DEFAULT
     beside_bytes: int = CONTEXT_BYTES
     trial_timeout_s: float | None = None
@@ -62,4 +64,10 @@ class Payload:
 
 def build_payload(study: Study, code: UserCode | None, **settings: Any) -> Payload:
     """The payload of a study; `settings` are the fields that the run decides."""
-    return Payload(code=code, fit=cloudpickle.dumps(study.fit), registered=pack_registered(code), **settings)
+    return Payload(
+        code=code,
+        fit=cloudpickle.dumps(study.training),
+        is_own=study.train is not None,
+        registered=pack_registered(code),
+        **settings,
+    )

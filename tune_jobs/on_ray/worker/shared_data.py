@@ -70,7 +70,7 @@ def is_shared(study: Study, settings: RunSettings) -> bool:
     """Whether the study's data set should be read once for all workers."""
     if study.has_own_fit or settings.workers == 1 or study.trials == 1:
         return False
-    expected = _expected_bytes(get_dataset_spec(study.recipe.dataset))
+    expected = _expected_bytes(get_dataset_spec(study.shipped_recipe.dataset))
     return expected is None or expected >= SMALL_BYTES
 
 
@@ -78,7 +78,7 @@ def shared_bytes(study: Study, settings: RunSettings) -> int:
     """Bytes of the shared data set in the object store; 0 if it is not shared or its size is unknown."""
     if not is_shared(study, settings):
         return 0
-    return _expected_bytes(get_dataset_spec(study.recipe.dataset)) or 0
+    return _expected_bytes(get_dataset_spec(study.shipped_recipe.dataset)) or 0
 
 
 def _expected_bytes(spec: DatasetSpec) -> int | None:
@@ -113,7 +113,7 @@ class SharedRead:
 
         from tune_jobs.on_ray.worker.registered import pack_registered
 
-        dataset = study.recipe.dataset
+        dataset = study.shipped_recipe.dataset
         # a new process for each call: an earlier study may have registered another set under the same name
         options: dict[str, Any] = {"num_cpus": 0, "max_calls": 1, "max_retries": MAX_RETRIES}
         read: Any = ray.remote(num_returns=2, **options)(_read)

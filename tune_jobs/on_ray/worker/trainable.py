@@ -36,7 +36,13 @@ from tune_jobs.on_ray.messages import (
 )
 from tune_jobs.on_ray.private import wait_for_ended_trials
 from tune_jobs.on_ray.worker.describing_failure import describe_failure, require_working_device
-from tune_jobs.on_ray.worker.describing_worker import with_device, with_peak_memory, with_place, with_training
+from tune_jobs.on_ray.worker.describing_worker import (
+    with_device,
+    with_peak_memory,
+    with_place,
+    with_torch,
+    with_training,
+)
 from tune_jobs.on_ray.worker.gpu_limit import hold_to_share
 from tune_jobs.on_ray.worker.payload import Payload
 from tune_jobs.on_ray.worker.registered import load_parts
@@ -49,6 +55,8 @@ from tune_jobs.session.report_checks import EPOCH, REPORT_METRICS, number_of
 from tune_jobs.study.code_digest import code_digest
 from tune_jobs.study.json_fields import MAX_SECONDS
 from tune_jobs.study.method import LatencyMode
+from tune_jobs.study.own_training import OwnRecipe, Train
+from tune_jobs.worker.own_attempt import OwnAttempt
 
 MESSAGE = "message"
 """The only key of a worker's reports to Tune; its value is the text of a message."""
@@ -102,8 +110,11 @@ def iter_messages(
         worker = replace(worker, code=code_digest(fit))
         if payload.is_shipped:  # `fit` would import torch when it is called, and count that as time for data
             import eml_models.training.loop  # noqa: F401 - imported for its effect
-        recipe = Recipe.from_json(config["recipe"])
         worker = replace(worker, imports_s=time.perf_counter() - began - waited_s)
+        if payload.is_own:
+            yield from _iter_own_messages(fit, payload, config, worker)
+            return
+        recipe = Recipe.from_json(config["recipe"])
         if payload.latency is not None:
             measuring_at = time.perf_counter()
             latency_ms = measure_latency(recipe, payload.latency, payload.device)
@@ -135,6 +146,32 @@ def iter_messages(
         require_working_device(payload.device, error)
         worker = with_peak_memory(worker, payload.device)
         yield describe_failure(error, gpus=config["gpus"], worker=worker)
+
+
+def _iter_own_messages(
+    train: Train, payload: Payload, config: Mapping[str, Any], worker: WorkerInfo
+) -> Generator[Message]:
+    """The messages of an attempt of own training; the function begins with the first report."""
+    training = OwnAttempt(
+        train,
+        OwnRecipe.from_json(config["recipe"]),
+        number=config["number"],
+        attempt=config["attempt"],
+        acknowledged=config["acknowledged"],
+        device=payload.device,
+        data_dir=payload.data_dir,
+        checkpoints=payload.checkpoints,
+    )
+    yield TrainingBegan(worker=worker)
+    for report in training.iter_reports():
+        seconds = {"epoch": report.epoch, "epoch_s": report.epoch_s, "elapsed_s": report.elapsed_s}
+        yield EpochReported(
+            metrics=seconds,
+            own=report.metrics,
+            unsaved=training.take_unsaved(),
+            worker=with_torch(WorkerInfo()),
+        )
+    yield TrainingReturned(worker=WorkerInfo())
 
 
 @cache

@@ -22,7 +22,7 @@ import pyarrow as pa
 from tune_jobs.store.columns.latency_rows import LatencyRow
 from tune_jobs.study.rows import ROW_TYPES, Row
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised with each change of columns. Every file and journal states it; any other version is refused."""
 
 PARAM_PREFIX = "param_"

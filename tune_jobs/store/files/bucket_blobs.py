@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from eml_models.whole_files import write_whole
 from tune_jobs.store.files.objects import open_file_system
 from tune_jobs.store.files.real_folders import Removal, not_ours
 
@@ -47,12 +48,10 @@ class BucketPlace:
     def describe(self, folder: str, name: str) -> str:
         return f"{self.root}/{folder}/{name}"
 
-    def save(self, folder: str, name: str, snapshot: Any, *, earlier: str | None) -> None:
-        from eml_models.training.snapshot import save_snapshot
-
+    def save(self, folder: str, name: str, content: memoryview, *, earlier: str | None) -> None:
         with tempfile.TemporaryDirectory(prefix="tune-jobs-") as scratch:
             local = Path(scratch) / "snapshot.pt"
-            save_snapshot(snapshot, local)
+            write_whole(local, content)
             if earlier is not None:
                 with suppress(FileNotFoundError), self._path(f"{folder}/{name}", "copy") as path:
                     self.fs.cp_file(path, f"{self.root}/{folder}/{earlier}")

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 from datetime import datetime
 
-from tune_jobs.provenance import job_id
+from tune_jobs.store.provenance import job_id
 from tune_jobs.study.instants import utc_now
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tune_jobs.provenance import JOB_CONFIG, git_state, job_id
+from tune_jobs.store.provenance import JOB_CONFIG, git_state, job_id
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 

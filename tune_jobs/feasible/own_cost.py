@@ -1,0 +1,106 @@
+"""The recipe and the cost of a trial, whether its training is shipped or the user's own.
+
+A shipped network is counted from its plan (`cost`); own training computes its costs by the study's function.
+Called by the session for each proposal, and when a run continues a trial.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from eml_models.errors import EmlError, InvalidValueError
+from eml_models.training.recipe import Recipe
+from tune_jobs.feasible.cost import NetworkCost, count_cost
+from tune_jobs.feasible.macs_share import resolve_recipe
+from tune_jobs.study.definition import Study
+from tune_jobs.study.objective import COSTS, OWN_METRIC
+from tune_jobs.study.own_training import OwnRecipe
+from tune_jobs.study.space import Params
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnCost:
+    """The costs that a study's function computes from a trial's params, by name; empty without a function."""
+
+    values: Mapping[str, float]
+
+    def value(self, name: str) -> float | None:
+        """A cost; None if the function did not compute it."""
+        return self.values.get(name)
+
+    def columns(self) -> dict[str, int | None]:
+        """The columns of a trial's row that hold these costs; a column without a cost is None."""
+        return {name: None if (got := self.values.get(name)) is None else round(got) for name in COSTS}
+
+
+TrialCost = NetworkCost | OwnCost
+
+
+def recipe_of_trial(study: Study, params: Params, number: int) -> Recipe | OwnRecipe:
+    """The recipe of one trial; of own training, its params with their epochs and seed.
+
+    Raises:
+        InvalidValueError: params are outside the space, or the recipe breaks a rule.
+    """
+    if study.recipe is None:
+        return study.own_recipe_for(params, number)
+    return resolve_recipe(study, params, number)
+
+
+def cost_of_trial(study: Study, recipe: Recipe | OwnRecipe) -> TrialCost:
+    """The cost of a trial before its training.
+
+    Raises:
+        InvalidValueError: the study's function of costs raises, returns anything but numbers by name, or
+            lacks a cost that a limit names.
+    """
+    if not isinstance(recipe, OwnRecipe):
+        return count_cost(recipe)
+    if study.cost is None:
+        return OwnCost(values={})
+    subject = f"cost function {getattr(study.cost, '__qualname__', study.cost)} of study {study.name!r}"
+    try:
+        found = study.cost(dict(recipe.params))
+    except EmlError:
+        raise
+    except Exception as error:  # the user's function may raise anything
+        raise InvalidValueError(
+            f"{subject} raised {type(error).__name__}: {error} for the params {dict(recipe.params)}; mend it,"
+            " or narrow the space"
+        ) from error
+    return OwnCost(values=_checked(found, subject, study))
+
+
+def _checked(found: object, subject: str, study: Study) -> dict[str, float]:
+    if not isinstance(found, Mapping):
+        raise InvalidValueError(
+            f'{subject} must return numbers by name, such as {{"macs": 3e7}}, got {found!r}'
+        )
+    values = {name: _as_number(value) for name, value in found.items()}
+    wrong = [name for name, value in values.items() if value is None or not _is_name(name)]
+    if wrong:
+        raise InvalidValueError(
+            f"{subject} must return finite numbers by name, got {wrong[0]!r}: {found[wrong[0]]!r}"
+        )
+    needed = {"max_macs": "macs", "min_macs": "macs", "max_parameters": "parameters"}
+    names = {needed.get(limit, limit) for limit in study.limits.names}
+    if missing := sorted(names - values.keys()):
+        raise InvalidValueError(
+            f"{subject} must return {missing[0]!r}, which a limit names, got {sorted(values)}"
+        )
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _as_number(value: object) -> float | None:
+    """A number of Python, NumPy or torch; None for anything else, and for NaN and infinity."""
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return value
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and OWN_METRIC.fullmatch(name) is not None

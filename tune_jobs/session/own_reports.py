@@ -1,0 +1,74 @@
+"""Checks the metrics of a report of own training, and writes them as the text of their column.
+
+Own training may report any metric. A worker sends numbers, truth values and texts by name
+(`tune_jobs.worker.own_attempt` refuses everything else). An objective that is missing or no number fails the
+trial; an objective that is NaN or infinite means that the training has diverged. Any other number that is not
+finite becomes null. `state_machine` asks whether a report can be used, `row_builder` for its text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from eml_models.errors import sort_by_nearness
+from tune_jobs.feasible.own_cost import OwnCost
+from tune_jobs.session.attempt import LiveAttempt
+from tune_jobs.session.report_checks import number_of
+from tune_jobs.study.definition import Study
+from tune_jobs.study.rows import Failure, as_json_text
+
+SAME_MEANING = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate")
+"""Metrics of own training that fill the column of their name too."""
+
+
+def own_report_problem(
+    study: Study, live: LiveAttempt, own: Mapping[str, object]
+) -> tuple[Failure, str] | None:
+    """Why a report of own training cannot be used, with the kind of failure; None if it can be used."""
+    costs = live.cost.values if isinstance(live.cost, OwnCost) else {}
+    if twice := sorted(costs.keys() & own.keys()):
+        return Failure.RAISED, (
+            f"the report has {twice[0]}, which the study's cost function computes too; rename one of them"
+        )
+    for name in study.metrics:
+        if name in costs:
+            continue
+        if own.get(name) is None:
+            return Failure.RAISED, _missing(name, own)
+        value = number_of(own[name])
+        if value is None:
+            return Failure.RAISED, f"{name} is an objective, so it must be a number, got {own[name]!r}"
+        if not math.isfinite(value):
+            return Failure.DIVERGED, f"{name} is {value}"
+    return None
+
+
+def _missing(name: str, own: Mapping[str, object]) -> str:
+    if not own:
+        return f"the report lacks the objective {name}; it is empty"
+    near = sort_by_nearness(name, own)
+    return f"the report lacks the objective {name}; it has, nearest first: {', '.join(near)}"
+
+
+def objective_values(study: Study, live: LiveAttempt, own: Mapping[str, object]) -> dict[str, float | None]:
+    """The objectives of a report, from its metrics and the costs of its trial."""
+    costs = live.cost.values if isinstance(live.cost, OwnCost) else {}
+    return {name: number_of({**own, **costs}.get(name)) for name in study.metrics}
+
+
+def own_metrics_text(own: Mapping[str, object], cost: OwnCost) -> str:
+    """The text of column `metrics`: the report's metrics and the costs; NaN and infinities are null."""
+    values = {name: _storable(value) for name, value in own.items()}
+    return as_json_text({**values, **cost.values})
+
+
+def same_columns(own: Mapping[str, object]) -> dict[str, float]:
+    """The columns that metrics of own training fill, because the names mean the same."""
+    numbers = {name: number_of(own.get(name)) for name in SAME_MEANING}
+    return {name: value for name, value in numbers.items() if value is not None and math.isfinite(value)}
+
+
+def _storable(value: object) -> object:
+    number = number_of(value)
+    return None if number is not None and not math.isfinite(number) else value

@@ -1,0 +1,73 @@
+"""Own training: a function of the user's that trains a trial of a study, instead of a shipped recipe.
+
+Frozen values and types; `tune_jobs.study.definition` holds them, and `tune_jobs.worker` calls the function.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eml_models.errors import raise_if_any
+from tune_jobs.study.json_fields import params_from_json, parse_object
+from tune_jobs.study.rows import as_json_text
+from tune_jobs.study.space import Params
+
+Train = Callable[[dict[str, Any], Any], Any]
+"""``train(params, run)``: `params` is a plain dict of the space's values, `run` a
+`tune_jobs.worker.trial_run.TrialRun`.
+
+It is a generator that yields the metrics of each report, or a function that calls ``run.report(metrics)`` or
+returns the metrics of a single report. Metrics are a mapping or a dataclass.
+"""
+
+CostFunction = Callable[[dict[str, Any]], Mapping[str, float]]
+"""``cost(params)`` returns the costs of a trial by name, before it trains, such as ``{"macs": 3e7}``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnRecipe:
+    """A trial of own training: its params, the number of its reports, and its seed.
+
+    Attributes:
+        params: the values of the space by name (not to be changed in place).
+        epochs: the report with which the trial is complete, counted from 1.
+        seed: of this trial alone; it follows from the study's seed and the trial's number.
+    """
+
+    params: Params
+    epochs: int
+    seed: int
+
+    @classmethod
+    def from_json(cls, text: str) -> OwnRecipe:
+        """The recipe from a text of `to_json`.
+
+        Raises:
+            InvalidValueError: the text is no JSON object.
+        """
+        data = parse_object(text)
+        params = params_from_json(json.dumps(data["params"]))
+        return cls(params=params, epochs=data["epochs"], seed=data["seed"])
+
+    def to_json(self) -> str:
+        """The recipe as JSON with sorted keys and no spaces: equal recipes give equal texts."""
+        return as_json_text({"params": self.params, "epochs": self.epochs, "seed": self.seed})
+
+
+class StoredTrain:
+    """Stands for the training or cost function of a study that was read from a store: a name without code."""
+
+    def __init__(self, name: str) -> None:
+        self.__qualname__ = name
+
+    def __call__(self, *args: object) -> Any:
+        raise_if_any(
+            "own training",
+            [
+                f"the store has the name of {self.__qualname__} and not its code; name the study by its code,"
+                " as for its run: FILE.py:FUNCTION or MODULE:FUNCTION"
+            ],
+        )

@@ -1,0 +1,124 @@
+"""The state that own training saves, as the content of a checkpoint's file and back.
+
+Tensors and plain values are read as data and never as code. A folder travels as an archive that nothing here
+looks into. Called by `trial_run`; `tune_jobs.checkpoints.files` keeps the files and their owners.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eml_models.errors import InvalidValueError
+from eml_models.training.snapshot import Owner, copy_to_cpu, read_saved, saved_content
+
+FORMAT = "tune_jobs.worker.saved_state/1"
+PLAIN = (bool, int, float, complex, str, bytes, type(None))
+_KEYS = frozenset({"format", "report", "elapsed_s", "state", "folder", "owner"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedState:
+    """A state with the report that acknowledges it.
+
+    Attributes:
+        report: the epoch of that report; the state is valid once the driver has recorded it.
+        elapsed_s: seconds of training until then, over all attempts.
+        state: tensors on the CPU and plain values; None if only a folder was saved.
+        folder: an archive of a folder; None if none was saved.
+        owner: the trial and the attempt that it belongs to, as `Checkpoints` writes it.
+    """
+
+    report: int
+    elapsed_s: float
+    state: Any = None
+    folder: Any = None
+    owner: Owner | None = None
+
+    def content(self) -> memoryview:
+        """The content of the file."""
+        return saved_content(
+            {
+                "format": FORMAT,
+                "report": self.report,
+                "elapsed_s": self.elapsed_s,
+                "state": self.state,
+                "folder": self.folder,
+                "owner": dict(self.owner or {}),
+            }
+        )
+
+
+def read_state(path: str | os.PathLike[str]) -> SavedState:
+    """The state in a file.
+
+    Raises:
+        InvalidValueError: the file is missing, torn, or holds no such state.
+    """
+    data = read_saved(path)
+    if not isinstance(data, dict) or data.get("format") != FORMAT or set(data) != _KEYS:
+        raise InvalidValueError(f"{path} holds no state of this version ({FORMAT}); start without it")
+    del data["format"]
+    return SavedState(**data)
+
+
+def owner_of_state(path: Path) -> Owner:
+    """The owner of a state's file; see `read_state`."""
+    return read_state(path).owner or {}
+
+
+def copied(state: Any) -> Any:
+    """A deep copy that later changes of the training leave alone: tensors on the CPU, plain values.
+
+    Raises:
+        InvalidValueError: the state holds anything else; the message names the place.
+    """
+    import torch
+
+    def check(value: Any, where: str) -> None:
+        if isinstance(value, (torch.Tensor, *PLAIN)):
+            return
+        if isinstance(value, Mapping):
+            for key, item in value.items():
+                check(key, f"a key of {where}")
+                check(item, f"{where}[{key!r}]")
+        elif isinstance(value, list | tuple):
+            for index, item in enumerate(value):
+                check(item, f"{where}[{index}]")
+        else:
+            raise InvalidValueError(
+                f"run.save takes tensors and plain values (numbers, text, None, lists, dictionaries), got"
+                f" {type(value).__name__} at {where}; save its state_dict(), or write files and call"
+                " run.save_folder"
+            )
+
+    check(state, "state")
+    return copy_to_cpu(state)
+
+
+def packed(folder: str | os.PathLike[str]) -> Any:
+    """An archive of a folder, as a tensor of bytes.
+
+    Raises:
+        InvalidValueError: there is no such folder.
+    """
+    import torch
+
+    path = Path(folder)
+    if not path.is_dir():
+        raise InvalidValueError(f"run.save_folder takes a folder that exists, got {str(folder)!r}")
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        archive.add(path, arcname=".")
+    return torch.frombuffer(bytearray(content.getbuffer()), dtype=torch.uint8)
+
+
+def unpack(archive: Any, target: Path) -> None:
+    """Write the files of a packed folder under `target`; nothing is written outside of it."""
+    with tarfile.open(fileobj=io.BytesIO(archive.numpy().tobytes())) as files:
+        files.extractall(target, filter="data")
