@@ -34,7 +34,8 @@ QUARTERS = 4
 
 def objectives_of(definition: Mapping[str, Any]) -> tuple[Objective, ...]:
     """The objectives of a stored definition."""
-    return tuple(Objective(metric=objective["metric"]) for objective in definition["objectives"])
+    own = definition["train"] is not None
+    return tuple(Objective(o["metric"], Direction(o["direction"]), own=own) for o in definition["objectives"])
 
 
 def front(trials: pd.DataFrame, starts: pd.DataFrame, objectives: Sequence[Objective]) -> Table:

@@ -43,18 +43,21 @@ def run_in_process(
     session = Session(study, log, log.rows[:])
 
     def train(attempt: Attempt) -> Iterable[Metrics]:
-        if study.train is not None:
-            yield from _own(study.train, attempt)
-            return
         for report in study.fit(attempt.recipe, **options):
             yield {name: getattr(report, name) for name in (EPOCH, *REPORT_METRICS) if hasattr(report, name)}
 
-    play(session, train, max_epochs=max_epochs)
+    play(session, train if study.train is None else own_reports(study), max_epochs=max_epochs)
     return log
 
 
+def own_reports(study: Study) -> TrainAttempt:
+    """The reports of a study's own training function; nothing is saved."""
+    train = study.train
+    assert train is not None
+    return lambda attempt: _own(train, attempt)
+
+
 def _own(train: Train, attempt: Attempt) -> Iterable[Metrics]:
-    """The reports of own training; nothing is saved."""
     assert isinstance(attempt.recipe, OwnRecipe)
     training = OwnAttempt(train, attempt.recipe, number=attempt.number, attempt=attempt.attempt)
     for report in training.iter_reports():

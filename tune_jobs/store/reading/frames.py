@@ -8,12 +8,20 @@ text. Called by `reader`, `study_snapshot` and `answers`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
+from tune_jobs.store.columns.metrics import (
+    METRICS,
+    TABLES_WITH_METRICS,
+    metric_columns,
+    metric_kinds,
+    metric_value,
+)
 from tune_jobs.store.columns.params import as_type, parse_params
 from tune_jobs.store.columns.python_values import as_python, beyond_python
 from tune_jobs.store.columns.schema import PARAM_PREFIX, arrow_param_type
@@ -66,6 +74,22 @@ def with_own_params(table: pa.Table, own_params: Mapping[str, str]) -> pa.Table:
     for name, kind in own_params.items():
         values = [_value_or_none(p.get(name), kind) for p in params]
         table = table.append_column(PARAM_PREFIX + name, pa.array(values, type=arrow_param_type(kind)))
+    return table
+
+
+def with_own_metrics(table: pa.Table, name: str) -> pa.Table:
+    """A table with a typed column added for each metric of own training; `name` is that of the table."""
+    if name not in TABLES_WITH_METRICS:
+        return table
+    texts = table.column(METRICS).to_pylist()
+    kinds = metric_kinds(text for text in set(texts) if text not in (None, "{}"))
+    if not kinds:
+        return table
+    rows = [json.loads(text or "{}") for text in texts]
+    for metric, column in metric_columns(kinds).items():
+        kind = kinds[metric]
+        values = [metric_value(row, metric, kind) for row in rows]
+        table = table.append_column(column, pa.array(values, type=arrow_param_type(kind)))
     return table
 
 

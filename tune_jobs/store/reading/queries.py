@@ -21,6 +21,7 @@ import pyarrow.dataset as ds
 
 from eml_models.errors import sort_by_nearness
 from tune_jobs.errors import QueryError
+from tune_jobs.store.columns.metrics import METRICS, TABLES_WITH_METRICS, kind_of_values, metric_columns
 from tune_jobs.store.columns.schema import PARAM_COLUMNS, PARAM_PREFIX, TABLES_WITH_PARAMS
 from tune_jobs.store.columns.sql_types import as_arrow, without_end
 from tune_jobs.study.same_names import alike, fold, spelled
@@ -32,6 +33,17 @@ MAX_THREADS = 4
 _ROW_STATEMENTS = frozenset({"SELECT", "EXPLAIN", "MULTI"})
 """DuckDB's kinds of statements that return rows and change nothing. DESCRIBE, SHOW and SUMMARIZE are of kind
 SELECT; PIVOT becomes MULTI."""
+
+_PYTHON_OF_JSON = {
+    "DOUBLE": float,
+    "BIGINT": int,
+    "UBIGINT": int,
+    "HUGEINT": int,
+    "BOOLEAN": bool,
+    "VARCHAR": str,
+    "NULL": type(None),
+}
+"""The type in Python of DuckDB's types of JSON values."""
 
 _DUCKDB_SCALARS = {"string": "VARCHAR", "double": "DOUBLE", "int64": "BIGINT", "bool": "BOOLEAN"}
 
@@ -102,15 +114,37 @@ def _make_views(
     columns = {}
     for name, table in tables.items():
         columns[name] = list(table.schema.names)
-        if name not in TABLES_WITH_PARAMS or not own_params:
-            connection.register(name, table)
-            continue
-        called = own_columns(own_params)
-        columns[name] += called.values()
         connection.register(f"{name}_in_files", table)
-        typed = ", ".join(_param_column(param, kind, called[param]) for param, kind in own_params.items())
-        connection.execute(f'CREATE VIEW "{name}" AS SELECT *, {typed} FROM "{name}_in_files"')
+        typed = _own_typed(connection, name, own_params)
+        columns[name] += typed
+        values = "".join(f', {value} AS "{column}"' for column, value in typed.items())
+        connection.execute(f'CREATE VIEW "{name}" AS SELECT *{values} FROM "{name}_in_files"')
     return columns
+
+
+def _own_typed(
+    connection: duckdb.DuckDBPyConnection, table: str, own_params: Mapping[str, str]
+) -> dict[str, str]:
+    """SQL for each column that a view adds to its table, by the name of the column."""
+    typed: dict[str, str] = {}
+    if table in TABLES_WITH_PARAMS and own_params:
+        called = own_columns(own_params)
+        typed |= {called[param]: _json_value("params", param, kind) for param, kind in own_params.items()}
+    if table in TABLES_WITH_METRICS:
+        kinds = _metric_kinds(connection, table)
+        called = metric_columns(kinds)
+        typed |= {called[metric]: _json_value(METRICS, metric, kind) for metric, kind in kinds.items()}
+    return typed
+
+
+def _metric_kinds(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    """The type of each metric of own training that a table's rows hold."""
+    rows = connection.execute(
+        f'SELECT metric.key, list(DISTINCT metric.type) FROM "{table}_in_files" AS found,'
+        f" json_each(found.{METRICS}) AS metric WHERE found.{METRICS} <> '{{}}'"
+        " GROUP BY metric.key ORDER BY metric.key"
+    ).fetchall()
+    return {name: kind_of_values(_PYTHON_OF_JSON[kind] for kind in kinds) for name, kinds in rows}
 
 
 def own_columns(own_params: Iterable[str]) -> dict[str, str]:
@@ -146,15 +180,13 @@ def alike_note(sql: str, own_params: Iterable[str]) -> str | None:
     return f"SQL ignores the case of letters, so these parameters have other columns: {'; '.join(groups)}"
 
 
-def _param_column(name: str, kind: str, column: str) -> str:
-    """SQL for a column of a parameter's JSON value; the name is an identifier, so quotes need no escaping."""
+def _json_value(text: str, name: str, kind: str) -> str:
+    """SQL for a value in a JSON column `text`; names have no quotes, so nothing needs escaping."""
     scalar = _DUCKDB_SCALARS[kind.removeprefix("list<").removesuffix(">")]
     path = f"""'$."{name}"'"""
     if kind == "string":
-        value = f"params ->> {path}"
-    else:
-        value = f"TRY_CAST(params -> {path} AS {scalar}{'[]' if kind.startswith('list<') else ''})"
-    return f'{value} AS "{column}"'
+        return f"{text} ->> {path}"
+    return f"TRY_CAST({text} -> {path} AS {scalar}{'[]' if kind.startswith('list<') else ''})"
 
 
 def _check_statement(connection: duckdb.DuckDBPyConnection, sql: str) -> None:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from tune_jobs.store.columns.convert import rows_to_arrow
 from tune_jobs.store.columns.schema import ROW_TYPE_OF, columns_of
-from tune_jobs.store.reading.frames import as_frame, with_own_params
+from tune_jobs.store.reading.frames import as_frame, with_own_metrics, with_own_params
 from tune_jobs.study.rows import Row
 
 
@@ -57,9 +57,9 @@ class StudySnapshot:
 
 
 def study_frame(table: str, rows: pa.Table, own_params: Mapping[str, str]) -> pd.DataFrame:
-    """Rows of a table as a frame, with a typed column for each parameter of a user's own space."""
+    """Rows of a table as a frame, with a typed column for each parameter and metric that is a user's own."""
     required = [column.name for column in columns_of(table) if not column.optional]
-    return as_frame(with_own_params(rows, own_params), required=required)
+    return as_frame(with_own_metrics(with_own_params(rows, own_params), table), required=required)
 
 
 def tables_of(rows: Sequence[Row]) -> dict[str, pa.Table]:
