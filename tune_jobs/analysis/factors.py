@@ -27,6 +27,7 @@ from tune_jobs.study.json_fields import parse_object
 from tune_jobs.study.method import SamplerName
 from tune_jobs.study.objective import Objective
 from tune_jobs.study.rows import State, as_json_text
+from tune_jobs.study.stored import objectives_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ class Design:
         conditions: the parent of each conditional parameter.
     """
 
-    metric: str
+    objective: Objective
     is_grid: bool
     is_adaptive: bool
     factors: tuple[str, ...]
@@ -69,7 +70,12 @@ class Design:
     @property
     def sign(self) -> float:
         """1 or -1: a value times the sign is better if it is larger."""
-        return -Objective(metric=self.metric).direction.sign
+        return -self.objective.direction.sign
+
+    @property
+    def metric(self) -> str:
+        """The name of the objective."""
+        return self.objective.metric
 
     def comes_with(self, factor: str) -> frozenset[str]:
         """The factor, and the parameters that apply only under some of its levels."""
@@ -87,7 +93,7 @@ def design_of(definition: Mapping[str, Any]) -> Design:
     searched = [p for p in definition["space"] if p["kind"] != "constant" and p["name"] != REPEAT]
     factors = tuple(p["name"] for p in searched if p["kind"] == "choice" or is_grid)
     return Design(
-        metric=definition["objectives"][0]["metric"],
+        objective=objectives_of(definition)[0],
         is_grid=is_grid,
         is_adaptive=not is_grid and not (sampler == SamplerName.RANDOM and asha is None),
         factors=factors,

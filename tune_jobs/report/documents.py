@@ -18,10 +18,11 @@ from tune_jobs.analysis.factors import design_of, read_outcomes
 from tune_jobs.report import factors, finalists, leaderboard
 from tune_jobs.report.for_people import PARAMS, for_people
 from tune_jobs.report.formats import TABLE
-from tune_jobs.report.front import front, objectives_of, worth
+from tune_jobs.report.front import front, worth
 from tune_jobs.report.ledger import ledger
 from tune_jobs.report.tables import Table
 from tune_jobs.store.reading.study_snapshot import StudySnapshot
+from tune_jobs.study.stored import objectives_of
 
 
 def store_document(found: pd.DataFrame, form: str) -> Table:
@@ -45,7 +46,7 @@ def study_document(known: StudySnapshot, form: str, *, top: int) -> list[Table]:
     if several:
         best = front(known.trials, known.starts, objectives)
     else:
-        best = leaderboard.leaderboard(known.trials, known.starts, metric=metric, top=top)
+        best = leaderboard.leaderboard(known.trials, known.starts, objective=objectives[0], top=top)
     if form != TABLE:
         return [best]
     others = [
@@ -127,5 +128,5 @@ def _search_tables(known: StudySnapshot, *, top: int | None, by: str | None) -> 
     if design.is_grid:
         first = factors.cells_table(outcomes, design, top)
     else:
-        first = leaderboard.leaderboard(known.trials, known.starts, metric=design.metric, top=top or 10)
+        first = leaderboard.leaderboard(known.trials, known.starts, objective=design.objective, top=top or 10)
     return [first, *tables]

@@ -32,12 +32,6 @@ QUARTERS = 4
 """The number of parts of the epochs spent; the hypervolume is shown at the end of each."""
 
 
-def objectives_of(definition: Mapping[str, Any]) -> tuple[Objective, ...]:
-    """The objectives of a stored definition."""
-    own = definition["train"] is not None
-    return tuple(Objective(o["metric"], Direction(o["direction"]), own=own) for o in definition["objectives"])
-
-
 def front(trials: pd.DataFrame, starts: pd.DataFrame, objectives: Sequence[Objective]) -> Table:
     """The completed trials that no other dominates, sorted by the first objective."""
     completed = _completed(trials, objectives)

@@ -18,7 +18,7 @@ from tune_jobs.report.text import format_value
 from tune_jobs.search.history import rung_between
 from tune_jobs.study.events import SessionEnd
 from tune_jobs.study.json_fields import parse_object
-from tune_jobs.study.objective import METRICS, Direction
+from tune_jobs.study.objective import Direction, Objective
 from tune_jobs.study.rows import Decision, State
 
 LAST_RUN, NO_END = "last_run", "no end yet"
@@ -45,7 +45,7 @@ STUDIES_SQL = f"""
 numbers are of the same instant, and no trial is loaded."""
 
 
-def leaderboard(trials: pd.DataFrame, starts: pd.DataFrame, *, metric: str, top: int = 10) -> Table:
+def leaderboard(trials: pd.DataFrame, starts: pd.DataFrame, *, objective: Objective, top: int = 10) -> Table:
     """The best completed trials, or the best stopped trials if none completed.
 
     Args:
@@ -54,7 +54,7 @@ def leaderboard(trials: pd.DataFrame, starts: pd.DataFrame, *, metric: str, top:
     scored = trials[trials["objective"].notna()]
     completed = scored[scored["state"] == State.COMPLETED]
     shown = completed if len(completed) else scored
-    ascending = METRICS[metric] is Direction.MINIMIZE
+    ascending = objective.direction is Direction.MINIMIZE
     best = shown.sort_values(["objective", "number"], ascending=[ascending, True]).head(top)
     networks = name_networks(starts, best["number"])
     rows: list[tuple[object, ...]] = [
@@ -72,7 +72,7 @@ def leaderboard(trials: pd.DataFrame, starts: pd.DataFrame, *, metric: str, top:
     kind = "completed" if len(completed) or not len(scored) else "stopped"
     table = Table(
         title=f"best {len(rows)} of {count_of(len(shown), f'{kind} trial')}",
-        columns=(TRIAL, metric, "epochs", "train_s", "macs", PARAMS, NETWORK),
+        columns=(TRIAL, objective.metric, "epochs", "train_s", "macs", PARAMS, NETWORK),
         rows=tuple(rows),
         empty=way_on(trials),
     )

@@ -55,7 +55,7 @@ def study_from_definition(name: str, definition: Mapping[str, Any]) -> Study:
         train=_stand_in(definition["train"]),
         epochs=definition["epochs"],
         cost=_stand_in(definition["cost"]),
-        objectives=tuple(Objective(o["metric"], Direction(o["direction"])) for o in definition["objectives"]),
+        objectives=objectives_of(definition),
         asha=Asha(**asha) if asha else None,
         sampler=SamplerName(definition["sampler"]),
         limits=Limits.from_json(definition["limits"]),
@@ -64,6 +64,12 @@ def study_from_definition(name: str, definition: Mapping[str, Any]) -> Study:
         latency=LatencyMode(**definition["latency"]) if definition["latency"] else None,
         candidates=tuple(Candidate(**data) for data in definition["candidates"]),
     )
+
+
+def objectives_of(definition: Mapping[str, Any]) -> tuple[Objective, ...]:
+    """The objectives of a stored definition."""
+    own = definition["train"] is not None
+    return tuple(Objective(o["metric"], Direction(o["direction"]), own=own) for o in definition["objectives"])
 
 
 def _stand_in(name: str | None) -> StoredTrain | None:

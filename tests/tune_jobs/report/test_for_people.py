@@ -18,6 +18,7 @@ from tune_jobs.report.leaderboard import leaderboard
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Random
 from tune_jobs.study.definition import Study
+from tune_jobs.study.objective import Objective
 
 
 def frames(study: Study, count: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -45,7 +46,7 @@ def test_params_that_are_the_same_are_said_once_and_one_network_too() -> None:
     study = digits_recipes()
     study = study.with_changes(space=study.space.fixed({"batch_size": 64, "weight_decay": 0.001}))
     trials, starts = frames(study, 6)
-    table = for_people(leaderboard(trials, starts, metric="val_accuracy"), trials)
+    table = for_people(leaderboard(trials, starts, objective=Objective("val_accuracy")), trials)
     assert table.note == "the same in all: weight_decay=0.001 batch_size=64 network=small_cnn"
     assert table.columns[-1] == "params"
     assert all(str(row[-1]).startswith("optimizer=") for row in table.rows)
@@ -59,7 +60,7 @@ def test_params_that_are_the_same_are_said_once_and_one_network_too() -> None:
 def test_networks_stand_in_words_and_their_params_are_not_said_twice() -> None:
     study = digits_families()
     trials, starts = frames(study, 10)
-    whole = leaderboard(trials, starts, metric="val_accuracy")
+    whole = leaderboard(trials, starts, objective=Objective("val_accuracy"))
     table = for_people(whole, trials)
     assert {str(row[-1]).strip("'").split(":")[0] for row in table.rows} == {"resnet18", "mobilenet"}
     for row in table.rows:
@@ -80,7 +81,7 @@ def test_networks_stand_in_words_and_their_params_are_not_said_twice() -> None:
 
 def test_a_single_row_keeps_all_of_its_params() -> None:
     trials, starts = frames(digits_recipes(), 1)
-    table = for_people(leaderboard(trials, starts, metric="val_accuracy"), trials)
+    table = for_people(leaderboard(trials, starts, objective=Objective("val_accuracy")), trials)
     assert table.note == ""
     assert "batch_size=" in str(table.rows[0][-2])
     assert table.rows[0][-1] == "small_cnn"
@@ -96,6 +97,6 @@ def test_networks_of_unloaded_code_are_named_exactly(field: str) -> None:
 
 def test_trials_without_a_start_keep_their_params() -> None:
     trials, starts = frames(digits_families(), 3)
-    table = for_people(leaderboard(trials, starts.iloc[:0], metric="val_accuracy"), trials)
+    table = for_people(leaderboard(trials, starts.iloc[:0], objective=Objective("val_accuracy")), trials)
     assert "network" not in table.columns
     assert all("model=" in str(row[-1]) for row in table.rows) or "model=" in table.note

@@ -7,7 +7,7 @@ import json
 import pandas as pd
 import pytest
 
-from tune_jobs.report.front import box, front, objectives_of, worth
+from tune_jobs.report.front import box, front, worth
 from tune_jobs.study.objective import Objective
 
 OBJECTIVES = (Objective(), Objective(metric="macs"))
@@ -78,8 +78,3 @@ def test_box_without_a_limit_ends_at_the_worst() -> None:
 def test_a_front_of_one_network_is_worth_something_without_a_limit() -> None:
     one = trials((0, 5, "completed", 0.8, 50))
     assert worth(one, REPORTS, OBJECTIVES, {}).rows[-1][2] == pytest.approx(0.8 * (1 - 1 / 1.1))
-
-
-def test_objectives_come_from_the_definition() -> None:
-    stored = {"objectives": [{"metric": "val_accuracy", "direction": "maximize"}, {"metric": "macs"}]}
-    assert objectives_of(stored) == OBJECTIVES

@@ -24,6 +24,7 @@ from tune_jobs.session.state_machine import Session
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.events import SessionEnd
+from tune_jobs.study.objective import Objective
 from tune_jobs.study.rows import State
 
 NO_STARTS = pd.DataFrame({"number": [], "recipe": []})
@@ -40,15 +41,17 @@ def frame(*rows: tuple[int, str, float | None]) -> pd.DataFrame:
 
 def test_leaderboard_ranks_completed_trials_and_keeps_the_earlier_of_equals() -> None:
     trials = frame((0, "completed", 0.5), (1, "stopped", 0.9), (2, "completed", 0.7), (3, "completed", 0.7))
-    table = leaderboard(trials, NO_STARTS, metric="val_accuracy")
+    table = leaderboard(trials, NO_STARTS, objective=Objective("val_accuracy"))
     assert [row[0] for row in table.rows] == [2, 3, 0]
     assert "macs" not in table.columns
-    losses = leaderboard(trials, NO_STARTS, metric="val_loss", top=1)
+    losses = leaderboard(trials, NO_STARTS, objective=Objective("val_loss"), top=1)
     assert [row[0] for row in losses.rows] == [0]
 
 
 def test_leaderboard_shows_stopped_trials_where_none_completed() -> None:
-    table = leaderboard(frame((0, "stopped", 0.5), (1, "failed", None)), NO_STARTS, metric="val_accuracy")
+    table = leaderboard(
+        frame((0, "stopped", 0.5), (1, "failed", None)), NO_STARTS, objective=Objective("val_accuracy")
+    )
     assert [row[0] for row in table.rows] == [0]
     assert "stopped" in table.title
 
@@ -122,7 +125,7 @@ def test_an_empty_leaderboard_says_why_and_what_to_do(
     rows: list[tuple[int, str, float | None]], told: str
 ) -> None:
     trials = frame(*rows) if rows else frame((0, "failed", None)).iloc[:0]
-    table = leaderboard(trials, NO_STARTS, metric="val_accuracy")
+    table = leaderboard(trials, NO_STARTS, objective=Objective("val_accuracy"))
     text = " ".join(render(table, "table").split())
     assert told in text
     assert "trial val_accuracy epochs" in text
