@@ -111,7 +111,7 @@ def save_deployed(deployed: Deployed, path: str | os.PathLike[str]) -> None:
 
     Raises:
         DeployError: the mode casts by autocast, which is no part of a program; the model cannot be exported,
-            the written program differs, or the file is there already.
+            the written program differs, or the file exists already.
     """
     mode = deployed.mode
     if mode.cast is Cast.AUTOCAST:
@@ -162,5 +162,5 @@ def _check(error: float, prepared: Prepared) -> None:
 def _new_file(path: str | os.PathLike[str]) -> Path:
     target = Path(path)
     if target.exists():
-        raise DeployError(f"{target} is there already; choose another file")
+        raise DeployError(f"{target} exists already; choose another file")
     return target

@@ -1,7 +1,7 @@
-"""What a family of networks is: its options with their bounds, and the function that draws its plan.
+"""Describes a family of networks: its options with their bounds, and the function that draws its plan.
 
-Frozen values; no torch. `eml_models.networks.registry` holds the families and is what others import; a
-family's own module (`small_cnn`, `resnet`, `mobilenet`, or a user's) makes one `ModelFamily`.
+Frozen values; no torch. The module of a family (`small_cnn`, `resnet`, `mobilenet`, or a user's) makes one
+`ModelFamily`. `eml_models.networks.registry` holds all families; other code imports them from there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from eml_models.networks.plan import OptionValue, Plan
 
 
 class OptionKind(StrEnum):
-    """What values an option takes."""
+    """The kind of value that an option takes."""
 
     INTEGER = "integer"
     NUMBER = "number"
@@ -32,11 +32,11 @@ class Option:
     """One option of a family.
 
     Attributes:
-        default: used where none is given; None stands for what `doc` says.
+        default: the value if none is given; `doc` says what None means.
         low, high: inclusive bounds of the number, or of each number of a list.
-        choices: what a choice may be.
-        length: how many numbers a list has.
-        odd: whole numbers must be odd, as the sides of kernels are.
+        choices: the allowed values of a choice.
+        length: the number of values in a list.
+        odd: whether whole numbers must be odd, as the sides of kernels must.
     """
 
     name: str
@@ -50,10 +50,10 @@ class Option:
     odd: bool = False
 
     def parse(self, value: object) -> OptionValue:
-        """The value in its canonical form: numbers as float, lists (JSON has no tuples) as tuples.
+        """The value in its canonical form: numbers as float, lists as tuples (JSON has no tuples).
 
         Raises:
-            ValueError: it breaks the rule; the message is `rule`.
+            ValueError: the value breaks the rule; the message is `rule`.
         """
         if value is None and self.default is None:
             return None
@@ -74,7 +74,7 @@ class Option:
 
     @property
     def rule(self) -> str:
-        """What a value must be, in words."""
+        """The rule for values, as a text that follows "must be"."""
         bounds = f" in [{self.low:g}, {self.high:g}]{', odd' if self.odd else ''}"
         match self.kind:
             case OptionKind.INTEGER:
@@ -107,14 +107,14 @@ class ModelFamily:
     """A family of networks.
 
     Attributes:
-        name: how recipes and the command line call it.
-        draw: ``draw(net, **options)`` draws the layers onto a `PlanBuilder`; it gets every option, by name.
-        options: what may be chosen; all have defaults.
-        width: the option, a number, that makes all layers wider; empty if there is none.
-        source: the paper, and how this deviates from it.
-        build: ``build(plan)`` makes the torch module where the general builder of
-            `eml_models.networks.layers` cannot; the module must do what the plan says (`count_macs` checks
-            its MACs). Typed without torch.
+        name: its name in recipes and on the command line.
+        draw: ``draw(net, **options)`` draws the layers with a `PlanBuilder`; it gets every option by name.
+        options: its options; each has a default.
+        width: name of the option, a number, that makes all layers wider; empty if there is none.
+        source: the paper, and how this family deviates from it.
+        build: ``build(plan)`` makes the torch module of a family that the general builder,
+            `eml_models.networks.layers`, cannot build; None for all other families. The module must compute
+            what the plan says (`count_macs` checks its MACs). The type does not need torch.
     """
 
     name: str
@@ -128,7 +128,8 @@ class ModelFamily:
         problems = [] if self.name.isidentifier() else [f"name must be an identifier, got {self.name!r}"]
         names = [option.name for option in self.options]
         problems += [
-            f"two options are called {name!r}" for name in sorted({n for n in names if names.count(n) > 1})
+            f"two options have the name {name!r}; give each its own"
+            for name in sorted({n for n in names if names.count(n) > 1})
         ]
         problems += [
             f"the default of option {option.name!r} must be {option.rule}, got {option.default!r}"
@@ -137,7 +138,7 @@ class ModelFamily:
         ]
         kinds = {option.name: option.kind for option in self.options}
         if self.width and kinds.get(self.width) not in (OptionKind.INTEGER, OptionKind.NUMBER):
-            problems.append(f"width must name an option that is a number, got {self.width!r}")
+            problems.append(f"width must be the name of an option that is a number, got {self.width!r}")
         raise_if_any("model family", problems)
 
     @property
@@ -146,10 +147,10 @@ class ModelFamily:
         return next((option for option in self.options if self.width and option.name == self.width), None)
 
     def resolve(self, options: Mapping[str, object]) -> dict[str, OptionValue]:
-        """Every option with its canonical value, in the order of the table.
+        """Every option with its canonical value, in the order of `options`.
 
         Raises:
-            InvalidValueError: unknown options and values that break a rule, all together.
+            InvalidValueError: an unknown option, or a value that breaks a rule; the message lists all.
         """
         table = {option.name: option for option in self.options}
         problems = [self._unknown(name) for name in options if name not in table]

@@ -1,7 +1,7 @@
 """Builds the torch module of a plan: one submodule per layer, under the layer's name.
 
-The only file of the networks that imports torch; `eml_models.networks.registry.build_model` calls it. It
-decides how a layer is computed and how weights start, never which layers there are.
+`eml_models.networks.registry.build_model` calls it. It decides how a layer is computed and how its weights
+start, never which layers a network has.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ ACTIVATION_MODULES: dict[str, type[nn.Module]] = {
 
 
 class Network(nn.Sequential):
-    """The module of a plan, which it keeps as `plan`: images (N, C, H, W) to logits (N, classes)."""
+    """The module of a plan: images (N, C, H, W) to logits (N, classes).
+
+    Attributes:
+        plan: the plan that it was built from.
+    """
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(_build_children(plan.nodes))
@@ -39,13 +43,13 @@ class ResidualBlock(nn.Module):
         self.body, self.shortcut, self.add, self.after = body, shortcut, Add(), after
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Maps (N, C, H, W) in and out."""
+        """Takes and returns feature maps (N, C, H, W)."""
         out: torch.Tensor = self.after(self.add(self.body(x), self.shortcut(x)))
         return out
 
 
 class Add(nn.Module):
-    """The sum of two maps; a module so that hooks see it."""
+    """Adds two feature maps; a module, so that hooks see the addition."""
 
     def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         return left + right
@@ -59,38 +63,41 @@ class GatedBlock(nn.Module):
         self.gate, self.scale = gate, Scale()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Maps (N, C, H, W) in and out."""
+        """Takes and returns feature maps (N, C, H, W)."""
         out: torch.Tensor = self.scale(x, self.gate(x))
         return out
 
 
 class Scale(nn.Module):
-    """Maps (N, C, H, W), each times its number of (N, C); a module so that hooks see it."""
+    """Multiplies each feature map of (N, C, H, W) by its factor of (N, C); a module, so that hooks see it."""
 
     def forward(self, maps: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
         return maps * factors[:, :, None, None]
 
 
 class GlobalPool(nn.Module):
-    """(N, C, H, W) to its means (N, C). Unlike AdaptiveAvgPool2d it is deterministic on CUDA."""
+    """The mean of each feature map: (N, C, H, W) to (N, C).
+
+    It is deterministic on CUDA; AdaptiveAvgPool2d is not.
+    """
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         return maps.mean((2, 3))
 
 
 def build_module(plan: Plan) -> Network:
-    """The network of a plan, weights drawn from torch's global generator, as any torch module does."""
+    """Build the network of a plan. Its weights come from torch's global generator, as in any torch module."""
     network = Network(plan)
     initialize(network)
     return network
 
 
 def initialize(network: Network) -> None:
-    """Draw the weights anew.
+    """Draw new weights.
 
-    Convolutions: normal with variance 2 / fan-out (arXiv 1502.01852, equation 14), where the fan-out of a
-    grouped convolution is that of one group. Linear: torch's uniform in +-1 / sqrt(fan-in). Batch norms: the
-    identity, or zero where the plan says so.
+    Convolutions: a normal distribution with variance 2 / fan-out (arXiv 1502.01852, equation 14). The fan-out
+    of a grouped convolution is that of one group. Linear layers: torch's default, uniform in
+    +-1 / sqrt(fan-in). Batch norms: a scale of 1, or of 0 if the plan says so, and a shift of 0.
     """
     for layer in network.plan.layers:
         module = network.get_submodule(layer.name)
@@ -153,4 +160,4 @@ def _build_layer(layer: LayerSpec) -> nn.Module:
         case LayerKind.DROPOUT:
             return nn.Dropout(layer.rate)
         case LayerKind.ADD | LayerKind.SCALE:
-            raise AssertionError("what joins two maps belongs to its block, which makes it")
+            raise AssertionError(f"{layer.kind} is made by its block, never as a layer of its own")

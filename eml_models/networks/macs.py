@@ -1,6 +1,6 @@
 """Counts the MACs of a built module with fvcore: the independent check of what a plan says.
 
-Slow (some 100 ms a module): a search sums plans, tests and doubters count. It must agree to the unit.
+Slow (about 100 ms per module), so a search sums plans instead, and tests check that both numbers are equal.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from torch import nn
 from eml_models.errors import InvalidValueError
 
 COUNTED = ("conv", "linear")
-"""fvcore's names of the operators in which one multiply-add counts as 1 MAC. (fvcore calls MACs "flops".)"""
+"""fvcore's names of the operators whose multiply-adds are counted. (fvcore calls MACs "flops".)"""
 
 OTHER_PRODUCTS = ("addmm", "matmul", "bmm", "baddbmm", "einsum")
-"""Operators that multiply and add as well, but that no plan holds: refused rather than left out silently."""
+"""Operators that also multiply and add, but are in no plan: they are refused, never silently left out."""
 
 
 def count_macs(module: nn.Module, input_shape: tuple[int, int, int]) -> int:
-    """Multiply-adds of the convolutions and linear layers of `module` for one image, in eval mode.
+    """Count the multiply-adds of the convolutions and linear layers of `module` for one image, in eval mode.
 
-    Left out, as everywhere here: batch norm (fvcore's ``.total()`` has it), activations, pooling, additions
-    and biases. The module is left as it was found.
+    Not counted, as in plans: batch norm (fvcore's ``.total()`` counts it), activations, pooling, additions
+    and biases. The module keeps its mode and its weights.
 
     Args:
         module: built, not on the meta device (fvcore runs it once).
@@ -37,8 +37,8 @@ def count_macs(module: nn.Module, input_shape: tuple[int, int, int]) -> int:
     others = sorted(name for name in OTHER_PRODUCTS if operators[name])
     if others:
         raise InvalidValueError(
-            "MACs are those of convolutions and linear layers, but this module also runs "
-            f"{', '.join(others)}; write them as nn.Linear or nn.Conv2d"
+            "MACs are counted in convolutions and linear layers only, but this module also runs "
+            f"{', '.join(others)}; write these products as nn.Linear or nn.Conv2d"
         )
     return sum(operators[name] for name in COUNTED)
 
@@ -49,7 +49,7 @@ def _count_operators(module: nn.Module, input_shape: tuple[int, int, int]) -> Co
     training = {part: part.training for part in module.modules()}
     try:
         with warnings.catch_warnings():
-            # fvcore imports and uses torch.jit, which is deprecated: its matter, not the caller's.
+            # fvcore uses torch.jit, which is deprecated; the caller cannot change that.
             warnings.simplefilter("ignore")
             from fvcore.nn import FlopCountAnalysis
 

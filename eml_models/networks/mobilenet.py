@@ -1,7 +1,7 @@
-"""MobileNet of inverted residuals with linear bottlenecks: width, expansion, depth, kernel free per stage.
+"""MobileNet: inverted residuals with linear bottlenecks, with options for each stage.
 
-Draws plans; no torch. Registered by `eml_models.networks.registry`. The default is MobileNetV2's layout with
-the strides usual for CIFAR and with SiLU in place of ReLU6.
+Draws plans; imports no torch. Registered by `eml_models.networks.registry`. The default is MobileNetV2's
+layout with the strides usual for CIFAR and with SiLU in place of ReLU6.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ KERNEL = 3
 NUM_STAGES = len(STAGE_CHANNELS)
 
 FIRST_EXPANSION = 1.0
-"""The first stage does not expand: its input is the stem's, before any bottleneck."""
+"""The first stage does not expand: its input comes from the stem, not from a bottleneck."""
 
 STRIDES = {"cifar": (1, 1, 1, 2, 2, 1, 2, 1), "imagenet": (2, 1, 2, 2, 2, 1, 2, 1)}
-"""Strides of the stem, then of the first block of each stage. CIFAR's as in
+"""Strides of the stem, then of the first block of each stage. Source of CIFAR's:
 chenyaofo/pytorch-cifar-models."""
 
 LEAST_SHARE = 0.9
-"""Rounding never takes more than a tenth of the channels away."""
+"""Rounding keeps at least this share of the channels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """Blocks that make maps of as many channels; `kernel` is the side of their depthwise filters."""
+    """`depth` blocks with `channels` channels each; `kernel` is the side of their depthwise filters."""
 
     channels: int
     expansion: float
@@ -44,7 +44,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """The options of `MOBILENET` with their types; the table there says what they mean."""
+    """The options of `MOBILENET` with their types; `MOBILENET` explains each."""
 
     width_mult: float
     widths: tuple[float, ...] | None
@@ -74,7 +74,7 @@ class Layout:
 
 
 def draw_mobilenet(net: PlanBuilder, **options: Any) -> None:
-    """A stem, seven stages of inverted residuals, a 1x1 head, and a linear classifier."""
+    """Draw a stem, seven stages of inverted residuals, a 1x1 head, and a linear classifier."""
     layout = Layout(**options)
     stem_stride, *stage_strides = STRIDES[layout.strides]
     stem = layout.stem_channels or round_channels(STEM_CHANNELS * layout.width_mult, layout.divisor)
@@ -90,17 +90,17 @@ def draw_mobilenet(net: PlanBuilder, **options: Any) -> None:
 
 
 def round_channels(channels: float, divisor: int) -> int:
-    """The multiple of `divisor` nearest to `channels` (halves up) that keeps at least 90 % of them, never 0.
+    """Round to the nearest multiple of `divisor` (halves up) that is at least 90 % of `channels` and never 0.
 
-    Rises with `channels`, so that a wider network never costs less. Source: the rule of the MobileNet
-    authors, as in torchvision.
+    The result never falls when `channels` rises, so a wider network never costs less. Source: the rule of the
+    MobileNet authors, as in torchvision.
     """
     nearest = max(1, int(channels / divisor + 0.5)) * divisor
     return nearest if nearest >= LEAST_SHARE * channels else nearest + divisor
 
 
 def _draw_block(net: PlanBuilder, name: str, layout: Layout, stage: Stage, *, stride: int) -> None:
-    """Expand by a 1x1 convolution, filter depthwise, project linearly; add the input where shapes agree."""
+    """Expand by a 1x1 convolution, filter depthwise, project linearly; add the input if the shapes agree."""
     expands = stage.expansion != 1.0
     hidden = round_channels(net.channels * stage.expansion, layout.divisor) if expands else net.channels
     stride = net.fit_stride(name, stride)
@@ -135,7 +135,7 @@ MOBILENET = ModelFamily(
             default=1.0,
             low=0.01,
             high=4.0,
-            doc="Multiplies the channels of stem and stages, and of the head where it is above 1.",
+            doc="Multiplies the channels of stem and stages; if it is above 1, those of the head too.",
         ),
         Option(
             name="widths",
@@ -152,7 +152,7 @@ MOBILENET = ModelFamily(
             default=6.0,
             low=1.0,
             high=16.0,
-            doc="How many times its input's channels a block filters, in all stages but the first (1 there).",
+            doc="Depthwise channels of a block per input channel, in all stages but the first (1 there).",
         ),
         Option(
             name="expansions",
@@ -161,7 +161,7 @@ MOBILENET = ModelFamily(
             low=1.0,
             high=16.0,
             length=NUM_STAGES,
-            doc="The same for each of the seven stages, in place of expansion; null: expansion.",
+            doc="An expansion for each of the seven stages; null: the rule of expansion.",
         ),
         Option(
             name="depths",
@@ -170,7 +170,7 @@ MOBILENET = ModelFamily(
             low=1,
             high=16,
             length=NUM_STAGES,
-            doc=f"Blocks of each stage; null: {', '.join(map(str, STAGE_DEPTHS))}.",
+            doc=f"Number of blocks in each stage; null: {', '.join(map(str, STAGE_DEPTHS))}.",
         ),
         Option(
             name="activation",
@@ -178,7 +178,7 @@ MOBILENET = ModelFamily(
             # Digits, 0.09 M MACs: 2.4 [1.2, 3.6] points more than relu (n = 10, benchmarks.recipe_options).
             default="silu",
             choices=ACTIVATIONS,
-            doc="Behind every convolution that is not a bottleneck.",
+            doc="Activation after every convolution that does not end a block.",
         ),
         Option(
             name="dropout",
@@ -186,7 +186,7 @@ MOBILENET = ModelFamily(
             default=0.0,
             low=0.0,
             high=0.9,
-            doc="Share of the classifier's inputs set to zero in training.",
+            doc="Share of the classifier's inputs that training sets to zero.",
         ),
         Option(
             name="divisor",
@@ -194,14 +194,14 @@ MOBILENET = ModelFamily(
             default=8,
             low=1,
             high=64,
-            doc="Channels are rounded to multiples of it, which hardware likes.",
+            doc="Channels are rounded to multiples of this number, which hardware computes well.",
         ),
         Option(
             name="strides",
             kind=OptionKind.CHOICE,
             default="cifar",
             choices=tuple(STRIDES),
-            doc="cifar: three halvings, for about 32 px. imagenet: five, for 224 px.",
+            doc="cifar: halves maps three times, for about 32 px. imagenet: five times, for 224 px.",
         ),
         Option(
             name="head_channels",
@@ -215,10 +215,10 @@ MOBILENET = ModelFamily(
             name="zero_gamma",
             kind=OptionKind.FLAG,
             # On digits, 0.41 M MACs, 12 epochs: 97.9 against 95.9 % (n = 4), and 98.8 against 97.1 % at four
-            # times the rate (n = 3); level after 30 epochs. So early rungs gain, and nothing is lost. 0.09 M
-            # MACs, 18 epochs: 2.1 [1.1, 3.0] points more (n = 10, benchmarks.recipe_options).
+            # times the rate (n = 3); equal after 30 epochs. So early rungs gain, and later ones lose nothing.
+            # 0.09 M MACs, 18 epochs: 2.1 [1.1, 3.0] points more (n = 10, benchmarks.recipe_options).
             default=True,
-            doc="Start each residual block as the identity (its last batch norm scales by zero).",
+            doc="Start each residual block as the identity: its last batch norm multiplies by zero.",
         ),
         Option(
             name="stem_channels",
@@ -226,8 +226,9 @@ MOBILENET = ModelFamily(
             default=None,
             low=1,
             high=512,
-            # arXiv 1905.02244, section 5.1, halves the 32 channels without loss. In small networks 16 are
-            # more: -0.9 [-2.0, 0.2] points on digits, 0.09 M MACs (n = 10, benchmarks.recipe_options).
+            # arXiv 1905.02244, section 5.1, halves the 32 channels without loss. In a small network, 16 is
+            # more than 32 * width_mult, and costs MACs that other layers need: -0.9 [-2.0, 0.2] points on
+            # digits, 0.09 M MACs (n = 10, benchmarks.recipe_options).
             doc=f"Channels of the first convolution; null: {STEM_CHANNELS} * width_mult.",
         ),
         Option(
@@ -238,8 +239,8 @@ MOBILENET = ModelFamily(
             high=7,
             length=NUM_STAGES,
             odd=True,
-            # arXiv 1807.11626 searches 3 and 5 and finds both. 5 in every other stage, digits, within 0.09 M
-            # MACs: -0.1 [-1.6, 1.4] points (n = 10, benchmarks.recipe_options). To be searched, not set.
+            # The search of arXiv 1807.11626 uses both 3 and 5. On digits, within 0.09 M MACs, 5 in every
+            # second stage: -0.1 [-1.6, 1.4] points (n = 10, benchmarks.recipe_options). Let a search choose.
             doc=f"Side of the depthwise filters of each stage; null: {KERNEL} for all.",
         ),
         Option(
@@ -248,9 +249,10 @@ MOBILENET = ModelFamily(
             default=0.0,
             low=0.0,
             high=1.0,
-            # arXiv 1709.01507; where, and how wide (a quarter of the expanded channels): arXiv 1905.02244. So
-            # wide, digits, within 0.09 M MACs: -0.9 [-1.9, 0.1] points (n = 10, benchmarks.recipe_options).
-            doc="Squeeze-and-excitation behind each depthwise filter, through this share of its channels.",
+            # arXiv 1709.01507; position and width (a quarter of the expanded channels): arXiv 1905.02244.
+            # With a quarter, on digits, within 0.09 M MACs: -0.9 [-1.9, 0.1] points (n = 10,
+            # benchmarks.recipe_options).
+            doc="Squeeze-and-excitation after each depthwise filter: its share of the channels; 0: none.",
         ),
     ),
     source=(

@@ -1,9 +1,9 @@
 """The plan of a network: its layers with their shapes, from which both the module and its costs come.
 
-A frozen value without torch, cheap enough (a few hundred microseconds) that a search looks at thousands of
-networks before it builds one. `eml_models.networks.plan_builder` draws plans, `eml_models.networks.layers`
-builds modules from them, and a search that limits a network's size sums them. Nothing here measures or runs
-anything.
+A plan is a frozen value without torch. Drawing one takes a few hundred microseconds, so a search can look at
+thousands of networks before it builds one. `eml_models.networks.plan_builder` draws plans,
+`eml_models.networks.layers` builds modules from them, and a search that limits a network's size sums their
+costs. Nothing here measures or runs anything.
 
 A layer's name is the name of its submodule: ``module.get_submodule(layer.name)`` is that layer.
 """
@@ -34,16 +34,17 @@ class LayerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerSpec:
-    """One layer for one image. `PlanBuilder` checks what it makes, so that this need not.
+    """One layer with its shapes for one image. It checks nothing itself: `PlanBuilder` checks what it draws.
 
     Attributes:
         name: dotted, unique in the plan, for instance ``stage2.0.body.expand.conv``.
         in_channels, out_channels: channels of the maps; features of a linear layer.
-        input_size, output_size: (height, width) of the maps; (1, 1) behind the pooling.
+        input_size, output_size: (height, width) of the maps; (1, 1) after the global pooling.
         kernel, stride, groups, bias: of convolutions and pooling; padding is (kernel - 1) // 2.
         function: of an activation, ``relu``, ``relu6``, ``silu`` or ``sigmoid``; empty for other kinds.
         rate: of a dropout, the share of values set to zero.
-        zero_gamma: a batch norm's scale starts at zero, so that its residual block starts as the identity.
+        zero_gamma: whether a batch norm's scale starts at zero, so that its residual block starts as the
+            identity.
     """
 
     name: str
@@ -62,7 +63,7 @@ class LayerSpec:
 
     @property
     def macs(self) -> int:
-        """Multiply-adds of a convolution or linear layer (a bias is none); 0 for all other kinds."""
+        """Multiply-adds of a convolution or linear layer, without its bias; 0 for all other kinds."""
         if self.kind not in (LayerKind.CONV, LayerKind.LINEAR):
             return 0
         return self._weights * self.output_size[0] * self.output_size[1]
@@ -80,7 +81,7 @@ class LayerSpec:
         return self._outputs if self.kind is LayerKind.CONV else 0
 
     def traffic_elements(self, batch: int) -> int:
-        """Elements that an eager forward pass reads and writes here; see `Plan.traffic_bytes`."""
+        """Elements that this layer reads and writes in an eager forward pass; see `Plan.traffic_bytes`."""
         if self.kind in (LayerKind.FLATTEN, LayerKind.DROPOUT):
             return 0
         inputs = self.in_channels * self.input_size[0] * self.input_size[1]
@@ -104,7 +105,7 @@ class LayerSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """Nodes one after the other, under a name of their own."""
+    """Nodes that run one after the other, grouped under a name."""
 
     name: str
     nodes: tuple[Node, ...]
@@ -112,7 +113,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Residual:
-    """``after(add(body(x), shortcut(x)))``; an empty shortcut is the identity, an empty `after` nothing."""
+    """``after(add(body(x), shortcut(x)))``; an empty `shortcut` or `after` is the identity."""
 
     name: str
     body: tuple[Node, ...]
@@ -123,7 +124,7 @@ class Residual:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gated:
-    """``scale(x, gate(x))``: the map, each channel multiplied by the one number that `gate` makes for it."""
+    """``scale(x, gate(x))``: `gate` computes a number for each channel of the map, which multiplies it."""
 
     name: str
     gate: tuple[Node, ...]
@@ -141,8 +142,8 @@ class Plan:
         model: name of the family.
         options: every option of the family with its value, defaults included.
         input_shape: (channels, height, width) of an image.
-        nodes: the layers, grouped as the module is.
-        adapted: what was changed because the maps would have become too small, in words.
+        nodes: the layers, grouped as in the module.
+        adapted: notes on changes that kept maps from becoming too small.
         layers: all layers of `nodes`, in the order in which they run.
     """
 
@@ -162,31 +163,31 @@ class Plan:
         """Multiply-adds of convolutions and linear layers for one image, and nothing else.
 
         Left out: batch norm, activations, pooling, additions and biases (fvcore's ``.total()`` counts some
-        of them). One multiply-add is 1, so this is half of what others call FLOPs.
+        of them). One multiply-add is 1 MAC and 2 FLOPs.
         """
         return sum(layer.macs for layer in self.layers)
 
     @property
     def parameters(self) -> int:
-        """Trainable parameters; the running statistics of batch norm are none."""
+        """Trainable parameters, so without the running statistics of batch norms."""
         return sum(layer.params for layer in self.layers)
 
     @property
     def activations(self) -> int:
-        """Output elements of all convolutions for one image: what follows time on a GPU better than MACs."""
+        """Output elements of all convolutions for one image; GPU time follows them more closely than MACs."""
         return sum(layer.activations for layer in self.layers)
 
     def traffic_bytes(self, *, bytes_per_element: int = 4, batch: int = 1) -> int:
         """Estimate the memory traffic of an eager forward pass in eval mode.
 
-        Every layer reads its inputs and weights and writes its outputs once, which is what unfused kernels
-        do. Left out: caches (a map that stays in one is not read from memory), workspaces and layout changes
-        of convolutions, reading the image from its file, casts under autocast, and all of the backward pass.
+        Every layer reads its inputs and weights and writes its outputs once, as unfused kernels do. Left out:
+        caches (a map in a cache is not read from memory), workspaces and layout changes of convolutions,
+        reading the image from its file, casts under autocast, and the backward pass.
         """
         return bytes_per_element * sum(layer.traffic_elements(batch) for layer in self.layers)
 
     def describe(self) -> str:
-        """A table of the layers for people; batch norms, activations and flattening only enter the totals."""
+        """A table of the layers for people; only the totals count batch norms, activations and flattening."""
         hidden = (LayerKind.BATCH_NORM, LayerKind.ACTIVATION, LayerKind.FLATTEN)
         rows = [_describe_layer(layer) for layer in self.layers if layer.kind not in hidden]
         head = ("layer", "kind", "output", "kernel", "parameters", "MACs")
@@ -228,7 +229,7 @@ def _describe_layer(layer: LayerSpec) -> tuple[str, ...]:
 
 
 def _align(rows: list[tuple[str, ...]]) -> list[str]:
-    """Columns of equal width, the last two (numbers) to the right."""
+    """Pad cells so that columns align; the last two columns are numbers and align to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     texts = len(widths) - 2
     return [

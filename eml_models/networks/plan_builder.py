@@ -1,8 +1,8 @@
-"""Draws a plan layer by layer, keeping track of channels and map sizes.
+"""Draws a plan layer by layer and tracks the channels and the size of the map.
 
-What a model family's `draw` function writes to; `eml_models.networks.registry.build_plan` makes one for each
-plan. It checks what is asked for, and adapts strides so that no map falls below `MIN_MAP_PX`. It makes values
-only: no torch, no module.
+A family's `draw` function calls a `PlanBuilder`; `eml_models.networks.registry.build_plan` makes one for each
+plan. It checks every layer, and reduces strides so that no map becomes smaller than `MIN_MAP_PX`. It makes
+values only: no torch, no module.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
 from eml_models.networks.plan import Chain, Gated, LayerKind, LayerSpec, Node, OptionValue, Plan, Residual
 
 MIN_INPUT_PX = 8
-"""The smallest image: below it a network has no room for even two halvings."""
+"""The smallest side of an image in pixels: a smaller image could not even be halved twice."""
 
 MIN_MAP_PX = 2
-"""No convolution or pooling makes a map smaller than this: on a 1 px map a 3x3 kernel sees padding only."""
+"""The smallest side of a map in pixels: around a map of 1 px, a 3x3 kernel would read only padding."""
 
 ACTIVATIONS = ("relu", "relu6", "silu")
 
 
 class PlanBuilder:
-    """A plan being drawn: each method appends layers after those that are there.
+    """A plan that is being drawn: each method appends layers at its end.
 
     Attributes:
         input_shape: (channels, height, width) of an image.
-        num_classes: how many classes the network distinguishes.
-        channels, size: channels and (height, width) of the map so far.
-        adapted: what was changed for small maps, in words.
+        num_classes: number of classes that the network distinguishes.
+        channels, size: channels and (height, width) of the present map.
+        adapted: notes on changes that kept maps from becoming too small.
     """
 
     def __init__(self, input_shape: tuple[int, int, int], num_classes: int) -> None:
@@ -54,7 +54,7 @@ class PlanBuilder:
         groups: int = 1,
         activation: str | None = "relu",
     ) -> None:
-        """A convolution without bias, its batch norm and, unless None, an activation, as a chain."""
+        """A chain of a convolution without bias, a batch norm, and an activation unless that is None."""
         with self.chain(name):
             self.conv("conv", out_channels, kernel=kernel, stride=stride, groups=groups)
             self.batch_norm("norm")
@@ -71,13 +71,13 @@ class PlanBuilder:
         groups: int = 1,
         bias: bool = False,
     ) -> None:
-        """A convolution with padding (kernel - 1) / 2; its stride is adapted to the map."""
+        """A convolution with padding (kernel - 1) / 2. `fit_stride` may reduce its stride."""
         problems = _find_conv_problems(
             self.channels, out_channels, kernel=kernel, stride=stride, groups=groups
         )
         raise_if_any(self._prefix + name, problems)
         stride = self.fit_stride(name, stride)
-        size = (_halve(self.size[0], stride), _halve(self.size[1], stride))
+        size = (_side_after(self.size[0], stride), _side_after(self.size[1], stride))
         self._append(
             LayerSpec(
                 name=self._prefix + name,
@@ -99,20 +99,20 @@ class PlanBuilder:
         self._same(name, LayerKind.BATCH_NORM, zero_gamma=zero_gamma)
 
     def activation(self, name: str, function: str) -> None:
-        """One of `ACTIVATIONS`."""
+        """An activation, one of `ACTIVATIONS`."""
         if function not in ACTIVATIONS:
             raise UnknownNameError("activation", function, ACTIVATIONS)
         self._same(name, LayerKind.ACTIVATION, function=function)
 
     def dropout(self, name: str, rate: float) -> None:
-        """Dropout of single values; no layer at all for a rate of 0."""
+        """Dropout of single values; a rate of 0 draws no layer."""
         if not 0.0 <= rate < 1.0:
             raise InvalidValueError(f"{self._prefix}{name}: rate must be in [0, 1), got {rate!r}")
         if rate > 0.0:
             self._same(name, LayerKind.DROPOUT, rate=rate)
 
     def max_pool(self, name: str, *, kernel: int = 2, stride: int = 2) -> None:
-        """Max pooling with padding (kernel - 1) // 2; left out where the map is too small for it."""
+        """Max pooling with padding (kernel - 1) // 2; left out if the map is too small for it."""
         if kernel < 1 or stride < 1:
             raise InvalidValueError(
                 f"{self._prefix}{name}: kernel and stride must be at least 1, got {kernel} and {stride}"
@@ -144,7 +144,7 @@ class PlanBuilder:
         self._reshape(name, LayerKind.FLATTEN, self.channels * self.size[0] * self.size[1])
 
     def linear(self, name: str, out_features: int, *, bias: bool = True) -> None:
-        """A linear layer; pool or flatten first."""
+        """A linear layer on a vector; call `global_pool` or `flatten` before it."""
         if self.size != (1, 1):
             raise InvalidValueError(
                 f"{self._prefix}{name}: a linear layer needs a vector, got a map of {_text(self.size)} px; "
@@ -157,14 +157,14 @@ class PlanBuilder:
         self._same(name, LayerKind.LINEAR, out_channels=out_features, bias=bias)
 
     def classifier(self, *, dropout: float = 0.0) -> None:
-        """The usual end: global pooling, dropout, and a linear layer onto the classes."""
+        """The usual end of a network: global pooling, dropout, and a linear layer onto the classes."""
         self.global_pool("pool")
         self.dropout("dropout", dropout)
         self.linear("classifier", self.num_classes)
 
     @contextmanager
     def chain(self, name: str) -> Iterator[None]:
-        """Groups what is drawn inside under `name`."""
+        """A group, under `name`, of the layers that are drawn inside it."""
         outer, prefix = self._enter(name)
         yield
         nodes = tuple(self._nodes)
@@ -173,13 +173,13 @@ class PlanBuilder:
 
     @contextmanager
     def residual(self, name: str, *, project: bool = False, activation: str | None = None) -> Iterator[None]:
-        """A residual block whose body is drawn inside.
+        """A residual block; its body is drawn inside it.
 
         Args:
-            name: of the block; its parts are ``body``, ``shortcut``, ``add`` and ``after``.
-            project: let a 1x1 convolution with batch norm be the shortcut where the body changes the shape
-                (arXiv 1512.03385, option B); without it, such a body is an error.
-            activation: what follows the addition.
+            name: name of the block; its parts are ``body``, ``shortcut``, ``add`` and ``after``.
+            project: if the body changes the shape, use a 1x1 convolution with batch norm as the shortcut
+                (arXiv 1512.03385, option B); without `project`, such a body is an error.
+            activation: the activation after the addition.
         """
         channels, size, stride = self.channels, self.size, self._total_stride
         outer, prefix = self._enter(f"{name}.body")
@@ -216,16 +216,16 @@ class PlanBuilder:
         if self.size != size:
             raise InvalidValueError(
                 f"{self._prefix[:-1]}: the body makes {_text(size)} px, the shortcut {_text(self.size)} px; "
-                "change the size inside a residual body by strided convolutions only"
+                "inside a residual body, only strided convolutions may change the size"
             )
 
     def squeeze_excite(self, name: str, squeezed: int, *, activation: str = "relu") -> None:
-        """Scale each channel by a number that the means of all channels decide (arXiv 1709.01507, section 3).
+        """Scale each channel by a number made from the means of all channels (arXiv 1709.01507, section 3).
 
         Args:
-            name: of the block; its parts are ``gate`` and ``scale``.
-            squeezed: values between the two linear layers that decide.
-            activation: between them; behind them is a sigmoid.
+            name: name of the block; its parts are ``gate`` and ``scale``.
+            squeezed: number of values between the two linear layers of the gate.
+            activation: the activation between the two; a sigmoid follows the second.
         """
         channels, size = self.channels, self.size
         outer, prefix = self._enter(f"{name}.gate")
@@ -244,10 +244,10 @@ class PlanBuilder:
         self._group(Gated(name=prefix + name, gate=gate, scale=scale))
 
     def finish(self, model: str, options: Mapping[str, OptionValue]) -> Plan:
-        """The plan of what was drawn.
+        """The plan of the layers that were drawn.
 
         Raises:
-            InvalidValueError: the network does not end in one value a class.
+            InvalidValueError: the network does not end in one value per class.
         """
         if (self.channels, self.size) != (self.num_classes, (1, 1)) or not self._nodes:
             raise InvalidValueError(
@@ -266,7 +266,7 @@ class PlanBuilder:
     def fit_stride(self, name: str, stride: int) -> int:
         """The largest stride up to `stride` that keeps the map at `MIN_MAP_PX`; a change is noted."""
         fitting = stride
-        while fitting > 1 and _halve(min(self.size), fitting) < MIN_MAP_PX:
+        while fitting > 1 and _side_after(min(self.size), fitting) < MIN_MAP_PX:
             fitting -= 1
         if fitting != stride:
             self._note(name, f"stride {stride} became {fitting}")
@@ -274,8 +274,8 @@ class PlanBuilder:
 
     def _note(self, name: str, change: str) -> None:
         self.adapted.append(
-            f"{self._prefix}{name}: {change}, or its map of {_text(self.size)} px would fall below "
-            f"{MIN_MAP_PX} px"
+            f"{self._prefix}{name}: {change}, because its map of {_text(self.size)} px would become smaller "
+            f"than {MIN_MAP_PX} px"
         )
 
     def _enter(self, name: str) -> tuple[list[Node], str]:
@@ -331,7 +331,7 @@ class PlanBuilder:
 
     def _group(self, node: Node) -> None:
         if node.name in self._names:
-            raise InvalidValueError(f"two layers are called {node.name!r}; names must differ")
+            raise InvalidValueError(f"two layers have the name {node.name!r}; give each its own")
         self._names.add(node.name)
         self._nodes.append(node)
 
@@ -358,7 +358,9 @@ def _find_conv_problems(
 ) -> list[str]:
     problems = []
     if kernel < 1 or kernel % 2 == 0:
-        problems.append(f"kernel must be odd, or the map would change its size by one, got {kernel}")
+        problems.append(
+            f"kernel must be odd and at least 1, because an even kernel changes the map's size, got {kernel}"
+        )
     if stride < 1:
         problems.append(f"stride must be at least 1, got {stride}")
     if out_channels < 1:
@@ -368,7 +370,7 @@ def _find_conv_problems(
     return problems
 
 
-def _halve(side: int, stride: int) -> int:
+def _side_after(side: int, stride: int) -> int:
     """The output side of a padded convolution with an odd kernel: side / stride, rounded up."""
     return (side - 1) // stride + 1
 

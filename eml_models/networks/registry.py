@@ -1,7 +1,7 @@
-"""The families of networks by name: the shipped ones and those that a user registers.
+"""The families of networks by name: shipped families and families that a user registers.
 
-All code that turns a name and options into a plan or a module calls this module. It imports no torch until a
-module is built. A family of your own is a function that draws its layers, and one line::
+All code that makes a plan or a module from a name and options calls this module. It imports no torch until a
+module is built. A family of your own needs a function that draws its layers, and one call::
 
     from eml_models.networks.registry import ModelFamily, Option, OptionKind, PlanBuilder
     from eml_models.networks.registry import build_model, build_plan, register_model
@@ -51,7 +51,7 @@ __all__ = [
 
 _families = NamedEntries("model", (SMALL_CNN, RESNET18, MOBILENET))
 SHIPPED = _families.shipped
-"""The families that come with the package; a new one is one file and one entry here."""
+"""The families that come with the package. A new family is one file and one entry here."""
 
 register_model = _families.register
 unregister_model = _families.unregister
@@ -63,15 +63,16 @@ get_model = _families.get
 def build_plan(
     name: str, /, *, input_shape: tuple[int, int, int], num_classes: int, **options: object
 ) -> Plan:
-    """The plan of a network.
+    """Draw the plan of a network.
 
     Args:
-        name: of the family.
-        input_shape: (channels, height, width) of an image, at least 8 px a side.
-        options: of the family; ``get_model(name).options`` lists them.
+        name: name of the family.
+        input_shape: (channels, height, width) of an image; height and width are at least 8 px.
+        options: options of the family; ``get_model(name).options`` lists them.
 
     Raises:
-        InvalidValueError: unknown family or option, a value out of its bounds, or images that are too small.
+        InvalidValueError: an unknown family or option, a value outside its bounds, or images that are too
+            small.
     """
     family = get_model(name)
     resolved = family.resolve(options)
@@ -88,15 +89,15 @@ def build_model(
     num_classes: int | None = None,
     **options: object,
 ) -> Any:
-    """The ``torch.nn.Module`` of a plan, or of a family's name with what `build_plan` takes.
+    """Build the ``torch.nn.Module`` of a plan, or of a family's name with the arguments of `build_plan`.
 
-    It is in training mode, on the CPU in fp32, and takes images NCHW to logits (N, num_classes). Weights are
-    drawn from torch's generator, as in any torch module: seed that (inside ``torch.random.fork_rng``) first.
-    The return type is Any so that this module does not need torch to be read.
+    The module is in training mode, on the CPU, in fp32. It maps images (N, C, H, W) to logits
+    (N, num_classes). Its weights come from torch's global generator, as in any torch module: seed it first,
+    inside ``torch.random.fork_rng``. The return type is Any, because this module must not import torch.
     """
     if isinstance(model, Plan):
         if input_shape is not None or num_classes is not None or options:
-            raise InvalidValueError("a plan says its shape, classes and options already; give the plan alone")
+            raise InvalidValueError("a plan already has its shape, classes and options; give the plan alone")
         plan = model
     elif input_shape is None or num_classes is None:
         raise InvalidValueError(f"build_model({model!r}) needs input_shape and num_classes")
@@ -105,8 +106,7 @@ def build_model(
     build = get_model(plan.model).build
     if build is not None:
         return build(plan)
-    from eml_models.networks.layers import (
-        build_module,
-    )  # torch takes seconds to import, and a search needs plans only
+    # importing torch takes seconds, and a search needs only plans
+    from eml_models.networks.layers import build_module
 
     return build_module(plan)

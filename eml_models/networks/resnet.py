@@ -1,7 +1,7 @@
 """ResNet-18 and its narrow versions: the dense baseline of every comparison.
 
-Draws plans; no torch. Registered by `eml_models.networks.registry`. A ResNet narrowed to the MACs of a
-MobileNet is often the faster of the two, so `width` is an option like any other.
+Draws plans; imports no torch. Registered by `eml_models.networks.registry`. A ResNet that is narrow enough to
+have a MobileNet's MACs is often faster than that MobileNet, so `width` is an option.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ STAGE_STRIDES = (1, 2, 2, 2)
 
 
 def draw_resnet18(net: PlanBuilder, *, width: int, stem: str, zero_gamma: bool) -> None:
-    """A stem, four stages of two basic blocks that double the channels, and a linear classifier."""
+    """Draw a stem, four stages of two basic blocks (channels double per stage), and a linear classifier."""
     if stem == "imagenet":
         net.conv_bn_act("stem", width, kernel=7, stride=2)
         net.max_pool("stem_pool", kernel=3, stride=2)
@@ -57,7 +57,7 @@ RESNET18 = ModelFamily(
             kind=OptionKind.FLAG,
             # On digits, width 8, n = 4: 89.0 against 96.7 % after 4 epochs, 97.4 against 97.9 % after 10.
             default=False,
-            doc="Start each residual block as the identity (its last batch norm scales by zero).",
+            doc="Start each residual block as the identity: its last batch norm multiplies by zero.",
         ),
     ),
     source="arXiv 1512.03385, table 1, shortcuts of option B; CIFAR stem as in kuangliu/pytorch-cifar.",

@@ -1,6 +1,6 @@
-"""A plain small CNN for MNIST-class images: stages of 3x3 convolutions that double the channels.
+"""A small plain CNN for images like MNIST's: stages of 3x3 convolutions; each stage doubles the channels.
 
-Draws plans; no torch. Registered by `eml_models.networks.registry`.
+Draws plans; imports no torch. Registered by `eml_models.networks.registry`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from eml_models.networks.plan_builder import PlanBuilder
 
 
 def draw_small_cnn(net: PlanBuilder, *, width: int, depth: int, convs: int, dropout: float) -> None:
-    """`depth` stages, each halving the map at its end; then a linear classifier."""
+    """Draw `depth` stages, each of which ends by halving the map, and a linear classifier."""
     for stage in range(depth):
         with net.chain(f"stage{stage + 1}"):
             for conv in range(convs):
@@ -38,17 +38,19 @@ SMALL_CNN = ModelFamily(
             default=3,
             low=1,
             high=6,
-            doc="Stages, each halving the map.",
+            doc="Number of stages; each halves the map.",
         ),
-        Option(name="convs", kind=OptionKind.INTEGER, default=1, low=1, high=4, doc="Convolutions a stage."),
+        Option(
+            name="convs", kind=OptionKind.INTEGER, default=1, low=1, high=4, doc="Convolutions per stage."
+        ),
         Option(
             name="dropout",
             kind=OptionKind.NUMBER,
             default=0.0,
             low=0.0,
             high=0.9,
-            doc="Share of the classifier's inputs set to zero in training.",
+            doc="Share of the classifier's inputs that training sets to zero.",
         ),
     ),
-    source="No paper: VGG's pattern (arXiv 1409.1556) with batch norm and global pooling, made small.",
+    source="No paper: a small version of VGG's pattern (arXiv 1409.1556) with batch norm and global pooling.",
 )

@@ -1,7 +1,7 @@
-"""Which network is measured: a family with options on images of one shape, as words name it.
+"""Networks as text: a name of `NAMED`, or a family with its options, such as ``mobilenet:width_mult=0.5``.
 
-``mobilenet:width_mult=0.5``, ``resnet18`` or a name of `NAMED`; and the way back, from a network to words
-that name it. What is compared takes one input: `on_one_input`. Values only; no torch until one is built.
+`parse_network` reads such a text, `name_network` writes it. `on_one_input` gives the networks of a comparison
+one input shape. This module holds values only, and imports no torch.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ CIFAR_SHAPE = (3, 32, 32)
 CIFAR_CLASSES = 10
 
 SIDE = re.compile("[1-9][0-9]{0,4}")
-"""The side of an image, or its channels."""
+"""Matches the side of an image in pixels, or its number of channels."""
 
 SEPARATOR = ":"
-"""Between a family and its options."""
+"""Stands between a family and its options."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +33,9 @@ class NetworkSpec:
     """A network to measure.
 
     Attributes:
-        name: what tables call it.
-        options: of the family; those left out have their defaults.
+        name: its name in tables.
+        model: name of the family.
+        options: options of the family; an option that is left out has its default.
         input_shape: (channels, height, width) of an image.
     """
 
@@ -45,7 +46,7 @@ class NetworkSpec:
     num_classes: int = CIFAR_CLASSES
 
     def plan(self) -> Plan:
-        """Its layers.
+        """The layers of the network.
 
         Raises:
             InvalidValueError: the family refuses the options.
@@ -56,7 +57,7 @@ class NetworkSpec:
 
     @property
     def shown_input(self) -> str:
-        """``1x8x8``: channels, height and width, as tables and rows write it."""
+        """Channels, height and width as tables and rows show them: ``1x8x8``."""
         return "x".join(map(str, self.input_shape))
 
 
@@ -66,7 +67,7 @@ NAMED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "mobilenet-130m": ("mobilenet", {"width_mult": 1.2}),
     "mobilenet-30m": ("mobilenet", {"width_mult": 0.525}),
 }
-"""Networks with names, at 32 px and 10 classes: 555.4, 35.0, 133.3 and 29.0 M MACs."""
+"""Networks with short names. For images of 32 px and 10 classes: 555.4, 35.0, 133.3 and 29.0 M MACs."""
 
 
 EXACT = 17
@@ -77,14 +78,14 @@ LEAST_DIGITS = 3
 PLAIN_WORD = re.compile(r"[\w.+/-]+", re.ASCII)
 QUOTE = '"'
 BEYOND_WORDS = re.compile(r"[\s,=\[\]']")
-"""What `parse_options` and pasting take out of a text, or apart."""
+"""Characters at which `parse_options` splits a text, or that pasting loses."""
 
 
 def parse_network(text: str) -> NetworkSpec:
-    """The network that words name, on CIFAR's images: a name of `NAMED` or ``FAMILY:OPTION=VALUE,...``.
+    """Read a network, for CIFAR's images, from text: a name of `NAMED` or ``FAMILY:OPTION=VALUE,...``.
 
-    Values are JSON (``widths=[1,1,2,1,1,1,1]``) or plain words. Line breaks and spaces, as pasting what a
-    table has wrapped brings them, are no part of the name.
+    Values are JSON (``widths=[1,1,2,1,1,1,1]``) or plain words. Spaces and line breaks are ignored: a text
+    that was copied from a wrapped table has them.
 
     Raises:
         InvalidValueError: an unknown family, an option without a value or with two values, or an option that
@@ -104,15 +105,15 @@ def parse_network(text: str) -> NetworkSpec:
 
 
 def parse_input(text: str) -> tuple[int, int, int]:
-    """The (channels, height, width) that ``1,8,8`` or ``1x8x8`` names.
+    """Read (channels, height, width) from ``1,8,8`` or ``1x8x8``.
 
     Raises:
-        InvalidValueError: it is something else.
+        InvalidValueError: the text is something else.
     """
     words = [word.strip() for word in text.replace("x", ",").split(",")]
-    numbers = [int(word) for word in words if SIDE.fullmatch(word)]  # 1,024 would be 1 and 24
+    numbers = [int(word) for word in words if SIDE.fullmatch(word)]  # so 1,024 is not read as 1 and 24
     if len(words) != 3 or len(numbers) != 3:
-        raise InvalidValueError(f"an input is CHANNELS,HEIGHT,WIDTH, such as 3,32,32, got {text[:60]!r}")
+        raise InvalidValueError(f"an input must be CHANNELS,HEIGHT,WIDTH, such as 3,32,32, got {text[:60]!r}")
     channels, height, width = numbers
     return channels, height, width
 
@@ -120,17 +121,20 @@ def parse_input(text: str) -> tuple[int, int, int]:
 def on_one_input(
     networks: Sequence[NetworkSpec], *, trials: Collection[str], shape: tuple[int, int, int] | None = None
 ) -> list[NetworkSpec]:
-    """The networks as they are compared: on images of one shape, families with as many classes as the trial.
+    """Give all networks of a comparison one input shape, and the classes of the first trial.
 
-    A name of `NAMED` whose network is now another one becomes words: it tells MACs on CIFAR's images.
+    A network of `NAMED` that changes gets a name made of its family and options, because the short name
+    states the MACs on CIFAR's images.
 
     Args:
-        trials: the names of those that belong to a trial. Such a network is what was trained and is never
-            built for other images.
-        shape: None for that of the first trial, and CIFAR's where there is none.
+        trials: names of the networks of trials. They were trained on images of one shape and are never built
+            for another.
+        shape: (channels, height, width) for all; None for the shape of the first trial, or for CIFAR's if
+            there is no trial.
 
     Raises:
-        InvalidValueError: a trial's network takes images of another shape; the message has its words.
+        InvalidValueError: a trial's network takes images of another shape. The message has a text that names
+            a network like it.
     """
     first = next((network for network in networks if network.name in trials), None)
     shape = shape or (CIFAR_SHAPE if first is None else first.input_shape)
@@ -139,8 +143,8 @@ def on_one_input(
     raise_if_any(
         "latency",
         [
-            f"trial {network.name} takes images of {network.shown_input}, and all are measured on {shown}:"
-            " leave it to a call of its own, or name a network like it for the other images:"
+            f"trial {network.name} takes images of {network.shown_input}, but all networks are measured on"
+            f" {shown}; measure the trial in a separate call, or replace it by a network like it:"
             f" {name_network(network)!r}"
             for network in networks
             if network.name in trials and network.input_shape != shape
@@ -162,9 +166,9 @@ def _rebuilt(network: NetworkSpec, shape: tuple[int, int, int], *, num_classes: 
 
 
 def parse_options(words: str, model: str) -> tuple[dict[str, Any], list[str]]:
-    """The options that ``NAME=VALUE,...`` gives, and what is wrong with these words.
+    """Read options from ``NAME=VALUE,...``; the second result lists what is wrong with the text.
 
-    What is a choice of the family is a text, whatever it looks like (``null``, ``1e5``).
+    The value of a choice is always a text, even if it looks like something else (``null``, ``1e5``).
     """
     texts = {option.name for option in get_model(model).options if option.kind is OptionKind.CHOICE}
     options: dict[str, Any] = {}
@@ -172,7 +176,7 @@ def parse_options(words: str, model: str) -> tuple[dict[str, Any], list[str]]:
     for word in _split(words):
         name, equals, value = word.partition("=")
         if not equals or not name or not value:
-            problems.append(f"an option is NAME=VALUE, got {word!r}")
+            problems.append(f"an option must be NAME=VALUE, got {word!r}")
         elif name in options:
             problems.append(f"{name} is given twice, got {word!r} too; choose one")
         else:
@@ -182,11 +186,11 @@ def parse_options(words: str, model: str) -> tuple[dict[str, Any], list[str]]:
 
 
 def name_network(network: NetworkSpec) -> str:
-    """Words that `parse_network` reads back as this network, as short as they can be.
+    """Write the shortest text that `parse_network` reads back as this network.
 
-    Numbers are rounded to the fewest digits with which the family draws the very same layers on images of
-    this shape. They stay exact where that cannot be known: in a family that this process does not know,
-    or a family that builds its module by itself.
+    Numbers are rounded to the fewest digits with which the family draws exactly the same layers for this
+    input shape. They stay exact if that cannot be checked: in a family that this process does not know, and
+    in a family that builds its module by itself.
     """
     options = {name: value for name, value in _in_order(network).items() if value is not None}
     return next(
@@ -197,7 +201,7 @@ def name_network(network: NetworkSpec) -> str:
 
 
 def _in_order(network: NetworkSpec) -> dict[str, Any]:
-    """The options in the order of the family's table, where this process knows it."""
+    """The options in the order of the family's table, if this process knows the family."""
     known = get_model(network.model).options if network.model in known_models() else ()
     ordered = [option.name for option in known if option.name in network.options]
     return {name: network.options[name] for name in (*ordered, *network.options)}
@@ -219,7 +223,7 @@ def _draws_the_same(network: NetworkSpec, options: Mapping[str, Any]) -> bool:
         return False
     try:
         return replace(network, options=options).plan().nodes == network.plan().nodes
-    except InvalidValueError:  # a rounded number may leave its bounds, and a family change after a study
+    except InvalidValueError:  # rounding may leave the bounds, and a family may change after a study
         return False
 
 
@@ -229,9 +233,9 @@ def _as_words(model: str, options: Mapping[str, Any]) -> str:
 
 
 def _as_word(value: Any) -> str:
-    """JSON, but whole floats without their point, and plain words without quotes.
+    """Write a value as JSON, but whole floats without ``.0``, and plain words without quotes.
 
-    In quotes stands a text that would be read as something else, with escapes for what words do not hold.
+    A text that would be read as another value keeps its quotes. The characters of `BEYOND_WORDS` are escaped.
     """
     if isinstance(value, tuple | list):
         return "[" + ",".join(map(_as_word, value)) + "]"
@@ -243,7 +247,7 @@ def _as_word(value: Any) -> str:
 
 
 def _split(words: str) -> list[str]:
-    """The words between commas that stand outside of brackets."""
+    """Split the text at the commas outside brackets."""
     parts, depth = [""], 0
     for character in words:
         depth += (character == "[") - (character == "]")

@@ -24,10 +24,8 @@ def decay_at(step: int, decay: float) -> float:
 
     With a decay of 0.999 from the start, four fifths of the random initial weights would remain in the
     average after 200 steps. Early updates therefore forget more: after n steps the average covers about the
-    last n /
-        9
-    steps, and never more than 1 / (1 - decay). Source: the rule of TensorFlow's ``ExponentialMovingAverage``
-    with ``num_updates``.
+    last n / 9 steps, and never more than 1 / (1 - decay). Source: the rule of TensorFlow's
+    ``ExponentialMovingAverage`` with ``num_updates``.
 
     Args:
         step: number of earlier updates.

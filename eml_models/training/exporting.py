@@ -1,12 +1,12 @@
-"""Writes trained networks into files that other programs run: a program of torch.export, or ONNX.
+"""Writes trained networks into files that other programs run: programs of torch.export, or ONNX.
 
-`export_trained` writes what a snapshot holds, in fp32, as the file's suffix says; `eml_models.latency.deploy`
-writes its deployed forms by the same `write_program` and `write_onnx`. Each is run and compared before the
-file appears, and carries the network's facts (`eml_models.data.facts`).
+`export_trained` writes the network of a snapshot, in fp32; the file's suffix decides the format.
+`eml_models.latency.deploy` writes its deployed forms by the same `write_program` and `write_onnx`. Each
+written network is run and compared before its file appears, and the file holds the network's facts
+(`eml_models.data.facts`).
 
-Nothing here or elsewhere in the packages loads a program of torch.export that it has not just made itself:
-loading a foreign one may run code that its author put into it. Snapshots are read as data only, and ONNX
-holds no Python.
+The packages load a program of torch.export only if they have just made it themselves: loading a foreign
+program may run code of its author. Snapshots are read as data only, and ONNX files hold no Python.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ FACTS_FILE = "network.json"
 """The extra file of a program that holds the network's facts."""
 
 INPUT, OUTPUT = "images", "logits"
-"""What ONNX calls them."""
+"""The names of the images and the logits in ONNX."""
 
 FP32_TOLERANCE = 1e-4
-"""The largest difference of a logit that rounding in fp32 explains, as a share of the largest one."""
+"""The largest difference of a logit that rounding in fp32 explains, as a share of the largest logit."""
 
 CHECKED_IMAGES = 8
 
@@ -47,22 +47,22 @@ Run = Callable[[torch.Tensor], torch.Tensor]
 """A written network: images to logits."""
 
 Check = Callable[[Run], None]
-"""Raises `DeployError` where a written network computes something else."""
+"""Raises `DeployError` if a written network computes other logits."""
 
 
 def export_trained(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> NetworkFacts:
-    """Write a snapshot's network as the target's suffix says: ``.pt``, ``.pt2`` or ``.onnx``.
+    """Write a snapshot's network; the suffix ``.pt``, ``.pt2`` or ``.onnx`` decides the format.
 
-    ``.pt`` is the snapshot itself, for `load_trained`. The other two take float32 images (N, C, H, W) with
-    the values that the data set stores, any N, and return logits (N, classes); they are in fp32, whatever the
-    training computed in.
+    ``.pt`` is a copy of the snapshot, for `load_trained`. The other two take float32 images (N, C, H, W) with
+    the values that the data set stores, for any N, and return logits (N, classes). They are in fp32, whatever
+    the precision of the training.
 
     Returns:
-        What the network must be used with, which the file carries too.
+        The facts that are needed to use the network; the file holds them too.
 
     Raises:
-        InvalidValueError: another suffix, a target that is there already, or a source that is no snapshot.
-        DeployError: the network cannot be exported, or the written one computes something else.
+        InvalidValueError: another suffix, a target that exists already, or a source that is no snapshot.
+        DeployError: the network cannot be exported, or the written network computes other logits.
         OSError: the target could not be written.
     """
     suffix = require_suffix(target)
@@ -78,8 +78,8 @@ def export_network(network: TrainedNetwork, target: str | os.PathLike[str]) -> N
     """Write a trained network as ``.pt2`` or ``.onnx``, see `export_trained`.
 
     Raises:
-        InvalidValueError: another suffix, or a target that is there already.
-        DeployError: it cannot be exported, or the written one computes something else.
+        InvalidValueError: another suffix, or a target that exists already.
+        DeployError: the network cannot be exported, or the written network computes other logits.
         OSError: the target could not be written.
     """
     writers = {PROGRAM: write_program, ONNX: write_onnx}
@@ -92,8 +92,8 @@ def export_network(network: TrainedNetwork, target: str | os.PathLike[str]) -> N
         error, _ = compare_logits(run(images), expected)
         if not error <= FP32_TOLERANCE:
             raise DeployError(
-                f"what was written differs from the network by {error:.2g} of the largest logit; rounding"
-                f" explains {FP32_TOLERANCE:g}"
+                f"the written network differs from the original by {error:.2g} of the largest logit; rounding"
+                f" explains at most {FP32_TOLERANCE:g}"
             )
 
     write(network, images, target, facts=network.facts, check=check)
@@ -103,12 +103,12 @@ def require_suffix(target: str | os.PathLike[str], known: tuple[str, ...] = (SNA
     """The suffix of a file to write.
 
     Raises:
-        InvalidValueError: it is none of the known ones; names them.
+        InvalidValueError: the suffix is not in `known`; the message lists these.
     """
     suffix = Path(target).suffix
     if suffix not in known:
-        told = f"{', '.join(known[:-1])} or {known[-1]}"
-        raise InvalidValueError(f"a network is written as {told}, by the file's suffix; got {str(target)!r}")
+        suffixes = f"{', '.join(known[:-1])} or {known[-1]}"
+        raise InvalidValueError(f"a network's file must end in {suffixes}, got {str(target)!r}")
     return suffix
 
 
@@ -116,10 +116,10 @@ def require_new(target: str | os.PathLike[str]) -> Path:
     """The file to write.
 
     Raises:
-        InvalidValueError: it is there already.
+        InvalidValueError: it exists already.
     """
     if Path(target).exists():
-        raise InvalidValueError(f"{target} is there already; choose another file")
+        raise InvalidValueError(f"{target} exists already; choose another file")
     return Path(target)
 
 
@@ -134,9 +134,9 @@ def write_program(
     """Write a module as a program of torch.export, for any batch size; ``torch.export.load`` reads it.
 
     Args:
-        example: images of the shape and type that it takes.
+        example: images of the shape and type that the module takes.
         facts: kept in the program's extra file `FACTS_FILE`.
-        check: is given the written program before the file appears.
+        check: called with the written program before the file appears.
 
     Raises:
         DeployError: the module cannot be exported, or what `check` raises.
@@ -146,10 +146,10 @@ def write_program(
     content = io.BytesIO()
     try:
         with warnings.catch_warnings():
-            # it warns that weights in channels_last are no plain block; that they come back is checked below
+            # torch warns that weights in channels_last are not one plain block; `check` shows they return
             warnings.simplefilter("ignore")
             torch.export.save(_trace(module, example), content, extra_files=extra)
-    except Exception as error:  # an exporter may raise anything; all of it means: not in this form
+    except Exception as error:  # an exporter may raise anything; each error means the same here
         raise DeployError(f"the model cannot be exported: {first_line(error)}") from error
     check(_read_back(content))
     write_whole(target, content.getbuffer())
@@ -166,18 +166,18 @@ def write_onnx(
     """Write a module on the CPU as ONNX, for any batch size.
 
     Args:
-        example: fp32 images of the shape that it takes.
-        facts: kept in the model's ``metadata_props``, each a text of JSON.
-        check: is given the network as onnxruntime runs it, before the file appears.
+        example: fp32 images of the shape that the module takes.
+        facts: kept in the model's ``metadata_props``, each as JSON text.
+        check: called with the network, as onnxruntime runs it, before the file appears.
 
     Raises:
-        DeployError: the extra is not installed, the module cannot be exported, or what `check` raises.
+        DeployError: the extra `onnx` is not installed, the module cannot be exported, or what `check` raises.
         OSError: the file could not be written.
     """
     properties = {} if facts is None else {k: json.dumps(v) for k, v in facts.as_dict().items()}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter warns of its own parts
+            warnings.simplefilter("ignore")  # the exporter warns about its own code
             exported: Any = torch.onnx.export(
                 _trace(module, example.contiguous()),
                 input_names=[INPUT],
@@ -190,15 +190,18 @@ def write_onnx(
         run = load_onnx(content)
     except ImportError as error:
         raise DeployError(f"ONNX needs the extra: pip install 'tune-jobs[onnx]' ({error})") from error
-    except Exception as error:  # an exporter may raise anything; all of it means: not in this form
+    except Exception as error:  # an exporter may raise anything; each error means the same here
         raise DeployError(f"the model cannot be exported to ONNX: {first_line(error)}") from error
     check(run)
     write_whole(target, content)
 
 
 def load_onnx(model: str | os.PathLike[str] | bytes, *, threads: int = 1) -> Run:
-    """A network in ONNX (a file, or what it holds), run by onnxruntime on the CPU: images (fp32, NCHW) to
-    logits."""
+    """Load a network in ONNX, from a file or its bytes, into onnxruntime on the CPU.
+
+    Returns:
+        A function from images (N, C, H, W) in fp32 to logits (N, classes).
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -216,8 +219,8 @@ def load_onnx(model: str | os.PathLike[str] | bytes, *, threads: int = 1) -> Run
 def compare_logits(found: torch.Tensor, expected: torch.Tensor) -> tuple[float, float]:
     """The largest difference as a share of the largest logit, and the share of equal classes.
 
-    Logits are taken from their image's mean: what is common to all classes decides nothing, and as a measure
-    it would hide that a form mixes the classes up.
+    The largest logit is measured from the mean of its image. A value that all classes share decides nothing;
+    if it were large, it would hide that a written network confuses the classes.
     """
     decisive = expected - expected.mean(1, keepdim=True) if expected.shape[1] > 1 else expected
     largest = decisive.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
@@ -226,15 +229,17 @@ def compare_logits(found: torch.Tensor, expected: torch.Tensor) -> tuple[float, 
 
 
 def draw_images(facts: NetworkFacts, count: int = CHECKED_IMAGES) -> torch.Tensor:
-    """Random images (N, C, H, W), fp32, over the range of the stored ones; the same each time."""
+    """Random images (N, C, H, W), fp32, over the value range of the stored images; the same in each call."""
     low, high = facts.data.value_range
     chance = torch.Generator().manual_seed(seeds.derive(0, 0, "images"))
     return low + (high - low) * torch.rand(count, *facts.data.input_shape, generator=chance)
 
 
 def _trace(module: nn.Module, example: torch.Tensor) -> torch.export.ExportedProgram:
-    """The module as a program for any batch size, without the folders of this machine's code."""
-    images = example if example.shape[0] > 1 else example.repeat(2, 1, 1, 1)  # one would be a constant
+    """The module as a program for any batch size, without the paths of this machine's code."""
+    images = (
+        example if example.shape[0] > 1 else example.repeat(2, 1, 1, 1)
+    )  # a batch of 1 would become a constant
     program = torch.export.export(module, (images,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
     for part in program.graph_module.modules():
         for node in part.graph.nodes if isinstance(part, fx.GraphModule) else ():
@@ -243,10 +248,10 @@ def _trace(module: nn.Module, example: torch.Tensor) -> torch.export.ExportedPro
 
 
 def _read_back(content: io.BytesIO) -> Run:
-    """The program that was just written into this memory: the one place that loads one."""
+    """Load the program that was just written into this memory; no other code loads a program."""
     content.seek(0)
     with warnings.catch_warnings():
-        # torch 2.11 warns of the bytes that it reads from, into which nobody writes
+        # torch 2.11 warns that it reads from bytes that must not be written; nothing writes to them
         warnings.filterwarnings("ignore", "The given buffer is not writable", UserWarning)
         program: Run = torch.export.load(content).module()
 

@@ -1,7 +1,7 @@
-"""The optimizers by name: what each accepts, its settings, and the paper that it came from.
+"""The optimizers by name: what each accepts, its settings, and its paper.
 
-A frozen table without torch, against which recipes are checked, and `build_optimizer`, which the training
-loop calls. It sets no learning-rate schedule; `eml_models.training.schedules` does.
+Recipes are checked against this frozen table, which needs no torch. The training loop calls
+`build_optimizer`. Learning-rate schedules are in `eml_models.training.schedules`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ class OptimizerSpec:
     Attributes:
         torch_name: the class in ``torch.optim`` that computes it.
         momentum: the default momentum; None for an optimizer that takes none.
-        momentum_open: momentum must be above 0, not only at least 0.
-        settings: arguments of the torch class that are always the same.
-        fused: the class has a fused implementation, the fastest on one CPU thread. Microseconds a step, fused
-            against ``foreach`` (torch 2.14): small CNN on digits, Adam 109 and 282, momentum 56 and 95;
-            MobileNet, Adam 1,936 and 6,899. Only plain SGD on a ResNet-18 loses, 414 and 287.
+        momentum_open: whether momentum must be above 0; otherwise 0 is allowed.
+        settings: fixed arguments of the torch class.
+        fused: whether to use the fused implementation, which is the fastest on one CPU thread. Microseconds
+            per step, fused and ``foreach`` (torch 2.14): for a small CNN on digits, Adam 109 and 282,
+            momentum 56 and 95; for a MobileNet, Adam 1,936 and 6,899. Only plain SGD on a ResNet-18 is slower
+            fused, 414 and 287. RMSprop has no fused implementation.
         source: the paper of the update, and where torch deviates from it.
     """
 
@@ -41,7 +42,7 @@ class OptimizerSpec:
         """Refuse a momentum that this optimizer cannot use.
 
         Raises:
-            InvalidValueError: it takes none, or not this one.
+            InvalidValueError: it takes no momentum, or not this value.
         """
         if self.momentum is None:
             raise InvalidValueError(
@@ -99,14 +100,14 @@ OPTIMIZERS: Mapping[str, OptimizerSpec] = MappingProxyType(
         )
     }
 )
-"""Every optimizer. All take weight decay; for all but adamw it is added to the gradient."""
+"""Every optimizer by its name. All take weight decay; all except adamw add it to the gradient."""
 
 
 def get_optimizer_spec(name: str) -> OptimizerSpec:
     """The optimizer of that name.
 
     Raises:
-        UnknownNameError: there is none; lists those that there are.
+        UnknownNameError: no optimizer has this name; the message lists all names.
     """
     if name not in OPTIMIZERS:
         raise UnknownNameError("optimizer", name, OPTIMIZERS)
@@ -116,20 +117,20 @@ def get_optimizer_spec(name: str) -> OptimizerSpec:
 def build_optimizer(
     name: str, module: Any, *, learning_rate: float, momentum: float | None = None, weight_decay: float = 0.0
 ) -> Any:
-    """The ``torch.optim.Optimizer`` of a module's trainable parameters.
+    """Build the ``torch.optim.Optimizer`` of a module's trainable parameters.
 
-    Weight decay touches the weights of convolutions and linear layers only: parameters with one dimension,
-    which are biases and batch norms' scales and shifts, are in a group without it (arXiv 1812.01187, section
-    3.1). Typed Any so that this table does not need torch to be read.
+    Weight decay acts on the weights of convolutions and linear layers only. Parameters with one dimension,
+    which are biases and the scales and shifts of batch norms, are in a group without it (arXiv 1812.01187,
+    section 3.1). The types are Any, because this module must not import torch.
 
     Args:
         module: a ``torch.nn.Module``, already on its device.
-        momentum: None is the optimizer's default.
+        momentum: None for the optimizer's default.
 
     Raises:
-        InvalidValueError: an unknown name, or a momentum that it does not take.
+        InvalidValueError: an unknown name, or a momentum that the optimizer does not take.
     """
-    import torch  # takes seconds, and a search reads this table only
+    import torch  # takes seconds, and a search only reads the table above
 
     spec = get_optimizer_spec(name)
     arguments = dict(spec.settings)

@@ -1,7 +1,7 @@
 """Learning-rate schedules: pure functions of progress in [0, 1] that return a multiplier in [0, 1].
 
-Progress is the share of all steps, so that a schedule knows neither epochs nor batches. The training loop
-asks once per step. No torch, no state: the rate of a step does not need the steps before it.
+Progress is the share of all steps that are done, so a schedule needs to know neither epochs nor batches. The
+training loop calls it once per step. It has no state: the rate of a step does not depend on earlier steps.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ ONE_CYCLE_END = ONE_CYCLE_START / 10_000
 
 
 def constant(progress: float) -> float:
-    """1 throughout."""
+    """Returns 1 at every step."""
     return 1.0
 
 
 def step(progress: float) -> float:
-    """1, then 0.1 from half of the steps and 0.01 from three quarters on."""
+    """Returns 1 in the first half of the steps, 0.1 in the third quarter, and 0.01 in the last."""
     return float(STEP_FACTOR ** sum(progress >= at for at in STEP_AT))
 
 
@@ -59,8 +59,8 @@ class ScheduleSpec:
     """One schedule.
 
     Attributes:
-        multiplier: progress in [0, 1] to a finite multiplier in [0, 1] that is 1 somewhere.
-        source: where it comes from, and how this deviates.
+        multiplier: function from progress in [0, 1] to a finite multiplier in [0, 1], which is 1 at its peak.
+        source: the paper, and how this function deviates from it.
     """
 
     name: str
@@ -76,7 +76,7 @@ SCHEDULES: Mapping[str, ScheduleSpec] = MappingProxyType(
             ScheduleSpec(
                 name="step",
                 multiplier=step,
-                source="arXiv 1512.03385, section 4.2: a tenth at 50 % and 75 % of the steps on CIFAR-10.",
+                source="arXiv 1512.03385, section 4.2: a tenth at 50 % and at 75 % of the steps on CIFAR-10.",
             ),
             ScheduleSpec(
                 name="exponential", multiplier=exponential, source="No paper; ends at 1 % of the peak."
@@ -95,14 +95,14 @@ SCHEDULES: Mapping[str, ScheduleSpec] = MappingProxyType(
         )
     }
 )
-"""Every schedule."""
+"""Every schedule by its name."""
 
 
 def get_schedule_spec(name: str) -> ScheduleSpec:
     """The schedule of that name.
 
     Raises:
-        UnknownNameError: there is none; lists those that there are.
+        UnknownNameError: no schedule has this name; the message lists all names.
     """
     if name not in SCHEDULES:
         raise UnknownNameError("schedule", name, SCHEDULES)
@@ -110,10 +110,10 @@ def get_schedule_spec(name: str) -> ScheduleSpec:
 
 
 def multiplier_at(name: str, progress: float, warmup_fraction: float = 0.0) -> float:
-    """What to multiply the peak learning rate by.
+    """The factor of the peak learning rate.
 
-    The warm-up rises on a line from 0 to the schedule's first value (arXiv 1706.02677, section 2.2); the
-    schedule then runs in full over the steps that are left.
+    The warm-up rises linearly from 0 to the schedule's first value (arXiv 1706.02677, section 2.2). After it,
+    the whole schedule runs over the remaining steps.
 
     Args:
         progress: share of all steps, in [0, 1].

@@ -1,8 +1,8 @@
-"""The state of a training between two epochs, from which it goes on to the bit, and its file.
+"""The state of a training between two epochs, and its file. A training resumed from it is equal to the bit.
 
-`eml_models.training.loop.Fit` takes and restores snapshots. A file appears whole or not at all, and is read
-as data only, never as code. It holds all that its network must be used with, so that neither the data set nor
-the code that reads it is needed for that.
+`eml_models.training.loop.Fit` takes and restores snapshots. A file appears whole or not at all. It is read as
+data only, never as code. It holds everything that is needed to use its network, so the data set and the code
+that reads the data set are not needed.
 """
 
 from __future__ import annotations
@@ -29,21 +29,22 @@ from eml_models.whole_files import write_whole
 FORMAT = "eml_models.training.snapshot/4"
 
 Owner = Mapping[str, str | int]
-"""Whose training a snapshot is, as the code that saved it says."""
+"""The owner of a snapshot's training, as named by the code that saved it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Snapshot:
-    """A training after `epoch` epochs. Chance needs no state here: it is a function of seed and epoch.
+    """A training after `epoch` epochs. Random draws need no state here: they depend on seed and epoch only.
 
     Attributes:
         elapsed_s: training time so far.
-        module, optimizer: their state dicts, copied to the CPU; `module` is what validation and test see.
-        trained: where `module` is an average of weights (`Recipe.ema_decay`), those that are being trained;
+        module, optimizer: their state dicts, copied to the CPU; validation and test use `module`.
+        trained: if `module` holds averaged weights (`Recipe.ema_decay`), the weights that are being trained;
             else empty.
         scaler: state of fp16's loss scaling; empty for other precisions.
-        data: facts of the data set that it is trained on: what standardises its images, and the fingerprint.
-        owner: whose training it is, as the code that saved it says; may be empty. Nothing here looks at it.
+        data: facts of the training's data set: how its images are standardised, its fingerprint, and others.
+        owner: the owner of the training, as named by the code that saved it; may be empty. This module does
+            not read it.
     """
 
     recipe: Recipe
@@ -57,7 +58,7 @@ class Snapshot:
     owner: Owner = field(default_factory=dict)
 
     def check_fits(self, recipe: Recipe, data_fingerprint: str) -> None:
-        """Refuse to resume another training than this one.
+        """Refuse to resume a training other than this one.
 
         Raises:
             InvalidValueError: another recipe (the message shows the difference) or other data.
@@ -68,12 +69,12 @@ class Snapshot:
         if differences:
             raise InvalidValueError(
                 f"this snapshot (epoch {self.epoch}) is of another training: {'; '.join(differences)};"
-                " start without it, or use the recipe that it was taken from"
+                " start without the snapshot, or use its recipe and its data"
             )
 
 
 def copy_to_cpu(state: Any) -> Any:
-    """A deep copy of a state dict whose tensors share nothing with the original; plain values stay."""
+    """A deep copy of a state dict: its tensors share no memory with the original; plain values stay."""
     if isinstance(state, torch.Tensor):
         return state.detach().to("cpu", copy=True)
     if isinstance(state, Mapping):
@@ -86,13 +87,13 @@ def copy_to_cpu(state: Any) -> Any:
 def save_snapshot(
     snapshot: Snapshot, path: str | os.PathLike[str], *, earlier_to: str | os.PathLike[str] | None = None
 ) -> None:
-    """Write a snapshot; an earlier file of that name is replaced only when the new one is whole.
+    """Write a snapshot; an earlier file at that path is replaced only when the new file is whole.
 
     Args:
-        earlier_to: where the earlier file goes then; None for nowhere.
+        earlier_to: the new path of the earlier file; None to replace it.
 
     Raises:
-        OSError: it could not be written.
+        OSError: the file could not be written.
     """
     write_whole(path, snapshot_content(snapshot), earlier_to=earlier_to)
 
@@ -104,7 +105,7 @@ def snapshot_content(snapshot: Snapshot) -> memoryview:
 
 def saved_content(data: Mapping[str, Any]) -> memoryview:
     """Tensors and plain values as the content of a file that `read_saved` reads."""
-    content = io.BytesIO()  # writing to a full disk itself, torch raises a RuntimeError
+    content = io.BytesIO()  # on a full disk, torch itself would raise a RuntimeError
     torch.save(data, content)
     return content.getbuffer()
 
@@ -113,7 +114,7 @@ def read_saved(path: str | os.PathLike[str]) -> Any:
     """The tensors (on the CPU) and plain values of a file of `saved_content`; never runs code.
 
     Raises:
-        InvalidValueError: the file is missing or torn.
+        InvalidValueError: the file is missing or damaged.
     """
     return _parse_saved(_read_bytes(path), path)
 
@@ -122,7 +123,7 @@ def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
     """Read a snapshot.
 
     Raises:
-        InvalidValueError: the file is missing, torn, or no snapshot.
+        InvalidValueError: the file is missing, damaged, or no snapshot.
     """
     state = _read(path)
     return Snapshot(
@@ -131,37 +132,39 @@ def load_snapshot(path: str | os.PathLike[str]) -> Snapshot:
 
 
 def read_owner(path: str | os.PathLike[str]) -> Owner:
-    """Whose training a whole snapshot is; needs none of the code that trained it.
+    """Read the owner of a snapshot's training; the code that trained it is not needed.
 
     Raises:
-        InvalidValueError: the file is missing, torn, or no snapshot.
+        InvalidValueError: the file is missing, damaged, or no snapshot.
     """
     owner: Owner = _read(path)["owner"]
     return owner
 
 
 def load_trained(path: str | os.PathLike[str]) -> TrainedNetwork:
-    """The network of a snapshot's file, in eval mode on the CPU: it takes images as its data set stores them.
+    """Load the network of a snapshot's file, in eval mode on the CPU.
 
-    Only the family must be known in this process; the data set need not be.
+    It takes images with the values that its data set stores. This process must know the family, but not the
+    data set.
 
     Raises:
-        InvalidValueError: the file is missing, torn, or no snapshot; or its family is not registered, or is
-            another one now.
+        InvalidValueError: the file is missing, damaged, or no snapshot; or its family is not registered, or
+            has changed.
     """
     return _build_trained(_read(path), path)
 
 
 def copy_snapshot(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> NetworkFacts:
-    """Copy a snapshot's file, after a look that it is a whole one; needs none of the code that trained it.
+    """Copy a snapshot's file after a check that it is whole; the code that trained it is not needed.
 
-    Where its family is known, its network is built and loaded first, as `load_trained` does.
+    If this process knows its family, the check includes loading the network, as `load_trained` does.
 
     Returns:
-        What its network must be used with.
+        The facts that are needed to use its network.
 
     Raises:
-        InvalidValueError: the source is missing, torn, or no snapshot; or its weights do not fit its family.
+        InvalidValueError: the source is missing, damaged, or no snapshot; or its weights do not fit its
+            family.
         OSError: the target could not be written.
     """
     content = _read_bytes(source)
@@ -175,7 +178,7 @@ def copy_snapshot(source: str | os.PathLike[str], target: str | os.PathLike[str]
 
 def _build_trained(state: Mapping[str, Any], path: str | os.PathLike[str]) -> TrainedNetwork:
     facts = _facts_of(state)
-    with torch.random.fork_rng(devices=[]):  # the weights that it draws are replaced at once
+    with torch.random.fork_rng(devices=[]):  # the weights drawn here are replaced below
         module: nn.Module = build_model(
             facts.recipe["model"],
             input_shape=facts.data.input_shape,
@@ -184,16 +187,16 @@ def _build_trained(state: Mapping[str, Any], path: str | os.PathLike[str]) -> Tr
         )
     try:
         module.load_state_dict(state["module"])
-    except (RuntimeError, TypeError, ValueError) as error:  # names and shapes that differ, at length
+    except (RuntimeError, TypeError, ValueError) as error:  # torch lists every name and shape that differs
         raise InvalidValueError(
             f"the weights in {path} do not fit the family {facts.recipe['model']!r} as it is in this process;"
-            " load it with the code that trained it"
+            " load the file with the code that trained the network"
         ) from error
     return TrainedNetwork(module, facts).eval()
 
 
 def _facts_of(state: Mapping[str, Any]) -> NetworkFacts:
-    """Read without `Recipe`, which would ask for the data set."""
+    """Reads the recipe as plain JSON, because `Recipe` would need the data set."""
     try:
         recipe = json.loads(state["recipe"])
     except (TypeError, ValueError, RecursionError) as error:
@@ -202,7 +205,7 @@ def _facts_of(state: Mapping[str, Any]) -> NetworkFacts:
 
 
 def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """A snapshot's plain values, less its format."""
+    """The plain values of a snapshot's file, without its format."""
     return _parse(_read_bytes(path), path)
 
 
@@ -220,8 +223,8 @@ def _parse_saved(content: bytes, path: str | os.PathLike[str]) -> Any:
         if damaged is not None:
             raise zipfile.BadZipFile(damaged)
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # bytes that are no archive make it raise nearly anything
-        raise InvalidValueError(f"{path} is not a snapshot, or a torn one; start without it") from error
+    except Exception as error:  # for bytes that are no archive, torch may raise anything
+        raise InvalidValueError(f"{path} is not a snapshot, or is damaged; start without it") from error
 
 
 def _parse(content: bytes, path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -233,7 +236,7 @@ def _parse(content: bytes, path: str | os.PathLike[str]) -> dict[str, Any]:
     wrong = [name for name, kind in _KINDS.items() if not isinstance(state[name], kind)]
     if wrong:
         raise InvalidValueError(
-            f"{path} is not a snapshot: {', '.join(wrong)} must be what a training saves; start without it"
+            f"{path} is not a snapshot, wrong types of: {', '.join(wrong)}; start without it"
         )
     return state
 

@@ -78,7 +78,7 @@ def test_a_written_program_is_read_back_for_any_batch(model: nn.Module, tmp_path
     save_deployed(deployed, tmp_path / "net.pt2")
     found = torch.export.load(str(tmp_path / "net.pt2")).module()(IMAGES)
     torch.testing.assert_close(found, deployed(IMAGES), rtol=1e-4, atol=1e-5)
-    with pytest.raises(DeployError, match="there already"):
+    with pytest.raises(DeployError, match="exists already"):
         save_deployed(deployed, tmp_path / "net.pt2")
 
 

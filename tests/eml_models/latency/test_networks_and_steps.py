@@ -79,9 +79,9 @@ def test_trial_of_another_input_is_refused_with_its_words() -> None:
     of_cifar = replace(OF_A_TRIAL, name="t/4", input_shape=(3, 32, 32), options={"width": 24})
     with pytest.raises(InvalidValueError) as caught:
         on_one_input([OF_A_TRIAL, of_cifar], trials={"s/1", "t/4"})
-    assert "trial t/4 takes images of 3x32x32, and all are measured on 1x8x8" in str(caught.value)
+    assert "trial t/4 takes images of 3x32x32, but all networks are measured on 1x8x8" in str(caught.value)
     assert "'small_cnn:width=24'" in str(caught.value)
-    with pytest.raises(InvalidValueError, match=r"trial s/1 takes images of 1x8x8, and .* on 3x32x32"):
+    with pytest.raises(InvalidValueError, match=r"trial s/1 takes images of 1x8x8, but .* on 3x32x32"):
         on_one_input([OF_A_TRIAL], trials={"s/1"}, shape=(3, 32, 32))
 
 

@@ -140,7 +140,9 @@ def test_no_map_falls_below_2_px_and_every_change_is_told(model: str, px: int) -
 
 def test_adapted_says_where_what_and_why() -> None:
     (text,) = plan_of("mobilenet", (1, 8, 8)).adapted
-    assert text == "stage6.block1: stride 2 became 1, or its map of 2 x 2 px would fall below 2 px"
+    assert (
+        text == "stage6.block1: stride 2 became 1, because its map of 2 x 2 px would become smaller than 2 px"
+    )
 
 
 @pytest.mark.parametrize("model", SHIPPED)
@@ -223,7 +225,7 @@ class TestPlanBuilder:
     def test_two_layers_of_one_name_are_refused(self) -> None:
         net = PlanBuilder((1, 8, 8), 10)
         net.conv("a", 4)
-        with pytest.raises(InvalidValueError, match="two layers are called 'a'"):
+        with pytest.raises(InvalidValueError, match="two layers have the name 'a'"):
             net.conv("a", 4)
 
     def test_body_that_changes_the_shape_needs_a_projection(self) -> None:
@@ -234,7 +236,7 @@ class TestPlanBuilder:
     def test_pooling_inside_a_projected_body_is_refused(self) -> None:
         net = PlanBuilder((4, 8, 8), 10)
         with (
-            pytest.raises(InvalidValueError, match="strided convolutions only"),
+            pytest.raises(InvalidValueError, match="only strided convolutions"),
             net.residual("b", project=True),
         ):
             net.max_pool("a")

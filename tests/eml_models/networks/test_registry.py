@@ -186,7 +186,7 @@ def test_family_whose_own_table_is_wrong_is_refused() -> None:
         ModelFamily(name="two words", draw=draw_tiny, options=(wrong, wrong))
     text = str(caught.value)
     assert "must be an identifier, got 'two words'" in text
-    assert "two options are called 'width'" in text
+    assert "two options have the name 'width'" in text
     assert "default of option 'width' must be a whole number in [1, 8], got 0" in text
 
 

@@ -19,7 +19,7 @@ from eml_models.training.snapshot import load_trained
 @pytest.mark.parametrize("suffix", RUNS)
 def test_torn_snapshot_is_not_exported(digits: Trained, suffix: str, tmp_path: Path) -> None:
     (tmp_path / "torn.pt").write_bytes(digits.path.read_bytes()[:2000])
-    with pytest.raises(InvalidValueError, match=r"torn\.pt is not a snapshot, or a torn one"):
+    with pytest.raises(InvalidValueError, match=r"torn\.pt is not a snapshot, or is damaged"):
         export_trained(tmp_path / "torn.pt", tmp_path / f"net{suffix}")
     assert [path.name for path in tmp_path.iterdir()] == ["torn.pt"]
 

@@ -98,7 +98,7 @@ def test_of_a_damaged_checkpoint_the_one_before_it_is_gone_on_from(
     saving = saving_of(checkpoints, 2)
     assert reports_of(saving) == whole[1:]
     assert saving.resumed_from_epoch == 1
-    assert saving.passed_over == f"{latest} is not a snapshot, or a torn one; start without it"
+    assert saving.passed_over == f"{latest} is not a snapshot, or is damaged; start without it"
 
 
 def test_that_no_checkpoint_could_be_used_is_told(checkpoints: Checkpoints) -> None:
@@ -107,7 +107,7 @@ def test_that_no_checkpoint_could_be_used_is_told(checkpoints: Checkpoints) -> N
     saving = saving_of(checkpoints, 2)
     assert [epoch for epoch, _ in reports_of(saving)] == [1, 2, 3]
     assert saving.resumed_from_epoch == 0
-    assert "attempt-1.pt is not a snapshot, or a torn one" in (saving.passed_over or "")
+    assert "attempt-1.pt is not a snapshot, or is damaged" in (saving.passed_over or "")
     assert saving_of(checkpoints, 1).passed_over is None
 
 

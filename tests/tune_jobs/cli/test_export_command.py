@@ -168,11 +168,11 @@ def test_network_of_a_users_own_code_is_exported_by_its_code(cli: Cli, folder: P
 @pytest.mark.parametrize(
     ("output", "says"),
     [
-        ("net", "a network is written as .pt, .pt2 or .onnx, by the file's suffix; got 'net'"),
+        ("net", "a network's file must end in .pt, .pt2 or .onnx, got 'net'"),
         ("net.pth", "got 'net.pth'"),
         ("nowhere/net.pt", "cannot write nowhere/net.pt: No such file or directory"),
         ("nowhere/net.pt2", "cannot write nowhere/net.pt2: No such file or directory"),
-        ("there.onnx", "there.onnx is there already; choose another file"),
+        ("there.onnx", "there.onnx exists already; choose another file"),
     ],
 )
 def test_file_that_cannot_be_is_refused(cli: Cli, folder: Path, output: str, says: str) -> None:
@@ -190,6 +190,6 @@ def test_torn_weights_are_named(cli: Cli, folder: Path) -> None:
     for suffix in (".pt", ".onnx"):
         code, _, err = cli("export", "on-bytes", "0", "--output", f"torn{suffix}")
         assert code == 2
-        assert "is not a snapshot, or a torn one" in err
+        assert "is not a snapshot, or is damaged" in err
         assert not (folder / f"torn{suffix}").exists()
     source.write_bytes(whole)

@@ -63,10 +63,13 @@ def test_latency_prints_one_document_and_stores_its_rows(cli: Cli) -> None:
         (("resnet18", "--modes", "fp7"), "unknown part 'fp7'"),
         (("resnet18", "--batch-sizes", "0"), "whole numbers from 1"),
         (("resnet18", "--batch-sizes", "1,x"), "whole numbers from 1"),
-        (("resnet18", "--input", "3,32"), "an input is CHANNELS,HEIGHT,WIDTH, such as 3,32,32, got '3,32'"),
+        (
+            ("resnet18", "--input", "3,32"),
+            "an input must be CHANNELS,HEIGHT,WIDTH, such as 3,32,32, got '3,32'",
+        ),
         (("resnet18", "--input", "3,0,32"), "got '3,0,32'"),
         (("resnet18", "--input", "3,-8,8"), "got '3,-8,8'"),
-        (("resnet18", "--input", "9" * 5000 + ",8,8"), "an input is CHANNELS,HEIGHT,WIDTH"),
+        (("resnet18", "--input", "9" * 5000 + ",8,8"), "an input must be CHANNELS,HEIGHT,WIDTH"),
         (("resnet18", "--device", "cuda:7"), "there is no device 'cuda:7'; this machine has cpu"),
         (("resnet18", "--device", "abacus"), "this machine has cpu"),
         (("resnet18", "--threads", "0"), "must be positive"),
@@ -117,8 +120,8 @@ def test_a_trial_and_a_family_are_measured_on_the_trials_images(cli: Cli) -> Non
     assert set(TrialStore("trials").latencies()["input_shape"]) == {"1x8x8"}
     code, _, err = cli("latency", "s/0", "resnet18", "--input", "3,32,32")
     assert code == 2
-    assert "trial s/0 takes images of 1x8x8, and all are measured on 3x32x32" in err
-    assert "name a network like it for the other images: 'small_cnn" in err
+    assert "trial s/0 takes images of 1x8x8, but all networks are measured on 3x32x32" in err
+    assert "replace it by a network like it: 'small_cnn" in err
 
 
 OWN = f"{Path(__file__).parents[3] / 'examples' / 'my_study.py'}:my_study"

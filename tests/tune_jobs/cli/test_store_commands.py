@@ -99,7 +99,7 @@ def test_export_is_loaded_back_and_tests_well(cli: Cli, folder: Path) -> None:
     assert 0.0 <= evaluate_test(network, network.recipe).accuracy <= 1.0
     again = cli("export", "digits-recipes", str(number), "--output", "weights.pt")
     assert again[0] == 2
-    assert "is there already" in again[2]
+    assert "exists already" in again[2]
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,10 @@ def test_what_small_images_change_is_listed_by_family() -> None:
     assert set(adapted) == {"mobilenet", "resnet18"}
     plan = build_plan("mobilenet", input_shape=(1, 8, 8), num_classes=10)
     assert adapted["mobilenet"] == list(plan.adapted)
-    assert "stride 2 became 1, or its map of 2 x 2 px would fall below 2 px" in adapted["mobilenet"][0]
+    assert (
+        "stride 2 became 1, because its map of 2 x 2 px would become smaller than 2 px"
+        in adapted["mobilenet"][0]
+    )
     assert list_adapted(mobilenet()) == {}
 
 

@@ -160,7 +160,7 @@ def test_baseline_has_options_of_its_own_and_else_the_usual_recipe() -> None:
         ("resnet", "unknown model 'resnet'"),
         ("resnet18:widht=3", "unknown field of a recipe 'widht'"),
         ("resnet18:width=0", "option 'width' must be a whole number"),
-        ("resnet18:width", "an option is NAME=VALUE, got 'width'"),
+        ("resnet18:width", "an option must be NAME=VALUE, got 'width'"),
         ("resnet18:width=8,width=16", "width is given twice, got 'width=16' too; choose one"),
         ("resnet18:learning_rate=0.1,learning_rate=0.1", "learning_rate is given twice"),
         ("resnet18:epochs=3", "epochs is the same for all candidates"),

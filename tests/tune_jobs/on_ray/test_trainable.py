@@ -124,7 +124,7 @@ def test_a_checkpoint_that_is_of_no_use_is_told_when_an_attempt_begins(tmp_path:
     begun = messages_of(digits_recipes(), tmp_path, is_shipped=True, attempt=2)[0]
     assert isinstance(begun, TrainingBegan)
     assert begun.worker.resumed_from_epoch == 1  # by the checkpoint before it
-    assert str(begun.worker.passed_over).startswith(f"{path} is not a snapshot, or a torn one")
+    assert str(begun.worker.passed_over).startswith(f"{path} is not a snapshot, or is damaged")
 
 
 def fit_of_ones_own(recipe: Recipe, **options: Any) -> Iterator[SimpleNamespace]:
