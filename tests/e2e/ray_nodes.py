@@ -143,7 +143,7 @@ def freeze_when(process: subprocess.Popen[str], holds: Callable[[], bool]) -> No
 
 
 def thaw(process: subprocess.Popen[str]) -> None:
-    """Let a frozen driver go on."""
+    """Let a frozen driver continue."""
     os.kill(process.pid, signal.SIGCONT)
 
 

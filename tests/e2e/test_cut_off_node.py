@@ -1,4 +1,4 @@
-"""A node whose network is cut while it trains: it is given up, its trial goes on elsewhere, no row is lost.
+"""A node whose network is cut while it trains: it is given up, its trial continues elsewhere, no row is lost.
 
 The node is a network namespace with an address of its own, which takes root; Ray gives it up after a minute.
 """

@@ -35,10 +35,10 @@ def iter_first_cases(campaign: Campaign) -> Iterator[Case]:
 
 
 def choose_chains(campaign: Campaign, times_ms: Mapping[str, float]) -> dict[str, tuple[Stage, ...]]:
-    """The chain of each network; on a CPU the times of the first cases say in which precision it goes on.
+    """The chain of each network; on a CPU the times of the first cases say in which precision it continues.
 
     Args:
-        times_ms: by a case's key; without these of both precisions it goes on in fp32.
+        times_ms: by a case's key; without these of both precisions it continues in fp32.
     """
     if not campaign.explain:
         return {}

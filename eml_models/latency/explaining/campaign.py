@@ -26,7 +26,7 @@ class Campaign:
     Attributes:
         modes: of the table.
         explain: whether the waterfalls and verdicts are wanted, at the largest batch size.
-        compiles: whether a chain goes on to its compiled stage, which takes longer than all before it.
+        compiles: whether a chain continues to its compiled stage, which takes longer than all before it.
         rounds, seconds: every case is timed so often for so long, at least.
         threads: of a CPU.
         max_minutes: after which it ends with what was measured; None for as long as it takes.

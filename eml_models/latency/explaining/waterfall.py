@@ -112,7 +112,7 @@ def chain_on_cpu(network: NetworkSpec, batch_size: int, *, half_is_faster: bool)
     """The interventions that a CPU has; the first stage is the real step.
 
     Args:
-        half_is_faster: whether bf16 with cast weights beats fp32, else the chain goes on in fp32.
+        half_is_faster: whether bf16 with cast weights beats fp32, else the chain continues in fp32.
     """
     case = Case(
         network=network,

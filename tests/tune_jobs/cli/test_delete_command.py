@@ -1,4 +1,4 @@
-"""`delete`: weights first, nothing foreign, and whatever ends it, the same command again goes on."""
+"""`delete`: weights first, nothing foreign, and whatever ends it, the same command again continues."""
 
 from __future__ import annotations
 

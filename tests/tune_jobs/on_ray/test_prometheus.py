@@ -48,7 +48,7 @@ def test_metrics_count_the_reports_of_this_driver_alone(now: SimpleNamespace) ->
     assert attempt is not None
     session.record_report(attempt.number, rising(attempt, 1), WORKER)
     name = session.study.name
-    studied = prometheus.StudyMetrics(name, log.rows)  # of a driver that goes on from here
+    studied = prometheus.StudyMetrics(name, log.rows)  # of a driver that continues from here
     for epoch in (2, 3):
         session.record_report(attempt.number, rising(attempt, epoch), WORKER)
         now.now += prometheus.PERIOD_S
