@@ -194,7 +194,7 @@ def ours(folder: Path, trials: int) -> dict[str, Any]:
     began = time.perf_counter()
     write_study(root, trials)
     wrote = time.perf_counter() - began
-    return _told("ours", trials, wrote, root, lambda: TrialStore(root).reports())
+    return _figures("ours", trials, wrote, root, lambda: TrialStore(root).reports())
 
 
 def optuna_sqlite(folder: Path, trials: int) -> dict[str, Any]:
@@ -230,12 +230,12 @@ def _optuna(name: str, root: Path, trials: int, storage: Callable[[], Any]) -> d
             trial.report(epoch / (epoch + 1), epoch)
         study.tell(trial, 0.95)
     wrote = time.perf_counter() - began
-    return _told(
+    return _figures(
         name, trials, wrote, root, lambda: optuna.load_study(storage=storage(), study_name="s").trials
     )
 
 
-def _told(name: str, trials: int, wrote_s: float, root: Path, load: Callable[[], Any]) -> dict[str, Any]:
+def _figures(name: str, trials: int, wrote_s: float, root: Path, load: Callable[[], Any]) -> dict[str, Any]:
     began = time.perf_counter()
     load()
     loaded = time.perf_counter() - began

@@ -107,13 +107,13 @@ def measure(name: str, campaign: Campaign, watch: Watch) -> None:
     """Run one part and print its result; a part that fails leaves the others their time."""
     rounds = itertools.count(1)
 
-    def tell_round(result: CampaignResult) -> None:
+    def report_round(result: CampaignResult) -> None:
         ms = {one.case.key: round(one.measurement.median_ms, 5) for one in result.timed}
         watch.say(json.dumps({"part": name, "round": next(rounds), "median_ms": ms}))
 
     try:
         result = run_campaign(
-            campaign, on_progress=watch.say, on_round=tell_round, interrupted=lambda: watch.interrupted
+            campaign, on_progress=watch.say, on_round=report_round, interrupted=lambda: watch.interrupted
         )
     except WorkerLostError as error:
         watch.say(f"{name}: {error}")

@@ -84,7 +84,7 @@ def test_same_start_same_weights_to_the_bit(name: str) -> None:
 
 
 @EVERY
-def test_state_goes_on_to_the_bit(name: str) -> None:
+def test_resumed_state_is_equal_to_the_bit(name: str) -> None:
     straight = network()
     optimizer = build_optimizer(name, straight, learning_rate=0.05, weight_decay=0.01)
     train(straight, optimizer, 3)

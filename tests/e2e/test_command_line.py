@@ -136,7 +136,7 @@ def test_killed_run_ends_with_the_table_of_an_uninterrupted_one(tmp_path: Path) 
     assert resumed["n"][0] > 0
 
 
-def test_store_in_a_bucket_is_killed_and_gone_on_with(tmp_path: Path, s3_store: str) -> None:
+def test_store_in_a_bucket_is_killed_and_continued(tmp_path: Path, s3_store: str) -> None:
     words = [*RUN, "digits-recipes", "--workers", "1", "--trials", "3", "--epochs", "40"]
     words += ["--checkpoint-period", "0", "--no-asha", "--store"]
     (tmp_path / "local").mkdir()

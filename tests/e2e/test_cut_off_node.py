@@ -79,7 +79,7 @@ def start_node(cluster: JobCluster, inside: list[str]) -> subprocess.Popen[bytes
     return node
 
 
-def test_study_goes_on_without_a_node_that_is_cut_off(tmp_path: Path) -> None:
+def test_study_continues_without_a_node_that_is_cut_off(tmp_path: Path) -> None:
     store = tmp_path / "store"
 
     def nodes_that_report() -> int:

@@ -1,5 +1,5 @@
 """Studies as jobs of a token-protected cluster of three nodes: one of them dies, a driver dies, a job is
-stopped; submitted again, everything ends complete, and the metrics told of it."""
+stopped; submitted again, everything ends complete, and the metrics showed it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def submit_the_rest(cluster: JobCluster, store: Path, name: str, *words: str) ->
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line for line in done.stdout.splitlines() if f"/{target} trials" in line]
     if "--no-wait" not in words:
-        assert 1 <= len(lines) < 30  # told in lines, not redrawn
+        assert 1 <= len(lines) < 30  # written line by line, not redrawn
         assert "best " in lines[-1]
 
 
@@ -86,7 +86,9 @@ def check_complete(store: Path, name: str) -> None:
         assert sorted(own["epoch"]) == list(range(1, EPOCHS + 1))
 
 
-def test_without_the_token_nothing_is_told_and_no_job_is_taken(cluster: JobCluster, tmp_path: Path) -> None:
+def test_without_the_token_nothing_is_shown_and_no_job_is_accepted(
+    cluster: JobCluster, tmp_path: Path
+) -> None:
     assert cluster.status_without_token("/api/jobs/") == 401
     (tmp_path / "token").write_text("f" * 64)
     words = ("submit", "digits-recipes", "--store", str(tmp_path / "store"), "--no-wait")
@@ -120,14 +122,14 @@ def test_studies_survive_what_clusters_do(cluster: JobCluster, tmp_path: Path) -
         cwd=tmp_path, env=cluster.environment, capture_output=True, text=True, timeout=patience_s(),
     )  # fmt: skip
     assert as_is.returncode == 1
-    assert f"(job {first})" in as_is.stdout  # the second is told who runs the study
+    assert f"(job {first})" in as_is.stdout  # the second run names the job that runs the study
 
     os.kill(cluster.find_driver("tune_jobs", "--name", "two"), signal.SIGKILL)
     kill_tree(cluster.nodes[1])
     cluster.add_worker("--num-gpus=4")
-    told = ("trials", "feasible_share", "worker_seconds", "reports_total")  # each is sent at its own times
+    names = ("trials", "feasible_share", "worker_seconds", "reports_total")  # each is sent at its own times
     wait_until(
-        lambda: all(re.search(f'ray_tune_jobs_{one}{{.*study="one"', cluster.metrics()) for one in told),
+        lambda: all(re.search(f'ray_tune_jobs_{one}{{.*study="one"', cluster.metrics()) for one in names),
         "no metrics",
     )
     assert wait_until(lambda: job_of(cluster, "two")["state"] == "failed", "the dead driver's job lives on")

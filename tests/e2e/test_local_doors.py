@@ -29,7 +29,7 @@ REWRITES_S = 10.0
 
 
 class LocalRun:
-    """A study that trains until it is told to end, and what belongs to it."""
+    """A study that trains until it gets a signal to end, and what belongs to it."""
 
     def __init__(self, folder: Path) -> None:
         home = folder / "home"

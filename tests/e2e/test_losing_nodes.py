@@ -56,7 +56,7 @@ def check_complete(folder: Path) -> TrialStore:
     return store
 
 
-def test_trials_of_a_lost_node_go_on_elsewhere_from_their_checkpoints(tmp_path: Path) -> None:
+def test_trials_of_a_lost_node_continue_elsewhere_from_their_checkpoints(tmp_path: Path) -> None:
     with cluster(nodes=2) as made:
         process = begin(tmp_path, made)
         try:
@@ -76,7 +76,7 @@ def test_trials_of_a_lost_node_go_on_elsewhere_from_their_checkpoints(tmp_path: 
     assert account(store.rows("digits-recipes"))["redone"] > 0
 
 
-def test_without_its_head_the_run_ends_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_without_its_head_the_run_ends_and_the_same_command_continues(tmp_path: Path) -> None:
     with cluster(nodes=1) as made:
         process = begin(tmp_path, made)
         try:

@@ -47,7 +47,7 @@ def test_our_limit_is_that_of_a_real_dashboard(head: JobCluster) -> None:
     assert put(head, MOST_BYTES + 1) == 413
 
 
-def test_head_has_what_was_told_and_nothing_else(head: JobCluster, tmp_path: Path) -> None:
+def test_head_has_the_files_that_were_named_and_no_others(head: JobCluster, tmp_path: Path) -> None:
     work = tmp_path / "work"
     for name in (
         "work/src/a.py",

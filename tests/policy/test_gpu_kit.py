@@ -33,9 +33,9 @@ def test_latencies_are_investigated_on_a_cpu_too() -> None:
     )
     assert done.returncode == 0, done.stderr
     lines = [line.partition(" s ")[2] for line in done.stdout.splitlines()]
-    (told,) = (json.loads(line) for line in lines if line.startswith("{"))
-    assert told["round"] == 1
-    assert len(told["median_ms"]) > 20
+    (shown,) = (json.loads(line) for line in lines if line.startswith("{"))
+    assert shown["round"] == 1
+    assert len(shown["median_ms"]) > 20
     assert sum(line.startswith("waterfall of ") for line in lines) == 2
     assert [line[:3] for line in lines if line.startswith("(")] == ["(a)", "(b)", "(c)", "(d)", "(e)"]
     assert lines[-1] == "finished"

@@ -72,7 +72,7 @@ def test_nothing_is_left_to_fill_in() -> None:
     assert re.findall(r"^[A-Z_]+$", README, re.M) == []
 
 
-def test_every_shipped_study_is_told_of() -> None:
+def test_every_shipped_study_is_in_the_readme() -> None:
     assert [name for name in SHIPPED if f"`{name}`" not in README] == []
 
 

@@ -22,7 +22,7 @@ def pytest_runtest_setup(item):
 
 
 @pytest.mark.parametrize(("body", "code"), [("pass", 0), ("warnings.warn('ours')", 1)])
-def test_warnings_of_plug_ins_are_told_and_ours_are_errors(body: str, code: int, tmp_path: Path) -> None:
+def test_warnings_of_plug_ins_are_shown_and_ours_are_errors(body: str, code: int, tmp_path: Path) -> None:
     plug_in = tmp_path / "pytest_played"
     plug_in.mkdir()
     (plug_in / "__init__.py").touch()

@@ -66,7 +66,7 @@ class HeldAttempt:
     held_since: datetime | None = None
     ended_at: datetime | None = None
     began_at: datetime | None = None
-    told: dict[str, float] = field(default_factory=dict)
+    preparing_s: dict[str, float] = field(default_factory=dict)
     reports: list[ReportRow] = field(default_factory=list)
 
     @property
@@ -149,7 +149,7 @@ def _note(session: SessionSpan, row: Row, detail: Detail | None) -> None:
         held.reports.append(row)
     elif isinstance(row, EventRow) and detail is not None:
         held.held_since = held.held_since or _held_since(held, row, detail)
-        held.told |= preparing_s(detail)
+        held.preparing_s |= preparing_s(detail)
         if isinstance(detail, AttemptStarted) and detail.data_s is not None:
             held.began_at = row.happened_at
         if isinstance(detail, AttemptEnded):
@@ -173,7 +173,7 @@ def _account_attempt(
 ) -> Seconds:
     spent = _account_preparing(held, since, until)
     whole = _seconds(since, until)
-    first_step = held.told.get("first_step_s", 0.0)
+    first_step = held.preparing_s.get("first_step_s", 0.0)
     for report in held.reports:
         key = report.number, report.epoch
         epoch_s = report.epoch_s or 0.0
@@ -196,9 +196,9 @@ def _account_preparing(held: HeldAttempt, since: datetime, until: datetime) -> S
     """The seconds of an attempt until its first epoch, by the parts that its messages name."""
     spent: Seconds = defaultdict(float)
     left = _seconds(since, held.first_epoch_at or until)
-    for name, told in (("imports_s", IMPORTS), ("data_s", DATA), ("latency_s", "overhead")):
-        spent[told] = min(left, held.told.get(name, 0.0))
-        left -= spent[told]
+    for name, part in (("imports_s", IMPORTS), ("data_s", DATA), ("latency_s", "overhead")):
+        spent[part] = min(left, held.preparing_s.get(name, 0.0))
+        left -= spent[part]
     spent[RAY] = left
     return spent
 

@@ -62,7 +62,7 @@ class Retention:
         self._checkpoints, self._keep, self._max_bytes = checkpoints, keep, max_bytes
         self._num_ended = -1
         self._again_at = 0.0
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def tidy(self, history: History, *, last: bool = False) -> None:
         """Remove the files of trials that ended and are not among the best.
@@ -82,8 +82,8 @@ class Retention:
             return
         self._again_at = time.monotonic() + AGAIN_AFTER_S
         for problem in failed:
-            if problem not in self._told:
-                self._told.add(problem)
+            if problem not in self._reported:
+                self._reported.add(problem)
                 LOG.warning("unneeded checkpoints were not removed yet: %s", problem)
 
     def _tidy(self, history: History) -> Removal:

@@ -98,7 +98,7 @@ def submit(
     )
     tell(f"submitted job {job.id} to {jobs.address}: study {job.study}, store {job.store}")
     if not wait:
-        _say_how_to_go_on(job)
+        _say_how_to_continue(job)
         return 0
     return follow(jobs, job)
 
@@ -116,7 +116,7 @@ def follow(jobs: Jobs, job: Job) -> int:
     except (KeyboardInterrupt, JobError) as error:
         lost = isinstance(error, JobError)
         tell(f"\nno longer following the log; job {job.id} {'may still run' if lost else 'still runs'}.")
-        _say_how_to_go_on(job)
+        _say_how_to_continue(job)
         if lost:
             raise
         return EXIT_INTERRUPTED
@@ -226,7 +226,7 @@ def _inside_target(target: str, folder: Path) -> str:
     return f"{inside(place, folder)}:{function}" if colon and place.endswith(".py") else target
 
 
-def _say_how_to_go_on(job: Job) -> None:
+def _say_how_to_continue(job: Job) -> None:
     for line in (f"logs {job.id} --follow", f"status {job.id}", f"stop {job.id}"):
         tell(f"  python -m tune_jobs {line}")
 

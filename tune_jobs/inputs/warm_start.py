@@ -15,7 +15,7 @@ from eml_models.wording import count_of
 from tune_jobs.feasible.cost import count_cost
 from tune_jobs.feasible.limits import refusal, too_slow
 from tune_jobs.feasible.macs_share import resolve_recipe
-from tune_jobs.search.given import MAX_TOLD, ToldTrial
+from tune_jobs.search.given import MAX_SOURCE_TRIALS, SourceTrial
 from tune_jobs.search.objectives import cost_of
 from tune_jobs.store.files.protocol import is_same_store
 from tune_jobs.store.reader import TrialStore
@@ -38,7 +38,7 @@ from tune_jobs.study.space import Constant, Params
 SEPARATOR = "::"
 """Stands between a store and a study's name; a path may hold single colons."""
 
-TELLING = (State.COMPLETED, State.STOPPED, State.INFEASIBLE)
+LEARNED_STATES = (State.COMPLETED, State.STOPPED, State.INFEASIBLE)
 """States from which a sampler can learn about a trial's params. It learns from a failure only if the trial
 diverged."""
 
@@ -56,18 +56,18 @@ class Source:
     """
 
     origin: str
-    trials: tuple[ToldTrial, ...]
+    trials: tuple[SourceTrial, ...]
     left_out: Mapping[str, int]
 
     def describe(self, rows: Iterable[Row]) -> str:
         """One line: how many trials a study with these rows learns from, and why not from the others."""
-        if is_told(self.origin, rows):
+        if has_learned_from(self.origin, rows):
             return (
                 f"warm start: this study has learned from {self.origin!r} in an earlier run, and does so once"
             )
-        told = f"{count_of(len(self.trials), 'trial')} of {self.origin!r} given to the sampler"
+        given = f"{count_of(len(self.trials), 'trial')} of {self.origin!r} given to the sampler"
         left_out = "; ".join(f"{count:,} left out, {why}" for why, count in self.left_out.items())
-        return f"warm start: {told}{f'; {left_out}' if left_out else ''}"
+        return f"warm start: {given}{f'; {left_out}' if left_out else ''}"
 
 
 def read_source(study: Study, text: str, *, store: str) -> Source:
@@ -99,31 +99,31 @@ def read_source(study: Study, text: str, *, store: str) -> Source:
             f"warm start needs the same objectives: {name!r} measures latency as {latency}, {study.name!r} as"
             f" {study.definition()['latency']}"
         )
-    told, left_out = choose_told(study, known.rows, same_latency=same_latency)
-    if not told:
+    chosen, left_out = choose_source_trials(study, known.rows, same_latency=same_latency)
+    if not chosen:
         why = "; ".join(f"{count:,} {reason}" for reason, count in left_out.items()) or "it has none"
         raise InvalidValueError(
             f"no trial of {name!r} can be learned from: {why}. Params must be of this space"
             f" ({', '.join(study.space.names)}); choose another study to warm-start from"
         )
-    return Source(origin=text, trials=tuple(told), left_out=left_out)
+    return Source(origin=text, trials=tuple(chosen), left_out=left_out)
 
 
-def is_told(origin: str, rows: Iterable[Row]) -> bool:
+def has_learned_from(origin: str, rows: Iterable[Row]) -> bool:
     """Whether a study with these rows has learned from that origin before. It does so once."""
     details = (detail_of(row) for row in rows if isinstance(row, EventRow))
     return any(isinstance(detail, WarmStarted) and detail.origin == origin for detail in details)
 
 
-def choose_told(
+def choose_source_trials(
     study: Study, rows: Iterable[Row], *, same_latency: bool = False
-) -> tuple[list[ToldTrial], dict[str, int]]:
+) -> tuple[list[SourceTrial], dict[str, int]]:
     """The trials that fit the study's space, the newest first, and the numbers left out by reason.
 
     A trial fits if its params, without those that this space does not have, are a point of the space. A param
     that this space fixes must have had the same value, because results of another value say nothing about
     it; if the other study had no such param, the value of this space is taken. Of the failed trials, those
-    that diverged count. At most `MAX_TOLD` trials are chosen: the best half and the newest half.
+    that diverged count. At most `MAX_SOURCE_TRIALS` trials are chosen: the best half and the newest half.
 
     The costs of a network are counted again, because the same params make another network on another data
     set, or as a share of another limit. A refused proposal fits if this study's own limits refuse it too.
@@ -139,7 +139,7 @@ def choose_told(
     for row in rows:
         if isinstance(row, StartRow | TrialRow):
             numbers.add(row.number)
-        if isinstance(row, TrialRow) and (row.state in TELLING or row.failure is Failure.DIVERGED):
+        if isinstance(row, TrialRow) and (row.state in LEARNED_STATES or row.failure is Failure.DIVERGED):
             ends.append(row)
         elif isinstance(row, TrialRow):
             num_failed += 1
@@ -147,18 +147,18 @@ def choose_told(
             last = reports.get(row.number)
             reports[row.number] = row if last is None or row.epoch > last.epoch else last
     fitting = [
-        ToldTrial(params=params, end=end, last_report=reports.get(end.number))
+        SourceTrial(params=params, end=end, last_report=reports.get(end.number))
         for end in ends
         if (params := _fitting(study, end)) is not None
     ]
     here = partial(_as_here, study, same_latency=same_latency)
     known = [t for t in fitting if t.end.state is not State.INFEASIBLE or _is_refused(study, here(t))]
-    most_telling = _most_telling(study, known)
-    chosen = [told for trial in reversed(most_telling) if (told := here(trial)) is not None]
+    best_and_newest = _best_and_newest(study, known)
+    chosen = [adapted for trial in reversed(best_and_newest) if (adapted := here(trial)) is not None]
     left_out = {
-        OUTSIDE: len(ends) - len(fitting) + len(most_telling) - len(chosen),
+        OUTSIDE: len(ends) - len(fitting) + len(best_and_newest) - len(chosen),
         REFUSED_THERE: len(fitting) - len(known),
-        f"beyond the {MAX_TOLD} best and newest": len(known) - len(most_telling),
+        f"beyond the {MAX_SOURCE_TRIALS} best and newest": len(known) - len(best_and_newest),
         "failed": num_failed,
         "not ended": len(numbers) - len(ends) - num_failed,
     }
@@ -177,7 +177,7 @@ def _fitting(study: Study, end: TrialRow) -> Params | None:
         return None
 
 
-def _as_here(study: Study, trial: ToldTrial, *, same_latency: bool) -> ToldTrial | None:
+def _as_here(study: Study, trial: SourceTrial, *, same_latency: bool) -> SourceTrial | None:
     """The trial with the costs of its network in this study; None if this study has no such network."""
     try:
         cost = count_cost(resolve_recipe(study, trial.params, 0))
@@ -195,7 +195,7 @@ def _as_here(study: Study, trial: ToldTrial, *, same_latency: bool) -> ToldTrial
     return replace(trial, end=end)
 
 
-def _is_refused(study: Study, trial: ToldTrial | None) -> bool:
+def _is_refused(study: Study, trial: SourceTrial | None) -> bool:
     return trial is not None and _refusal(study, trial.end) is not None
 
 
@@ -206,16 +206,16 @@ def _refusal(study: Study, end: TrialRow) -> str | None:
     return refusal(study, cost) or too_slow(study, end.latency_ms)
 
 
-def _most_telling(study: Study, told: list[ToldTrial]) -> list[ToldTrial]:
-    if len(told) <= MAX_TOLD:
-        return told
+def _best_and_newest(study: Study, trials: list[SourceTrial]) -> list[SourceTrial]:
+    if len(trials) <= MAX_SOURCE_TRIALS:
+        return trials
     sign = study.objective.direction.sign
 
-    def key(trial: ToldTrial) -> tuple[bool, float]:
+    def key(trial: SourceTrial) -> tuple[bool, float]:
         value = trial.end.objective
         return value is None, sign * (value or 0.0)
 
-    best = {id(trial) for trial in sorted(told, key=key)[: MAX_TOLD // 2]}
-    rest = [trial for trial in told if id(trial) not in best][-(MAX_TOLD - len(best)) :]
+    best = {id(trial) for trial in sorted(trials, key=key)[: MAX_SOURCE_TRIALS // 2]}
+    rest = [trial for trial in trials if id(trial) not in best][-(MAX_SOURCE_TRIALS - len(best)) :]
     newest = {id(trial) for trial in rest}
-    return [trial for trial in told if id(trial) in best or id(trial) in newest]
+    return [trial for trial in trials if id(trial) in best or id(trial) in newest]

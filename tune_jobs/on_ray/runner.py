@@ -119,7 +119,7 @@ def _session_settings(study: Study, settings: RunSettings, source: Source | None
         points=[check_point(study.space, params) for params in settings.points],
         retry_failed=settings.retry_failed,
         origin=source.origin if source else None,
-        told=source.trials if source else (),
+        source_trials=source.trials if source else (),
         started=SessionStarted(
             workers=settings.workers,
             cpus_per_trial=settings.cpus_per_trial,

@@ -71,6 +71,6 @@ def value_of(parameter: Searched, value: object) -> Value:
     return parameter.canonical(min(max(value, parameter.low), parameter.high))
 
 
-def told_params(distributions: Distributions, params: Params) -> dict[str, Value]:
+def params_in(distributions: Distributions, params: Params) -> dict[str, Value]:
     """The part of a trial's params that Optuna sees."""
     return {name: value for name, value in params.items() if name in distributions}

@@ -17,13 +17,13 @@ from tune_jobs.study.events import TrialElsewhere, WarmStarted
 from tune_jobs.study.rows import ReportRow, TrialRow, as_json_text
 from tune_jobs.study.space import Constant, Params, Space
 
-MAX_TOLD = 250
+MAX_SOURCE_TRIALS = 250
 """A search learns from at most this many trials of another study. More would make each proposal slower and
 hardly better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToldTrial:
+class SourceTrial:
     """A trial of another study, reduced to the values that a sampler learns from.
 
     Attributes:
@@ -94,12 +94,12 @@ def _with_conditions(space: Space, params: Mapping[str, object]) -> tuple[dict[s
     return whole, problems
 
 
-def as_event(origin: str, told: Sequence[ToldTrial], *, metric: str) -> WarmStarted:
+def as_event(origin: str, trials: Sequence[SourceTrial], *, metric: str) -> WarmStarted:
     """The event of a warm start; `metric` is the study's first objective."""
-    return WarmStarted(origin=origin, trials=tuple(_as_elsewhere(trial, metric) for trial in told))
+    return WarmStarted(origin=origin, trials=tuple(_as_elsewhere(trial, metric) for trial in trials))
 
 
-def told_trials(event: WarmStarted, *, metric: str, at: datetime) -> list[ToldTrial]:
+def source_trials_of(event: WarmStarted, *, metric: str, at: datetime) -> list[SourceTrial]:
     """The trials of an event that happened `at`, with rows like those of the study's own trials."""
     return [_from_elsewhere(trial, metric, at) for trial in event.trials]
 
@@ -111,7 +111,7 @@ def _as_report(metric: str, value: float | None) -> dict[str, Any]:
     return {} if value is None else {"metrics": as_json_text({metric: value})}
 
 
-def _as_elsewhere(trial: ToldTrial, metric: str) -> TrialElsewhere:
+def _as_elsewhere(trial: SourceTrial, metric: str) -> TrialElsewhere:
     end, report = trial.end, trial.last_report
     return TrialElsewhere(
         trial_id=end.trial_id,
@@ -132,7 +132,7 @@ def _as_elsewhere(trial: ToldTrial, metric: str) -> TrialElsewhere:
     )
 
 
-def _from_elsewhere(trial: TrialElsewhere, metric: str, at: datetime) -> ToldTrial:
+def _from_elsewhere(trial: TrialElsewhere, metric: str, at: datetime) -> SourceTrial:
     study = trial.trial_id.rpartition("/")[0]
     end = TrialRow(
         study=study,
@@ -164,4 +164,4 @@ def _from_elsewhere(trial: TrialElsewhere, metric: str, at: datetime) -> ToldTri
             reported_at=at,
             **_as_report(metric, trial.value),
         )
-    return ToldTrial(params=trial.params, end=end, last_report=report)
+    return SourceTrial(params=trial.params, end=end, last_report=report)

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from eml_models.errors import InvalidValueError
 from tune_jobs.feasible.cost import NetworkCost, count_cost
 from tune_jobs.feasible.macs_share import resolve_recipe
-from tune_jobs.search.given import ToldTrial, told_trials
+from tune_jobs.search.given import SourceTrial, source_trials_of
 from tune_jobs.search.objectives import Point as ObjectivePoint
 from tune_jobs.search.objectives import cost_of, final_point, point_of
 from tune_jobs.search.pareto import non_dominated
@@ -56,8 +56,8 @@ class History:
         enqueued: the points to try before the proposals of the sampler, in order.
         num_dequeued: how many proposals so far were such points.
         retried: the failed trials that a new trial replaces; they no longer count as trained.
-        told: trials of other studies, to learn from.
-        origins: the studies that `told` comes from.
+        source_trials: trials of other studies, to learn from.
+        origins: the studies that `source_trials` come from.
         failed_in_a_row: how many trials have failed since the last trial that completed or was stopped. A
             diverged trial does not count, and does not start the count again.
     """
@@ -77,7 +77,7 @@ class History:
         self.num_dequeued = 0
         self.retried: set[int] = set()
         self._known_points: set[str] = set()
-        self.told: list[ToldTrial] = []
+        self.source_trials: list[SourceTrial] = []
         self.origins: list[str] = []
         self.failed_in_a_row = 0
         self._rung_epochs = study.rungs
@@ -267,7 +267,9 @@ class History:
             self._enqueue(detail.points)
         elif isinstance(detail, WarmStarted):
             self.origins.append(detail.origin)
-            self.told += told_trials(detail, metric=self.study.objective.metric, at=row.happened_at)
+            self.source_trials += source_trials_of(
+                detail, metric=self.study.objective.metric, at=row.happened_at
+            )
         if row.number is None or row.number not in self.trials:
             return
         record = self.trials[row.number]

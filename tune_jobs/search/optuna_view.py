@@ -44,8 +44,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.feasible.limits import excess_over
-from tune_jobs.search.distributions import distributions_of, told_params
-from tune_jobs.search.given import ToldTrial
+from tune_jobs.search.distributions import distributions_of, params_in
+from tune_jobs.search.given import SourceTrial
 from tune_jobs.search.history import History
 from tune_jobs.search.objectives import final_point
 from tune_jobs.search.pareto import standings
@@ -88,7 +88,7 @@ class OptunaView:
         self._study = study
         self._distributions = distributions_of(study.space)
         self._converted: dict[int, Converted] = {}
-        self._elsewhere: list[tuple[ToldTrial, Converted]] = []
+        self._elsewhere: list[tuple[SourceTrial, Converted]] = []
 
     def study_of(
         self, history: History, sampler: BaseSampler | None = None, *, most: int = MAX_SHOWN
@@ -109,7 +109,7 @@ class OptunaView:
         TPE gives the trials with the highest numbers the most weight, and `tune_jobs.inputs.warm_start` puts
         the newest first.
         """
-        for index, trial in enumerate(history.told):
+        for index, trial in enumerate(history.source_trials):
             if index < len(self._elsewhere) and self._elsewhere[index][0] is trial:
                 continue
             record = TrialRecord(
@@ -123,7 +123,7 @@ class OptunaView:
             )
             converted = record, convert_trial(self._study, record, self._distributions)
             self._elsewhere[index:] = [(trial, converted)]
-        return [converted for _, converted in self._elsewhere[: len(history.told)]]
+        return [converted for _, converted in self._elsewhere[: len(history.source_trials)]]
 
     def _trials(self, records: Iterable[TrialRecord]) -> list[Converted]:
         converted = {}
@@ -140,7 +140,7 @@ def convert_trial(
     study: Study, record: TrialRecord, distributions: dict[str, BaseDistribution]
 ) -> FrozenTrial:
     """A trial as Optuna's trial, without the place of a stopped trial among the others."""
-    params = told_params(distributions, record.params)
+    params = params_in(distributions, record.params)
     several = len(study.objectives) > 1
     state = TrialState.PRUNED if record.diverged else OPTUNA_STATES[record.state]
     values = record.point if several else record.objective

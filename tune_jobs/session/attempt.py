@@ -11,7 +11,7 @@ from datetime import datetime
 
 from eml_models.training.recipe import Recipe
 from tune_jobs.feasible.own_cost import TrialCost
-from tune_jobs.search.given import ToldTrial
+from tune_jobs.search.given import SourceTrial
 from tune_jobs.study.events import SessionStarted
 from tune_jobs.study.own_training import OwnRecipe
 from tune_jobs.study.space import Params
@@ -94,8 +94,8 @@ class SessionSettings:
             for no limit.
         points: params to try before the proposals of the sampler, without those that were enqueued before.
         retry_failed: whether each trial that failed (other than by divergence) is tried again as a new trial.
-        origin: the study that `told` comes from.
-        told: trials of another study to learn from; a study learns from each other study once.
+        origin: the study that `source_trials` come from.
+        source_trials: trials of another study to learn from; a study learns from each other study once.
         started: the workers and resources that the event of the session's beginning shows.
     """
 
@@ -105,7 +105,7 @@ class SessionSettings:
     points: Sequence[Params] = ()
     retry_failed: bool = False
     origin: str | None = None
-    told: Sequence[ToldTrial] = ()
+    source_trials: Sequence[SourceTrial] = ()
     started: SessionStarted = field(default_factory=SessionStarted)
 
 

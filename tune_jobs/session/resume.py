@@ -34,7 +34,7 @@ def new_inputs(study: Study, history: History, settings: SessionSettings) -> lis
     if points:
         added.append(Enqueued(points=tuple(points)))
     if settings.origin is not None and settings.origin not in history.origins:
-        added.append(as_event(settings.origin, settings.told, metric=study.objective.metric))
+        added.append(as_event(settings.origin, settings.source_trials, metric=study.objective.metric))
     return added
 
 

@@ -68,7 +68,7 @@ class TrialStore:
         self.path: Path | str = text if is_url(text) else Path(text)
         self._segments = Segments(files=self._files)
         self._problems: dict[str, None] = {}
-        self._told: set[str] = set()
+        self._noted: set[str] = set()
         _check_is_store(self._files, str(self.path))
 
     @property
@@ -224,8 +224,8 @@ class TrialStore:
         studies = self._definitions().studies.values()
         own_params = _own_params(studies)
         note = queries.alike_note(query, own_params)
-        if note is not None and note not in self._told:
-            self._told.add(note)
+        if note is not None and note not in self._noted:
+            self._noted.add(note)
             tell_note(note)
         return queries.run_query(
             query,

@@ -217,17 +217,17 @@ class TestCounts:
         write_mnist(tmp_path, "MNIST", *counts)
         with pytest.raises(DatasetMissingError) as caught:
             use("mnist", data_dir=tmp_path)
-        told = str(caught.value)
-        assert told.startswith("data set 'mnist' has 60,000 training and 10,000 test images, ")
-        assert got in told
-        assert f"remove {tmp_path / 'MNIST' / 'raw'} and fetch it again (--download)" in told
-        assert "--train-samples N (max_train_samples=N)" in told
-        assert "register_dataset" in told
+        text = str(caught.value)
+        assert text.startswith("data set 'mnist' has 60,000 training and 10,000 test images, ")
+        assert got in text
+        assert f"remove {tmp_path / 'MNIST' / 'raw'} and fetch it again (--download)" in text
+        assert "--train-samples N (max_train_samples=N)" in text
+        assert "register_dataset" in text
 
     def test_of_cifar10_is_looked_at_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         write_cifar10(tmp_path, monkeypatch)
-        told = "data set 'cifar10' has 50,000 training and 10,000 test images, got 100 training and 20 test"
-        with pytest.raises(DatasetMissingError, match=told):
+        text = "data set 'cifar10' has 50,000 training and 10,000 test images, got 100 training and 20 test"
+        with pytest.raises(DatasetMissingError, match=text):
             load_dataset("cifar10", data_dir=tmp_path)
 
     def test_of_shipped_sets_are_those_of_their_papers(self) -> None:
@@ -240,7 +240,7 @@ class TestCounts:
         }
 
 
-def told_of(folder: Path, name: str = "mnist") -> str:
+def message_of(folder: Path, name: str = "mnist") -> str:
     with pytest.raises(DatasetMissingError) as caught:
         require_dataset(name, data_dir=folder)
     return str(caught.value)
@@ -252,22 +252,23 @@ class TestMisplaced:
         write_mnist(root, "MNIST")
         for named in (root / "MNIST", root / "MNIST" / "raw", root.parent, root / "other"):
             named.mkdir(exist_ok=True)
-            told = told_of(named)
-            assert told.startswith(
+            text = message_of(named)
+            assert text.startswith(
                 f"data set 'mnist' is not in {named}: there is no MNIST/raw/train-images-idx3-ubyte"
             )
-            assert f"the files are in {root}: name that folder, --data-dir {root}" in told
+            assert f"the files are in {root}: name that folder, --data-dir {root}" in text
 
     def test_without_the_folders_that_should_hold_them(self, tmp_path: Path) -> None:
         write_mnist(tmp_path, "MNIST")
         (tmp_path / "MNIST").rename(tmp_path / "digits")
-        told = told_of(tmp_path / "digits")
-        assert f"the files are in {tmp_path / 'digits' / 'raw'} and belong in" in told
-        assert f"{tmp_path / 'digits' / 'MNIST' / 'raw'}: move them there" in told
+        text = message_of(tmp_path / "digits")
+        assert f"the files are in {tmp_path / 'digits' / 'raw'} and belong in" in text
+        assert f"{tmp_path / 'digits' / 'MNIST' / 'raw'}: move them there" in text
         flat = tmp_path / "flat"
         (tmp_path / "digits" / "raw").rename(flat)
-        assert f"the files are in {flat} and belong in {flat / 'MNIST' / 'raw'}: move them there" in told_of(
-            flat
+        assert (
+            f"the files are in {flat} and belong in {flat / 'MNIST' / 'raw'}: move them there"
+            in message_of(flat)
         )
 
     @pytest.mark.parametrize("kept", ["MNIST", "raw", "."])
@@ -279,25 +280,25 @@ class TestMisplaced:
         for file in (tmp_path / "made" / "MNIST" / "raw").iterdir():
             file.rename(found / f"{file.name}{suffix}")
         how = f"packed in {found}" if suffix else f"in {found}"
-        told = told_of(tmp_path / "data")
-        assert f"the files are {how} and belong in {belongs}: move them there" in told
-        assert (f"gunzip --keep {belongs / 'train-images-idx3-ubyte.gz'}" in told) == bool(suffix)
+        text = message_of(tmp_path / "data")
+        assert f"the files are {how} and belong in {belongs}: move them there" in text
+        assert (f"gunzip --keep {belongs / 'train-images-idx3-ubyte.gz'}" in text) == bool(suffix)
 
     def test_packed(self, tmp_path: Path) -> None:
         write_mnist(tmp_path, "MNIST")
         raw = tmp_path / "MNIST" / "raw"
         for file in list(raw.iterdir()):
             file.rename(f"{file}.gz")
-        assert f"the files there are packed: unpack each, for instance gunzip --keep {raw}" in told_of(
+        assert f"the files there are packed: unpack each, for instance gunzip --keep {raw}" in message_of(
             tmp_path
         )
         (tmp_path / "cifar-10-python.tar.gz").touch()
-        told = told_of(tmp_path, "cifar10")
-        assert f"tar --extract --file {tmp_path / 'cifar-10-python.tar.gz'} --directory {tmp_path}" in told
+        text = message_of(tmp_path, "cifar10")
+        assert f"tar --extract --file {tmp_path / 'cifar-10-python.tar.gz'} --directory {tmp_path}" in text
 
     def test_found_nowhere_the_options_are_named(self, tmp_path: Path) -> None:
         for folder in (tmp_path, tmp_path / "not there"):
-            assert told_of(folder).endswith(
+            assert message_of(folder).endswith(
                 "name its folder with --data-dir (data_dir=...), or fetch it with --download (download=True)"
             )
 

@@ -171,10 +171,12 @@ class TestOnesOwn:
         self, counts: tuple[int | None, int | None], rule: str, tmp_path: Path
     ) -> None:
         register_dataset(replace(TINY, num_train=counts[0], num_test=counts[1]))
-        told = f"data set 'tiny' {rule}; correct num_train and num_test of its DatasetSpec, or leave them out"
+        message = (
+            f"data set 'tiny' {rule}; correct num_train and num_test of its DatasetSpec, or leave them out"
+        )
         with pytest.raises(InvalidValueError) as caught:
             read_dataset("tiny")
-        assert str(caught.value) == told
+        assert str(caught.value) == message
         with pytest.raises(InvalidValueError, match="got 40 training"):
             provide_dataset("tiny", tiny(), fingerprint="", data_dir=tmp_path)
 

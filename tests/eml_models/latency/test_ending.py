@@ -94,17 +94,17 @@ def test_measuring_processes_are_in_a_group_of_their_own_which_ctrl_c_does_not_r
 
 
 def test_progress_says_how_many_of_how_many_and_the_time_left() -> None:
-    told: list[str] = []
-    with Bench("cpu", program=PLAYED, on_progress=told.append, ending=Ending(1e-2 + 60)) as bench:
+    message: list[str] = []
+    with Bench("cpu", program=PLAYED, on_progress=message.append, ending=Ending(1e-2 + 60)) as bench:
         bench.time([case("first"), case("second"), case("skips")], rounds=2, seconds=0.01)
-    assert told[0] == "round 1 of 2, 1 of 3: preparing first fp32/nchw/eager batch 1"
-    assert told[1] == "  first fp32/nchw/eager batch 1: 1 ms"
-    assert told[2].startswith("round 1 of 2, 2 of 3, about ")
-    assert told[2].endswith(" s left: preparing second fp32/nchw/eager batch 1")
-    assert told[5] == "  skips fp32/nchw/eager batch 1: there is none"
-    assert told[6].startswith("round 2 of 2, 1 of 2, about ")
-    assert told[6].endswith(" s left: timing first fp32/nchw/eager batch 1")
-    assert len(told) == 7
+    assert message[0] == "round 1 of 2, 1 of 3: preparing first fp32/nchw/eager batch 1"
+    assert message[1] == "  first fp32/nchw/eager batch 1: 1 ms"
+    assert message[2].startswith("round 1 of 2, 2 of 3, about ")
+    assert message[2].endswith(" s left: preparing second fp32/nchw/eager batch 1")
+    assert message[5] == "  skips fp32/nchw/eager batch 1: there is none"
+    assert message[6].startswith("round 2 of 2, 1 of 2, about ")
+    assert message[6].endswith(" s left: timing first fp32/nchw/eager batch 1")
+    assert len(message) == 7
 
 
 def test_the_time_left_is_what_timings_took_and_no_more_than_the_limit_leaves() -> None:

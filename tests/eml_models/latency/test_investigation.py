@@ -83,11 +83,11 @@ def test_each_round_is_handed_out_and_an_interruption_keeps_it() -> None:
 
 def test_what_the_end_came_before_is_named_and_what_was_measured_is_explained() -> None:
     networks = (NETWORK, replace(NETWORK, name="other"))
-    told: list[str] = []
+    message: list[str] = []
     result = investigation.run_campaign(
         replace(CAMPAIGN, networks=networks),
-        on_progress=told.append,
-        interrupted=lambda: sum("ms" in text for text in told) >= 20,
+        on_progress=message.append,
+        interrupted=lambda: sum("ms" in text for text in message) >= 20,
     )
     assert (result.end, len(result.timed)) == (End.INTERRUPTED, 20)
     assert {reason for _, reason in result.skipped} == {"not measured: the measurement was interrupted"}

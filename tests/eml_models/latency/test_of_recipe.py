@@ -24,7 +24,7 @@ def test_a_recipes_network_is_measured_in_the_declared_mode() -> None:
 
 
 @pytest.mark.parametrize("largest", [0, 2])
-def test_a_batch_that_does_not_fit_is_told_from_other_failures(
+def test_a_batch_that_does_not_fit_is_distinguished_from_other_failures(
     monkeypatch: pytest.MonkeyPatch, largest: int
 ) -> None:
     run = Prepared.run

@@ -55,7 +55,7 @@ def test_a_process_that_dies_within_its_answer_is_lost_like_any_other(bench: Ben
     assert "killed by signal 9" in reason
 
 
-def test_a_process_that_hangs_is_ended_and_the_others_go_on(
+def test_a_process_that_hangs_is_ended_and_the_others_continue(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, last = case("first"), case("last")
@@ -139,7 +139,7 @@ def test_a_process_that_ends_by_itself_is_quoted_and_memory_is_not_blamed(bench:
     assert "memory" not in reason
 
 
-def test_a_process_that_cannot_even_begin_is_not_started_again_and_others_go_on(bench: Bench) -> None:
+def test_a_process_that_cannot_even_begin_is_not_started_again_and_others_continue(bench: Bench) -> None:
     bench.open([case("exits", Allocator.DEFAULT), case("second", Allocator.DEFAULT)])
     assert len(bench.skipped) == 2
     assert len(set(bench.skipped.values())) == 1
@@ -185,7 +185,7 @@ def test_what_a_library_prints_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> 
         assert real.result(case("small")).median_ms > 0
 
 
-def test_what_a_device_does_not_have_is_told_from_what_fails() -> None:
+def test_what_a_device_does_not_have_is_distinguished_from_what_fails() -> None:
     server = Server(torch.device("cpu"))
     tf32 = replace(case("small"), mode=parse_mode("tf32"))
     answer = server.answer({"do": "open", "case": tf32.as_dict()})

@@ -98,7 +98,7 @@ def test_what_a_stage_took_that_was_not_timed_is_not_laid_to_the_next_ones_cause
     assert sum(share.ms for share in found.shares) == pytest.approx(100)
 
 
-def test_stages_of_one_hypothesis_are_told_together() -> None:
+def test_stages_of_one_hypothesis_are_reported_together() -> None:
     stages = chain_on_cuda(TINY, 128)
     found = waterfall_of(stages, [100, 95, 90, 85, 0, 60, 55, 50], skipped=(LAYOUT,))
     assert found.part_of(Hypothesis.KERNEL_CHOICE) == pytest.approx(0.25)

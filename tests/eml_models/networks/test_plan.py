@@ -128,7 +128,7 @@ def test_small_cnn_costs_by_hand() -> None:
 
 @pytest.mark.parametrize("model", SHIPPED)
 @pytest.mark.parametrize("px", range(8, 41))
-def test_no_map_falls_below_2_px_and_every_change_is_told(model: str, px: int) -> None:
+def test_no_map_falls_below_2_px_and_every_change_is_noted(model: str, px: int) -> None:
     for input_shape in ((1, px, px), (3, px, 40)):
         plan = plan_of(model, input_shape)
         maps = [layer for layer in plan.layers if layer.kind in (LayerKind.CONV, LayerKind.MAX_POOL)]

@@ -126,6 +126,6 @@ class TestSnapshot:
         with pytest.raises(InvalidValueError, match=f"not a snapshot of this version .{FORMAT}."):
             load_snapshot(tmp_path / "snapshot.pt")
 
-    def test_does_not_go_on_with_another_decay(self, begun: Fit) -> None:
+    def test_does_not_resume_with_another_decay(self, begun: Fit) -> None:
         with pytest.raises(InvalidValueError, match=r"ema_decay: was 0\.9, is now None"):
             fit(PLAIN, resume_from=begun.snapshot())

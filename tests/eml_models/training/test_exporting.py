@@ -74,7 +74,7 @@ def test_exported_file_names_no_folder_of_this_machine(digits: Trained, suffix: 
 
 
 @pytest.mark.parametrize("library", ["onnx", "onnxscript", "onnxruntime"])
-def test_onnx_without_its_extra_is_told(
+def test_onnx_without_its_extra_names_the_extra(
     digits: Trained, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(*arguments: object, **options: object) -> None:

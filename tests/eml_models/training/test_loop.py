@@ -161,7 +161,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 class TestResume:
     @pytest.mark.parametrize("variant", VARIANTS)
-    def test_goes_on_to_the_bit(self, variant: str, tmp_path: Path) -> None:
+    def test_resumed_training_is_equal_to_the_bit(self, variant: str, tmp_path: Path) -> None:
         recipe = SMALL.with_changes(**VARIANTS[variant])
         half = recipe.epochs // 2
         straight = fit(recipe)

@@ -55,7 +55,7 @@ def _blocks_on_cpu(training: Any) -> Any:
 
 
 @pytest.mark.parametrize("kernels", list(Kernels))
-def test_a_training_on_cuda_searches_only_if_it_is_told_to(
+def test_a_training_on_cuda_searches_for_kernels_only_if_asked(
     monkeypatch: pytest.MonkeyPatch, kernels: Kernels
 ) -> None:
     training = fit(RECIPE, kernels=kernels)
@@ -95,7 +95,7 @@ def test_kernels_are_put_back_after_an_error() -> None:
     assert not torch.backends.cudnn.benchmark
 
 
-def test_a_program_that_only_warns_of_other_kernels_goes_on_to_warn() -> None:
+def test_a_program_that_only_warns_of_other_kernels_still_warns() -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         with chosen_kernels(CUDA, Kernels.DETERMINISTIC):

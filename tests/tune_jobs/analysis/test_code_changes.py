@@ -111,7 +111,7 @@ def notebook_study(folder: Path, value: int) -> Study:
 
 
 @pytest.mark.parametrize("build", [file_study, module_study, notebook_study])
-def test_failed_study_goes_on_once_its_code_is_mended(
+def test_failed_study_continues_once_its_code_is_mended(
     build: Callable[[Path, int], Study], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)

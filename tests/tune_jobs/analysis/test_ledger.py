@@ -95,7 +95,7 @@ def test_seconds_of_an_attempt_that_never_began_are_start_up() -> None:
     assert account(log.rows) == {RAY: 50.0, IMPORTS: 0.0, DATA: 0.0, "overhead": 0.0, "idle": 0.0}
 
 
-def test_measuring_a_latency_is_overhead_and_what_follows_is_told_at_the_end() -> None:
+def test_measuring_a_latency_is_overhead_and_what_follows_is_recorded_at_the_end() -> None:
     log, clock, session = a_played()
     attempt = session.next_attempt()
     assert attempt is not None

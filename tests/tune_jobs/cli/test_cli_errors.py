@@ -43,7 +43,7 @@ def study_file(folder: Path, body: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["run", "digit-recipes"], "unknown study 'digit-recipes'; known: digits-recipes"),
         (["run", "own.py"], "which function of 'own.py' returns the study? Write own.py:FUNCTION"),
@@ -87,21 +87,21 @@ def study_file(folder: Path, body: str) -> str:
         (["query"], "Missing argument 'SQL'"),
     ],
 )  # fmt: skip
-def test_wrong_words_are_told_and_leave_nothing(
-    cli: Cli, tmp_path: Path, words: list[str], told: str
+def test_wrong_words_are_named_and_leave_nothing(
+    cli: Cli, tmp_path: Path, words: list[str], message: str
 ) -> None:
     code, out, err = cli(*words)
     assert code == (
-        1 if "data set" in told and "not in" in told else 2
+        1 if "data set" in message and "not in" in message else 2
     )  # the words are right, the data lacks
-    assert told in err
+    assert message in err
     assert "Traceback" not in err
     assert out == ""
     assert [path.name for path in tmp_path.iterdir() if path.name != "trials"] == []
 
 
 @pytest.mark.parametrize(
-    ("space", "told"),
+    ("space", "message"),
     [
         ('Float("learning_rate", 1.0, 1e-4, log=True)', "low must not be above high, got [1, 0.0001]"),
         ('Float("learning_rate", 0.0, 1.0, log=True)', "a logarithmic range must start above 0"),
@@ -109,18 +109,18 @@ def test_wrong_words_are_told_and_leave_nothing(
         ('Choice("width_mult", (1, 2))', "unknown option 'width_mult'"),
     ],
 )
-def test_wrong_space_is_told_before_ray_starts(cli: Cli, tmp_path: Path, space: str, told: str) -> None:
+def test_wrong_space_is_refused_before_ray_starts(cli: Cli, tmp_path: Path, space: str, message: str) -> None:
     target = study_file(
         tmp_path, f'Study(name="own", space=Space({space}), recipe=Recipe(learning_rate=0.1, epochs=1))'
     )
     code, _, err = cli("run", target)
     assert code == 2
-    assert told in err
+    assert message in err
     assert "Traceback" not in err
 
 
 @pytest.mark.parametrize(
-    ("space", "trials", "told"),
+    ("space", "trials", "message"),
     [
         (
             '"grid"',
@@ -137,7 +137,7 @@ def test_wrong_space_is_told_before_ray_starts(cli: Cli, tmp_path: Path, space: 
     ],
 )
 def test_a_finished_study_says_what_it_can_be_asked_for_next(
-    cli: Cli, tmp_path: Path, space: str, trials: int, told: str
+    cli: Cli, tmp_path: Path, space: str, trials: int, message: str
 ) -> None:
     body = (
         'Study(name="own", space=Space(Choice("optimizer", ("sgd", "adam"))), asha=None,'
@@ -149,12 +149,12 @@ def test_a_finished_study_says_what_it_can_be_asked_for_next(
         play(Session(study, writer))
     code, _, err = cli("run", target)
     assert code == 0
-    assert f"study 'own' is complete: {told}" in err
-    assert ("`report own` compares" in err) == ("grid has" in told)
+    assert f"study 'own' is complete: {message}" in err
+    assert ("`report own` compares" in err) == ("grid has" in message)
 
 
 @pytest.mark.parametrize(
-    ("target", "body", "told"),
+    ("target", "body", "message"),
     [
         ("own.py:f", "raise SystemExit(0)", "could not import '.*own.py': .*SystemExit: 0"),
         ("own.py:f", "def f(): raise SystemExit(0)", "own.py:f raised SystemExit: 0"),
@@ -164,14 +164,14 @@ def test_a_finished_study_says_what_it_can_be_asked_for_next(
         ("~nobody-of-this-name/own.py:f", "", "cannot read '~nobody-of-this-name/own.py'"),
     ],
 )
-def test_whatever_a_users_file_does_is_told_as_its_fault(
-    cli: Cli, tmp_path: Path, target: str, body: str, told: str
+def test_whatever_a_users_file_does_is_reported_as_its_fault(
+    cli: Cli, tmp_path: Path, target: str, body: str, message: str
 ) -> None:
     """Also that it leaves the program, which would look like success."""
     (tmp_path / "own.py").write_text(body, encoding="utf-8")
     code, out, err = cli("run", target)
     assert (code, out) == (2, "")
-    assert re.search(told, err, re.DOTALL), err
+    assert re.search(message, err, re.DOTALL), err
 
 
 def test_bounds_that_a_study_declares_are_changed_only_where_objectives_are_asked_for(
@@ -222,17 +222,17 @@ def test_a_run_that_came_to_the_end_of_its_grid_says_so_and_leaves_no_more_to_do
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("def f():\n    return 1 / 0\n", "raised ZeroDivisionError: division by zero (in"),
         ("def f():\n    return 1\n\ndef g(:\n", "line 4"),
     ],
 )
-def test_code_that_fails_is_told_with_its_line(cli: Cli, tmp_path: Path, text: str, told: str) -> None:
+def test_code_that_fails_is_named_with_its_line(cli: Cli, tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "own.py").write_text(text)
     code, out, err = cli("run", f"{tmp_path / 'own.py'}:f", "--dry-run")
     assert (code, out) == (2, "")
-    assert told in err
+    assert message in err
     assert "Traceback" not in err
 
 
@@ -322,11 +322,11 @@ def test_missing_data_set_leaves_no_study_behind(cli: Cli, store: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [("list",), ("show", "played"), ("query", "select * from trials")])
-def test_a_damaged_file_is_left_out_and_told_of_once(cli: Cli, store: Path, words: tuple[str, ...]) -> None:
+def test_a_damaged_file_is_left_out_and_named_once(cli: Cli, store: Path, words: tuple[str, ...]) -> None:
     damaged = next((store / "trials").rglob("*.parquet"))
     damaged.write_text("not Parquet")
     code, out, err = cli(*words)
     assert (code, bool(out)) == (0, True)
-    (told,) = err.splitlines()
-    assert told.startswith("warning: left out: ")
-    assert damaged.name in told
+    (message,) = err.splitlines()
+    assert message.startswith("warning: left out: ")
+    assert damaged.name in message

@@ -136,6 +136,6 @@ def test_fixed_values_that_are_none_are_refused(word: str) -> None:
     assert len(str(caught.value)) < 500
 
 
-def test_an_unknown_name_is_told_with_the_known_ones() -> None:
+def test_an_unknown_name_is_shown_with_the_known_names() -> None:
     with pytest.raises(UnknownNameError, match="unknown parameter 'tagg'; known: tag"):
         _parse_assignments(["tagg=1"], SPACE)

@@ -115,17 +115,17 @@ def test_every_verb_names_a_damaged_row_and_none_shows_a_traceback(
     assert TrialStore(store).studies().empty
 
 
-def test_a_run_is_refused_and_goes_on_after_the_repair_that_was_asked_for(cli: Cli, store: Path) -> None:
+def test_a_run_is_refused_and_continues_after_the_repair_that_was_asked_for(cli: Cli, store: Path) -> None:
     lines = journal_of(store).read_bytes().splitlines(keepends=True)
     number = next(i for i, line in enumerate(lines) if b'"table":"starts"' in line)
     lines[number] = lines[number].replace(b"rate", b"ratX", 1)
     journal_of(store).write_bytes(b"".join(lines))
-    told = f"is damaged in line {number + 1} (the checksum does not match)"
+    message = f"is damaged in line {number + 1} (the checksum does not match)"
     whole = len(TrialStore(store).rows("played"))
 
     code, out, err = cli("repair", "played")
     assert code == 1
-    assert told in out
+    assert message in out
     assert "would be lost:" in out
     assert "all rows of trials: 0" in out
     assert "run the same command with --yes to repair" in err
@@ -134,7 +134,7 @@ def test_a_run_is_refused_and_goes_on_after_the_repair_that_was_asked_for(cli: C
 
     code, out, _ = cli("repair", "played", "--yes")
     assert code == 0
-    assert told in out
+    assert message in out
     assert "set aside unchanged: " in out
     assert cli("repair", "played")[0] == 0
     code, _, err = cli("show", "played")
@@ -159,9 +159,9 @@ def test_a_copy_is_named_once_a_command_and_counts_nothing(
     code, out, err = cli(*words)
     assert code == 0
     assert (out == plain) or words[0] == "compact"
-    (told,) = err.splitlines()
-    assert told.startswith("warning: left out: ")
-    assert "conflicted copy" in told
+    (message,) = err.splitlines()
+    assert message.startswith("warning: left out: ")
+    assert "conflicted copy" in message
 
 
 def flip_footer(path: Path) -> None:

@@ -62,7 +62,7 @@ def test_part_of_a_set_is_known_to_the_definition(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (
             ("--train-samples", "1152"),
@@ -72,8 +72,8 @@ def test_part_of_a_set_is_known_to_the_definition(cli: Cli) -> None:
         (("--train-samples", "some"), "'some' is not a valid integer"),
     ],
 )
-def test_part_that_there_is_not_is_refused(cli: Cli, words: tuple[str, ...], told: str) -> None:
+def test_part_that_there_is_not_is_refused(cli: Cli, words: tuple[str, ...], message: str) -> None:
     code, _, err = cli("run", "digits-recipes", *words)
     assert code == 2
-    assert told in err
+    assert message in err
     assert cli("run", "digits-recipes", "--train-samples", "1151", "--dry-run")[0] == 0

@@ -128,11 +128,11 @@ def test_exported_trial_scores_on_raw_images_what_the_study_says(
 ) -> None:
     code, out, err = cli("export", study, "0", "--output", f"{study}{suffix}")
     assert (code, out) == (0, ""), err
-    told = "1, 8, 8) with the stored values of digits, 0 to 16"
+    message = "1, 8, 8) with the stored values of digits, 0 to 16"
     if study == "on-bytes":
-        told = "1, 10, 10) with the stored values of stripes, 0 to 255"
+        message = "1, 10, 10) with the stored values of stripes, 0 to 255"
     assert f"wrote {study}{suffix}" in err
-    assert f"it takes images (N, {told}; the network standardises them itself" in err
+    assert f"it takes images (N, {message}; the network standardises them itself" in err
     raw = read_dataset("digits") if study == "on-digits" else read_stripes(Path(), False)
     assert raw.train_images.max() == (16 if study == "on-digits" else 255)
     _, held_out = split_indices(raw.train_labels, RECIPE.validation_fraction)

@@ -72,7 +72,7 @@ def test_dry_run_of_finalists_shows_the_study_that_would_run(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["finalists", "playd"], "unknown study 'playd'; known: played"),
         (["finalists", "running"], "study 'running' has no completed trial to choose finalists from"),
@@ -92,10 +92,10 @@ def test_dry_run_of_finalists_shows_the_study_that_would_run(cli: Cli) -> None:
         (["run", "digits-grid", "--scale", "tiny"], "'tiny' is not one of"),
     ],
 )
-def test_wrong_words_are_told(cli: Cli, words: list[str], told: str) -> None:
+def test_wrong_words_are_named(cli: Cli, words: list[str], message: str) -> None:
     code, out, err = cli(*words)
     assert code in (1, 2)
-    assert told in err
+    assert message in err
     assert "Traceback" not in err
     assert out == ""
 

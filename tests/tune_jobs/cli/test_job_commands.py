@@ -51,7 +51,7 @@ def test_file_behind_a_link_in_the_folder_keeps_its_place(tmp_path: Path) -> Non
     assert inside(str(tmp_path / "work" / "link" / "a.py"), tmp_path / "work") == os.path.join("link", "a.py")
 
 
-def test_head_without_a_python_is_told_how_to_start(capsys: pytest.CaptureFixture[str]) -> None:
+def test_head_without_a_python_gets_the_way_to_start(capsys: pytest.CaptureFixture[str]) -> None:
     from tune_jobs.cli.job_commands import _say_end
     from tune_jobs.on_ray.jobs.job import Job
 

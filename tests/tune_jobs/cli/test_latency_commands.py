@@ -190,7 +190,7 @@ def test_an_investigation_adds_up_and_names_what_it_could_not_do(result: Campaig
     assert all(rate > 1e8 for rate in result.ceilings.flops.values())
 
 
-def test_an_investigation_is_told_in_tables_and_words(result: CampaignResult) -> None:
+def test_an_investigation_is_shown_in_tables_and_words(result: CampaignResult) -> None:
     texts = [
         render(table, "table")
         for table in (

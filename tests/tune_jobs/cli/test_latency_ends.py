@@ -29,7 +29,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def after_each_round(monkeypatch: pytest.MonkeyPatch, act: Callable[[int], None]) -> None:
-    """Do something when a round has been stored; it is told how many were."""
+    """Call a function with the number of stored rounds after each round."""
     put, rounds = Storing.try_to_put, list[int]()
 
     def acting(storing: Storing, result: CampaignResult) -> None:
@@ -92,7 +92,7 @@ def hanging(parse: Callable[..., object]) -> Callable[..., object]:
     return lambda text: replace(parse(text), name="hangs")  # type: ignore[type-var]  # it is a network
 
 
-def test_where_a_round_cannot_be_stored_measuring_goes_on_and_the_end_says_so(
+def test_where_a_round_cannot_be_stored_measuring_continues_and_the_end_says_so(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(store: str, rows: object) -> None:

@@ -70,8 +70,8 @@ def test_show_is_of_one_instant_whenever_a_run_writes(
             left = write_at_look(patch, at, lambda: append_trial(folder))
             code, page, err = cli("show", STUDY.name)
         assert code == 0, err
-        told = trials_of(page)
-        assert len(set(told.values())) == 1, f"at look {at}: {told}\n{page}"
+        shown = trials_of(page)
+        assert len(set(shown.values())) == 1, f"at look {at}: {shown}\n{page}"
         if left[0] > 0:
             break
         num_written += 1

@@ -103,7 +103,7 @@ def test_export_is_loaded_back_and_tests_well(cli: Cli, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["replay", "digits-recipes", "77"], "trial 77 was never trained; the trained ones are 0 to 2"),
         (["replay", "digit", "0"], "digits-recipes"),
@@ -117,10 +117,10 @@ def test_export_is_loaded_back_and_tests_well(cli: Cli, folder: Path) -> None:
         (["show", "digit", "--audit"], "digits-recipes"),
     ],
 )
-def test_wrong_words_are_told(cli: Cli, words: list[str], told: str) -> None:
+def test_wrong_words_are_named(cli: Cli, words: list[str], message: str) -> None:
     code, out, err = cli(*words)
     assert code == 2
-    assert told in err
+    assert message in err
     assert "Traceback" not in err
     assert out == ""
 

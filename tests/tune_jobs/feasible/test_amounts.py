@@ -67,7 +67,7 @@ def test_what_is_no_count_is_refused(text: str) -> None:
         ("1_5M", "as in 1,500,000 or 1_500_000"),
     ],
 )
-def test_a_decimal_comma_is_told_the_way_out(text: str, way_out: str) -> None:
+def test_a_decimal_comma_gets_the_way_out(text: str, way_out: str) -> None:
     with pytest.raises(InvalidValueError, match=way_out):
         parse_count(text)
 

@@ -32,7 +32,7 @@ def test_excess_is_a_share_of_the_limit_and_negative_within_it() -> None:
 
 
 @given(macs=st.integers(1, 200), parameters=st.integers(1, 20))
-def test_what_refuses_a_network_is_what_the_sampler_is_told(macs: int, parameters: int) -> None:
+def test_the_sampler_sees_the_limits_that_refuse_a_network(macs: int, parameters: int) -> None:
     cost = NetworkCost(macs=macs, parameters=parameters, activations=1, traffic_bytes=1)
     row = TrialRow(
         study="s",
@@ -47,9 +47,9 @@ def test_what_refuses_a_network_is_what_the_sampler_is_told(macs: int, parameter
         seed=0,
         ended_at=datetime(2026, 11, 24, tzinfo=UTC),
     )
-    told = {name: value for name, value in constraints_of(LIMITS, row).items() if value > 0}
+    seen = {name: value for name, value in constraints_of(LIMITS, row).items() if value > 0}
     broken = {broken.limit: broken.excess for broken in broken_limits(LIMITS, cost)}
-    assert told == (broken or {"refused": 1.0})
+    assert seen == (broken or {"refused": 1.0})
 
 
 def test_nothing_beyond_the_limit_is_handed_out_and_refused_ones_are_rows() -> None:

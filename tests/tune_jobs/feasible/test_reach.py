@@ -40,9 +40,9 @@ def test_no_proposal_lies_outside_what_the_space_is_said_to_reach(build: object)
 
 
 def told_smallest(study: Study) -> int:
-    with pytest.raises(InvalidValueError) as told:
+    with pytest.raises(InvalidValueError) as message:
         check_reachable(study.with_changes(limits=Limits(max_macs=1)))
-    return int(str(told.value).split("smallest network has ")[1].split(" ")[0].replace(",", ""))
+    return int(str(message.value).split("smallest network has ")[1].split(" ")[0].replace(",", ""))
 
 
 def test_smallest_network_is_of_the_cheapest_choice() -> None:
@@ -55,7 +55,7 @@ def test_smallest_network_is_of_the_cheapest_choice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "told"),
+    ("limits", "message"),
     [
         (Limits(max_macs=1000), "max_macs is 1,000, but its smallest network has"),
         (
@@ -66,8 +66,8 @@ def test_smallest_network_is_of_the_cheapest_choice() -> None:
         (Limits(), "'macs_share' is a share of the limit on MACs, and this study has none; give --max-macs"),
     ],
 )
-def test_impossible_limits_are_refused_with_what_can_be_reached(limits: Limits, told: str) -> None:
-    with pytest.raises(InvalidValueError, match=told):
+def test_impossible_limits_are_refused_with_what_can_be_reached(limits: Limits, message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message):
         check_reachable(digits_mobilenet().with_changes(limits=limits))
 
 
@@ -78,9 +78,9 @@ def narrowed_resnet(*, highest: float, max_macs: int, min_macs: int) -> Study:
 
 
 def test_a_least_that_no_share_of_the_limit_reaches_is_refused() -> None:
-    with pytest.raises(InvalidValueError) as told:
+    with pytest.raises(InvalidValueError) as message:
         check_reachable(narrowed_resnet(highest=0.7, max_macs=20_000_000, min_macs=14_000_001))
-    assert str(told.value).endswith(
+    assert str(message.value).endswith(
         "min_macs is 14,000,001, but no macs_share lets a network have more than 14,000,000 MACs;"
         " lower --min-macs, or widen the space"
     )

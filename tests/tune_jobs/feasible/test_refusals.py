@@ -14,7 +14,7 @@ def a_cost(macs: int, parameters: int) -> NetworkCost:
 
 
 @pytest.mark.parametrize(
-    ("costs", "told"),
+    ("costs", "message"),
     [
         (
             [(300, 10), (210, 10), (90, 10)],
@@ -31,10 +31,10 @@ def a_cost(macs: int, parameters: int) -> NetworkCost:
     ],
 )
 def test_refusals_are_counted_by_limit_with_the_nearest_and_the_way_out(
-    costs: list[tuple[int, int]], told: str
+    costs: list[tuple[int, int]], message: str
 ) -> None:
     refusals = Refusals(Limits(max_macs=200, min_macs=100, max_parameters=50))
     for cost in costs:
         refusals.add(a_cost(*cost))
     assert refusals.num_refused == len(costs)
-    assert refusals.describe().startswith(told)
+    assert refusals.describe().startswith(message)

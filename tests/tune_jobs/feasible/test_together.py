@@ -20,11 +20,11 @@ def test_limits_that_exclude_each_other_are_refused_where_all_networks_can_be_lo
     costs = [count_cost(recipe.with_changes(model_options={"width": width})) for width in (9, 10)]
     limits = Limits(min_macs=costs[0].macs + 1, max_parameters=costs[1].parameters - 1)
     study = Study(name="gap", space=space, recipe=recipe, limits=limits)
-    with pytest.raises(InvalidValueError) as told:
+    with pytest.raises(InvalidValueError) as message:
         check_reachable(study)
-    assert "its 19 networks were refused: 11 by max_parameters" in str(told.value)
-    assert "8 by min_macs" in str(told.value)
-    assert str(told.value).endswith("lower --min-macs, raise --max-parameters, or widen the space")
+    assert "its 19 networks were refused: 11 by max_parameters" in str(message.value)
+    assert "8 by min_macs" in str(message.value)
+    assert str(message.value).endswith("lower --min-macs, raise --max-parameters, or widen the space")
     assert check_reachable(study.with_changes(limits=Limits(min_macs=10, max_parameters=10**6))) == []
 
 

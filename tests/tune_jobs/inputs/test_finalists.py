@@ -155,7 +155,7 @@ def test_baseline_has_options_of_its_own_and_else_the_usual_recipe() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("resnet", "unknown model 'resnet'"),
         ("resnet18:widht=3", "unknown field of a recipe 'widht'"),
@@ -167,12 +167,12 @@ def test_baseline_has_options_of_its_own_and_else_the_usual_recipe() -> None:
         ("resnet18:learning_rate=-1", "learning_rate must be"),
     ],
 )
-def test_wrong_baseline_is_told(text: str, told: str) -> None:
-    with pytest.raises(InvalidValueError, match=told):
+def test_wrong_baseline_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message):
         parse_baseline(text, SMALL)
 
 
-def test_what_cannot_be_chosen_is_told() -> None:
+def test_the_message_names_what_cannot_be_chosen() -> None:
     study, rows = searched()
     with pytest.raises(InvalidValueError, match="no completed trial to choose finalists from"):
         final_study(study, [r for r in rows if not isinstance(r, TrialRow)], FinalOptions())
@@ -200,7 +200,7 @@ def test_definition_of_a_study_with_candidates_goes_through_json_and_back() -> N
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         (
             {"space": Space(Choice("candidate", ("a", "b")))},
@@ -210,9 +210,9 @@ def test_definition_of_a_study_with_candidates_goes_through_json_and_back() -> N
         ({"candidates": (Candidate(name="a"), Candidate(name="a"))}, "candidate 'a' appears twice"),
     ],
 )
-def test_candidates_and_space_fit_together(changes: dict[str, object], told: str) -> None:
+def test_candidates_and_space_fit_together(changes: dict[str, object], message: str) -> None:
     usual = {"candidates": (Candidate(name="a"),), "space": Space(Choice("candidate", ("a",)))}
-    with pytest.raises(InvalidValueError, match=told):
+    with pytest.raises(InvalidValueError, match=message):
         a_study(**{**usual, **changes})
 
 

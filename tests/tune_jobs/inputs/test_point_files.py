@@ -144,7 +144,7 @@ def test_a_text_that_may_be_two_values_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("x\n2,5\n", "line 2 has 2 cells, the header has 1\n  - write numbers with a decimal point"),
         ("x,w\n1\n", "line 2 has 1 cells, the header has 2"),
@@ -176,15 +176,15 @@ def test_a_text_that_may_be_two_values_is_refused() -> None:
     ],
 )
 def test_a_file_of_csv_that_says_something_else_is_refused(
-    tmp_path: Path, text: str | bytes, told: str
+    tmp_path: Path, text: str | bytes, message: str
 ) -> None:
-    with pytest.raises(InvalidValueError, match=told) as caught:
+    with pytest.raises(InvalidValueError, match=message) as caught:
         read(tmp_path, text)
     assert len(str(caught.value)) < 1500
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ('{"x": 1, "x": 2}', "an object has the name 'x' twice"),
         ('{"params": {"x": 1, "x": 2}}', "an object has the name 'x' twice"),
@@ -216,8 +216,8 @@ def test_a_file_of_csv_that_says_something_else_is_refused(
         ('{"x": 1}\n{"x": 1, "x": 2}', "an object has the name 'x' twice"),
     ],
 )
-def test_a_file_of_json_that_says_something_else_is_refused(tmp_path: Path, text: str, told: str) -> None:
-    with pytest.raises(InvalidValueError, match=told) as caught:
+def test_a_file_of_json_that_says_something_else_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message) as caught:
         read(tmp_path, text, name="points.json")
     assert len(str(caught.value)) < 1500
 

@@ -106,9 +106,9 @@ def test_data_that_lies_elsewhere_is_named_where_digits_take_its_place(tmp_path:
             (raw / f"{half}-{part}").touch()
     small, notes = smoke_study(lab_cifar10(), data_dir=tmp_path)  # one level too high
     assert small.recipe.dataset == "digits"
-    (told,) = [note for note in notes if "fashion_mnist" in note]
-    assert told.startswith("data set 'fashion_mnist' is not used: the files are in")
-    assert f"--data-dir {tmp_path / 'data'}" in told
+    (message,) = [note for note in notes if "fashion_mnist" in note]
+    assert message.startswith("data set 'fashion_mnist' is not used: the files are in")
+    assert f"--data-dir {tmp_path / 'data'}" in message
     assert not any(
         "was not taken" in note for note in smoke_study(lab_cifar10(), data_dir=raw.parent.parent)[1]
     )

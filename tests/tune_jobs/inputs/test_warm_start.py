@@ -1,4 +1,4 @@
-"""What a study is told of another one is true of both: nothing that was trained is told as something else."""
+"""Trials that a study learns from another study: they are true of both, and keep the state that they had."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from tune_jobs.errors import StoreMissingError
 from tune_jobs.feasible.cost import count_cost
 from tune_jobs.feasible.macs_share import resolve_recipe
 from tune_jobs.inputs.shipped import digits_front, fashion_mnist_front
-from tune_jobs.inputs.warm_start import OUTSIDE, REFUSED_THERE, Source, choose_told, read_source
-from tune_jobs.search.given import MAX_TOLD, ToldTrial
+from tune_jobs.inputs.warm_start import OUTSIDE, REFUSED_THERE, Source, choose_source_trials, read_source
+from tune_jobs.search.given import MAX_SOURCE_TRIALS, SourceTrial
 from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import as_optuna_study
 from tune_jobs.session.attempt import SessionSettings
@@ -57,11 +57,11 @@ def test_a_trial_with_another_value_of_a_constant_is_left_out() -> None:
     trained = params_by_number(source)
     with_adam = [number for number, params in trained.items() if params["optimizer"] == "adam"]
     assert 0 < len(with_adam) < 12
-    told, left_out = choose_told(
+    chosen, left_out = choose_source_trials(
         a_study(name="adam", space=a_study().space.fixed({"optimizer": "adam"})), source.rows
     )
-    assert sorted(trial.end.number for trial in told) == sorted(with_adam)
-    assert all(trial.params == trained[trial.end.number] for trial in told)
+    assert sorted(trial.end.number for trial in chosen) == sorted(with_adam)
+    assert all(trial.params == trained[trial.end.number] for trial in chosen)
     assert left_out == {OUTSIDE: 12 - len(with_adam)}
 
 
@@ -69,8 +69,8 @@ def test_a_constant_that_the_other_study_did_not_know_is_taken_from_here() -> No
     source = played(a_study(trials=3, asha=None))
     space = a_study().space
     fixed = Space(*space.parameters, Constant("batch_size", 32))
-    told, left_out = choose_told(a_study(name="second", space=fixed), source.rows)
-    assert ([trial.params["batch_size"] for trial in told], left_out) == ([32, 32, 32], {})
+    chosen, left_out = choose_source_trials(a_study(name="second", space=fixed), source.rows)
+    assert ([trial.params["batch_size"] for trial in chosen], left_out) == ([32, 32, 32], {})
 
 
 def mobilenets(name: str, **changes: object) -> Study:
@@ -81,23 +81,23 @@ def mobilenets(name: str, **changes: object) -> Study:
     return a_study(name=name, space=space, recipe=recipe, trials=8, sampler="random").with_changes(**changes)
 
 
-def told_to(study: Study, told: Sequence[ToldTrial]) -> list[FrozenTrial]:
+def optuna_trials_of(study: Study, chosen: Sequence[SourceTrial]) -> list[FrozenTrial]:
     """What Optuna hears of trials of another study, as the store gives them back."""
     log = MemoryLog()
-    settings = SessionSettings(origin="other", told=told)
+    settings = SessionSettings(origin="other", source_trials=chosen)
     Session(study, log, settings=settings, clock=Clock())
     return as_optuna_study(study, History.from_rows(study, log.rows)).trials
 
 
 @pytest.mark.parametrize(("limit", "num_refused"), [(40_000_000, 0), (7_000_000, 2), (None, 0)])
-def test_refusals_are_told_where_this_study_refuses_too(limit: int | None, num_refused: int) -> None:
+def test_refusals_are_learned_where_this_study_refuses_too(limit: int | None, num_refused: int) -> None:
     source = played(mobilenets("source", limits=Limits(max_macs=4_000_000)))
     refused = [row for row in source.trials if row.state is State.INFEASIBLE]
     assert sorted(row.macs or 0 for row in refused) == [6_150_408, 9_333_056, 24_128_780]
     study = mobilenets("second", limits=Limits(max_macs=limit))
-    told, left_out = choose_told(study, source.rows)
+    chosen, left_out = choose_source_trials(study, source.rows)
     assert left_out == {REFUSED_THERE: 3 - num_refused}
-    trials = told_to(study, told)
+    trials = optuna_trials_of(study, chosen)
     assert len(trials) == 8 + num_refused
     over = [trial for trial in trials if any(value > 0 for value in trial.constraints.values())]
     assert len(over) == num_refused
@@ -105,22 +105,22 @@ def test_refusals_are_told_where_this_study_refuses_too(limit: int | None, num_r
     assert all(trial.user_attrs["reason"].endswith("above the limit of 7,000,000") for trial in over)
 
 
-def test_what_the_limits_here_refuse_is_told_so_though_it_was_trained_there() -> None:
+def test_a_trained_trial_that_the_limits_here_refuse_is_learned_as_refused() -> None:
     source = played(mobilenets("source"))
     study = mobilenets("second", limits=Limits(max_macs=1_000_000))
-    told, _ = choose_told(study, source.rows)
-    for trial, row in zip(told_to(study, told), told, strict=True):
+    chosen, _ = choose_source_trials(study, source.rows)
+    for trial, row in zip(optuna_trials_of(study, chosen), chosen, strict=True):
         assert trial.constraints["max_macs"] == pytest.approx((row.end.macs or 0) / 1_000_000 - 1)
-    assert any(trial.constraints["max_macs"] > 0 for trial in told_to(study, told))
+    assert any(trial.constraints["max_macs"] > 0 for trial in optuna_trials_of(study, chosen))
 
 
 def test_a_network_costs_what_it_does_on_the_images_here() -> None:
     source = played(fashion_mnist_front().with_changes(trials=4, sampler="random"))
     study = digits_front()
-    told, left_out = choose_told(study, source.rows)
-    assert (len(told), left_out) == (4, {})
+    chosen, left_out = choose_source_trials(study, source.rows)
+    assert (len(chosen), left_out) == (4, {})
     completed = 0
-    for trial, heard in zip(told, told_to(study, told), strict=True):
+    for trial, heard in zip(chosen, optuna_trials_of(study, chosen), strict=True):
         macs = count_cost(resolve_recipe(study, trial.params, 0)).macs
         assert heard.constraints["max_macs"] == pytest.approx(macs / (study.limits.max_macs or 0) - 1)
         assert heard.constraints["max_macs"] <= 0
@@ -142,17 +142,17 @@ def timed(study: Study, times_ms: Sequence[float]) -> MemoryLog:
     return log
 
 
-def test_times_are_told_where_they_were_measured_in_the_same_mode() -> None:
+def test_times_are_learned_where_they_were_measured_in_the_same_mode() -> None:
     mode = LatencyMode()
     source = timed(a_study(latency=mode, limits=Limits(max_latency_ms=3.0), asha=None), (1.0, 4.0, 6.0, 2.0))
     study = a_study(name="second", latency=mode, limits=Limits(max_latency_ms=5.0))
-    told, left_out = choose_told(study, source.rows, same_latency=True)
+    chosen, left_out = choose_source_trials(study, source.rows, same_latency=True)
     assert left_out == {REFUSED_THERE: 1}
-    excess = [trial.constraints["max_latency_ms"] for trial in told_to(study, told)]
+    excess = [trial.constraints["max_latency_ms"] for trial in optuna_trials_of(study, chosen)]
     assert sorted(excess) == pytest.approx([1 / 5 - 1, 2 / 5 - 1, 6 / 5 - 1])
-    told, left_out = choose_told(study, source.rows)
+    chosen, left_out = choose_source_trials(study, source.rows)
     assert left_out == {REFUSED_THERE: 2}
-    assert [trial.constraints for trial in told_to(study, told)] == [{}, {}]
+    assert [trial.constraints for trial in optuna_trials_of(study, chosen)] == [{}, {}]
 
 
 def test_latency_in_another_mode_is_another_objective(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_latency_in_another_mode_is_another_objective(tmp_path: Path) -> None:
         read_source(study, "played", store=str(tmp_path))
 
 
-def test_trials_that_diverged_are_told_as_the_worst_and_other_failures_are_not() -> None:
+def test_trials_that_diverged_are_learned_as_the_worst_and_other_failures_are_not() -> None:
     log = MemoryLog()
     session = Session(a_study(trials=8, asha=None), log, clock=Clock())
     for failure in (Failure.DIVERGED, Failure.RAISED, Failure.DIVERGED):
@@ -177,9 +177,12 @@ def test_trials_that_diverged_are_told_as_the_worst_and_other_failures_are_not()
     diverged = [row for row in log.trials if row.failure is Failure.DIVERGED]
     assert len(diverged) == 2
     study = a_study(name="second")
-    told, left_out = choose_told(study, log.rows)
+    chosen, left_out = choose_source_trials(study, log.rows)
     assert left_out == {"failed": 1}
-    heard = {trial.end.number: optuna for trial, optuna in zip(told, told_to(study, told), strict=True)}
+    heard = {
+        trial.end.number: optuna
+        for trial, optuna in zip(chosen, optuna_trials_of(study, chosen), strict=True)
+    }
     for row in diverged:
         assert heard[row.number].state is TrialState.PRUNED
         assert heard[row.number].intermediate_values == {}
@@ -190,15 +193,15 @@ def test_the_newest_trial_has_the_highest_number() -> None:
     """TPE sorts by number, and weighs the last ones fully and those before them less and less."""
     source = played(a_study(trials=40))
     study = a_study(name="second", asha=None)
-    told, _ = choose_told(study, source.rows)
-    heard = sorted(told_to(study, told), key=lambda trial: trial.number)
+    chosen, _ = choose_source_trials(study, source.rows)
+    heard = sorted(optuna_trials_of(study, chosen), key=lambda trial: trial.number)
     ended = sorted(source.trials, key=lambda row: row.seq)
     assert [trial.number for trial in heard] == list(range(-41, -1))
     assert [trial.params for trial in heard] == [json.loads(row.params) for row in ended]
     many = [replace(row, number=row.number + shift) for shift in range(0, 800, 40) for row in ended]
-    told, _ = choose_told(study, many)
-    assert [trial.end.number for trial in told] == sorted((t.end.number for t in told), reverse=True)
-    assert told[0].end.number == many[-1].number
+    chosen, _ = choose_source_trials(study, many)
+    assert [trial.end.number for trial in chosen] == sorted((t.end.number for t in chosen), reverse=True)
+    assert chosen[0].end.number == many[-1].number
 
 
 def test_a_study_is_itself_however_its_store_is_written(
@@ -242,46 +245,48 @@ def test_warm_start_from_a_search_without_costs() -> None:
     single = two_objectives(asha=None).with_changes(objectives=(Objective(),), name="single")
     log, _ = played_front(single)
     study = two_objectives()
-    told, left_out = choose_told(study, log.rows)
-    assert (len(told), left_out) == (24, {})
+    chosen, left_out = choose_source_trials(study, log.rows)
+    assert (len(chosen), left_out) == (24, {})
     second = MemoryLog()
-    session = Session(study, second, settings=SessionSettings(origin="single", told=told), clock=Clock())
+    session = Session(
+        study, second, settings=SessionSettings(origin="single", source_trials=chosen), clock=Clock()
+    )
     view = as_optuna_study(study, session.history)
-    assert all(trial.values and trial.values[1] == told[i].end.macs for i, trial in enumerate(view.trials))
-    assert isinstance(told[0], ToldTrial)
+    assert all(trial.values and trial.values[1] == chosen[i].end.macs for i, trial in enumerate(view.trials))
+    assert isinstance(chosen[0], SourceTrial)
     play_attempt(session, session.next_attempt(), wide_is_better)  # type: ignore[arg-type]  # there is one
 
 
-def test_a_warm_start_says_how_many_are_told_and_why_others_are_not() -> None:
+def test_a_warm_start_says_how_many_are_learned_and_why_others_are_not() -> None:
     source = played(a_study(trials=6))
     ends = [
         replace(row, state=State.FAILED, failure=Failure.RAISED, objective=None) for row in source.trials[:2]
     ]
     rows = [*source.starts, *source.reports, *source.trials[2:5], *ends]
-    told, left_out = choose_told(a_study(name="second"), rows)
-    text = Source(origin="played", trials=tuple(told), left_out=left_out).describe([])
+    chosen, left_out = choose_source_trials(a_study(name="second"), rows)
+    text = Source(origin="played", trials=tuple(chosen), left_out=left_out).describe([])
     assert text == (
         "warm start: 3 trials of 'played' given to the sampler; 2 left out, failed; 1 left out, not ended"
     )
     log = MemoryLog()
-    a_session(log, a_study(name="second"), origin="played", told=told)
-    again = Source(origin="played", trials=tuple(told), left_out={}).describe(log.rows)
+    a_session(log, a_study(name="second"), origin="played", source_trials=chosen)
+    again = Source(origin="played", trials=tuple(chosen), left_out={}).describe(log.rows)
     assert again == "warm start: this study has learned from 'played' in an earlier run, and does so once"
 
 
-def test_trials_outside_the_space_are_left_out_and_the_most_telling_are_kept() -> None:
+def test_trials_outside_the_space_are_left_out_and_the_best_and_newest_are_kept() -> None:
     source = played(a_study(trials=40))
     narrow = a_study(space=Space(Float("learning_rate", 1e-2, 1.0, log=True), Choice("optimizer", ("sgd",))))
-    told, left_out = choose_told(narrow, source.rows)
-    assert 0 < len(told) < 40
-    assert left_out == {OUTSIDE: 40 - len(told)}
-    assert all(trial.params["learning_rate"] >= 1e-2 for trial in told)
+    chosen, left_out = choose_source_trials(narrow, source.rows)
+    assert 0 < len(chosen) < 40
+    assert left_out == {OUTSIDE: 40 - len(chosen)}
+    assert all(trial.params["learning_rate"] >= 1e-2 for trial in chosen)
     many = [row for i in range(20) for row in _renumbered(source, i * 1000)]
-    told, left_out = choose_told(a_study(), many)
-    assert len(told) == MAX_TOLD
-    assert left_out == {f"beyond the {MAX_TOLD} best and newest": 20 * 40 - MAX_TOLD}
+    chosen, left_out = choose_source_trials(a_study(), many)
+    assert len(chosen) == MAX_SOURCE_TRIALS
+    assert left_out == {f"beyond the {MAX_SOURCE_TRIALS} best and newest": 20 * 40 - MAX_SOURCE_TRIALS}
     best = max(row.objective or 0 for row in source.trials)
-    assert sum(trial.end.objective == best for trial in told) == 20
+    assert sum(trial.end.objective == best for trial in chosen) == 20
 
 
 def _renumbered(log: MemoryLog, by: int) -> list[object]:

@@ -1,4 +1,4 @@
-"""The bridge between Ray Tune's hooks and a session: how a crash is told from a hang. Starts no Ray."""
+"""The bridge between Ray Tune's hooks and a session, such as a crash that is no hang. Starts no Ray."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_recipe_is_written_out_once_an_attempt(
         (7, "trial 0 is resumed from the older epoch 7: attempt-1.pt is torn"),
     ],
 )
-def test_a_checkpoint_of_no_use_is_told_by_the_run_and_by_the_attempts_event(
+def test_a_checkpoint_of_no_use_is_named_by_the_run_and_by_the_attempts_event(
     played: Callable[..., Any], caplog: pytest.LogCaptureFixture, epoch: int, says: str
 ) -> None:
     bridge, log, _ = played()

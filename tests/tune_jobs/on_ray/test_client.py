@@ -17,14 +17,14 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::Depr
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"), [({}, "is no dashboard of Ray"), ({"ray_version": "soon"}, "Invalid version")]
+    ("answer", "message"), [({}, "is no dashboard of Ray"), ({"ray_version": "soon"}, "Invalid version")]
 )
-def test_server_that_is_no_dashboard_is_told_as_such(
-    answer: dict[str, object], told: str, answering_server: Callable[..., str]
+def test_server_that_is_no_dashboard_is_named_as_such(
+    answer: dict[str, object], message: str, answering_server: Callable[..., str]
 ) -> None:
     from tune_jobs.on_ray.jobs.submit import Jobs
 
-    with pytest.raises(JobError, match=told):
+    with pytest.raises(JobError, match=message):
         Jobs(answering_server(200, answer), read_command)
     with pytest.raises(JobError, match="does not have `get_job_submission_client_cluster_info`"):
         Jobs("json://head:8265", read_command)

@@ -8,7 +8,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::Depr
 
 
 @pytest.mark.parametrize(
-    ("told", "first"),
+    ("message", "first"),
     [
         (
             "\x1b[36mray::ImplicitFunc.train()\x1b[39m (pid=1, ip=10.0.0.1)\n  File x, line 1, in y\n"
@@ -19,11 +19,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::Depr
         ("", "the worker died"),
     ],
 )
-def test_a_death_is_told_by_its_error_first(told: str, first: str) -> None:
+def test_a_death_is_described_by_its_error_first(message: str, first: str) -> None:
     from tune_jobs.on_ray.cluster.deaths import error_first
 
-    assert error_first(told).splitlines()[0] == first
-    assert "\x1b" not in error_first(told)
+    assert error_first(message).splitlines()[0] == first
+    assert "\x1b" not in error_first(message)
 
 
 def test_what_is_not_a_calls_own_error_is_its_workers_death() -> None:

@@ -1,4 +1,4 @@
-"""A Ray of our own, without Ray: where it is told to write and to listen, and what is left when it ends."""
+"""A Ray of our own, without Ray: where it writes and listens, and what is left when it ends."""
 
 from __future__ import annotations
 

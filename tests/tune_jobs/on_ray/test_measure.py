@@ -62,7 +62,9 @@ def test_a_measurement_here_says_why_it_failed(monkeypatch: pytest.MonkeyPatch) 
     assert "--gpus-per-trial a number" in str(caught.value)
 
 
-def test_a_measuring_process_that_dies_is_told_with_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_measuring_process_that_dies_is_reported_with_its_last_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("tune_jobs.on_ray.gpus.measure.PROGRAM", "no_such_module_here")
     with pytest.raises(
         TuneJobsError, match=r"the process ended with exit code 1: .*No module named no_such_module"

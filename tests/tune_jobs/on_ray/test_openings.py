@@ -73,7 +73,7 @@ def test_a_lost_worker_leaves_no_place_until_the_cluster_is_looked_at_again() ->
     assert begin_all(found, 2) == [2, 3, 4, 5, 6]
 
 
-def test_a_trial_that_hoped_in_vain_lets_another_hope() -> None:
+def test_a_trial_that_waited_without_result_lets_another_wait() -> None:
     found = openings(0, 0)
     assert begin_all(found) == [0]
     found.take_end(0, worker_lives=False)

@@ -141,9 +141,9 @@ def test_ray_says_in_these_words_that_none_runs_here(tmp_path: Path, monkeypatch
 def test_advice_of_ray_on_tokens_begins_so() -> None:
     from ray.exceptions import AuthenticationError
 
-    told = str(AuthenticationError("no token"))
-    assert told.startswith("no token")
-    assert private.TOKEN_ADVICE in told
+    text = str(AuthenticationError("no token"))
+    assert text.startswith("no token")
+    assert private.TOKEN_ADVICE in text
 
 
 def test_client_of_jobs_hands_its_limits_to_each_request_and_hears_the_version(
@@ -349,7 +349,7 @@ class TestOnARayThatRuns:
         assert address.startswith("127.0.0.1:")
         assert address in private.rays_here()
 
-    def test_its_free_resources_are_told_by_node(self) -> None:
+    def test_its_free_resources_are_listed_by_node(self) -> None:
         (free,) = private.free_by_node()
         assert 0 <= free.get("CPU", 0.0) <= 2
 

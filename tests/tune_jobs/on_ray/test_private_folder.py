@@ -99,7 +99,7 @@ def test_place_whose_path_is_too_long_for_sockets_is_passed_over(
     assert list(long.iterdir()) == []
 
 
-def test_no_place_is_told_with_the_reasons_and_the_way_out(places: tuple[Path, Path]) -> None:
+def test_no_place_is_an_error_with_the_reasons_and_the_way_out(places: tuple[Path, Path]) -> None:
     usual, other = places
     usual.chmod(0o777)
     other.rmdir()

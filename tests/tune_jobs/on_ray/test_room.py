@@ -140,7 +140,7 @@ def test_run_that_waits_for_the_autoscalers_first_word_ends_with_a_signal(
     room.Room(room.Share(cpus=1, gpus=0.0), wanted=1).require(ended=lambda: True)
 
 
-def test_why_no_node_starts_is_told_once(
+def test_the_reason_why_no_node_starts_is_shown_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from tune_jobs.on_ray.cluster.autoscaler import Outlook

@@ -150,10 +150,10 @@ def test_too_many_failures_end_the_run_and_keep_their_rows(tmp_path: Path) -> No
     ):
         run(bad_study(1, space=space, trials=4), tmp_path, max_failed_in_a_row=3)
     failed = list(TrialStore(tmp_path / "store").trials()["state"])
-    assert failed in (["failed"] * 3, ["failed"] * 4)  # another may fail while the third is told
+    assert failed in (["failed"] * 3, ["failed"] * 4)  # another may fail while the third is reported
 
 
-def test_second_run_is_complete_and_a_larger_one_goes_on(tmp_path: Path) -> None:
+def test_second_run_is_complete_and_a_larger_one_continues(tmp_path: Path) -> None:
     run(curve_study(trials=4), tmp_path)
     settings = RunSettings(store=str(tmp_path / "store"), workers=2)
     assert run_study(curve_study(trials=4), settings).already_complete
@@ -173,7 +173,7 @@ def test_a_point_outside_the_space_is_refused_before_there_is_a_store(tmp_path: 
     assert not (tmp_path / "store").exists()
 
 
-def test_limit_of_device_hours_ends_the_run_and_the_study_goes_on_later(tmp_path: Path) -> None:
+def test_limit_of_device_hours_ends_the_run_and_the_study_continues_later(tmp_path: Path) -> None:
     study, store = curve_study(asha=None), str(tmp_path / "store")
     run_study(study.with_changes(trials=2), RunSettings(store=store, workers=2), code=CODE)
     spent_s = float(TrialStore(store).trials()["device_s"].sum())
@@ -207,7 +207,7 @@ def test_real_training_keeps_the_weights_of_the_best(tmp_path: Path) -> None:
     assert json.loads(started)["workers"] == 2
 
 
-def test_trials_that_cannot_be_saved_go_on_and_that_is_told_once(
+def test_trials_that_cannot_be_saved_continue_and_a_note_says_so_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from eml_models.training.recipe import Recipe
@@ -219,8 +219,8 @@ def test_trials_that_cannot_be_saved_go_on_and_that_is_told_once(
     with caplog.at_level(logging.WARNING, "tune_jobs.run"):
         store = run(study, tmp_path, checkpoint_period_s=0.0)
     assert list(store.trials()["state"]) == ["completed"] * 3
-    told = sorted(re.findall(r"trial \d continues, but its (.+) could not be saved", caplog.text))
-    assert told == ["checkpoint to resume from", "weights after the last epoch"]
+    message = sorted(re.findall(r"trial \d continues, but its (.+) could not be saved", caplog.text))
+    assert message == ["checkpoint to resume from", "weights after the last epoch"]
 
 
 def test_store_that_workers_do_not_see_ends_the_run_with_the_reason(

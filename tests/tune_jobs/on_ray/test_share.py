@@ -21,7 +21,7 @@ GB = 10**9
     ("peak", "beside", "busy", "trials"),
     [
         (30, 1, 0.1, 1),
-        (80, 1, 0.1, 1),  # more than there is: it is tried all the same, and told of
+        (80, 1, 0.1, 1),  # more than there is: it is tried all the same, with a note
         (15, 1, 0.1, 2),  # 40 / (15 * 1.25 + 1) is 2.03
         (15, 1.5, 0.1, 1),  # a context that takes more leaves room for one less
         (2, 0.5, 0.05, 13),  # 40 / 3 is 13.3: no cap but memory's

@@ -163,7 +163,7 @@ class TestOnRay:
         assert trials["data_fingerprint"].nunique() == 1
         assert trials["data_fingerprint"].str.fullmatch("[0-9a-f]{32}").all()
 
-    def test_reading_that_fails_is_told_once_and_workers_read_for_themselves(
+    def test_reading_that_fails_is_reported_once_and_workers_read_for_themselves(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         register_counted(failures=1)
@@ -176,16 +176,16 @@ class TestOnRay:
         assert len(set(others)) == len(others) <= PROCESSES  # once each
         assert pids <= set(others)  # a process that started late may have got no trial
         assert "False" not in (tmp_path / CALLS).read_text()  # the wish to download reaches everybody
-        (told,) = caplog.messages
+        (message,) = caplog.messages
         where = f"on {socket.gethostname()}, could not download data set 'counted' to {tmp_path}"
-        assert told.startswith(f"{NOT_SHARED}: {where}: OSError: no such volume")
+        assert message.startswith(f"{NOT_SHARED}: {where}: OSError: no such volume")
 
     def test_data_that_nobody_can_read_ends_the_run_with_the_reason(self, tmp_path: Path) -> None:
         register_counted(failures=99)
         with pytest.raises(RunFailedError, match="a worker cannot train this study: could not read data set"):
             run(counted_study(name="unreadable"), tmp_path)
 
-    def test_lost_arrays_are_told_and_provide_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_lost_arrays_are_reported_and_provide_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
         import ray
 
         def die() -> None:

@@ -44,15 +44,17 @@ def test_submit_shows_the_token_sends_the_code_alone_and_says_so(
     assert done.returncode == 0, done.stderr
     assert dashboard.tokens == {f"Bearer {TOKEN}"}
     (job,) = dashboard.jobs
-    told = done.stderr.splitlines()
-    assert told[:3] == [
+    message = done.stderr.splitlines()
+    assert message[:3] == [
         f"uploading 2 files (9 bytes, packed {len(dashboard.package)} bytes) of {working_folder};"
         " the largest is .gitignore (8 bytes)",
         "  left out as secrets, by their names: .env, keys/id_rsa",
         "  left out as stores and environments, by their contents: runs [old]",
     ]
-    assert told[3].startswith(f"submitted job {job['submission_id']} to {dashboard.address}: study digits-re")
-    assert [line.split()[3] for line in told[4:]] == ["logs", "status", "stop"]
+    assert message[3].startswith(
+        f"submitted job {job['submission_id']} to {dashboard.address}: study digits-re"
+    )
+    assert [line.split()[3] for line in message[4:]] == ["logs", "status", "stop"]
     assert job["entrypoint"] == (
         "python -m tune_jobs run digits-recipes --store /shared/trials --trials 4"  # no data folder of ours
     )
@@ -64,9 +66,11 @@ def test_stop_ends_nothing_where_several_jobs_have_the_name(dashboard: Dashboard
     dashboard.add("one-2", "one", "/b", start=2)
     dashboard.add("one-3", "one", "/b", "SUCCEEDED", start=3)
     for verb in ("stop", "logs"):
-        code, _, told = call(verb, "one")
+        code, _, message = call(verb, "one")
         assert code == 2
-        assert "2 jobs of study 'one' are under way: one-2 (store /b), one-1 (store /a); name one by" in told
+        assert (
+            "2 jobs of study 'one' are under way: one-2 (store /b), one-1 (store /a); name one by" in message
+        )
     assert dashboard.stopped == []
     listed = json.loads(call("status", "one", "--format", "json")[1])
     assert [job["job"] for job in listed] == ["one-2", "one-1"]
@@ -81,9 +85,9 @@ def test_data_folder_that_means_nothing_on_a_node_is_refused(
     dashboard: Dashboard, call: Any, working_folder: Path
 ) -> None:
     words = ("submit", "digits-recipes", "--store", "/shared/trials", "--working-dir", str(working_folder))
-    code, _, told = call(*words, "--data-dir", "data")
+    code, _, message = call(*words, "--data-dir", "data")
     assert code == 2
-    assert "--data-dir must be an absolute path for a job, got 'data'" in told
+    assert "--data-dir must be an absolute path for a job, got 'data'" in message
     assert dashboard.jobs == []
 
 
@@ -99,12 +103,12 @@ def test_what_the_job_reads_has_to_be_in_the_upload(
         (working_folder / place / "points.json").write_text('[{"optimizer": "adam"}]')
     words = ("submit", "--store", "/shared/trials", "--no-wait")
     for given in (["data/own.py:f"], ["digits-recipes", "--enqueue", "ignored/points.json"]):
-        code, _, told = call(*words, *given)
+        code, _, message = call(*words, *given)
         assert code == 2
-        assert "the job would not find" in told
-    code, _, told = call(*words, "digits-recipes", "--warm-start", "trials::one")
+        assert "the job would not find" in message
+    code, _, message = call(*words, "digits-recipes", "--warm-start", "trials::one")
     assert code == 2
-    assert "the store 'trials' is a relative path" in told
+    assert "the store 'trials' is a relative path" in message
     assert dashboard.jobs == []
 
 
@@ -130,18 +134,18 @@ def test_job_that_the_line_broke_upon_is_named(
 
     monkeypatch.setattr(dashboard, "post", take)
     words = ("submit", "digits-recipes", "--store", "/shared/trials", "--working-dir", str(working_folder))
-    code, _, told = call(*words)
+    code, _, message = call(*words)
     assert code == 1
-    assert f"It may have started job {dashboard.jobs[0]['submission_id']!r} nevertheless" in told
+    assert f"It may have started job {dashboard.jobs[0]['submission_id']!r} nevertheless" in message
 
 
 def test_log_that_cannot_be_followed_leaves_the_job_and_says_so(dashboard: Dashboard, call: Any) -> None:
     dashboard.add("one-1", "one", "/a")  # this dashboard knows no websockets
-    code, _, told = call("logs", "one", "--follow")
+    code, _, message = call("logs", "one", "--follow")
     assert code == 1
-    assert "no longer following the log; job one-1 may still run" in told
-    assert "logs one-1 --follow" in told
-    assert "could not do that: 404" in told
+    assert "no longer following the log; job one-1 may still run" in message
+    assert "logs one-1 --follow" in message
+    assert "could not do that: 404" in message
 
 
 def test_cluster_of_another_ray_is_refused_before_anything_is_sent(

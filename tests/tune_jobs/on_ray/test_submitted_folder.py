@@ -45,11 +45,11 @@ def test_links_that_lead_out_are_left_out_and_named(dashboard: Dashboard, call: 
     )
     link(work, same="src", code="src/a.py", gone="nowhere")
     link(work / "src", **{"b.py": "../notes", "c.py": "a.py"})
-    code, _, told = call(*WORDS)
-    assert code == 0, told
+    code, _, message = call(*WORDS)
+    assert code == 0, message
     assert dashboard.sent == {"src/a.py", "src/c.py", "same/a.py", "same/c.py", "code"}
     assert b"shadow" not in dashboard.package
-    lines = told.splitlines()
+    lines = message.splitlines()
     assert "  left out as secrets, by their names: creds -> ../house/.aws" in lines
     assert (
         f"  left out as links that lead out of the folder: etc -> {work.parent}/house/etc, notes ->"
@@ -65,14 +65,14 @@ def test_link_that_is_asked_for_is_followed_but_not_to_secrets(
     write(work.parent, "common/.rayignore", content=b"logs\n")
     link(work, shared="../common", aws="../house/.aws")
     link(work.parent / "common", out="../other", here="b.py")
-    code, _, told = call(*WORDS, "--follow-link", "shared", "--follow-link", "aws")
-    assert code == 0, told
+    code, _, message = call(*WORDS, "--follow-link", "shared", "--follow-link", "aws")
+    assert code == 0, message
     assert dashboard.sent == {"src/a.py", "shared/b.py", "shared/here", "shared/.rayignore"}
-    assert "left out as links that lead out of the folder: shared/out -> ../other" in told
-    assert "left out as secrets, by their names: aws -> ../house/.aws, shared/.env" in told
-    code, _, told = call(*WORDS, "--name", "two", "--follow-link", "src")
+    assert "left out as links that lead out of the folder: shared/out -> ../other" in message
+    assert "left out as secrets, by their names: aws -> ../house/.aws, shared/.env" in message
+    code, _, message = call(*WORDS, "--name", "two", "--follow-link", "src")
     assert code == 2
-    assert "--follow-link takes the path of a link in the working folder" in told
+    assert "--follow-link takes the path of a link in the working folder" in message
 
 
 def test_secret_is_known_by_every_name_on_the_way_to_it(dashboard: Dashboard, call: Any, work: Path) -> None:
@@ -84,8 +84,8 @@ def test_secret_is_known_by_every_name_on_the_way_to_it(dashboard: Dashboard, ca
     )
     link(work, **{".npmrc": "src/a.py"})
     link(work / "src", **{"x.txt": "../private/x.txt"})
-    code, _, told = call(*WORDS)
-    assert code == 0, told
+    code, _, message = call(*WORDS)
+    assert code == 0, message
     assert dashboard.sent == {"src/a.py", ".gitignore"}
     for named in (
         "notes.txt -> two",
@@ -94,8 +94,8 @@ def test_secret_is_known_by_every_name_on_the_way_to_it(dashboard: Dashboard, ca
         "s -> src/../.ssh",
         ".npmrc -> src/a.py",
     ):
-        assert named in told
-    assert "left out by .gitignore: mine -> private, private, src/x.txt -> ../private/x.txt" in told
+        assert named in message
+    assert "left out by .gitignore: mine -> private, private, src/x.txt -> ../private/x.txt" in message
 
 
 @pytest.mark.parametrize(
@@ -108,10 +108,10 @@ def test_secret_is_known_by_every_name_on_the_way_to_it(dashboard: Dashboard, ca
 )
 def test_usual_secrets_are_left_out_and_named(name: str, dashboard: Dashboard, call: Any, work: Path) -> None:
     write(work, name)
-    code, _, told = call(*WORDS)
-    assert code == 0, told
+    code, _, message = call(*WORDS)
+    assert code == 0, message
     assert dashboard.sent == {"src/a.py"}
-    (line,) = [line for line in told.splitlines() if "left out as secrets" in line]
+    (line,) = [line for line in message.splitlines() if "left out as secrets" in line]
     named = line.partition(": ")[2]
     assert name == named or name.startswith(f"{named}/")
 
@@ -122,12 +122,12 @@ def test_it_says_what_it_sends(dashboard: Dashboard, call: Any, work: Path) -> N
     write(work, ".rayignore", content=b"logs\n")
     write(work, ".gitignore", content=b"build\n")
     write(work, ".dockerignore", content=b"*\n!b.txt\n")  # of the image: not read
-    code, _, told = call(*WORDS)
-    assert code == 0, told
+    code, _, message = call(*WORDS)
+    assert code == 0, message
     assert dashboard.sent == {
         "src/a.py", "weights.bin", "b.txt", ".rayignore", ".gitignore", ".dockerignore",
     }  # fmt: skip
-    assert told.splitlines()[:5] == [
+    assert message.splitlines()[:5] == [
         f"uploading 6 files (2.9 MiB, packed {len(dashboard.package) / 1024:.1f} KiB) of {work};"
         " the largest is weights.bin (2.9 MiB)",
         "  left out as stores and environments, by their contents: env",
@@ -142,21 +142,22 @@ def test_what_rays_dashboard_would_not_take_is_refused_first(
 ) -> None:
     """Its limit is 100 MiB, of the package; 512 MiB is that of another door."""
     write(work, "videos/a.mp4", content=os.urandom(101 << 20))
-    code, _, told = call(*WORDS)
+    code, _, message = call(*WORDS)
     assert (code, dashboard.jobs, dashboard.package) == (2, [], b"")
-    assert f"the working folder {work} has 2 files of 101.0 MiB to upload" in told
+    assert f"the working folder {work} has 2 files of 101.0 MiB to upload" in message
     assert (
-        "packed more than the 100.0 MiB that Ray takes. Largest: videos/ (101.0 MiB), src/ (1 byte)" in told
+        "packed more than the 100.0 MiB that Ray takes. Largest: videos/ (101.0 MiB), src/ (1 byte)"
+        in message
     )
-    assert "of the files: videos/a.mp4 (101.0 MiB), src/a.py (1 byte)" in told
-    assert ".rayignore" in told
-    assert "--working-dir" in told
+    assert "of the files: videos/a.mp4 (101.0 MiB), src/a.py (1 byte)" in message
+    assert ".rayignore" in message
+    assert "--working-dir" in message
 
 
 def test_what_is_small_once_packed_is_sent(dashboard: Dashboard, call: Any, work: Path) -> None:
     write(work, "zeros", content=bytes(120 << 20))
-    code, _, told = call(*WORDS)
-    assert code == 0, told
+    code, _, message = call(*WORDS)
+    assert code == 0, message
     assert dashboard.sent == {"src/a.py", "zeros"}
     assert len(dashboard.package) < 1 << 20
 
@@ -166,10 +167,12 @@ def test_file_that_the_job_reads_is_not_left_out_in_silence(
 ) -> None:
     write(work.parent, "other/points.json", content=b'[{"optimizer": "adam"}]')
     link(work, there="../other")
-    code, _, told = call(*WORDS, "--enqueue", "there/points.json")
+    code, _, message = call(*WORDS, "--enqueue", "there/points.json")
     assert code == 2
-    assert "the job would not find 'there/points.json': 'there -> ../other' is left out of the upload" in told
-    assert "name that link with --follow-link" in told
+    assert (
+        "the job would not find 'there/points.json': 'there -> ../other' is left out of the upload" in message
+    )
+    assert "name that link with --follow-link" in message
     words = ("--enqueue", "there/points.json", "--follow-link", "there")
     assert call(*WORDS, *words)[0] == 0
     assert "there/points.json" in dashboard.sent

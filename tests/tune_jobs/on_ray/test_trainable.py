@@ -117,7 +117,7 @@ print(before, seen)
     assert done.stdout.split() == ["False", "[True]"]
 
 
-def test_a_checkpoint_that_is_of_no_use_is_told_when_an_attempt_begins(tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_of_no_use_is_named_when_an_attempt_begins(tmp_path: Path) -> None:
     messages_of(digits_recipes(), tmp_path, is_shipped=True, period_s=0.0)
     (path,) = (tmp_path / "checkpoints" / "digits-recipes" / "0").glob("attempt-*.pt")
     path.write_bytes(b"torn")
@@ -179,7 +179,7 @@ def test_seconds_of_a_first_step_that_are_none_are_not_said(
     assert report.worker.first_step_s == said
 
 
-def test_cublas_is_told_of_deterministic_kernels_before_a_latency_is_measured(
+def test_cublas_is_set_to_deterministic_kernels_before_a_latency_is_measured(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "to be restored")
@@ -265,7 +265,7 @@ def test_memory_that_ran_out_by_other_words_is_known(
 
 
 @pytest.mark.usefixtures("simulated_gpu")
-def test_kernels_and_cudnns_version_are_told_of_a_gpu(
+def test_kernels_and_cudnns_version_are_recorded_for_a_gpu(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device=None: None)

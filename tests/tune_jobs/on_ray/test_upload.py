@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def arrived(folder: Path, **options: Any) -> set[str]:
-    """The files that a job of this folder finds, unpacked by Ray; they are those that were told."""
+    """The files that a job of this folder finds, unpacked by Ray; they are the files that were named."""
     from ray._private.runtime_env.packaging import unzip_package
 
     from tune_jobs.on_ray.jobs.upload import choose_files, pack
@@ -125,7 +125,7 @@ def test_file_that_goes_before_it_is_packed_is_named(folder: Path, tmp_path: Pat
         pack(upload, tmp_path / "folder.zip")
 
 
-def test_what_is_ignored_is_sent_where_ray_is_told_to_send_it(
+def test_ignored_files_are_sent_if_ray_is_set_to_send_them(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert os.path.join("ignored", "b") not in arrived(folder)
@@ -168,18 +168,18 @@ def test_pipes_and_links_in_circles_are_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         (b"\xff.py", b"", r"'\\udcff\.py' in the working folder is not UTF-8"),
         (b".gitignore", b"\xff\n", "cannot be understood: .*can't decode byte"),
         (b".rayignore", b"!\n", r"a \.gitignore or \.rayignore of the working folder cannot be understood"),
     ],
 )
-def test_what_cannot_be_packed_is_refused(name: bytes, content: bytes, told: str, tmp_path: Path) -> None:
+def test_what_cannot_be_packed_is_refused(name: bytes, content: bytes, message: str, tmp_path: Path) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
     Path(os.fsdecode(os.path.join(os.fsencode(folder), name))).write_bytes(content)
-    with pytest.raises(InvalidValueError, match=told):
+    with pytest.raises(InvalidValueError, match=message):
         arrived(folder)
 
 
@@ -237,10 +237,10 @@ def test_limit_is_of_the_package_and_named_with_what_is_large(folder: Path, tmp_
     chosen = upload.choose_files(folder)
     size = upload.pack(chosen, tmp_path / "a.zip", most=100_000)
     assert upload.pack(chosen, tmp_path / "b.zip", most=size) == size
-    told = (
+    message = (
         r"has 14 files .* more than the .* that Ray takes\. Largest: videos/ \(48\.8 KiB\).*List files that"
     )
-    with pytest.raises(InvalidValueError, match=told.replace("14", str(len(chosen.sizes)))):
+    with pytest.raises(InvalidValueError, match=message.replace("14", str(len(chosen.sizes)))):
         upload.pack(chosen, tmp_path / "c.zip", most=size - 1)
 
 

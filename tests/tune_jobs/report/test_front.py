@@ -62,8 +62,8 @@ def test_worth_grows_with_the_epochs() -> None:
 def test_a_study_without_a_completed_trial_has_an_empty_front() -> None:
     stopped = trials((0, 5, "stopped", 0.8, 50))
     assert front(stopped, NO_STARTS, OBJECTIVES).rows == ()
-    told = front(stopped, NO_STARTS, OBJECTIVES).empty
-    assert told.startswith("No trial has completed. 1 trial stopped at a rung. Train more with --trials")
+    message = front(stopped, NO_STARTS, OBJECTIVES).empty
+    assert message.startswith("No trial has completed. 1 trial stopped at a rung. Train more with --trials")
     assert {row[2] for row in worth(stopped, REPORTS, OBJECTIVES, LIMITS).rows} == {0.0}
 
 

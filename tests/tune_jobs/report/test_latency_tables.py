@@ -67,7 +67,7 @@ BEFORE = before_case(NETWORK, 8, ON_CUDA)
 GRAPH = Case(network=NETWORK, mode=MODES[0], batch_size=8, allocator=BEFORE.allocator)
 
 
-def test_rows_that_differ_by_cudnns_search_alone_can_be_told_apart() -> None:
+def test_rows_that_differ_by_cudnns_search_alone_can_be_distinguished() -> None:
     cases = [BEFORE, GRAPH, replace(GRAPH, kernel_search=False)]
     result = result_of([timed(case, ms) for case, ms in zip(cases, (6.0, 3.0, 2.0), strict=True)])
     rows = [tuple(map(str, row[:5])) for row in latency_tables.describe_modes(result).rows]

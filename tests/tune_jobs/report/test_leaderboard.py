@@ -76,7 +76,7 @@ def reports_of(*rows: tuple[int, int, float]) -> pd.DataFrame:
     return reports.assign(seq=range(len(reports)))
 
 
-def test_rungs_show_who_went_on() -> None:
+def test_rungs_show_which_trials_continued() -> None:
     reports = pd.DataFrame(
         {
             "seq": [1, 2, 3, 4, 5],
@@ -110,7 +110,7 @@ ENDS = [(0, "stopped", None), (1, "failed", None), (2, "failed", None), (3, "inf
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "message"),
     [
         (
             [],
@@ -122,12 +122,12 @@ ENDS = [(0, "stopped", None), (1, "failed", None), (2, "failed", None), (3, "inf
     ],
 )
 def test_an_empty_leaderboard_says_why_and_what_to_do(
-    rows: list[tuple[int, str, float | None]], told: str
+    rows: list[tuple[int, str, float | None]], message: str
 ) -> None:
     trials = frame(*rows) if rows else frame((0, "failed", None)).iloc[:0]
     table = leaderboard(trials, NO_STARTS, objective=Objective("val_accuracy"))
     text = " ".join(render(table, "table").split())
-    assert told in text
+    assert message in text
     assert "trial val_accuracy epochs" in text
     assert json.loads(render(table, "json")) == []
 
@@ -151,7 +151,7 @@ def test_list_for_people_has_no_empty_states_and_keeps_names_whole() -> None:
     assert killed.rows[0][-2] == "no end yet"
 
 
-def test_a_run_without_an_end_is_told_as_such_beside_others_and_alone(tmp_path: Path) -> None:
+def test_a_run_without_an_end_is_shown_as_such_beside_others_and_alone(tmp_path: Path) -> None:
     run_no_trial(tmp_path, "killed", None)
     assert last_runs(tmp_path) == {"killed": NO_END}
     run_no_trial(tmp_path, "ended", SessionEnd.INTERRUPTED)

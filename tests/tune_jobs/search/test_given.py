@@ -8,7 +8,7 @@ import pytest
 from search_testing import NOON, end, report
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.search.given import ToldTrial, as_event, check_point, told_trials
+from tune_jobs.search.given import SourceTrial, as_event, check_point, source_trials_of
 from tune_jobs.study.rows import ReportRow, State
 from tune_jobs.study.space import Choice, Constant, Float, Space, When
 
@@ -61,7 +61,7 @@ def test_trials_of_an_event_have_the_values_that_it_was_made_of(last_report: Rep
         3, State.STOPPED, {"momentum": 0.5}, study="other", objective=0.75,
         objectives='{"val_accuracy":0.75}', macs=100, parameters=10, seed=0, ended_at=NOON,
     )  # fmt: skip
-    told = ToldTrial(params={"momentum": 0.5}, end=row, last_report=last_report)
-    event = as_event("other", [told], metric="val_accuracy")
+    trial = SourceTrial(params={"momentum": 0.5}, end=row, last_report=last_report)
+    event = as_event("other", [trial], metric="val_accuracy")
     assert event.origin == "other"
-    assert told_trials(event, metric="val_accuracy", at=NOON) == [told]
+    assert source_trials_of(event, metric="val_accuracy", at=NOON) == [trial]

@@ -1,4 +1,4 @@
-"""What Optuna is told, against Optuna's own study."""
+"""The trials that Optuna sees, against Optuna's own study."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from session_testing import (
 from two_objectives import played_front, two_objectives
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.inputs.warm_start import choose_told
+from tune_jobs.inputs.warm_start import choose_source_trials
 from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import OptunaView, as_optuna_study, constraints_of
 from tune_jobs.search.pareto import standings
@@ -48,7 +48,7 @@ PARAMS: Params = {
 TOLD = {name: value for name, value in PARAMS.items() if name != "fixed"}
 
 
-def told(*rows: Row) -> FrozenTrial:
+def as_seen(*rows: Row) -> FrozenTrial:
     (trial,) = as_optuna_study(STUDY, history_of(STUDY, *rows)).trials
     return trial
 
@@ -73,7 +73,7 @@ def facts(trials: list[FrozenTrial]) -> list[dict[str, Any]]:
 
 def test_a_completed_trial_is_complete() -> None:
     ended = end(0, State.COMPLETED, PARAMS, objective=0.7, macs=80, parameters=500)
-    trial = told(start(0, PARAMS), report(0, 1, 0.5), report(0, 2, 0.7), ended)
+    trial = as_seen(start(0, PARAMS), report(0, 1, 0.5), report(0, 2, 0.7), ended)
     assert (trial.state, trial.value, trial.params) == (TrialState.COMPLETE, 0.7, TOLD)
     assert trial.intermediate_values == {1: 0.5, 2: 0.7}
     assert trial.constraints == pytest.approx({"max_macs": -0.2, "min_macs": -7.0, "max_parameters": -0.5})
@@ -83,48 +83,50 @@ def test_a_completed_trial_is_complete() -> None:
 
 def test_a_stopped_trial_is_pruned_with_all_its_reports() -> None:
     ended = end(0, State.STOPPED, PARAMS, objective=0.6)
-    trial = told(start(0, PARAMS), report(0, 1, 0.5), report(0, 3, 0.6), ended)
+    trial = as_seen(start(0, PARAMS), report(0, 1, 0.5), report(0, 3, 0.6), ended)
     assert (trial.state, trial.value) == (TrialState.PRUNED, None)
     assert trial.intermediate_values == {1: 0.5, 3: 0.6}
     assert trial.last_step == 3
 
 
 def test_a_refused_proposal_is_pruned_with_its_constraints() -> None:
-    trial = told(end(0, State.INFEASIBLE, PARAMS, macs=150, parameters=1200))
+    trial = as_seen(end(0, State.INFEASIBLE, PARAMS, macs=150, parameters=1200))
     assert (trial.state, trial.params, trial.intermediate_values) == (TrialState.PRUNED, TOLD, {})
     assert trial.constraints == pytest.approx({"max_macs": 0.5, "min_macs": -14.0, "max_parameters": 0.2})
 
 
 def test_a_refused_proposal_is_infeasible_even_where_no_number_says_why() -> None:
-    assert told(end(0, State.INFEASIBLE, PARAMS)).constraints == {"refused": 1.0}
+    assert as_seen(end(0, State.INFEASIBLE, PARAMS)).constraints == {"refused": 1.0}
     assert constraints_of(Limits(), None) == {}
     assert constraints_of(Limits(), end(0, State.COMPLETED, macs=5)) == {}
 
 
 def test_a_diverged_trial_is_pruned_at_its_worst() -> None:
-    trial = told(start(0, PARAMS), report(0, 1, 0.5), end(0, State.FAILED, PARAMS, failure=Failure.DIVERGED))
+    trial = as_seen(
+        start(0, PARAMS), report(0, 1, 0.5), end(0, State.FAILED, PARAMS, failure=Failure.DIVERGED)
+    )
     assert (trial.state, trial.intermediate_values) == (TrialState.PRUNED, {})
 
 
 @pytest.mark.parametrize("failure", [Failure.RAISED, Failure.CRASHED])
 def test_other_failures_are_failures(failure: Failure) -> None:
     failed = end(0, State.FAILED, PARAMS, failure=failure)
-    assert told(start(0, PARAMS), report(0, 1, 0.5), failed).state is TrialState.FAIL
+    assert as_seen(start(0, PARAMS), report(0, 1, 0.5), failed).state is TrialState.FAIL
 
 
 def test_a_completed_trial_without_objective_is_a_failure() -> None:
-    assert told(start(0, PARAMS), end(0, State.COMPLETED, PARAMS)).state is TrialState.FAIL
+    assert as_seen(start(0, PARAMS), end(0, State.COMPLETED, PARAMS)).state is TrialState.FAIL
 
 
 def test_an_unfinished_trial_is_running_with_its_reports() -> None:
-    trial = told(start(0, PARAMS), report(0, 1, 0.5))
+    trial = as_seen(start(0, PARAMS), report(0, 1, 0.5))
     assert (trial.state, trial.params) == (TrialState.RUNNING, TOLD)
     assert trial.intermediate_values == {1: 0.5}
     assert (trial.user_attrs, trial.datetime_complete) == ({}, None)
 
 
-def test_only_conditions_that_hold_are_told() -> None:
-    trial = told(
+def test_optuna_sees_only_conditions_that_hold() -> None:
+    trial = as_seen(
         start(0, {**PARAMS, "optimizer": "sgd_momentum", "momentum": 0.9, "nesterov": False}),
     )
     assert trial.params["momentum"] == 0.9
@@ -229,18 +231,18 @@ def test_another_study_is_not_found() -> None:
         optuna.load_study(study_name="other", storage=view._storage)
 
 
-def test_optuna_is_told_the_truth_about_stopped_trials() -> None:
+def test_optuna_sees_the_truth_about_stopped_trials() -> None:
     study = two_objectives()
     log, session = played_front(study)
     view = as_optuna_study(study, session.history)
-    told = {trial.number: trial for trial in view.get_trials(deepcopy=False)}
+    seen = {trial.number: trial for trial in view.get_trials(deepcopy=False)}
     states = {row.number: row.state for row in log.trials}
-    assert {n for n, t in told.items() if t.state is TrialState.COMPLETE} == {
+    assert {n for n, t in seen.items() if t.state is TrialState.COMPLETE} == {
         n for n, state in states.items() if state is State.COMPLETED
     }
     assert {trial.number for trial in view.best_trials} == {r.number for r in session.history.front}
     places = {}
-    for number, trial in told.items():
+    for number, trial in seen.items():
         if states[number] is State.STOPPED:
             assert trial.state is TrialState.PRUNED
             ((step, value),) = trial.intermediate_values.items()
@@ -260,7 +262,7 @@ def test_optuna_is_told_the_truth_about_stopped_trials() -> None:
     assert not later or min(later) > max(places[n] for n in places if ends[n].epochs == 1)
 
 
-def test_tpe_takes_stopped_trials_for_good_in_the_order_told() -> None:
+def test_tpe_takes_stopped_trials_for_good_in_the_order_that_is_stated() -> None:
     """By Optuna's own split of the view: the completed front first, then the stopped ones placed last."""
     from optuna.samplers._tpe.sampler import _split_trials
 
@@ -282,11 +284,11 @@ def played(study: Study) -> MemoryLog:
     return log
 
 
-def test_told_trials_keep_their_states_and_no_number_of_the_study() -> None:
+def test_source_trials_keep_their_states_and_no_number_of_the_study() -> None:
     source = played(a_study())
     study = a_study(name="second")
     log = MemoryLog()
-    a_session(log, study, origin="played", told=choose_told(study, source.rows)[0])
+    a_session(log, study, origin="played", source_trials=choose_source_trials(study, source.rows)[0])
     trials = as_optuna_study(study, History.from_rows(study, log.rows)).trials
     assert all(trial.number < 0 for trial in trials)
     pruned = [trial for trial in trials if trial.state is TrialState.PRUNED]

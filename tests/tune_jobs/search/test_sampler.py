@@ -103,7 +103,7 @@ def near_best_share(study: Study, outcome: State, failure: Failure | None = None
     return sum(number_at(params, "x") > 0.5 for params in drawn) / len(drawn)
 
 
-def test_tpe_learns_from_what_it_is_told_of_bad_regions() -> None:
+def test_tpe_learns_from_what_it_sees_of_bad_regions() -> None:
     """The best of the good half lies at its upper edge, next to the bad half."""
     study = make_study(Float("x", 0, 1), limits=Limits(max_macs=100))
     crashed = near_best_share(study, State.FAILED, Failure.RAISED)

@@ -48,8 +48,10 @@ def test_proposal_beyond_a_limit_is_a_row_and_never_an_attempt() -> None:
 
 def test_limit_that_nothing_meets_ends_the_search() -> None:
     session = session_of(MemoryLog(), **mobilenets(max_macs=1))
-    told = r"1,000 proposals in a row were refused: 1,000 by max_macs 1; the nearest miss .* raise --max-macs"
-    with pytest.raises(RunFailedError, match=told):
+    message = (
+        r"1,000 proposals in a row were refused: 1,000 by max_macs 1; the nearest miss .* raise --max-macs"
+    )
+    with pytest.raises(RunFailedError, match=message):
         session.next_attempt()
 
 

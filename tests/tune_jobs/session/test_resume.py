@@ -22,7 +22,7 @@ from session_testing import (
 from two_objectives import played_front, two_objectives, wide_is_better
 
 from tune_jobs.analysis.audit import audit
-from tune_jobs.inputs.warm_start import choose_told
+from tune_jobs.inputs.warm_start import choose_source_trials
 from tune_jobs.search.history import History
 from tune_jobs.session.attempt import SessionSettings
 from tune_jobs.session.resume import iter_missed_ends, new_inputs
@@ -187,10 +187,10 @@ def mean_distance_from_best(log: MemoryLog) -> float:
 def test_warm_started_study_learns_from_the_other_and_says_so() -> None:
     source = played(a_study(trials=16))
     study = a_study(name="second", seed=5, trials=14)
-    told, left_out = choose_told(study, source.rows)
-    assert (len(told), left_out) == (16, {})
+    given, left_out = choose_source_trials(study, source.rows)
+    assert (len(given), left_out) == (16, {})
     log = MemoryLog()
-    play(a_session(log, study, origin="played", told=told))
+    play(a_session(log, study, origin="played", source_trials=given))
     assert {row.warm_started_from for row in log.starts} == {"played"}
     assert len(log.trials) == 14
     cold = played(study)
@@ -198,13 +198,13 @@ def test_warm_started_study_learns_from_the_other_and_says_so() -> None:
     assert audit(study, log.rows).differences == ()
 
 
-def test_warm_start_is_told_once() -> None:
+def test_warm_start_is_learned_once() -> None:
     source = played(a_study())
     study = a_study(name="second", trials=2)
-    told = choose_told(study, source.rows)[0]
+    given = choose_source_trials(study, source.rows)[0]
     log = MemoryLog()
-    play(a_session(log, study, origin="played", told=told))
-    play(a_session(log, study.with_changes(trials=4), origin="played", told=told))
+    play(a_session(log, study, origin="played", source_trials=given))
+    play(a_session(log, study.with_changes(trials=4), origin="played", source_trials=given))
     assert sum(isinstance(r, EventRow) and r.kind is EventKind.WARM_STARTED for r in log.rows) == 1
 
 
@@ -212,11 +212,11 @@ def test_warm_start_is_told_once() -> None:
 def test_a_warm_started_study_that_is_killed_ends_with_the_same_table(cut: int) -> None:
     source = played(a_study())
     study = a_study(name="second", trials=6, sampler="tpe")
-    told = choose_told(study, source.rows)[0]
+    given = choose_source_trials(study, source.rows)[0]
     whole = MemoryLog()
-    play(a_session(whole, study, origin="played", told=told))
+    play(a_session(whole, study, origin="played", source_trials=given))
     log = MemoryLog(whole.rows[:cut])
-    play(a_session(log, study, origin="played", told=told))
+    play(a_session(log, study, origin="played", source_trials=given))
     assert table(log) == table(whole)
 
 

@@ -52,9 +52,9 @@ def test_sampler_audit_and_rungs_agree() -> None:
     log = MemoryLog()
     play(a_session(log, STUDY))
     history = History.from_rows(STUDY, log.rows)
-    told = Counter(trial.state for trial in as_optuna_study(STUDY, history).trials)
-    assert told[TrialState.COMPLETE] == history.counts[State.COMPLETED]
-    assert told[TrialState.PRUNED] == history.counts[State.STOPPED]
+    seen = Counter(trial.state for trial in as_optuna_study(STUDY, history).trials)
+    assert seen[TrialState.COMPLETE] == history.counts[State.COMPLETED]
+    assert seen[TrialState.PRUNED] == history.counts[State.STOPPED]
     assert audit(STUDY, log.rows).differences == ()
     assert len(history.rungs[1].values) == len(log.trials)  # short trials count there for the others
 

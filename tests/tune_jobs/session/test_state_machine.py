@@ -62,20 +62,20 @@ def test_rows_stand_before_what_follows_from_them() -> None:
         assert trial.objective == reports[-1].val_accuracy
 
 
-def test_stopped_trials_are_told_to_optuna_as_pruned_with_all_their_reports() -> None:
+def test_optuna_sees_stopped_trials_as_pruned_with_all_their_reports() -> None:
     log = MemoryLog()
     study = a_study()
     play(Session(study, log, clock=Clock()))
-    told = as_optuna_study(study, History.from_rows(study, log.rows)).trials
+    seen = as_optuna_study(study, History.from_rows(study, log.rows)).trials
     stopped = {row.number: row for row in log.trials if row.state is State.STOPPED}
     assert stopped
     for number, row in stopped.items():
-        trial = told[number]
+        trial = seen[number]
         assert trial.state is TrialState.PRUNED
         reports = {r.epoch: r.val_accuracy for r in log.reports if r.number == number}
         assert trial.intermediate_values == reports
         assert max(trial.intermediate_values) == row.epochs
-    complete = {t.number for t in told if t.state is TrialState.COMPLETE}
+    complete = {t.number for t in seen if t.state is TrialState.COMPLETE}
     assert complete == {row.number for row in log.trials if row.state is State.COMPLETED}
 
 
@@ -273,8 +273,8 @@ def test_latency_is_an_objective_and_a_limit() -> None:
     assert all("latency_ms" in json.loads(row.objectives) for row in trained)
     assert audit(study, log.rows).differences == ()
     view = as_optuna_study(study, session.history)
-    told = {trial.number: trial.constraints for trial in view.trials}
-    assert all(told[row.number]["max_latency_ms"] > 0 for row in refused)
+    seen = {trial.number: trial.constraints for trial in view.trials}
+    assert all(seen[row.number]["max_latency_ms"] > 0 for row in refused)
     again = study_from_definition(study.name, json.loads(json.dumps(study.definition())))
     assert again.fingerprint() == study.fingerprint()
 

@@ -25,7 +25,7 @@ def test_job_knows_its_id_and_its_commit(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert git_state(tmp_path) == ("abc", True)
 
 
-def test_names_that_are_no_utf8_do_not_keep_a_commit_from_being_told(tmp_path: Path) -> None:
+def test_names_that_are_no_utf8_do_not_keep_a_commit_from_being_recorded(tmp_path: Path) -> None:
     def git(*words: str) -> None:
         who = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "core.quotepath=false")
         subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)

@@ -73,9 +73,9 @@ def test_even_kernel_in_a_space_is_refused_with_the_rule() -> None:
 
 @pytest.mark.parametrize("parameter", [Integer("seed", 0, 4), Constant("seed", 3)])
 def test_seed_cannot_be_a_parameter_and_the_error_says_what_can(parameter: Parameter) -> None:
-    with pytest.raises(InvalidValueError) as told:
+    with pytest.raises(InvalidValueError) as caught:
         Study(name="x", space=Space(parameter), recipe=Recipe(learning_rate=0.1, epochs=2))
-    assert str(told.value) == (
+    assert str(caught.value) == (
         "study 'x': 'seed' cannot be a parameter: every trial has a seed of its own; for N runs of each"
         ' recipe take Integer("repeat", 1, N)'
     )

@@ -14,7 +14,7 @@ def test_parts_become_the_lists_of_the_family() -> None:
     assert whole == {"width_mult": 0.5, "widths": (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75)}
 
 
-def test_missing_part_is_told() -> None:
+def test_missing_part_is_named() -> None:
     with pytest.raises(
         InvalidValueError, match="widths needs all parts from width_1 to width_7 and no other, got width_1"
     ):

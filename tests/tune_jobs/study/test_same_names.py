@@ -133,9 +133,9 @@ def test_each_has_its_own_values_in_the_views(store: TrialStore, caplog: pytest.
         {"study": "low", "low": 3, "high": None, "wide": None, "param_width": None},
         {"study": "high", "low": None, "high": 7, "wide": "b", "param_width": None},
     ]
-    (told,) = [record.getMessage() for record in caplog.records]
-    assert "W and w (param_W_caps1, param_w_caps0)" in told
-    assert "Width and width (param_Width_caps1, param_width)" in told
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "W and w (param_W_caps1, param_w_caps0)" in message
+    assert "Width and width (param_Width_caps1, param_width)" in message
 
 
 @pytest.mark.parametrize("name", ["param_w", "param_W", '"param_W"', "PARAM_w"])
@@ -146,7 +146,7 @@ def test_a_name_that_may_be_two_is_refused_with_both(store: TrialStore, name: st
     assert "param_W_caps1" in str(caught.value)
 
 
-def test_it_is_told_once_and_only_where_it_matters(
+def test_the_warning_is_logged_once_and_only_where_it_matters(
     store: TrialStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):

@@ -34,7 +34,7 @@ def test_every_trial_ends_with_its_state_and_failure() -> None:
     assert (bug.error, bug.epochs) == ("ZeroDivisionError: a bug", 1)
 
 
-def test_a_run_goes_on_from_what_its_log_holds() -> None:
+def test_a_run_continues_from_what_its_log_holds() -> None:
     whole = run_in_process(a_study(fit=fit, trials=12))
     parts = run_in_process(a_study(fit=fit, trials=5))
     run_in_process(a_study(fit=fit, trials=12), parts)

@@ -28,7 +28,7 @@ from tune_jobs.store.format.seal import is_sealed
 VERSION_KEY, TABLE_KEY = "tune_jobs.schema_version", "tune_jobs.table"
 MAX_SHOWN = 20
 """Characters of a file's version that a message shows."""
-MAX_TOLD_ROWS = 5
+MAX_NAMED_ROWS = 5
 """The number of damaged rows of one file that a message names one by one."""
 
 UNREADABLE = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
@@ -65,8 +65,8 @@ class Segment:
 
     def describe_damaged(self) -> list[str]:
         """Its damaged rows in words, the first of them one by one."""
-        said = [row.describe(self.path) for row in self.damaged[:MAX_TOLD_ROWS]]
-        more = len(self.damaged) - MAX_TOLD_ROWS
+        said = [row.describe(self.path) for row in self.damaged[:MAX_NAMED_ROWS]]
+        more = len(self.damaged) - MAX_NAMED_ROWS
         return [*said, f"{more} more rows of {self.path!r} are damaged"] if more > 0 else said
 
     @property
