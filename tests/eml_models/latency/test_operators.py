@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import pytest
@@ -11,7 +11,6 @@ from latency_testing import MobileNetV2
 from torch import nn
 
 from eml_models.latency.counting.operators import OperatorCounts, OperatorKind, count_operators
-from eml_models.latency.counting.roofline import DEVICES, Precision, estimate_roofline, launch_bound_below
 from eml_models.networks.plan import LayerKind
 from eml_models.networks.registry import build_model, build_plan
 
@@ -67,21 +66,6 @@ def test_depthwise_convolutions_are_a_seventh_of_the_traffic() -> None:
     assert sum(part.num_bytes for part in kinds.values()) == counts.num_bytes
     assert kinds[OperatorKind.DEPTHWISE].num_bytes / counts.num_bytes == pytest.approx(0.14, abs=0.005)
     assert kinds[OperatorKind.DEPTHWISE].kernels == 17
-
-
-@pytest.mark.parametrize(
-    ("name", "device", "roofline_ms", "launch_bound"),
-    [
-        ("resnet18", "a100-40g", 1.00, 43),
-        ("mobilenetv2", "a100-40g", 1.71, 63),
-        ("mobilenetv2", "h100", 0.79, 135),
-    ],
-)
-def test_roofline_of_gpus(name: str, device: str, roofline_ms: float, launch_bound: int) -> None:
-    count = partial(counted, name, dtype=torch.float16)
-    roofline = estimate_roofline(count(128), DEVICES[device], Precision.FP16)
-    assert roofline.seconds * 1e3 == pytest.approx(roofline_ms, abs=0.005)
-    assert launch_bound_below(count, DEVICES[device], Precision.FP16) == launch_bound
 
 
 @pytest.mark.parametrize(

@@ -140,19 +140,6 @@ def test_a_graph_outlives_the_workspaces_that_others_clear(cuda: PlayedCuda) -> 
     assert not cuda.workspaces  # of a graph's memory none is left to others
 
 
-def test_casting_weights_leaves_batch_norms_as_they_are() -> None:
-    model = network()
-    prepared = Prepared(model, parse_mode("bf16-weights"), CPU)
-    originals = dict(model.named_modules())
-    for name, part in prepared.module.named_modules():
-        for key, tensor in (*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)):
-            if isinstance(part, nn.BatchNorm2d):
-                assert torch.equal(tensor, getattr(originals[name], key))
-            else:
-                assert tensor.dtype is torch.bfloat16
-    assert prepared(prepared.place(IMAGES)).dtype is torch.bfloat16
-
-
 @pytest.mark.parametrize("mode", ["fp32/graph", "fp32/channels_last/graph/folded", "fp16-weights/graph"])
 def test_logits_that_were_handed_out_are_the_callers_own(cuda: PlayedCuda, mode: str) -> None:
     deployed = deploy(network(), IMAGES, parse_mode(mode))

@@ -14,7 +14,6 @@ from torch import nn
 
 from eml_models.errors import InvalidValueError, UnsupportedModeError
 from eml_models.latency.measuring.conditions import KEEPING_MEMORY, describe_allocator
-from eml_models.latency.measuring.folding import fold_batch_norms
 from eml_models.latency.measuring.modes import PLAIN, iter_all_modes, parse_mode, unsupported_reason
 from eml_models.latency.measuring.preparing import Prepared, find_capabilities, is_out_of_memory
 from eml_models.latency.measuring.timing import (
@@ -84,44 +83,6 @@ def test_every_eager_mode_computes_the_network(mode: object) -> None:
     found = prepared(prepared.place(images)).float()
     tolerance = {"fp32": 1e-5, "fp16": 0.02, "bf16": 0.1}[prepared.mode.precision]
     assert (found - expected).norm() <= tolerance * expected.norm()
-
-
-def test_folding_leaves_no_batch_norm_and_the_same_logits() -> None:
-    model, images = network().eval(), torch.rand(4, 3, 8, 8)
-    expected = model(images)
-    count = sum(isinstance(part, nn.BatchNorm2d) for part in model.modules())
-    assert fold_batch_norms(model) == count > 50
-    assert not any(isinstance(part, nn.BatchNorm2d) for part in model.modules())
-    torch.testing.assert_close(model(images), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_folding_keeps_a_batch_norm_whose_convolution_is_read_elsewhere() -> None:
-    class Forked(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            maps = self.conv(x)
-            return self.norm(maps) + maps
-
-    model = Forked().eval()
-    assert fold_batch_norms(model) == 0
-    with pytest.raises(InvalidValueError, match="eval mode only"):
-        fold_batch_norms(model.train())
-
-
-def test_folding_keeps_a_batch_norm_that_is_no_affine_map_or_called_by_name() -> None:
-    class Named(nn.Sequential):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            norm: torch.Tensor = self[1](input=self[0](x))
-            return norm
-
-    parts = (nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
-    assert fold_batch_norms(Named(*parts).eval()) == 0
-    unused = nn.BatchNorm2d(4, track_running_stats=False)
-    assert fold_batch_norms(nn.Sequential(parts[0], unused).eval()) == 0
-    assert fold_batch_norms(nn.Sequential(*parts).eval()) == 1
 
 
 def test_a_mode_that_the_device_lacks_is_refused_with_the_reason() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import subprocess
 import sys
@@ -10,9 +11,9 @@ from time import process_time
 import pytest
 from patience import patience_s
 
-from eml_models.errors import InvalidValueError, UnknownNameError
+from eml_models.errors import InvalidValueError
 from eml_models.networks.plan import LayerKind, LayerSpec, Plan
-from eml_models.networks.plan_builder import MIN_MAP_PX, PlanBuilder
+from eml_models.networks.plan_builder import MIN_MAP_PX
 from eml_models.networks.registry import build_plan
 
 SHIPPED = ("small_cnn", "resnet18", "mobilenet")
@@ -58,18 +59,6 @@ def test_published_costs_on_cifar_are_met_to_the_unit() -> None:
     assert resnet.adapted == mobilenet.adapted == ()
 
 
-@pytest.mark.parametrize(
-    ("width_mult", "million_macs", "million_parameters"),
-    [(0.5, 27.97, 0.70), (0.75, 59.31, 1.37), (1.0, 87.98, 2.24), (1.4, 170.07, 4.33)],
-)
-def test_published_mobilenet_costs_on_cifar_are_met_as_printed(
-    width_mult: float, million_macs: float, million_parameters: float
-) -> None:
-    plan = plan_of("mobilenet", width_mult=width_mult)
-    assert round(plan.macs / 1e6, 2) == million_macs
-    assert round(plan.parameters / 1e6, 2) == million_parameters
-
-
 def test_mobilenet_against_resnet_moves_more_memory_for_fewer_macs() -> None:
     # FLOP per byte in half precision, weights spread over a batch; 124.6 and about 9 by independent accounts.
     intensity = {
@@ -79,12 +68,6 @@ def test_mobilenet_against_resnet_moves_more_memory_for_fewer_macs() -> None:
     assert intensity["resnet18"] == pytest.approx(124.6, abs=0.05)
     assert intensity["mobilenet"] == pytest.approx(9.0, abs=0.3)
     assert plan_of("mobilenet").activations / plan_of("resnet18").activations == pytest.approx(2.67, abs=0.01)
-
-
-def test_130_m_macs_need_expansion_above_6_or_width_above_1() -> None:
-    assert plan_of("mobilenet", width_mult=1.0, expansion=6.0).macs < 130e6
-    assert plan_of("mobilenet", expansion=9.0).macs > 125e6
-    assert plan_of("mobilenet", width_mult=1.25).macs > 130e6
 
 
 def test_layer_of_each_kind_counts_what_it_should() -> None:
@@ -102,28 +85,6 @@ def test_layer_of_each_kind_counts_what_it_should() -> None:
     assert (scale.macs, scale.params, scale.traffic_elements(batch=2)) == (0, 0, 2 * (2 * 480 + 6))
     for kind in (LayerKind.DROPOUT, LayerKind.FLATTEN):
         assert layer_of(kind).traffic_elements(batch=1) == 0
-
-
-def test_squeeze_and_excitation_costs_by_hand() -> None:
-    net = PlanBuilder((6, 8, 10), 10)
-    net.squeeze_excite("se", 2, activation="silu")
-    assert (net.channels, net.size) == (6, (8, 10))
-    net.classifier()
-    plan = net.finish("mine", {})
-    assert [layer.name for layer in plan.layers[:6]] == [
-        *(f"se.gate.{name}" for name in ("pool", "squeeze", "act", "excite", "sigmoid")),
-        "se.scale",
-    ]
-    assert plan.macs == 6 * 2 + 2 * 6 + 6 * 10
-    assert plan.parameters == (6 * 2 + 2) + (2 * 6 + 6) + (6 * 10 + 10)
-
-
-def test_small_cnn_costs_by_hand() -> None:
-    plan = plan_of("small_cnn", (1, 8, 8), width=16, depth=3)
-    convs = (9 * 16, 9 * 16 * 32, 9 * 32 * 64)
-    assert plan.macs == convs[0] * 64 + convs[1] * 16 + convs[2] * 4 + 64 * 10
-    assert plan.parameters == sum(convs) + 2 * (16 + 32 + 64) + 64 * 10 + 10
-    assert plan.activations == 16 * 64 + 32 * 16 + 64 * 4
 
 
 @pytest.mark.parametrize("model", SHIPPED)
@@ -212,77 +173,25 @@ def test_plans_need_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=patience_s())
 
 
-class TestPlanBuilder:
-    def test_linear_on_a_map_is_refused(self) -> None:
-        with pytest.raises(InvalidValueError, match="call global_pool or flatten first"):
-            PlanBuilder((1, 8, 8), 10).linear("classifier", 10)
-
-    def test_flatten_makes_a_vector_of_all_values(self) -> None:
-        net = PlanBuilder((3, 8, 10), 10)
-        net.flatten("flat")
-        assert (net.channels, net.size) == (240, (1, 1))
-
-    def test_two_layers_of_one_name_are_refused(self) -> None:
-        net = PlanBuilder((1, 8, 8), 10)
-        net.conv("a", 4)
-        with pytest.raises(InvalidValueError, match="two layers have the name 'a'"):
-            net.conv("a", 4)
-
-    def test_body_that_changes_the_shape_needs_a_projection(self) -> None:
-        net = PlanBuilder((4, 8, 8), 10)
-        with pytest.raises(InvalidValueError, match="project=True"), net.residual("block"):
-            net.conv("a", 8)
-
-    def test_pooling_inside_a_projected_body_is_refused(self) -> None:
-        net = PlanBuilder((4, 8, 8), 10)
-        with (
-            pytest.raises(InvalidValueError, match="only strided convolutions"),
-            net.residual("b", project=True),
-        ):
-            net.max_pool("a")
-
-    def test_projection_takes_the_strides_of_the_body(self) -> None:
-        net = PlanBuilder((4, 33, 33), 10)
-        net.conv("before", 4, stride=2)
-        with net.residual("block", project=True):
-            net.conv("a", 8, stride=2)
-            net.conv("b", 8, stride=2)
-        assert net.size == (5, 5)
-
-    def test_projected_blocks_may_be_nested(self) -> None:
-        net = PlanBuilder((4, 33, 33), 10)
-        with net.residual("outer", project=True):
-            with net.residual("inner", project=True):
-                net.conv("a", 8, stride=2)
-            net.conv("b", 8, stride=2)
-        assert net.size == (9, 9)
-
-    def test_network_that_does_not_end_in_classes_is_refused(self) -> None:
-        net = PlanBuilder((1, 8, 8), 10)
-        net.conv("a", 10)
-        with pytest.raises(InvalidValueError, match=r"net\.classifier\(\)"):
-            net.finish("mine", {})
-
-    @pytest.mark.parametrize(
-        ("arguments", "message"),
-        [
-            ({"kernel": 2}, "kernel must be odd"),
-            ({"groups": 3}, "groups must divide"),
-            ({"out_channels": 0}, "out_channels must be at least 1"),
-            ({"stride": 0}, "stride must be at least 1"),
-        ],
-    )
-    def test_convolution_that_cannot_be_is_refused(self, arguments: dict[str, int], message: str) -> None:
-        with pytest.raises(InvalidValueError, match=message):
-            PlanBuilder((4, 8, 8), 10).conv("a", **({"out_channels": 8} | arguments))
-
-    def test_pooling_that_cannot_be_is_refused(self) -> None:
-        with pytest.raises(InvalidValueError, match="kernel and stride must be at least 1, got 2 and 0"):
-            PlanBuilder((4, 8, 8), 10).max_pool("a", stride=0)
-
-    def test_unknown_activation_and_bad_dropout_are_refused(self) -> None:
-        net = PlanBuilder((1, 8, 8), 10)
-        with pytest.raises(UnknownNameError, match="known: relu, "):
-            net.activation("act", "rellu")
-        with pytest.raises(InvalidValueError, match=r"rate must be in \[0, 1\)"):
-            net.dropout("drop", 1.0)
+@pytest.mark.parametrize(
+    ("model", "option", "values"),
+    [
+        ("mobilenet", "width_mult", [0.1 + i * 0.05 for i in range(79)]),
+        ("mobilenet", "expansion", [1 + i * 0.2 for i in range(76)]),
+        ("mobilenet", "head_channels", [8, 100, 1280, 5120]),
+        ("mobilenet", "stem_channels", list(range(1, 80))),
+        ("mobilenet", "se_ratio", [0, 0.001, *(i * 0.05 for i in range(1, 21))]),
+        ("mobilenet", "kernels", [(side,) * 7 for side in (1, 3, 5, 7)]),
+        ("resnet18", "width", list(range(1, 80))),
+        ("small_cnn", "width", list(range(1, 80))),
+    ],
+)
+def test_larger_networks_never_cost_less(model: str, option: str, values: list[object]) -> None:
+    plans = [
+        build_plan(model, input_shape=(3, 32, 32), num_classes=10, **{option: value}) for value in values
+    ]
+    for smaller, larger in itertools.pairwise(plans):
+        assert smaller.macs <= larger.macs
+        assert smaller.parameters <= larger.parameters
+        assert smaller.activations <= larger.activations
+    assert plans[0].macs < plans[-1].macs

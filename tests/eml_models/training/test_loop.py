@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import math
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import pytest
 import torch
 
 from eml_models.data.augment import AUGMENTATIONS
-from eml_models.data.batches import batch_bounds
 from eml_models.data.datasets import (
     DatasetSpec,
     RawDataset,
@@ -26,8 +24,7 @@ from eml_models.data.datasets import (
 )
 from eml_models.data.loading import load_dataset
 from eml_models.data.raw_data import fingerprint
-from eml_models.errors import DatasetMissingError, DivergedError, InvalidValueError
-from eml_models.training.divergence import check_train_loss
+from eml_models.errors import DatasetMissingError, InvalidValueError
 from eml_models.training.epoch_report import EpochReport
 from eml_models.training.loop import Fit, evaluate_test, fit
 from eml_models.training.optimizers import OPTIMIZERS
@@ -206,38 +203,6 @@ class TestResume:
             fit(SMALL, resume_from=taken)
 
 
-class TestDivergence:
-    @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-    def test_loss_that_is_not_finite_is_an_error_and_no_report(self, optimizer: str) -> None:
-        training = fit(SMALL.with_changes(optimizer=optimizer, learning_rate=1e30))
-        with pytest.raises(
-            DivergedError, match=r"loss is (nan|inf) in epoch \d of 6; it must be finite"
-        ) as caught:
-            list(training)
-        assert caught.value.epoch == training.epoch + 1
-        assert "lower learning_rate (1e+30)" in str(caught.value)
-
-    def test_network_that_learns_nothing_has_not_diverged(self) -> None:
-        recipe = SMALL.with_changes(optimizer="adam", learning_rate=1.0, schedule="constant", epochs=3)
-        assert len(list(fit(recipe))) == 3
-
-    def test_loss_that_blew_up_is_an_error_after_the_first_epoch(self) -> None:
-        limit = 4 * math.log(10)
-        check_train_loss(1000.0, SMALL, 1, 10)
-        check_train_loss(limit - 0.01, SMALL, 2, 10)
-        with pytest.raises(
-            DivergedError, match=r"train_loss is 9.22 in epoch 2 of 6; after epoch 1 it must be at most 9.21"
-        ):
-            check_train_loss(limit + 0.01, SMALL, 2, 10)
-
-    def test_weights_that_are_not_finite_do_not_pass_the_test_set(self) -> None:
-        training = fit(SMALL.with_changes(epochs=1))
-        with torch.no_grad():
-            next(training.module.parameters()).fill_(math.nan)
-        with pytest.raises(DivergedError, match="test_loss is nan"):
-            evaluate_test(training.module, training.recipe)
-
-
 class TestPrecision:
     @pytest.mark.parametrize("precision", CHOICES["precision"])
     @pytest.mark.parametrize("channels_last", [False, True])
@@ -262,14 +227,6 @@ class TestPrecision:
 
 
 class TestBatches:
-    @pytest.mark.parametrize(
-        ("count", "batch_size", "sizes"),
-        [(10, 4, [3, 3, 4]), (8, 4, [4, 4]), (3, 128, [3]), (1, 1, [1]), (129, 128, [64, 65])],
-    )
-    def test_are_of_equal_size_give_or_take_one(self, count: int, batch_size: int, sizes: list[int]) -> None:
-        bounds = batch_bounds(count, batch_size)
-        assert [b - a for a, b in pairwise(bounds)] == sizes
-
     def test_cover_every_image_once(self) -> None:
         training = fit(SMALL.with_changes(batch_size=32))
         labels = torch.cat([labels for block in training._iter_blocks() for _, labels in block])

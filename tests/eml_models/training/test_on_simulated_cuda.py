@@ -16,10 +16,6 @@ from torch import nn
 import eml_models.training.loop
 import eml_models.training.step_load
 from eml_models import Recipe, fit
-from eml_models.errors import UnknownNameError
-from eml_models.training.device_errors import is_broken, is_out_of_device_memory, is_out_of_memory
-from eml_models.training.device_state import chosen_kernels
-from eml_models.training.evaluation import CUDA_BATCH, even_batch_size
 from eml_models.training.kernels import Kernels
 from eml_models.training.step_load import measure_step_load
 
@@ -84,58 +80,6 @@ def _on_cpu(make: Any) -> Any:
     return lambda *sizes, device=None, **options: make(*sizes, **options)
 
 
-def test_kernels_are_put_back_after_an_error() -> None:
-    def fail_while_searching() -> None:
-        with chosen_kernels(CUDA, Kernels.SEARCHED):
-            assert torch.backends.cudnn.benchmark
-            raise RuntimeError("x")
-
-    with pytest.raises(RuntimeError, match="x"):
-        fail_while_searching()
-    assert not torch.backends.cudnn.benchmark
-
-
-def test_a_program_that_only_warns_of_other_kernels_still_warns() -> None:
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        with chosen_kernels(CUDA, Kernels.DETERMINISTIC):
-            assert not torch.is_deterministic_algorithms_warn_only_enabled()
-        assert torch.is_deterministic_algorithms_warn_only_enabled()
-    finally:
-        torch.use_deterministic_algorithms(False)
-
-
-def test_an_unknown_choice_of_kernels_names_the_known_ones() -> None:
-    with pytest.raises(UnknownNameError, match="known: deterministic, default, searched"):
-        fit(RECIPE, kernels="determinstic")
-
-
-@pytest.mark.parametrize(
-    ("count", "sizes"),
-    [
-        (10_000, {1_000}),
-        (5_000, {1_000}),
-        (12_000, {1_000}),
-        (1_024, {1_024}),
-        (1_025, {513, 512}),  # 5 batches of 205 would leave a large card half empty
-        (359, {359}),
-        (7_919, {990, 989}),  # a prime
-    ],
-)
-def test_evaluation_on_cuda_has_one_shape_where_the_sizes_allow(count: int, sizes: set[int]) -> None:
-    size = even_batch_size(count, CUDA_BATCH)
-    got = {len(part) for part in torch.split(torch.empty(count), size)}
-    assert got == sizes
-
-
-@pytest.mark.parametrize("count", range(1, 9_000, 37))
-def test_batches_of_an_evaluation_are_few_and_even(count: int) -> None:
-    parts = [len(part) for part in torch.split(torch.empty(count), even_batch_size(count, CUDA_BATCH))]
-    assert max(parts) <= CUDA_BATCH
-    assert len(parts) <= 2 * -(-count // CUDA_BATCH)
-    assert len(set(parts)) <= 2
-
-
 class Card:
     """A simulated card: what torch says of its memory, and how long its steps take."""
 
@@ -184,38 +128,6 @@ def test_peak_of_a_step_is_that_of_later_steps(monkeypatch: pytest.MonkeyPatch) 
     assert load.beside_bytes == 1 * GB
     assert load.total_bytes == 80 * GB
     assert load.busy == pytest.approx(0.2)
-
-
-@pytest.mark.parametrize(
-    ("error", "of_device"),
-    [
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
-        (RuntimeError("CUDA error: out of memory"), True),
-        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
-        (RuntimeError("GET was unable to find an engine to execute this computation"), True),
-        (MemoryError("no room"), False),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), False),
-    ],
-)
-def test_each_librarys_words_for_no_memory_are_known(error: Exception, of_device: bool) -> None:
-    assert is_out_of_memory(error)
-    assert is_out_of_device_memory(error) is of_device
-    later = ValueError("the step failed")
-    later.__cause__ = error
-    assert is_out_of_memory(later)
-    assert not is_out_of_memory(RuntimeError("an illegal memory access was encountered"))
-
-
-def test_a_device_whose_calls_all_fail_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(device: object = None) -> None:
-        raise RuntimeError("CUDA error: an illegal memory access was encountered")
-
-    assert not is_broken(torch.device("cpu"))
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda device=None: None)
-    assert not is_broken(CUDA)
-    monkeypatch.setattr(torch.cuda, "synchronize", fail)
-    assert is_broken(CUDA)
 
 
 def test_the_first_step_is_timed_once() -> None:

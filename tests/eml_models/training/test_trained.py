@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from eml_models.data.datasets import (
     register_dataset,
     unregister_dataset,
 )
-from eml_models.data.facts import DataFacts, NetworkFacts
+from eml_models.data.facts import NetworkFacts
 from eml_models.errors import InvalidValueError
 from eml_models.training.loop import evaluate_test
 from eml_models.training.snapshot import load_snapshot, load_trained
@@ -92,20 +91,3 @@ def test_words_of_a_trained_network_need_no_network() -> None:
     assert network(torch.full((1, 1, 2, 2), 1.0)).tolist() == [[8, -8]]  # four times (1 - 0.5) / 0.25
     with pytest.raises(InvalidValueError, match="must name its model"):
         NetworkFacts(data=FACTS, recipe={}, epoch=4)
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"mean": [0.5, 0.5]}, "mean and std must have 1 numbers"),
-        ({"std": [0.0]}, "std must be positive"),
-        ({"mean": [float("nan")]}, "must be finite"),
-        ({"input_shape": [2, 2]}, "input_shape must be"),
-        ({"class_names": ["a"]}, "there must be 2 class_names"),
-        ({"more": 1}, "more"),
-    ],
-)
-def test_facts_that_contradict_themselves_are_refused(changes: dict[str, Any], says: str) -> None:
-    with pytest.raises(InvalidValueError, match=says):
-        DataFacts.from_dict({**FACTS.as_dict(), **changes})
-    assert DataFacts.from_dict(json.loads(json.dumps(FACTS.as_dict()))) == FACTS

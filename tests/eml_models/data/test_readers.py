@@ -1,4 +1,4 @@
-"""Archives in the official formats: read, damaged, of another number of images, and misplaced.
+"""Archives in the official formats: read, damaged, and of another number of images.
 
 Small ones are made here and read by torchvision's own classes, as data sets of their own, since the shipped
 ones have their numbers of images. For CIFAR-10 the MD5 sums that its class expects are replaced by those of
@@ -10,15 +10,14 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
+from dataset_archives import Bytes, random_bytes, write_idx, write_mnist
 from torchvision import datasets as torchvision_datasets
 
 from eml_models.data.datasets import (
@@ -32,34 +31,12 @@ from eml_models.data.datasets import (
 from eml_models.data.loading import load_dataset
 from eml_models.errors import DatasetMissingError, InvalidValueError
 
-Bytes = npt.NDArray[np.uint8]
-
 
 @pytest.fixture(autouse=True)
 def _leave_no_data_set_behind() -> Iterator[None]:
     yield
     for spec in custom_datasets():
         unregister_dataset(spec.name)
-
-
-def random_bytes(seed: int, *shape: int) -> Bytes:
-    return np.random.RandomState(seed).randint(0, 256, shape).astype(np.uint8)
-
-
-def write_idx(path: Path, array: Bytes) -> None:
-    """MNIST's official format: two zeros, the type (8 is bytes), the rank, the sizes, the values."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes())
-
-
-def write_mnist(folder: Path, name: str, num_train: int = 30, num_test: int = 10) -> dict[str, Bytes]:
-    arrays = {}
-    for part, count in (("train", num_train), ("t10k", num_test)):
-        arrays[f"{part}-images-idx3-ubyte"] = random_bytes(count, count, 28, 28)
-        arrays[f"{part}-labels-idx1-ubyte"] = (np.arange(count) % 10).astype(np.uint8)
-    for file, array in arrays.items():
-        write_idx(folder / name / "raw" / file, array)
-    return arrays
 
 
 def small(name: str, *, num_train: int = 30, num_test: int = 10) -> str:
@@ -238,69 +215,6 @@ class TestCounts:
             "fashion_mnist": (60_000, 10_000),
             "cifar10": (50_000, 10_000),
         }
-
-
-def message_of(folder: Path, name: str = "mnist") -> str:
-    with pytest.raises(DatasetMissingError) as caught:
-        require_dataset(name, data_dir=folder)
-    return str(caught.value)
-
-
-class TestMisplaced:
-    def test_one_level_up_or_down_is_named(self, tmp_path: Path) -> None:
-        root = tmp_path / "somewhere" / "data"
-        write_mnist(root, "MNIST")
-        for named in (root / "MNIST", root / "MNIST" / "raw", root.parent, root / "other"):
-            named.mkdir(exist_ok=True)
-            text = message_of(named)
-            assert text.startswith(
-                f"data set 'mnist' is not in {named}: there is no MNIST/raw/train-images-idx3-ubyte"
-            )
-            assert f"the files are in {root}: name that folder, --data-dir {root}" in text
-
-    def test_without_the_folders_that_should_hold_them(self, tmp_path: Path) -> None:
-        write_mnist(tmp_path, "MNIST")
-        (tmp_path / "MNIST").rename(tmp_path / "digits")
-        text = message_of(tmp_path / "digits")
-        assert f"the files are in {tmp_path / 'digits' / 'raw'} and belong in" in text
-        assert f"{tmp_path / 'digits' / 'MNIST' / 'raw'}: move them there" in text
-        flat = tmp_path / "flat"
-        (tmp_path / "digits" / "raw").rename(flat)
-        assert (
-            f"the files are in {flat} and belong in {flat / 'MNIST' / 'raw'}: move them there"
-            in message_of(flat)
-        )
-
-    @pytest.mark.parametrize("kept", ["MNIST", "raw", "."])
-    @pytest.mark.parametrize("suffix", ["", ".gz"])
-    def test_without_any_of_the_folders_packed_or_not(self, tmp_path: Path, kept: str, suffix: str) -> None:
-        write_mnist(tmp_path / "made", "MNIST")
-        found, belongs = tmp_path / "data" / kept, tmp_path / "data" / "MNIST" / "raw"
-        found.mkdir(parents=True)
-        for file in (tmp_path / "made" / "MNIST" / "raw").iterdir():
-            file.rename(found / f"{file.name}{suffix}")
-        how = f"packed in {found}" if suffix else f"in {found}"
-        text = message_of(tmp_path / "data")
-        assert f"the files are {how} and belong in {belongs}: move them there" in text
-        assert (f"gunzip --keep {belongs / 'train-images-idx3-ubyte.gz'}" in text) == bool(suffix)
-
-    def test_packed(self, tmp_path: Path) -> None:
-        write_mnist(tmp_path, "MNIST")
-        raw = tmp_path / "MNIST" / "raw"
-        for file in list(raw.iterdir()):
-            file.rename(f"{file}.gz")
-        assert f"the files there are packed: unpack each, for instance gunzip --keep {raw}" in message_of(
-            tmp_path
-        )
-        (tmp_path / "cifar-10-python.tar.gz").touch()
-        text = message_of(tmp_path, "cifar10")
-        assert f"tar --extract --file {tmp_path / 'cifar-10-python.tar.gz'} --directory {tmp_path}" in text
-
-    def test_found_nowhere_the_options_are_named(self, tmp_path: Path) -> None:
-        for folder in (tmp_path, tmp_path / "not there"):
-            assert message_of(folder).endswith(
-                "name its folder with --data-dir (data_dir=...), or fetch it with --download (download=True)"
-            )
 
 
 @pytest.mark.slow
