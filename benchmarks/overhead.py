@@ -122,7 +122,7 @@ def compare(repeats: int, output: str | None) -> None:
     print(describe_conditions())
     for name, done in runs.items():
         millis = summarise([1e3 * run["per_trial_s"] for run in done])
-        print(f"{name:>14}  {millis} ms a trial, {done[-1]['files']} files")
+        print(f"{name:>14}  {millis} ms per trial, {done[-1]['files']} files")
     ratios = {
         "ours / tuned at 100": per_trial["ours/100"] / per_trial["tuned/100"],
         "ours / tuned at 1,000": per_trial["ours/1000"] / per_trial["tuned/1000"],

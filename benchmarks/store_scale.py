@@ -156,7 +156,7 @@ def measure_questions(root: Path, *, studies: int, trials: int) -> dict[str, Any
             "store_ms": {q: _spread(partial(kept.sql, _named(q))) for q in QUESTIONS},
         }
         print(f"\n{total:,} trials, {found['reports']:,} reports, {layout}: {files} files,", end=" ")
-        print(f"{1000 * files / total:.1f} a 1,000 trials, {size / total:,.0f} bytes a trial")
+        print(f"{1000 * files / total:.1f} a 1,000 trials, {size / total:,.0f} bytes per trial")
         for question in QUESTIONS:
             d, s = (found[layout][f"{by}_ms"][question] for by in ("duckdb", "store"))
             print(f"  {question:32} DuckDB p50 {d[0]:7.1f} p95 {d[1]:7.1f}", end="   ")
@@ -248,8 +248,8 @@ def _figures(name: str, trials: int, wrote_s: float, root: Path, load: Callable[
         "load_ms": 1000 * loaded,
     }
     print(
-        f"{name:16} {found['ms_per_trial']:7.1f} ms a trial of {REPORTS} reports,"
-        f" {size / trials:8,.0f} bytes a trial, {1000 * loaded:6.0f} ms to load {trials}"
+        f"{name:16} {found['ms_per_trial']:7.1f} ms per trial of {REPORTS} reports,"
+        f" {size / trials:8,.0f} bytes per trial, {1000 * loaded:6.0f} ms to load {trials}"
     )
     return found
 
@@ -286,7 +286,7 @@ def ray_files(root: Path, trials: int) -> dict[str, Any]:
     }
     print(
         f"Ray ResultGrid   {found['files_per_1000']:,.0f} files a 1,000 trials,"
-        f" {found['bytes_per_trial']:,.0f} bytes a trial, {found['load_ms']:.0f} ms to load {rows}"
+        f" {found['bytes_per_trial']:,.0f} bytes per trial, {found['load_ms']:.0f} ms to load {rows}"
     )
     return found
 

@@ -37,7 +37,7 @@ register_dataset(
 
 
 def macs30() -> Study:
-    """Networks under 30 M MACs, as shipped but for the images."""
+    """Networks under 30 M MACs, as shipped except for the images."""
     study = lab_macs_30m()
     return study.with_changes(name="macs30", recipe=study.recipe.with_changes(dataset=NAME))
 

@@ -35,6 +35,7 @@ NO_NOUN = (
     "than|that|through|to|under|until|was|when|where|whose|with|within|without"
 )
 ADJECTIVES = "Arrow|JSON|Parquet|constant|few|living|new|single|whole"
+UNITS = "GB|KB|MB|bytes|microseconds|milliseconds|minutes|ms|px|s|seconds"
 NO_PREPOSITION = "".join(
     rf"(?<!\b{word}\s)" for word in ("at", "by", "for", "from", "in", "of", "on", "to", "with")
 )
@@ -60,11 +61,7 @@ CONSTRUCTIONS = (
     Construction(
         pattern=r"\bso many\b", better="name the number: 'at most `limit` trials', 'that number of'"
     ),
-    Construction(pattern=r"\b(?:go|goes|gone|going|went) on with\b", better="'continue', 'is resumed'"),
-    Construction(
-        pattern=r"\b(?:is|are|was|were|be|been|being) gone on\b(?! with\b)",
-        better="'is continued', 'is resumed'",
-    ),
+    Construction(pattern=r"\b(?:go|goes|gone|going|went) on\b(?! to\b)", better="'continue', 'is resumed'"),
     Construction(pattern=r"\bfrom when on\b", better="'the instant at which', 'since'"),
     Construction(
         pattern=r"\bwhat (?:it|they) (?:is|are)\b(?! (?:for|worth)\b)",
@@ -89,6 +86,13 @@ CONSTRUCTIONS = (
     Construction(pattern=r"\ban own\b", better="'its own', 'a separate'"),
     Construction(pattern=r"\bwhoever\b", better="'the caller', 'the user who', 'a process that'"),
     Construction(pattern=r"\bin vain\b", better="'without result', 'with nothing to wait for'"),
+    Construction(
+        pattern=rf"(?<!')\b(?:{UNITS}) an? (?:{COUNTED}|hour|image|module|second|side)\b",
+        better="'per': 'ms per trial', 'bytes per second'",
+    ),
+    Construction(pattern=r"\bsome \d", better="'about 100 ms'"),
+    Construction(pattern=r"\bbut for\b", better="'except', 'except for'"),
+    Construction(pattern=r"\b(?:is|are) another matter\b", better="name the difference, or leave it out"),
     Construction(pattern=r"\bwhat is no\b", better="'a value that is not a', 'everything except'"),
 )
 OPENING = re.compile(
@@ -185,13 +189,17 @@ def test_no_sentence_has_to_be_read_twice(name: str) -> None:
     [
         ('"""Train on so many images."""', "so many"),
         ('def f():\n    """Train on so\n    many images."""', "so many"),
-        ("# it is gone on\n# with later", "gone on with"),
-        ('x = (\n    f"{y} go on "\n    "with it"\n)', "go on with"),
+        ("# it is gone on\n# with later", "gone on"),
+        ('x = (\n    f"{y} go on "\n    "with it"\n)', "go on"),
         ('help(text="One row a trial.")', "One row a trial"),
         ("x = 1  # a report an epoch", "a report an epoch"),
         ('"""Optuna is told of it."""', "is told"),
         ('"""They are told\napart."""', "told apart"),
         ('"""The one that failed."""', "one that"),
+        ('"""It goes on to work, and goes on."""', "goes on"),
+        ('"""Takes some 100 ms\n    a module."""', "some 1"),
+        ('"""Takes 100 ms\n    a module."""', "ms a module"),
+        ('"""As shipped but for the images."""', "but for"),
         ('x = 1\n"""Of a node."""', "Of ..."),
     ],
 )

@@ -1,4 +1,4 @@
-"""A device's own ceilings, measured: the products and the bytes a second that it reaches.
+"""A device's own ceilings, measured: the products and the bytes per second that it reaches.
 
 The roofline needs them: no data sheet has a CPU's rates, and a GPU's clocks differ from its data sheet's.
 Products are measured by the quickest of some square matrix products, bytes by adding two arrays into a

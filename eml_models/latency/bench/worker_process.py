@@ -123,8 +123,10 @@ class WorkerProcess:
 
     @property
     def could_not_begin(self) -> bool:
-        """Whether it ended by itself before any answer, as each of its kind would; a first case that has it
-        killed is another matter."""
+        """Whether the process exited with an error before its first answer, as each of its kind would.
+
+        False if it was killed during its first case.
+        """
         return not self.has_answered and (self._process.poll() or 0) > 0
 
     def _read_line(self) -> bytes:

@@ -164,7 +164,7 @@ def chain_on_cuda(network: NetworkSpec, batch_size: int) -> tuple[Stage, ...]:
         COMPILED,
         "other passes that can be fused",
         Hypothesis.MANY_OPERATORS,
-        execution=Execution.REDUCE_OVERHEAD,  # max-autotune takes minutes a network
+        execution=Execution.REDUCE_OVERHEAD,  # max-autotune takes minutes per network
     )
     return chain.stages
 

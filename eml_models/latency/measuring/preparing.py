@@ -182,7 +182,7 @@ def _own_workspaces() -> Iterator[None]:
 
 
 def build_eager(model: nn.Module, mode: Mode, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """A copy in eval mode on the device: folded, cast but for its batch norms, laid out; not compiled."""
+    """A copy in eval mode on the device: folded, cast except its batch norms, laid out; not compiled."""
     module = copy.deepcopy(model).eval().requires_grad_(False)
     if mode.folded:
         fold_batch_norms(module)
