@@ -34,7 +34,7 @@ from tune_jobs.study.space import Choice, Integer, Space
 SUFFIX = "-final"
 """The end of the name of a study of finalists."""
 
-LONGER = 3
+EPOCHS_FACTOR = 3
 """The factor from the epochs of the search to those of a finalist."""
 
 BASELINE = "resnet18"
@@ -61,7 +61,7 @@ class FinalOptions:
         front: take all trials of the front of the study's objectives instead.
         repeats: seeds of each candidate. Candidates have different seeds, so that they are independent
             samples.
-        epochs: epochs of each trial; None for `LONGER` times those of the search.
+        epochs: epochs of each trial; None for `EPOCHS_FACTOR` times those of the search.
         baselines: ``FAMILY`` or ``FAMILY:OPTION=VALUE,...``; an option is an option of the family or a field
             of the recipe.
     """
@@ -112,7 +112,7 @@ def final_study(searched: Study, rows: Sequence[Row], options: FinalOptions) -> 
         raise InvalidValueError(
             f"study {searched.name!r} has no completed trial to choose finalists from; run it first"
         )
-    epochs = options.epochs or LONGER * searched.max_epochs
+    epochs = options.epochs or EPOCHS_FACTOR * searched.max_epochs
     base = searched.shipped_recipe.with_changes(train_on="train_and_validation", epochs=epochs)
     those = f"{'up to ' if EPOCHS in searched.space.names else ''}{searched.max_epochs}"
     notes = [f"finalists train for {count_of(epochs, 'epoch')}, the search's trials for {those}"]
