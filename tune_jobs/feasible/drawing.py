@@ -36,6 +36,10 @@ def _draw(parameter: Parameter, generator: random.Random) -> Value:
         return generator.choice(parameter.grid())
     if parameter.log:
         return _draw_log(parameter, generator)
+    if isinstance(parameter, Integer):
+        return generator.randrange(
+            parameter.low, parameter.high + 1, parameter.step
+        )  # may be too long for len
     grid = parameter.grid()
     return generator.uniform(parameter.low, parameter.high) if grid is None else generator.choice(grid)
 

@@ -54,9 +54,9 @@ def candidate_problems(candidates: Sequence[Candidate], space: Space) -> Iterato
         for name in sorted({n for n in names if names.count(n) > 1})
     )
     asked = space[CANDIDATE].grid() if CANDIDATE in space.names else None
-    unknown = [value for value in asked or () if value not in names]
-    if unknown:
+    unknown = next((value for value in asked or () if value not in names), None)
+    if unknown is not None:
         known = ", ".join(names) or "none"
-        yield f"parameter {CANDIDATE!r} must name candidates of the study ({known}), got {unknown[0]!r}"
+        yield f"parameter {CANDIDATE!r} must name candidates of the study ({known}), got {unknown!r}"
     if names and asked is None:
         yield f"a study with candidates needs them in its space; add Choice({CANDIDATE!r}, {tuple(names)})"

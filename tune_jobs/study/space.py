@@ -10,19 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import StrEnum
 
 from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
 from eml_models.wording import cut
 from tune_jobs.study.same_names import alike
+from tune_jobs.study.steps import STEP_TOLERANCE, Steps
 
 Scalar = bool | int | float | str
 Value = Scalar | tuple[Scalar, ...]
 Params = dict[str, Value]
-
-STEP_TOLERANCE = 1e-9
-"""The distance from a grid, as a share of a step, within which a number is on it (0.1 * 3 is not 0.3)."""
 
 
 class Role(StrEnum):
@@ -68,7 +65,7 @@ class Float:
         object.__setattr__(self, "high", float(self.high))
         raise_if_any(f"parameter {self.name!r}", _range_problems(self))
         if self.step is not None:  # 0.7 + 0.1 is a little below 0.8, which is on the grid all the same
-            object.__setattr__(self, "high", max(self.high, self._on_grid(self._num_steps())))
+            object.__setattr__(self, "high", max(self.high, self._steps()[-1]))
 
     @property
     def role(self) -> Role:
@@ -80,32 +77,25 @@ class Float:
         if not self.low <= value <= self.high:
             return f"must be in [{self.low:g}, {self.high:g}], got {cut(value)}"
         if self.step is not None:
-            steps = (value - self.low) / self.step
+            steps = float(self._steps().place_of(value))
             if abs(steps - round(steps)) > STEP_TOLERANCE * max(1.0, abs(steps)):
                 return f"must be {self.low:g} plus a multiple of {self.step:g}, got {value!r}"
         return None
 
-    def grid(self) -> tuple[float, ...] | None:
-        """All values on the step's grid, or None for a continuous range."""
+    def grid(self) -> Sequence[float] | None:
+        """All values on the step's grid, each computed when it is asked for; None for a continuous range."""
         if self.step is None:
             return (self.low,) if self.low == self.high else None
-        return tuple(self._on_grid(i) for i in range(self._num_steps() + 1))
+        return self._steps()
 
     def canonical(self, value: Value) -> float:
         """`value` as a float; with a step the very number of the grid, so that 0.1 + 2 * 0.1 is 0.3."""
         assert isinstance(value, int | float)
-        if self.step is None:
-            return float(value)
-        return self._on_grid(min(round((value - self.low) / self.step), self._num_steps()))
+        return float(value) if self.step is None else self._steps().nearest(value)
 
-    def _num_steps(self) -> int:
+    def _steps(self) -> Steps:
         assert self.step is not None
-        return math.floor((self.high - self.low) / self.step + STEP_TOLERANCE)
-
-    def _on_grid(self, index: int) -> float:
-        """The value at an index, in decimals as people write them: binary sums would give
-        0.30000000000000004."""
-        return float(Decimal(str(self.low)) + index * Decimal(str(self.step)))
+        return Steps(self.low, self.high, step=self.step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,11 +330,24 @@ def _range_problems(parameter: Float | Integer) -> list[str]:
         problems.append(f"low must not be above high, got [{low:g}, {high:g}]; exchange them")
     if parameter.log and low <= 0:
         problems.append(f"a logarithmic range must start above 0, got low={low:g}")
-    if step is not None and step <= 0:
-        problems.append(f"step must be above 0, got {step}")
+    if step is not None and not 0 < step < math.inf:
+        problems.append(f"step must be a finite number above 0, got {step}")
+    elif isinstance(parameter, Float) and step is not None and not problems:
+        problems += _fine_step_problems(low, high, step)
     if parameter.log and step not in (None, 1):
         problems.append("log and step exclude each other; choose one")
     return problems
+
+
+def _fine_step_problems(low: float, high: float, step: float) -> list[str]:
+    """Problems of a step that is so small that two values of the grid would be the same float."""
+    least = math.ulp(max(abs(low), abs(high)))
+    if step >= least:
+        return []
+    return [
+        f"step must be at least {least:.2g}, the distance of floats near the bounds, got {step:g}; leave it"
+        " out to search every number of the range"
+    ]
 
 
 def _space_problems(parameters: tuple[Parameter, ...]) -> list[str]:

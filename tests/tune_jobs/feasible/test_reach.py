@@ -19,6 +19,7 @@ from tune_jobs.search.sampler import Random
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Limits
 from tune_jobs.study.space import Choice, Constant, Float, Integer, Params, Space, When
+from tune_jobs.study.steps import Steps
 
 
 def proposals(study: Study, count: int) -> Iterator[Params]:
@@ -178,3 +179,17 @@ def test_a_space_of_many_choices_is_looked_at_in_time() -> None:
 def draw_lettered(net: PlanBuilder, **letters: str) -> None:
     net.conv_bn_act("only", 8 + sum(letter == "b" for letter in letters.values()))
     net.classifier()
+
+
+def test_fine_steps_cost_a_few_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    walked: list[float] = []
+    walk = Steps.__iter__
+    monkeypatch.setattr(Steps, "__iter__", lambda grid: (walked.append(v) or v for v in walk(grid)))
+    study = digits_mobilenet()
+    fine = [
+        Float(p.name, p.low, p.high, step=1e-7) if isinstance(p, Float) else p for p in study.space.parameters
+    ]
+    changed = study.with_changes(space=Space(*fine), limits=Limits(max_macs=200_000, min_macs=20_000))
+    check_reachable(changed)
+    assert list_adapted(changed)
+    assert len(walked) < 10_000

@@ -22,6 +22,7 @@ from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Limits, SamplerName
 from tune_jobs.study.rows import Failure, Row, StartRow, State, TrialRow, as_json_text
 from tune_jobs.study.space import Choice, Float, Integer, Parameter, Params, When
+from tune_jobs.study.steps import Steps
 
 
 def number_at(params: Params | None, name: str) -> float:
@@ -231,3 +232,16 @@ def test_a_grid_of_a_continuous_parameter_is_refused_at_once() -> None:
         InvalidValueError, match="needs a finite number of points, but 'x' is continuous; give it"
     ):
         build_sampler(make_study(Integer("n", 1, 2), Float("x", 0, 1), sampler="grid"))
+
+
+@pytest.mark.parametrize("sampler", list(SamplerName))
+def test_fine_step_costs_a_few_values(sampler: SamplerName, monkeypatch: pytest.MonkeyPatch) -> None:
+    walked: list[float] = []
+    walk = Steps.__iter__
+    monkeypatch.setattr(Steps, "__iter__", lambda grid: (walked.append(v) or v for v in walk(grid)))
+    study = make_study(
+        Float("learning_rate", 1e-7, 1.0, step=1e-7), Choice("optimizer", ("sgd", "adam")), sampler=sampler
+    )
+    point = build_sampler(study).propose(History(study), 0)
+    assert study.space.validated(point or {}) == point
+    assert len(walked) < 100

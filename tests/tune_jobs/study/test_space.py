@@ -96,7 +96,7 @@ def test_grid_holds_all_values_or_there_is_none(
         (lambda: Float("x", 0.0, math.inf), ["bounds must be finite"]),
         (lambda: Float("x", 0.0, 1.0, log=True), ["must start above 0"]),
         (lambda: Float("x", 0.1, 1.0, log=True, step=0.1), ["log and step exclude each other"]),
-        (lambda: Integer("x", 0, 4, step=0), ["step must be above 0"]),
+        (lambda: Integer("x", 0, 4, step=0), ["step must be a finite number above 0, got 0"]),
         (lambda: Integer("x", 4, 1.5), ["exchange them", "high must be a whole number, got 1.5"]),  # type: ignore[arg-type]  # wrong on purpose
         (lambda: Choice("x", ()), ["at least one value"]),
         (lambda: Choice("x", (1, True)), ["values must differ"]),
