@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 from eml_models.errors import InvalidValueError
@@ -17,6 +18,17 @@ from eml_models.wording import cut
 MAX_DEPTH = 32
 MAX_DIGITS = 40
 """Most digits of a whole number. No column of a store holds a number of more digits."""
+
+
+TEXT_OR_NUMBER = re.compile(
+    r"""
+    "(?:[^"\\]|\\.)*"                                   # a text, which stays as it is
+    | (?<![\w.+-])                                       # or a number that is not part of something longer
+      (?P<sign>[+-]?) (?P<whole>\d*) (?P<part>\.\d*)? (?P<power>(?:e[+-]?\d+)?)
+      (?![\w.+-])
+    """,
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
 
 
 class NotJsonError(InvalidValueError):
@@ -47,6 +59,32 @@ def parse_json(text: str) -> Any:
     if depth_of(value) > MAX_DEPTH:
         raise InvalidValueError(too_deep)
     return value
+
+
+def parse_written(text: str) -> Any:
+    """The value of a JSON text in which numbers may stand as people write them: ``.5``, ``1.``, ``+0.5``.
+
+    Raises:
+        NotJsonError, InvalidValueError: see `parse_json`.
+    """
+    try:
+        return parse_json(text)
+    except NotJsonError as error:
+        completed = TEXT_OR_NUMBER.sub(_completed, text)
+        try:
+            return parse_json(completed)
+        except NotJsonError:
+            raise error from None
+
+
+def _completed(match: re.Match[str]) -> str:
+    """A number with the digits beside its point that JSON asks for, and without a plus."""
+    whole, part = match["whole"], match["part"]
+    digits = (whole or "") + (part or "").removeprefix(".")
+    if not digits:  # a text, or a sign or a point alone
+        return match[0]
+    fraction = "" if part is None else part if len(part) > 1 else ".0"
+    return f"{'-' if match['sign'] == '-' else ''}{whole or '0'}{fraction}{match['power']}"
 
 
 def _as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
 from eml_models.networks.family import OptionKind
 from eml_models.networks.plan import Plan
 from eml_models.networks.registry import build_plan, get_model, known_models
-from eml_models.strict_json import parse_json
+from eml_models.strict_json import parse_written
 
 CIFAR_SHAPE = (3, 32, 32)
 CIFAR_CLASSES = 10
@@ -260,6 +260,6 @@ def _split(words: str) -> list[str]:
 
 def _parse_value(text: str) -> Any:
     try:
-        return parse_json(text)
+        return parse_written(text)
     except InvalidValueError:
         return text

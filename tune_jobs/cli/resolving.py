@@ -24,17 +24,10 @@ from tune_jobs.session.settings import RunSettings
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study.definition import MACS_SHARE, Study
 from tune_jobs.study.method import LatencyMode
-from tune_jobs.study.objective import Direction, Objective
+from tune_jobs.study.objective import as_objectives
 from tune_jobs.study.param_texts import read_text
 from tune_jobs.study.space import Params, Space
 from tune_jobs.study.written_numbers import read_number, read_whole
-
-DIRECTIONS = {
-    "max": Direction.MAXIMIZE,
-    "min": Direction.MINIMIZE,
-    **{str(direction): direction for direction in Direction},
-}
-"""The words of ``--objectives METRIC:WORD``."""
 
 COUNTED_LIMITS = ("max_macs", "min_macs", "max_parameters")
 
@@ -152,7 +145,7 @@ def apply_options(study: Study, options: RunOptions) -> Study:
         changes["asha"] = None
     limits: dict[str, Any] = _limits_asked(options, str(asked.get("dataset") or _dataset_of(study)))
     if options.objectives is not None:
-        changes["objectives"] = tuple(map(_parse_objective, options.objectives.split(",")))
+        changes["objectives"] = as_objectives(options.objectives)
     if options.max_latency_ms is not None:
         limits["max_latency_ms"] = options.max_latency_ms
     if options.measure_latency is not None:
@@ -208,16 +201,6 @@ def _limits_asked(options: RunOptions, dataset: str) -> dict[str, int]:
     """The limits on counts from the options; a share such as 0.5*resnet18 is of its network on `dataset`."""
     found = {name: _parse_limit(name, getattr(options, name), dataset) for name in COUNTED_LIMITS}
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _parse_objective(text: str) -> Objective:
-    """The objective of ``METRIC``, ``METRIC:max`` or ``METRIC:min``."""
-    metric, colon, word = text.strip().rpartition(":")
-    if not colon:
-        return Objective(text.strip())
-    if word not in DIRECTIONS:
-        raise InvalidValueError(f"--objectives: a direction is max or min, got {word!r} in {text.strip()!r}")
-    return Objective(metric, DIRECTIONS[word])
 
 
 def _parse_limit(name: str, text: str | None, dataset: str) -> int | None:

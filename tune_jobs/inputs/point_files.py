@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eml_models.errors import InvalidValueError
-from eml_models.strict_json import NotJsonError, parse_json
+from eml_models.strict_json import NotJsonError, parse_written
 from eml_models.wording import cut
 from tune_jobs.inputs.csv_cells import read_csv
 from tune_jobs.search.given import check_point
@@ -64,10 +64,10 @@ def read_points(path: str, space: Space) -> list[Params]:
 
 def _read_json(text: str) -> Sequence[Mapping[str, Any]]:
     try:
-        data = parse_json(text)
+        data = parse_written(text)
     except NotJsonError:
         try:
-            data = [parse_json(line) for line in text.split("\n") if line.strip()]
+            data = [parse_written(line) for line in text.split("\n") if line.strip()]
         except NotJsonError as error:
             raise InvalidValueError(
                 f"it is no JSON: {error}; write a list of objects, an object on each line, or a .csv file"
@@ -101,7 +101,7 @@ def _object_of(value: Any, space: Space) -> Mapping[str, Any] | None:
     """The object in a field called params, or in its text; None if there is none or it is a parameter."""
     if isinstance(value, str):
         try:
-            value = parse_json(value)
+            value = parse_written(value)
         except NotJsonError as error:
             if PARAMS in space.names:
                 return None

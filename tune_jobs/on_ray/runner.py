@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Unpack
 
 from eml_models.data.datasets import require_dataset
 from tune_jobs.analysis.code_changes import note_of_change
@@ -19,6 +20,7 @@ from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.checkpoints.retention import Retention
 from tune_jobs.errors import StoreError
 from tune_jobs.feasible.reach import check_reachable
+from tune_jobs.inputs.named_study import find_study
 from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.inputs.warm_start import Source, read_source
 from tune_jobs.on_ray.cluster.connect import connected
@@ -31,7 +33,7 @@ from tune_jobs.search.given import check_point
 from tune_jobs.session.attempt import Progress, Provenance, SessionSettings
 from tune_jobs.session.ending_signals import EndingSignals, ending_signals
 from tune_jobs.session.outcome import RunOutcome
-from tune_jobs.session.settings import ProgressListener, RunSettings
+from tune_jobs.session.settings import ProgressListener, RunSettings, SettingFields, joined_settings
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.files.protocol import absolute, require_lasting_store
 from tune_jobs.store.format.definitions import is_known
@@ -46,27 +48,36 @@ LOG = logging.getLogger("tune_jobs.run")
 
 
 def run_study(
-    study: Study,
+    study: Study | str,
     settings: RunSettings | None = None,
     *,
     code: UserCode | None = None,
     on_progress: ProgressListener = lambda progress: None,
     on_note: Callable[[str], object] = lambda note: None,
+    **fields: Unpack[SettingFields],
 ) -> RunOutcome:
     """Run or continue a study until it has its trials; every row is in the store when this returns.
 
+    ``run_study(study, store="trials", workers=2)``: the fields of `RunSettings` are keywords too.
+
     Args:
+        study: the study, or a name: that of a shipped study, ``file.py:function``, or that of a study of the
+            store, which then continues to the number of trials that its newest run asked for.
+        settings: the settings as one value; a field may be here or a keyword, not both.
         on_progress: called a few times a second from this thread.
         on_note: called at the start with each note for the user, such as a limit that refuses nothing.
 
     Raises:
         StudyChangedError: the store holds another definition under this name.
         StoreError: the store cannot be written, or another writer holds the study.
-        InvalidValueError: the address is not a head's, or a setting does not suit the study.
+        InvalidValueError: the address is not a head's, a setting is given twice or does not suit the study.
+        UnknownNameError: there is no study of this name, or no such setting.
         TuneJobsError: Ray does not start, no cluster answers, or a trial fits no node.
         RunFailedError: the search cannot continue.
     """
-    settings = settings or RunSettings()
+    settings = joined_settings(settings, fields)
+    study, found_code = find_study(study, store=settings.store)
+    code = code or found_code
     if settings.address is not None:
         check_address(settings.address)
     if job_id() is not None:
@@ -121,6 +132,7 @@ def _session_settings(study: Study, settings: RunSettings, source: Source | None
         origin=source.origin if source else None,
         source_trials=source.trials if source else (),
         started=SessionStarted(
+            trials=study.trials,
             workers=settings.workers,
             cpus_per_trial=settings.cpus_per_trial,
             gpus_per_trial=settings.gpus_per_trial,

@@ -6,13 +6,15 @@ Imports no Ray, so that `--help` answers at once. Called by the command line and
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from eml_models.errors import InvalidValueError, raise_if_any
+from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
 from eml_models.training.kernels import Kernels
+from eml_models.wording import cut
 from tune_jobs.session.attempt import Progress
+from tune_jobs.study.field_kinds import FLAG, NUMBER, PATH, TEXT, WHOLE, Kind, read_fields
 from tune_jobs.study.space import Params
 
 if TYPE_CHECKING:
@@ -20,6 +22,33 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 """The value of `gpus_per_trial` that asks for a measured share."""
+
+
+def _read_gpus(value: Any) -> Any:
+    return value if isinstance(value, str) else NUMBER.read(value)
+
+
+KINDS: Mapping[str, Kind] = {
+    "store": PATH,
+    "workers": WHOLE.or_none(),
+    "cpus_per_trial": WHOLE,
+    "gpus_per_trial": Kind(f"a number or {AUTO}", _read_gpus).or_none(),
+    "device": TEXT,
+    "kernels": TEXT,
+    "data_dir": PATH.or_none(),
+    "download": FLAG,
+    "address": TEXT.or_none(),
+    "max_failures": WHOLE,
+    "max_failed_in_a_row": WHOLE,
+    "max_device_hours": NUMBER.or_none(),
+    "checkpoint_period_s": NUMBER,
+    "keep_checkpoints": WHOLE,
+    "max_checkpoint_bytes": WHOLE.or_none(),
+    "trial_timeout_s": NUMBER.or_none(),
+    "retry_failed": FLAG,
+    "warm_start": TEXT.or_none(),
+}
+"""The kinds of the settings' values; `points` has a rule of its own."""
 
 ProgressListener = Callable[[Progress], None]
 
@@ -72,6 +101,8 @@ class RunSettings:
     warm_start: str | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "points", as_points(self.points))
+        read_fields(self, KINDS, subject="run settings")
         if self.address == "local":
             object.__setattr__(self, "address", None)
         problems = []
@@ -127,3 +158,76 @@ class RunSettings:
                 f"latency is measured on a whole GPU, got --gpus-per-trial {gpus:g}: other trials on the same"
                 " GPU would slow the network. Give --gpus-per-trial 1, or leave --measure-latency out"
             )
+
+
+def as_points(given: Any) -> tuple[Params, ...]:
+    """Points as a person gives them: a mapping of params by name, or a list of mappings.
+
+    Raises:
+        InvalidValueError: it is something else.
+    """
+    items = given if isinstance(given, list | tuple) else [given]
+    problems = [
+        f"a point must be a dict, got {cut(item)}; write such as points=[{{'learning_rate': 0.01}}]"
+        for item in items
+        if not isinstance(item, Mapping)
+    ]
+    raise_if_any("run settings", problems)
+    return tuple(dict(item) for item in items)
+
+
+class SettingFields(TypedDict, total=False):
+    """The fields of `RunSettings` as keywords of `run_study`; a test compares the two."""
+
+    store: str
+    workers: int | None
+    cpus_per_trial: int
+    gpus_per_trial: float | str | None
+    device: str
+    kernels: str
+    data_dir: str | None
+    download: bool
+    address: str | None
+    max_failures: int
+    max_failed_in_a_row: int
+    max_device_hours: float | None
+    checkpoint_period_s: float
+    keep_checkpoints: int
+    max_checkpoint_bytes: int | None
+    trial_timeout_s: float | None
+    points: tuple[Params, ...]
+    retry_failed: bool
+    warm_start: str | None
+
+
+def joined_settings(settings: RunSettings | None, given: Mapping[str, Any]) -> RunSettings:
+    """The settings with the fields that are given as keywords.
+
+    Args:
+        settings: the settings as one value; a field at its default counts as not given.
+
+    Raises:
+        UnknownNameError: a keyword is no field of `RunSettings`.
+        InvalidValueError: a field is in both, `settings` is something else, or a value breaks a rule.
+    """
+    if settings is not None and not isinstance(settings, RunSettings):
+        raise InvalidValueError(
+            f"settings must be a RunSettings, got {cut(settings)}; write such as RunSettings(workers=2), or"
+            " give its fields as keywords: run_study(study, workers=2)"
+        )
+    defaults = {field.name: field.default for field in fields(RunSettings)}
+    for name in given:
+        if name not in defaults:
+            raise UnknownNameError("setting of a run", name, defaults)
+    if settings is None:
+        return RunSettings(**given)
+    raise_if_any(
+        "run settings",
+        [
+            f"{name} is given twice, got {cut(getattr(settings, name))} in settings and {cut(value)} as a"
+            " keyword; keep one of them"
+            for name, value in given.items()
+            if getattr(settings, name) != defaults[name]
+        ],
+    )
+    return replace(settings, **given)

@@ -18,14 +18,15 @@ from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
 from eml_models.training.final_report import FINAL_METRICS
 from eml_models.training.recipe import Recipe
 from tune_jobs.study.candidate import CANDIDATE, Candidate, candidate_problems
+from tune_jobs.study.field_kinds import FUNCTION, TEXT, WHOLE, Kind, UnfitError, instance_of, read_fields
 from tune_jobs.study.fits import SHIPPED_FITS, Fit, fit_recipe, name_of_fit
 from tune_jobs.study.json_fields import MAX_COUNT
 from tune_jobs.study.list_options import gather_lists
 from tune_jobs.study.method import Asha, LatencyMode, Limits, SamplerName
-from tune_jobs.study.objective import LATENCY, Objective, objective_problems
+from tune_jobs.study.objective import LATENCY, Objective, as_objectives, objective_problems
 from tune_jobs.study.own_training import CostFunction, OwnRecipe, Train
 from tune_jobs.study.rows import as_json_text
-from tune_jobs.study.space import Choice, Float, Integer, Space, Value
+from tune_jobs.study.space import EXAMPLE, Choice, Float, Integer, Parameter, Space, Value
 
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9._-]*")
 MAX_NAME_LENGTH = 100
@@ -35,6 +36,8 @@ DEFINITION_VERSION = 1
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     """A search, as a value.
+
+    A list of parameters is taken as a space, and a name (or a list of names) as objectives.
 
     Attributes:
         name: ``[a-z][a-z0-9._-]*``; the key of the study in a store.
@@ -87,7 +90,10 @@ class Study:
         own = self.train is not None
         if isinstance(self.limits, Mapping):
             object.__setattr__(self, "limits", Limits.of_costs(self.limits))
-        objectives = tuple(replace(objective, own=own) for objective in self.objectives)
+        elif self.limits is None:
+            object.__setattr__(self, "limits", Limits())
+        read_fields(self, KINDS, subject=f"study {self.name!r}")
+        objectives = tuple(replace(objective, own=own) for objective in as_objectives(self.objectives))
         object.__setattr__(self, "objectives", objectives)
         problems = [*name_problems(self.name), *own_training_problems(self)]
         if self.trials < 1:
@@ -236,6 +242,36 @@ SEED = "seed"
 
 OF_THE_STUDY = frozenset({MACS_SHARE, REPEAT, CANDIDATE})
 """The parameters that are neither a field of the recipe nor an option of the model."""
+
+
+def _read_space(value: Any) -> Space:
+    if isinstance(value, list | tuple | Parameter):
+        return Space(value)
+    if not isinstance(value, Space):
+        raise UnfitError
+    return value
+
+
+KINDS: Mapping[str, Kind] = {
+    "name": TEXT,
+    "description": TEXT,
+    "space": Kind("a Space", _read_space, f"write such as space={EXAMPLE}"),
+    "recipe": instance_of(
+        Recipe, "a Recipe", way_out="write such as recipe=Recipe(learning_rate=0.1, epochs=9)"
+    ).or_none("None, with train="),
+    "epochs": WHOLE.or_none("None, with a recipe"),
+    "trials": WHOLE,
+    "asha": instance_of(Asha, "an Asha", way_out="write such as asha=Asha(min_epochs=1)").or_none(
+        "None, which stops no trial early"
+    ),
+    "limits": instance_of(Limits, "a Limits", way_out="write such as limits=Limits(max_macs=30_000_000)"),
+    "fit": FUNCTION,
+    "seed": WHOLE,
+    "latency": instance_of(
+        LatencyMode, "a LatencyMode", way_out='write such as latency=LatencyMode(mode="fp32")'
+    ).or_none("None, which measures none"),
+}
+"""The kinds of a study's fields; the others have rules of their own."""
 
 
 def own_training_problems(study: Study) -> list[str]:

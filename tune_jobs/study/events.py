@@ -48,11 +48,13 @@ class SessionEnd(StrEnum):
 class SessionStarted:
     """A run began with these settings; None stands for a value that the run chose itself.
 
-    `code` is the digest of the driver's training code (`tune_jobs.study.code_digest`).
+    `trials` is the number that the study was to have at its end, and `code` the digest of the driver's
+    training code (`tune_jobs.study.code_digest`).
     """
 
     kind: ClassVar = EventKind.SESSION_STARTED
 
+    trials: Count | None = None
     workers: Count | None = None
     cpus_per_trial: Count | None = None
     gpus_per_trial: NumberOrText | None = None

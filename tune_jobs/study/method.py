@@ -13,6 +13,7 @@ from typing import Any
 
 from eml_models.errors import InvalidValueError, raise_if_any
 from eml_models.latency.measuring.modes import parse_mode
+from tune_jobs.study.field_kinds import NUMBER, TEXT, WHOLE, read_fields
 
 
 class SamplerName(StrEnum):
@@ -36,6 +37,7 @@ class Asha:
     reduction_factor: int = 3
 
     def __post_init__(self) -> None:
+        read_fields(self, {"min_epochs": WHOLE, "reduction_factor": WHOLE}, subject="asha")
         problems = []
         if self.min_epochs < 1:
             problems.append(f"min_epochs must be at least 1, got {self.min_epochs}")
@@ -74,7 +76,9 @@ class Limits:
     own: tuple[OwnLimit, ...] = ()
 
     def __post_init__(self) -> None:
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "own"}
+        kinds = {f.name: WHOLE.or_none() for f in fields(self) if f.name != "own"}
+        read_fields(self, {**kinds, "max_latency_ms": NUMBER.or_none()}, subject="limits")
+        values = {name: getattr(self, name) for name in kinds}
         latency_ms = values.pop("max_latency_ms")
         problems = [f"{k} must be at least 1, got {v}" for k, v in values.items() if v is not None and v < 1]
         if latency_ms is not None and not 0 < latency_ms < math.inf:
@@ -156,6 +160,7 @@ class LatencyMode:
     batch_size: int = 1
 
     def __post_init__(self) -> None:
+        read_fields(self, {"mode": TEXT, "batch_size": WHOLE}, subject="latency")
         object.__setattr__(self, "mode", str(parse_mode(self.mode)))
         problems = [] if self.batch_size >= 1 else [f"batch_size must be at least 1, got {self.batch_size}"]
         raise_if_any("latency", problems)

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.training.final_report import FINAL_METRICS
+from eml_models.wording import cut
 from tune_jobs.study.same_names import fold
 
 
@@ -44,6 +45,9 @@ COSTS = ("macs", "parameters", "activations", "traffic_bytes")
 """The costs of a network, known from its plan (`tune_jobs.feasible.cost.NetworkCost`); less is better."""
 
 
+DIRECTION_WORDS = {"max": Direction.MAXIMIZE, "min": Direction.MINIMIZE, **{str(d): d for d in Direction}}
+"""The words for a direction that a person may give."""
+
 OWN_METRIC = re.compile(r"[^\x00-\x1f\x7f\"'\\]{1,100}")
 """The names that metrics of own training may have."""
 
@@ -56,7 +60,8 @@ class Objective:
 
     Attributes:
         metric: its name.
-        direction: the direction in which its values are better; None for that of a known metric.
+        direction: the direction in which its values are better, also as a word (``"max"``); None for that of
+            a known metric.
         own: whether own training reports it, or its study's function of costs computes it. `Study` sets this.
     """
 
@@ -65,6 +70,11 @@ class Objective:
     own: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.metric, str) or not OWN_METRIC.fullmatch(self.metric):
+            raise InvalidValueError(
+                "the name of a metric has 1 to 100 characters, without quotes, backslashes and control"
+                f" characters, got {cut(self.metric)}"
+            )
         if self.direction is None:
             if self.metric not in METRICS and self.metric not in COSTS:
                 known = UnknownNameError("objective", self.metric, [*METRICS, *COSTS])
@@ -72,14 +82,9 @@ class Objective:
                     f"{known}. A metric of own training needs a direction, as in Maximize({self.metric!r})"
                 )
             object.__setattr__(self, "direction", METRICS.get(self.metric, Direction.MINIMIZE))
-        elif self.direction not in list(Direction):
-            raise UnknownNameError("direction", str(self.direction), list(Direction))
-        object.__setattr__(self, "direction", Direction(self.direction))
-        if not isinstance(self.metric, str) or not OWN_METRIC.fullmatch(self.metric):
-            raise InvalidValueError(
-                "the name of a metric has 1 to 100 characters, without quotes, backslashes and control"
-                f" characters, got {self.metric!r}"
-            )
+        if not isinstance(self.direction, str) or self.direction not in DIRECTION_WORDS:
+            raise UnknownNameError(f"direction of {self.metric!r}", self.direction, DIRECTION_WORDS)
+        object.__setattr__(self, "direction", DIRECTION_WORDS[self.direction])
 
     @property
     def is_cost(self) -> bool:
@@ -99,6 +104,39 @@ def Maximize(metric: str) -> Objective:
 def Minimize(metric: str) -> Objective:
     """The objective whose smaller values are better."""
     return Objective(metric, Direction.MINIMIZE)
+
+
+def read_objective(text: str) -> Objective:
+    """The objective of ``METRIC``, ``METRIC:max`` or ``METRIC:min``.
+
+    Raises:
+        InvalidValueError: the metric is unknown and has no direction, or the direction is none.
+    """
+    metric, colon, word = text.strip().rpartition(":")
+    return Objective(metric, word) if colon else Objective(text.strip())  # type: ignore[arg-type]  # a word
+
+
+def as_objectives(given: object) -> tuple[Objective, ...]:
+    """The objectives that a person gives: an `Objective`, a text for `read_objective`, or several of these.
+
+    Several are a list, or texts between commas.
+
+    Raises:
+        InvalidValueError: it is something else, or a text names no objective.
+    """
+    if isinstance(given, str):
+        items: Sequence[object] = given.split(",")
+    else:
+        items = given if isinstance(given, list | tuple) else [given]
+    found = []
+    for item in items:
+        if not isinstance(item, str | Objective):
+            raise InvalidValueError(
+                f"objectives must be names or values of Objective, got {cut(item)}; write such as"
+                ' objectives=("val_accuracy", "macs")'
+            )
+        found.append(read_objective(item) if isinstance(item, str) else item)
+    return tuple(found)
 
 
 def objective_problems(objectives: Sequence[Objective], *, own: bool) -> list[str]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eml_models.errors import InvalidValueError
-from eml_models.strict_json import parse_json
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Scalar
+from eml_models.strict_json import parse_written
+from tune_jobs.study.field_kinds import Scalar
+from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter
 from tune_jobs.study.written_numbers import read_decimal, read_number, way_out
 
 
@@ -77,14 +78,14 @@ def _means(text: str, value: Scalar) -> bool:
 
 def _unquoted(text: str) -> object:
     try:
-        return parse_json(text)
+        return parse_written(text)
     except InvalidValueError:
         return None
 
 
 def _list(text: str) -> object:
     try:
-        value = parse_json(text)
+        value = parse_written(text)
     except InvalidValueError:
         return text
     return tuple(value) if isinstance(value, list) else value

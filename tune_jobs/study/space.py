@@ -14,10 +14,23 @@ from enum import StrEnum
 
 from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
 from eml_models.wording import cut
+from tune_jobs.study.field_kinds import (
+    FLAG,
+    NUMBER,
+    TEXT,
+    WHOLE,
+    Kind,
+    Scalar,
+    instance_of,
+    item_problem,
+    plain,
+    read_fields,
+    read_items,
+)
 from tune_jobs.study.same_names import alike
 from tune_jobs.study.steps import STEP_TOLERANCE, Steps
+from tune_jobs.study.written_numbers import MAX_WHOLE
 
-Scalar = bool | int | float | str
 Value = Scalar | tuple[Scalar, ...]
 Params = dict[str, Value]
 
@@ -37,16 +50,20 @@ class When:
     values: tuple[Scalar, ...]
 
     def __post_init__(self) -> None:
-        if isinstance(self.values, str):
-            raise InvalidValueError(
-                f"condition on {self.parameter!r}: values must be a tuple, got {self.values!r};"
-                f" write ({self.values!r},)"
-            )
-        object.__setattr__(self, "values", tuple(self.values))
+        subject = f"condition on {self.parameter!r}"
+        read_fields(self, {"parameter": TEXT}, subject=subject)
+        object.__setattr__(self, "values", read_items(f"{subject}: values", self.values))
 
     def holds(self, params: Mapping[str, Value]) -> bool:
         """Whether the other parameter has one of the values in `params`."""
         return any(_is_same(params.get(self.parameter), value) for value in self.values)
+
+
+OF_ALL: Mapping[str, Kind] = {
+    "name": TEXT,
+    "when": instance_of(When, "a When", way_out="write such as when=When(PARAMETER, (VALUE,))").or_none(),
+}
+"""The kinds of the fields that every parameter has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +78,10 @@ class Float:
     when: When | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "low", float(self.low))
-        object.__setattr__(self, "high", float(self.high))
+        kinds = {"low": NUMBER, "high": NUMBER, "log": FLAG, "step": NUMBER.or_none()}
+        read_fields(self, {**OF_ALL, **kinds}, subject=f"parameter {self.name!r}")
+        for side in ("low", "high"):
+            object.__setattr__(self, side, _as_float(getattr(self, side)))
         raise_if_any(f"parameter {self.name!r}", _range_problems(self))
         if self.step is not None:  # 0.7 + 0.1 is a little below 0.8, which is on the grid all the same
             object.__setattr__(self, "high", max(self.high, self._steps()[-1]))
@@ -110,13 +129,9 @@ class Integer:
     when: When | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        problems = _range_problems(self)
-        problems += [
-            f"{side} must be a whole number, got {bound!r}"
-            for side, bound in (("low", self.low), ("high", self.high), ("step", self.step))
-            if isinstance(bound, bool) or not isinstance(bound, int)
-        ]
-        raise_if_any(f"parameter {self.name!r}", problems)
+        kinds = {"low": WHOLE, "high": WHOLE, "log": FLAG, "step": WHOLE}
+        read_fields(self, {**OF_ALL, **kinds}, subject=f"parameter {self.name!r}")
+        raise_if_any(f"parameter {self.name!r}", _range_problems(self))
 
     @property
     def role(self) -> Role:
@@ -149,13 +164,13 @@ class Choice:
     when: When | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", tuple(self.values))
-        problems = []
-        if not self.values:
-            problems.append("a choice needs at least one value, got none")
+        subject = f"parameter {self.name!r}"
+        read_fields(self, OF_ALL, subject=subject)
+        object.__setattr__(self, "values", read_items(f"{subject}: values", self.values))
         if len(set(self.values)) != len(self.values):
-            problems.append(f"values must differ (1, 1.0 and True are equal), got {list(self.values)}")
-        raise_if_any(f"parameter {self.name!r}", problems)
+            raise InvalidValueError(
+                f"{subject}: values must differ (1, 1.0 and True are equal), got {list(self.values)}"
+            )
 
     @property
     def role(self) -> Role:
@@ -182,8 +197,13 @@ class Constant:
     when: When | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        if isinstance(self.value, list):
-            object.__setattr__(self, "value", tuple(self.value))
+        subject = f"parameter {self.name!r}"
+        read_fields(self, OF_ALL, subject=subject)
+        if isinstance(self.value, list | tuple):
+            object.__setattr__(self, "value", read_items(f"{subject}: value", self.value, may_be_empty=True))
+            return
+        object.__setattr__(self, "value", plain(self.value))
+        raise_if_any(subject, list(filter(None, [item_problem(self.value)])))
 
     @property
     def role(self) -> Role:
@@ -207,14 +227,21 @@ Parameter = Float | Integer | Choice | Constant
 own type."""
 
 
+EXAMPLE = 'Space(Float("learning_rate", 1e-4, 1.0, log=True), Choice("optimizer", ("sgd", "adam")))'
+"""A space as a person writes it, for messages."""
+
+
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Parameters in order; a conditional parameter comes after the parameter that it depends on."""
+    """Parameters in order; a conditional parameter comes after the parameter that it depends on.
+
+    They may also come as one list: ``Space([...])``.
+    """
 
     parameters: tuple[Parameter, ...]
 
-    def __init__(self, *parameters: Parameter) -> None:
-        object.__setattr__(self, "parameters", tuple(parameters))
+    def __init__(self, *parameters: Parameter | Sequence[Parameter]) -> None:
+        object.__setattr__(self, "parameters", _as_parameters(parameters))
         raise_if_any("space", _space_problems(self.parameters))
 
     @property
@@ -295,6 +322,32 @@ def _is_same(value: object, known: Value) -> bool:
     return value == known and isinstance(value, bool) == isinstance(known, bool)
 
 
+def _as_parameters(given: Sequence[object]) -> tuple[Parameter, ...]:
+    """The parameters of a space as a person gives them: one by one, or in one list.
+
+    Raises:
+        InvalidValueError: something else is among them; names all that is.
+    """
+    items = given[0] if len(given) == 1 and isinstance(given[0], list | tuple) else given
+    found = tuple(item for item in items if isinstance(item, Float | Integer | Choice | Constant))
+    problems = [
+        f"a parameter is a Float, an Integer, a Choice or a Constant, got {cut(item)}; write such as"
+        f" {EXAMPLE}"
+        for item in items
+        if not isinstance(item, Float | Integer | Choice | Constant)
+    ]
+    raise_if_any("space", problems)
+    return found
+
+
+def _as_float(number: float) -> float:
+    """The number as a float; infinite where no float holds a whole number of that size."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
 def _is_finite(number: float) -> bool:
     """Whether a float can hold the number; a whole number may have any size."""
     try:
@@ -323,11 +376,20 @@ def _iter_grid(parameters: Sequence[Parameter], chosen: Params) -> Iterator[Para
 
 def _range_problems(parameter: Float | Integer) -> list[str]:
     low, high, step = parameter.low, parameter.high, parameter.step
+    if isinstance(parameter, Integer) and max(abs(low), abs(high), abs(parameter.step)) > MAX_WHOLE:
+        return [f"bounds and step must fit in 64 bits, got [{cut(low)}, {cut(high)}]; narrow the range"]
     problems = []
     if not (math.isfinite(low) and math.isfinite(high)):
         problems.append(f"bounds must be finite, got [{low}, {high}]")
     if low > high:
         problems.append(f"low must not be above high, got [{low:g}, {high:g}]; exchange them")
+    if isinstance(parameter, Float) and not problems and not math.isfinite(high - low):
+        problems.append(f"bounds must be less than 1.8e308 apart, got [{low:g}, {high:g}]; narrow the range")
+    if parameter.log and 0 < low < high and math.log(low) == math.log(high):
+        problems.append(
+            f"bounds of a logarithmic range must have different logarithms, got [{low!r}, {high!r}]; widen"
+            f" the range, leave log out, or hold the parameter: Constant({parameter.name!r}, {low!r})"
+        )
     if parameter.log and low <= 0:
         problems.append(f"a logarithmic range must start above 0, got low={low:g}")
     if step is not None and not 0 < step < math.inf:

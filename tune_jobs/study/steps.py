@@ -25,7 +25,7 @@ class Steps(Sequence[float]):
         low: the first value.
         high: no value is above it, except by a rounding error (0.7 + 0.1 is a little below 0.8, which is on
             the grid all the same).
-        step: the distance of two values; above 0, and no smaller than floats near the bounds tell apart.
+        step: the distance of two values; above 0, and no smaller than the distance of floats near the bounds.
     """
 
     __slots__ = ("_low", "_size", "_step")

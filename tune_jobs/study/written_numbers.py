@@ -14,7 +14,7 @@ from eml_models.errors import InvalidValueError
 from eml_models.wording import cut
 
 GROUPED = r"[1-9][0-9]{0,2}(?:(?:,[0-9]{3})+|(?:_[0-9]{3})+)"
-WHOLE = re.compile(rf"[+-]?(?:{GROUPED}|[0-9]+)")
+WHOLE = re.compile(rf"[+-]?(?:{GROUPED}|[0-9]+)(?:\.0*)?")
 NUMBER = re.compile(
     rf"[+-]?(?:(?:{GROUPED}|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]{{1,4}})?", re.IGNORECASE
 )
@@ -26,7 +26,7 @@ MAX_WHOLE = 2**63 - 1
 
 
 def read_decimal(text: str) -> Decimal:
-    """A number, exactly: ``0.5``, ``1e-3``, ``1,500,000``, ``1_500_000``.
+    """A number, exactly: ``0.5``, ``.5``, ``+1.``, ``1e-3``, ``1,500,000``, ``1_500_000``.
 
     Raises:
         InvalidValueError: anything else; for a comma or an underscore the message shows the right form.
@@ -52,7 +52,7 @@ def read_number(text: str) -> float:
 
 
 def read_whole(text: str) -> int:
-    """A whole number: ``32``, ``-1``, ``1,500,000``.
+    """A whole number: ``32``, ``-1``, ``1,500,000``, and ``32.0``, as tables with nulls write it.
 
     Raises:
         InvalidValueError: anything else, or a number beyond 64 bits.

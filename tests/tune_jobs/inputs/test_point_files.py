@@ -349,3 +349,16 @@ def test_bad_points_are_all_named(tmp_path: Path, text: str, problem: str) -> No
 def test_missing_file_of_points_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidValueError, match=r"nowhere\.json"):
         read_points(str(tmp_path / "nowhere.json"), CONDITIONAL)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("p.csv", 'x,w,size,sizes\n.5,+3.,+.5,"[1., +2]"\n'),
+        ("p.json", '[{"x": .5, "w": +3., "size": .5, "sizes": [1., +2]}]'),
+        ("p.jsonl", '{"x": +.5, "w": 3., "size": .5, "sizes": [+1, 2.]}\n'),
+    ],
+)
+def test_numbers_are_read_as_people_write_them(tmp_path: Path, name: str, text: str) -> None:
+    (point,) = read(tmp_path, text, name=name)
+    assert point == {"x": 0.5, "w": 3, "size": 0.5, "sizes": (1, 2)}

@@ -12,7 +12,7 @@ import pytest
 from ray_studies import curve_study
 from session_testing import WORKER, rising
 
-from eml_models.errors import InvalidValueError
+from eml_models.errors import InvalidValueError, UnknownNameError
 from tune_jobs.errors import RunFailedError, StoreError, TuneJobsError
 from tune_jobs.inputs.shipped import SHIPPED
 from tune_jobs.on_ray import runner, tuning
@@ -112,3 +112,29 @@ def test_error_of_a_run_is_the_last_word_also_where_its_end_cannot_be_written(
     ):
         run_study(curve_study(trials=2), RunSettings(store=str(tmp_path / "store")))
     assert "the failed end of the run could not be written: could not make 'journal'" in caplog.text
+
+
+def end_at_once(session: Session, *args: object) -> bool:
+    return True
+
+
+def test_fields_of_settings_are_keywords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "fit_session", end_at_once)
+    outcome = run_study(curve_study(trials=2), store=str(tmp_path / "store"), workers=2)
+    assert outcome.store == str(tmp_path / "store")
+    with pytest.raises(InvalidValueError, match="store is given twice"):
+        run_study(curve_study(trials=2), RunSettings(store=str(tmp_path / "store")), store="other")
+    with pytest.raises(UnknownNameError, match="unknown setting of a run 'worker'; known: workers"):
+        run_study(curve_study(trials=2), store=str(tmp_path / "other"), worker=2)  # type: ignore[call-arg]  # wrong on purpose
+    assert not (tmp_path / "other").exists()
+
+
+def test_name_is_taken_for_its_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "fit_session", end_at_once)
+    store = str(tmp_path / "store")
+    study = SHIPPED["digits-recipes"]()
+    assert run_study("digits-recipes", store=store).study == study
+    run_study(study.with_changes(name="mine", trials=40), store=store)
+    assert run_study("mine", store=store).study.trials == 40
+    with pytest.raises(UnknownNameError, match="unknown study 'mime'; known: mine"):
+        run_study("mime", store=store)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
-from eml_models.errors import InvalidValueError
+from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.training.recipe import Recipe
 from tune_jobs.inputs.shipped import digits_recipes, lab_macs_30m
-from tune_jobs.session.settings import RunSettings
+from tune_jobs.session.settings import RunSettings, SettingFields, joined_settings
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import LatencyMode
 
@@ -86,3 +87,55 @@ def test_all_problems_of_settings_are_named_together() -> None:
 @pytest.mark.parametrize("gpus", [None, 0, 0.5, 1, 4, "auto"])
 def test_gpus_are_a_share_a_whole_number_or_auto(gpus: float | str | None) -> None:
     assert RunSettings(gpus_per_trial=gpus).gpus_per_trial == gpus
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"workers": "2"}, "workers must be a whole number or None, got '2'; write it without quotes: 2"),
+        ({"gpus_per_trial": []}, "gpus_per_trial must be a number or auto or None, got"),
+        ({"store": 3}, "store must be a path, got 3"),
+        ({"download": "yes"}, "download must be True or False, got 'yes'"),
+        ({"checkpoint_period_s": None}, "checkpoint_period_s must be a number, got None"),
+        ({"points": "points.json"}, "a point must be a dict, got 'points.json'; write such as points="),
+        ({"points": [3]}, "a point must be a dict, got 3"),
+    ],
+)
+def test_settings_of_another_kind_are_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidValueError, match=words):
+        RunSettings(**changes)
+
+
+def test_paths_are_taken_and_so_are_lists_of_points_or_one_point() -> None:
+    settings = RunSettings(store=Path("a/b"), data_dir=Path("data"), points=[{"w": 1}])  # type: ignore[arg-type]  # taken all the same
+    assert (settings.store, settings.data_dir, settings.points) == ("a/b", "data", ({"w": 1},))
+    assert RunSettings(points={"w": 1}).points == ({"w": 1},)  # type: ignore[arg-type]  # taken all the same
+
+
+def test_keywords_of_a_run_are_the_fields_of_its_settings() -> None:
+    assert get_type_hints(SettingFields) == get_type_hints(RunSettings)
+
+
+def test_settings_and_keywords_are_joined() -> None:
+    assert joined_settings(None, {}) == RunSettings()
+    assert joined_settings(None, {"workers": 2}) == RunSettings(workers=2)
+    assert joined_settings(RunSettings(workers=2), {"store": "s"}) == RunSettings(workers=2, store="s")
+
+
+def test_field_in_settings_and_as_a_keyword_is_refused() -> None:
+    with pytest.raises(
+        InvalidValueError, match="workers is given twice, got 2 in settings and 3 as a keyword"
+    ):
+        joined_settings(RunSettings(workers=2), {"workers": 3})
+
+
+def test_keyword_that_is_no_setting_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="unknown setting of a run 'worker'; known: workers"):
+        joined_settings(None, {"worker": 3})
+
+
+def test_settings_that_are_none_are_refused() -> None:
+    with pytest.raises(
+        InvalidValueError, match="settings must be a RunSettings, got 'trials'; write such as"
+    ):
+        joined_settings("trials", {})  # type: ignore[arg-type]  # wrong on purpose

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eml_models.errors import InvalidValueError, UnknownNameError
+from tune_jobs.study.field_kinds import Scalar
 from tune_jobs.study.space import (
     Choice,
     Constant,
@@ -16,7 +17,6 @@ from tune_jobs.study.space import (
     Integer,
     Parameter,
     Role,
-    Scalar,
     Space,
     Value,
     When,
@@ -97,7 +97,7 @@ def test_grid_holds_all_values_or_there_is_none(
         (lambda: Float("x", 0.0, 1.0, log=True), ["must start above 0"]),
         (lambda: Float("x", 0.1, 1.0, log=True, step=0.1), ["log and step exclude each other"]),
         (lambda: Integer("x", 0, 4, step=0), ["step must be a finite number above 0, got 0"]),
-        (lambda: Integer("x", 4, 1.5), ["exchange them", "high must be a whole number, got 1.5"]),  # type: ignore[arg-type]  # wrong on purpose
+        (lambda: Integer("x", 4, 1.5), ["high must be a whole number, got 1.5"]),  # type: ignore[arg-type]  # wrong on purpose
         (lambda: Choice("x", ()), ["at least one value"]),
         (lambda: Choice("x", (1, True)), ["values must differ"]),
         (lambda: When("x", "sgd"), ["write ('sgd',)"]),  # type: ignore[arg-type]  # wrong on purpose

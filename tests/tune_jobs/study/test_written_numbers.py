@@ -11,7 +11,7 @@ from tune_jobs.study.written_numbers import read_number, read_whole
 
 NOT_GROUPED = [
     "1,5", "1_5", "15,00", "1,5000", "1,500_000", "1,,500", ",500", "1,500,", "0,500", "1500,000", "1 500",
-    "1__500", "_1", "1_", "\u0661\u0665", "1.500,5", "", ",", "\u221e",
+    "1__500", "_1", "1_", "\u0661\u0665", "1.500,5", "", ",", "\u221e", ".", "+", "-.", "1.2.3", "+-1",
 ]  # fmt: skip
 
 
@@ -32,3 +32,24 @@ def test_what_is_no_number_is_refused(text: str) -> None:
         read_number(text)
     with pytest.raises(InvalidValueError):
         read_whole(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        (".5", 0.5),
+        ("1.", 1.0),
+        ("+0.5", 0.5),
+        ("-.5", -0.5),
+        ("+.5e1", 5.0),
+        ("1.e2", 100.0),
+        ("+1,500.", 1500),
+    ],
+)
+def test_numbers_may_lack_a_digit_beside_the_point_and_may_have_a_plus(text: str, number: float) -> None:
+    assert read_number(text) == number
+
+
+@pytest.mark.parametrize("text", ["32.", "32.0", "+32", "+32."])
+def test_whole_numbers_may_have_a_point(text: str) -> None:
+    assert read_whole(text) == 32
