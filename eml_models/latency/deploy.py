@@ -163,4 +163,8 @@ def _new_file(path: str | os.PathLike[str]) -> Path:
     target = Path(path)
     if target.exists():
         raise DeployError(f"{target} exists already; choose another file")
+    if not target.parent.is_dir():
+        raise DeployError(
+            f"{target} cannot be written: there is no folder {target.parent}; make it, or choose another file"
+        )
     return target

@@ -116,11 +116,17 @@ def require_new(target: str | os.PathLike[str]) -> Path:
     """The file to write.
 
     Raises:
-        InvalidValueError: it exists already.
+        InvalidValueError: it exists already, or its folder is not.
     """
-    if Path(target).exists():
+    path = Path(target)
+    if path.exists():
         raise InvalidValueError(f"{target} exists already; choose another file")
-    return Path(target)
+    if not path.parent.is_dir():
+        raise InvalidValueError(
+            f"the folder of a network's file must exist, got {str(target)!r}: there is no folder"
+            f" {str(path.parent)!r}; make it, or choose another file"
+        )
+    return path
 
 
 def write_program(

@@ -9,9 +9,15 @@ from eml_models.errors import InvalidValueError
 from eml_models.wording import count_of
 from tune_jobs.cli.option_values import FinalistsOptions
 from tune_jobs.cli.resolving import build_settings, renamed
-from tune_jobs.cli.run_commands import print_dry_run, print_ending, run_shown, typed_command
+from tune_jobs.cli.run_commands import (
+    check_run,
+    exit_status,
+    print_dry_run,
+    print_ending,
+    run_shown,
+    typed_command,
+)
 from tune_jobs.cli.telling import put, tell, tell_note
-from tune_jobs.errors import EXIT_INTERRUPTED
 from tune_jobs.inputs.finalists import BASELINE, FinalOptions, final_study
 from tune_jobs.inputs.smoke import WIDTH, narrowed, smoke_name
 from tune_jobs.inputs.user_code import UserCode, load_study
@@ -36,11 +42,12 @@ def run_finalists(target: str, form: str, options: FinalistsOptions, *, dry_run:
     """Run the finalists of the study that `target` names, or print the study. Returns the exit code."""
     study, settings, code = resolve_finalists(target, options)
     if dry_run:
+        check_run(study, settings, code)
         print_dry_run(study, settings)
         return 0
     outcome = run_shown(study, settings, code)
     print_finalists(outcome, form, again=typed_command())
-    return EXIT_INTERRUPTED if outcome.interrupted else 0
+    return exit_status(outcome)
 
 
 def resolve_finalists(target: str, options: FinalistsOptions) -> tuple[Study, RunSettings, UserCode | None]:

@@ -24,6 +24,7 @@ from tune_jobs.errors import EXIT_INTERRUPTED, JobError
 from tune_jobs.inputs.warm_start import SEPARATOR
 from tune_jobs.on_ray.jobs.job import Job, Submission
 from tune_jobs.on_ray.jobs.submit import Jobs
+from tune_jobs.on_ray.preflight import require_picklable
 from tune_jobs.report.render import render
 from tune_jobs.report.tables import Table
 from tune_jobs.store.files.protocol import require_lasting_store
@@ -77,8 +78,10 @@ def submit(
             f"the working folder must be a folder, got {folder!r}; name another with --working-dir"
         )
     require_lasting_store(given.options.store)
-    study, settings, _ = resolve(given.target, replace(given.options, rename=False, address=None))
+    study, settings, code = resolve(given.target, replace(given.options, rename=False, address=None))
     print_reach(study)
+    settings.check_gpus(study)
+    require_picklable(study, code, address=None)
     own_target = _inside_target(given.target, place)
     needed = [inside(path, place) for name in FILES if (path := getattr(given.options, name))]
     if (own_file := own_target.rpartition(":")[0]).endswith(".py"):

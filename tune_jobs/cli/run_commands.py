@@ -19,7 +19,7 @@ from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.cli.option_values import RunOptions
 from tune_jobs.cli.resolving import resolve
 from tune_jobs.cli.telling import put, tell, tell_note
-from tune_jobs.errors import EXIT_INTERRUPTED
+from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED
 from tune_jobs.feasible.reach import check_reachable, list_adapted
 from tune_jobs.inputs.user_code import UserCode, stored_name
 from tune_jobs.inputs.warm_start import read_source
@@ -40,11 +40,27 @@ def run(target: str, form: str, options: RunOptions, *, dry_run: bool) -> int:
     """Run the study that `target` names, or print the resolved study. Returns the exit code."""
     study, settings, code = resolve(target, options)
     if dry_run:
+        check_run(study, settings, code)
         print_dry_run(study, settings)
         return 0
     outcome = run_shown(study, settings, code)
     print_outcome(outcome, form, again=typed_command())
-    return EXIT_INTERRUPTED if outcome.interrupted else 0
+    return exit_status(outcome)
+
+
+def check_run(study: Study, settings: RunSettings, code: UserCode | None) -> None:
+    """Check for a dry run what a run would check before it starts Ray; downloads nothing."""
+    from tune_jobs.on_ray.preflight import check_before_ray
+
+    settings.check_gpus(study)
+    check_before_ray(study, settings, code=code, dry_run=True)
+
+
+def exit_status(outcome: RunOutcome) -> int:
+    """The exit code after a run: failed if all of its trials failed, since it has no result then."""
+    if outcome.interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_FAILED if outcome.all_failed else 0
 
 
 def run_shown(study: Study, settings: RunSettings, code: UserCode | None) -> RunOutcome:
@@ -128,6 +144,13 @@ def print_ending(outcome: RunOutcome, *, again: str) -> None:
         tell("write its best network to a file that needs no data set:")
         words = f"export {study.name} {progress.best_number} --output {study.name}.pt2"
         tell(f"  {python_command()} -m tune_jobs {words}{_store_option(outcome.store)}")
+    if outcome.all_failed and not outcome.interrupted:
+        tell(
+            f"nothing but failures: {count_of(outcome.num_failed, 'trial')} failed, and none completed or was"
+            " stopped. Mend the cause and run the same command with --retry-failed; the errors:"
+        )
+        sql = f"select number, failure, error from trials where study = '{study.name}' and state = 'failed'"
+        tell(f'  {python_command()} -m tune_jobs query "{sql}"{_store_option(outcome.store)}')
     if outcome.limit_reached:
         tell(f"the limit of device-hours is reached after {done}; continue with a larger --max-device-hours")
     if outcome.interrupted:

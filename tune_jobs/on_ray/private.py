@@ -130,6 +130,25 @@ def noted_ray_here() -> str | None:
     return found
 
 
+def gpus_here() -> int:
+    """The GPUs that a Ray of our own would count on this machine. Needs no Ray that runs.
+
+    Leans on `ray._private.accelerators.get_accelerator_manager_for_resource` and on the methods of its
+    managers, as Ray itself does when it starts (2.30). Without it: a run that asks for a GPU where there is
+    none fails only after Ray has started.
+    """
+    from ray._private.accelerators import get_accelerator_manager_for_resource
+
+    manager = get_accelerator_manager_for_resource("GPU")
+    if manager is None:
+        return 0
+    count, visible = (
+        manager.get_current_node_num_accelerators(),
+        manager.get_current_process_visible_accelerator_ids(),
+    )
+    return int(count if visible is None else min(count, len(visible)))
+
+
 def build_job_client(address: str, *, timeouts_s: tuple[float, float]) -> Any:
     """A client of jobs with time limits for a connection and for an answer. Ray's own client has no limit.
 

@@ -14,7 +14,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Unpack
 
-from eml_models.data.datasets import require_dataset
 from tune_jobs.analysis.code_changes import note_of_change
 from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.checkpoints.retention import Retention
@@ -27,6 +26,7 @@ from tune_jobs.on_ray.cluster.connect import connected
 from tune_jobs.on_ray.cluster.private_folder import scratch_folder
 from tune_jobs.on_ray.cluster.reaching import check_address, require_listener
 from tune_jobs.on_ray.gpus.measure import measured_here
+from tune_jobs.on_ray.preflight import check_before_ray
 from tune_jobs.on_ray.private import TUNE_ENVIRONMENT
 from tune_jobs.on_ray.worker.shared_data import shared_bytes
 from tune_jobs.search.given import check_point
@@ -72,7 +72,9 @@ def run_study(
         StoreError: the store cannot be written, or another writer holds the study.
         InvalidValueError: the address is not a head's, a setting is given twice or does not suit the study.
         UnknownNameError: there is no study of this name, or no such setting.
-        TuneJobsError: Ray does not start, no cluster answers, or a trial fits no node.
+        DatasetMissingError: the data set is not in the data folder of this machine.
+        TuneJobsError: Ray does not start, no cluster answers, a trial fits no node, or it asks for a GPU that
+            this machine does not have.
         RunFailedError: the search cannot continue.
     """
     settings = joined_settings(settings, fields)
@@ -87,10 +89,11 @@ def run_study(
     settings.check_gpus(study)
     source = settings.warm_start and read_source(study, settings.warm_start, store=settings.store)
     session_settings = _session_settings(study, settings, source or None)
-    if not is_known(settings.store, study.name):
-        if settings.address is not None:  # before the store learns of the study
+    known = is_known(settings.store, study.name)
+    if not known:  # before the store learns of the study
+        if settings.address is not None:
             require_listener(settings.address)
-        _require_data(study, settings)
+        check_before_ray(study, settings, code=code)
     with (
         StudyWriter.open(settings.store, study, versions=_versions()) as writer,
         ending_signals() as signals,
@@ -100,11 +103,17 @@ def run_study(
         if changed := note_of_change(writer.rows, code_digest(study.training)):
             on_note(changed)
         session = Session(study, writer, writer.rows, settings=session_settings, provenance=_provenance())
+        begun = session.progress()
         already_complete = session.finished
         if already_complete or session.limit_reached:
             session.close(SessionEnd.FINISHED)
-            return _outcome(session, settings, already_complete=already_complete)
-        _require_data(study, settings)
+            return _outcome(session, settings, begun, already_complete=already_complete)
+        if known:  # here, because a study that is complete needs neither data nor GPUs
+            try:
+                check_before_ray(study, settings, code=code)
+            except BaseException as error:
+                _close_failed(session, error)
+                raise
         checkpoints = Checkpoints.of(absolute(settings.store), study.name)
         retention = Retention(
             checkpoints, keep=settings.keep_checkpoints, max_bytes=settings.max_checkpoint_bytes
@@ -118,7 +127,7 @@ def run_study(
         interrupted = _run_session(session, settings, code, signals, writer.rows, tick)
         tick(session.progress())
         retention.tidy(session.history, last=True)
-        return _outcome(session, settings, interrupted=interrupted)
+        return _outcome(session, settings, begun, interrupted=interrupted)
 
 
 def _session_settings(study: Study, settings: RunSettings, source: Source | None) -> SessionSettings:
@@ -142,21 +151,16 @@ def _session_settings(study: Study, settings: RunSettings, source: Source | None
     )
 
 
-def _outcome(session: Session, settings: RunSettings, **how: bool) -> RunOutcome:
+def _outcome(session: Session, settings: RunSettings, begun: Progress, **how: bool) -> RunOutcome:
     return RunOutcome(
         study=session.study,
         store=settings.store,
         progress=session.progress(),
+        begun=begun,
         limit_reached=session.limit_reached and not session.finished,
         end_reason=session.end_reason,
         **how,
     )
-
-
-def _require_data(study: Study, settings: RunSettings) -> None:
-    """Fail early where the workers are on this machine and the training is ours."""
-    if settings.address is None and not study.has_own_fit:
-        require_dataset(study.shipped_recipe.dataset, data_dir=settings.data_dir, download=settings.download)
 
 
 def _run_session(

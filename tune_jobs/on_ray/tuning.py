@@ -16,7 +16,6 @@ from ray import tune
 from ray.tune import Callback, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
 
 from tune_jobs.checkpoints.files import Checkpoints
-from tune_jobs.errors import TuneJobsError
 from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.on_ray.bridge import Bridge, DriverOnly, StudyScheduler, StudySearcher, StudyStopper
 from tune_jobs.on_ray.cluster.autoscaler import has_autoscaler
@@ -202,11 +201,6 @@ def _part_of_gpu(
                 "no node has a GPU, so trials run on CPUs alone; if the autoscaler can start nodes with GPUs,"
                 " give --gpus-per-trial"
             )
-    if settings.device == "cuda" and wanted == 0:
-        raise TuneJobsError(
-            "--device cuda needs a GPU for each trial, and --gpus-per-trial is 0; raise it, or give"
-            " --device cpu"
-        )
     return GpuPart(gpus=wanted)
 
 

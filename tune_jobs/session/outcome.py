@@ -16,6 +16,8 @@ class RunOutcome:
     """How a run ended: its last progress, and the cause if it ended before its last trial.
 
     Attributes:
+        begun: the progress at the beginning of the run, which holds the trials of earlier runs; None if there
+            were none.
         interrupted: whether a signal ended it.
         limit_reached: whether the limit on device time ended it.
         already_complete: whether the study had all its trials before the run.
@@ -25,7 +27,27 @@ class RunOutcome:
     study: Study
     store: str
     progress: Progress
+    begun: Progress | None = None
     interrupted: bool = False
     limit_reached: bool = False
     already_complete: bool = False
     end_reason: str | None = None
+
+    @property
+    def num_failed(self) -> int:
+        """The trials that failed in this run; of a study that was complete before, in all its runs."""
+        return self.progress.failed - (self._before.failed if self._before else 0)
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether trials failed in this run, and none ended as completed or stopped.
+
+        Of a study that was complete before, the trials of all its runs count. Refused proposals do not count.
+        """
+        before, now = self._before, self.progress
+        earlier = before.completed + before.stopped if before else 0
+        return self.num_failed > 0 and now.completed + now.stopped == earlier
+
+    @property
+    def _before(self) -> Progress | None:
+        return None if self.already_complete else self.begun

@@ -50,6 +50,11 @@ KINDS: Mapping[str, Kind] = {
 }
 """The kinds of the settings' values; `points` has a rule of its own."""
 
+NO_AUTO = (
+    "--gpus-per-trial auto measures a step of the shipped training, and this study trains by a function of"
+    " its own; give --gpus-per-trial a number"
+)
+
 ProgressListener = Callable[[Progress], None]
 
 
@@ -122,6 +127,8 @@ class RunSettings:
             problems.append(f"device must be auto, cpu or cuda, got {self.device!r}")
         if self.device == "cpu" and gpus:
             problems.append(f"gpus_per_trial must be 0 or left out with device cpu, got {gpus}")
+        if self.device == "cuda" and gpus == 0:
+            problems.append("gpus_per_trial must be above 0 or left out with device cuda, got 0")
         if self.max_failures < 0:
             problems.append(f"max_failures must be at least 0, got {self.max_failures}")
         if self.max_failed_in_a_row < 1:
@@ -142,10 +149,12 @@ class RunSettings:
         """Refuse a number of GPUs that this study cannot use.
 
         Raises:
-            InvalidValueError: the training cannot use several GPUs, or a latency would be measured on a GPU
-                that other trials use too.
+            InvalidValueError: the training cannot use several GPUs, a latency would be measured on a GPU that
+                other trials use too, or a training of the user's own was to be measured.
         """
         gpus = self.gpus_per_trial
+        if gpus == AUTO and study.has_own_fit and study.latency is None:
+            raise InvalidValueError(NO_AUTO)
         if isinstance(gpus, str) or gpus is None:
             return
         if gpus > 1 and not study.has_own_fit:

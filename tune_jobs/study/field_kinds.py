@@ -171,7 +171,7 @@ def _read_path(value: Any) -> str:
 
 
 def _read_function(value: Any) -> Any:
-    if not callable(value) or isinstance(value, type):
+    if not callable(value):
         raise UnfitError
     return value
 

@@ -170,8 +170,9 @@ def test_network_of_a_users_own_code_is_exported_by_its_code(cli: Cli, folder: P
     [
         ("net", "a network's file must end in .pt, .pt2 or .onnx, got 'net'"),
         ("net.pth", "got 'net.pth'"),
-        ("nowhere/net.pt", "cannot write nowhere/net.pt: No such file or directory"),
-        ("nowhere/net.pt2", "cannot write nowhere/net.pt2: No such file or directory"),
+        ("nowhere/net.pt", "got 'nowhere/net.pt': there is no folder 'nowhere'; make it"),
+        ("nowhere/net.pt2", "got 'nowhere/net.pt2': there is no folder 'nowhere'; make it"),
+        ("there.onnx/net.pt", "there is no folder 'there.onnx'; make it, or choose another file"),
         ("there.onnx", "there.onnx exists already; choose another file"),
     ],
 )

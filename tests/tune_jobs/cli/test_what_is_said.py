@@ -25,7 +25,7 @@ def dry_run(cli: Cli, *words: str) -> tuple[dict[str, Any], str]:
 @pytest.mark.parametrize("scale", ["full", "smoke"])
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_study_says_what_is_run(cli: Cli, name: str, scale: str) -> None:
-    asked = ("--dataset", "fashion_mnist", "--epochs", "4", "--trials", "7", "--scale", scale)
+    asked = ("--dataset", "fashion_mnist", "--epochs", "4", "--trials", "7", "--scale", scale, "--download")
     shown, err = dry_run(cli, name, *asked)
     recipe = shown["definition"]["recipe"]
     assert (recipe["dataset"], recipe["epochs"], shown["trials"]) == ("fashion_mnist", 4, 7)

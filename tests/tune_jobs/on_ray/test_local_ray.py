@@ -118,11 +118,14 @@ def test_logs_of_a_run_that_failed_are_kept_and_named(
     assert stat.S_IMODE(private.stat().st_mode) == 0o700
 
 
+@pytest.mark.parametrize("kind", [RuntimeError, TimeoutError, Exception])  # the last two after a time-out
 def test_ray_that_does_not_start_is_an_error_in_words_and_its_logs_are_kept(
-    played: PlayedRay, tmp_path: Path
+    played: PlayedRay, tmp_path: Path, kind: type[Exception]
 ) -> None:
-    played.error = RuntimeError("the raylet died")
-    expected = pytest.raises(TuneJobsError, match="Ray on this machine did not start: the raylet died")
+    played.error = kind("the raylet died")
+    expected = pytest.raises(
+        TuneJobsError, match=r"did not start: the raylet died\. Run the same command again"
+    )
     with expected, local_ray(**SIZES):
         raise AssertionError("it is not up")
     assert len(left(tmp_path)) == 1

@@ -122,6 +122,22 @@ def test_last_ray_that_was_started_is_noted_in_rays_folder(
     assert private.noted_ray_here() == "10.0.0.5:6379"
 
 
+def test_gpus_of_this_machine_are_counted_as_ray_counts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own count is that of the devices, less those that the environment hides."""
+    from ray._private import accelerators, resource_and_label_spec
+
+    assert private.gpus_here() >= 0
+    methods = ("get_current_node_num_accelerators", "get_current_process_visible_accelerator_ids")
+    for answers, count in (((2, None), 2), ((2, ["0"]), 1), ((2, []), 0)):
+        manager = SimpleNamespace(
+            **{name: (lambda answer=answer: answer) for name, answer in zip(methods, answers, strict=True)}
+        )
+        monkeypatch.setattr(accelerators, "get_accelerator_manager_for_resource", {"GPU": manager}.get)
+        assert private.gpus_here() == count
+    asked = inspect.getsource(resource_and_label_spec)
+    assert all(name in asked for name in ("get_accelerator_manager_for_resource", *methods))
+
+
 def test_ray_says_in_these_words_that_versions_differ() -> None:
     from ray._private.utils import check_version_info
 

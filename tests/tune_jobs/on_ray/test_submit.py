@@ -91,6 +91,42 @@ def test_data_folder_that_means_nothing_on_a_node_is_refused(
     assert dashboard.jobs == []
 
 
+LOCKED = """
+import threading
+from functools import partial
+from tune_jobs.inputs.shipped import digits_recipes
+
+def fit(recipe, *, lock, **options):
+    yield None
+
+def study():
+    return digits_recipes().with_changes(fit=partial(fit, lock=threading.Lock()))
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ((), "its training function fit must be picklable, because workers get a copy of it"),
+        (("--gpus-per-trial", "auto"), "give --gpus-per-trial a number"),
+    ],
+)
+def test_study_that_no_worker_could_train_is_not_sent(
+    dashboard: Dashboard,
+    call: Any,
+    working_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    more: tuple[str, ...],
+    told: str,
+) -> None:
+    monkeypatch.chdir(working_folder)
+    (working_folder / "own.py").write_text(LOCKED)
+    code, out, err = call("submit", "own.py:study", "--store", "/shared/trials", *more)
+    assert (code, out) == (2, "")
+    assert told in err
+    assert dashboard.jobs == []
+
+
 def test_what_the_job_reads_has_to_be_in_the_upload(
     dashboard: Dashboard, call: Any, working_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

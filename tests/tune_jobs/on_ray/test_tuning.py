@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from tune_jobs.errors import TuneJobsError
 from tune_jobs.inputs.shipped import digits_recipes
 from tune_jobs.session.settings import RunSettings
 from tune_jobs.study.method import LatencyMode
@@ -50,11 +49,3 @@ def test_latency_is_measured_on_a_whole_gpu_without_a_measured_step(caplog: pyte
     assert part is not None
     assert part.gpus == 1.0
     assert "each trial gets a whole GPU" in caplog.text
-
-
-def test_cuda_without_gpus_is_refused_with_the_way_out() -> None:
-    from tune_jobs.on_ray import tuning
-
-    asked = RunSettings(device="cuda", gpus_per_trial=0)
-    with pytest.raises(TuneJobsError, match=r"--gpus-per-trial is 0; raise it, or give --device cpu"):
-        tuning._part_of_gpu(digits_recipes(), None, asked, SimpleNamespace(arrived=False), None)

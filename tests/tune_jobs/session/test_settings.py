@@ -33,10 +33,15 @@ def a_study_with_latency() -> Study:
     ("study", "gpus", "words"),
     [
         (digits_recipes(), 2, "at most 1 for the shipped training, got 2"),
+        (
+            digits_recipes().with_changes(fit=fit_of_ones_own),
+            "auto",
+            "trains by a function of its own; give --gpus-per-trial a number",
+        ),
         (a_study_with_latency(), 0.25, r"latency is measured on a whole GPU, got --gpus-per-trial 0\.25"),
     ],
 )
-def test_what_gpus_cannot_do_is_refused_before_ray(study: Study, gpus: float, words: str) -> None:
+def test_what_gpus_cannot_do_is_refused_before_ray(study: Study, gpus: float | str, words: str) -> None:
     with pytest.raises(InvalidValueError, match=words):
         RunSettings(gpus_per_trial=gpus).check_gpus(study)
 
@@ -61,6 +66,10 @@ def test_what_gpus_can_do_is_not_refused() -> None:
         (
             {"device": "cpu", "gpus_per_trial": 1},
             "gpus_per_trial must be 0 or left out with device cpu, got 1",
+        ),
+        (
+            {"device": "cuda", "gpus_per_trial": 0},
+            "gpus_per_trial must be above 0 or left out with device cuda, got 0",
         ),
         ({"max_failures": -1}, "max_failures must be at least 0, got -1"),
         ({"max_failed_in_a_row": 0}, "max_failed_in_a_row must be at least 1, got 0"),

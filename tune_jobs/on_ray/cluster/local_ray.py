@@ -67,7 +67,6 @@ def local_ray(*, num_cpus: int, object_store_memory: int) -> Iterator[Path]:
 
 def _start(folder: Path, **options: Any) -> None:
     import ray
-    from ray.exceptions import RayError
 
     try:
         with on_loopback():
@@ -79,5 +78,8 @@ def _start(folder: Path, **options: Any) -> None:
                 **writing_to(folder),
                 **options,
             )
-    except (ConnectionError, ValueError, RuntimeError, RayError) as error:
-        raise TuneJobsError(f"Ray on this machine did not start: {str(error).strip()}") from error
+    except Exception as error:  # Ray raises a bare Exception where a part of it is not up in time
+        raise TuneJobsError(
+            f"Ray on this machine did not start: {str(error).strip()}. Run the same command again, when the"
+            " machine is less busy or with fewer --workers; Ray's own logs say more"
+        ) from error

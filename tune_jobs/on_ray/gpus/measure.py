@@ -19,7 +19,6 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from eml_models.data.datasets import custom_datasets
-from eml_models.errors import InvalidValueError
 from eml_models.networks.registry import custom_models
 from eml_models.training.recipe import Recipe
 from tune_jobs.errors import TuneJobsError
@@ -137,14 +136,8 @@ def measure_part(
         The part; None if `ended` became true before the end of the measurement.
 
     Raises:
-        InvalidValueError: the study trains by a function of its own, which cannot be stopped after a step.
         TuneJobsError: the candidate could not be trained; gives the reason.
     """
-    if study.has_own_fit:
-        raise InvalidValueError(
-            "--gpus-per-trial auto measures a step of the shipped training, and this study trains by a"
-            " function of its own; give --gpus-per-trial a number"
-        )
     load = here.result(ended=ended) if here else _measure_on_worker(study, code, settings, ended)
     if load is None:
         return None

@@ -11,7 +11,9 @@ from typing import Any
 
 from ray import cloudpickle
 
+from eml_models.errors import InvalidValueError
 from eml_models.training.kernels import Kernels
+from eml_models.wording import first_line
 from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.on_ray.worker.gpu_limit import CONTEXT_BYTES
@@ -19,6 +21,7 @@ from tune_jobs.on_ray.worker.registered import pack_registered
 from tune_jobs.on_ray.worker.shared_data import SharedData
 from tune_jobs.on_ray.worker.store_probe import StoreProbe
 from tune_jobs.study.definition import Study
+from tune_jobs.study.fits import name_of_fit
 from tune_jobs.study.method import LatencyMode
 
 
@@ -66,8 +69,24 @@ def build_payload(study: Study, code: UserCode | None, **settings: Any) -> Paylo
     """The payload of a study; `settings` are the fields that the run decides."""
     return Payload(
         code=code,
-        fit=cloudpickle.dumps(study.training),
+        fit=pack_fit(study),
         is_own=study.train is not None,
         registered=pack_registered(code),
         **settings,
     )
+
+
+def pack_fit(study: Study) -> bytes:
+    """The study's training function, pickled.
+
+    Raises:
+        InvalidValueError: it cannot be pickled; says why.
+    """
+    try:
+        return bytes(cloudpickle.dumps(study.training))
+    except Exception as error:  # what a function refers to may raise anything while it is pickled
+        raise InvalidValueError(
+            f"study {study.name!r}: its training function {name_of_fit(study.training)} must be picklable, because"
+            f" workers get a copy of it, got {type(error).__name__}: {first_line(error)}; make what it needs"
+            " (locks, files, connections) inside the function"
+        ) from error

@@ -8,7 +8,9 @@ from __future__ import annotations
 from ray import cloudpickle
 
 from eml_models.data.datasets import custom_datasets, register_dataset
+from eml_models.errors import InvalidValueError
 from eml_models.networks.registry import custom_models, register_model
+from eml_models.wording import first_line
 from tune_jobs.inputs.user_code import UserCode
 
 
@@ -16,9 +18,20 @@ def pack_registered(code: UserCode | None) -> bytes:
     """The model families and data sets that this program registered, pickled.
 
     None are packed for a user's module: it registers its own when it is loaded.
+
+    Raises:
+        InvalidValueError: a part cannot be pickled; says why.
     """
     registered = ([], []) if code else (list(custom_models()), list(custom_datasets()))
-    return bytes(cloudpickle.dumps(registered))
+    try:
+        return bytes(cloudpickle.dumps(registered))
+    except Exception as error:  # what a part refers to may raise anything while it is pickled
+        names = ", ".join(part.name for parts in registered for part in parts)
+        raise InvalidValueError(
+            f"registered families and data sets ({names}) must be picklable, because workers get a copy of"
+            f" them, got {type(error).__name__}: {first_line(error)}; make what their functions need (locks,"
+            " files, connections) inside the functions"
+        ) from error
 
 
 def load_parts(code: UserCode | None, registered: bytes) -> None:
