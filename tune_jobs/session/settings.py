@@ -185,6 +185,21 @@ def as_points(given: Any) -> tuple[Params, ...]:
     return tuple(dict(item) for item in items)
 
 
+OF_THE_STUDY = (
+    "trials",
+    "seed",
+    "sampler",
+    "objectives",
+    "space",
+    "recipe",
+    "asha",
+    "limits",
+    "name",
+    "latency",
+)
+"""Fields of a study that a caller may take for settings."""
+
+
 class SettingFields(TypedDict, total=False):
     """The fields of `RunSettings` as keywords of `run_study`; a test compares the two."""
 
@@ -217,7 +232,8 @@ def joined_settings(settings: RunSettings | None, given: Mapping[str, Any]) -> R
 
     Raises:
         UnknownNameError: a keyword is no field of `RunSettings`.
-        InvalidValueError: a field is in both, `settings` is something else, or a value breaks a rule.
+        InvalidValueError: a field is in both or belongs to the study, `settings` is something else, or a
+            value breaks a rule.
     """
     if settings is not None and not isinstance(settings, RunSettings):
         raise InvalidValueError(
@@ -225,7 +241,12 @@ def joined_settings(settings: RunSettings | None, given: Mapping[str, Any]) -> R
             " give its fields as keywords: run_study(study, workers=2)"
         )
     defaults = {field.name: field.default for field in fields(RunSettings)}
-    for name in given:
+    for name, value in given.items():
+        if name in OF_THE_STUDY:
+            raise InvalidValueError(
+                f"{name} belongs to the study, not to its run, got {name}={cut(value)}; write"
+                f" run_study(study.with_changes({name}={cut(value)}))"
+            )
         if name not in defaults:
             raise UnknownNameError("setting of a run", name, defaults)
     if settings is None:

@@ -221,7 +221,16 @@ class Study:
         return hashlib.blake2b(as_json_text(self.definition()).encode(), digest_size=8).hexdigest()
 
     def with_changes(self, **changes: Any) -> Study:
-        """A study derived from this one."""
+        """A study derived from this one.
+
+        Raises:
+            UnknownNameError: a change is no field of a study.
+            InvalidValueError: a value breaks a rule.
+        """
+        known = [f.name for f in fields(self)]
+        for name in changes:
+            if name not in known:
+                raise UnknownNameError("field of a study", name, known)
         return replace(self, **changes)
 
 

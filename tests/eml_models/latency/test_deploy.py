@@ -78,6 +78,8 @@ def test_a_written_program_is_read_back_for_any_batch(model: nn.Module, tmp_path
     torch.testing.assert_close(found, deployed(IMAGES), rtol=1e-4, atol=1e-5)
     with pytest.raises(DeployError, match="exists already"):
         save_deployed(deployed, tmp_path / "net.pt2")
+    with pytest.raises(DeployError, match=r"there is no folder .*nowhere; make it"):
+        save_deployed(deployed, tmp_path / "nowhere" / "net.pt2")
 
 
 def test_a_model_that_cannot_be_exported_leaves_no_file(tmp_path: Path) -> None:

@@ -107,6 +107,14 @@ def test_file_that_is_there_stays(digits: Trained, suffix: str, tmp_path: Path) 
     assert target.read_text() == "mine"
 
 
+@pytest.mark.parametrize("suffix", RUNS)
+def test_folder_that_is_not_there_is_named_before_anything_is_read(suffix: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidValueError, match=r"got .*: there is no folder '.*nowhere'; make it, or choose"
+    ):
+        export_trained(tmp_path / "no-snapshot", tmp_path / "nowhere" / f"net{suffix}")
+
+
 def test_what_was_written_wrong_never_appears(tmp_path: Path) -> None:
     def refuse(run: Callable[[torch.Tensor], torch.Tensor]) -> None:
         assert run(torch.ones(3, 1, 2, 2)).tolist() == [[4, -4]] * 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_type_hints
@@ -13,7 +14,7 @@ import pytest
 from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.training.recipe import Recipe
 from tune_jobs.inputs.shipped import digits_recipes, lab_macs_30m
-from tune_jobs.session.settings import RunSettings, SettingFields, joined_settings
+from tune_jobs.session.settings import OF_THE_STUDY, RunSettings, SettingFields, joined_settings
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import LatencyMode
 
@@ -141,6 +142,15 @@ def test_field_in_settings_and_as_a_keyword_is_refused() -> None:
 def test_keyword_that_is_no_setting_is_refused_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="unknown setting of a run 'worker'; known: workers"):
         joined_settings(None, {"worker": 3})
+
+
+def test_fields_of_the_study_are_no_settings() -> None:
+    assert {field.name for field in fields(Study)} >= set(OF_THE_STUDY)
+    assert not set(OF_THE_STUDY) & {field.name for field in fields(RunSettings)}
+    with pytest.raises(
+        InvalidValueError, match=r"trials belongs .* write run_study\(study\.with_changes\(tri"
+    ):
+        joined_settings(None, {"trials": 40})
 
 
 def test_settings_that_are_none_are_refused() -> None:

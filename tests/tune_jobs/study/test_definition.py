@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from two_objectives import two_objectives
 
-from eml_models.errors import InvalidValueError
+from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.training.recipe import Recipe
 from tune_jobs.feasible.drawing import iter_drawn
 from tune_jobs.inputs.shipped import digits_mobilenet, digits_recipes
@@ -155,3 +155,8 @@ def test_latency_needs_a_mode() -> None:
         two_objectives(limits=Limits(max_latency_ms=2.0))
     with pytest.raises(InvalidValueError, match="unknown part 'fp12'"):
         LatencyMode(mode="fp12")
+
+
+def test_change_of_no_field_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="unknown field of a study 'trial'; known: trials"):
+        digits_recipes().with_changes(trial=3)
