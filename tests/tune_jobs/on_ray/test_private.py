@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from tune_jobs import provenance
 from tune_jobs.on_ray import private
+from tune_jobs.store import provenance
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 

@@ -15,7 +15,7 @@ from eml_models.training.recipe import Recipe
 from tune_jobs.inputs.shipped import digits_recipes
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha, LatencyMode, Limits
-from tune_jobs.study.objective import Direction, Objective
+from tune_jobs.study.objective import Direction, Maximize, Objective, as_objectives
 from tune_jobs.study.space import Choice, Constant, Float, Integer, Space, When
 
 RATE = Float("learning_rate", 1e-4, 1.0, log=True)
@@ -51,6 +51,9 @@ def study(**changes: Any) -> Study:
         (lambda: Objective("val_accuracy"), Objective(metric="val_accuracy")),
         (lambda: Objective("val_loss", "minimize").direction, Direction.MINIMIZE),
         (lambda: Objective("val_accuracy", "max"), Objective()),
+        (lambda: Objective("f1", "maximize"), Maximize("f1")),
+        (lambda: as_objectives("iou:max, val_loss"), (Maximize("iou"), Objective("val_loss"))),
+        (lambda: study(limits={"macs": 30e6}).limits, Limits(max_macs=30_000_000)),
         (lambda: Choice("x", [1, 2]), Choice("x", (1, 2))),
         (lambda: Choice("x", range(3)), Choice("x", (0, 1, 2))),
         (lambda: Choice("x", np.array([0.5, 1.0])), Choice("x", (0.5, 1.0))),
@@ -85,16 +88,22 @@ def test_what_is_plain_is_taken(given: Callable[[], object], meant: object) -> N
         (lambda: study(objectives="f1"), "unknown objective 'f1'; known: "),
         (lambda: study(objectives=3), "objectives must be names or values of Objective, got 3; write"),
         (lambda: study(objectives={"val_loss": "min"}), "objectives must be names or values of Objective"),
-        (lambda: Objective("f1", "maximize"), "unknown objective 'f1'; known: "),
-        (lambda: Objective("val_loss", "maximize"), "'val_loss' must be minimize, got 'maximize'; leave it"),
+        (
+            lambda: study(objectives=Objective("val_loss", "maximize")),
+            "val_loss of the shipped training is better if it is smaller, got maximize; leave the direction",
+        ),
+        (lambda: study(objectives="f1:max"), "unknown objective 'f1'; .*; other metrics need own training"),
+        (lambda: study(objectives="f1:up"), "unknown direction of 'f1' 'up'; known: "),
         (lambda: Objective("val_loss", "up"), "unknown direction of 'val_loss' 'up'; known: "),
-        (lambda: Objective(["val_loss"]), "unknown objective"),  # type: ignore[arg-type]  # wrong on purpose
-        (lambda: study(recipe="resnet18"), "recipe must be a Recipe, got 'resnet18'; write such as recipe="),
+        (lambda: Objective(["val_loss"]), "the name of a metric has"),  # type: ignore[arg-type]  # wrong on purpose
+        (lambda: study(recipe="resnet18"), "recipe must be a Recipe or None, .* got 'resnet18'; write"),
         (lambda: study(asha=True), "asha must be an Asha or None, which stops no trial early, got True"),
         (
             lambda: study(limits={"max_macs": 1}),
-            "limits must be a Limits, got {'max_macs': 1}; write such as",
+            "limits on max_macs: this belongs to own training",
         ),
+        (lambda: study(limits="30M"), "limits must be a Limits, got '30M'; write such as"),
+        (lambda: study(epochs="5"), "epochs must be a whole number or None, with a recipe, got '5'"),
         (lambda: study(fit=None), "fit must be a function, got None"),
         (
             lambda: study(latency="fp32"),

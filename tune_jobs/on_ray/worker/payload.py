@@ -86,7 +86,7 @@ def pack_fit(study: Study) -> bytes:
         return bytes(cloudpickle.dumps(study.training))
     except Exception as error:  # what a function refers to may raise anything while it is pickled
         raise InvalidValueError(
-            f"study {study.name!r}: its training function {name_of_fit(study.training)} must be picklable, because"
-            f" workers get a copy of it, got {type(error).__name__}: {first_line(error)}; make what it needs"
-            " (locks, files, connections) inside the function"
+            f"study {study.name!r}: its training function {name_of_fit(study.training)} must be picklable,"
+            f" because workers get a copy of it, got {type(error).__name__}: {first_line(error)}; make what"
+            " it needs (locks, files, connections) inside the function"
         ) from error
