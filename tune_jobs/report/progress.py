@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -83,33 +83,84 @@ def _milestone(progress: Progress) -> tuple[object, ...]:
 
 @contextmanager
 def progress_line() -> Iterator[ProgressListener]:
-    """A listener that keeps one line of a terminal up to date during the block, and leaves its last state."""
+    """A listener that keeps one line of a terminal up to date during the block, and leaves its last state.
+
+    The line has the width that the terminal has at that moment.
+    """
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
-    with Live(Text("starting Ray ..."), console=Console(stderr=True), auto_refresh=False) as live:
-        yield lambda progress: live.update(Text(describe(progress), no_wrap=True), refresh=True)
+    console = Console(stderr=True)
+    with Live(Text("starting Ray ..."), console=console, auto_refresh=False) as live:
+
+        def show(progress: Progress) -> None:
+            line = describe(progress, width=console.width)
+            live.update(Text(line, no_wrap=True, overflow="crop"), refresh=True)
+
+        yield show
 
 
-def describe(progress: Progress) -> str:
-    """One line: trials done, their states, the best so far, the time used and the time left."""
-    counts = {
-        "running": progress.running,
-        "completed": progress.completed,
-        "stopped": progress.stopped,
-        "failed": progress.failed,
-        "infeasible": progress.infeasible,
-    }
-    shown = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    parts = [f"{progress.trained}/{count_of(progress.target, 'trial')}", *([shown] if shown else [])]
+def describe(progress: Progress, *, width: int | None = None) -> str:
+    """One line: trials done, their states, the best so far, the time used and the time left.
+
+    Args:
+        width: of the terminal, in characters; None for no limit. Words that do not fit are left out, the
+            least important first; the number of trials and the time left stay. A still narrower line loses
+            its left end.
+    """
+    words = _words_of(progress)
+    for left_out in range(len(LEAST_FIRST) + 1):
+        line = _joined(words, without=LEAST_FIRST[:left_out])
+        if width is None or len(line) <= width:
+            break
+    return line if width is None else line[-width:]
+
+
+LEAST_FIRST = (
+    "infeasible",
+    "stopped",
+    "completed",
+    "best_number",
+    "front",
+    "running",
+    "failed",
+    "best",
+    "used",
+)
+"""The words that a narrow line leaves out, in this order."""
+
+COUNTED = ("running", "completed", "stopped", "failed", "infeasible")
+"""The states that the line counts, in its order."""
+
+
+def _words_of(progress: Progress) -> dict[str, str]:
+    """The words of the line by name; those with nothing to say are absent."""
+    counts = {name: getattr(progress, name) for name in COUNTED}
+    words = {name: f"{count} {name}" for name, count in counts.items() if count}
+    words["trials"] = f"{progress.trained}/{count_of(progress.target, 'trial')}"
     if progress.best is not None:
-        parts.append(f"best {format_value(progress.best)} (trial {progress.best_number})")
+        words["best"] = f"best {format_value(progress.best)}"
+        words["best_number"] = f" (trial {progress.best_number})"
     if progress.front:
-        parts.append(f"{progress.front} on the front")
-    left = remaining_s(progress)
-    time_left = f", {_clock(left)} left" if left else ""
-    return " | ".join([*parts, f"{_clock(progress.elapsed_s)}{time_left}"])
+        words["front"] = f"{progress.front} on the front"
+    words["used"] = _clock(progress.elapsed_s)
+    if left := remaining_s(progress):
+        words["left"] = f"{_clock(left)} left"
+    return words
+
+
+def _joined(words: Mapping[str, str], *, without: Sequence[str]) -> str:
+    kept = {name: text for name, text in words.items() if name not in without or _is_only_time(name, words)}
+    best = kept.get("best", "") + (kept.get("best_number", "") if "best" in kept else "")
+    counts = ", ".join(kept[name] for name in COUNTED if name in kept)
+    times = ", ".join(kept[name] for name in ("used", "left") if name in kept)
+    return " | ".join(part for part in (kept["trials"], counts, best, kept.get("front"), times) if part)
+
+
+def _is_only_time(name: str, words: Mapping[str, str]) -> bool:
+    """Whether the line would show no time without this word."""
+    return name == "used" and "left" not in words
 
 
 def remaining_s(progress: Progress) -> float | None:

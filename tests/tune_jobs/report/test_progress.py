@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tune_jobs.report.progress import LogLines, describe, remaining_s, show_progress
+from tune_jobs.report.progress import LogLines, describe, progress_line, remaining_s, show_progress
 from tune_jobs.session.attempt import Progress
 from tune_jobs.store.provenance import JOB_CONFIG
 
@@ -47,6 +47,62 @@ def test_line_says_how_trials_ended_the_best_and_the_time_left() -> None:
         "4/8 trials | 2 running, 1 completed, 2 stopped, 1 failed | best 0.9965 (trial 3)"
         " | 1:01:48, 2:03:20 left"
     )
+
+
+BUSY = replace(
+    HALFWAY,
+    target=1024,
+    trained=480,
+    completed=80,
+    stopped=396,
+    failed=4,
+    infeasible=1201,
+    running=16,
+    front=9,
+)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 132])
+@pytest.mark.parametrize("progress", [NOTHING, HALFWAY, BUSY])
+def test_a_narrow_line_keeps_the_trials_and_the_time_left(progress: Progress, width: int) -> None:
+    line, whole = describe(progress, width=width), describe(progress)
+    assert len(line) <= width
+    assert line.split(" | ")[0] == whole.split(" | ")[0]
+    assert line.rpartition(", ")[2] == whole.rpartition(", ")[2]
+    assert line == whole or len(whole) > width
+
+
+@pytest.mark.parametrize(
+    ("width", "line"),
+    [
+        (
+            140,
+            "480/1,024 trials | 16 running, 80 completed, 396 stopped, 4 failed | best 0.9965 (trial 3)"
+            " | 9 on the front | 1:01:48, 1:10:11 left",
+        ),
+        (80, "480/1,024 trials | 16 running, 4 failed | best 0.9965 | 1:01:48, 1:10:11 left"),
+        (60, "480/1,024 trials | best 0.9965 | 1:01:48, 1:10:11 left"),
+        (32, "480/1,024 trials | 1:10:11 left"),
+        (14, "| 1:10:11 left"),
+    ],
+)
+def test_words_are_left_out_by_their_importance(width: int, line: str) -> None:
+    assert describe(BUSY, width=width) == line
+
+
+def test_a_line_without_a_time_left_keeps_the_time_used() -> None:
+    assert describe(replace(NOTHING, running=2), width=20) == "0/8 trials | 0:01"
+
+
+def test_line_of_a_terminal_of_80_columns_shows_the_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_line() as on_progress:
+        on_progress(BUSY)
+    assert "1:10:11 left" in capsys.readouterr().err
 
 
 def test_time_left_counts_this_sessions_trials_and_not_the_start_of_ray() -> None:
