@@ -17,6 +17,7 @@ from eml_models.latency.explaining.waterfall import Hypothesis, Share
 from eml_models.latency.measuring.modes import Precision
 from eml_models.latency.measuring.timing import Measurement
 from eml_models.wording import count_of
+from tune_jobs.report.column_numbers import column_format
 from tune_jobs.report.tables import Table
 
 LARGEST_SHARES = 3
@@ -82,6 +83,8 @@ def describe_modes(result: CampaignResult, *, with_untimed: bool = True) -> Tabl
         kernels = [_kernels_of(case)] if result.campaign.on_cuda else []
         where = (order[case.network.name], case.batch_size, math.inf)
         placed.append((where, (*head, *kernels, "-", "-", 0, "-", reason)))
+    quartiles = [ms for timed in result.table for ms in (timed.measurement.q1_ms, timed.measurement.q3_ms)]
+    spec = column_format(quartiles, decimals=2)
     for timed in result.table:
         case, measured = timed.case, timed.measurement
         row = (
@@ -91,7 +94,7 @@ def describe_modes(result: CampaignResult, *, with_untimed: bool = True) -> Tabl
             case.allocator.value,
             *([_kernels_of(case)] if result.campaign.on_cuda else []),
             measured.median_ms,
-            f"{measured.q1_ms:.3g}..{measured.q3_ms:.3g}",
+            f"{measured.q1_ms:{spec}}..{measured.q3_ms:{spec}}",
             measured.n,
             _times(result.speed_up(timed), digits=2),
             _short_notes(measured),

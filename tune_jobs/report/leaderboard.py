@@ -12,9 +12,9 @@ from dataclasses import replace
 import pandas as pd
 
 from eml_models.wording import count_of
+from tune_jobs.report.column_numbers import column_format
 from tune_jobs.report.for_people import NETWORK, PARAMS, TRIAL, name_networks
 from tune_jobs.report.tables import Table
-from tune_jobs.report.text import format_value
 from tune_jobs.search.history import rung_between
 from tune_jobs.study.events import SessionEnd
 from tune_jobs.study.json_fields import parse_object
@@ -163,11 +163,11 @@ def rungs(reports: pd.DataFrame, epochs: Sequence[int], *, metric: str) -> Table
     decided = reports[reports["decision"].notna()].sort_values("seq")
     reached = decided["epoch"].map(lambda epoch: rung_between(epochs, 0, epoch))
     decided = decided.assign(rung=reached).drop_duplicates(["number", "rung"])
-    rows = []
+    rows, spec = [], column_format(decided[metric].dropna())
     for epoch, group in decided.groupby("rung"):
         went_on = group[group["decision"] == Decision.CONTINUE][metric]
         stopped = group[group["decision"] == Decision.STOP][metric]
-        rows.append((epoch, len(group), len(stopped), _range(stopped), _range(went_on)))
+        rows.append((epoch, len(group), len(stopped), _range(stopped, spec), _range(went_on, spec)))
     return Table(
         title="decisions at the rungs",
         columns=("rung", "trials", "stopped", f"{metric}: stopped", "continued"),
@@ -195,7 +195,7 @@ def studies(found: pd.DataFrame) -> Table:
     )
 
 
-def _range(values: pd.Series[float]) -> str | None:
+def _range(values: pd.Series[float], spec: str) -> str | None:
     if not len(values):
         return None
-    return f"{format_value(float(values.min()))} .. {format_value(float(values.max()))}"
+    return f"{float(values.min()):{spec}} .. {float(values.max()):{spec}}"

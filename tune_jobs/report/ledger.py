@@ -23,4 +23,5 @@ def ledger(rows: Iterable[Row]) -> Table:
         title=f"where {whole:.1f} worker-seconds went",
         columns=("class", "worker_s", "share"),
         rows=tuple(lines),
+        shares=("share",),
     )

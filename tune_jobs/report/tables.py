@@ -19,6 +19,7 @@ class Table:
         groups: columns whose values consecutive rows share. In text, these values stand once above such rows
             if they do not fit beside them.
         millions: columns of large counts, in text written in millions.
+        shares: columns of shares of a whole, in text written in per cent.
         note: a sentence under the title, only in text.
         empty: a sentence in place of the rows if there is none, only in text.
     """
@@ -29,6 +30,7 @@ class Table:
     below: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     millions: tuple[str, ...] = ()
+    shares: tuple[str, ...] = ()
     note: str = ""
     empty: str = "no rows"
 

@@ -14,6 +14,7 @@ from itertools import zip_longest
 from rich.cells import cell_len, set_cell_size
 
 from eml_models.wording import harmless
+from tune_jobs.report.column_numbers import column_format, percent
 from tune_jobs.report.plain import nested_text, plain
 from tune_jobs.report.tables import Table
 
@@ -38,7 +39,10 @@ TAB = 4
 
 
 def format_value(value: object) -> str:
-    """One cell for people: four significant digits, thousands separated, a dash for missing."""
+    """One value for people: four significant digits, thousands separated, a dash for missing.
+
+    The numbers of a column have one format, which `column_numbers` chooses.
+    """
     value = plain(value)
     if value is None:
         return "-"
@@ -76,6 +80,7 @@ def _with_seen_names(table: Table) -> Table:
         below=tuple(map(_seen, table.below)),
         groups=tuple(map(_seen, table.groups)),
         millions=tuple(map(_seen, table.millions)),
+        shares=tuple(map(_seen, table.shares)),
         title=_seen(table.title),
         note=_seen(table.note),
         empty=_seen(table.empty),
@@ -146,7 +151,7 @@ def _draw_blocks(
         shown = [column.shown(row[column.index]) for column in beside]
         blocks.append([*_row_lines(shown, beside, widths, gap, at=BREAKS), *beneath])
         spaced |= bool(below) and len(blocks[-1]) > 2
-        heads.append(", ".join(_named(column.name, row[column.index]) for column in above))
+        heads.append(", ".join(_named(column, row[column.index]) for column in above))
     for index, (block, head) in enumerate(zip(blocks, heads, strict=True)):
         if head and (not index or head != heads[index - 1]):
             lines += [*([""] if index and not spaced else []), *wrapped(head, width, " ")]
@@ -154,9 +159,10 @@ def _draw_blocks(
     return lines if spaced else [*lines, ""]
 
 
-def _named(name: str, value: object) -> str:
+def _named(column: _Column, value: object) -> str:
     """A value to stand above its rows: a number with its column's name, a text alone."""
-    return f"{name} {format_value(value)}" if isinstance(plain(value), int | float) else format_value(value)
+    shown = column.shown(value)
+    return f"{column.name} {shown}" if isinstance(plain(value), int | float) else shown
 
 
 def _iter_below(value: object, width: int) -> Iterator[str]:
@@ -170,6 +176,7 @@ class _Column:
 
     Attributes:
         index: its place in a row.
+        spec: the format of all its numbers; None if they are whole, so that each is written by itself.
         least: the width of its longest unbreakable part.
         whole: the least width at which no cell is broken.
         most: the least width at which its header is not broken either.
@@ -179,13 +186,21 @@ class _Column:
     name: str
     numeric: bool
     millions: bool
+    share: bool
+    spec: str | None
     least: int = 0
     whole: int = 0
     most: int = 0
 
     def shown(self, value: object) -> str:
         value = plain(value)
-        return f"{value / 1e6:,.2f}" if self.millions and isinstance(value, int) else format_value(value)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return format_value(value)
+        if self.share:
+            return percent(value)
+        if self.millions and isinstance(value, int):
+            return f"{value / 1e6:,.2f}"
+        return format_value(value) if self.spec is None else f"{value:{self.spec}}"
 
 
 def _columns(table: Table) -> list[_Column]:
@@ -197,6 +212,8 @@ def _columns(table: Table) -> list[_Column]:
             name=name,
             numeric=all(isinstance(plain(value), int | float | None) for value in values),
             millions=name in table.millions,
+            share=name in table.shares,
+            spec=_spec(values),
         )
         cells = [line for value in values for line in column.shown(value).splitlines()]
         head = _longest(WORD.findall(name))
@@ -205,6 +222,14 @@ def _columns(table: Table) -> list[_Column]:
         least = whole if column.numeric else pieces
         found.append(replace(column, least=least, whole=whole, most=max(whole, cell_len(name))))
     return found
+
+
+def _spec(values: Iterable[object]) -> str | None:
+    """The format of a column's numbers; None if no number has a fraction."""
+    numbers = [value for value in map(plain, values) if isinstance(value, int | float)]
+    if not any(isinstance(number, float) for number in numbers):
+        return None
+    return column_format(number for number in numbers if not isinstance(number, bool))
 
 
 def _longest(texts: Iterable[str]) -> int:

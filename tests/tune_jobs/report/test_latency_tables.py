@@ -153,3 +153,9 @@ def test_what_one_network_alone_could_not_do_is_said_of_it() -> None:
     lines = list(latency_tables.iter_note_lines(replace(result_of([]), waterfalls=waterfalls)))
     assert "not testable here: folded: it cannot be traced" in lines
     assert "not testable here: compiled of small: a batch of 128 does not fit: 64" in lines
+
+
+def test_quartiles_of_a_column_have_one_format() -> None:
+    table = latency_tables.describe_modes(result_of([timed(BEFORE, 9.876), timed(GRAPH, 123.4)]))
+    at = table.columns.index("quartiles")
+    assert [row[at] for row in table.rows] == ["9.88..9.88", "123.40..123.40"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tune_jobs.report import ledger
+from tune_jobs.report.render import render
 
 
 def test_table_has_the_classes_with_seconds_and_their_shares(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,3 +15,14 @@ def test_table_has_the_classes_with_seconds_and_their_shares(monkeypatch: pytest
     table = ledger.ledger([])
     assert table.title == "where 8.0 worker-seconds went"
     assert table.rows == ((first, 6.0, 0.75), (second, 2.0, 0.25))
+
+
+def test_shares_of_the_page_are_per_cent(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, *others = ledger.CLASSES
+    seconds = {first: 1000.0, second: 4.0, **dict.fromkeys(others, 0.0)}
+    monkeypatch.setattr("tune_jobs.report.ledger.account", lambda rows: seconds)
+    lines = render(ledger.ledger([]), "table").splitlines()
+    assert [line.split()[-4:] for line in lines[4:6]] == [
+        [first, "1,000.0", "99.6", "%"],
+        [second, "4.0", "0.4", "%"],
+    ]

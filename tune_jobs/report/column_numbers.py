@@ -1,0 +1,48 @@
+"""The numbers of a column in one format, so that a reader compares them at a glance.
+
+A number by itself is written by `text.format_value`. Pure; called by `text` and by the modules that write
+several numbers into one cell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+LARGE = 1000
+"""From this size on, the fraction of a number says little, and `FEW_DECIMALS` is enough."""
+
+DECIMALS, FEW_DECIMALS = 4, 1
+
+MAX_DECIMALS = 7
+MAX_DIGITS = 10
+"""Digits of the widest number, beyond which a column is written with exponents."""
+
+WITH_EXPONENT = ".3e"
+SHARE = ".1%"
+
+
+def column_format(values: Iterable[float], *, decimals: int = DECIMALS) -> str:
+    """The format specification of a column: the same decimals for all, or exponents for all.
+
+    All have `decimals`, or `FEW_DECIMALS` if one of them is large.
+    The least number keeps two significant digits, or all of its digits if it has fewer. Where that would make
+    the greatest too wide, all numbers have an exponent.
+    """
+    sizes = [abs(value) for value in values if value and math.isfinite(value)]
+    greatest = max(sizes, default=1.0)
+    enough = decimals if greatest < LARGE else FEW_DECIMALS
+    decimals = max([enough, *map(_decimals_of, sizes)])
+    digits = math.floor(math.log10(greatest)) + 1 + decimals
+    return f",.{decimals}f" if decimals <= MAX_DECIMALS and digits <= MAX_DIGITS else WITH_EXPONENT
+
+
+def percent(share: float) -> str:
+    """A share of a whole for people, with one decimal: ``12.5 %``."""
+    return f"{share:{SHARE}}".replace("%", " %")
+
+
+def _decimals_of(size: float) -> int:
+    """The decimals that show two significant digits, or one where the second is 0."""
+    mantissa, exponent = f"{size:.1e}".split("e")
+    return max(0, -int(exponent) + (not mantissa.endswith("0")))
