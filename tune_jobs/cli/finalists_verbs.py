@@ -6,6 +6,8 @@ from dataclasses import fields
 
 import click
 
+from tune_jobs.cli.completing import OneOrOwn, StudyName, families
+from tune_jobs.cli.option_groups import GroupedCommand
 from tune_jobs.cli.option_values import FinalistsOptions, RunningOptions
 from tune_jobs.cli.run_verbs import run
 from tune_jobs.cli.shared_options import Whole, packed
@@ -20,8 +22,8 @@ def _like_run(command: click.Command) -> click.Command:
 
 
 @_like_run
-@click.command()
-@click.argument("study")
+@click.command(cls=GroupedCommand)
+@click.argument("study", type=StudyName())
 @click.option(
     "--top",
     type=Whole(),
@@ -43,6 +45,7 @@ def _like_run(command: click.Command) -> click.Command:
 )
 @click.option(
     "--baseline",
+    type=OneOrOwn(families),
     multiple=True,
     metavar="NETWORK",
     help="Network to compare with: resnet18 (default), resnet18:width=16,learning_rate=0.05 (repeatable).",

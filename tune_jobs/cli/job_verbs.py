@@ -13,10 +13,12 @@ from pathlib import PurePath
 import click
 from click.core import ParameterSource
 
+from tune_jobs.cli.completing import StudyName
 from tune_jobs.cli.finalists_verbs import finalists
+from tune_jobs.cli.option_groups import GroupedCommand
 from tune_jobs.cli.option_values import RunOptions
 from tune_jobs.cli.run_verbs import run
-from tune_jobs.cli.shared_options import FORMAT, packed
+from tune_jobs.cli.shared_options import FORMAT, complete_folders, packed
 from tune_jobs.on_ray.cluster.authentication import show_token_if_any
 
 COMMANDS = {"run": run, "finalists": finalists}
@@ -33,11 +35,12 @@ ADDRESS = click.option(
 )
 
 
-@click.command()
-@click.argument("study")
+@click.command(cls=GroupedCommand)
+@click.argument("study", type=StudyName(shipped=True))
 @ADDRESS
 @click.option(
     "--working-dir",
+    shell_complete=complete_folders,
     default=".",
     show_default=True,
     metavar="DIR",
@@ -91,7 +94,7 @@ submit.params += [parameter for parameter in run.params if parameter.name not in
 
 
 @click.command()
-@click.argument("study", required=False)
+@click.argument("study", type=StudyName(shipped=True), required=False)
 @ADDRESS
 @FORMAT
 def status(study: str | None, address: str | None, form: str) -> None:
@@ -107,7 +110,7 @@ def status(study: str | None, address: str | None, form: str) -> None:
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", type=StudyName(shipped=True))
 @ADDRESS
 @click.option(
     "--follow", "-f", is_flag=True, help="Follow the log until the job ends; the exit code is the job's."
@@ -122,7 +125,7 @@ def logs(study: str, address: str | None, follow: bool) -> int:
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", type=StudyName(shipped=True))
 @ADDRESS
 def stop(study: str, address: str | None) -> int:
     """End the job of STUDY (a name or a job's id).

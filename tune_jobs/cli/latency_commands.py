@@ -21,8 +21,10 @@ from eml_models.latency.measuring.modes import Mode, default_modes, iter_all_mod
 from eml_models.networks.words import NetworkSpec, on_one_input, parse_input, parse_network
 from eml_models.wording import count_of, cut
 from tune_jobs.analysis.replay import stored_recipe
+from tune_jobs.cli.completing import BEST
 from tune_jobs.cli.option_values import LatencyOptions
 from tune_jobs.cli.telling import put, say, tell
+from tune_jobs.cli.trial_words import number_of
 from tune_jobs.errors import EXIT_INTERRUPTED, StoreError
 from tune_jobs.inputs.user_code import UserCode, load_study, stored_name
 from tune_jobs.latency.rows import Asked, row_of
@@ -106,19 +108,23 @@ def resolve_network(text: str, store: str) -> Asked:
     if target is None:
         return Asked(network=parse_network(text))
     number = text.rpartition("/")[2]
-    if not NUMBER.fullmatch(number):
-        raise InvalidValueError(f"a trial must be STUDY/NUMBER, such as digits-mobilenet/3, got {cut(text)}")
+    if number != BEST and not NUMBER.fullmatch(number):
+        raise InvalidValueError(
+            f"a trial must be STUDY/NUMBER or STUDY/{BEST}, such as digits-mobilenet/3, got {cut(text)}"
+        )
     study = stored_name(target)
-    recipe = stored_recipe(TrialStore(store).rows(study), int(number))
+    known = TrialStore(store).read(study)
+    trial = number_of(number, known)
+    recipe = stored_recipe(known.rows, trial)
     data = get_dataset_spec(recipe.dataset)
     network = NetworkSpec(
-        name=f"{study}/{number}",
+        name=f"{study}/{trial}",
         model=recipe.model,
         options=recipe.model_options,
         input_shape=data.input_shape,
         num_classes=data.num_classes,
     )
-    return Asked(network=network, study=study, number=int(number))
+    return Asked(network=network, study=study, number=trial)
 
 
 def compare_on_one_input(asked: Sequence[Asked], shape: str | None) -> list[Asked]:

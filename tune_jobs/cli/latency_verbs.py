@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import click
 
+from tune_jobs.cli.completing import ListOf, NetworkWord, OneOrOwn, devices, latency_modes
 from tune_jobs.cli.option_values import LatencyOptions
 from tune_jobs.cli.shared_options import FORMAT, STORE, Number, Whole, packed
 
 
 @click.command()
-@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
+@click.argument("models", type=NetworkWord(), metavar="MODEL...", nargs=-1, required=True)
 @STORE
 @FORMAT
 @click.option(
-    "--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda or cuda:N."
+    "--device",
+    type=OneOrOwn(devices),
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    help="auto, cpu, cuda or cuda:N.",
 )
 @click.option(
     "--batch-sizes", metavar="N,N,...", help="Images in each call; default: 1,32 on a CPU, 1,128 on a GPU."
 )
 @click.option(
     "--modes",
+    type=ListOf(latency_modes),
     default="default",
     show_default=True,
     metavar="LIST",
@@ -44,9 +51,9 @@ def latency(models: tuple[str, ...], store: str, form: str, options: LatencyOpti
     """Measure the time of each MODEL and explain it.
 
     MODEL is resnet18, resnet18-35m, mobilenet-130m, mobilenet-30m, FAMILY:OPTION=VALUE,... (such as
-    mobilenet:width_mult=0.5) or STUDY/TRIAL of the store. STUDY may be FILE.py:FUNCTION; then the
-    families that this file registers can be measured too. All networks take images of one shape, and a
-    trial of another shape is refused.
+    mobilenet:width_mult=0.5) or STUDY/TRIAL of the store (TRIAL is a number, or best). STUDY may be
+    FILE.py:FUNCTION; then the families that this file registers can be measured too. All networks take images
+    of one shape, and a trial of another shape is refused.
 
     The tables name the fastest mode of each network. With the default modes, or all, they also show what
     took the time of each network, and judge hypotheses on why fewer MACs may not be faster. Each round is

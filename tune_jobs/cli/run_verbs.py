@@ -4,12 +4,33 @@ from __future__ import annotations
 
 import click
 
+from tune_jobs.cli.completing import (
+    ListOf,
+    OneOf,
+    OneOrOwn,
+    StudyName,
+    datasets,
+    devices,
+    kernels,
+    objectives,
+    precisions,
+    samplers,
+)
+from tune_jobs.cli.option_groups import GroupedCommand
 from tune_jobs.cli.option_values import RunOptions
-from tune_jobs.cli.shared_options import FORMAT, STORE, Number, Whole, packed
+from tune_jobs.cli.shared_options import (
+    FORMAT,
+    STORE,
+    Number,
+    Whole,
+    complete_files,
+    complete_folders,
+    packed,
+)
 
 
-@click.command()
-@click.argument("study")
+@click.command(cls=GroupedCommand)
+@click.argument("study", type=StudyName(shipped=True))
 @STORE
 @FORMAT
 @click.option("--name", metavar="NAME", help="Name of the study in the store; default: the study's own.")
@@ -17,13 +38,17 @@ from tune_jobs.cli.shared_options import FORMAT, STORE, Number, Whole, packed
 @click.option("--epochs", type=Whole(), metavar="N", help="Epochs of a full trial.")
 @click.option("--seed", type=Whole(), metavar="N", help="Root of all seeds of the study.")
 @click.option(
-    "--dataset", metavar="NAME", help="digits, mnist, fashion_mnist, cifar10 or a data set of your own."
+    "--dataset",
+    type=OneOrOwn(datasets),
+    metavar="NAME",
+    help="digits, mnist, fashion_mnist, cifar10 or a data set of your own.",
 )
 @click.option(
     "--data-dir",
     metavar="DIR",
     help="Folder with the data sets, except digits (also TUNE_JOBS_DATA_DIR).",
     envvar="TUNE_JOBS_DATA_DIR",
+    shell_complete=complete_folders,
 )
 @click.option(
     "--train-samples",
@@ -34,12 +59,17 @@ from tune_jobs.cli.shared_options import FORMAT, STORE, Number, Whole, packed
 @click.option("--download", is_flag=True, help="Download the data set into --data-dir if it is missing.")
 @click.option(
     "--objectives",
+    type=ListOf(objectives),
     metavar="A,B",
     help="Metrics to search for, such as val_accuracy,macs; several give a front.",
 )
-@click.option("--sampler", metavar="NAME", help="tpe, random or grid.")
+@click.option("--sampler", type=OneOf(samplers), help="Method of proposing trials; default: the study's own.")
 @click.option("--no-asha", is_flag=True, help="Stop no trial early: train each to its last epoch.")
-@click.option("--precision", metavar="NAME", help="fp32, bf16 or fp16.")
+@click.option(
+    "--precision",
+    type=OneOf(precisions),
+    help="Numbers to train with; default: the study's own, mostly fp32.",
+)
 @click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Hold a parameter at a value (repeatable).")
 @click.option("--max-macs", metavar="N", help="Refuse networks above N MACs: 30M, 1.3e8, 0.5*resnet18.")
 @click.option("--min-macs", metavar="N", help="Refuse networks below N MACs.")
@@ -68,13 +98,19 @@ from tune_jobs.cli.shared_options import FORMAT, STORE, Number, Whole, packed
     metavar="SHARE",
     help="GPUs of a trial: 0.25, 1, or auto to measure; default: 1 if there is a GPU.",
 )
-@click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu or cuda.")
+@click.option(
+    "--device",
+    type=OneOf(devices),
+    default="auto",
+    show_default=True,
+    help="Device to train on; auto takes a GPU if there is one.",
+)
 @click.option(
     "--kernels",
+    type=OneOf(kernels),
     default="default",
     show_default=True,
-    metavar="NAME",
-    help="CUDA kernels: default, searched (fastest of several) or deterministic (same bits each time).",
+    help="Choice of CUDA kernels: searched takes the fastest of several, deterministic repeats to the bit.",
 )
 @click.option(
     "--address",
@@ -135,11 +171,17 @@ from tune_jobs.cli.shared_options import FORMAT, STORE, Number, Whole, packed
     help="Take a trial for hung, and try it again, after this time without a report.",
 )
 @click.option(
-    "--enqueue", metavar="FILE", help="Points to try first (JSON or CSV); params that they lack are drawn."
+    "--enqueue",
+    metavar="FILE",
+    help="Points to try first (JSON or CSV); params that they lack are drawn.",
+    shell_complete=complete_files,
 )
 @click.option("--retry-failed", is_flag=True, help="Try each failed trial again, as a new trial.")
 @click.option(
-    "--warm-start", metavar="NAME", help="Learn from the trials of another study: NAME or STORE::NAME."
+    "--warm-start",
+    type=StudyName(),
+    metavar="NAME",
+    help="Learn from the trials of another study: NAME or STORE::NAME.",
 )
 @click.option(
     "--rename", is_flag=True, help="If the study's definition has changed, run it as NAME-2 (or -3, ...)."

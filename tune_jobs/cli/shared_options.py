@@ -12,6 +12,7 @@ from dataclasses import fields
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.report.formats import FORMATS, TABLE
@@ -57,6 +58,16 @@ def _read(
         return value
 
 
+def complete_files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete files."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def complete_folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete folders."""
+    return [CompletionItem(incomplete, type="dir")]
+
+
 FORMAT = click.option(
     "--format",
     "form",
@@ -65,12 +76,14 @@ FORMAT = click.option(
     show_default=True,
     help="Form of the data on stdout.",
 )
+DEFAULT_STORE, STORE_VARIABLE = "trials", "TUNE_JOBS_STORE"
 STORE = click.option(
     "--store",
-    default="trials",
-    envvar="TUNE_JOBS_STORE",
+    default=DEFAULT_STORE,
+    envvar=STORE_VARIABLE,
     show_default=True,
     metavar="PATH",
+    shell_complete=complete_folders,
     help="Folder or bucket (s3://...) of the store (also TUNE_JOBS_STORE).",
 )
 

@@ -23,6 +23,7 @@ from tune_jobs.analysis.replay import (
 )
 from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.cli.telling import put, say, tell, tell_note
+from tune_jobs.cli.trial_words import number_of
 from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
 from tune_jobs.inputs.user_code import stored_name
 from tune_jobs.report.documents import audit_lines, report_document, store_document, study_notes
@@ -77,13 +78,16 @@ def print_audit(store: str, name: str) -> bool:
     return not result.differences
 
 
-def print_replay(store: str, name: str, number: int, form: str, *, device: str, data_dir: str | None) -> bool:
+def print_replay(
+    store: str, name: str, trial_word: int | str, form: str, *, device: str, data_dir: str | None
+) -> bool:
     """Train a trial again from its row, and print both runs side by side. True if every report agrees."""
     import torch
 
     from tune_jobs.store.provenance import git_state
 
     known = TrialStore(store).read(stored_name(name))
+    number = number_of(trial_word, known)
     trial = stored_trial(known.rows, number, fit=known.definition["fit"])
     commit, _ = git_state(Path.cwd())
     now = Surroundings(
@@ -112,7 +116,7 @@ def print_replay(store: str, name: str, number: int, form: str, *, device: str, 
     return num_agreeing == len(epochs)
 
 
-def export_trial(store: str, name: str, number: int, output: str) -> None:
+def export_trial(store: str, name: str, trial: int | str, output: str) -> None:
     """Write the network of a trial to a file, in the form that the file's suffix names.
 
     ``.pt`` needs no code of the user; the other suffixes need the code of the network's family.
@@ -128,7 +132,9 @@ def export_trial(store: str, name: str, number: int, output: str) -> None:
     suffix = require_suffix(output)
     require_new(output)
     opened = TrialStore(store)
-    source = _final_weights(str(opened.path), opened.read(stored_name(name)), number)
+    known = opened.read(stored_name(name))
+    number = number_of(trial, known)
+    source = _final_weights(str(opened.path), known, number)
     try:
         facts = export_trained(source, output)
     except UnknownNameError as error:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from tune_jobs.cli.shared_options import FORMAT, STORE, WholeFrom
+from tune_jobs.cli.completing import OneOf, StudyName, TrialNumber, devices_of_a_process
+from tune_jobs.cli.shared_options import FORMAT, STORE, WholeFrom, complete_files, complete_folders
 from tune_jobs.errors import EXIT_FAILED
 
 
@@ -19,7 +20,7 @@ def list_studies(store: str, form: str) -> None:
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", type=StudyName())
 @STORE
 @FORMAT
 @click.option(
@@ -52,21 +53,28 @@ def show(study: str, store: str, form: str, top: int, audit: bool) -> int:
 
 
 @click.command()
-@click.argument("study")
-@click.argument("trial", type=WholeFrom(min=0))
+@click.argument("study", type=StudyName())
+@click.argument("trial", type=TrialNumber())
 @STORE
 @FORMAT
-@click.option("--device", default="cpu", show_default=True, metavar="NAME", help="cpu or cuda.")
+@click.option(
+    "--device",
+    type=OneOf(devices_of_a_process),
+    default="cpu",
+    show_default=True,
+    help="Device to train on.",
+)
 @click.option(
     "--data-dir",
     metavar="DIR",
     help="Folder with the data sets, except digits (also TUNE_JOBS_DATA_DIR).",
     envvar="TUNE_JOBS_DATA_DIR",
+    shell_complete=complete_folders,
 )
-def replay(study: str, trial: int, store: str, form: str, device: str, data_dir: str | None) -> int:
+def replay(study: str, trial: int | str, store: str, form: str, device: str, data_dir: str | None) -> int:
     """Train a trial of STUDY again and compare its reports.
 
-    TRIAL is the number of the trial. The exit code is 1 if any report differs.
+    TRIAL is the number of the trial, or best. The exit code is 1 if any report differs.
     """
     from tune_jobs.cli.store_commands import print_replay
 
@@ -75,17 +83,22 @@ def replay(study: str, trial: int, store: str, form: str, device: str, data_dir:
 
 
 @click.command()
-@click.argument("study")
-@click.argument("trial", type=WholeFrom(min=0))
+@click.argument("study", type=StudyName())
+@click.argument("trial", type=TrialNumber())
 @STORE
 @click.option(
-    "--output", metavar="NAME", required=True, help="File to write: NAME.pt, NAME.pt2 or NAME.onnx."
+    "--output",
+    metavar="NAME",
+    required=True,
+    help="File to write: NAME.pt, NAME.pt2 or NAME.onnx.",
+    shell_complete=complete_files,
 )
-def export(study: str, trial: int, store: str, output: str) -> None:
+def export(study: str, trial: int | str, store: str, output: str) -> None:
     """Write the trained network of a trial of STUDY to a file.
 
-    TRIAL is the number of the trial. The suffix of the file says its form: .pt for eml_models.load_trained,
-    .pt2 for a program of torch.export, .onnx for onnxruntime (needs the extra onnx). The weights are fp32.
+    TRIAL is the number of the trial, or best. The suffix of the file says its form: .pt for
+    eml_models.load_trained, .pt2 for a program of torch.export, .onnx for onnxruntime (needs the extra onnx).
+    The weights are fp32.
 
     The network takes images with the values that the data set stores (digits 0 to 16, the other shipped sets
     0 to 255) and standardises them itself. .pt2 and .onnx take float32 images (N, C, H, W) with any N. The
@@ -99,11 +112,14 @@ def export(study: str, trial: int, store: str, output: str) -> None:
 
 
 @click.command()
-@click.argument("studies", metavar="[STUDY]...", nargs=-1)
+@click.argument("studies", type=StudyName(), metavar="[STUDY]...", nargs=-1)
 @STORE
 @FORMAT
 @click.option(
-    "--output", metavar="STORE", help="Write the compacted copy to another store and leave this one as it is."
+    "--output",
+    metavar="STORE",
+    help="Write the compacted copy to another store and leave this one as it is.",
+    shell_complete=complete_folders,
 )
 def compact(studies: tuple[str, ...], store: str, form: str, output: str | None) -> int:
     """Merge the many small files of STUDY (default: all) into few.
@@ -117,7 +133,7 @@ def compact(studies: tuple[str, ...], store: str, form: str, output: str | None)
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", type=StudyName())
 @STORE
 @click.option("--yes", is_flag=True, help="Repair the study; without --yes nothing is changed.")
 def repair(study: str, store: str, yes: bool) -> int:
@@ -133,7 +149,7 @@ def repair(study: str, store: str, yes: bool) -> int:
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", type=StudyName())
 @STORE
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 def delete(study: str, store: str, yes: bool) -> int:
@@ -164,7 +180,7 @@ def query(sql: str, store: str, form: str) -> None:
 
 
 @click.command()
-@click.argument("study")
+@click.argument("study", type=StudyName())
 @STORE
 @FORMAT
 @click.option("--top", type=WholeFrom(min=1), metavar="N", help="How many rows of the first table to show.")

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 
 LARGE = 1000
-"""From this size on, the fraction of a number says little, and `FEW_DECIMALS` is enough."""
+"""The size at which the fraction of a number says little, so that `FEW_DECIMALS` is enough."""
 
 DECIMALS, FEW_DECIMALS = 4, 1
 

@@ -52,10 +52,9 @@ def leaderboard(trials: pd.DataFrame, starts: pd.DataFrame, *, objective: Object
         starts: starts of the same study, from which the networks of the trials are named.
     """
     scored = trials[trials["objective"].notna()]
-    completed = scored[scored["state"] == State.COMPLETED]
-    shown = completed if len(completed) else scored
-    ascending = objective.direction is Direction.MINIMIZE
-    best = shown.sort_values(["objective", "number"], ascending=[ascending, True]).head(top)
+    completed = ranked(trials, objective)
+    shown = completed if len(completed) else _sorted(scored, objective)
+    best = shown.head(top)
     networks = name_networks(starts, best["number"])
     rows: list[tuple[object, ...]] = [
         (
@@ -78,6 +77,17 @@ def leaderboard(trials: pd.DataFrame, starts: pd.DataFrame, *, objective: Object
     )
     # equal MACs for all rank nothing
     return table.without("macs") if best["macs"].nunique(dropna=False) == 1 else table
+
+
+def ranked(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
+    """The completed trials that have an objective, the best first; of equals, the earlier first."""
+    scored = trials[trials["objective"].notna()]
+    return _sorted(scored[scored["state"] == State.COMPLETED], objective)
+
+
+def _sorted(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
+    ascending = objective.direction is Direction.MINIMIZE
+    return trials.sort_values(["objective", "number"], ascending=[ascending, True])
 
 
 def studies_for_people(table: Table) -> Table:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from tune_jobs.study.definition import Study
 
 AUTO = "auto"
-"""The value of `gpus_per_trial` that asks for a measured share."""
+"""The value of `gpus_per_trial` that asks for a measured share, and the default of `device`."""
+
+DEVICES = (AUTO, "cpu", "cuda")
+"""The devices that trials may train on; ``auto`` is the best that there is."""
 
 
 def _read_gpus(value: Any) -> Any:
@@ -123,7 +126,7 @@ class RunSettings:
             problems.append(f"gpus_per_trial must be a fraction up to 1 or a whole number, got {gpus:g}")
         if self.kernels not in set(Kernels):
             problems.append(f"kernels must be one of {', '.join(Kernels)}, got {self.kernels!r}")
-        if self.device not in ("auto", "cpu", "cuda"):
+        if self.device not in DEVICES:
             problems.append(f"device must be auto, cpu or cuda, got {self.device!r}")
         if self.device == "cpu" and gpus:
             problems.append(f"gpus_per_trial must be 0 or left out with device cpu, got {gpus}")

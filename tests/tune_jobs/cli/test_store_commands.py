@@ -13,6 +13,7 @@ from eml_models.training.recipe import Recipe
 from tune_jobs import TrialStore
 from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.checkpoints.saving import Saving
+from tune_jobs.cli.latency_commands import resolve_network
 from tune_jobs.inputs.shipped import digits_recipes
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.state_machine import Session
@@ -141,3 +142,31 @@ def test_delete_removes_a_study_and_no_other(cli: Cli, folder: Path) -> None:
     assert "gone" not in set(store.trials()["study"])
     assert len(store.trials("digits-recipes")) == 3
     assert store.problems == ()
+
+
+def test_best_is_the_first_trial_of_the_leaderboard(cli: Cli, folder: Path) -> None:
+    _, out, _ = cli("show", "digits-recipes", "--format", "json")
+    first = json.loads(out)[0]["trial"]
+    code, _, err = cli("export", "digits-recipes", "best", "--output", "best.pt")
+    assert code == 0, err
+    assert f"note: the best trial is {first}: val_accuracy " in err
+    assert (folder / "best.pt").exists()
+    code, _, err = cli("replay", "digits-recipes", "best")
+    assert (code, f"the best trial is {first}" in err) == (0, True)
+    asked = resolve_network("digits-recipes/best", str(folder / "trials"))
+    assert (asked.network.name, asked.number) == (f"digits-recipes/{first}", first)
+
+
+def test_best_of_a_study_without_a_completed_trial_is_refused(cli: Cli, folder: Path) -> None:
+    study = digits_recipes().with_changes(name="empty", recipe=RECIPE)
+    StudyWriter.open(str(folder / "trials"), study, versions={}).close()
+    for words in (["export", "empty", "best", "--output", "x.pt"], ["replay", "empty", "best"]):
+        code, out, err = cli(*words)
+        assert (code, out) == (2, "")
+        assert "must have a completed trial for the word best, and has none; name a trial" in err
+
+
+def test_another_word_for_a_trial_is_refused_with_both_ways(cli: Cli) -> None:
+    code, _, err = cli("export", "digits-recipes", "bets", "--output", "x.pt")
+    assert code == 2
+    assert "a trial is named by its number, or by best, got 'bets'" in err
