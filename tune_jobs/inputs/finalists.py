@@ -15,9 +15,11 @@ from statistics import fmean
 from typing import Any
 
 from eml_models import seeds
+from eml_models.data.datasets import get_dataset_spec
 from eml_models.errors import InvalidValueError, raise_if_any
-from eml_models.networks.registry import get_model
+from eml_models.networks.registry import build_plan, get_model
 from eml_models.networks.words import SEPARATOR, parse_options
+from eml_models.training.optimizers import get_optimizer_spec
 from eml_models.training.recipe import Recipe
 from eml_models.wording import count_of
 from tune_jobs.feasible.cost import count_cost
@@ -125,7 +127,10 @@ def final_study(searched: Study, rows: Sequence[Row], options: FinalOptions) -> 
                 f"--top {options.top} takes {count_of(len(tried), 'recipe')}: no more ran to their end"
             )
     finalists = [Candidate(name=f"trial-{t.number}", changes=_changes(base, t.recipe)) for t in chosen]
-    baselines = [parse_baseline(text, base) for text in dict.fromkeys(options.baselines)]
+    baselines, same = _different(
+        [parse_baseline(text, base) for text in dict.fromkeys(options.baselines)], base
+    )
+    notes += same
     candidates = (*finalists, *baselines)
     notes.append(f"compared with {' and '.join(baseline.name for baseline in baselines)}")
     return Study(
@@ -182,6 +187,30 @@ def list_tried(rows: Iterable[Row]) -> list[Tried]:
 def _identity(recipe: Recipe) -> str:
     """A text that is equal for recipes that would be the same finalist."""
     return as_json_text({k: v for k, v in recipe.as_dict().items() if k not in SAME_FOR_ALL})
+
+
+def _different(baselines: Iterable[Candidate], base: Recipe) -> tuple[list[Candidate], list[str]]:
+    """The baselines without repetitions in other words, and a note for each of these."""
+    kept: dict[tuple[object, str], Candidate] = {}
+    notes = []
+    for baseline in baselines:
+        first = kept.setdefault(_trained_as(base.with_changes(**baseline.changes)), baseline)
+        if first is not baseline:
+            notes.append(
+                f"baseline {baseline.name} is left out: it has the network and the recipe of {first.name} in"
+                " other words"
+            )
+    return list(kept.values()), notes
+
+
+def _trained_as(recipe: Recipe) -> tuple[object, str]:
+    """The layers of a recipe's network and its other fields, with the optimizer's own momentum."""
+    data = get_dataset_spec(recipe.dataset)
+    plan = build_plan(
+        recipe.model, input_shape=data.input_shape, num_classes=data.num_classes, **recipe.model_options
+    )
+    momentum = get_optimizer_spec(recipe.optimizer).momentum if recipe.momentum is None else recipe.momentum
+    return plan.nodes, _identity(recipe.with_changes(model_options={}, momentum=momentum))
 
 
 def best(tried: Iterable[Tried], objective: Objective) -> list[Tried]:

@@ -287,7 +287,8 @@ class Space:
         """This space with some parameters as constants.
 
         Raises:
-            InvalidValueError: a value is outside of its parameter's range.
+            InvalidValueError: a value is outside of its parameter's range, or is of a parameter that another
+                constant rules out.
         """
         problems = [
             f"{name} {problem}"
@@ -295,12 +296,33 @@ class Space:
             if (problem := self[name].problem_of(value)) is not None
         ]
         raise_if_any("fixed parameters", problems)
-        return Space(
+        space = Space(
             *(
                 Constant(p.name, p.canonical(values[p.name]), when=p.when) if p.name in values else p
                 for p in self.parameters
             )
         )
+        ruled_out = space._ruled_out()
+        raise_if_any("fixed parameters", [text for name, text in ruled_out.items() if name in values])
+        return space
+
+    def _ruled_out(self) -> dict[str, str]:
+        """The parameters that apply to no params, because of a constant; each with the reason and way out."""
+        found: dict[str, str] = {}
+        for p in self.parameters:
+            if p.when is None:
+                continue
+            parent = self[p.when.parameter]
+            wanted = " or ".join(map(repr, p.when.values))
+            reason = f"{p.name} applies only with {parent.name} {wanted}, but {parent.name}"
+            if parent.name in found:
+                found[p.name] = f"{reason} does not apply either; leave {p.name} out"
+            elif isinstance(parent, Constant) and not p.when.holds({parent.name: parent.value}):
+                found[p.name] = (
+                    f"{reason} is fixed at {parent.value!r}; leave {p.name} out, or fix {parent.name} at"
+                    f" {wanted}"
+                )
+        return found
 
     def iter_grid(self) -> Iterator[Params]:
         """Every point of the space, the last parameter fastest.

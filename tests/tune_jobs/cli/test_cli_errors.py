@@ -62,6 +62,8 @@ def study_file(folder: Path, body: str) -> str:
         (["run", "digits-recipes", "--fix", "optimizer=sdg"], "optimizer must be one of"),
         (["run", "digits-recipes", "--fix", "optimiser=sgd"], "unknown parameter 'optimiser'"),
         (["run", "digits-recipes", "--fix", "optimizer"], "--fix must be NAME=VALUE, got 'optimizer'"),
+        (["run", "digits-recipes", "--fix", "momentum=0.9", "--fix", "optimizer=adam"],
+         "momentum applies only with optimizer 'sgd_momentum', but optimizer is fixed at 'adam'; leave"),
         (["run", "digits-recipes", "--fix", "optimizer=sgd", "--fix", "optimizer=adam"],
          "--fix optimizer is given twice, got 'optimizer=adam' too; choose one"),
         (["run", "digits-recipes", "--max-macs", "30 MB"], "30 MB"),

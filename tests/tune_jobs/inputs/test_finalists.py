@@ -127,6 +127,26 @@ def test_front_has_every_trial_that_no_other_is_better_than() -> None:
     assert len(final.candidates) == len(found) + 1
 
 
+def test_baselines_in_different_words_for_one_training_are_one_and_that_is_said() -> None:
+    study, rows = searched()
+    words = (
+        "resnet18:width=8",
+        "resnet18:width=8,momentum=0.9",
+        "resnet18:width=8,learning_rate=0.1,schedule=cosine",
+        "resnet18:width=8,momentum=0.8",
+        "small_cnn",
+        "small_cnn:width=16",
+    )
+    final, notes = final_study(study, rows, FinalOptions(top=1, repeats=2, baselines=words))
+    kept = [c.name for c in final.candidates if c.baseline]
+    assert kept == ["resnet18:width=8", "resnet18:width=8,momentum=0.8", "small_cnn"]
+    assert final.trials == 2 * len(final.candidates)
+    said = [note for note in notes if "is left out" in note]
+    assert [note.split()[1] for note in said] == [words[1], words[2], words[5]]
+    assert said[0].endswith("it has the network and the recipe of resnet18:width=8 in other words")
+    assert notes[-1] == f"compared with {' and '.join(kept)}"
+
+
 @pytest.mark.parametrize(
     ("points", "directions", "expected"),
     [

@@ -157,6 +157,27 @@ def test_fixed_parameters_become_constants_that_keep_their_condition() -> None:
         SPACE.fixed({"widht": 2})
 
 
+def test_a_fixed_parameter_that_another_constant_rules_out_is_refused() -> None:
+    rule = "momentum applies only with optimizer 'sgd', but optimizer is fixed at 'adam'"
+    way_out = "leave momentum out, or fix optimizer at 'sgd'"
+    with pytest.raises(InvalidValueError, match=f"fixed parameters: {rule}; {way_out}"):
+        SPACE.fixed({"momentum": 0.7, "optimizer": "adam"})
+    with pytest.raises(InvalidValueError, match=rule):
+        SPACE.fixed({"optimizer": "adam"}).fixed({"momentum": 0.7})
+    assert SPACE.fixed({"momentum": 0.7, "optimizer": "sgd"})["momentum"].role is Role.FIXED
+    assert SPACE.fixed({"optimizer": "adam"}).names == SPACE.names
+
+
+def test_a_fixed_parameter_below_another_that_does_not_apply_is_refused() -> None:
+    space = Space(
+        Choice("a", ("x", "y")),
+        Choice("b", (1, 2), when=When("a", ("x",))),
+        Choice("c", (1, 2), when=When("b", (1,))),
+    )
+    with pytest.raises(InvalidValueError, match="c applies only with b 1, but b does not apply either"):
+        space.fixed({"a": "y", "c": 2})
+
+
 def test_grid_of_a_space_has_each_point_once_the_last_parameter_fastest() -> None:
     points = list(SPACE.iter_grid())
     assert len(points) == 3 * 3 + 3
