@@ -34,13 +34,14 @@ class UnknownNameError(InvalidValueError):
     Args:
         kind: what the name stands for, for instance ``"optimizer"``.
         name: the unknown name.
-        known: all known names; the message lists them, nearest first.
+        known: all known names; the message lists them, nearest first, and asks whether a near name was meant.
     """
 
     def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
         self.kind, self.name, self.known = kind, name, tuple(known)
         ordered = sort_by_nearness(str(name), self.known)
-        super().__init__(f"unknown {kind} {name!r}; known: {', '.join(ordered) or '(none)'}")
+        listed = ", ".join(ordered) or "(none)"
+        super().__init__(f"unknown {kind} {name!r}; known: {listed}{did_you_mean(str(name), ordered)}")
 
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.kind, self.name, self.known))
@@ -117,6 +118,22 @@ def raise_if_any(subject: str, problems: Sequence[str]) -> None:
         raise InvalidValueError(f"{subject}: {len(problems)} problems\n  - " + "\n  - ".join(problems))
 
 
+NEAR = 0.7
+"""The least similarity of two names of which one may be mistyped for the other; equal names have 1."""
+
+
 def sort_by_nearness(name: str, known: Iterable[str]) -> list[str]:
     """The known names, most similar to `name` first; ties keep their order."""
-    return sorted(known, key=lambda k: -difflib.SequenceMatcher(None, name.lower(), k.lower()).ratio())
+    return sorted(known, key=lambda k: -_similarity(name, k))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Words for the end of a message that ask for the nearest known name; no words if none is near."""
+    nearest = next(iter(sort_by_nearness(name, known)), None)
+    if nearest is None or nearest == name or _similarity(name, nearest) < NEAR:
+        return ""
+    return f"; did you mean {nearest!r}?"
+
+
+def _similarity(name: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, name.lower(), other.lower()).ratio()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, get_args
 
 import click
@@ -23,6 +24,9 @@ BEST = "best"
 
 SLASH = "/"
 """Between a study and one of its trials."""
+
+AT = "@"
+"""Stands before the name of a file."""
 
 Ask = Callable[[], Iterable[str]]
 """Returns the values of an option; imports what it needs."""
@@ -110,6 +114,19 @@ class NetworkWord(StringParamType):
     ) -> list[CompletionItem]:
         trials = (f"{name}{SLASH}{BEST}" for name in _stored_studies(ctx))
         return _matching([*_networks(), *trials], incomplete)
+
+
+class Sql(StringParamType):
+    """A query, or a file that holds it."""
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        if not incomplete.startswith(AT):
+            return []
+        place = Path(incomplete.removeprefix(AT))
+        folder = place if incomplete.endswith(("/", AT)) else place.parent
+        return _matching((f"{AT}{path}" for path in sorted(folder.glob("*.sql"))), incomplete)
 
 
 def samplers() -> Sequence[str]:

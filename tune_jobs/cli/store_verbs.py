@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tune_jobs.cli.completing import OneOf, StudyName, TrialNumber, devices_of_a_process
+from tune_jobs.cli.completing import OneOf, Sql, StudyName, TrialNumber, devices_of_a_process
 from tune_jobs.cli.shared_options import FORMAT, STORE, WholeFrom, complete_files, complete_folders
 from tune_jobs.errors import EXIT_FAILED
 
@@ -164,19 +164,21 @@ def delete(study: str, store: str, yes: bool) -> int:
 
 
 @click.command()
-@click.argument("sql")
+@click.argument("sql", type=Sql())
 @STORE
 @FORMAT
 def query(sql: str, store: str, form: str) -> None:
     """Answer a SQL query over the rows of the store.
 
-    The views are trials, reports, starts, events, studies and latencies. A query can only read.
+    SQL is the query itself, - for a query on stdin, or @FILE for a query in a file. The views are trials,
+    reports, starts, events, studies and latencies. A query can only read.
 
     Example: tune-jobs query "select number, objective from trials order by objective desc limit 5"
     """
     from tune_jobs.cli.store_commands import print_answer
+    from tune_jobs.inputs.sql_texts import read_sql
 
-    print_answer(store, sql, form)
+    print_answer(store, read_sql(sql), form)
 
 
 @click.command()

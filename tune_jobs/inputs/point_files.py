@@ -15,6 +15,7 @@ from eml_models.errors import InvalidValueError
 from eml_models.strict_json import NotJsonError, parse_written
 from eml_models.wording import cut
 from tune_jobs.inputs.csv_cells import read_csv
+from tune_jobs.inputs.near_files import nearest_file
 from tune_jobs.search.given import check_point
 from tune_jobs.study.json_fields import INT64_MAX, INT64_MIN
 from tune_jobs.study.param_texts import as_whole, read_text
@@ -44,7 +45,7 @@ def read_points(path: str, space: Space) -> list[Params]:
         text = Path(path).read_bytes().decode("utf-8-sig")
         records: Sequence[Mapping[str, Any]] = read_csv(text) if is_csv else _read_json(text)
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidValueError(f"--enqueue {path!r} cannot be read: {error}") from error
+        raise InvalidValueError(f"--enqueue {path!r} cannot be read: {error}{nearest_file(path)}") from error
     except InvalidValueError as error:
         raise InvalidValueError(f"--enqueue {path!r}: {error}") from error
     points, problems = [], []

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eml_models.errors import EmlError, InvalidValueError, UnknownNameError
+from tune_jobs.inputs.near_files import nearest_file, nearest_module
 from tune_jobs.inputs.shipped import SHIPPED
 from tune_jobs.study.code_digest import LOADED_TEXT
 from tune_jobs.study.definition import Study
@@ -60,7 +61,13 @@ class UserCode:
                 lines = traceback.format_exception(error)[-2:]
             where = "".join(lines).strip()
             name = self.path or self.module
-            raise InvalidValueError(f"could not import {name!r}: {where}") from error
+            near = nearest_module(self.module, self.search_paths) if self._is_missing(error) else ""
+            raise InvalidValueError(f"could not import {name!r}: {where}{near}") from error
+
+    def _is_missing(self, error: BaseException) -> bool:
+        """Whether Python found no module of this name; a module that it imports may be missing too."""
+        absent = error.name if isinstance(error, ModuleNotFoundError) and self.source is None else None
+        return absent is not None and f"{self.module}.".startswith(f"{absent}.")
 
     def _import(self) -> types.ModuleType:
         module = importlib.import_module(self.module)
@@ -124,7 +131,9 @@ def _find_code(place: str) -> UserCode:
         path = Path(place).expanduser()
         source = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError, RuntimeError) as error:  # also a zero byte, or ~ of an unknown user
-        raise InvalidValueError(f"cannot read {place!r}: {error}; give the path of a Python file") from error
+        raise InvalidValueError(
+            f"cannot read {place!r}: {error}; give the path of a Python file{nearest_file(place)}"
+        ) from error
     digest = hashlib.blake2b(source.encode(), digest_size=4).hexdigest()
     stem = "".join(c if c.isalnum() else "_" for c in path.stem)
     return UserCode(

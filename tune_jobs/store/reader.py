@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import pandas as pd
 import pyarrow as pa
 
-from eml_models.errors import UnknownNameError
+from eml_models.errors import UnknownNameError, did_you_mean
 from tune_jobs.errors import QueryError, SegmentGoneError, StoreMissingError
 from tune_jobs.store.columns.convert import rows_to_arrow
 from tune_jobs.store.columns.schema import PARAM_COLUMNS, PARAM_PREFIX, ROW_TYPE_OF, StudyRow, columns_of
@@ -275,10 +275,20 @@ def _check_is_store(files: Files, path: str) -> None:
     if is_url(path):
         reason = "nothing is there"
     elif not os.path.exists(path):
-        reason = "no such folder"
+        reason, way_out = "no such folder", way_out + did_you_mean(path, _stores_beside(path))
     elif not os.path.isdir(path):
         reason = "a store is a folder, and this is a file"
     raise StoreMissingError(f"there is no store at {path!r}: {reason}; {way_out}")
+
+
+def _stores_beside(path: str) -> list[str]:
+    """The stores in the folder in which `path` would be."""
+    folder = os.path.dirname(path)
+    try:
+        beside = [os.path.join(folder, name) for name in os.listdir(folder or ".")]
+    except OSError:
+        return []
+    return [place for place in beside if os.path.isdir(os.path.join(place, STUDIES))]
 
 
 def _own_params(studies: Iterable[StudyRow]) -> dict[str, str]:

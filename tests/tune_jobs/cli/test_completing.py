@@ -93,6 +93,13 @@ def test_trials_that_kept_weights_are_completed(folder: Path) -> None:
     assert completed("replay", "--store", store, "other", "") == ["best"]
 
 
+def test_files_with_a_query_are_completed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "best.sql").write_text("select 1")
+    assert completed("query", "@") == completed("query", "@be") == ["@best.sql"]
+    assert completed("query", "sel") == []
+
+
 def test_the_program_answers_a_shell(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -170,3 +171,19 @@ def test_another_word_for_a_trial_is_refused_with_both_ways(cli: Cli) -> None:
     code, _, err = cli("export", "digits-recipes", "bets", "--output", "x.pt")
     assert code == 2
     assert "a trial is named by its number, or by best, got 'bets'" in err
+
+
+def test_query_comes_from_stdin_and_from_a_file_too(
+    cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql = "select count(*) as n from trials where study = 'digits-recipes'"
+    (folder / "count.sql").write_text(sql)
+    monkeypatch.setattr("sys.stdin", io.StringIO(sql))
+    answers = [cli("query", word, "--format", "csv") for word in (sql, "-", "@count.sql")]
+    assert answers == [(0, "n\n3\n", "")] * 3
+
+
+def test_a_mistyped_store_is_asked_for(cli: Cli) -> None:
+    code, _, err = cli("list", "--store", "trails")
+    assert code == 2
+    assert err.rstrip().endswith("; did you mean 'trials'?")
