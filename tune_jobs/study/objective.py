@@ -79,7 +79,7 @@ class Objective:
             if self.metric not in METRICS and self.metric not in COSTS:
                 known = UnknownNameError("objective", self.metric, [*METRICS, *COSTS])
                 raise InvalidValueError(
-                    f"{known}. A metric of own training needs a direction, as in Maximize({self.metric!r})"
+                    f"{known} (a metric of own training needs a direction, as in Maximize({self.metric!r}))"
                 )
             object.__setattr__(self, "direction", METRICS.get(self.metric, Direction.MINIMIZE))
         if not isinstance(self.direction, str) or self.direction not in DIRECTION_WORDS:
