@@ -51,7 +51,7 @@ from tune_jobs.on_ray.worker.store_probe import StoreProbe
 from tune_jobs.on_ray.worker.training_thread import made_in_training_thread
 from tune_jobs.on_ray.worker.watching import while_watched
 from tune_jobs.session.attempt import WorkerInfo
-from tune_jobs.session.report_checks import EPOCH, REPORT_METRICS, number_of
+from tune_jobs.session.report_checks import EPOCH, REPORT_METRICS, number_of, values_of
 from tune_jobs.study.code_digest import code_digest
 from tune_jobs.study.json_fields import MAX_SECONDS
 from tune_jobs.study.method import LatencyMode
@@ -237,8 +237,17 @@ def _first_step_s(training: Any) -> float | None:
 
 
 def _metrics(report: Any) -> dict[str, Metric]:
-    names = (EPOCH, *REPORT_METRICS)
-    return {name: _plain(getattr(report, name)) for name in names if hasattr(report, name)}
+    known = {EPOCH, *REPORT_METRICS}
+    return {
+        name: _plain(value) if name in known else _plain_other(value)
+        for name, value in values_of(report).items()
+    }
+
+
+def _plain_other(value: Any) -> Metric:
+    """A value of a report that is not one of its metrics: a number, or else the name of its type, since it
+    may be an object of any size."""
+    return _plain(value) if value is None or isinstance(value, int | float) else type(value).__name__
 
 
 def _plain(value: Any) -> Metric:
