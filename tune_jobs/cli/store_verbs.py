@@ -137,7 +137,7 @@ def repair(study: str, store: str, yes: bool) -> int:
 @STORE
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 def delete(study: str, store: str, yes: bool) -> int:
-    """Delete STUDY from the store, with its weights and rows.
+    """Delete STUDY from the store, with its weights, logs and rows.
 
     Files in its folders that are not the store's own stay, and their names are printed. The exit code is 1 if
     something of the study could not be removed; the same command removes the rest.

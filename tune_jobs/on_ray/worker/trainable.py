@@ -24,17 +24,21 @@ from ray import cloudpickle, tune
 
 from eml_models.training.kernels import prepare_process
 from eml_models.training.recipe import Recipe
+from tune_jobs.checkpoints.logs import Logs
 from tune_jobs.checkpoints.saving import Saving
 from tune_jobs.on_ray.messages import (
+    AttemptFailed,
     EpochReported,
     LatencyMeasured,
     Message,
     Metric,
     TrainingBegan,
     TrainingReturned,
+    WorkerUnusable,
     to_json,
 )
-from tune_jobs.on_ray.private import wait_for_ended_trials
+from tune_jobs.on_ray.private import wait_for_ended_trials, worker_log_files
+from tune_jobs.on_ray.worker.capturing import Capture, captured
 from tune_jobs.on_ray.worker.describing_failure import describe_failure, require_working_device
 from tune_jobs.on_ray.worker.describing_worker import (
     with_device,
@@ -61,6 +65,9 @@ from tune_jobs.worker.own_attempt import OwnAttempt
 MESSAGE = "message"
 """The only key of a worker's reports to Tune; its value is the text of a message."""
 
+LOG = "log"
+"""The name of the log among what could not be saved."""
+
 
 def build_trainable(payload: Payload) -> Callable[[dict[str, Any]], None]:
     """A function trainable for `ray.tune`.
@@ -73,15 +80,28 @@ def build_trainable(payload: Payload) -> Callable[[dict[str, Any]], None]:
         began = time.perf_counter()
         if payload.shared is not None:  # not watched: a download may take longer than the limit of a silence
             wait_for(payload.shared)
-        made = made_in_training_thread(iter_messages(payload, config, began=began))
-        messages = while_watched(made, payload.trial_timeout_s)
-        try:
-            for message in messages:
-                tune.report({MESSAGE: to_json(message)})
-        finally:
-            messages.close()  # the training of a stopped trial tidies up now
+        logs = Logs(store=payload.checkpoints.store, study=payload.checkpoints.study)
+        with captured(logs, config["number"], config["attempt"], files=worker_log_files()) as capture:
+            made = made_in_training_thread(iter_messages(payload, config, began=began))
+            messages = while_watched(made, payload.trial_timeout_s)
+            try:
+                for message in messages:
+                    tune.report({MESSAGE: to_json(with_log(message, capture))})
+            finally:
+                messages.close()  # the training of a stopped trial tidies up now
 
     return train_trial
+
+
+def with_log(message: Message, capture: Capture) -> Message:
+    """The message, once the log holds what was printed before it; it says if the log could not be written.
+
+    The driver may read the log as soon as it has the last message.
+    """
+    capture.copy(now=isinstance(message, AttemptFailed | TrainingReturned | WorkerUnusable))
+    if not isinstance(message, EpochReported) or (problem := capture.take_problem()) is None:
+        return message
+    return replace(message, unsaved={**message.unsaved, LOG: problem})
 
 
 def iter_messages(
