@@ -5,6 +5,8 @@ Pure: knows no file. `tune_jobs.on_ray.worker.capturing` fills it, and `logs` ke
 
 from __future__ import annotations
 
+import re
+
 HEAD_BYTES = 64 << 10
 """The first bytes of an output that are kept: versions, settings, the first warnings."""
 
@@ -14,6 +16,9 @@ TAIL_BYTES = 192 << 10
 LEFT_OUT = "[... {count:,} bytes left out ...]"
 """The line that stands in a log for the bytes between its head and its tail."""
 
+
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+"""The command by which a program changes the colour of a terminal's text."""
 
 LINE_CHARACTERS = 300
 """The most characters of a line that `last_lines` gives."""
@@ -57,14 +62,18 @@ class BoundedLog:
         return f"{first}{'' if first.endswith(chr(10)) else chr(10)}{mark}\n{last}"
 
 
-def last_lines(text: str, count: int) -> list[str]:
-    """The last lines of a log that are not blank, for people.
+def terminal_lines(text: str) -> list[str]:
+    """The lines of a log as a terminal shows them at last, without colours.
 
-    Of a line that was written over (a progress bar) only its last state is given, as a terminal shows it, and
-    a very long line is cut.
+    Of a line that was written over (a progress bar) only its last state is given.
     """
-    lines = (line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n"))
-    shown = [line for line in lines if line][-count:]
+    plain = COLOURS.sub("", text).removesuffix("\n")
+    return [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in plain.split("\n")] if plain else []
+
+
+def last_lines(text: str, count: int) -> list[str]:
+    """The last of `terminal_lines` that are not blank, each cut to `LINE_CHARACTERS`."""
+    shown = [line for line in terminal_lines(text) if line][-count:]
     return [line if len(line) <= LINE_CHARACTERS else f"{line[:LINE_CHARACTERS]}..." for line in shown]
 
 
