@@ -19,7 +19,7 @@ from tune_jobs.report.text import format_value
 from tune_jobs.study.definition import SEED
 from tune_jobs.study.json_fields import parse_object
 from tune_jobs.study.objective import COSTS
-from tune_jobs.study.rows import ReportRow
+from tune_jobs.study.rows import ReportRow, own_numbers
 
 MAX_EPOCHS = 40
 """The most epochs of a curve for people; of a longer curve evenly spaced epochs are shown."""
@@ -97,8 +97,9 @@ def curve(facts: TrialFacts, *, metric: str, whole: bool = False) -> Table:
         names = [f.name for f in fields(ReportRow) if f.name not in LEFT_OUT]
         rows = tuple(tuple(getattr(report, name) for name in names) for report in facts.reports)
         return Table(columns=tuple(names), rows=rows)
-    order = dict.fromkeys((metric, *METRICS))
-    names = [n for n in order if any(getattr(report, n, None) is not None for report in facts.reports)]
+    own = (name for report in facts.reports for name in own_numbers(report.metrics))
+    order = dict.fromkeys((metric, *METRICS, *own))
+    names = [n for n in order if any(report.value(n) is not None for report in facts.reports)]
     shown = _thinned(facts.reports)
     left_out = len(facts.reports) - len(shown)
     return Table(
@@ -107,7 +108,7 @@ def curve(facts: TrialFacts, *, metric: str, whole: bool = False) -> Table:
         if left_out
         else "",
         columns=("epoch", *names, "epoch_s"),
-        rows=tuple((r.epoch, *(getattr(r, name) for name in names), r.epoch_s) for r in shown),
+        rows=tuple((r.epoch, *(r.value(name) for name in names), r.epoch_s) for r in shown),
     )
 
 
@@ -128,7 +129,8 @@ def _end(facts: TrialFacts) -> Table:
             columns=("last epoch", "attempts"),
             rows=((facts.reports[-1].epoch if facts.reports else 0, number),),
         )
-    values = parse_object(end.objectives) | {name: getattr(end, name) for name in OF_THE_END}
+    values = parse_object(end.objectives) | parse_object(end.metrics)
+    values |= {name: getattr(end, name) for name in OF_THE_END}
     values |= {name: getattr(end, name) for name in OF_THE_ORIGIN}
     rows = [(name, _shown(value, name)) for name, value in values.items() if value is not None]
     error = [("error", end.error)] if end.error else []
@@ -152,18 +154,15 @@ def _recipe(facts: TrialFacts, recipe: Mapping[str, Any]) -> Table:
     except (InvalidValueError, KeyError):  # of a family that is not registered in this process
         network = None
     in_words = {"model", "model_options"} if network else set()
-    others = {
-        name: value
-        for name, value in recipe.items()
-        if value is not None and name not in in_words and name not in facts.params
-    }
+    left_out = {*in_words, *facts.params, "params"}  # a recipe of own training holds its params
+    others = {name: value for name, value in recipe.items() if value is not None and name not in left_out}
     named = {"network": network, **others} if network else others
     rows = tuple((name, _shown(value, name)) for name, value in named.items())
     return Table(title="the rest of the recipe", columns=("field", "value"), rows=rows)
 
 
 def _decisions(facts: TrialFacts, metric: str) -> Table:
-    rows = tuple((r.epoch, str(r.decision), getattr(r, metric), r.decision_reason) for r in facts.decisions)
+    rows = tuple((r.epoch, str(r.decision), r.value(metric), r.decision_reason) for r in facts.decisions)
     return Table(title="decisions", columns=("rung", "decision", metric, "reason"), rows=rows)
 
 
@@ -191,5 +190,6 @@ def _shown(value: object, name: str = "") -> str:
 
 
 def _columns(row: Any) -> dict[str, object]:
-    names = [f.name for f in fields(row) if f.name not in LEFT_OUT]
-    return {name: plain(getattr(row, name)) for name in names}
+    """The columns of a row as JSON can hold them; metrics of own training as an object."""
+    values = {f.name: plain(getattr(row, f.name)) for f in fields(row) if f.name not in LEFT_OUT}
+    return values | ({"metrics": parse_object(row.metrics)} if "metrics" in values else {})

@@ -24,7 +24,7 @@ def unfinished(rows: Sequence[Row], *, metric: str) -> Table:
             trial.attempt,
             trial.last.epoch if trial.last else 0,
             trial.epochs,
-            getattr(trial.last, metric, None),
+            trial.last.value(metric) if trial.last else None,
             f"{(trial.last.reported_at if trial.last else trial.started_at):%Y-%m-%d %H:%M:%S}",
         )
         for trial in list_unfinished(rows)

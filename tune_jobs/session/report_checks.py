@@ -78,8 +78,13 @@ def _describe_missing(missing: Sequence[str], metrics: Mapping[str, object]) -> 
     names = sort_by_nearness(missing[0], [name for name, value in metrics.items() if value is not None])
     text = f"the report lacks {', '.join(missing)}; it has {', '.join(names) or 'nothing'}"
     others = [name for name in names if name not in (EPOCH, *REPORT_METRICS, LATENCY)]
-    pairs = [(name, close) for name in missing for close in _closest(name, others)]
-    return text + "".join(f". Is {close} meant? Report it under the name {name}" for name, close in pairs)
+    return text + "".join(words_of_nearest(name, others) for name in missing)
+
+
+def words_of_nearest(name: str, others: Iterable[str]) -> str:
+    """The end of a message about a missing metric: a reported name that may stand for it, if any is alike."""
+    meant = (f". Is {close} meant? Report it under the name {name}" for close in _closest(name, others))
+    return next(meant, "")
 
 
 def _closest(name: str, others: Iterable[str]) -> list[str]:

@@ -95,6 +95,24 @@ def test_a_long_curve_is_thinned_for_people_and_whole_for_programs(num_epochs: i
     assert len(curve(facts, metric="val_accuracy", whole=True).rows) == num_epochs
 
 
+def test_metrics_of_own_training_are_in_the_curve_and_at_the_end() -> None:
+    rows = numbered(
+        start_row(0, {"depth": 3}, recipe='{"epochs":2,"params":{"depth":3},"seed":7}'),
+        report_row(0, 1, metrics='{"iou":0.25,"note":"ok"}'),
+        report_row(0, 2, metrics='{"dice":0.125,"iou":0.5}'),
+        trial_row(
+            0, State.COMPLETED, {"depth": 3}, objectives='{"iou":0.5}', metrics='{"dice":0.125,"iou":0.5}'
+        ),
+    )
+    facts = facts_of(rows, 0, study="s")
+    tables = {table.title: table for table in trial_tables(facts, metric="iou")}
+    assert tables["curve"].columns == ("epoch", "iou", "dice", "epoch_s")
+    assert tables["curve"].rows == ((1, 0.25, None, None), (2, 0.5, 0.125, None))
+    assert dict(tables["trial 0 of s: completed"].rows)["dice"] == "0.1250"
+    assert dict(tables["the rest of the recipe"].rows) == {"epochs": "2", "seed": "7"}
+    assert trial_object(facts, [])["reports"][0]["metrics"] == {"iou": 0.25, "note": "ok"}
+
+
 def test_object_of_a_trial_is_json_with_every_part() -> None:
     found = json.loads(json.dumps(trial_object(facts_of(rows_of(), 0, study="s"), [LOG]), allow_nan=False))
     assert (found["study"], found["number"], found["state"]) == ("s", 0, "stopped")

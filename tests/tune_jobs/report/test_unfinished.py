@@ -19,6 +19,11 @@ ROWS = (
 )
 
 
+def test_a_value_may_be_a_metric_of_own_training() -> None:
+    rows = numbered(start_row(0), report_row(0, 1, metrics='{"iou":0.25}'))
+    assert unfinished(rows, metric="iou").rows[0][4] == 0.25
+
+
 @pytest.mark.parametrize(
     ("more", "title"),
     [

@@ -25,6 +25,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +112,12 @@ def captured(logs: Logs, number: int, attempt: int, *, files: Sequence[Path]) ->
     places = {file: _size(file) for file in files}
     _leave_note(logs, number, attempt, places)
     capture = Capture(places, lambda text: logs.write(number, attempt, text))
-    ended = threading.Event()
-    threading.Thread(target=_copy_now_and_then, args=(capture, ended), name="log", daemon=True).start()
+    living = _living()
+    living.append(capture)
     try:
         yield capture
     finally:
-        ended.set()
+        living.remove(capture)
         capture.end()
 
 
@@ -140,12 +141,35 @@ def _leave_note(logs: Logs, number: int, attempt: int, places: Mapping[Path, int
     }
     for folder in {file.parent for file in places}:
         with suppress(OSError):
-            (folder / NOTE.format(pid=os.getpid())).write_text(json.dumps(note))
+            _overwrite(folder / NOTE.format(pid=os.getpid()), json.dumps(note).encode())
 
 
-def _copy_now_and_then(capture: Capture, ended: threading.Event) -> None:
-    while not ended.wait(PERIOD_S):
-        capture.copy()
+def _overwrite(path: Path, data: bytes) -> None:
+    """Give a file new content in its place; ext4 waits 5 ms for the disk if a file is emptied first."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.pwrite(handle, data, 0)
+        os.ftruncate(handle, len(data))
+    finally:
+        os.close(handle)
+
+
+@cache
+def _living() -> list[Capture]:
+    """The captures of this process that have not ended. The first call starts the thread that copies them.
+
+    One thread serves all attempts, because a thread for each would cost a short trial a millisecond.
+    """
+    living: list[Capture] = []
+    threading.Thread(target=_copy_now_and_then, args=(living,), name="logs", daemon=True).start()
+    return living
+
+
+def _copy_now_and_then(living: list[Capture]) -> None:
+    while True:
+        time.sleep(PERIOD_S)
+        for capture in tuple(living):
+            capture.copy()
 
 
 def _read_on(file: Path, place: int, log: BoundedLog) -> int:
