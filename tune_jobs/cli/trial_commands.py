@@ -12,11 +12,11 @@ from tune_jobs.cli.telling import put, say, tell
 from tune_jobs.errors import StoreError
 from tune_jobs.inputs.user_code import stored_name
 from tune_jobs.report.formats import JSON, TABLE
-from tune_jobs.report.front import objectives_of
 from tune_jobs.report.render import render
 from tune_jobs.report.trial_page import ShownLog, curve, trial_object, trial_tables
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.reading.study_snapshot import StudySnapshot
+from tune_jobs.study.stored import objectives_of
 
 NUM_LINES = 20
 """How many lines of a log the page of its trial shows."""
