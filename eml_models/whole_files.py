@@ -1,4 +1,5 @@
-"""Writes a file so that it appears whole or not at all. Called by the writers of networks and snapshots."""
+"""Writes a file so that it appears whole or not at all. Called by the writers of networks, snapshots
+and logs."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ def write_whole(
     content: bytes | memoryview,
     *,
     earlier_to: str | os.PathLike[str] | None = None,
+    durable: bool = True,
 ) -> None:
     """Write a temporary file in the same folder, sync it, and rename it; only then replace an earlier file.
 
@@ -20,6 +22,7 @@ def write_whole(
         earlier_to: a new name for an earlier file, given once the new file is written; None to replace it.
             If the process is killed between the two renames, only the earlier file is there, under that
             name.
+        durable: whether the file must survive a crash of the machine. Without it nothing waits for the disk.
 
     Raises:
         OSError: the file could not be written.
@@ -30,7 +33,8 @@ def write_whole(
         with temporary.open("xb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         if earlier_to is not None:
             with suppress(FileNotFoundError):
                 path.replace(earlier_to)

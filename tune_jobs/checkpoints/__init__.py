@@ -1,7 +1,8 @@
-"""Saved states of trainings: their files, the saving of them, and the choice of which to keep.
+"""Files of attempts beside the rows: saved states of trainings, which of them to keep, and logs.
 
 Holds no rows, and never opens a checkpoint of another study.
 
 Doors: `files` (the checkpoints of one study), `saving` (saves during a training, and resumes from a save),
-`retention` (which to keep). Private: `places` (folder or bucket).
+`retention` (which checkpoints to keep), `logs` (what attempts printed), `bounded_log` (the most of it that is
+kept). Private: `places` (folder or bucket).
 """

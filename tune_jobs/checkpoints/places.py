@@ -1,8 +1,8 @@
-"""The place of one study's checkpoints: a folder or a bucket, behind one interface.
+"""The place of one study's checkpoints or logs: a folder or a bucket, behind one interface.
 
-Only files with names that `checkpoints.files` gives are ever removed, and only in real folders. Knows names
-and bytes, not their meaning. For a bucket it returns `store.files.bucket_blobs`. Called by
-`checkpoints.files`.
+Only files with names that `checkpoints.files` and `checkpoints.logs` give are ever removed, and only in real
+folders. Knows names and bytes, not their meaning. For a bucket it returns `store.files.bucket_blobs`. Called
+by these two.
 """
 
 from __future__ import annotations
@@ -55,6 +55,14 @@ class LocalPlace:
         path = self.store / self.key / folder
         with real_folder(self.store, f"{self.key}/{folder}", make=True):
             write_whole(path / name, content, earlier_to=None if earlier is None else path / earlier)
+
+    def write(self, folder: str, name: str, data: bytes) -> None:
+        """Write a file whole; if the machine itself crashes at that time, the file may be lost."""
+        with real_folder(self.store, f"{self.key}/{folder}", make=True):
+            write_whole(self.store / self.key / folder / name, data, durable=False)
+
+    def read(self, folder: str, name: str) -> bytes:
+        return self.fetch(folder, name).read_bytes()
 
     def fetch(self, folder: str, name: str) -> Path:
         require_real(self.store, f"{self.key}/{folder}")

@@ -19,12 +19,14 @@ from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.cli.option_values import RunOptions
 from tune_jobs.cli.resolving import resolve
 from tune_jobs.cli.telling import put, tell, tell_note
+from tune_jobs.cli.trial_commands import say_last_failure
 from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED
 from tune_jobs.feasible.reach import check_reachable, list_adapted
 from tune_jobs.inputs.user_code import UserCode, stored_name
 from tune_jobs.inputs.warm_start import read_source
 from tune_jobs.report.documents import study_document, study_notes
 from tune_jobs.report.for_people import shapes_network
+from tune_jobs.report.formats import TABLE
 from tune_jobs.report.progress import show_progress
 from tune_jobs.report.render import render
 from tune_jobs.report.summary import summary
@@ -157,11 +159,17 @@ def print_ending(outcome: RunOutcome, *, again: str) -> None:
         tell(f"interrupted after {done}; all finished trials are in the store. Continue with:\n  {again}")
 
 
-def print_study(store: str, name: str, form: str, *, top: int = 10) -> None:
-    """Print the tables of one study. JSON and CSV hold only the first, so that they are one table."""
+def print_study(store: str, name: str, form: str, *, top: int = 10, with_log: bool = False) -> None:
+    """Print the tables of one study. JSON and CSV hold only the first, so that they are one table.
+
+    Args:
+        with_log: whether people also get the end of the log of the trial that failed last.
+    """
     known = TrialStore(store).read(stored_name(name))
     for table in study_document(known, form, top=top):
         put(render(table, form))
+    if with_log and form == TABLE:
+        say_last_failure(store, known)
     for note in study_notes(known):
         tell(note)
 

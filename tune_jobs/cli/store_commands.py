@@ -22,6 +22,7 @@ from tune_jobs.analysis.replay import (
     stored_trial,
 )
 from tune_jobs.checkpoints.files import Checkpoints
+from tune_jobs.checkpoints.logs import Logs
 from tune_jobs.cli.telling import put, say, tell, tell_note
 from tune_jobs.cli.trial_words import number_of
 from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
@@ -197,7 +198,7 @@ def compact(store: str, names: Sequence[str], form: str, *, output: str | None =
 
 
 def delete(store: str, name: str, *, yes: bool) -> bool:
-    """Remove a study with its weights and rows, after a question. True if nothing of the study is left.
+    """Remove a study with its weights, logs and rows, after a question. True if nothing of the study is left.
 
     Raises:
         UnknownNameError: the store holds no such study.
@@ -208,8 +209,8 @@ def delete(store: str, name: str, *, yes: bool) -> bool:
     question = f"delete study {name!r} with {_count_trials(opened, name)} from {opened.path}?"
     if not yes:
         click.confirm(harmless(question), abort=True, err=True)
-    weights = Checkpoints(store=store, study=name)
-    deleted = delete_study(store, name, first=weights.remove_all)
+    weights, logs = Checkpoints(store=store, study=name), Logs(store=store, study=name)
+    deleted = delete_study(store, name, first=lambda: weights.remove_all() + logs.remove_all())
     for one in deleted.foreign:
         tell(f"left as it is: {one}")
     if deleted.failed:

@@ -21,6 +21,7 @@ def list_studies(store: str, form: str) -> None:
 
 @click.command()
 @click.argument("study", type=StudyName())
+@click.argument("trial", type=WholeFrom(min=0), required=False)
 @STORE
 @FORMAT
 @click.option(
@@ -36,19 +37,32 @@ def list_studies(store: str, form: str) -> None:
     is_flag=True,
     help="Compute every proposal and decision again, and compare; exit code 1 if any differs.",
 )
-def show(study: str, store: str, form: str, top: int, audit: bool) -> int:
+@click.option("--log", is_flag=True, help="Print only what TRIAL printed: the whole log of each attempt.")
+def show(study: str, trial: int | None, store: str, form: str, top: int, audit: bool, log: bool) -> int:
     """Show the best trials of STUDY, how trials ended, and why.
 
-    Further tables give the decisions at each rung and the classes of worker-seconds. JSON and CSV hold the
-    first table.
+    Further tables give the trials that run, the decisions at each rung and the classes of worker-seconds.
+    JSON and CSV hold the first table.
+
+    With TRIAL, the number of a trial, show that trial: params, recipe, curve, decisions, attempts, and the
+    end of its log. JSON is one object, with the whole logs, and CSV is the curve.
     """
+    if trial is None and log:
+        raise click.UsageError("--log needs the number of a trial: show STUDY TRIAL --log")
+    if trial is not None and audit:
+        raise click.UsageError("--audit is for a whole study: leave out the number of the trial")
+    if trial is not None:
+        from tune_jobs.cli.trial_commands import print_log, print_trial
+
+        print_log(store, study, trial) if log else print_trial(store, study, trial, form)
+        return 0
     if audit:
         from tune_jobs.cli.store_commands import print_audit
 
         return 0 if print_audit(store, study) else EXIT_FAILED
     from tune_jobs.cli.run_commands import print_study
 
-    print_study(store, study, form, top=top)
+    print_study(store, study, form, top=top, with_log=True)
     return 0
 
 
@@ -153,7 +167,7 @@ def repair(study: str, store: str, yes: bool) -> int:
 @STORE
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 def delete(study: str, store: str, yes: bool) -> int:
-    """Delete STUDY from the store, with its weights and rows.
+    """Delete STUDY from the store, with its weights, logs and rows.
 
     Files in its folders that are not the store's own stay, and their names are printed. The exit code is 1 if
     something of the study could not be removed; the same command removes the rest.

@@ -22,6 +22,7 @@ from tune_jobs.errors import RunFailedError
 from tune_jobs.on_ray.cluster.deaths import describe_death
 from tune_jobs.on_ray.cluster.openings import Openings
 from tune_jobs.on_ray.cluster.room import Room
+from tune_jobs.on_ray.failure_lines import FailureLines
 from tune_jobs.on_ray.gpus.share import Shares
 from tune_jobs.on_ray.messages import (
     AttemptFailed,
@@ -66,10 +67,12 @@ class Bridge:
         *,
         ended: Callable[[], bool],
         trial_timeout_s: float | None = None,
+        failures: FailureLines | None = None,
     ) -> None:
         self.session, self.trial_timeout_s = session, trial_timeout_s
         self._room, self._shares, self._ended = room, shares, ended
         self._openings = Openings(room.count_free)
+        self._failures = failures or FailureLines()
         self.error: Exception | None = None
         self.interrupted = False
         self._numbers: dict[str, int] = {}
@@ -133,6 +136,7 @@ class Bridge:
         decision = self._guarded(lambda: self._take(number, tune_id, result)) or Decision.STOP
         if decision is Decision.STOP:
             self._openings.take_end(number, worker_lives=True)
+            self._failures.say_end(self.session.history.trials[number])
         return decision
 
     def take_crash(self, tune_id: str, error: str) -> None:
@@ -146,7 +150,13 @@ class Bridge:
         if limit_s is not None and silent_s >= limit_s:
             failure = Failure.HUNG
             error = f"there was no report for {limit_s:g} s, so the worker ended itself\n{error}"
+        self._failures.complete(self.session.history.trials[number])
         self._guarded(lambda: self.session.record_failure(number, failure, error, worker=WorkerInfo()))
+        record = self.session.history.trials[number]
+        if record.end is None:
+            self._failures.say_retry(record, failure, error)
+        else:
+            self._failures.say_end(record)
 
     def _take(self, number: int, tune_id: str, result: Mapping[str, Any]) -> Decision:
         message = from_json(result[MESSAGE])

@@ -333,3 +333,28 @@ def most_package_bytes() -> int:
     from ray._private.runtime_env.packaging import GCS_STORAGE_MAX_SIZE
 
     return min(int(DASHBOARD_CLIENT_MAX_SIZE), int(GCS_STORAGE_MAX_SIZE) - 1)
+
+
+def worker_log_files() -> tuple[Path, ...]:
+    """The files into which Ray sends stdout and stderr of this worker's process; none outside of a worker.
+
+    Leans on `get_out_file_path` and `get_err_file_path` of `ray._private.worker.global_worker` (2.30).
+    Without it: the logs of attempts are empty.
+    """
+    from ray._private.worker import global_worker
+
+    return tuple(
+        Path(path) for path in (global_worker.get_out_file_path(), global_worker.get_err_file_path()) if path
+    )
+
+
+def ray_logs_here() -> Path | None:
+    """The folder of the logs of Ray's node on this machine; None if this process started or joined none.
+
+    Leans on `get_logs_dir_path` of `ray._private.worker._global_node` (2.30). Without it: the log of a worker
+    that died lacks its last second.
+    """
+    from ray._private import worker
+
+    node = worker._global_node
+    return Path(node.get_logs_dir_path()) if node is not None else None

@@ -16,13 +16,16 @@ from ray import tune
 from ray.tune import Callback, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
 
 from tune_jobs.checkpoints.files import Checkpoints
+from tune_jobs.checkpoints.logs import Logs
 from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.on_ray.bridge import Bridge, DriverOnly, StudyScheduler, StudySearcher, StudyStopper
 from tune_jobs.on_ray.cluster.autoscaler import has_autoscaler
 from tune_jobs.on_ray.cluster.deaths import deaths_recognised
 from tune_jobs.on_ray.cluster.room import Room, Share, has_gpus
+from tune_jobs.on_ray.failure_lines import FailureLines
 from tune_jobs.on_ray.gpus.measure import LocalMeasurement, measure_part
 from tune_jobs.on_ray.gpus.share import GpuPart, Shares
+from tune_jobs.on_ray.private import ray_logs_here
 from tune_jobs.on_ray.prometheus import StudyMetrics
 from tune_jobs.on_ray.worker.payload import build_payload
 from tune_jobs.on_ray.worker.shared_data import SharedRead, is_shared
@@ -85,6 +88,9 @@ def fit_session(
         shares,
         ended=lambda: signals.arrived,
         trial_timeout_s=settings.trial_timeout_s,
+        failures=FailureLines(
+            Logs(store=absolute(settings.store), study=session.study.name), ray_logs=ray_logs_here()
+        ),
     )
     alone = settings.address is None and room.workers(session.num_left, training=0) == 1
     if reading is None and is_shared(session.study, settings) and not alone:

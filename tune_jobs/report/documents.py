@@ -21,6 +21,7 @@ from tune_jobs.report.formats import TABLE
 from tune_jobs.report.front import front, worth
 from tune_jobs.report.ledger import ledger
 from tune_jobs.report.tables import Table
+from tune_jobs.report.unfinished import unfinished
 from tune_jobs.store.reading.study_snapshot import StudySnapshot
 from tune_jobs.study.stored import objectives_of
 
@@ -36,7 +37,8 @@ def store_document(found: pd.DataFrame, form: str) -> Table:
 
 
 def study_document(known: StudySnapshot, form: str, *, top: int) -> list[Table]:
-    """The best trials of a study, or its front; for people also the ends of trials, the rungs and the ledger.
+    """The best trials of a study, or its front; for people also the trials that run, the ends of trials, the
+    rungs and the ledger.
 
     Args:
         top: how many trials to show; a front is shown whole.
@@ -50,6 +52,7 @@ def study_document(known: StudySnapshot, form: str, *, top: int) -> list[Table]:
     if form != TABLE:
         return [best]
     others = [
+        unfinished(known.rows, metric=metric),
         leaderboard.states(known.trials, known.reports),
         leaderboard.rungs(known.reports, known.definition["rungs"], metric=metric),
         ledger(known.rows),

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from eml_models.errors import sort_by_nearness
 from tune_jobs.feasible.own_cost import OwnCost
 from tune_jobs.session.attempt import LiveAttempt
-from tune_jobs.session.report_checks import number_of
+from tune_jobs.session.report_checks import number_of, words_of_nearest
 from tune_jobs.study.definition import Study
 from tune_jobs.study.rows import Failure, as_json_text
 
@@ -48,7 +48,8 @@ def _missing(name: str, own: Mapping[str, object]) -> str:
     if not own:
         return f"the report lacks the objective {name}; it is empty"
     near = sort_by_nearness(name, own)
-    return f"the report lacks the objective {name}; it has, nearest first: {', '.join(near)}"
+    said = f"the report lacks the objective {name}; it has, nearest first: {', '.join(near)}"
+    return said + words_of_nearest(name, near)
 
 
 def objective_values(study: Study, live: LiveAttempt, own: Mapping[str, object]) -> dict[str, float | None]:

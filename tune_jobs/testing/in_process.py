@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from eml_models.errors import DivergedError
 from tune_jobs.session.attempt import Attempt, WorkerInfo
-from tune_jobs.session.report_checks import EPOCH, REPORT_METRICS
+from tune_jobs.session.report_checks import values_of
 from tune_jobs.session.state_machine import Session
 from tune_jobs.study.definition import Study
 from tune_jobs.study.own_training import OwnRecipe, Train
@@ -44,7 +44,7 @@ def run_in_process(
 
     def train(attempt: Attempt) -> Iterable[Metrics]:
         for report in study.fit(attempt.recipe, **options):
-            yield {name: getattr(report, name) for name in (EPOCH, *REPORT_METRICS) if hasattr(report, name)}
+            yield values_of(report)
 
     play(session, train if study.train is None else own_reports(study), max_epochs=max_epochs)
     return log

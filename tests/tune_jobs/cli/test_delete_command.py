@@ -18,6 +18,7 @@ from eml_models.training.recipe import Recipe
 from eml_models.training.snapshot import save_snapshot
 from tune_jobs import TrialStore
 from tune_jobs.checkpoints.files import Checkpoints
+from tune_jobs.checkpoints.logs import Logs
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.files.local import LocalFiles
 from tune_jobs.store.writer import StudyWriter
@@ -41,6 +42,7 @@ def write(store: Path) -> None:
             path = Checkpoints(store=str(store), study="gone").folder(attempt.number)
             path.mkdir(parents=True)
             (path / "final-1.pt").write_bytes(b"weights")
+            Logs(store=str(store), study="gone").write(attempt.number, 1, "printed\n")
 
 
 def weights(folder: Path) -> list[Path]:
@@ -90,11 +92,12 @@ def test_a_deletion_that_is_cut_short_anywhere_can_be_repeated(
         assert cut_short == (len(calls) >= last)
         assert not cut_short or cli("delete", "gone", "--yes")[0] == 0
         assert weights(folder) == []
+        assert not (folder / "trials" / "logs" / "gone").exists()
         assert num_trials(folder) == 0
         assert "gone" not in set(TrialStore(folder / "trials").studies()["study"])
         if not cut_short:
             break
-    assert last > 8  # three weights, four tables, a definition
+    assert last > 11  # three weights, three logs, four tables, a definition
 
 
 def counted(patch: pytest.MonkeyPatch, last: int) -> list[str]:
@@ -130,6 +133,7 @@ def test_foreign_files_stay_and_are_named(cli: Cli, folder: Path, tmp_path: Path
     foreign = [
         store / "checkpoints" / "gone" / "2024" / "holiday.jpg",
         store / "checkpoints" / "gone" / "0" / "notes.txt",
+        store / "logs" / "gone" / "0" / "notes.txt",
         store / "reports" / "study_slug=s-gone" / "holiday.jpg",
         store / "trials" / "study_slug=s-gone" / "my copy.parquet",
         store / "_wal" / "s-gone" / "notes.txt",
@@ -153,7 +157,14 @@ def test_foreign_files_stay_and_are_named(cli: Cli, folder: Path, tmp_path: Path
 
 @pytest.mark.parametrize(
     "place",
-    ["reports/study_slug=s-gone", "trials", "studies/study_slug=s-gone", "_wal/s-gone", "checkpoints/gone"],
+    [
+        "reports/study_slug=s-gone",
+        "trials",
+        "studies/study_slug=s-gone",
+        "_wal/s-gone",
+        "checkpoints/gone",
+        "logs/gone",
+    ],
 )
 def test_what_lies_behind_a_link_stays_until_the_link_is_taken_away(
     cli: Cli, folder: Path, tmp_path: Path, place: str

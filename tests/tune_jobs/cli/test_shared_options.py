@@ -38,7 +38,7 @@ OPTIONS = {
     "logs": {"--address", "--follow"},
     "stop": {"--address"},
     "list": {"--format", "--store"},
-    "show": {"--audit", "--format", "--store", "--top"},
+    "show": {"--audit", "--format", "--log", "--store", "--top"},
     "replay": {"--data-dir", "--device", "--format", "--store"},
     "export": {"--output", "--store"},
     "compact": {"--format", "--output", "--store"},

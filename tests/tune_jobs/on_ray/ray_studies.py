@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+import logging
 import os
+import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -45,6 +49,24 @@ def fit_badly(recipe: Recipe, *, data_dir: str | None, **options: Any) -> Iterat
         while lock.acquire():
             """The second time it waits for ever."""
     yield SimpleNamespace(epoch=1, val_accuracy=float("nan") if recipe.batch_size == 2 else 0.5)
+
+
+def fit_and_print(recipe: Recipe, **options: Any) -> Iterator[SimpleNamespace]:
+    """Prints in each way that there is; a batch size of 1 prints nothing, 3 raises, 4 is killed."""
+    size = recipe.batch_size
+    if size > 1:
+        print(f"print of {size}")
+        logging.getLogger("own").warning("logging of %d", size)
+        warnings.warn(f"warning of {size}", stacklevel=1)
+        os.system(f"echo subprocess of {size}")
+        ctypes.CDLL(None).printf(b"C of %d\n", size)
+    if size == 3:
+        raise ValueError("a layer is missing")
+    yield SimpleNamespace(epoch=1, val_accuracy=0.5)
+    if size == 4:
+        print(f"last words of {size}")
+        os.kill(os.getpid(), signal.SIGKILL)
+    yield SimpleNamespace(epoch=2, val_accuracy=0.6)
 
 
 def fit_untidily(recipe: Recipe, **options: Any) -> Iterator[SimpleNamespace]:

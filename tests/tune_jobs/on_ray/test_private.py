@@ -10,6 +10,8 @@ import dataclasses
 import inspect
 import os
 import re
+import subprocess
+import sys
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -343,6 +345,15 @@ def test_limits_of_an_upload_are_bytes() -> None:
     assert 1 << 20 < private.most_package_bytes() < 1 << 34
 
 
+def test_a_process_without_ray_has_no_files_and_no_folder_of_rays_logs() -> None:
+    program = (
+        "from tune_jobs.on_ray import private\n"
+        "assert private.worker_log_files() == ()\n"
+        "assert private.ray_logs_here() is None"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_of_the_tests")
 class TestOnARayThatRuns:
@@ -373,6 +384,20 @@ class TestOnARayThatRuns:
         assert private.is_second_autoscaler() is False
         assert private.first_autoscaler() == {} or "time" in private.first_autoscaler()
         assert not private.second_autoscaler().pending_instances
+
+    def test_output_of_a_worker_is_in_the_files_that_it_names(self) -> None:
+        import ray
+
+        def prints() -> list[str]:
+            os.system("echo from a subprocess; echo and its error >&2")
+            return [str(file) for file in private.worker_log_files()]
+
+        out, err = map(Path, ray.get(ray.remote(prints).remote()))
+        assert "from a subprocess\n" in out.read_text()
+        assert "and its error\n" in err.read_text()
+        folder = private.ray_logs_here()
+        assert folder is not None
+        assert folder.samefile(out.parent)
 
     def test_traceback_of_a_call_begins_with_its_name(self) -> None:
         import ray

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 from patience import slowness
-from ray_studies import bad_study, curve_study, fit_untidily
+from ray_studies import bad_study, curve_study, fit_and_print, fit_untidily
 
 from eml_models.errors import InvalidValueError
+from eml_models.training.recipe import Recipe
 from tune_jobs import RunFailedError, RunSettings, StudyChangedError, TrialStore, run_study
+from tune_jobs.checkpoints.logs import Logs
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.inputs.shipped import digits_recipes
 from tune_jobs.inputs.user_code import UserCode
@@ -87,6 +89,31 @@ def test_each_way_to_fail_is_a_row_with_its_reason(tmp_path: Path) -> None:
     assert (ends[5][0], ends[5][2]) == ("failed", 3)
     assert ends[5][1].startswith("attempt 3 crashed: The actor died unexpectedly")
     assert ends[6][0] == "completed"
+
+
+def test_what_an_attempt_prints_is_its_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    study = bad_study(1, 2, 3, 4, 8).with_changes(
+        name="prints", fit=fit_and_print, recipe=Recipe(learning_rate=0.1, epochs=2)
+    )
+    store = run(study, tmp_path, max_failures=1)
+    logs = Logs(store=str(tmp_path / "store"), study="prints")
+    for row in store.trials().itertuples():
+        size, number = int(row.param_batch_size), int(row.number)
+        assert logs.attempts(number) == {1: [], 4: [1, 2]}.get(size, [1])
+        for attempt in logs.attempts(number):
+            lines = (logs.read(number, attempt) or "").splitlines()
+            for kind in ("print", "logging", "subprocess", "C"):
+                assert lines.count(f"{kind} of {size}") == 1
+            assert any(line.endswith(f"UserWarning: warning of {size}") for line in lines)
+            assert ("last words of 4" in lines) == (size == 4)
+            assert {line.split(" of ")[1] for line in lines if " of " in line and "{" not in line} == {
+                str(size)
+            }
+    said = next(text for text in caplog.messages if "ValueError: a layer is missing" in text)
+    assert "\n    print of 3\n" in said
+    assert any(
+        "is tried again: attempt 1 crashed" in text and "print of 4" in text for text in caplog.messages
+    )
 
 
 def test_hung_trial_is_ended_and_tried_again(tmp_path: Path) -> None:

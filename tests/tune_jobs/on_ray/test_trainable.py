@@ -127,6 +127,17 @@ def test_a_checkpoint_that_is_of_no_use_is_named_when_an_attempt_begins(tmp_path
     assert str(begun.worker.passed_over).startswith(f"{path} is not a snapshot, or is damaged")
 
 
+def fit_with_other_names(recipe: Recipe, **options: Any) -> Iterator[SimpleNamespace]:
+    yield SimpleNamespace(epoch=1, val_acc=0.5, confusion=torch.zeros(3, 3), steps=10**5000, _inner=1)
+
+
+def test_a_message_holds_every_name_of_a_report_but_no_large_value(tmp_path: Path) -> None:
+    study = digits_recipes().with_changes(fit=fit_with_other_names)
+    _, report, _ = (from_json(to_json(message)) for message in messages_of(study, tmp_path))
+    assert isinstance(report, EpochReported)
+    assert report.metrics == {"epoch": 1, "val_acc": 0.5, "confusion": "Tensor", "steps": math.inf}
+
+
 def fit_of_ones_own(recipe: Recipe, **options: Any) -> Iterator[SimpleNamespace]:
     assert set(options) == {"device", "data_dir", "resume_from"}
     yield SimpleNamespace(epoch=1, val_accuracy=0.5)

@@ -80,7 +80,8 @@ def test_another_metric_that_is_not_finite_is_null() -> None:
     [
         (
             {"val_iou": 0.5, "loss": 1.0},
-            "the report lacks the objective iou; it has, nearest first: val_iou, loss",
+            "the report lacks the objective iou; it has, nearest first: val_iou, loss. Is val_iou meant?"
+            " Report it under the name iou",
         ),
         ({}, "the report lacks the objective iou; it is empty"),
         ({"iou": None}, "the report lacks the objective iou"),

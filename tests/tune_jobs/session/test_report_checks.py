@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections import namedtuple
+from dataclasses import dataclass, fields
+from types import SimpleNamespace
 from typing import Any, get_args, get_type_hints
 
 import pytest
@@ -12,7 +14,15 @@ from eml_models.training.epoch_report import EpochReport
 from eml_models.training.final_report import FINAL_METRICS, FinalReport
 from tune_jobs.feasible.cost import count_cost
 from tune_jobs.session.attempt import LiveAttempt
-from tune_jobs.session.report_checks import EPOCH, REPORT_METRICS, metric_columns, metrics_problem, number_of
+from tune_jobs.session.report_checks import (
+    EPOCH,
+    MAX_OTHERS,
+    REPORT_METRICS,
+    metric_columns,
+    metrics_problem,
+    number_of,
+    values_of,
+)
 from tune_jobs.session.state_machine import Session
 from tune_jobs.study.objective import LATENCY, METRICS
 from tune_jobs.study.rows import Failure, ReportRow
@@ -91,3 +101,73 @@ def test_a_report_that_no_row_can_hold_says_why(changes: dict[str, Any], failure
 def test_a_report_that_can_be_used_has_no_problem() -> None:
     session, live = live_attempt()
     assert metrics_problem(session.study, live, rising(live.attempt, 1)) is None
+
+
+@dataclass(frozen=True, slots=True)
+class Slotted:
+    epoch: int = 1
+    val_acc: float = 0.5
+
+
+class Computed:
+    """A report whose metric is computed, as a property is."""
+
+    def __init__(self) -> None:
+        self.epoch, self.val_acc, self._hidden = 1, 0.5, 2
+
+    @property
+    def val_loss(self) -> float:
+        return 0.25
+
+
+@pytest.mark.parametrize(
+    ("report", "values"),
+    [
+        (SimpleNamespace(epoch=1, val_acc=0.5), {"epoch": 1, "val_acc": 0.5}),
+        (namedtuple("Row", "epoch val_acc")(1, 0.5), {"epoch": 1, "val_acc": 0.5}),
+        (Slotted(), {"epoch": 1, "val_acc": 0.5}),
+        (Computed(), {"epoch": 1, "val_loss": 0.25, "val_acc": 0.5}),
+    ],
+)
+def test_every_field_of_a_report_is_read_whatever_kind_of_object_it_is(
+    report: object, values: dict[str, object]
+) -> None:
+    assert values_of(report) == values
+
+
+def test_a_report_with_very_many_fields_gives_few_of_their_names() -> None:
+    report = SimpleNamespace(epoch=1, val_accuracy=0.5, **{f"layer_{n}": n for n in range(1000)})
+    values = values_of(report)
+    assert len(values) == MAX_OTHERS + 2
+    assert values["val_accuracy"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (
+            {"epoch": 1, "val_acc": 0.5, "loss": 2.0},
+            "the report lacks val_accuracy; it has val_acc, loss, epoch. Is val_acc meant? Report it under"
+            " the name val_accuracy",
+        ),
+        (
+            {"epoch": 1, "Val_Accuracy": 0.5},
+            "the report lacks val_accuracy; it has Val_Accuracy, epoch. Is Val_Accuracy meant? Report it"
+            " under the name val_accuracy",
+        ),
+        ({"epoch": 1, "f1": 0.5}, "the report lacks val_accuracy; it has epoch, f1"),
+        ({"epoch": 1, "val_accuracy": None}, "the report lacks val_accuracy; it has epoch"),
+        ({"epoch": 1, "train_accuracy": 0.5}, "the report lacks val_accuracy; it has train_accuracy, epoch"),
+        ({}, "the report lacks epoch, val_accuracy; it has nothing"),
+        (
+            {"epochs": 1, "val_accuracy": 0.5},
+            "the report lacks epoch; it has epochs, val_accuracy. Is epochs meant? Report it under the name"
+            " epoch",
+        ),
+    ],
+)
+def test_a_report_without_a_metric_names_all_that_it_has_and_the_metric_that_is_meant(
+    given: dict[str, object], says: str
+) -> None:
+    session, live = live_attempt()
+    assert metrics_problem(session.study, live, given) == (Failure.RAISED, says)

@@ -24,17 +24,21 @@ from ray import cloudpickle, tune
 
 from eml_models.training.kernels import prepare_process
 from eml_models.training.recipe import Recipe
+from tune_jobs.checkpoints.logs import Logs
 from tune_jobs.checkpoints.saving import Saving
 from tune_jobs.on_ray.messages import (
+    AttemptFailed,
     EpochReported,
     LatencyMeasured,
     Message,
     Metric,
     TrainingBegan,
     TrainingReturned,
+    WorkerUnusable,
     to_json,
 )
-from tune_jobs.on_ray.private import wait_for_ended_trials
+from tune_jobs.on_ray.private import wait_for_ended_trials, worker_log_files
+from tune_jobs.on_ray.worker.capturing import Capture, captured
 from tune_jobs.on_ray.worker.describing_failure import describe_failure, require_working_device
 from tune_jobs.on_ray.worker.describing_worker import (
     with_device,
@@ -51,7 +55,7 @@ from tune_jobs.on_ray.worker.store_probe import StoreProbe
 from tune_jobs.on_ray.worker.training_thread import made_in_training_thread
 from tune_jobs.on_ray.worker.watching import while_watched
 from tune_jobs.session.attempt import WorkerInfo
-from tune_jobs.session.report_checks import EPOCH, REPORT_METRICS, number_of
+from tune_jobs.session.report_checks import EPOCH, REPORT_METRICS, number_of, values_of
 from tune_jobs.study.code_digest import code_digest
 from tune_jobs.study.json_fields import MAX_SECONDS
 from tune_jobs.study.method import LatencyMode
@@ -60,6 +64,9 @@ from tune_jobs.worker.own_attempt import OwnAttempt
 
 MESSAGE = "message"
 """The only key of a worker's reports to Tune; its value is the text of a message."""
+
+LOG = "log"
+"""The name of the log among what could not be saved."""
 
 
 def build_trainable(payload: Payload) -> Callable[[dict[str, Any]], None]:
@@ -73,15 +80,28 @@ def build_trainable(payload: Payload) -> Callable[[dict[str, Any]], None]:
         began = time.perf_counter()
         if payload.shared is not None:  # not watched: a download may take longer than the limit of a silence
             wait_for(payload.shared)
-        made = made_in_training_thread(iter_messages(payload, config, began=began))
-        messages = while_watched(made, payload.trial_timeout_s)
-        try:
-            for message in messages:
-                tune.report({MESSAGE: to_json(message)})
-        finally:
-            messages.close()  # the training of a stopped trial tidies up now
+        logs = Logs(store=payload.checkpoints.store, study=payload.checkpoints.study)
+        with captured(logs, config["number"], config["attempt"], files=worker_log_files()) as capture:
+            made = made_in_training_thread(iter_messages(payload, config, began=began))
+            messages = while_watched(made, payload.trial_timeout_s)
+            try:
+                for message in messages:
+                    tune.report({MESSAGE: to_json(with_log(message, capture))})
+            finally:
+                messages.close()  # the training of a stopped trial tidies up now
 
     return train_trial
+
+
+def with_log(message: Message, capture: Capture) -> Message:
+    """The message, once the log holds what was printed before it; it says if the log could not be written.
+
+    The driver may read the log as soon as it has the last message.
+    """
+    capture.copy(now=isinstance(message, AttemptFailed | TrainingReturned | WorkerUnusable))
+    if not isinstance(message, EpochReported) or (problem := capture.take_problem()) is None:
+        return message
+    return replace(message, unsaved={**message.unsaved, LOG: problem})
 
 
 def iter_messages(
@@ -237,8 +257,17 @@ def _first_step_s(training: Any) -> float | None:
 
 
 def _metrics(report: Any) -> dict[str, Metric]:
-    names = (EPOCH, *REPORT_METRICS)
-    return {name: _plain(getattr(report, name)) for name in names if hasattr(report, name)}
+    known = {EPOCH, *REPORT_METRICS}
+    return {
+        name: _plain(value) if name in known else _plain_other(value)
+        for name, value in values_of(report).items()
+    }
+
+
+def _plain_other(value: Any) -> Metric:
+    """A value of a report that is not one of its metrics: a number, or else the name of its type, since it
+    may be an object of any size."""
+    return _plain(value) if value is None or isinstance(value, int | float) else type(value).__name__
 
 
 def _plain(value: Any) -> Metric:

@@ -1,4 +1,4 @@
-"""Objects under a prefix of a bucket that hold no rows: checkpoints, and the files of a probe of the store.
+"""Objects under a prefix of a bucket that hold no rows: checkpoints, logs, the files of a store's probe.
 
 A file is written on this machine first and then put whole. Every error of the bucket's client becomes an
 `OSError`, as for a disk. Called by `checkpoints.places` and `on_ray.worker.store_probe`.
@@ -57,6 +57,12 @@ class BucketPlace:
                     self.fs.cp_file(path, f"{self.root}/{folder}/{earlier}")
             with self._path(f"{folder}/{name}", "write") as path:
                 self.fs.put_file(str(local), path)
+
+    def write(self, folder: str, name: str, data: bytes) -> None:
+        self.write_bytes(f"{folder}/{name}", data)
+
+    def read(self, folder: str, name: str) -> bytes:
+        return self.read_bytes(f"{folder}/{name}")
 
     def fetch(self, folder: str, name: str) -> Path:
         """A local copy, which is removed when this process ends."""

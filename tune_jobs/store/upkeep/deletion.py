@@ -1,10 +1,11 @@
 """Deletes a study from a store, if it has no living writer; an interrupted deletion can be repeated.
 
-The weights of the study are removed first, under its lock; then its rows, starts first; its definition last,
-and only if nothing else is left. So the same call continues after any interruption. A writer that opens the
-study in between refuses it, because its trials have no starts, and does not take it for a smaller study. The
-empty segment of each table stays, since polars and DuckDB fail on an empty folder. Only files with names of
-the store's own are removed, damaged or not, and nothing through a link. Foreign files stay and are named.
+The weights and logs of the study are removed first, under its lock; then its rows, starts first; its
+definition last, and only if nothing else is left. So the same call continues after any interruption. A writer
+that opens the study in between refuses it, because its trials have no starts, and does not take it for a
+smaller study. The empty segment of each table stays, since polars and DuckDB fail on an empty folder. Only
+files with names of the store's own are removed, damaged or not, and nothing through a link. Foreign files
+stay and are named.
 Called by the `delete` command.
 """
 
@@ -61,8 +62,8 @@ def delete_study(
     """Remove every row and the definition of a study.
 
     Args:
-        first: removes the study's files outside the tables (its weights); called under the study's lock. If
-            it fails for a file, no row is removed.
+        first: removes the study's files outside the tables (its weights and logs); called under the study's
+            lock. If it fails for a file, no row is removed.
 
     Raises:
         StoreLockedError: a living writer holds the study.
