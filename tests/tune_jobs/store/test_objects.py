@@ -23,14 +23,14 @@ from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.upkeep.compact import compact_into, compact_study
 from tune_jobs.store.upkeep.deletion import delete_study
 
-FOLDER = Path(__file__).parent
+HELPERS = Path(__file__).parents[2] / "helpers"
 
 
 def kill_writer(url: str) -> int:
     """A writer in a process of its own that is killed; its last acknowledged `seq`."""
     done = subprocess.run(
-        [sys.executable, str(FOLDER / "store_killed_s3.py"), url],
-        env={**os.environ, "PYTHONPATH": f"{FOLDER}{os.pathsep}{FOLDER.parents[2]}"},
+        [sys.executable, str(HELPERS / "store_killed_s3.py"), url],
+        env={**os.environ, "PYTHONPATH": f"{HELPERS}{os.pathsep}{HELPERS.parents[1]}"},
         capture_output=True,
         text=True,
         timeout=patience_s(),

@@ -19,8 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from store_testing import NOON, event, leave_dead, open_writer, report, start, trial
-from test_latencies import ROW
+from store_testing import LATENCY, NOON, event, leave_dead, open_writer, report, start, trial
 
 from tune_jobs.errors import StoreCorruptError
 from tune_jobs.store.columns.convert import as_json_data, as_plain, parse_rows, rows_to_arrow
@@ -74,7 +73,7 @@ def read_rows(path: Path, table: str) -> list[Any] | None:
 
 @pytest.mark.parametrize("table", [*BY_TABLE, "latencies"])
 def test_a_changed_byte_anywhere_gives_an_error_or_the_same_rows(tmp_path: Path, table: str) -> None:
-    rows: list[Any] = BY_TABLE.get(table, [ROW])
+    rows: list[Any] = BY_TABLE.get(table, [LATENCY])
     whole = parquet_bytes(table, rows_to_arrow(table, rows))
     path, generator = tmp_path / "file.parquet", random.Random(table)
     path.write_bytes(whole)
@@ -348,7 +347,7 @@ def test_what_is_refused_when_read_is_refused_when_written(tmp_path: Path, row_t
 
 
 def test_latencies_that_are_none_are_left_out(tmp_path: Path) -> None:
-    file = append_latencies(tmp_path, [ROW, replace(ROW, mode="other")])
+    file = append_latencies(tmp_path, [LATENCY, replace(LATENCY, mode="other")])
     assert file is not None
     whole = pq.ParquetFile(file).read()
     index = whole.schema.get_field_index("median_ms")
@@ -357,7 +356,7 @@ def test_latencies_that_are_none_are_left_out(tmp_path: Path) -> None:
         whole.set_column(index, "median_ms", pa.array([40.5, -1.0])).replace_schema_metadata(metadata), file
     )
     store = TrialStore(tmp_path)
-    assert store.latencies()["mode"].tolist() == [ROW.mode]
+    assert store.latencies()["mode"].tolist() == [LATENCY.mode]
     assert store.sql("select avg(median_ms) as m from latencies")["m"].tolist() == [40.5]
     assert len(store.problems) == 1
 

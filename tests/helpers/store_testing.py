@@ -10,6 +10,7 @@ from typing import Any
 
 from eml_models.training.recipe import Recipe
 from tune_jobs.store.batches import PublishPolicy
+from tune_jobs.store.columns.latency_rows import LatencyRow
 from tune_jobs.store.files.local import LocalFiles, LocalLock
 from tune_jobs.store.files.protocol import AppendFile
 from tune_jobs.store.writer import StudyWriter
@@ -74,6 +75,41 @@ def whole_trial(number: int, study: str = "s") -> list[Row]:
 
 
 PARAMS = {"optimizer": "adam", "learning_rate": 0.01, "my_own": 0.25, "my_list": [1, 2]}
+
+LATENCY = LatencyRow(
+    run="0001",
+    network="mobilenet-30m",
+    model="mobilenet",
+    options='{"width_mult":0.525}',
+    input_shape="3x32x32",
+    macs=29_026_048,
+    parameters=767_194,
+    activations=1_000_000,
+    traffic_bytes=20_000_000,
+    kernels=160,
+    device="cpu",
+    device_name="a CPU",
+    mode="fp32/nchw/eager",
+    precision="fp32",
+    casting="none",
+    layout="nchw",
+    execution="eager",
+    folded=False,
+    source="cached",
+    variant="whole",
+    allocator="default",
+    kernel_search=True,
+    batch_size=32,
+    requested_batch_size=64,
+    n=12,
+    median_ms=40.5,
+    q1_ms=40.0,
+    q3_ms=41.0,
+    threads=1,
+    torch_version="2.14.1",
+    notes="a batch of 64 does not fit into memory: 32",
+    measured_at=NOON,
+)
 
 
 def snapshot_of_tree(root: Path) -> dict[str, tuple[int, int]]:
