@@ -47,6 +47,7 @@ from tune_jobs.store.format.layout import (
     table_folder,
 )
 from tune_jobs.store.format.listing import list_journals, list_published
+from tune_jobs.store.format.plain_readers import warn_if_new
 from tune_jobs.store.format.publishing import parquet_bytes
 from tune_jobs.store.format.repeats import each_once
 from tune_jobs.store.format.segments import Segment, open_segment, read_segments
@@ -152,6 +153,7 @@ def compact_into(
     try:
         problems = list(list_journals(files, study).problems(files))
         recover(files, study)
+        warn_if_new(copy)
         copy.make_folder(scratch_folder(study))
         num_rows = 0
         for row_type in ROW_TYPES:
