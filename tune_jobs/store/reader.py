@@ -29,9 +29,10 @@ from tune_jobs.errors import QueryError, SegmentGoneError, StoreMissingError
 from tune_jobs.store.columns.convert import rows_to_arrow
 from tune_jobs.store.columns.schema import PARAM_COLUMNS, PARAM_PREFIX, ROW_TYPE_OF, StudyRow, columns_of
 from tune_jobs.store.files.file_urls import as_folder
+from tune_jobs.store.files.holders import Hold
 from tune_jobs.store.files.protocol import Files, is_url, open_files
 from tune_jobs.store.format.definitions import Definitions, read_definition, read_definitions
-from tune_jobs.store.format.layout import LATENCIES, STUDIES
+from tune_jobs.store.format.layout import LATENCIES, STUDIES, lock_key
 from tune_jobs.store.format.plain_readers import holds_store
 from tune_jobs.store.latencies import latency_snapshot, read_latencies
 from tune_jobs.store.notes import tell_left_out, tell_note
@@ -140,6 +141,14 @@ class TrialStore:
         """Every acknowledged row of a study, over all tables, in `seq` order."""
         return list(self.read(study).rows)
 
+    def hold(self, study: str) -> Hold | None:
+        """The lock of a study: who runs it, or died while running it. None if the lock is free.
+
+        The lock is only looked at. To tell a living run from a killed run, look before the rows
+        are read, and again if the lock was free.
+        """
+        return self._files.read_lock(lock_key(study))
+
     def sql(
         self, query: str, max_rows: int | None = None, *, limits: queries.QueryLimits | None = None
     ) -> pd.DataFrame:
@@ -186,6 +195,7 @@ class TrialStore:
 
     def _read(self, study: str, *, whole: bool) -> StudySnapshot:
         defined = self._require(study)
+        hold = self.hold(study)
         if whole:
             rows: Sequence[Row] = examine(self._files, study).require_whole()
             tables = tables_of(rows)
@@ -201,6 +211,7 @@ class TrialStore:
             rows=tuple(rows),
             tables=tables,
             own_params=_own_params([defined]),
+            hold=hold or self.hold(study),  # a run may have begun while the rows were read
         )
 
     def _query(self, query: str, max_rows: int | None, limits: queries.QueryLimits) -> pa.Table:

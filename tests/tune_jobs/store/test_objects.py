@@ -17,7 +17,7 @@ from patience import patience_s, wait_until
 from store_testing import NEVER, event, make_study, open_writer, report, start, trial, whole_trial
 
 from tune_jobs.errors import StoreError, StoreLockedError
-from tune_jobs.store.files.lease import Lease, describe_process, is_gone, is_here
+from tune_jobs.store.files.lease import Lease
 from tune_jobs.store.files.objects import CACHE_VARIABLE, ObjectFiles
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.upkeep.compact import compact_into, compact_study
@@ -149,7 +149,7 @@ def test_a_silent_holder_elsewhere_loses_its_lease_and_stops_writing(
     clock, files = HurryingClock(), ObjectFiles(s3_store)
     monkeypatch.setattr("tune_jobs.store.files.lease.time", clock)
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr("tune_jobs.store.files.lease._machine", lambda: "elsewhere")
+        elsewhere.setattr("tune_jobs.store.files.processes._machine", lambda: "elsewhere")
         holder = ElsewhereLease(
             files._fs,
             files._path("lock"),
@@ -184,14 +184,6 @@ def test_a_holder_that_sees_a_successor_stops(s3_store: str, monkeypatch: pytest
     files._fs.pipe_file(files._path("lock-000002"), b'{"nonce": "another"}')
     with pytest.raises(StoreError, match="another writer took it"):  # it takes a beat or two
         wait_until(holder.check, "it goes on", period_s=0.05)
-
-
-def test_a_process_is_told_from_another_that_got_its_number() -> None:
-    me = describe_process()
-    assert is_here(me)
-    assert is_gone({**me, "process_started": "1"})
-    assert is_gone({**me, "pid": 2**30})
-    assert not is_gone({**me, "machine": "elsewhere", "pid": 2**30})
 
 
 def test_other_programs_read_the_bucket(s3_store: str) -> None:

@@ -19,7 +19,7 @@ _FOLDER = re.compile(r"(?:(?:file|local)://(?:localhost)?|file:(?!//))(/.*)", re
 
 
 def as_folder(store: str) -> str:
-    """The folder that a file URL names, with ``%20`` and its like decoded; any other text unchanged.
+    """The folder that a file URL names, with escapes such as ``%20`` decoded; any other text unchanged.
 
     Source: RFC 8089, with the host left out or ``localhost``.
 

@@ -16,6 +16,7 @@ import pyarrow.fs as pafs
 from eml_models.errors import InvalidValueError
 from tune_jobs.errors import StoreError
 from tune_jobs.store.files.file_urls import as_folder
+from tune_jobs.store.files.holders import Hold
 
 
 class AppendFile(Protocol):
@@ -115,6 +116,9 @@ class Files(Protocol):
             StoreLockedError: another process still holds it after `wait_s` seconds; the message names
                 `subject` and the holder.
         """
+
+    def read_lock(self, key: str) -> Hold | None:
+        """Who holds a lock, without taking or disturbing it; None if it is free."""
 
     def arrow(self) -> pafs.FileSystem:
         """The same files for pyarrow, which only reads them."""
