@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tune_jobs.provenance import JOB_CONFIG
 from tune_jobs.store.files.holders import RUN, UPKEEP, Hold, describe_holder, this_holder
+from tune_jobs.store.provenance import JOB_CONFIG
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 

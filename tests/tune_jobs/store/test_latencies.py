@@ -78,12 +78,6 @@ def test_no_rows_write_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "store").exists()
 
 
-@pytest.mark.parametrize("changes", [{"median_ms": float("nan")}, {"q1_ms": 50.0}, {"n": 0}, {"q1_ms": -1.0}])
-def test_a_time_that_is_none_makes_no_row(changes: dict[str, float]) -> None:
-    with pytest.raises(InvalidValueError, match="latency"):
-        replace(LATENCY, **changes)  # type: ignore[arg-type]  # fields by name
-
-
 def test_a_store_that_cannot_be_written_is_told_before_measuring(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="A store is a folder"):

@@ -14,14 +14,13 @@ import fsspec
 import pyarrow.dataset as pads
 import pytest
 from patience import patience_s, wait_until
-from store_testing import NEVER, event, make_study, open_writer, report, start, trial, whole_trial
+from store_testing import NEVER, event, open_writer, report, start, trial, whole_trial
 
 from tune_jobs.errors import StoreError, StoreLockedError
 from tune_jobs.store.files.lease import Lease
 from tune_jobs.store.files.objects import CACHE_VARIABLE, ObjectFiles
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.upkeep.compact import compact_into, compact_study
-from tune_jobs.store.upkeep.deletion import delete_study
 
 HELPERS = Path(__file__).parents[2] / "helpers"
 
@@ -206,16 +205,6 @@ def test_compaction_is_refused_in_place_and_written_elsewhere(s3_store: str, tmp
     assert TrialStore(tmp_path).rows("s") == TrialStore(s3_store).rows("s")
     compact_into(tmp_path, "s", f"{s3_store}-copy")
     assert TrialStore(f"{s3_store}-copy").rows("s") == TrialStore(s3_store).rows("s")
-
-
-def test_delete_leaves_no_row(s3_store: str) -> None:
-    with open_writer(s3_store) as writer:
-        writer.append_many(whole_trial(0))
-    assert delete_study(s3_store, "s").existed
-    assert len(TrialStore(s3_store).studies()) == 0
-    assert pads.dataset(f"{s3_store[5:]}/trials", filesystem=fsspec.filesystem("s3")).count_rows() == 0
-    with open_writer(s3_store, make_study()) as writer:
-        assert writer.rows == []
 
 
 @pytest.mark.parametrize(
