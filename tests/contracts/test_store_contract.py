@@ -10,6 +10,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from tune_jobs.errors import StoreError, StoreLockedError
+from tune_jobs.store.files.holders import Hold
 from tune_jobs.store.files.local import LocalFiles
 from tune_jobs.store.files.objects import ObjectFiles
 from tune_jobs.store.files.protocol import Files
@@ -25,7 +26,7 @@ class MemoryFiles:
         self.fs = MemoryFileSystem()
         self.fs.store = {}
         self.fs.pseudo_dirs = [""]
-        self.held: set[str] = set()
+        self.held: dict[str, Mapping[str, object]] = {}
 
     def describe(self, key: str) -> str:
         return f"memory:/{key}"
@@ -81,8 +82,11 @@ class MemoryFiles:
     ) -> MemoryLock:
         if key in self.held:
             raise StoreLockedError(f"{subject} is being written")
-        self.held.add(key)
+        self.held[key] = holder
         return MemoryLock(self, key)
+
+    def read_lock(self, key: str) -> Hold | None:
+        return Hold.of(self.held[key]) if key in self.held else None
 
     def arrow(self) -> pafs.FileSystem:
         return pafs.SubTreeFileSystem("/", pafs.PyFileSystem(pafs.FSSpecHandler(self.fs)))
@@ -104,7 +108,7 @@ class MemoryLock:
         self.files, self.key = files, key
 
     def release(self) -> None:
-        self.files.held.discard(self.key)
+        self.files.held.pop(self.key, None)
 
 
 class TestLocalFolder(FilesContract):

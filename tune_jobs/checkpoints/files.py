@@ -34,6 +34,7 @@ from eml_models.errors import InvalidValueError
 from tune_jobs.checkpoints.places import LocalPlace, place_of
 from tune_jobs.errors import StoreError
 from tune_jobs.store.files.bucket_blobs import BucketPlace
+from tune_jobs.store.files.file_urls import as_folder
 from tune_jobs.store.files.protocol import open_files
 from tune_jobs.store.files.real_folders import Removal
 from tune_jobs.store.format.definitions import read_definition
@@ -197,7 +198,7 @@ class Checkpoints:
 
     def folder(self, number: int) -> Path:
         """The folder of one trial's files, in a local store."""
-        return Path(self.store) / FOLDER / self.study / str(number)
+        return Path(as_folder(self.store)) / FOLDER / self.study / str(number)
 
     @property
     def _place(self) -> LocalPlace | BucketPlace:

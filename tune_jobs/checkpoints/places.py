@@ -14,6 +14,7 @@ from pathlib import Path
 
 from eml_models.whole_files import write_whole
 from tune_jobs.store.files.bucket_blobs import NUMBER, BucketPlace, bucket_place
+from tune_jobs.store.files.file_urls import as_folder
 from tune_jobs.store.files.protocol import is_url
 from tune_jobs.store.files.real_folders import (
     Removal,
@@ -87,4 +88,5 @@ class LocalPlace:
 
 def place_of(store: str, key: str) -> LocalPlace | BucketPlace:
     """The place of a folder of a store."""
+    store = as_folder(store)
     return bucket_place(f"{store}/{key}") if is_url(store) else LocalPlace(Path(store).absolute(), key)

@@ -40,6 +40,19 @@ class Number(click.types.FloatParamType):
         return super().convert(_read(self, read_number, value, param, ctx), param, ctx)
 
 
+class StorePath(click.types.StringParamType):
+    """A store: a folder or a bucket. A file URL becomes its folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from tune_jobs.store.files.file_urls import as_folder
+
+        text = super().convert(value, param, ctx)
+        try:
+            return as_folder(text)
+        except InvalidValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 def _read(
     kind: click.ParamType[Any],
     read: Callable[[str], float],
@@ -79,6 +92,7 @@ FORMAT = click.option(
 DEFAULT_STORE, STORE_VARIABLE = "trials", "TUNE_JOBS_STORE"
 STORE = click.option(
     "--store",
+    type=StorePath(),
     default=DEFAULT_STORE,
     envvar=STORE_VARIABLE,
     show_default=True,

@@ -27,7 +27,15 @@ from tune_jobs.cli.telling import put, say, tell, tell_note
 from tune_jobs.cli.trial_words import number_of
 from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
 from tune_jobs.inputs.user_code import stored_name
-from tune_jobs.report.documents import audit_lines, report_document, store_document, study_notes
+from tune_jobs.report.documents import (
+    audit_lines,
+    report_document,
+    store_document,
+    store_notes,
+    study_notes,
+)
+from tune_jobs.report.formats import TABLE
+from tune_jobs.report.last_runs import NO_END
 from tune_jobs.report.leaderboard import STUDIES_SQL
 from tune_jobs.report.render import render
 from tune_jobs.report.tables import Table
@@ -44,8 +52,16 @@ from tune_jobs.study.stored import NEEDS_CODE, study_from_definition
 
 
 def print_studies(store: str, form: str) -> None:
-    """Print the studies of a store as a table."""
-    put(render(store_document(TrialStore(store).sql(STUDIES_SQL), form), form))
+    """Print the studies of a store as a table; below it, for people, which of them run or were killed."""
+    opened = TrialStore(store)
+    holds = {name: opened.hold(name) for name in opened.studies()["study"]}
+    found = opened.sql(STUDIES_SQL)
+    for name in found["study"][found["how"] == NO_END]:
+        holds[name] = holds.get(name) or opened.hold(name)  # a run may have begun during the query
+    put(render(store_document(found, holds, form), form))
+    if form == TABLE:
+        for note in store_notes(found, holds):
+            tell_note(note)
 
 
 def print_report(store: str, name: str, form: str, *, top: int | None, by: str | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tune_jobs.cli.completing import OneOf, Sql, StudyName, TrialNumber, devices_of_a_process
-from tune_jobs.cli.shared_options import FORMAT, STORE, WholeFrom, complete_files, complete_folders
+from tune_jobs.cli.shared_options import FORMAT, STORE, StorePath, WholeFrom, complete_files, complete_folders
 from tune_jobs.errors import EXIT_FAILED
 
 
@@ -131,6 +131,7 @@ def export(study: str, trial: int | str, store: str, output: str) -> None:
 @FORMAT
 @click.option(
     "--output",
+    type=StorePath(),
     metavar="STORE",
     help="Write the compacted copy to another store and leave this one as it is.",
     shell_complete=complete_folders,

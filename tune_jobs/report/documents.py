@@ -6,7 +6,7 @@ Reads and prints nothing: `tune_jobs.cli` reads the store, calls this and render
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
@@ -19,21 +19,29 @@ from tune_jobs.report import factors, finalists, leaderboard
 from tune_jobs.report.for_people import PARAMS, for_people
 from tune_jobs.report.formats import TABLE
 from tune_jobs.report.front import front, worth
+from tune_jobs.report.last_runs import last_end, notes_of_runs
 from tune_jobs.report.ledger import ledger
 from tune_jobs.report.tables import Table
 from tune_jobs.report.unfinished import unfinished
+from tune_jobs.store.files.holders import Hold
 from tune_jobs.store.reading.study_snapshot import StudySnapshot
 from tune_jobs.study.stored import objectives_of
 
 
-def store_document(found: pd.DataFrame, form: str) -> Table:
+def store_document(found: pd.DataFrame, holds: Mapping[str, Hold | None], form: str) -> Table:
     """The studies of a store.
 
     Args:
         found: the answer of a store to `leaderboard.STUDIES_SQL`.
+        holds: the locks of the studies.
     """
-    table = leaderboard.studies(found)
+    table = leaderboard.studies(found, holds)
     return leaderboard.studies_for_people(table) if form == TABLE else table
+
+
+def store_notes(found: pd.DataFrame, holds: Mapping[str, Hold | None]) -> list[str]:
+    """The lines below the studies of a store: which of them run, and which were killed."""
+    return notes_of_runs(dict(zip(found["study"], found["how"], strict=True)), holds)
 
 
 def study_document(known: StudySnapshot, form: str, *, top: int) -> list[Table]:
@@ -95,8 +103,9 @@ def report_document(
 
 
 def study_notes(known: StudySnapshot) -> list[str]:
-    """The lines below a study's tables: one for each change of the code that trained it."""
-    return [f"note: {line}" for line in describe_code_changes(known.rows)]
+    """The lines below a study's tables: changes of the code that trained it, and a run without an end."""
+    runs = notes_of_runs({known.study: last_end(known.rows)}, {known.study: known.hold})
+    return [f"note: {line}" for line in [*describe_code_changes(known.rows), *runs]]
 
 
 def audit_lines(result: Audit) -> Iterator[str]:

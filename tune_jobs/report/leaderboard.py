@@ -6,7 +6,7 @@ and `front`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -14,20 +14,22 @@ import pandas as pd
 from eml_models.wording import count_of
 from tune_jobs.report.column_numbers import column_format
 from tune_jobs.report.for_people import NETWORK, PARAMS, TRIAL, name_networks
+from tune_jobs.report.last_runs import NO_END, NO_RUN, last_run
 from tune_jobs.report.tables import Table
 from tune_jobs.search.history import rung_between
+from tune_jobs.store.files.holders import Hold
 from tune_jobs.study.events import SessionEnd
 from tune_jobs.study.json_fields import parse_object
 from tune_jobs.study.objective import Direction, Objective
 from tune_jobs.study.rows import Decision, State
 
-LAST_RUN, NO_END = "last_run", "no end yet"
+LAST_RUN, HELD_BY = "last_run", "held_by"
 LAST_RUNS_SQL = f"""
     select study, coalesce(detail->>'how', '{NO_END}') as how
     from events where kind in ('session_started', 'session_ended')
     qualify row_number() over (partition by study order by seq desc) = 1
 """
-"""How the last run of each study ended; `NO_END` if it still runs or was killed."""
+"""How the last run of each study ended by its rows; `NO_END` if it still runs or was killed."""
 
 _COUNTS = ", ".join(f"count(*) filter (state = '{state}') as {state}" for state in State)
 _SCORED = f"filter (state = '{State.COMPLETED}' and not isnan(objective))"
@@ -37,7 +39,7 @@ STUDIES_SQL = f"""
         select study, {_COUNTS}, min(objective) {_SCORED} as least, max(objective) {_SCORED} as most
         from trials group by study
     )
-    select studies.study, studies.definition, studies.created_at, coalesce(how, '{NO_END}') as how,
+    select studies.study, studies.definition, studies.created_at, coalesce(how, '{NO_RUN}') as how,
         {", ".join(f"coalesce({state}, 0) as {state}" for state in State)}, least, most
     from studies left join counts using (study) left join runs using (study) order by studies.study
 """
@@ -102,7 +104,7 @@ def studies_for_people(table: Table) -> Table:
         nothing.add(LAST_RUN)
     at = table.columns.index("created_at")
     rows = tuple((*row[:at], f"{row[at]:%Y-%m-%d}", *row[at + 1 :]) for row in table.rows)
-    return replace(table, rows=rows).without(*nothing)
+    return replace(table, rows=rows).without(HELD_BY, *nothing)
 
 
 def way_on(trials: pd.DataFrame) -> str:
@@ -185,11 +187,12 @@ def rungs(reports: pd.DataFrame, epochs: Sequence[int], *, metric: str) -> Table
     )
 
 
-def studies(found: pd.DataFrame) -> Table:
+def studies(found: pd.DataFrame, holds: Mapping[str, Hold | None]) -> Table:
     """The studies of a store: trials by state, the best objective and how the last run of each ended.
 
     Args:
         found: the answer of a store to `STUDIES_SQL`.
+        holds: the locks of the studies, which tell a living run from a killed run.
     """
     rows = []
     for row in found.to_dict("records"):
@@ -197,9 +200,11 @@ def studies(found: pd.DataFrame) -> Table:
         best = row["least"] if objective["direction"] == Direction.MINIMIZE else row["most"]
         counts = [row[str(state)] for state in State]
         named = (row["study"], objective["metric"], None if pd.isna(best) else best)
-        rows.append((*named, *counts, row["how"], row["created_at"]))
+        hold = holds.get(row["study"])
+        held_by = hold.describe() if hold is not None and hold.lives is not False else None
+        rows.append((*named, *counts, last_run(row["how"], hold), held_by, row["created_at"]))
     return Table(
-        columns=("study", "objective", "best", *(str(state) for state in State), LAST_RUN, "created_at"),
+        columns=("study", "objective", "best", *map(str, State), LAST_RUN, HELD_BY, "created_at"),
         rows=tuple(rows),
         empty="The store holds no study yet. The first run with --store adds one.",
     )

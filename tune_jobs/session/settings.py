@@ -14,6 +14,7 @@ from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
 from eml_models.training.kernels import Kernels
 from eml_models.wording import cut
 from tune_jobs.session.attempt import Progress
+from tune_jobs.store.files.file_urls import as_folder
 from tune_jobs.study.field_kinds import FLAG, NUMBER, PATH, TEXT, WHOLE, Kind, read_fields
 from tune_jobs.study.space import Params
 
@@ -66,6 +67,7 @@ class RunSettings:
     """The settings of a run; none of them is part of the study's definition.
 
     Attributes:
+        store: the folder or bucket of the store; a file URL (``file:///shared/trials``) becomes its folder.
         workers: trials at a time; None for as many as the resources allow.
         cpus_per_trial: CPU cores of a trial, a whole number; also its number of threads.
         gpus_per_trial: GPUs of a trial: a fraction up to 1, or a whole number; ``auto`` for the share that
@@ -113,6 +115,7 @@ class RunSettings:
         read_fields(self, KINDS, subject="run settings")
         if self.address == "local":
             object.__setattr__(self, "address", None)
+        object.__setattr__(self, "store", as_folder(self.store))
         problems = []
         if self.workers is not None and self.workers < 1:
             problems.append(f"workers must be at least 1, got {self.workers}")

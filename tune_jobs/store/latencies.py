@@ -17,6 +17,7 @@ from tune_jobs.store.columns.latency_rows import LatencyRow
 from tune_jobs.store.files.protocol import Files, open_files
 from tune_jobs.store.format.layout import LATENCIES, SCRATCH, SEGMENT_SUFFIX, latency_key
 from tune_jobs.store.format.listing import list_devices, list_latencies
+from tune_jobs.store.format.plain_readers import warn_if_new
 from tune_jobs.store.format.publishing import parquet_bytes
 from tune_jobs.store.format.segments import Segment
 from tune_jobs.store.format.version_check import require_version
@@ -53,6 +54,7 @@ def append_latencies(store: str | os.PathLike[str] | Files, rows: Sequence[Laten
     data = parquet_bytes(LATENCIES, rows_to_arrow(LATENCIES, rows))
     key = latency_key(rows[0].device, rows[0].measured_at, rows[0].run)
     prepare_table(files)
+    warn_if_new(files)
     files.make_folder(key.rpartition("/")[0])
     files.put(key, data, scratch=SCRATCH_FOLDER)
     return files.describe(key)

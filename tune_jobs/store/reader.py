@@ -8,7 +8,9 @@ without this module::
     pandas.read_parquet("STORE/trials")
     pyarrow.dataset.dataset("STORE/trials")
     polars.scan_parquet("STORE/trials/*/*.parquet")
-    duckdb.sql("from 'STORE/trials/*/*.parquet'")
+    duckdb.sql("from read_parquet('STORE/trials/*/*.parquet', hive_partitioning = false)")
+
+A few paths of a store need another query, which `format.plain_readers` gives.
 """
 
 from __future__ import annotations
@@ -26,9 +28,12 @@ from eml_models.errors import UnknownNameError, did_you_mean
 from tune_jobs.errors import QueryError, SegmentGoneError, StoreMissingError
 from tune_jobs.store.columns.convert import rows_to_arrow
 from tune_jobs.store.columns.schema import PARAM_COLUMNS, PARAM_PREFIX, ROW_TYPE_OF, StudyRow, columns_of
+from tune_jobs.store.files.file_urls import as_folder
+from tune_jobs.store.files.holders import Hold
 from tune_jobs.store.files.protocol import Files, is_url, open_files
 from tune_jobs.store.format.definitions import Definitions, read_definition, read_definitions
-from tune_jobs.store.format.layout import LATENCIES, STUDIES
+from tune_jobs.store.format.layout import LATENCIES, STUDIES, lock_key
+from tune_jobs.store.format.plain_readers import holds_store
 from tune_jobs.store.latencies import latency_snapshot, read_latencies
 from tune_jobs.store.notes import tell_left_out, tell_note
 from tune_jobs.store.reading import queries
@@ -38,7 +43,7 @@ from tune_jobs.store.reading.snapshot import Segments, TableSnapshot, parse_tabl
 from tune_jobs.store.reading.study_snapshot import StudySnapshot, study_frame, tables_of
 from tune_jobs.store.upkeep.examining import examine
 from tune_jobs.study.json_fields import parse_object
-from tune_jobs.study.rows import Row, TrialRow
+from tune_jobs.study.rows import Row
 
 T = TypeVar("T")
 RETRY_AFTER_S = (0.0, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -55,7 +60,7 @@ class TrialStore:
         store: the folder, or its files.
 
     Attributes:
-        path: the folder as the caller gave it, or the URL.
+        path: the folder as the caller gave it (of a file URL, the folder that it names), or the URL.
         problems: the damaged and foreign files that reads have met so far, in words.
 
     Raises:
@@ -64,7 +69,7 @@ class TrialStore:
 
     def __init__(self, store: str | os.PathLike[str] | Files) -> None:
         self._files = open_files(store)
-        text = os.fspath(store) if isinstance(store, str | os.PathLike) else store.describe("")
+        text = as_folder(os.fspath(store)) if isinstance(store, str | os.PathLike) else store.describe("")
         self.path: Path | str = text if is_url(text) else Path(text)
         self._segments = Segments(files=self._files)
         self._problems: dict[str, None] = {}
@@ -136,6 +141,14 @@ class TrialStore:
         """Every acknowledged row of a study, over all tables, in `seq` order."""
         return list(self.read(study).rows)
 
+    def hold(self, study: str) -> Hold | None:
+        """The lock of a study: who runs it, or died while running it. None if the lock is free.
+
+        The lock is only looked at. To tell a living run from a killed run, look before the rows
+        are read, and again if the lock was free.
+        """
+        return self._files.read_lock(lock_key(study))
+
     def sql(
         self, query: str, max_rows: int | None = None, *, limits: queries.QueryLimits | None = None
     ) -> pd.DataFrame:
@@ -182,6 +195,7 @@ class TrialStore:
 
     def _read(self, study: str, *, whole: bool) -> StudySnapshot:
         defined = self._require(study)
+        hold = self.hold(study)
         if whole:
             rows: Sequence[Row] = examine(self._files, study).require_whole()
             tables = tables_of(rows)
@@ -197,6 +211,7 @@ class TrialStore:
             rows=tuple(rows),
             tables=tables,
             own_params=_own_params([defined]),
+            hold=hold or self.hold(study),  # a run may have begun while the rows were read
         )
 
     def _query(self, query: str, max_rows: int | None, limits: queries.QueryLimits) -> pa.Table:
@@ -268,7 +283,7 @@ class TrialStore:
 
 
 def _check_is_store(files: Files, path: str) -> None:
-    if any(map(files.exists, (STUDIES, TrialRow.table, LATENCIES))):  # a bucket has no empty folders
+    if holds_store(files):
         return
     way_out = "run a study with --store to make a store, or name another with --store or TUNE_JOBS_STORE"
     reason = f"the folder has no {STUDIES}/"

@@ -29,7 +29,7 @@ from eml_models.errors import InvalidValueError
 from tune_jobs.errors import StoreError
 from tune_jobs.store.batches import Batch, PublishPolicy
 from tune_jobs.store.columns.convert import as_plain
-from tune_jobs.store.files.holders import this_holder
+from tune_jobs.store.files.holders import RUN, this_holder
 from tune_jobs.store.files.protocol import AppendFile, Files, Lock, open_files
 from tune_jobs.store.format.definitions import create_or_check
 from tune_jobs.store.format.journal import encode_line
@@ -110,7 +110,7 @@ class StudyWriter:
         files.make_folder(journal_folder(study.name))
         files.make_folder(scratch_folder(study.name))
         now = clock()
-        holder = this_holder(now)
+        holder = this_holder(RUN, now)
         lock = files.lock(lock_key(study.name), subject=f"study {study.name!r}", holder=holder)
         try:
             mend_folders(files, study.name)

@@ -29,7 +29,9 @@ def store(tmp_path: Path) -> Path:
     """A store with a finished study called ``played``."""
     study = a_study()
     with StudyWriter.open(str(tmp_path / "trials"), study, versions={}) as writer:
-        play(Session(study, writer))
+        session = Session(study, writer)
+        play(session)
+        session.close("finished")
     return tmp_path / "trials"
 
 

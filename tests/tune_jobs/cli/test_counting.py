@@ -64,7 +64,7 @@ def test_list_says_what_all_trials_say(cli: Cli, folder: Path) -> None:
     assert rows["played"]["completed"] > 0
     expected = by_loading(folder)
     assert {name: {key: row[key] for key in expected[name]} for name, row in rows.items()} == expected
-    assert [row["last_run"] for row in rows.values()] == ["no end yet", "finished", "finished"]
+    assert [row["last_run"] for row in rows.values()] == ["none yet", "finished", "finished"]
 
 
 @pytest.mark.usefixtures("nothing_is_loaded")

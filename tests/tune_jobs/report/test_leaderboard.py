@@ -145,16 +145,16 @@ def test_list_for_people_has_no_empty_states_and_keeps_names_whole() -> None:
     none_ended = dict.fromkeys(map(str, State), 0)
     counts = {**none_ended, "completed": 1, "least": 0.4, "most": 0.5}
     stored = pd.DataFrame([{**kinds, "definition": definition, **counts, "how": "finished"}])
-    found = studies(stored)
+    found = studies(stored, {})
     assert "failed" in found.columns
     shown = studies_for_people(found)
     assert shown.columns == ("study", "objective", "best", "completed", "created_at")
     assert shown.rows == ((name, "val_accuracy", 0.5, 1, "2026-01-02"),)
-    none = studies(pd.DataFrame({"study": []}))
+    none = studies(pd.DataFrame({"study": []}), {})
     assert "The store holds no study yet" in render(none, "table")
-    killed = studies_for_people(studies(stored.assign(how=NO_END)))
+    killed = studies_for_people(studies(stored.assign(how=NO_END), {}))
     assert killed.columns[-2:] == ("last_run", "created_at")
-    assert killed.rows[0][-2] == "no end yet"
+    assert killed.rows[0][-2] == "killed"
 
 
 def test_a_run_without_an_end_is_shown_as_such_beside_others_and_alone(tmp_path: Path) -> None:

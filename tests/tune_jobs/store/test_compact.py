@@ -18,15 +18,15 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
 from store_testing import (
+    TABLES,
     Crash,
     CrashingFiles,
     MortalFiles,
-    event,
     leave_dead,
-    make_study,
     open_writer,
     report,
     whole_trial,
+    write_trials,
 )
 
 from eml_models.errors import UnknownNameError
@@ -36,18 +36,8 @@ from tune_jobs.store.files.local import LocalFiles
 from tune_jobs.store.format.layout import COMPACTED
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.upkeep.compact import compact_into, compact_study
-from tune_jobs.study.rows import Row
 
-TABLES = ("starts", "reports", "trials", "events")
 EACH_TRIAL = PublishPolicy(trials=1)
-
-
-def write_trials(store: Path, count: int, *, first: int = 0, study: str = "s") -> list[Row]:
-    """Trials with a file of their own each, the way a long search leaves them."""
-    with open_writer(store, make_study(study), policy=EACH_TRIAL) as writer:
-        for number in range(first, first + count):
-            writer.append_many([event(study=study), *whole_trial(number, study)])
-    return TrialStore(store).rows(study)
 
 
 def num_files(store: Path, study: str = "s") -> int:
@@ -125,34 +115,6 @@ def test_a_reader_that_was_open_before_sees_the_same(tmp_path: Path) -> None:
         compact_study(tmp_path, "s")
         pd.testing.assert_frame_equal(store.sql("select * from reports order by seq"), before)
     assert store.problems == ()
-
-
-def test_replaced_files_are_kept_for_a_while_and_then_until_the_study_is_written_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_trials(tmp_path, 2)
-    old = tmp_path / "_old" / "s-s"
-    compact_study(tmp_path, "s")
-    first = {path.name for path in old.iterdir()}
-    compact_study(tmp_path, "s")
-    names = sorted(path.name for path in old.iterdir())
-    assert first < set(names)
-    assert [name.partition("-")[0] for name in names] == sorted(2 * list(TABLES))
-    monkeypatch.setattr("tune_jobs.store.upkeep.recovery.KEEP_OLD_S", 0.0)
-    open_writer(tmp_path).close()
-    assert not old.exists()
-
-
-def test_of_several_replaced_folders_the_newest_is_put_back(tmp_path: Path) -> None:
-    before = write_trials(tmp_path, 3)
-    compact_study(tmp_path, "s")
-    compact_study(tmp_path, "s")
-    place = tmp_path / "trials" / "study_slug=s-s"
-    names = {path.name for path in place.iterdir()}
-    place.rename(tmp_path / "_old" / "s-s" / "trials-ffffffffffff-00000000")
-    open_writer(tmp_path).close()
-    assert {path.name for path in place.iterdir()} == names
-    assert TrialStore(tmp_path).rows("s") == before
 
 
 def test_what_a_dead_writer_left_is_published_first(tmp_path: Path) -> None:

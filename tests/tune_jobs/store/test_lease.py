@@ -8,6 +8,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 from store_testing import Crash
 
 from tune_jobs.errors import StoreError, StoreLockedError
-from tune_jobs.store.files.lease import Lease, describe_process
+from tune_jobs.store.files.lease import Lease, read_lease
 from tune_jobs.store.files.objects import ObjectFiles
+from tune_jobs.store.files.processes import describe_process
 
 LEASE_S = 60.0
 REQUESTS = ("ls", "cat_file", "pipe_file", "rm_file")
@@ -220,7 +222,7 @@ def test_a_slow_taker_leaves_a_holder_alone_whose_beat_moved(
     clock: Clock, path: str, taken: Callable[..., Lease], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr("tune_jobs.store.files.lease._machine", lambda: "elsewhere")
+        elsewhere.setattr("tune_jobs.store.files.processes._machine", lambda: "elsewhere")
         holder = taken(path)
 
     def sleep_long() -> None:
@@ -333,3 +335,35 @@ def test_time_counts_while_the_machine_sleeps(
     slept_s = 2 * LEASE_S
     with pytest.raises(StoreError, match="could not be renewed in time"):
         holder.check()
+
+
+@pytest.mark.parametrize(("silent_s", "lives"), [(0, True), (LEASE_S, True), (LEASE_S + 1, False)])
+def test_a_holder_elsewhere_lives_for_a_lease_after_its_last_beat(
+    path: str,
+    taken: Callable[..., Lease],
+    monkeypatch: pytest.MonkeyPatch,
+    silent_s: float,
+    lives: bool,
+) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("tune_jobs.store.files.processes._machine", lambda: "elsewhere")
+        lease = taken(path)
+    lease._renew_once()
+    beat_at = MemoryFileSystem().modified(f"{path}-000001.beat")
+    monkeypatch.setattr("tune_jobs.store.files.lease.utc_now", lambda: beat_at + timedelta(seconds=silent_s))
+    hold = read_lease(MemoryFileSystem(), path, lease_s=LEASE_S)
+    assert hold is not None
+    assert (hold.lives, hold.holder["host"]) == (lives, "h")
+    lease.release()
+    assert read_lease(MemoryFileSystem(), path, lease_s=LEASE_S) is None
+
+
+def test_looking_at_a_lease_only_reads(path: str, taken: Callable[..., Lease]) -> None:
+    assert read_lease(MemoryFileSystem(), path) is None
+    lease = taken(path)
+    requests = Requests(MemoryFileSystem())
+    hold = read_lease(requests, path)
+    assert hold is not None
+    assert hold.lives
+    assert set(requests.asked) == {"ls", "cat_file"}
+    lease.check()

@@ -14,23 +14,22 @@ import fsspec
 import pyarrow.dataset as pads
 import pytest
 from patience import patience_s, wait_until
-from store_testing import NEVER, event, make_study, open_writer, report, start, trial, whole_trial
+from store_testing import NEVER, event, open_writer, report, start, trial, whole_trial
 
 from tune_jobs.errors import StoreError, StoreLockedError
-from tune_jobs.store.files.lease import Lease, describe_process, is_gone, is_here
+from tune_jobs.store.files.lease import Lease
 from tune_jobs.store.files.objects import CACHE_VARIABLE, ObjectFiles
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.upkeep.compact import compact_into, compact_study
-from tune_jobs.store.upkeep.deletion import delete_study
 
-FOLDER = Path(__file__).parent
+HELPERS = Path(__file__).parents[2] / "helpers"
 
 
 def kill_writer(url: str) -> int:
     """A writer in a process of its own that is killed; its last acknowledged `seq`."""
     done = subprocess.run(
-        [sys.executable, str(FOLDER / "store_killed_s3.py"), url],
-        env={**os.environ, "PYTHONPATH": f"{FOLDER}{os.pathsep}{FOLDER.parents[2]}"},
+        [sys.executable, str(HELPERS / "store_killed_s3.py"), url],
+        env={**os.environ, "PYTHONPATH": f"{HELPERS}{os.pathsep}{HELPERS.parents[1]}"},
         capture_output=True,
         text=True,
         timeout=patience_s(),
@@ -149,7 +148,7 @@ def test_a_silent_holder_elsewhere_loses_its_lease_and_stops_writing(
     clock, files = HurryingClock(), ObjectFiles(s3_store)
     monkeypatch.setattr("tune_jobs.store.files.lease.time", clock)
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr("tune_jobs.store.files.lease._machine", lambda: "elsewhere")
+        elsewhere.setattr("tune_jobs.store.files.processes._machine", lambda: "elsewhere")
         holder = ElsewhereLease(
             files._fs,
             files._path("lock"),
@@ -186,14 +185,6 @@ def test_a_holder_that_sees_a_successor_stops(s3_store: str, monkeypatch: pytest
         wait_until(holder.check, "it goes on", period_s=0.05)
 
 
-def test_a_process_is_told_from_another_that_got_its_number() -> None:
-    me = describe_process()
-    assert is_here(me)
-    assert is_gone({**me, "process_started": "1"})
-    assert is_gone({**me, "pid": 2**30})
-    assert not is_gone({**me, "machine": "elsewhere", "pid": 2**30})
-
-
 def test_other_programs_read_the_bucket(s3_store: str) -> None:
     with open_writer(s3_store) as writer:
         writer.append_many([event(), *whole_trial(0)])
@@ -214,16 +205,6 @@ def test_compaction_is_refused_in_place_and_written_elsewhere(s3_store: str, tmp
     assert TrialStore(tmp_path).rows("s") == TrialStore(s3_store).rows("s")
     compact_into(tmp_path, "s", f"{s3_store}-copy")
     assert TrialStore(f"{s3_store}-copy").rows("s") == TrialStore(s3_store).rows("s")
-
-
-def test_delete_leaves_no_row(s3_store: str) -> None:
-    with open_writer(s3_store) as writer:
-        writer.append_many(whole_trial(0))
-    assert delete_study(s3_store, "s").existed
-    assert len(TrialStore(s3_store).studies()) == 0
-    assert pads.dataset(f"{s3_store[5:]}/trials", filesystem=fsspec.filesystem("s3")).count_rows() == 0
-    with open_writer(s3_store, make_study()) as writer:
-        assert writer.rows == []
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,7 @@ import pytest
 from store_testing import (
     NEVER,
     NOON,
-    event,
     forbidden_changes,
-    leave_dead,
     make_study,
     open_writer,
     report,
@@ -34,16 +32,6 @@ from tune_jobs.store.files.local import LocalFiles
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study.rows import Failure, State
 from tune_jobs.study.space import Float
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    """Two studies; each with one published trial, and one that only a journal holds."""
-    for name in ("s", "other"):
-        with open_writer(tmp_path, make_study(name)) as writer:
-            writer.append_many(whole_trial(0, name))
-        leave_dead(tmp_path, [*whole_trial(1, name), event(study=name)], make_study(name))
-    return tmp_path
 
 
 def a_segment(store: Path, table: str) -> Path:
@@ -66,19 +54,6 @@ def test_frames_hold_published_and_journalled_rows_once(store: Path) -> None:
     assert [row.seq for row in reader.rows("s")] == list(range(1, 12))
     assert TrialStore(store).rows("s") == reader.rows("s")
     assert reader.problems == ()
-
-
-@pytest.mark.parametrize("whole", [False, True])
-def test_snapshot_of_a_study_holds_what_the_store_says_of_it(store: Path, whole: bool) -> None:
-    reader = TrialStore(store)
-    known = reader.read("s", whole=whole)
-    assert known.definition == reader.definition("s")
-    assert list(known.rows) == reader.rows("s")
-    for table in ("trials", "reports", "starts", "events"):
-        pd.testing.assert_frame_equal(getattr(known, table), getattr(reader, table)("s"))
-    with open_writer(store) as writer:
-        writer.append_many(whole_trial(2))
-    assert len(known.trials) == 2  # a value: what is written later is not in it
 
 
 def test_a_row_in_both_journal_and_segment_counts_once(store: Path) -> None:
@@ -201,15 +176,6 @@ def test_parameters_of_own_spaces_are_typed_columns(store: Path) -> None:
     assert reader.starts()["param_more"].tolist()[-1] == 0.5
 
 
-def test_studies_and_definitions(store: Path) -> None:
-    reader = TrialStore(store)
-    frame = reader.studies()
-    assert frame["study"].tolist() == ["other", "s"]
-    assert frame["fingerprint"].nunique() == 1
-    assert reader.definition("s")["objectives"] == [{"metric": "val_accuracy", "direction": "maximize"}]
-    assert frame["versions"].tolist() == ['{"tune-jobs":"0"}'] * 2
-
-
 def test_an_unknown_study_lists_the_known_ones_nearest_first(store: Path) -> None:
     reader = TrialStore(store)
     for ask in (reader.trials, reader.rows, reader.definition):
@@ -283,27 +249,6 @@ def test_a_damaged_segment_is_named_and_the_rest_is_read(
     assert caplog.text.count(str(segment)) == 1
     assert {name: len(TrialStore(store).sql(f"from {name}")) for name in lengths} == lengths
     assert len(TrialStore(store).rows("s")) == 11 - rows_lost
-
-
-def test_files_of_others_beside_the_segments_do_no_harm(store: Path) -> None:
-    (store / "trials" / "README.txt").write_text("hello")
-    (store / "trials" / "study_slug=s-s" / ".hidden").write_text("hello")
-    (store / "trials" / "folder").mkdir()
-    (store / "_wal" / "s-s" / "notes.txt").write_text("hello")
-    reader = TrialStore(store)
-    assert len(reader.trials()) == 4
-    assert reader.problems == ()
-
-
-def test_a_damaged_definition_is_named_and_the_other_studies_are_read(store: Path) -> None:
-    definition = store / "studies" / "study_slug=s-s" / "definition-1.parquet"
-    definition.write_bytes(b"PAR1")
-    reader = TrialStore(store)
-    assert reader.studies()["study"].tolist() == ["other"]
-    assert str(definition) in reader.problems[0]
-    assert len(reader.trials("other")) == 2
-    with pytest.raises(StoreError, match="definition-1"):
-        reader.trials("s")
 
 
 def test_a_store_without_rows_gives_empty_frames(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from store_testing import (
     EACH_TRIAL,
+    LATENCY,
     NEVER,
     event,
     forbidden_changes,
@@ -18,7 +19,6 @@ from store_testing import (
     snapshot_of_tree,
     whole_trial,
 )
-from test_latencies import ROW
 
 from tune_jobs.errors import StoreCorruptError
 from tune_jobs.store.files.local import LocalFiles
@@ -222,7 +222,7 @@ def test_a_journal_of_another_study_is_neither_read_nor_published_nor_removed(tm
 
 
 def test_a_copied_file_of_latencies_counts_once(tmp_path: Path) -> None:
-    file = append_latencies(tmp_path, [ROW, replace(ROW, mode="fp32/channels_last/eager")])
+    file = append_latencies(tmp_path, [LATENCY, replace(LATENCY, mode="fp32/channels_last/eager")])
     assert file is not None
     shutil.copy(file, file.replace(".parquet", " (copy).parquet"))
     folder = Path(file).parent

@@ -24,10 +24,10 @@ def can_mount() -> bool:
 
 @pytest.mark.skipif(not can_mount(), reason="may not mount a small file system here")
 def test_full_disk_loses_no_acknowledged_row(tmp_path: Path) -> None:
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[2] / "helpers"
     done = subprocess.run(
         [*OWN_NAMESPACE, sys.executable, str(folder / "fill_disk.py"), str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{folder.parents[2]}"},
+        env={**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{folder.parents[1]}"},
         capture_output=True,
         text=True,
         timeout=patience_s(),

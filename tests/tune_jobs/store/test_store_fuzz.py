@@ -19,8 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from store_testing import NOON, event, leave_dead, open_writer, report, start, trial
-from test_latencies import ROW
+from store_testing import LATENCY, NOON, event, leave_dead, mark, open_writer, report, start, trial
 
 from tune_jobs.errors import StoreCorruptError
 from tune_jobs.store.columns.convert import as_json_data, as_plain, parse_rows, rows_to_arrow
@@ -33,12 +32,6 @@ from tune_jobs.store.format.segments import check_pages, open_segment, read_segm
 from tune_jobs.store.latencies import append_latencies
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study.rows import Decision, EventKind, ReportRow, Row, StartRow, TrialRow
-
-
-def mark(table: str, version: str = str(SCHEMA_VERSION)) -> dict[str, str]:
-    """What says in a file that this store wrote it."""
-    return {"tune_jobs.table": table, "tune_jobs.schema_version": version}
-
 
 FLIPS = 600
 """Changed bytes of each file."""
@@ -74,7 +67,7 @@ def read_rows(path: Path, table: str) -> list[Any] | None:
 
 @pytest.mark.parametrize("table", [*BY_TABLE, "latencies"])
 def test_a_changed_byte_anywhere_gives_an_error_or_the_same_rows(tmp_path: Path, table: str) -> None:
-    rows: list[Any] = BY_TABLE.get(table, [ROW])
+    rows: list[Any] = BY_TABLE.get(table, [LATENCY])
     whole = parquet_bytes(table, rows_to_arrow(table, rows))
     path, generator = tmp_path / "file.parquet", random.Random(table)
     path.write_bytes(whole)
@@ -283,25 +276,6 @@ def test_a_detail_of_another_shape_is_a_damaged_line(kind: EventKind, detail: st
     assert read_journal(changed(row, "detail", detail), "j").damaged_lines == (1,)
 
 
-@pytest.mark.parametrize("name", ["study", "seq", "objective", "params"])
-def test_a_file_with_a_renamed_column_is_refused(tmp_path: Path, name: str) -> None:
-    whole = rows_to_arrow("trials", BY_TABLE["trials"])
-    names = [f"{n}X" if n == name else n for n in whole.column_names]
-    schema = mark("trials")
-    path = tmp_path / "file.parquet"
-    pq.write_table(whole.rename_columns(names).replace_schema_metadata(schema), path)
-    with pytest.raises(StoreCorruptError, match=rf"missing: {name}\)"):
-        open_segment(LocalFiles(tmp_path), "file.parquet", "trials", study="s")
-
-
-@pytest.mark.parametrize("version", ["", "three", "\x80"])
-def test_a_file_that_says_no_version_is_refused(tmp_path: Path, version: str) -> None:
-    whole = rows_to_arrow("trials", BY_TABLE["trials"])
-    pq.write_table(whole.replace_schema_metadata(mark("trials", version)), tmp_path / "file.parquet")
-    with pytest.raises(StoreCorruptError, match="must name the version of its columns, got"):
-        open_segment(LocalFiles(tmp_path), "file.parquet", "trials", study="s")
-
-
 def test_views_and_frames_leave_a_damaged_row_out_as_rows_do(tmp_path: Path) -> None:
     """One file of each table rewritten with one row that is none; all that is read says the same."""
     with open_writer(tmp_path) as writer:
@@ -348,7 +322,7 @@ def test_what_is_refused_when_read_is_refused_when_written(tmp_path: Path, row_t
 
 
 def test_latencies_that_are_none_are_left_out(tmp_path: Path) -> None:
-    file = append_latencies(tmp_path, [ROW, replace(ROW, mode="other")])
+    file = append_latencies(tmp_path, [LATENCY, replace(LATENCY, mode="other")])
     assert file is not None
     whole = pq.ParquetFile(file).read()
     index = whole.schema.get_field_index("median_ms")
@@ -357,7 +331,7 @@ def test_latencies_that_are_none_are_left_out(tmp_path: Path) -> None:
         whole.set_column(index, "median_ms", pa.array([40.5, -1.0])).replace_schema_metadata(metadata), file
     )
     store = TrialStore(tmp_path)
-    assert store.latencies()["mode"].tolist() == [ROW.mode]
+    assert store.latencies()["mode"].tolist() == [LATENCY.mode]
     assert store.sql("select avg(median_ms) as m from latencies")["m"].tolist() == [40.5]
     assert len(store.problems) == 1
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from store_testing import leave_dead, make_study, open_writer, start, trial
-from test_latencies import ROW
+from store_testing import LATENCY, leave_dead, make_study, open_writer, start, trial
 
 from tune_jobs.errors import EXIT_FAILED, StoreVersionError, exit_code
 from tune_jobs.store.columns.schema import SCHEMA_VERSION
@@ -33,7 +32,7 @@ USES: dict[str, Callable[[Path], object]] = {
     "plan a repair": lambda store: plan_repair(store, "s"),
     "repair": lambda store: repair_study(store, "s"),
     "look before measuring": prepare_table,
-    "add latencies": lambda store: append_latencies(store, [ROW]),
+    "add latencies": lambda store: append_latencies(store, [LATENCY]),
 }
 
 
@@ -101,6 +100,6 @@ def test_journal_of_another_version_is_refused_and_stays_as_it_is(
 @pytest.mark.parametrize("use", ["a new study", "a copy into it", "add latencies"])
 def test_store_that_holds_only_latencies_of_another_version_is_refused(tmp_path: Path, use: str) -> None:
     store = tmp_path / "store"
-    append_latencies(store, [ROW])
+    append_latencies(store, [LATENCY])
     mark(store, SCHEMA_VERSION + 1)
     check_refused(USES[use], store, SCHEMA_VERSION + 1)

@@ -173,8 +173,3 @@ def test_a_store_that_cannot_be_written_is_refused(
         patch.setattr(*((Path, "mkdir") if is_new else (os, "open")), refuse)
         with expected:
             open_writer(tmp_path)
-
-
-def test_a_store_without_a_name_is_refused() -> None:
-    with pytest.raises(StoreError, match="a store is a folder or a bucket, got an empty path"):
-        open_writer("")

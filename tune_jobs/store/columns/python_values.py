@@ -129,7 +129,7 @@ def _is_within(kind: pa.DataType, count: int) -> bool:
     per_second = PER_SECOND[kind.unit]
     if pa.types.is_time(kind):
         return count < DAY_S * per_second and not (kind.unit == "ns" and count % 1000)
-    return FIRST_S * per_second <= count <= LAST_S * per_second and count not in INFINITE
+    return FIRST_S * per_second <= count < (LAST_S + 1) * per_second and count not in INFINITE
 
 
 def _writer(kind: pa.DataType) -> Callable[[int], str]:

@@ -30,19 +30,20 @@ lease again after each answer, so it acknowledges nothing that a successor may h
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.errors import StoreError, StoreLockedError
-from tune_jobs.store.files.holders import describe_holder
+from tune_jobs.store.files.holders import Hold, describe_holder
+from tune_jobs.store.files.processes import describe_process, is_gone, is_here
+from tune_jobs.study.instants import utc_now
 from tune_jobs.study.json_fields import parse_object
 
 LEASE_S = 30.0
@@ -75,6 +76,7 @@ class Lease:
     ) -> None:
         self._fs, self._path, self._subject, self._lease_s = fs, path, subject, lease_s
         self._nonce = secrets.token_hex(8)
+        self._files = LeaseFiles(fs=fs, path=path)
         self._lost: str | None = None
         self._ended = threading.Event()
         self._holder = {**holder, **describe_process(), "nonce": self._nonce}
@@ -107,7 +109,7 @@ class Lease:
         if self._lost is None:
             data = json.dumps({**self._holder, RELEASED: True}).encode()
             with suppress(Exception):  # a bucket may raise any error; the lease then ends by itself
-                self._fs.pipe_file(self._lock_path(self._generation), data)
+                self._fs.pipe_file(self._files.lock_path(self._generation), data)
 
     def _acquire(self, deadline: float) -> tuple[int, float]:
         """The generation that this process took, and an instant before it did."""
@@ -115,12 +117,12 @@ class Lease:
         seen_at = 0.0
         while True:
             asked_at = _now()
-            newest = _newest(self._list())
-            holder = self._read_holder(newest) if newest else {RELEASED: True}
+            newest = _newest(self._files.generations())
+            holder = self._files.read_holder(newest) if newest else {RELEASED: True}
             if holder is None:  # tidied since it was listed, so there is a newer one
                 time.sleep(POLL_S)
                 continue
-            now = (newest, None if _is_dead(holder) else self._read(self._beat_path(newest)))
+            now = (newest, None if _is_dead(holder) else self._files.read(self._files.beat_path(newest)))
             silent = seen == now and asked_at - seen_at > self._lease_s
             if _is_dead(holder) or silent:
                 began = _now()
@@ -142,13 +144,13 @@ class Lease:
         """Try to take a generation; returns whether this process holds it now."""
         data = json.dumps(self._holder).encode()
         try:
-            self._fs.pipe_file(self._lock_path(generation), data, mode="create")
+            self._fs.pipe_file(self._files.lock_path(generation), data, mode="create")
         except FileExistsError:
             if not self._is_mine(generation):  # if it is, the answer was lost and the client sent it again
                 return False
-        found = self._list()
+        found = self._files.generations()
         if _newest(found) != generation:
-            self._remove(self._lock_path(generation))
+            self._remove(self._files.lock_path(generation))
             return False
         for path, number in found.items():
             if number < generation:
@@ -166,10 +168,10 @@ class Lease:
     def _renew_once(self) -> None:
         began = _now()
         try:
-            if _newest(self._list()) != self._generation or not self._is_mine(self._generation):
+            if _newest(self._files.generations()) != self._generation or not self._is_mine(self._generation):
                 self._lost = "another writer took it"
                 return
-            self._fs.pipe_file(self._beat_path(self._generation), secrets.token_hex(8).encode())
+            self._fs.pipe_file(self._files.beat_path(self._generation), secrets.token_hex(8).encode())
         except Exception:  # a bucket may raise any error; a beat is missed, and `check` counts the seconds
             return
         if self._is_certain():  # else another process may have found the lock silent before this beat
@@ -179,21 +181,29 @@ class Lease:
         return _now() - self._renewed_at <= CERTAIN * self._lease_s
 
     def _is_mine(self, generation: int) -> bool:
-        return (self._read_holder(generation) or {}).get("nonce") == self._nonce
+        return (self._files.read_holder(generation) or {}).get("nonce") == self._nonce
 
-    def _list(self) -> dict[str, int]:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseFiles:
+    """The generations of a lock and their beats, as they stand in the bucket."""
+
+    fs: Any
+    path: str
+
+    def generations(self) -> dict[str, int]:
         """The paths of all locks and beats, each with its generation."""
-        folder, _, name = self._path.rpartition("/")
+        folder, _, name = self.path.rpartition("/")
         try:
-            paths = self._fs.ls(folder, detail=False, refresh=True)
+            paths = self.fs.ls(folder, detail=False, refresh=True)
         except FileNotFoundError:
             return {}
         ends = {path: path.rpartition("/")[2].removeprefix(f"{name}-").removesuffix(BEAT) for path in paths}
         return {path: int(end) for path, end in ends.items() if end.isdigit()}
 
-    def _read_holder(self, generation: int) -> Mapping[str, Any] | None:
+    def read_holder(self, generation: int) -> Mapping[str, Any] | None:
         """Who made a generation; None if it is not there (any more)."""
-        data = self._read(self._lock_path(generation))
+        data = self.read(self.lock_path(generation))
         if data is None:
             return None
         try:
@@ -201,17 +211,45 @@ class Lease:
         except InvalidValueError:
             return {}
 
-    def _read(self, path: str) -> bytes | None:
+    def read(self, path: str) -> bytes | None:
         try:
-            return bytes(self._fs.cat_file(path))
+            return bytes(self.fs.cat_file(path))
         except FileNotFoundError:
             return None
 
-    def _lock_path(self, generation: int) -> str:
-        return f"{self._path}-{generation:06d}"
+    def beat_at(self, generation: int) -> datetime | None:
+        """The instant of a holder's last sign of life, by the bucket's clock; None if that is not known."""
+        for path in (self.beat_path(generation), self.lock_path(generation)):
+            with suppress(FileNotFoundError, NotImplementedError):
+                found: datetime = self.fs.modified(path)
+                return found if found.tzinfo else found.replace(tzinfo=UTC)
+        return None
 
-    def _beat_path(self, generation: int) -> str:
-        return f"{self._lock_path(generation)}{BEAT}"
+    def lock_path(self, generation: int) -> str:
+        return f"{self.path}-{generation:06d}"
+
+    def beat_path(self, generation: int) -> str:
+        return f"{self.lock_path(generation)}{BEAT}"
+
+
+def read_lease(fs: Any, path: str, *, lease_s: float = LEASE_S) -> Hold | None:
+    """Who holds a lock, without taking it; None if it is free.
+
+    A holder on another machine counts as living if its last beat is at most a lease old. That compares the
+    bucket's clock with this machine's, so it serves only to tell people, and no taker relies on it.
+    """
+    files = LeaseFiles(fs=fs, path=path)
+    while newest := _newest(files.generations()):
+        holder = files.read_holder(newest)
+        if holder is None:  # tidied since it was listed, so there is a newer one
+            continue
+        if holder.get(RELEASED):
+            return None
+        beat_at = None if is_here(holder) or is_gone(holder) else files.beat_at(newest)
+        if beat_at is None:
+            return Hold.of(holder)
+        return Hold(holder=holder, lives=(utc_now() - beat_at).total_seconds() <= lease_s)
+    return None
 
 
 def _now() -> float:
@@ -224,48 +262,6 @@ def _newest(found: Mapping[str, int]) -> int:
     return max((number for path, number in found.items() if not path.endswith(BEAT)), default=0)
 
 
-def describe_process() -> dict[str, object]:
-    """This process and its machine, by which other processes can check later whether it lives."""
-    return {"machine": _machine(), "pid": os.getpid(), "process_started": _started(os.getpid())}
-
-
-def is_here(holder: Mapping[str, object]) -> bool:
-    """Whether a holder is a living process of this machine."""
-    return holder.get("machine") == _machine() and not is_gone(holder)
-
-
-def is_gone(holder: Mapping[str, object]) -> bool:
-    """Whether a holder was a process of this machine and has ended; False if that cannot be known."""
-    if holder.get("machine") != _machine():
-        return False
-    pid = holder.get("pid")
-    return not isinstance(pid, int) or _started(pid) != holder.get("process_started")
-
-
 def _is_dead(holder: Mapping[str, object]) -> bool:
     """Whether a holder released its lock, or was a process of this machine and has ended."""
     return bool(holder.get(RELEASED)) or is_gone(holder)
-
-
-def _machine() -> str:
-    """This machine, its latest boot, and its table of processes (a container has its own)."""
-    boot, processes = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
-    parts = [socket.gethostname()]
-    with suppress(OSError):
-        parts += [boot.read_text().strip(), os.readlink(processes)]
-    return "|".join(parts)
-
-
-def _started(pid: int) -> str | None:
-    """The instant at which a process started, in the kernel's own count; None if there is no such process."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return None
-        except OSError:
-            return "alive"
-        return "alive"
-    return None if fields[0] in "ZX" else fields[19]

@@ -23,7 +23,7 @@ import pyarrow.fs as pafs
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.errors import StoreError, StoreLockedError, StoreMissingError
-from tune_jobs.store.files.holders import describe_holder
+from tune_jobs.store.files.holders import Hold, describe_holder
 from tune_jobs.store.files.real_folders import (
     NotRealFolderError,
     list_real,
@@ -152,6 +152,10 @@ class LocalFiles:
 
     def lock(self, key: str, *, subject: str, holder: Mapping[str, object], wait_s: float = 0.0) -> LocalLock:
         return LocalLock(self.root / key, subject, holder, wait_s)
+
+    def read_lock(self, key: str) -> Hold | None:
+        text = self.read(key)  # empty once it is released
+        return Hold.of(_read_holder(text)) if text else None
 
     def arrow(self) -> pafs.FileSystem:
         return pafs.SubTreeFileSystem(str(self.root), pafs.LocalFileSystem())

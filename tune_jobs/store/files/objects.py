@@ -28,7 +28,8 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from tune_jobs.errors import StoreError
-from tune_jobs.store.files.lease import LEASE_S, Lease
+from tune_jobs.store.files.holders import Hold
+from tune_jobs.store.files.lease import LEASE_S, Lease, read_lease
 from tune_jobs.store.files.local import sync_data
 from tune_jobs.store.files.real_folders import not_ours
 
@@ -139,6 +140,10 @@ class ObjectFiles:
             )
         self._leases.append(lease)
         return lease
+
+    def read_lock(self, key: str) -> Hold | None:
+        with self._explained("read", key):
+            return read_lease(self._fs, self._path(key), lease_s=self._lease_s)
 
     def arrow(self) -> pafs.FileSystem:
         return pafs.SubTreeFileSystem(self._root, pafs.PyFileSystem(pafs.FSSpecHandler(self._fs)))

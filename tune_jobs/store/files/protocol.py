@@ -15,6 +15,8 @@ import pyarrow.fs as pafs
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.errors import StoreError
+from tune_jobs.store.files.file_urls import as_folder
+from tune_jobs.store.files.holders import Hold
 
 
 class AppendFile(Protocol):
@@ -115,17 +117,21 @@ class Files(Protocol):
                 `subject` and the holder.
         """
 
+    def read_lock(self, key: str) -> Hold | None:
+        """Who holds a lock, without taking or disturbing it; None if it is free."""
+
     def arrow(self) -> pafs.FileSystem:
         """The same files for pyarrow, which only reads them."""
 
 
 def is_url(store: str) -> bool:
-    """Whether a store is in a bucket (``s3://bucket/prefix``) and not in a folder."""
-    return "://" in store
+    """Whether a store is in a bucket (``s3://bucket/prefix``) and not in a folder (also ``file:///...``)."""
+    return "://" in as_folder(store)
 
 
 def absolute(store: str) -> str:
     """The store's absolute path, or its URL."""
+    store = as_folder(store)
     return store if is_url(store) else os.path.abspath(store)
 
 
@@ -135,7 +141,7 @@ def require_lasting_store(store: str) -> None:
     Raises:
         InvalidValueError: the path is relative.
     """
-    if not is_url(store) and not os.path.isabs(store):
+    if not is_url(store) and not os.path.isabs(as_folder(store)):
         raise InvalidValueError(
             f"the store {store!r} is a relative path, and the working folder of a job is removed with the"
             " job; name a folder that every node sees, or a bucket: --store /shared/trials or"
@@ -145,6 +151,7 @@ def require_lasting_store(store: str) -> None:
 
 def is_same_store(one: str, other: str) -> bool:
     """Whether two texts name the same store, though their slashes, links or relative parts differ."""
+    one, other = as_folder(one), as_folder(other)
     if is_url(one) or is_url(other):
         return one.rstrip("/") == other.rstrip("/")
     return os.path.realpath(one) == os.path.realpath(other)
@@ -154,13 +161,14 @@ def open_files(store: str | os.PathLike[str] | Files) -> Files:
     """The files of a store at a path or URL; an object that is `Files` already is returned unchanged.
 
     Raises:
+        InvalidValueError: a file URL names no folder of this machine.
         StoreError: the path is empty, the URL's scheme is not supported, or credentials are missing.
     """
     from tune_jobs.store.files.local import LocalFiles
 
     if not isinstance(store, str | os.PathLike):
         return store
-    text = os.fspath(store)
+    text = as_folder(os.fspath(store))
     if is_url(text):
         from tune_jobs.store.files.objects import ObjectFiles
 

@@ -4,5 +4,5 @@ Does not decide when rows are published, and repairs nothing.
 
 Doors: `layout` (names), `listing` (own and foreign files), `journal` (acknowledged rows), `publishing` and
 `segments` (published rows, written and read), `definitions` (the studies of a store),
-`version_check`, `repeats`. Private: `seal`.
+`plain_readers` (paths that other programs misread), `version_check`, `repeats`. Private: `seal`.
 """

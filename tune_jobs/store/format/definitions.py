@@ -21,6 +21,7 @@ from tune_jobs.store.columns.schema import StudyRow
 from tune_jobs.store.files.protocol import Files, open_files
 from tune_jobs.store.format.layout import CREATION_LOCK, STUDIES, definition_key, segment_key, table_folder
 from tune_jobs.store.format.listing import list_definitions, list_studies
+from tune_jobs.store.format.plain_readers import warn_if_new
 from tune_jobs.store.format.publishing import make_tables, put_rows
 from tune_jobs.store.format.segments import open_segment, read_segments
 from tune_jobs.store.format.version_check import require_version
@@ -77,7 +78,7 @@ def create_or_check(
 ) -> None:
     """Define `study` in the store, or check that its definition there is the same.
 
-    The caller holds the study's lock.
+    The caller holds the study's lock. A new store at a path that other programs misread is warned about.
 
     Raises:
         StudyChangedError: the store holds another definition under this name.
@@ -94,6 +95,7 @@ def create_or_check(
     lock = files.lock(CREATION_LOCK, subject="the list of studies", holder=holder, wait_s=CREATION_WAIT_S)
     try:
         _check_types(files, study.name, types)
+        warn_if_new(files)
         make_tables(files, study.name)
         files.make_folder(table_folder(STUDIES, study.name))
         row = StudyRow(

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from tune_jobs.store.columns.convert import rows_to_arrow
 from tune_jobs.store.columns.schema import ROW_TYPE_OF, columns_of
+from tune_jobs.store.files.holders import Hold
 from tune_jobs.store.reading.frames import as_frame, with_own_metrics, with_own_params
 from tune_jobs.study.rows import Row
 
@@ -30,6 +31,7 @@ class StudySnapshot:
         rows: every acknowledged row, over all tables, in `seq` order.
         tables: the same rows as Arrow data, by the names of the tables.
         own_params: types of the study's parameters that have no column in the files.
+        hold: the lock of the study, if a process has it or died with it; None if it is free.
     """
 
     study: str
@@ -37,6 +39,7 @@ class StudySnapshot:
     rows: Sequence[Row]
     tables: Mapping[str, pa.Table]
     own_params: Mapping[str, str]
+    hold: Hold | None = None
 
     @cached_property
     def trials(self) -> pd.DataFrame:

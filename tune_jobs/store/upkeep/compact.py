@@ -29,7 +29,7 @@ import pyarrow as pa
 from eml_models.errors import UnknownNameError
 from tune_jobs.errors import ForeignSegmentError, StoreCorruptError, StoreError
 from tune_jobs.store.columns.schema import SCHEMAS
-from tune_jobs.store.files.holders import this_holder
+from tune_jobs.store.files.holders import UPKEEP, this_holder
 from tune_jobs.store.files.protocol import Files, open_files
 from tune_jobs.store.format.definitions import read_definition, study_names
 from tune_jobs.store.format.layout import (
@@ -47,6 +47,7 @@ from tune_jobs.store.format.layout import (
     table_folder,
 )
 from tune_jobs.store.format.listing import list_journals, list_published
+from tune_jobs.store.format.plain_readers import warn_if_new
 from tune_jobs.store.format.publishing import parquet_bytes
 from tune_jobs.store.format.repeats import each_once
 from tune_jobs.store.format.segments import Segment, open_segment, read_segments
@@ -106,7 +107,7 @@ def compact_study(store: str | os.PathLike[str] | Files, study: str) -> Compacte
         files.require_real(folder)
     files.make_folder(journal_folder(study))
     files.make_folder(scratch_folder(study))
-    lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=this_holder())
+    lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=this_holder(UPKEEP))
     try:
         problems = list(list_journals(files, study).problems(files))
         recover(files, study)
@@ -148,10 +149,11 @@ def compact_into(
         raise StoreError(
             f"{copy.describe('')!r} holds study {study!r} already; name another store with --output"
         )
-    lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=this_holder())
+    lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=this_holder(UPKEEP))
     try:
         problems = list(list_journals(files, study).problems(files))
         recover(files, study)
+        warn_if_new(copy)
         copy.make_folder(scratch_folder(study))
         num_rows = 0
         for row_type in ROW_TYPES:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tune_jobs.errors import StoreError
-from tune_jobs.store.files.holders import this_holder
+from tune_jobs.store.files.holders import UPKEEP, this_holder
 from tune_jobs.store.files.protocol import Files, open_files
 from tune_jobs.store.files.real_folders import Removal, not_ours
 from tune_jobs.store.format.definitions import is_known
@@ -72,7 +72,7 @@ def delete_study(
     files = open_files(store)
     if not is_known(files, study):
         return Deleted(existed=False, num_files=0)
-    lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=this_holder())
+    lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=this_holder(UPKEEP))
     try:
         done = _called(first)
         if not done.failed:

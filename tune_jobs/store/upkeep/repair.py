@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from eml_models.errors import UnknownNameError
 from tune_jobs.store.columns.convert import parse_rows, rows_to_arrow
 from tune_jobs.store.columns.schema import ROW_TYPE_OF
-from tune_jobs.store.files.holders import this_holder
+from tune_jobs.store.files.holders import UPKEEP, this_holder
 from tune_jobs.store.files.protocol import Files, open_files
 from tune_jobs.store.format.definitions import is_known, study_names
 from tune_jobs.store.format.journal import read_batch
@@ -87,7 +87,7 @@ def repair_study(store: str | os.PathLike[str] | Files, study: str) -> Repair:
     _require_study(files, study)
     files.make_folder(journal_folder(study))
     files.make_folder(scratch_folder(study))
-    lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=this_holder())
+    lock = files.lock(lock_key(study), subject=f"study {study!r}", holder=this_holder(UPKEEP))
     try:
         mend_folders(files, study)
         before = examine(files, study)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tune_jobs.errors import StoreLockedError
 from tune_jobs.store.batches import PublishPolicy
 from tune_jobs.store.columns.schema import SCHEMAS
 from tune_jobs.store.files.protocol import Files, Lock
+from tune_jobs.store.format.layout import lock_key
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.definition import Study
 from tune_jobs.study.rows import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow
@@ -96,6 +98,17 @@ class FilesContract:
         with open_study(files), pytest.raises(StoreLockedError, match="contract"):
             open_study(files)
         open_study(files).close()
+
+    def test_a_lock_is_looked_at_without_being_taken(self, files: Files) -> None:
+        assert files.read_lock(lock_key("contract")) is None
+        with open_study(files) as writer:
+            hold = files.read_lock(lock_key("contract"))
+            assert hold is not None
+            assert (hold.lives, hold.is_run, hold.holder["pid"]) == (True, True, os.getpid())
+            writer.append(ROWS[0])
+        assert files.read_lock(lock_key("contract")) is None
+        with open_study(files):
+            pass
 
     def test_batches_are_published_once_and_never_changed(self, files: Files) -> None:
         seen: dict[str, bytes | None] = {}

@@ -10,8 +10,11 @@ from typing import Any
 
 from eml_models.training.recipe import Recipe
 from tune_jobs.store.batches import PublishPolicy
+from tune_jobs.store.columns.latency_rows import LatencyRow
+from tune_jobs.store.columns.schema import SCHEMA_VERSION
 from tune_jobs.store.files.local import LocalFiles, LocalLock
 from tune_jobs.store.files.protocol import AppendFile
+from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.definition import Study
 from tune_jobs.study.rows import EventKind, EventRow, ReportRow, Row, StartRow, TrialRow
@@ -20,6 +23,7 @@ from tune_jobs.testing.rows import NOON, event_row, report_row, start_row, trial
 
 EACH_TRIAL = PublishPolicy(trials=1)
 NEVER = PublishPolicy(trials=10**9, reports=10**9, seconds=1e9)
+TABLES = ("starts", "reports", "trials", "events")
 ODD_NAMES = (
     "plain",
     "with space",
@@ -75,6 +79,41 @@ def whole_trial(number: int, study: str = "s") -> list[Row]:
 
 PARAMS = {"optimizer": "adam", "learning_rate": 0.01, "my_own": 0.25, "my_list": [1, 2]}
 
+LATENCY = LatencyRow(
+    run="0001",
+    network="mobilenet-30m",
+    model="mobilenet",
+    options='{"width_mult":0.525}',
+    input_shape="3x32x32",
+    macs=29_026_048,
+    parameters=767_194,
+    activations=1_000_000,
+    traffic_bytes=20_000_000,
+    kernels=160,
+    device="cpu",
+    device_name="a CPU",
+    mode="fp32/nchw/eager",
+    precision="fp32",
+    casting="none",
+    layout="nchw",
+    execution="eager",
+    folded=False,
+    source="cached",
+    variant="whole",
+    allocator="default",
+    kernel_search=True,
+    batch_size=32,
+    requested_batch_size=64,
+    n=12,
+    median_ms=40.5,
+    q1_ms=40.0,
+    q3_ms=41.0,
+    threads=1,
+    torch_version="2.14.1",
+    notes="a batch of 64 does not fit into memory: 32",
+    measured_at=NOON,
+)
+
 
 def snapshot_of_tree(root: Path) -> dict[str, tuple[int, int]]:
     """Every file with its size and time of change."""
@@ -83,6 +122,28 @@ def snapshot_of_tree(root: Path) -> dict[str, tuple[int, int]]:
         for p in root.rglob("*")
         if p.is_file()
     }
+
+
+def segments(store: Path, table: str, study: str = "s") -> list[Path]:
+    folder = store / table / f"study_slug=s-{study}"
+    return [path for path in sorted(folder.iterdir()) if "no-rows" not in path.name]
+
+
+def journals(store: Path, study: str = "s") -> list[Path]:
+    return sorted((store / "_wal" / f"s-{study}").glob("*.jsonl"))
+
+
+def write_trials(store: Path, count: int, *, first: int = 0, study: str = "s") -> list[Row]:
+    """Trials with a file of their own each, the way a long search leaves them."""
+    with open_writer(store, make_study(study), policy=EACH_TRIAL) as writer:
+        for number in range(first, first + count):
+            writer.append_many([event(study=study), *whole_trial(number, study)])
+    return TrialStore(store).rows(study)
+
+
+def mark(table: str, version: str = str(SCHEMA_VERSION)) -> dict[str, str]:
+    """What says in a file that this store wrote it."""
+    return {"tune_jobs.table": table, "tune_jobs.schema_version": version}
 
 
 class Crash(BaseException):
