@@ -155,13 +155,6 @@ def _unfinished(start: StartRow, last: ReportRow | None) -> Unfinished:
     )
 
 
-def has_open_session(rows: Sequence[Row]) -> bool:
-    """Whether the last run of the study has not written its end: it lives, or it was killed."""
-    kinds = (EventKind.SESSION_STARTED, EventKind.SESSION_ENDED)
-    last = next((r for r in reversed(rows) if isinstance(r, EventRow) and r.kind in kinds), None)
-    return last is not None and last.kind is EventKind.SESSION_STARTED
-
-
 def last_failed(rows: Sequence[Row]) -> TrialRow | None:
     """The trial that failed last; None if none failed."""
     ends = (row for row in reversed(rows) if isinstance(row, TrialRow))

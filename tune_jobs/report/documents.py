@@ -19,7 +19,7 @@ from tune_jobs.report import factors, finalists, leaderboard
 from tune_jobs.report.for_people import PARAMS, for_people
 from tune_jobs.report.formats import TABLE
 from tune_jobs.report.front import front, worth
-from tune_jobs.report.last_runs import last_end, notes_of_runs
+from tune_jobs.report.last_runs import last_end, last_run, notes_of_runs
 from tune_jobs.report.ledger import ledger
 from tune_jobs.report.tables import Table
 from tune_jobs.report.unfinished import unfinished
@@ -60,7 +60,7 @@ def study_document(known: StudySnapshot, form: str, *, top: int) -> list[Table]:
     if form != TABLE:
         return [best]
     others = [
-        unfinished(known.rows, metric=metric),
+        unfinished(known.rows, metric=metric, run=last_run(last_end(known.rows), known.hold)),
         leaderboard.states(known.trials, known.reports),
         leaderboard.rungs(known.reports, known.definition["rungs"], metric=metric),
         ledger(known.rows),

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tune_jobs.analysis.one_trial import has_open_session, list_unfinished
+from tune_jobs.analysis.one_trial import list_unfinished
 from tune_jobs.report.for_people import TRIAL
+from tune_jobs.report.last_runs import NO_END, RUNNING
 from tune_jobs.report.tables import Table
 from tune_jobs.study.rows import Row
 
+TITLES = {RUNNING: "trials that run", NO_END: "trials that run, or that a killed run has left"}
 
-def unfinished(rows: Sequence[Row], *, metric: str) -> Table:
+
+def unfinished(rows: Sequence[Row], *, metric: str, run: str) -> Table:
     """The trials without an end, each with its newest acknowledged epoch and value.
 
-    A run that was killed leaves no row of its end, so its trials look as if they ran; the instants show it.
+    Args:
+        run: the study's last run in a word, as `last_runs.last_run` gives it.
     """
     found = [
         (
@@ -29,9 +33,8 @@ def unfinished(rows: Sequence[Row], *, metric: str) -> Table:
         )
         for trial in list_unfinished(rows)
     ]
-    title = "trials that run" if has_open_session(rows) else "trials that the next run continues"
     return Table(
-        title=title,
+        title=TITLES.get(run, "trials that the next run continues"),
         columns=(TRIAL, "attempt", "epoch", "of", metric, "last row (UTC)"),
         rows=tuple(found),
     )

@@ -8,7 +8,7 @@ import pytest
 from session_testing import Clock, MemoryLog, a_study, rising
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.analysis.one_trial import facts_of, has_open_session, last_failed, list_unfinished
+from tune_jobs.analysis.one_trial import facts_of, last_failed, list_unfinished
 from tune_jobs.session.attempt import SessionSettings, WorkerInfo
 from tune_jobs.session.state_machine import Session
 from tune_jobs.study.events import SessionEnd
@@ -77,16 +77,13 @@ def test_trials_without_an_end_have_their_newest_report(log: MemoryLog) -> None:
     assert (waiting.number, waiting.last) == (3, None)
 
 
-def test_a_session_is_open_until_its_end_is_written() -> None:
+def test_an_attempt_may_be_cut_short_with_its_run() -> None:
     log = MemoryLog()
     session = Session(STUDY, log, clock=Clock())
-    assert not has_open_session([])
-    assert has_open_session(log.rows)
     attempt = session.next_attempt()
     assert attempt
     session.record_begin(0, WORKER)
     session.close(SessionEnd.INTERRUPTED)
-    assert not has_open_session(log.rows)
     (cut_short,) = facts_of(log.rows, 0, study="s").attempts
     assert cut_short.how == "cut short with its run"
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tune_jobs.report.last_runs import KILLED, NO_END, RUNNING
 from tune_jobs.report.unfinished import unfinished
-from tune_jobs.study.rows import EventKind, EventRow, Row, State
+from tune_jobs.study.events import SessionEnd
+from tune_jobs.study.rows import EventKind, Row, State
 from tune_jobs.testing.rows import event_row, numbered, report_row, start_row, trial_row
 
 ROWS = (
@@ -21,21 +23,21 @@ ROWS = (
 
 def test_a_value_may_be_a_metric_of_own_training() -> None:
     rows = numbered(start_row(0), report_row(0, 1, metrics='{"iou":0.25}'))
-    assert unfinished(rows, metric="iou").rows[0][4] == 0.25
+    assert unfinished(rows, metric="iou", run=RUNNING).rows[0][4] == 0.25
 
 
 @pytest.mark.parametrize(
-    ("more", "title"),
+    ("run", "title"),
     [
-        ((), "trials that run"),
-        ((event_row(EventKind.SESSION_ENDED),), "trials that the next run continues"),
+        (RUNNING, "trials that run"),
+        (NO_END, "trials that run, or that a killed run has left"),
+        (KILLED, "trials that the next run continues"),
+        (SessionEnd.INTERRUPTED, "trials that the next run continues"),
     ],
 )
-def test_trials_without_an_end_are_listed_with_epoch_and_value(
-    more: tuple[EventRow, ...], title: str
-) -> None:
-    rows: list[Row] = numbered(*ROWS, *more)
-    table = unfinished(rows, metric="val_accuracy")
+def test_trials_without_an_end_are_listed_with_epoch_and_value(run: str, title: str) -> None:
+    rows: list[Row] = numbered(*ROWS)
+    table = unfinished(rows, metric="val_accuracy", run=run)
     assert table.title == title
     assert table.columns == ("trial", "attempt", "epoch", "of", "val_accuracy", "last row (UTC)")
     assert table.rows == (
