@@ -96,7 +96,7 @@ class MemoryAppend:
     def __init__(self, files: MemoryFiles, key: str) -> None:
         self.files, self.key = files, key
 
-    def append(self, data: bytes, *, may_wait: bool = False) -> None:
+    def append(self, data: bytes, *, may_wait: bool = False, more: bool = False) -> None:
         self.files.put(self.key, (self.files.read(self.key) or b"") + data, scratch="")
 
     def close(self) -> None:

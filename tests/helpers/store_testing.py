@@ -229,7 +229,7 @@ class CrashingAppend:
         self._files, self._path = files, path
         path.touch(exist_ok=False)
 
-    def append(self, data: bytes, *, may_wait: bool = False) -> None:
+    def append(self, data: bytes, *, may_wait: bool = False, more: bool = False) -> None:
         try:
             self._files.step()
         except Crash:

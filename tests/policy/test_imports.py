@@ -52,6 +52,14 @@ def test_dry_run_loads_neither_torch_nor_ray() -> None:
     assert not loaded_modules(code) & {"torch", "ray"}
 
 
+def test_a_driver_loads_no_torch_and_ray_only_when_it_starts_ray() -> None:
+    """Its workers import torch for themselves, while the driver's import would hold up the first trial."""
+    assert not loaded_modules("import tune_jobs.on_ray.runner") & {"torch", "ray"}
+    loaded = loaded_modules("import tune_jobs.on_ray.runner, tune_jobs.on_ray.tuning")
+    assert "ray.tune" in loaded
+    assert "torch" not in loaded
+
+
 def test_one_function_tells_a_bucket_from_a_folder() -> None:
     """What Ray's addresses look like is another question."""
     asks = {path.name for path in (ROOT / "tune_jobs").rglob("*.py") if '"://" ' in path.read_text()}

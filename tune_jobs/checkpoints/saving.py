@@ -86,9 +86,14 @@ class Saving:
         if report.epoch >= self.epochs:
             self._save(training, final=True)
 
+    @property
+    def is_due(self) -> bool:
+        """Whether `period_s` has passed since the last save."""
+        return time.monotonic() - self._saved_at >= self.period_s
+
     def after_report(self, training: Any) -> None:
-        """Save if `period_s` has passed; the driver has recorded the report by now."""
-        if time.monotonic() - self._saved_at >= self.period_s:
+        """Save if it is due; the driver has recorded the report by now."""
+        if self.is_due:
             self._save(training, final=False)
             self._saved_at = time.monotonic()
 

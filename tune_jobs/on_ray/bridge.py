@@ -103,6 +103,8 @@ class Bridge:
         )
         if workers is None:
             return Searcher.FINISHED
+        if self._openings.is_settled and len(self.session.live_numbers) >= workers:
+            return None  # without counting what is free, which asks Ray
         may_begin = self._openings.may_begin()
         if len(self.session.live_numbers) - self._openings.num_stuck >= workers or not may_begin:
             return None
@@ -131,7 +133,7 @@ class Bridge:
         self._guarded(lambda: self.session.take_worker(number))
 
     def take_message(self, tune_id: str, result: Mapping[str, Any]) -> Decision:
-        """Pass a worker's message to the session; STOP if the trial ends with it."""
+        """Pass a worker's messages to the session; STOP if the trial ends with them."""
         number, self._heard_at[tune_id] = self._numbers[tune_id], time.monotonic()
         decision = self._guarded(lambda: self._take(number, tune_id, result)) or Decision.STOP
         if decision is Decision.STOP:
@@ -159,20 +161,24 @@ class Bridge:
             self._failures.say_end(record)
 
     def _take(self, number: int, tune_id: str, result: Mapping[str, Any]) -> Decision:
-        message = from_json(result[MESSAGE])
-        worker = replace(message.worker, pid=result.get("pid"), gpus=self._gpus[tune_id])
-        return self._dispatch(number, message, worker)
+        messages = [from_json(text) for text in result[MESSAGE].split("\n")]
+        for num_left, message in zip(reversed(range(len(messages))), messages, strict=True):
+            worker = replace(message.worker, pid=result.get("pid"), gpus=self._gpus[tune_id])
+            decision = self._dispatch(number, message, worker, more=num_left > 0)
+            if decision is Decision.STOP:
+                break
+        return decision
 
-    def _dispatch(self, number: int, message: Message, worker: WorkerInfo) -> Decision:
+    def _dispatch(self, number: int, message: Message, worker: WorkerInfo, *, more: bool) -> Decision:
         match message:
             case LatencyMeasured(latency_ms=latency_ms):
                 return self.session.record_latency(number, latency_ms, worker)
             case TrainingBegan():
                 _warn_of_passed_over(number, worker)
-                return self.session.record_begin(number, worker)
+                return self.session.record_begin(number, worker, more=more)
             case EpochReported(metrics=metrics, unsaved=unsaved, own=own):
                 self._warn_of_unsaved(number, unsaved)
-                return self.session.record_report(number, metrics, worker, own=own)
+                return self.session.record_report(number, metrics, worker, own=own, more=more)
             case AttemptFailed(failure=failure, error=error):
                 self._shares.note(number, failure)
                 self.session.record_failure(number, failure, error, worker=worker)

@@ -2,8 +2,9 @@
 
 The worker (`tune_jobs.on_ray.worker.trainable`) makes them, and the driver (`tune_jobs.on_ray.bridge`) reads
 them. The text goes through Tune's report under a single key, because Tune would flatten a dictionary and keep
-statistics of each number in it. The text is JSON as Python writes it, so that the NaN and infinity of a
-diverged training arrive unchanged. Driver and workers run the same code; a text of another shape is an error.
+statistics of each number in it. A report holds one message or several, each in a line. A line is JSON as
+Python writes it, so that the NaN and infinity of a diverged training arrive unchanged. Driver and workers run
+the same code; a text of another shape is an error.
 """
 
 from __future__ import annotations
@@ -51,12 +52,15 @@ class EpochReported:
         unsaved: what could not be saved since the last report, with the reason, such as
             ``{"checkpoint": "No space left on device"}``.
         own: the metrics of own training; `metrics` then has the epoch and the seconds.
+        waits: whether the worker trains on only after the driver has recorded the report: a rung decides, it
+            is the last epoch, or a checkpoint is due. Otherwise the next epoch has begun already.
     """
 
     kind: ClassVar[str] = "epoch_reported"
 
     metrics: Mapping[str, Metric]
     unsaved: Mapping[str, str]
+    waits: bool = True
     worker: WorkerInfo
     own: Mapping[str, Metric] = field(default_factory=dict)
 
@@ -109,6 +113,13 @@ MESSAGE_TYPES: tuple[type[Message], ...] = (
     WorkerUnusable,
 )
 """All kinds, in the order in which an attempt may send them."""
+
+
+def must_be_answered(message: Message) -> bool:
+    """Whether the worker continues only after the driver has taken this message."""
+    if isinstance(message, EpochReported):
+        return message.waits
+    return not isinstance(message, TrainingBegan)
 
 
 def to_json(message: Message) -> str:
@@ -205,6 +216,7 @@ _NONE = type(None)
 _READ: Mapping[Any, Callable[[Any], Any]] = {
     str: _read_only("text", str),
     str | None: _read_only("text or null", str, _NONE),
+    bool: _read_only("true or false", bool),
     int: _read_only("a whole number", int),
     int | None: _read_only("a whole number or null", int, _NONE),
     float: _read_only("a number", int, float),

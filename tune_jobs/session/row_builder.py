@@ -35,10 +35,10 @@ from tune_jobs.study.rows import (
 
 
 class RowLog(Protocol):
-    """Takes the rows of a session, as a store's writer does. When `append_many` returns, the rows are durable
-    and carry their `seq`."""
+    """Takes the rows of a session, as a store's writer does. When `append_many` returns, the rows carry their
+    `seq` and are durable. With `more` they become durable with the next rows, which follow at once."""
 
-    def append_many(self, rows: Sequence[Row]) -> list[Row]: ...
+    def append_many(self, rows: Sequence[Row], *, more: bool = False) -> list[Row]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -191,9 +191,13 @@ class Session:
         """Note that the attempt gets its worker now. Without this call it got it when it was handed out."""
         self._live[number].held_since = self._clock()
 
-    def record_begin(self, number: int, worker: WorkerInfo) -> Decision:
-        """Record that the worker begins to train: it has the code, the data set and the network."""
-        self._record(*self._began(self._live[number], worker))
+    def record_begin(self, number: int, worker: WorkerInfo, *, more: bool = False) -> Decision:
+        """Record that the worker begins to train: it has the code, the data set and the network.
+
+        Args:
+            more: as of `record_report`.
+        """
+        self._record(*self._began(self._live[number], worker), more=more)
         return Decision.CONTINUE
 
     def record_report(
@@ -203,11 +207,14 @@ class Session:
         worker: WorkerInfo,
         *,
         own: Mapping[str, object] | None = None,
+        more: bool = False,
     ) -> Decision:
         """Record the report of an epoch and decide; STOP if the trial has ended and its row is in the store.
 
         Args:
             own: the metrics of own training; `metrics` then has the epoch and the seconds.
+            more: whether the attempt's next message is recorded before anything else happens. A report on
+                which nothing is decided then becomes durable together with that message.
 
         Raises:
             RunFailedError: the report failed the trial, and too many trials have failed one after the other.
@@ -231,7 +238,7 @@ class Session:
         end = ending(live, verdict)
         if end is not None:
             rows += self._end_rows(live, self._with(report), end)
-        self._record(*rows)
+        self._record(*rows, more=more and verdict is None and end is None)
         if end is None:
             return Decision.CONTINUE
         del self._live[number]
@@ -353,8 +360,8 @@ class Session:
 
     # Rows.
 
-    def _record(self, *rows: Row) -> None:
-        for row in self._log.append_many(rows):
+    def _record(self, *rows: Row, more: bool = False) -> None:
+        for row in self._log.append_many(rows, more=more):
             self.history.apply(row)
 
     def _began(self, live: LiveAttempt, worker: WorkerInfo) -> list[Row]:

@@ -11,8 +11,8 @@ When an append fails (disk full, I/O error), its line is taken back, the error i
 takes no more rows: every acknowledged row is safe, and the next writer of the study continues after it. When
 publishing fails, the rows stay in the journal and the writer tries again later; only `close` raises an error.
 
-Used from one thread, by `session`. An append costs one fdatasync; the append that fills a batch also
-publishes it.
+Used from one thread, by `session`. An append costs one fdatasync, which rows that are appended with `more`
+share with the next; the append that fills a batch also publishes it.
 """
 
 from __future__ import annotations
@@ -134,8 +134,13 @@ class StudyWriter:
         (stored,) = self.append_many([row])
         return stored
 
-    def append_many(self, rows: Sequence[R]) -> list[R]:
-        """Acknowledge several rows at once, all or none; see `append`."""
+    def append_many(self, rows: Sequence[R], *, more: bool = False) -> list[R]:
+        """Acknowledge several rows at once, all or none; see `append`.
+
+        Args:
+            more: whether other rows follow at once. The rows then get their `seq`, and are acknowledged with
+                the rows that follow; nothing may be done because of them before.
+        """
         if not rows:
             return []
         self._check_open()
@@ -149,7 +154,7 @@ class StudyWriter:
         try:
             batch = self._open_batch()
             assert self._journal is not None
-            self._journal.append(encode_line(plain), may_wait=not any(map(_binds, rows)))
+            self._journal.append(encode_line(plain), may_wait=not any(map(_binds, rows)), more=more)
         except Exception as error:  # kept for the message of the next append
             self._failure = str(error) or type(error).__name__
             raise
@@ -157,7 +162,8 @@ class StudyWriter:
         batch.add(stored)
         self._rows += stored
         self._usable = True
-        self.publish_if_due()
+        if not more:
+            self.publish_if_due()
         return stored
 
     def publish_if_due(self) -> None:

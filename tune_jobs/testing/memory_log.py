@@ -13,15 +13,22 @@ R = TypeVar("R", bound=Row)
 
 @dataclass
 class MemoryLog:
-    """Numbers rows as a store's writer does, and keeps them; a session writes to it (`RowLog`)."""
+    """Numbers rows as a store's writer does, and keeps them; a session writes to it (`RowLog`).
+
+    Attributes:
+        durable_after: for each time at which a writer would have synced its rows, `seq` of the last of them.
+    """
 
     rows: list[Row] = field(default_factory=list)
+    durable_after: list[int] = field(default_factory=list)
 
-    def append_many(self, rows: Sequence[R]) -> list[R]:
+    def append_many(self, rows: Sequence[R], *, more: bool = False) -> list[R]:
         """The rows as they are kept, each with its `seq`."""
         seq = self.rows[-1].seq if self.rows else 0
         kept = [replace(row, seq=seq + index) for index, row in enumerate(rows, start=1)]
         self.rows += kept
+        if kept and not more:
+            self.durable_after.append(kept[-1].seq)
         return kept
 
     def of(self, kind: type[R]) -> list[R]:

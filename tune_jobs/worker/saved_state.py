@@ -1,7 +1,8 @@
 """The state that own training saves, as the content of a checkpoint's file and back.
 
 Tensors and plain values are read as data and never as code. A folder travels as an archive that nothing here
-looks into. Called by `trial_run`; `tune_jobs.checkpoints.files` keeps the files and their owners.
+looks into. Called by `trial_run`; `tune_jobs.checkpoints.files` keeps the files and their owners. torch is
+imported inside the functions: the driver loads this module too, and needs no torch.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from eml_models.errors import InvalidValueError
-from eml_models.training.snapshot import Owner, copy_to_cpu, read_saved, saved_content
 
 FORMAT = "tune_jobs.worker.saved_state/1"
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
@@ -38,10 +38,12 @@ class SavedState:
     elapsed_s: float
     state: Any = None
     folder: Any = None
-    owner: Owner | None = None
+    owner: Mapping[str, str | int] | None = None
 
     def content(self) -> memoryview:
         """The content of the file."""
+        from eml_models.training.snapshot import saved_content
+
         return saved_content(
             {
                 "format": FORMAT,
@@ -60,6 +62,8 @@ def read_state(path: str | os.PathLike[str]) -> SavedState:
     Raises:
         InvalidValueError: the file is missing, torn, or holds no such state.
     """
+    from eml_models.training.snapshot import read_saved
+
     data = read_saved(path)
     if not isinstance(data, dict) or data.get("format") != FORMAT or set(data) != _KEYS:
         raise InvalidValueError(f"{path} holds no state of this version ({FORMAT}); start without it")
@@ -67,7 +71,7 @@ def read_state(path: str | os.PathLike[str]) -> SavedState:
     return SavedState(**data)
 
 
-def owner_of_state(path: Path) -> Owner:
+def owner_of_state(path: Path) -> Mapping[str, str | int]:
     """The owner of a state's file; see `read_state`."""
     return read_state(path).owner or {}
 
@@ -79,6 +83,8 @@ def copied(state: Any) -> Any:
         InvalidValueError: the state holds anything else; the message names the place.
     """
     import torch
+
+    from eml_models.training.snapshot import copy_to_cpu
 
     def check(value: Any, where: str) -> None:
         if isinstance(value, (torch.Tensor, *PLAIN)):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.networks.registry import build_model
-from eml_models.training.optimizers import build_optimizer, get_optimizer_spec
+from eml_models.training.optimizers import OPTIMIZERS, build_optimizer, get_optimizer_spec
 
 
 def small_cnn() -> torch.nn.Module:
@@ -62,3 +66,48 @@ def test_unknown_optimizer_is_an_error() -> None:
 def test_momentum_where_none_is_taken_is_an_error(name: str) -> None:
     with pytest.raises(InvalidValueError, match=f"optimizer '{name}' takes no momentum, got 0.9"):
         build_optimizer(name, small_cnn(), learning_rate=0.1, momentum=0.9)
+
+
+TRAINING = """
+import sys
+from eml_models.training.loop import fit
+from eml_models.training.optimizers import OPTIMIZERS
+from eml_models.training.recipe import Recipe
+
+for name in OPTIMIZERS:
+    for model in ("small_cnn", "mobilenet", "resnet18"):
+        options = {"width": 8} if model == "resnet18" else {}
+        recipe = Recipe(optimizer=name, model=model, model_options=options, learning_rate=1e-4, epochs=2,
+                        max_train_samples=64, batch_size=32, ema_decay=0.9)
+        training = fit(recipe)
+        next(training)
+        snapshot = training.snapshot()
+        list(fit(recipe, resume_from=snapshot))
+print(*(name for name in ("torch", "torch._dynamo", "torch._inductor") if name in sys.modules))
+"""
+
+
+def test_training_imports_no_compiler() -> None:
+    """It is a third of what a process loads before its first step."""
+    done = subprocess.run([sys.executable, "-c", TRAINING], capture_output=True, text=True)
+    assert done.stdout.split() == ["torch"], done.stderr
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_updates_equal_those_of_torchs_own_class_to_the_bit(name: str) -> None:
+    ours, theirs = small_cnn(), small_cnn()
+    theirs.load_state_dict(ours.state_dict())
+    optimizer = build_optimizer(name, ours, learning_rate=0.05, weight_decay=0.01)
+    groups = build_optimizer(name, theirs, learning_rate=0.05, weight_decay=0.01).param_groups
+    known = getattr(torch.optim, get_optimizer_spec(name).torch_name)(groups)
+    images = torch.rand(16, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    for step in range(3):
+        for module, steps in ((ours, optimizer), (theirs, known)):
+            steps.zero_grad()
+            module(images).square().mean().backward()
+            steps.step()
+        if step == 1:
+            optimizer.load_state_dict(copy.deepcopy(known.state_dict()))
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(mine, other)
+    assert repr(optimizer).splitlines()[0] == repr(known).splitlines()[0]

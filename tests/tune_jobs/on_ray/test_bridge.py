@@ -175,6 +175,58 @@ def test_every_message_reaches_the_session(
     assert [row.state for row in log.trials] == states
 
 
+def batch_of(*messages: Message) -> dict[str, str]:
+    return {"message": "\n".join(map(to_json, messages))}
+
+
+def epoch(number: int, **metrics: object) -> EpochReported:
+    known = {"epoch": number, "val_accuracy": 0.5, "elapsed_s": float(number), **metrics}
+    return EpochReported(metrics=known, unsaved={}, worker=WorkerInfo())  # type: ignore[arg-type]  # numbers
+
+
+def test_messages_that_arrive_together_become_the_rows_of_messages_one_by_one(
+    played: Callable[..., Any],
+) -> None:
+    messages = [TrainingBegan(worker=WorkerInfo(device="cpu: x")), epoch(1), epoch(2), epoch(3)]
+    (together, log, _), (one_by_one, other, _) = played(), played()
+    for bridge in (together, one_by_one):
+        bridge.suggest("a")
+        bridge.take_start("a")
+    num_epochs = together.session.study.recipe.epochs
+    assert len(messages) <= num_epochs
+    assert together.take_message("a", batch_of(*messages)) is Decision.CONTINUE
+    for message in messages:
+        assert one_by_one.take_message("a", batch_of(message)) is Decision.CONTINUE
+    assert [type(row) for row in log.rows] == [type(row) for row in other.rows]
+    assert [(row.seq, row.epoch) for row in log.reports] == [(row.seq, row.epoch) for row in other.reports]
+    assert len(log.durable_after) == len(other.durable_after) - len(messages) + 1
+
+
+def test_what_follows_the_end_of_a_trial_in_a_batch_is_dropped(played: Callable[..., Any]) -> None:
+    bridge, log, _ = played()
+    bridge.suggest("a")
+    bridge.take_start("a")
+    batch = batch_of(epoch(1), epoch(2, val_accuracy=float("nan")), epoch(3))
+    assert bridge.take_message("a", batch) is Decision.STOP
+    assert bridge.error is None
+    assert [row.epoch for row in log.reports] == [1]
+    assert [row.state for row in log.trials] == [State.FAILED]
+    assert log.durable_after[-1] == log.rows[-1].seq
+
+
+def test_a_full_run_does_not_ask_ray_for_room_at_each_step(
+    played: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bridge, _, _ = played()
+    for name in ("a", "b"):
+        bridge.suggest(name)
+        bridge.take_start(name)
+    asked: list[None] = []
+    monkeypatch.setattr(FakeRoom, "count_free", lambda self: asked.append(None) or 0)
+    assert bridge.suggest("c") is None
+    assert asked == []
+
+
 def test_what_one_worker_cannot_train_ends_the_run(played: Callable[..., Any]) -> None:
     bridge, log, _ = played()
     bridge.suggest("a")

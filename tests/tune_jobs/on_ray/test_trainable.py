@@ -88,6 +88,35 @@ def test_a_worker_says_that_it_begins_before_its_first_epoch(tmp_path: Path) -> 
     assert ended == TrainingReturned(worker=WorkerInfo())
 
 
+@pytest.mark.parametrize(
+    ("metrics", "last_epoch", "goes_on"),
+    [
+        ({"epoch": 1, "val_accuracy": 0.5}, 0, True),
+        ({"epoch": 2, "val_accuracy": 0.5}, 1, False),  # a rung
+        ({"epoch": 4, "val_accuracy": 0.5}, 1, False),  # the first report after it
+        ({"epoch": 3, "val_accuracy": 0.5}, 2, True),
+        ({"epoch": 8, "val_accuracy": 0.5}, 7, False),  # the last
+        ({"epoch": 1, "val_accuracy": float("nan")}, 0, False),
+        ({"epoch": 1, "val_accuracy": 10**400}, 0, False),
+        ({"val_accuracy": 0.5}, 0, False),
+    ],
+)
+def test_a_worker_trains_on_at_once_where_nothing_is_decided(
+    metrics: dict[str, Any], last_epoch: int, goes_on: bool
+) -> None:
+    assert trainable.goes_on(metrics, last_epoch, 8, (2,)) is goes_on
+
+
+def test_a_worker_waits_for_the_driver_before_it_saves_a_checkpoint(tmp_path: Path) -> None:
+    for period_s, waits in ((1e9, [False, True]), (0.0, [True, True])):
+        reported = [
+            message.waits
+            for message in messages_of(digits_recipes(), tmp_path, is_shipped=True, period_s=period_s)
+            if isinstance(message, EpochReported)
+        ]
+        assert reported == waits
+
+
 def test_importing_torch_is_no_time_for_the_data(tmp_path: Path) -> None:
     """In a process of its own, as a worker's first trial is."""
     program = f"""

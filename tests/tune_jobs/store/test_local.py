@@ -54,6 +54,35 @@ def test_append_syncs_the_new_name_once_and_every_line(tmp_path: Path, calls: li
     assert calls == ["fsync folder", *["write journal", "fdatasync journal"] * 2]
 
 
+def test_lines_that_are_followed_by_more_share_the_sync_of_the_last(tmp_path: Path, calls: list[str]) -> None:
+    journal = LocalFiles(tmp_path).open_append("journal.jsonl")
+    calls.clear()
+    journal.append(b"1\n", more=True)
+    journal.append(b"2\n", more=True)
+    journal.append(b"3\n")
+    assert calls == [*["write journal"] * 3, "fdatasync journal"]
+    journal.append(b"4\n", more=True)
+    journal.close()
+    assert calls[4:] == ["write journal", "fdatasync journal"], "a run that fails in between loses nothing"
+
+
+def test_all_lines_that_could_not_be_synced_are_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = LocalFiles(tmp_path)
+    journal = files.open_append("journal")
+    journal.append(b"1\n")
+    journal.append(b"2\n", more=True)
+
+    def fail(handle: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("tune_jobs.store.files.local.sync_data", fail)
+    with pytest.raises(StoreError, match="Input/output error"):
+        journal.append(b"3\n")
+    assert files.read("journal") == b"1\n"
+
+
 def test_a_line_that_could_not_be_synced_is_taken_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

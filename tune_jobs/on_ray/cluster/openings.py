@@ -54,6 +54,11 @@ class Openings:
         """Trials that no trial of this run can make room for. They do not count as running."""
         return len(self._stuck)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether no trial with a larger share waits or is stuck."""
+        return self._larger is None and not self._stuck
+
     def may_begin(self) -> bool:
         """Whether the slots allow another proposal now."""
         if self._larger is not None:

@@ -44,6 +44,7 @@ class Payload:
         probe: recognises the driver's store on a worker.
         latency: the way to measure each network before its training; None for no measurement.
         trial_timeout_s: seconds without a report after which the worker ends itself; None for no limit.
+        rungs: the epochs at which the study decides whether a trial continues.
     """
 
     code: UserCode | None
@@ -63,6 +64,7 @@ class Payload:
     trial_timeout_s: float | None = None
     latency: LatencyMode | None = None
     shared: SharedData | None = None
+    rungs: tuple[int, ...] = ()
 
 
 def build_payload(study: Study, code: UserCode | None, **settings: Any) -> Payload:
@@ -72,6 +74,7 @@ def build_payload(study: Study, code: UserCode | None, **settings: Any) -> Paylo
         fit=pack_fit(study),
         is_own=study.train is not None,
         registered=pack_registered(code),
+        rungs=tuple(study.rungs),
         **settings,
     )
 

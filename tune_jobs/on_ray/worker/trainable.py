@@ -15,7 +15,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -35,6 +35,7 @@ from tune_jobs.on_ray.messages import (
     TrainingBegan,
     TrainingReturned,
     WorkerUnusable,
+    must_be_answered,
     to_json,
 )
 from tune_jobs.on_ray.private import wait_for_ended_trials, worker_log_files
@@ -63,7 +64,7 @@ from tune_jobs.study.own_training import OwnRecipe, Train
 from tune_jobs.worker.own_attempt import OwnAttempt
 
 MESSAGE = "message"
-"""The only key of a worker's reports to Tune; its value is the text of a message."""
+"""The only key of a worker's reports to Tune; its value is the texts of messages, each in a line."""
 
 LOG = "log"
 """The name of the log among what could not be saved."""
@@ -82,13 +83,15 @@ def build_trainable(payload: Payload) -> Callable[[dict[str, Any]], None]:
             wait_for(payload.shared)
         logs = Logs(store=payload.checkpoints.store, study=payload.checkpoints.study)
         with captured(logs, config["number"], config["attempt"], files=worker_log_files()) as capture:
-            made = made_in_training_thread(iter_messages(payload, config, began=began))
-            messages = while_watched(made, payload.trial_timeout_s)
+            made = iter_messages(payload, config, began=began)
+            batches = made_in_training_thread(made, must_be_answered=must_be_answered)
+            watched = while_watched(batches, payload.trial_timeout_s)
             try:
-                for message in messages:
-                    tune.report({MESSAGE: to_json(with_log(message, capture))})
+                for messages in watched:
+                    texts = [to_json(with_log(message, capture)) for message in messages]
+                    tune.report({MESSAGE: "\n".join(texts)})
             finally:
-                messages.close()  # the training of a stopped trial tidies up now
+                watched.close()  # the training of a stopped trial tidies up now
 
     return train_trial
 
@@ -151,16 +154,18 @@ def iter_messages(
         )
         yield TrainingBegan(worker=worker)
         worker = WorkerInfo()
-        first = True
+        first, last_epoch = True, saving.resumed_from_epoch
         for report in training:
             if first:
                 worker = replace(with_training(worker, recipe, payload), first_step_s=_first_step_s(training))
             first = False
             saving.before_report(training, report)
-            unsaved = saving.take_unsaved()
-            yield EpochReported(metrics=_metrics(report), unsaved=unsaved, worker=worker)
-            worker = WorkerInfo()
-            saving.after_report(training)
+            unsaved, metrics = saving.take_unsaved(), _metrics(report)
+            waits = saving.is_due or not goes_on(metrics, last_epoch, recipe.epochs, payload.rungs)
+            yield EpochReported(metrics=metrics, unsaved=unsaved, waits=waits, worker=worker)
+            worker, last_epoch = WorkerInfo(), report.epoch
+            if waits:  # only then has the driver recorded the report
+                saving.after_report(training)
         yield TrainingReturned(worker=worker)
     except Exception as error:  # of any type: training code may raise anything, and it fails its trial alone
         require_working_device(payload.device, error)
@@ -248,6 +253,20 @@ def _options_of(payload: Payload) -> dict[str, Any]:
     if payload.is_shipped:
         options |= {"download": payload.download, "kernels": payload.kernels}
     return options
+
+
+def goes_on(metrics: Mapping[str, Metric], last_epoch: int, epochs: int, rungs: Sequence[int]) -> bool:
+    """Whether the trial trains on after a report whatever the driver decides about other trials.
+
+    Args:
+        last_epoch: the epoch of the report before, 0 before the first.
+        epochs: of the recipe.
+        rungs: the epochs at which the study decides.
+    """
+    epoch = metrics.get(EPOCH)
+    if not isinstance(epoch, int) or epoch >= epochs or any(last_epoch < rung <= epoch for rung in rungs):
+        return False
+    return all(math.isfinite(number) for name in metrics if (number := number_of(metrics[name])) is not None)
 
 
 def _first_step_s(training: Any) -> float | None:

@@ -2,15 +2,16 @@
 
 Ray Tune gives each trial a thread of its own. With the thread, torch and its libraries would lose what they
 keep for it: cuDNN's plans for each shape of a convolution on CUDA, and the threads that share a CPU's work.
-So a trial's own thread only passes on the items that this thread makes. `tune_jobs.on_ray.worker.trainable`
-calls this.
+So a trial's own thread only passes on the items that this thread makes, in batches: each round through Tune
+costs the driver some milliseconds, as much as a short epoch. `tune_jobs.on_ray.worker.trainable` calls this.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Generator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import cache
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -20,23 +21,51 @@ T = TypeVar("T")
 Work = tuple[Future[Any], Callable[[], Any]]
 
 
-def made_in_training_thread(items: Generator[T]) -> Generator[T]:
-    """The items, each made in the training thread, in which the generator is also closed."""
+GATHER_S = 0.02
+"""Seconds for which an item waits for the next ones, to be sent with them. Training does not wait."""
+
+
+def made_in_training_thread(
+    items: Generator[T], *, must_be_answered: Callable[[T], bool], gather_s: float = GATHER_S
+) -> Generator[list[T]]:
+    """The items in batches, each item made in the training thread, in which the generator is also closed.
+
+    The training thread makes the next items while a batch is on its way, until it has made an item that must
+    be answered first. Such an item is the last of its batch, and the generator continues after the caller
+    has asked for the next batch.
+
+    Args:
+        must_be_answered: whether the generator may continue only after the caller has taken this item.
+        gather_s: seconds from the first item of a batch until it is given out, or less.
+    """
+    coming: Future[T | None] | None = None
     try:
         while True:
-            made = _run(lambda: next(items, None))
-            if made is None:
+            batch: list[T] = []
+            give_out_at = None
+            while not batch or not must_be_answered(batch[-1]):
+                coming = coming or _begin(lambda: next(items, None))
+                if give_out_at is not None:
+                    wait([coming], timeout=max(0.0, give_out_at - time.monotonic()))
+                    if not coming.done() or coming.exception() is not None:
+                        break  # the error is raised after the batch is given out
+                item, coming = coming.result(), None
+                if item is None:
+                    break
+                batch.append(item)
+                give_out_at = give_out_at or time.monotonic() + gather_s
+            if not batch:
                 return
-            yield made
+            yield batch
     finally:
-        _run(items.close)
+        _begin(items.close).result()  # after the item that is being made
 
 
-def _run(call: Callable[[], T]) -> T:
-    """The result of a call in the training thread; waits for the call, and raises its error."""
+def _begin(call: Callable[[], T]) -> Future[T]:
+    """Let the training thread make a call once it has made those before; returns at once."""
     future: Future[T] = Future()
     _queue().put((future, call))
-    return future.result()
+    return future
 
 
 @cache

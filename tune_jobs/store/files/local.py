@@ -162,31 +162,40 @@ class LocalFiles:
 
 
 class LocalAppendFile:
-    """A new file that only grows; when `append` returns, the data is on disk."""
+    """A new file that only grows; when `append` returns, the data is on disk.
+
+    With `more` it is on disk when the next append without `more` returns, or at the end.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._size = path, 0
+        self._path, self._size, self._num_waiting = path, 0, 0
         with explained("make", path):
             self._handle = os.open(
                 path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o666
             )
             _sync_folder(path.parent)
 
-    def append(self, data: bytes, *, may_wait: bool = False) -> None:
+    def append(self, data: bytes, *, may_wait: bool = False, more: bool = False) -> None:
         with explained("write", self._path):
             try:
                 _write_all(self._handle, data)
-                sync_data(self._handle)
+                if not more:
+                    sync_data(self._handle)
             except BaseException:
                 with suppress(OSError):
                     os.ftruncate(self._handle, self._size)
                 raise
-        self._size += len(data)
+        self._num_waiting += len(data)
+        if not more:
+            self._size, self._num_waiting = self._size + self._num_waiting, 0
 
     def close(self) -> None:
         handle, self._handle = self._handle, -1
         if handle >= 0:
-            with suppress(OSError):  # every line is on disk already
+            with suppress(OSError):  # every acknowledged line is on disk already
+                if self._num_waiting:
+                    sync_data(handle)
+            with suppress(OSError):
                 os.close(handle)
 
 

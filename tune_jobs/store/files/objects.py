@@ -212,7 +212,7 @@ class ObjectAppendFile:
         self._num_parts = 0
         self._waiting = b""
 
-    def append(self, data: bytes, *, may_wait: bool = False) -> None:
+    def append(self, data: bytes, *, may_wait: bool = False, more: bool = False) -> None:
         """Add a line; when this returns, it is in the bucket, or on the disk if it may wait.
 
         The first line never waits, so that other machines see the file.

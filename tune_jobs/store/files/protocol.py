@@ -22,14 +22,16 @@ from tune_jobs.store.files.holders import Hold
 class AppendFile(Protocol):
     """A file that only grows."""
 
-    def append(self, data: bytes, *, may_wait: bool = False) -> None:
+    def append(self, data: bytes, *, may_wait: bool = False, more: bool = False) -> None:
         """Add `data`; when this returns, it is on disk.
 
         Args:
             may_wait: for a file in a bucket, whether the disk of this machine is enough for some seconds.
+            more: whether the next append follows at once and brings this data to the disk with its own.
 
         Raises:
-            StoreError: it could not be written; written parts have been taken back, if the disk allows it.
+            StoreError: it could not be written; what is not on disk has been taken back, if the disk allows
+                it.
         """
 
     def close(self) -> None: ...
