@@ -58,9 +58,12 @@ def curve(attempt: Attempt, epoch: int) -> dict[str, object]:
     return {"epoch": epoch, "val_accuracy": value, "test_accuracy": tested, "elapsed_s": float(epoch)}
 
 
+AS_JSON = ("--dry-run", "--format", "json")
+
+
 def test_dry_run_of_finalists_shows_the_study_that_would_run(cli: Cli) -> None:
     words = ("--top", "2", "--repeats", "4", "--epochs", "7", "--baseline", "resnet18:width=8")
-    code, out, err = cli("finalists", "played", *words, "--baseline", "mobilenet", "--dry-run")
+    code, out, err = cli("finalists", "played", *words, "--baseline", "mobilenet", *AS_JSON)
     assert code == 0, err
     shown = json.loads(out)
     assert (shown["name"], shown["trials"]) == ("played-final", 16)
@@ -106,7 +109,7 @@ def test_finalists_that_changed_are_refused_or_renamed(cli: Cli) -> None:
     assert "'played-final'" in err
     assert "--rename" in err
     for words, name in ((["--rename"], "played-final-2"), (["--name", "mine"], "mine")):
-        code, out, _ = cli("finalists", "played", "--repeats", "2", *words, "--dry-run")
+        code, out, _ = cli("finalists", "played", "--repeats", "2", *words, *AS_JSON)
         assert (code, json.loads(out)["name"]) == (0, name)
 
 
@@ -147,19 +150,19 @@ def test_report_of_a_search_says_that_its_means_are_biased(cli: Cli) -> None:
 
 
 def test_smoke_scale_has_another_name_and_says_what_it_changed(cli: Cli) -> None:
-    code, out, err = cli("run", "lab-macs-30m", "--scale", "smoke", "--dry-run")
+    code, out, err = cli("run", "lab-macs-30m", "--scale", "smoke", *AS_JSON)
     assert code == 0
     shown = json.loads(out)
     assert shown["name"] == "lab-macs-30m-smoke"
     assert shown["definition"]["recipe"]["dataset"] == "digits"
     assert "dataset digits (full: cifar10)" in err
-    _, out, _ = cli("run", "lab-mnist", "--scale", "smoke", "--name", "mine", "--trials", "7", "--dry-run")
+    _, out, _ = cli("run", "lab-mnist", "--scale", "smoke", "--name", "mine", "--trials", "7", *AS_JSON)
     assert (json.loads(out)["name"], json.loads(out)["trials"]) == ("mine-smoke", 7)
 
 
 def test_limits_that_are_asked_for_at_the_smoke_scale_shrink_as_those_of_the_study_do(cli: Cli) -> None:
     asked = ("--max-macs", "60M", "--min-macs", "15M")
-    code, out, err = cli("run", "lab-macs-30m", "--scale", "smoke", "--dry-run", *asked)
+    code, out, err = cli("run", "lab-macs-30m", "--scale", "smoke", *AS_JSON, *asked)
     assert code == 0
     limits = json.loads(out)["definition"]["limits"]
     assert (limits["max_macs"], limits["min_macs"]) == (7_023_145, 1_755_786)  # 30 M become 3,511,573
