@@ -64,12 +64,12 @@ def print_studies(store: str, form: str) -> None:
             tell_note(note)
 
 
-def print_report(store: str, name: str, form: str, *, top: int | None, by: str | None) -> None:
-    """Print the tables of a study with intervals. JSON and CSV hold the first table, or that of factor `by`.
+def print_report(store: str, name: str, form: str, *, top: int | None, by: Sequence[str]) -> None:
+    """Print the tables of a study with intervals. JSON and CSV hold the first, or that of the factors `by`.
 
     Raises:
         UnknownNameError: no such study, or no such factor in it.
-        InvalidValueError: none of its trials has ended.
+        InvalidValueError: none of its trials has ended, or finalists are asked for a factor.
     """
     known = TrialStore(store).read(stored_name(name))
     for table in report_document(known, form, top=top, by=by):

@@ -201,8 +201,13 @@ def query(sql: str, store: str, form: str) -> None:
 @STORE
 @FORMAT
 @click.option("--top", type=WholeFrom(min=1), metavar="N", help="How many rows of the first table to show.")
-@click.option("--by", metavar="FACTOR", help="Show only the table of this factor (a param of a grid).")
-def report(study: str, store: str, form: str, top: int | None, by: str | None) -> None:
+@click.option(
+    "--by",
+    multiple=True,
+    metavar="FACTOR",
+    help="Show only the table of this factor, a param (repeatable: all combinations of the factors).",
+)
+def report(study: str, store: str, form: str, top: int | None, by: tuple[str, ...]) -> None:
     """Compare the trials of STUDY, with intervals.
 
     For finalists: each network against the baselines. For a grid: its cells and its factors. For a search:

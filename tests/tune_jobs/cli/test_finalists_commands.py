@@ -33,6 +33,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     put(folder, a_study(name="own", fit=fit_nothing))
     space = Space(Integer("repeat", 1, 2), Choice("optimizer", ("sgd", "adam")))
     put(folder, a_study(name="table", space=space, sampler=SamplerName.GRID, asha=None, trials=4))
+    space = Space(*space.parameters, Choice("schedule", ("step", "cosine")))
+    put(folder, a_study(name="crossed", space=space, sampler=SamplerName.GRID, asha=None, trials=8))
     search = TrialStore(folder / "trials")
     final, _ = final_study(a_study(), search.rows("played"), FinalOptions(repeats=3))
     put(folder, final)
@@ -92,6 +94,8 @@ def test_dry_run_of_finalists_shows_the_study_that_would_run(cli: Cli) -> None:
             "study 'running' must have a trial that has ended, and has none; run it first",
         ),
         (["report", "table", "--by", "optimiser"], "unknown factor 'optimiser'; known: optimizer"),
+        (["report", "table", "--by", "optimizer", "--by", "rate"], "unknown factor 'rate'; known: optimizer"),
+        (["report", "played-final", "--by", "optimizer"], "compares finalists, which have no factors"),
         (["run", "digits-grid", "--scale", "tiny"], "'tiny' is not one of"),
     ],
 )
@@ -140,6 +144,21 @@ def test_report_of_a_grid_and_of_one_factor(cli: Cli) -> None:
     assert code == 0
     assert {row["optimizer"] for row in json.loads(by)} == {"sgd", "adam"}
     assert set(json.loads(by)[1]) >= {"difference", "diff_low", "p", "verdict"}
+
+
+def test_two_factors_are_crossed_and_neither_is_dropped(cli: Cli) -> None:
+    words = ("report", "crossed", "--by", "optimizer", "--by", "schedule", "--by", "optimizer")
+    code, out, err = cli(*words, "--format", "json")
+    assert code == 0, err
+    rows = json.loads(out)
+    pairs = {(row["optimizer"], row["schedule"]) for row in rows}
+    assert pairs == {(o, s) for o in ("sgd", "adam") for s in ("step", "cosine")}
+    assert [row["n"] for row in rows] == [2] * 4
+    assert "difference" in rows[1]
+    code, out, _ = cli(*words, "--top", "3", "--format", "csv")
+    assert len(out.splitlines()) == 4
+    code, out, _ = cli(*words)
+    assert "optimizer x schedule: mean over all else" in " ".join(out.split())
 
 
 def test_report_of_a_search_says_that_its_means_are_biased(cli: Cli) -> None:
