@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar, assert_never
 
@@ -34,8 +34,10 @@ from tune_jobs.on_ray.messages import (
     WorkerUnusable,
     from_json,
 )
+from tune_jobs.on_ray.private import logs_of_process
 from tune_jobs.on_ray.worker.trainable import MESSAGE
 from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.session.silence import SilenceWatch
 from tune_jobs.session.state_machine import Session
 from tune_jobs.study.rows import Decision, Failure
 
@@ -68,11 +70,13 @@ class Bridge:
         ended: Callable[[], bool],
         trial_timeout_s: float | None = None,
         failures: FailureLines | None = None,
+        watch: SilenceWatch | None = None,
     ) -> None:
         self.session, self.trial_timeout_s = session, trial_timeout_s
         self._room, self._shares, self._ended = room, shares, ended
         self._openings = Openings(room.count_free)
         self._failures = failures or FailureLines()
+        self._watch = watch or SilenceWatch()
         self.error: Exception | None = None
         self.interrupted = False
         self._numbers: dict[str, int] = {}
@@ -137,6 +141,7 @@ class Bridge:
         if decision is Decision.STOP:
             self._openings.take_end(number, worker_lives=True)
             self._failures.say_end(self.session.history.trials[number])
+            self._watch.end(number)
         return decision
 
     def take_crash(self, tune_id: str, error: str) -> None:
@@ -145,6 +150,7 @@ class Bridge:
         if number is None or number not in self.session.live_numbers:
             return
         self._openings.take_end(number, worker_lives=False)
+        self._watch.end(number)
         failure, limit_s = Failure.CRASHED, self.trial_timeout_s
         silent_s = time.monotonic() - self._heard_at.get(tune_id, float("inf"))
         if limit_s is not None and silent_s >= limit_s:
@@ -158,6 +164,11 @@ class Bridge:
         else:
             self._failures.say_end(record)
 
+    def iter_silences(self) -> Iterator[str]:
+        """A sentence for each trial that says nothing for many times its usual epoch, once per silence."""
+        for silence in self._watch.iter_new(time.monotonic()):
+            yield silence.describe(timeout_s=self.trial_timeout_s)
+
     def _take(self, number: int, tune_id: str, result: Mapping[str, Any]) -> Decision:
         message = from_json(result[MESSAGE])
         worker = replace(message.worker, pid=result.get("pid"), gpus=self._gpus[tune_id])
@@ -169,10 +180,13 @@ class Bridge:
                 return self.session.record_latency(number, latency_ms, worker)
             case TrainingBegan():
                 _warn_of_passed_over(number, worker)
+                self._watch.begin(number, time.monotonic(), place=_place_of(worker))
                 return self.session.record_begin(number, worker)
             case EpochReported(metrics=metrics, unsaved=unsaved, own=own):
                 self._warn_of_unsaved(number, unsaved)
-                return self.session.record_report(number, metrics, worker, own=own)
+                decision = self.session.record_report(number, metrics, worker, own=own)
+                self._watch.hear(number, time.monotonic(), epoch=self._last_epoch(number))
+                return decision
             case AttemptFailed(failure=failure, error=error):
                 self._shares.note(number, failure)
                 self.session.record_failure(number, failure, error, worker=worker)
@@ -183,6 +197,9 @@ class Bridge:
             case _:
                 assert_never(message)
         return Decision.STOP
+
+    def _last_epoch(self, number: int) -> int:
+        return self.session.history.trials[number].last_epoch
 
     def _warn_of_unsaved(self, number: int, unsaved: Mapping[str, str]) -> None:
         """Warn once per run of each kind of file that could not be saved: a disk is full for every trial."""
@@ -206,6 +223,14 @@ def _warn_of_passed_over(number: int, worker: WorkerInfo) -> None:
     epoch = worker.resumed_from_epoch
     how = f"is resumed from the older epoch {epoch}" if epoch else "starts again from its first epoch"
     LOG.warning("trial %d %s: %s", number, how, worker.passed_over)
+
+
+def _place_of(worker: WorkerInfo) -> str:
+    """The process of a worker, and the files that hold its output, in words."""
+    logs = logs_of_process(worker.pid, worker.hostname) if worker.pid is not None else "Ray's logs"
+    return (
+        f"Its worker is process {worker.pid} on {worker.hostname or worker.node}, with its output in {logs}"
+    )
 
 
 class StudySearcher(DriverOnly, Searcher):
