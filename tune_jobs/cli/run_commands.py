@@ -102,19 +102,19 @@ def print_ending(outcome: RunOutcome, *, again: str) -> None:
     tell(f"  {_example_query(outcome.store, study)}")
     if progress.best_number is not None and _searches_networks(study):
         tell("measure the latency of its best network:")
-        words = f"latency {study.name}/{progress.best_number}{_store_option(outcome.store)}"
+        words = f"latency {study.name}/{progress.best_number}{store_option(outcome.store)}"
         tell(f"  {python_command()} -m tune_jobs {words}")
     if progress.best_number is not None and _has_weights(outcome.store, study.name, progress.best_number):
         tell("write its best network to a file that needs no data set:")
         words = f"export {study.name} {progress.best_number} --output {study.name}.pt2"
-        tell(f"  {python_command()} -m tune_jobs {words}{_store_option(outcome.store)}")
+        tell(f"  {python_command()} -m tune_jobs {words}{store_option(outcome.store)}")
     if outcome.all_failed and not outcome.interrupted:
         tell(
             f"nothing but failures: {count_of(outcome.num_failed, 'trial')} failed, and none completed or was"
             " stopped. Mend the cause and run the same command with --retry-failed; the errors:"
         )
         sql = f"select number, failure, error from trials where study = '{study.name}' and state = 'failed'"
-        tell(f'  {python_command()} -m tune_jobs query "{sql}"{_store_option(outcome.store)}')
+        tell(f'  {python_command()} -m tune_jobs query "{sql}"{store_option(outcome.store)}')
     if outcome.limit_reached:
         tell(f"the limit of device-hours is reached after {done}; continue with a larger --max-device-hours")
     if outcome.interrupted:
@@ -161,10 +161,11 @@ def _example_query(store: str, study: Study) -> str:
             f"select {column}, count(*) as trials, {best}(objective) as best from trials"
             f" where study = '{study.name}' group by all order by best {order}"
         )
-    return f'{python_command()} -m tune_jobs query "{sql}"{_store_option(store)}'
+    return f'{python_command()} -m tune_jobs query "{sql}"{store_option(store)}'
 
 
-def _store_option(store: str) -> str:
+def store_option(store: str) -> str:
+    """The words that name a store in a command to type; none for the default."""
     return "" if store == "trials" else f" --store {shlex.quote(store)}"
 
 

@@ -85,14 +85,23 @@ def show(study: str, trial: int | None, store: str, form: str, top: int, audit: 
     envvar="TUNE_JOBS_DATA_DIR",
     shell_complete=complete_folders,
 )
-def replay(study: str, trial: int | str, store: str, form: str, device: str, data_dir: str | None) -> int:
+@click.option(
+    "--output",
+    metavar="NAME",
+    help="Write the network too, as `export` does: NAME.pt, NAME.pt2 or NAME.onnx.",
+    shell_complete=complete_files,
+)
+def replay(
+    study: str, trial: int | str, store: str, form: str, device: str, data_dir: str | None, output: str | None
+) -> int:
     """Train a trial of STUDY again and compare its reports.
 
-    TRIAL is the number of the trial, or best. The exit code is 1 if any report differs.
+    TRIAL is the number of the trial, or best. The exit code is 1 if any report differs. With --output, this
+    gives the network of a trial that kept no weights, after as many epochs as the trial trained.
     """
     from tune_jobs.cli.store_commands import print_replay
 
-    same = print_replay(store, study, trial, form, device=device, data_dir=data_dir)
+    same = print_replay(store, study, trial, form, device=device, data_dir=data_dir, output=output)
     return 0 if same else EXIT_FAILED
 
 
