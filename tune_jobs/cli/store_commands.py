@@ -56,6 +56,9 @@ from tune_jobs.study.fits import SHIPPED_FITS, fit_recipe
 from tune_jobs.study.rows import ReportRow
 from tune_jobs.study.stored import NEEDS_CODE, study_from_definition
 
+INSTANT_TYPE = "TIMESTAMP"
+INSTANTS = f"a {INSTANT_TYPE} is an instant in UTC; it carries no zone"
+
 
 def print_studies(store: str, form: str) -> None:
     """Print the studies of a store as a table; below it, for people, which of them run or were killed."""
@@ -83,9 +86,13 @@ def print_report(store: str, name: str, form: str, *, top: int | None, by: Seque
 
 
 def print_answer(store: str, sql: str, form: str) -> None:
-    """Print the answer of a store to a query, as a table."""
+    """Print the answer of a store to a query, as a table. A list of columns gets a note on instants."""
     answer = TrialStore(store).answer(sql)
     put(render(Table(columns=answer.columns, rows=answer.rows), form))
+    if "column_type" in answer.columns:  # the answer to `describe`
+        at = answer.columns.index("column_type")
+        if any(row[at] == INSTANT_TYPE for row in answer.rows):
+            tell_note(INSTANTS)
 
 
 def print_audit(store: str, name: str) -> bool:
