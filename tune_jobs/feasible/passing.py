@@ -1,4 +1,4 @@
-"""The share of a space's networks that the limits of a study admit, from networks drawn at random.
+"""The share of a space that the limits of a study admit, from points drawn at random.
 
 For people before a run: a small share means that most proposals will be refused. Decides nothing; `limits`
 judges each proposal, and `together` refuses limits that admit nothing.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tune_jobs.feasible.cost import count_cost
 from tune_jobs.feasible.drawing import iter_drawn
 from tune_jobs.feasible.limits import refusal
-from tune_jobs.feasible.macs_share import resolve_recipe
-from tune_jobs.feasible.together import NETWORK_LIMITS
+from tune_jobs.feasible.own_cost import cost_of_trial, recipe_of_trial
 from tune_jobs.study.definition import Study
+
+LATENCY_LIMIT = "max_latency_ms"
 
 NUM_DRAWN = 100
 """Points. The share of these has a standard error of at most 5 per cent."""
@@ -28,12 +28,16 @@ class Passing:
 
 
 def count_passing(study: Study, *, drawn: int = NUM_DRAWN) -> Passing | None:
-    """The number of drawn points whose networks the limits admit; None without a limit that plans can judge.
+    """The number of drawn points that the limits admit; None without a limit that is known before training.
 
     A limit on latency is left out: a worker measures it.
+
+    Raises:
+        InvalidValueError: the cost function of own training fails for a point.
     """
-    if all(getattr(study.limits, name) is None for name in NETWORK_LIMITS):
+    if not study.limits.bounds().keys() - {LATENCY_LIMIT}:
         return None
     points = iter_drawn(study, drawn, role="passing")
-    costs = (count_cost(resolve_recipe(study, params, number)) for number, params in enumerate(points))
+    recipes = (recipe_of_trial(study, params, number) for number, params in enumerate(points))
+    costs = (cost_of_trial(study, recipe) for recipe in recipes)
     return Passing(drawn=drawn, admitted=sum(refusal(study, cost) is None for cost in costs))

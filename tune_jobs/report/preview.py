@@ -147,15 +147,12 @@ def _stopping(study: Study) -> str:
 
 def _limits(preview: Preview) -> str:
     study, passing = preview.study, preview.passing
-    limits = [
-        f"{name} {_number(value)}" for name, value in study.limits.as_json().items() if value is not None
-    ]
+    limits = [f"{name} {_number(value)}" for name, value in study.limits.bounds().items()]
     if study.limits.max_latency_ms is not None and study.latency is not None:
         limits[-1] += f" (measured by workers: {study.latency.mode}, batch {study.latency.batch_size})"
     if passing is not None:
-        share = (
-            f"{passing.admitted / passing.drawn * 100:.0f} % of {passing.drawn} networks drawn at random pass"
-        )
+        drawn = f"{passing.drawn} {'networks' if study.train is None else 'points'} drawn at random"
+        share = f"{passing.admitted / passing.drawn * 100:.0f} % of {drawn} pass"
         return f"{listed(limits)}; {share}"
     return listed(limits) or "none"
 

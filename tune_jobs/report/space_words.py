@@ -15,6 +15,7 @@ from tune_jobs.report.summary import NUMBERED, applying
 from tune_jobs.report.tables import Table
 from tune_jobs.study.candidate import CANDIDATE
 from tune_jobs.study.definition import MACS_SHARE, REPEAT, SEED, Study
+from tune_jobs.study.fits import name_of_fit
 from tune_jobs.study.space import Choice, Constant, Float, Parameter, Role, Scalar
 
 NOTES = {
@@ -103,10 +104,12 @@ def fixed_values(study: Study) -> list[str]:
     """``NAME VALUE`` for each value that is the same in all trials and that a reader may want to know.
 
     These are the constants of the space, then the fields of the recipe that no parameter sets: those of
-    `ALWAYS`, and others that do not have their defaults.
+    `ALWAYS`, and others that do not have their defaults. Own training has no recipe; its name stands instead.
     """
     constants = [p for p in applying(study.space) if isinstance(p, Constant)]
     words = [f"{name} {value}" for name, value in _grouped((p.name, short(p.value)) for p in constants)]
+    if study.recipe is None:
+        return [*words, f"training by {name_of_fit(study.training)}", f"epochs {study.max_epochs}"]
     if study.candidates or CANDIDATE in study.space.names:
         names: Iterable[str] = ("dataset", "epochs", "precision", "train_on")
     else:

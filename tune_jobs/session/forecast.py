@@ -84,7 +84,7 @@ def work_before(study: Study, history: History, settings: SessionSettings) -> Wo
 def epochs_of_a_trial(study: Study) -> tuple[int, int]:
     """The epochs of the shortest and of the longest trial that runs to its end."""
     longest = study.max_epochs
-    if EPOCHS not in study.space.names:
+    if study.recipe is None or EPOCHS not in study.space.names:  # own training binds no param to it
         return longest, longest
     parameter = study.space[EPOCHS]
     if isinstance(parameter, Float | Integer):

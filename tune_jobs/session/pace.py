@@ -109,7 +109,7 @@ def pace_of_same_recipe(study: Study, epochs: Iterable[MeasuredEpoch], *, device
 
 def _is_same(study: Study, recipe: Mapping[str, Any]) -> bool:
     """Whether a recipe takes the time of a recipe of this study."""
-    own = study.recipe.as_dict()
+    own = study.shipped_recipe.as_dict()
     for name in DECIDING:
         if name in study.space.names:
             if study.space[name].problem_of(recipe.get(name)) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,33 @@ def test_workers_beside_a_gpu_are_unknown(
 ) -> None:
     monkeypatch.setattr(dry_run, "GPU_FILES", (str(tmp_path if has_driver else tmp_path / "none"),))
     assert known_workers(RunSettings(), num_cores=8) == (None if has_driver else 8)
+
+
+OWN = """
+from tune_jobs import Float, Maximize, Space, Study
+
+def train(params, run):
+    for epoch in range(run.epochs):
+        yield {"iou": params["rate"]}
+
+def cost(params):
+    return {"memory_gb": 10 * params["rate"]}
+
+def study():
+    space = Space(Float("rate", 0.0, 1.0))
+    return Study(name="own", space=space, train=train, cost=cost, epochs=3, trials=4, asha=None,
+                 objectives=[Maximize("iou")], limits={"memory_gb": 5})
+"""
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_dry_run_of_own_training(cli: Cli, folder: Path, form: str) -> None:
+    (folder / "own.py").write_text(OWN)
+    code, out, err = cli("run", "own.py:study", "--dry-run", "--format", form)
+    assert code == 0, err
+    if form == "json":
+        assert json.loads(out)["adapted_to_small_images"] == {}
+        return
+    assert "training by train, epochs 3" in words_of(out)
+    assert re.search(r"max_memory_gb 5; \d\d % of 100 points drawn at random pass", words_of(out))
+    assert "12 in all" in out

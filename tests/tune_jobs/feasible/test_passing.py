@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tune_jobs import Maximize
 from tune_jobs.feasible.passing import Passing, count_passing
 from tune_jobs.inputs.shipped import digits_recipes
 from tune_jobs.study.definition import Study
@@ -35,3 +36,22 @@ def test_share_is_that_of_the_space_and_the_same_each_time() -> None:
     assert found is not None
     assert 0 < found.admitted < 200
     assert count_passing(a_study(max_parameters=30_000), drawn=200) == found
+
+
+def train(params: dict[str, object], run: object) -> dict[str, float]:
+    return {"iou": 1.0}
+
+
+def cost(params: dict[str, int]) -> dict[str, float]:
+    return {"memory_gb": params["width"]}
+
+
+def test_costs_of_own_training_are_judged_by_its_own_limits() -> None:
+    study = Study(
+        name="own", space=Space(Integer("width", 1, 10)), train=train, cost=cost, epochs=2,
+        objectives=(Maximize("iou"),), limits=Limits.of_costs({"memory_gb": 5}),
+    )  # fmt: skip
+    found = count_passing(study, drawn=200)
+    assert found is not None
+    assert 60 < found.admitted < 140
+    assert count_passing(study.with_changes(limits=Limits())) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eml_models import Recipe
+from tune_jobs import Maximize
 from tune_jobs.inputs.shipped import digits_families, digits_mobilenet, digits_recipes
 from tune_jobs.report.space_words import fixed_values, searched_table, values_in_words
 from tune_jobs.study.definition import Study
@@ -65,3 +66,14 @@ def test_fixed_values_are_constants_and_fields_that_matter() -> None:
     assert words[:2] == ["depth_1 to depth_2 1", "momentum 0.5"]
     assert {"model small_cnn", "epochs 3", "dropout 0.25", "label_smoothing 0.1"} <= {*words}
     assert not any(word.startswith(("seed", "cutout", "optimizer")) for word in words)
+
+
+def test_own_training_is_named_in_place_of_a_recipe() -> None:
+    space = Space(Float("lr", 0.1, 1.0), Constant("depth", 3), Choice("epochs", (1, 2)))
+    study = Study(name="own", space=space, train=train, epochs=9, objectives=(Maximize("iou"),))
+    assert fixed_values(study) == ["depth 3", "training by train", "epochs 9"]
+    assert [row[0] for row in searched_table(study).rows] == ["lr", "epochs"]
+
+
+def train(params: dict[str, object], run: object) -> dict[str, float]:
+    return {"iou": 1.0}

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from session_testing import MemoryLog, Metrics, a_session, a_study, play, play_attempt
 
+from tune_jobs import Maximize
 from tune_jobs.search.history import History
 from tune_jobs.session.attempt import Attempt, SessionSettings, WorkerInfo
 from tune_jobs.session.forecast import Pace, Work, estimate_time, work_before
@@ -126,3 +127,12 @@ def test_time_is_shared_by_workers_but_a_trial_is_not() -> None:
     assert (pair.least_s, pair.likely_s, pair.most_s) == (18, 30, 90)
     many = estimate_time(WORK, PACE, workers=100)  # no more workers than trials, and a trial takes 18 s
     assert (many.least_s, many.likely_s, many.most_s) == (18, 18, 18)
+
+
+def test_own_training_binds_no_param_to_its_epochs() -> None:
+    space = Space(Choice("epochs", (1, 2)), Float("rate", 0.1, 1.0))
+    study = Study(
+        name="own", space=space, train=lambda params, run: {}, epochs=9, trials=4, asha=None,
+        objectives=(Maximize("iou"),),
+    )  # fmt: skip
+    assert (before(study).least_epochs, before(study).most_epochs) == (36, 36)
