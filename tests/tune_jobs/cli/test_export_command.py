@@ -257,7 +257,7 @@ def own_fit(recipe: Recipe, **options: Any) -> Iterator[Any]:
 def test_file_is_looked_at_before_a_replay_trains(cli: Cli, lost: str) -> None:
     code, out, err = cli("replay", lost, "0", "--output", "net.pth")
     assert (code, out) == (2, "")
-    assert "a network is written as .pt, .pt2 or .onnx" in err
+    assert "must end in .pt, .pt2 or .onnx, got 'net.pth'" in err
 
 
 def test_replay_that_differs_writes_its_network_and_says_so(
