@@ -16,7 +16,7 @@ from tune_jobs.report.tables import Table
 from tune_jobs.study.candidate import CANDIDATE
 from tune_jobs.study.definition import MACS_SHARE, REPEAT, SEED, Study
 from tune_jobs.study.fits import name_of_fit
-from tune_jobs.study.space import Choice, Constant, Float, Parameter, Role, Scalar
+from tune_jobs.study.space import Choice, Constant, Float, Parameter, Role
 
 NOTES = {
     MACS_SHARE: "the share of max_macs that a network may use",
@@ -93,7 +93,7 @@ def _condition(parameter: Parameter) -> str:
     return f"{when.parameter} is {_choices(when.values)}"
 
 
-def _choices(values: Sequence[Scalar]) -> str:
+def _choices(values: Sequence[object]) -> str:
     if len(values) <= MOST_CHOICES:
         return listed([short(value) for value in values], "or")
     first = ", ".join(short(value) for value in values[:MOST_CHOICES])
