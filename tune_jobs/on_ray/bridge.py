@@ -34,7 +34,6 @@ from tune_jobs.on_ray.messages import (
     WorkerUnusable,
     from_json,
 )
-from tune_jobs.on_ray.private import logs_of_process
 from tune_jobs.on_ray.worker.trainable import MESSAGE
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.silence import SilenceWatch
@@ -180,7 +179,7 @@ class Bridge:
                 return self.session.record_latency(number, latency_ms, worker)
             case TrainingBegan():
                 _warn_of_passed_over(number, worker)
-                self._watch.begin(number, time.monotonic(), place=_place_of(worker))
+                self._watch.begin(number, time.monotonic(), place=self._place_of(number, worker))
                 return self.session.record_begin(number, worker)
             case EpochReported(metrics=metrics, unsaved=unsaved, own=own):
                 self._warn_of_unsaved(number, unsaved)
@@ -200,6 +199,12 @@ class Bridge:
 
     def _last_epoch(self, number: int) -> int:
         return self.session.history.trials[number].last_epoch
+
+    def _place_of(self, number: int, worker: WorkerInfo) -> str:
+        """The process of a worker, and the command that shows its output, in words."""
+        process = f"process {worker.pid} on {worker.hostname or worker.node}"
+        command = f"show {self.session.study.name} {number} --log"
+        return f"Its worker is {process}, and `{command}` prints its output"
 
     def _warn_of_unsaved(self, number: int, unsaved: Mapping[str, str]) -> None:
         """Warn once per run of each kind of file that could not be saved: a disk is full for every trial."""
@@ -223,14 +228,6 @@ def _warn_of_passed_over(number: int, worker: WorkerInfo) -> None:
     epoch = worker.resumed_from_epoch
     how = f"is resumed from the older epoch {epoch}" if epoch else "starts again from its first epoch"
     LOG.warning("trial %d %s: %s", number, how, worker.passed_over)
-
-
-def _place_of(worker: WorkerInfo) -> str:
-    """The process of a worker, and the files that hold its output, in words."""
-    logs = logs_of_process(worker.pid, worker.hostname) if worker.pid is not None else "Ray's logs"
-    return (
-        f"Its worker is process {worker.pid} on {worker.hostname or worker.node}, with its output in {logs}"
-    )
 
 
 class StudySearcher(DriverOnly, Searcher):

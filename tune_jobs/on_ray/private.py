@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,21 +106,6 @@ def on_loopback() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
-
-
-def logs_of_process(pid: int, hostname: str | None) -> str:
-    """The files with the output of a worker's process, as a pattern of their paths.
-
-    The path is whole for a process of this machine, else it begins in Ray's folder.
-
-    Leans on `get_logs_dir_path` of `ray._private.worker._global_node`, and on the names of these files
-    (2.30). Without it: the note on a silent trial names files that do not exist.
-    """
-    from ray._private import worker
-
-    node = worker._global_node if hostname == socket.gethostname() else None
-    folder = SESSION_LOGS if node is None else node.get_logs_dir_path()
-    return f"{folder}/worker-*-{pid}.*"
 
 
 def rays_here() -> set[str]:

@@ -10,7 +10,6 @@ import dataclasses
 import inspect
 import os
 import re
-import socket
 import subprocess
 import sys
 from functools import cache
@@ -369,15 +368,6 @@ class TestOnARayThatRuns:
         sockets = [str(path.relative_to(folder)) for path in (session / "sockets").iterdir()]
         assert sockets
         assert max(map(len, sockets)) <= len(private.LONGEST_SOCKET)
-
-    def test_output_of_a_process_is_in_the_files_that_are_named(self) -> None:
-        import ray
-
-        pid = ray.get(ray.remote(lambda: os.getpid()).remote())
-        found = sorted(Path("/").glob(private.logs_of_process(pid, socket.gethostname())[1:]))
-        assert [path.suffix for path in found] == [".err", ".out"]
-        elsewhere = private.logs_of_process(pid, "another machine")
-        assert elsewhere == f"{private.SESSION_LOGS}/worker-*-{pid}.*"
 
     def test_it_is_found_and_listens_on_loopback(self) -> None:
         import ray
