@@ -1,4 +1,4 @@
-"""Words for people: counts with their nouns, and foreign texts made safe for a terminal.
+"""Words for people: counts with their nouns, durations, lists, and foreign texts made safe for a terminal.
 
 Called by all code that writes messages, tables or help texts.
 """
@@ -6,6 +6,7 @@ Called by all code that writes messages, tables or help texts.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
 MAX_SHOWN = 80
 """Most characters of a foreign text that a message repeats."""
@@ -21,6 +22,29 @@ SHOWN = frozenset("\n\t\u200c\u200d")
 def count_of(count: int, noun: str, plural: str | None = None) -> str:
     """``1 epoch``, ``2 epochs``, ``1,000 trials``; give `plural` if it is not the noun plus s."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def duration_of(seconds: float) -> str:
+    """``8 s``, ``3 min``, ``1 h 20 min``, ``2 d 3 h``: a time in its two largest units, rounded."""
+    if seconds < 9.95:
+        return f"{seconds:.2g} s"
+    if seconds < 119.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(round(seconds / 3600), 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """``a``, ``a and b``, ``a, b and c``; empty for no words."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
 def harmless(text: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eml_models.wording import cut, first_line, harmless
+from eml_models.wording import cut, duration_of, first_line, harmless, listed
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,28 @@ def test_a_long_value_is_cut_in_a_message() -> None:
     assert len(cut("x" * 10**6)) < 100
     assert len(cut([0] * 1000)) < 100
     assert cut(10**5000) == "a whole number of thousands of digits"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.0, "0 s"),
+        (0.0251, "0.025 s"),
+        (8.04, "8 s"),
+        (9.96, "10 s"),
+        (119.4, "119 s"),
+        (119.6, "2 min"),
+        (3569.0, "59 min"),
+        (3590.0, "1 h"),
+        (4800.0, "1 h 20 min"),
+        (86_399.0, "1 d"),
+        (86_400.0 + 3 * 3600, "1 d 3 h"),
+    ],
+)
+def test_duration_in_its_two_largest_units(seconds: float, words: str) -> None:
+    assert duration_of(seconds) == words
+
+
+def test_list_of_words() -> None:
+    assert [listed(words) for words in ([], ["a"], ["a", "b"])] == ["", "a", "a and b"]
+    assert listed(["a", "b", "c"], "or") == "a, b or c"

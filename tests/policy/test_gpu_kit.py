@@ -60,7 +60,7 @@ def test_the_studies_on_colour_images_are_found() -> None:
     words = [f"{KIT / 'jpeg_studies.py'}:{name}" for name in ("macs30", "resnet")]
     for word in words:
         done = subprocess.run(
-            [sys.executable, "-m", "tune_jobs", "run", word, "--dry-run"],
+            [sys.executable, "-m", "tune_jobs", "run", word, "--dry-run", "--format", "json"],
             cwd=ROOT,
             capture_output=True,
             text=True,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -28,6 +28,9 @@ from tune_jobs.study.method import SamplerName
 from tune_jobs.study.objective import Objective
 from tune_jobs.study.rows import State, as_json_text
 from tune_jobs.study.stored import objectives_of
+
+L = TypeVar("L")
+"""A level of a factor, or a combination of levels of several factors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +80,9 @@ class Design:
         """The name of the objective."""
         return self.objective.metric
 
-    def comes_with(self, factor: str) -> frozenset[str]:
-        """The factor, and the parameters that apply only under some of its levels."""
-        names = {factor}
+    def comes_with(self, *factors: str) -> frozenset[str]:
+        """The factors, and the parameters that apply only under some of their levels."""
+        names = {*factors}
         for name, parent in self.conditions.items():  # in the order of the space: a parent comes first
             if parent in names:
                 names.add(name)
@@ -112,7 +115,7 @@ def read_outcomes(trials: pd.DataFrame) -> list[Outcome]:
     return outcomes
 
 
-def vary_alone(levels: Mapping[object, Sequence[Outcome]], names: Collection[str]) -> bool:
+def vary_alone(levels: Mapping[L, Sequence[Outcome]], names: Collection[str]) -> bool:
     """Whether each level is a single cell, whose trials differ in their seeds, and no other factor varies."""
     others = {outcome.without(names) for group in levels.values() for outcome in group}
     return len(others) == 1 and all(
@@ -121,9 +124,9 @@ def vary_alone(levels: Mapping[object, Sequence[Outcome]], names: Collection[str
 
 
 def ranked(
-    levels: Mapping[object, Sequence[Outcome]], means: Mapping[object, float], design: Design, factor: str
-) -> list[object]:
-    """The levels that have a mean, the best first.
+    levels: Mapping[L, Sequence[Outcome]], means: Mapping[L, float], design: Design, *factors: str
+) -> list[L]:
+    """The levels of a factor, or of several factors together, that have a mean; the best first.
 
     A grid ranks a level by the number of other levels that it beats within the cells that both have, then by
     the sum of these differences. The mean alone would favour a level whose trials failed in the hard cells.
@@ -132,7 +135,7 @@ def ranked(
     by_mean = sorted(means, key=lambda level: -design.sign * means[level])
     if not design.is_grid:
         return by_mean
-    compare = cells_comparison(design, factor)
+    compare = cells_comparison(design, *factors)
     ahead = {
         level: [
             design.sign * compare(levels[level], levels[other]).value for other in by_mean if other != level
@@ -147,8 +150,8 @@ Compare = Callable[[Sequence[Outcome], Sequence[Outcome]], Difference]
 
 
 def compare_all(
-    levels: Mapping[object, Sequence[Outcome]], ordered: Sequence[object], compare: Compare
-) -> dict[tuple[object, object], Difference]:
+    levels: Mapping[L, Sequence[Outcome]], ordered: Sequence[L], compare: Compare
+) -> dict[tuple[L, L], Difference]:
     """The difference of each pair of levels, the worse less the better. All pairs, because the best level is
     known only from the same trials."""
     return {
@@ -156,9 +159,9 @@ def compare_all(
     }
 
 
-def cells_comparison(design: Design, factor: str) -> Compare:
-    """A comparison of two levels within the combinations of the other factors that both have."""
-    names = design.comes_with(factor)
+def cells_comparison(design: Design, *factors: str) -> Compare:
+    """A comparison of two levels of `factors` within the combinations of the other factors that both have."""
+    names = design.comes_with(*factors)
 
     def compare(group: Sequence[Outcome], best: Sequence[Outcome]) -> Difference:
         ours, theirs = means_without(group, names), means_without(best, names)

@@ -143,19 +143,27 @@ def require_started(rows: Sequence[Row], number: int) -> list[StartRow]:
     return of_trial
 
 
-def iter_replay(trial: StoredTrial, *, device: str, data_dir: str | None) -> Iterator[ReplayedEpoch]:
-    """Train again up to the trial's last report; yields an item for each epoch that has a stored report.
+def begin_replay(trial: StoredTrial, *, device: str, data_dir: str | None) -> Any:
+    """The training of the trial from its beginning, as `eml_models.fit` gives it.
 
     Uses deterministic kernels if the trial did.
     """
-    if not trial.reports:
-        return
     from eml_models.training.loop import fit
 
-    to_the_bit = device == "cpu" or trial.repeats_on_cuda
     kernels = Kernels.DETERMINISTIC if trial.repeats_on_cuda else Kernels.DEFAULT
+    return fit(trial.recipe, device=device, data_dir=data_dir, kernels=kernels)
+
+
+def iter_replay(trial: StoredTrial, training: Any, *, device: str) -> Iterator[ReplayedEpoch]:
+    """Train again up to the trial's last report; yields an item for each epoch that has a stored report.
+
+    Args:
+        training: of `begin_replay`, on this device; it has then trained as many epochs as the trial.
+    """
+    if not trial.reports:
+        return
+    to_the_bit = device == "cpu" or trial.repeats_on_cuda
     stored = {report.epoch: report for report in trial.reports}
-    training = fit(trial.recipe, device=device, data_dir=data_dir, kernels=kernels)
     for again in training:
         if (report := stored.get(again.epoch)) is not None:
             tolerance = None if to_the_bit else tolerance_of(report.val_accuracy, training.num_validation)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from eml_models.errors import InvalidValueError
 from eml_models.wording import count_of
+from tune_jobs.cli.dry_run import print_dry_run
 from tune_jobs.cli.option_values import FinalistsOptions
 from tune_jobs.cli.resolving import build_settings, renamed
 from tune_jobs.cli.run_commands import (
     check_run,
     exit_status,
-    print_dry_run,
     print_ending,
     run_shown,
     typed_command,
@@ -39,11 +39,11 @@ REPEATS = {"full": 5, "smoke": 3}
 
 
 def run_finalists(target: str, form: str, options: FinalistsOptions, *, dry_run: bool) -> int:
-    """Run the finalists of the study that `target` names, or print the study. Returns the exit code."""
+    """Run the finalists of a study, or print what a run would do. Returns the exit code."""
     study, settings, code = resolve_finalists(target, options)
     if dry_run:
         check_run(study, settings, code)
-        print_dry_run(study, settings)
+        print_dry_run(study, settings, form)
         return 0
     outcome = run_shown(study, settings, code)
     print_finalists(outcome, form, again=typed_command())

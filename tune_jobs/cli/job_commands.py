@@ -16,9 +16,9 @@ import click
 from click.core import ParameterSource
 
 from eml_models.errors import InvalidValueError
+from tune_jobs.cli.dry_run import print_reach
 from tune_jobs.cli.option_values import RunOptions
 from tune_jobs.cli.resolving import resolve
-from tune_jobs.cli.run_commands import print_reach
 from tune_jobs.cli.telling import put, tell
 from tune_jobs.errors import EXIT_INTERRUPTED, JobError
 from tune_jobs.inputs.warm_start import SEPARATOR

@@ -100,7 +100,7 @@ submit.params += [parameter for parameter in run.params if parameter.name not in
 def status(study: str | None, address: str | None, form: str) -> None:
     """List the jobs of a cluster that run studies.
 
-    With STUDY (a name or a job's id), list only its job.
+    With STUDY (a name or a job's id), list only its job. Instants are in UTC.
     """
     show_token_if_any()
     from tune_jobs.cli.job_commands import print_status

@@ -19,6 +19,7 @@ import click
 import tune_jobs
 from eml_models.errors import EmlError
 from tune_jobs.cli import finalists_verbs, job_verbs, latency_verbs, run_verbs, store_verbs
+from tune_jobs.cli.given_once import Verbs
 from tune_jobs.cli.telling import put, tell
 from tune_jobs.errors import EXIT_INTERRUPTED, EXIT_USAGE, exit_code
 from tune_jobs.store.notes import ONCE
@@ -79,7 +80,7 @@ def _show_version(context: click.Context, parameter: click.Parameter, asked: boo
         context.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version",
     is_flag=True,

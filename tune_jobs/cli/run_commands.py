@@ -6,30 +6,26 @@ Also prints the tables of `show`. Called by `run_verbs` and `store_verbs`; `fina
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from eml_models.networks.registry import custom_models
 from eml_models.wording import count_of
 from tune_jobs.checkpoints.files import Checkpoints
+from tune_jobs.cli.dry_run import print_dry_run
 from tune_jobs.cli.option_values import RunOptions
 from tune_jobs.cli.resolving import resolve
 from tune_jobs.cli.telling import put, tell, tell_note
 from tune_jobs.cli.trial_commands import say_last_failure
 from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED
-from tune_jobs.feasible.reach import check_reachable, list_adapted
 from tune_jobs.inputs.user_code import UserCode, stored_name
-from tune_jobs.inputs.warm_start import read_source
 from tune_jobs.report.documents import study_document, study_notes
 from tune_jobs.report.for_people import shapes_network
 from tune_jobs.report.formats import TABLE
 from tune_jobs.report.progress import show_progress
 from tune_jobs.report.render import render
-from tune_jobs.report.summary import summary
 from tune_jobs.session.outcome import RunOutcome
 from tune_jobs.session.settings import RunSettings
 from tune_jobs.store.reader import TrialStore
@@ -39,11 +35,11 @@ from tune_jobs.study.space import Choice, Role
 
 
 def run(target: str, form: str, options: RunOptions, *, dry_run: bool) -> int:
-    """Run the study that `target` names, or print the resolved study. Returns the exit code."""
+    """Run the study that `target` names, or print what a run would do. Returns the exit code."""
     study, settings, code = resolve(target, options)
     if dry_run:
         check_run(study, settings, code)
-        print_dry_run(study, settings)
+        print_dry_run(study, settings, form)
         return 0
     outcome = run_shown(study, settings, code)
     print_outcome(outcome, form, again=typed_command())
@@ -71,40 +67,6 @@ def run_shown(study: Study, settings: RunSettings, code: UserCode | None) -> Run
 
     with show_progress() as on_progress:
         return run_study(study, settings, code=code, on_progress=on_progress, on_note=tell_note)
-
-
-def print_reach(study: Study) -> None:
-    """Print the notes on the study's limits that a run prints at its start.
-
-    Raises:
-        InvalidValueError: no network of the space keeps the limits, so a run would be refused.
-    """
-    for note in check_reachable(study):
-        tell_note(note)
-
-
-def print_dry_run(study: Study, settings: RunSettings) -> None:
-    """Print the resolved study and its settings as JSON, with changes of its networks for small images.
-
-    Raises:
-        InvalidValueError: a run would be refused because of its limits or its GPUs.
-        TuneJobsError: a run would be refused because of its warm-start source.
-    """
-    print_reach(study)
-    settings.check_gpus(study)
-    if settings.warm_start:
-        read_source(study, settings.warm_start, store=settings.store)
-    resolved = {
-        "name": study.name,
-        "description": study.description,
-        "summary": summary(study),
-        "trials": study.trials,
-        "fingerprint": study.fingerprint(),
-        "adapted_to_small_images": list_adapted(study),
-        "definition": study.definition(),
-        "settings": asdict(settings),
-    }
-    put(json.dumps(resolved, indent=2, ensure_ascii=False) + "\n")
 
 
 def print_outcome(outcome: RunOutcome, form: str, *, again: str) -> None:
@@ -140,19 +102,19 @@ def print_ending(outcome: RunOutcome, *, again: str) -> None:
     tell(f"  {_example_query(outcome.store, study)}")
     if progress.best_number is not None and _searches_networks(study):
         tell("measure the latency of its best network:")
-        words = f"latency {study.name}/{progress.best_number}{_store_option(outcome.store)}"
+        words = f"latency {study.name}/{progress.best_number}{store_option(outcome.store)}"
         tell(f"  {python_command()} -m tune_jobs {words}")
     if progress.best_number is not None and _has_weights(outcome.store, study.name, progress.best_number):
         tell("write its best network to a file that needs no data set:")
         words = f"export {study.name} {progress.best_number} --output {study.name}.pt2"
-        tell(f"  {python_command()} -m tune_jobs {words}{_store_option(outcome.store)}")
+        tell(f"  {python_command()} -m tune_jobs {words}{store_option(outcome.store)}")
     if outcome.all_failed and not outcome.interrupted:
         tell(
             f"nothing but failures: {count_of(outcome.num_failed, 'trial')} failed, and none completed or was"
             " stopped. Mend the cause and run the same command with --retry-failed; the errors:"
         )
         sql = f"select number, failure, error from trials where study = '{study.name}' and state = 'failed'"
-        tell(f'  {python_command()} -m tune_jobs query "{sql}"{_store_option(outcome.store)}')
+        tell(f'  {python_command()} -m tune_jobs query "{sql}"{store_option(outcome.store)}')
     if outcome.limit_reached:
         tell(f"the limit of device-hours is reached after {done}; continue with a larger --max-device-hours")
     if outcome.interrupted:
@@ -199,10 +161,11 @@ def _example_query(store: str, study: Study) -> str:
             f"select {column}, count(*) as trials, {best}(objective) as best from trials"
             f" where study = '{study.name}' group by all order by best {order}"
         )
-    return f'{python_command()} -m tune_jobs query "{sql}"{_store_option(store)}'
+    return f'{python_command()} -m tune_jobs query "{sql}"{store_option(store)}'
 
 
-def _store_option(store: str) -> str:
+def store_option(store: str) -> str:
+    """The words that name a store in a command to type; none for the default."""
     return "" if store == "trials" else f" --store {shlex.quote(store)}"
 
 

@@ -193,7 +193,11 @@ from tune_jobs.cli.shared_options import (
     show_default=True,
     help="smoke: run a small NAME-smoke that ends in minutes on a CPU, with the data at hand.",
 )
-@click.option("--dry-run", is_flag=True, help="Print the resolved study as JSON, and run nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show what would run and how long it takes (JSON: the whole study); run nothing.",
+)
 @packed(RunOptions)
 def run(study: str, form: str, dry_run: bool, options: RunOptions) -> int:
     """Run STUDY, or continue it if the store holds it.

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 
@@ -16,6 +19,7 @@ from tune_jobs.analysis.audit import audit
 from tune_jobs.analysis.replay import (
     COMPARED,
     Surroundings,
+    begin_replay,
     iter_replay,
     list_changes,
     require_started,
@@ -23,6 +27,7 @@ from tune_jobs.analysis.replay import (
 )
 from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.checkpoints.logs import Logs
+from tune_jobs.cli.run_commands import python_command, store_option
 from tune_jobs.cli.telling import put, say, tell, tell_note
 from tune_jobs.cli.trial_words import number_of
 from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
@@ -47,8 +52,12 @@ from tune_jobs.store.upkeep.compact import compact_into, compact_study
 from tune_jobs.store.upkeep.deletion import delete_study
 from tune_jobs.store.upkeep.repair import plan_repair, repair_study
 from tune_jobs.study.code_digest import code_digest
-from tune_jobs.study.fits import fit_recipe
+from tune_jobs.study.fits import SHIPPED_FITS, fit_recipe
+from tune_jobs.study.rows import ReportRow
 from tune_jobs.study.stored import NEEDS_CODE, study_from_definition
+
+INSTANT_TYPE = "TIMESTAMP"
+INSTANTS = f"a {INSTANT_TYPE} is an instant in UTC; it carries no zone"
 
 
 def print_studies(store: str, form: str) -> None:
@@ -64,12 +73,12 @@ def print_studies(store: str, form: str) -> None:
             tell_note(note)
 
 
-def print_report(store: str, name: str, form: str, *, top: int | None, by: str | None) -> None:
-    """Print the tables of a study with intervals. JSON and CSV hold the first table, or that of factor `by`.
+def print_report(store: str, name: str, form: str, *, top: int | None, by: Sequence[str]) -> None:
+    """Print the tables of a study with intervals. JSON and CSV hold the first, or that of the factors `by`.
 
     Raises:
         UnknownNameError: no such study, or no such factor in it.
-        InvalidValueError: none of its trials has ended.
+        InvalidValueError: none of its trials has ended, or finalists are asked for a factor.
     """
     known = TrialStore(store).read(stored_name(name))
     for table in report_document(known, form, top=top, by=by):
@@ -77,9 +86,13 @@ def print_report(store: str, name: str, form: str, *, top: int | None, by: str |
 
 
 def print_answer(store: str, sql: str, form: str) -> None:
-    """Print the answer of a store to a query, as a table."""
+    """Print the answer of a store to a query, as a table. A list of columns gets a note on instants."""
     answer = TrialStore(store).answer(sql)
     put(render(Table(columns=answer.columns, rows=answer.rows), form))
+    if "column_type" in answer.columns:  # the answer to `describe`
+        at = answer.columns.index("column_type")
+        if any(row[at] == INSTANT_TYPE for row in answer.rows):
+            tell_note(INSTANTS)
 
 
 def print_audit(store: str, name: str) -> bool:
@@ -96,16 +109,40 @@ def print_audit(store: str, name: str) -> bool:
 
 
 def print_replay(
-    store: str, name: str, trial_word: int | str, form: str, *, device: str, data_dir: str | None
+    store: str,
+    name: str,
+    trial_word: int | str,
+    form: str,
+    *,
+    device: str,
+    data_dir: str | None,
+    output: str | None = None,
 ) -> bool:
-    """Train a trial again from its row, and print both runs side by side. True if every report agrees."""
+    """Train a trial again from its row, and print both runs side by side. True if every report agrees.
+
+    Args:
+        output: the file to write the network to that was trained again, also if its reports differ; None for
+            none.
+
+    Raises:
+        InvalidValueError: no such trial was trained, or not by the shipped training; with `output` also a
+            trial without a report, and a file as `export_trial` refuses it.
+        DeployError: the network cannot be written in the form of `output`.
+    """
     import torch
 
     from tune_jobs.store.provenance import git_state
 
+    if output is not None:
+        require_output(output)
     known = TrialStore(store).read(stored_name(name))
     number = number_of(trial_word, known)
     trial = stored_trial(known.rows, number, fit=known.definition["fit"])
+    if output is not None and not trial.reports:
+        raise InvalidValueError(
+            f"trial {number} of {known.study!r} has no report, so there is no network to train again; choose"
+            " another trial"
+        )
     commit, _ = git_state(Path.cwd())
     now = Surroundings(
         git_commit=commit, torch_version=torch.__version__, device=device, code=code_digest(fit_recipe)
@@ -113,7 +150,8 @@ def print_replay(
     for change in list_changes(trial, now):
         tell_note(change)
     torch.set_num_threads(1)
-    epochs = list(iter_replay(trial, device=device, data_dir=data_dir))
+    training = begin_replay(trial, device=device, data_dir=data_dir)
+    epochs = list(iter_replay(trial, training, device=device))
     rows = []
     for epoch in epochs:
         pairs = zip(epoch.stored, epoch.replayed, strict=True)
@@ -130,7 +168,33 @@ def print_replay(
             f" accuracies may differ by three standard errors, here at most {widest:.4f}. To repeat a study"
             " to the bit, run it with --kernels deterministic"
         )
+    if output is not None:
+        _write_replayed(training, output)
+        if num_agreeing < len(epochs):
+            tell_note(f"the network in {output} is not that of the trial: its reports differ from the stored")
     return num_agreeing == len(epochs)
+
+
+def _write_replayed(training: Any, output: str) -> None:
+    """Write the network of a training in the form that the file's suffix names."""
+    from eml_models.training.snapshot import save_snapshot
+
+    with TemporaryDirectory() as folder:
+        source = Path(folder) / "replayed.pt"
+        save_snapshot(training.snapshot(), source)
+        _write_network(source, output)
+
+
+def require_output(output: str) -> None:
+    """Check that a network can be written to this file.
+
+    Raises:
+        InvalidValueError: an unknown suffix, or a file that exists.
+    """
+    from eml_models.training.exporting import require_new, require_suffix
+
+    require_suffix(output)
+    require_new(output)
 
 
 def export_trial(store: str, name: str, trial: int | str, output: str) -> None:
@@ -144,18 +208,25 @@ def export_trial(store: str, name: str, trial: int | str, output: str) -> None:
         DeployError: the network cannot be written in this form.
         StoreError: the weights cannot be read.
     """
-    from eml_models.training.exporting import SNAPSHOT, export_trained, require_new, require_suffix
-
-    suffix = require_suffix(output)
-    require_new(output)
+    require_output(output)
     opened = TrialStore(store)
     known = opened.read(stored_name(name))
     number = number_of(trial, known)
-    source = _final_weights(str(opened.path), known, number)
+    again = f"replay {quote(name)} {number} --output {quote(output)}{store_option(store)}"
+    source = _final_weights(str(opened.path), known, number, again=again)
     try:
-        facts = export_trained(source, output)
+        _write_network(source, output)
     except UnknownNameError as error:
         raise InvalidValueError(f"the study of trial {number} {NEEDS_CODE.format(error=error)}") from error
+
+
+def _write_network(source: Path, output: str) -> None:
+    """Write the network of a snapshot in the form that the file's suffix names, and say how to use it."""
+    from eml_models.training.exporting import SNAPSHOT, export_trained, require_suffix
+
+    suffix = require_suffix(output)
+    try:
+        facts = export_trained(source, output)
     except OSError as error:
         raise InvalidValueError(
             f"cannot write {output}: {error.strerror or error}; choose another file"
@@ -164,8 +235,12 @@ def export_trial(store: str, name: str, trial: int | str, output: str) -> None:
     tell(f"wrote {output}{how}; it takes {facts.takes}")
 
 
-def _final_weights(store: str, known: StudySnapshot, number: int) -> Path:
-    """The file with a trial's own weights after its last epoch."""
+def _final_weights(store: str, known: StudySnapshot, number: int, *, again: str) -> Path:
+    """The file with a trial's own weights after its last epoch.
+
+    Args:
+        again: the words of the command that trains the trial again and writes its network.
+    """
     checkpoints = Checkpoints.of(store, known.study)
     recipes = {row.attempt: row.recipe for row in require_started(known.rows, number)}
     problems: list[str] = []
@@ -180,11 +255,22 @@ def _final_weights(store: str, known: StudySnapshot, number: int) -> Path:
         kept = ", ".join(str(n) for n in with_weights if n != number) or "none"
         why = f" of its own: {'; '.join(problems)}" if problems else ""
         raise InvalidValueError(
-            f"trial {number} of {known.study!r} kept no weights{why}; trials that did: {kept}; run with"
-            " a larger --keep-checkpoints, or train it again: eml_models.fit with its recipe in starts.recipe"
+            f"trial {number} of {known.study!r} kept no weights{why}; trials that did: {kept}."
+            f" {_way_to_weights(known, number, again=again)}. Runs with a larger --keep-checkpoints keep"
+            " those of more trials"
         )
     tell_left_out(problems)
     return source
+
+
+def _way_to_weights(known: StudySnapshot, number: int, *, again: str) -> str:
+    """How to get the network of a trial without weights: a sentence without its full stop."""
+    fit = known.definition["fit"]
+    if fit not in SHIPPED_FITS:
+        return f"To train this one again, call {fit} with its recipe, in column recipe of the view starts"
+    if not any(isinstance(row, ReportRow) and row.number == number for row in known.rows):
+        return "This one has no report, so it has no network either"
+    return f"To train this one again and write its network: {python_command()} -m tune_jobs {again}"
 
 
 def compact(store: str, names: Sequence[str], form: str, *, output: str | None = None) -> bool:

@@ -85,14 +85,23 @@ def show(study: str, trial: int | None, store: str, form: str, top: int, audit: 
     envvar="TUNE_JOBS_DATA_DIR",
     shell_complete=complete_folders,
 )
-def replay(study: str, trial: int | str, store: str, form: str, device: str, data_dir: str | None) -> int:
+@click.option(
+    "--output",
+    metavar="NAME",
+    help="Write the network too, as `export` does: NAME.pt, NAME.pt2 or NAME.onnx.",
+    shell_complete=complete_files,
+)
+def replay(
+    study: str, trial: int | str, store: str, form: str, device: str, data_dir: str | None, output: str | None
+) -> int:
     """Train a trial of STUDY again and compare its reports.
 
-    TRIAL is the number of the trial, or best. The exit code is 1 if any report differs.
+    TRIAL is the number of the trial, or best. The exit code is 1 if any report differs. With --output, this
+    gives the network of a trial that kept no weights, after as many epochs as the trial trained.
     """
     from tune_jobs.cli.store_commands import print_replay
 
-    same = print_replay(store, study, trial, form, device=device, data_dir=data_dir)
+    same = print_replay(store, study, trial, form, device=device, data_dir=data_dir, output=output)
     return 0 if same else EXIT_FAILED
 
 
@@ -186,7 +195,8 @@ def query(sql: str, store: str, form: str) -> None:
     """Answer a SQL query over the rows of the store.
 
     SQL is the query itself, - for a query on stdin, or @FILE for a query in a file. The views are trials,
-    reports, starts, events, studies and latencies. A query can only read.
+    reports, starts, events, studies and latencies. A query can only read. "describe trials" lists columns.
+    Instants are in UTC and carry no zone.
 
     Example: tune-jobs query "select number, objective from trials order by objective desc limit 5"
     """
@@ -201,8 +211,13 @@ def query(sql: str, store: str, form: str) -> None:
 @STORE
 @FORMAT
 @click.option("--top", type=WholeFrom(min=1), metavar="N", help="How many rows of the first table to show.")
-@click.option("--by", metavar="FACTOR", help="Show only the table of this factor (a param of a grid).")
-def report(study: str, store: str, form: str, top: int | None, by: str | None) -> None:
+@click.option(
+    "--by",
+    multiple=True,
+    metavar="FACTOR",
+    help="Show only the table of this factor, a param (repeatable: all combinations of the factors).",
+)
+def report(study: str, store: str, form: str, top: int | None, by: tuple[str, ...]) -> None:
     """Compare the trials of STUDY, with intervals.
 
     For finalists: each network against the baselines. For a grid: its cells and its factors. For a search:

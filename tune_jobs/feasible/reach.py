@@ -140,8 +140,10 @@ def list_adapted(study: Study) -> dict[str, list[str]]:
     """The changes that plans make because images are small, by family, or by candidate if a study has these.
 
     Strides and poolings are adapted to the size of the maps. No width or depth changes that size, so one
-    network of each family is enough. Families without a change are left out.
+    network of each family is enough. Families without a change are left out. Own training has no plans.
     """
+    if study.recipe is None:
+        return {}
     name = CANDIDATE if study.candidates else MODEL
     values = study.space[name].grid() if name in study.space.names else None
     adapted = {}

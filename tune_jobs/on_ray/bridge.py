@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar, assert_never
 
@@ -36,6 +36,7 @@ from tune_jobs.on_ray.messages import (
 )
 from tune_jobs.on_ray.worker.trainable import MESSAGE
 from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.session.silence import SilenceWatch
 from tune_jobs.session.state_machine import Session
 from tune_jobs.study.rows import Decision, Failure
 
@@ -68,11 +69,13 @@ class Bridge:
         ended: Callable[[], bool],
         trial_timeout_s: float | None = None,
         failures: FailureLines | None = None,
+        watch: SilenceWatch | None = None,
     ) -> None:
         self.session, self.trial_timeout_s = session, trial_timeout_s
         self._room, self._shares, self._ended = room, shares, ended
         self._openings = Openings(room.count_free)
         self._failures = failures or FailureLines()
+        self._watch = watch or SilenceWatch()
         self.error: Exception | None = None
         self.interrupted = False
         self._numbers: dict[str, int] = {}
@@ -139,6 +142,7 @@ class Bridge:
         if decision is Decision.STOP:
             self._openings.take_end(number, worker_lives=True)
             self._failures.say_end(self.session.history.trials[number])
+            self._watch.end(number)
         return decision
 
     def take_crash(self, tune_id: str, error: str) -> None:
@@ -147,6 +151,7 @@ class Bridge:
         if number is None or number not in self.session.live_numbers:
             return
         self._openings.take_end(number, worker_lives=False)
+        self._watch.end(number)
         failure, limit_s = Failure.CRASHED, self.trial_timeout_s
         silent_s = time.monotonic() - self._heard_at.get(tune_id, float("inf"))
         if limit_s is not None and silent_s >= limit_s:
@@ -159,6 +164,11 @@ class Bridge:
             self._failures.say_retry(record, failure, error)
         else:
             self._failures.say_end(record)
+
+    def iter_silences(self) -> Iterator[str]:
+        """A sentence for each trial that says nothing for many times its usual epoch, once per silence."""
+        for silence in self._watch.iter_new(time.monotonic()):
+            yield silence.describe(timeout_s=self.trial_timeout_s)
 
     def _take(self, number: int, tune_id: str, result: Mapping[str, Any]) -> Decision:
         messages = [from_json(text) for text in result[MESSAGE].split("\n")]
@@ -175,10 +185,13 @@ class Bridge:
                 return self.session.record_latency(number, latency_ms, worker)
             case TrainingBegan():
                 _warn_of_passed_over(number, worker)
+                self._watch.begin(number, time.monotonic(), place=self._place_of(number, worker))
                 return self.session.record_begin(number, worker, more=more)
             case EpochReported(metrics=metrics, unsaved=unsaved, own=own):
                 self._warn_of_unsaved(number, unsaved)
-                return self.session.record_report(number, metrics, worker, own=own, more=more)
+                decision = self.session.record_report(number, metrics, worker, own=own, more=more)
+                self._watch.hear(number, time.monotonic(), epoch=self._last_epoch(number))
+                return decision
             case AttemptFailed(failure=failure, error=error):
                 self._shares.note(number, failure)
                 self.session.record_failure(number, failure, error, worker=worker)
@@ -189,6 +202,15 @@ class Bridge:
             case _:
                 assert_never(message)
         return Decision.STOP
+
+    def _last_epoch(self, number: int) -> int:
+        return self.session.history.trials[number].last_epoch
+
+    def _place_of(self, number: int, worker: WorkerInfo) -> str:
+        """The process of a worker, and the command that shows its output, in words."""
+        process = f"process {worker.pid} on {worker.hostname or worker.node}"
+        command = f"show {self.session.study.name} {number} --log"
+        return f"Its worker is {process}, and `{command}` prints its output"
 
     def _warn_of_unsaved(self, number: int, unsaved: Mapping[str, str]) -> None:
         """Warn once per run of each kind of file that could not be saved: a disk is full for every trial."""

@@ -65,7 +65,8 @@ def run_study(
             store, which then continues to the number of trials that its newest run asked for.
         settings: the settings as one value; a field may be here or a keyword, not both.
         on_progress: called a few times a second from this thread.
-        on_note: called at the start with each note for the user, such as a limit that refuses nothing.
+        on_note: called with each note for the user: at the start, such as on a limit that refuses nothing,
+            and once for a trial that says nothing for many times its usual epoch.
 
     Raises:
         StudyChangedError: the store holds another definition under this name.
@@ -124,7 +125,7 @@ def run_study(
             retention.tidy(session.history)
             on_progress(progress)
 
-        interrupted = _run_session(session, settings, code, signals, writer.rows, tick)
+        interrupted = _run_session(session, settings, code, signals, writer.rows, tick, on_note)
         tick(session.progress())
         retention.tidy(session.history, last=True)
         return _outcome(session, settings, begun, interrupted=interrupted)
@@ -170,6 +171,7 @@ def _run_session(
     signals: EndingSignals,
     rows: Sequence[Row],
     on_progress: ProgressListener,
+    on_note: Callable[[str], object],
 ) -> bool:
     """Let Tune work until the session has finished; True if a signal ended it."""
     os.environ.update(TUNE_ENVIRONMENT)  # ray.tune and its workers read it when they import
@@ -184,7 +186,7 @@ def _run_session(
             from tune_jobs.on_ray.tuning import fit_session  # Ray: not before the token is shown
 
             interrupted = fit_session(
-                session, settings, code, scratch, signals, rows, on_progress, measurement
+                session, settings, code, scratch, signals, rows, on_progress, measurement, on_note
             )
     except BaseException as error:
         _close_failed(session, error)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,6 +32,7 @@ from tune_jobs.on_ray.worker.shared_data import SharedRead, is_shared
 from tune_jobs.on_ray.worker.store_probe import StoreProbe
 from tune_jobs.on_ray.worker.trainable import build_trainable
 from tune_jobs.session.settings import AUTO, ProgressListener, RunSettings
+from tune_jobs.session.silence import SilenceWatch, longest_epoch_s
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.files.protocol import absolute
 from tune_jobs.study.definition import Study
@@ -56,12 +57,14 @@ def fit_session(
     rows: Sequence[Row],
     on_progress: ProgressListener,
     measurement: LocalMeasurement | None = None,
+    on_note: Callable[[str], object] = lambda note: None,
 ) -> bool:
     """Let Tune schedule the session's attempts until the session has finished; True if a signal ended it.
 
     Args:
         rows: every row of the study; the study's writer appends to them.
         measurement: the measurement of a step on this machine's GPU, if it is under way.
+        on_note: called with a note for the user, such as one on a trial that says nothing.
 
     Raises:
         EmlError: the session's error, raised after Tune has ended in order.
@@ -91,6 +94,7 @@ def fit_session(
         failures=FailureLines(
             Logs(store=absolute(settings.store), study=session.study.name), ray_logs=ray_logs_here()
         ),
+        watch=SilenceWatch(longest_s=longest_epoch_s(rows)),
     )
     alone = settings.address is None and room.workers(session.num_left, training=0) == 1
     if reading is None and is_shared(session.study, settings) and not alone:
@@ -131,7 +135,7 @@ def fit_session(
             name=name,
             storage_path=str(scratch),
             stop=StudyStopper(bridge),
-            callbacks=[_Ticker(bridge, StudyMetrics(name, rows), on_progress, reading)],
+            callbacks=[_Ticker(bridge, StudyMetrics(name, rows), on_progress, on_note, reading)],
             verbose=0,
         ),
     )
@@ -150,16 +154,18 @@ def fit_session(
 
 
 class _Ticker(DriverOnly, Callback):
-    """Passes signals and workers' starts to the bridge, and progress to listeners, between steps of Tune."""
+    """Passes signals and workers' starts to the bridge, and progress and silences to listeners, between
+    steps of Tune."""
 
     def __init__(
         self,
         bridge: Bridge,
         metrics: StudyMetrics,
         on_progress: ProgressListener,
+        on_note: Callable[[str], object],
         reading: SharedRead | None,
     ) -> None:
-        self._bridge, self._reading = bridge, reading
+        self._bridge, self._reading, self._on_note = bridge, reading, on_note
         self._metrics, self._on_progress = metrics, on_progress
         self._next_at = 0.0
 
@@ -173,6 +179,8 @@ class _Ticker(DriverOnly, Callback):
             progress = self._bridge.session.progress()
             self._metrics.update(progress)
             self._on_progress(progress)
+            for silence in self._bridge.iter_silences():
+                self._on_note(silence)
             if self._reading:
                 self._reading.warn_of_failure()
 

@@ -6,7 +6,8 @@ Reads and prints nothing: `tune_jobs.cli` reads the store, calls this and render
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -71,31 +72,36 @@ def study_document(known: StudySnapshot, form: str, *, top: int) -> list[Table]:
 
 
 def report_document(
-    known: StudySnapshot, form: str, *, top: int | None = None, by: str | None = None
+    known: StudySnapshot, form: str, *, top: int | None = None, by: Sequence[str] = ()
 ) -> list[Table]:
     """The results of a study with intervals: finalists and baselines, a grid's cells and factors, or a
     search's best trials.
 
     Args:
         top: how many rows of the first table to show.
-        by: the factor whose table is shown alone; None for all tables.
+        by: the factor whose table is shown alone, or factors whose combinations are; empty for all tables.
 
     Raises:
         UnknownNameError: the study has no such factor.
-        InvalidValueError: none of its trials has ended.
+        InvalidValueError: none of its trials has ended; or it has finalists, which have no factors.
     """
     if not len(known.trials):
         raise InvalidValueError(
             f"study {known.study!r} must have a trial that has ended, and has none; run it first"
         )
     if known.definition["candidates"]:
+        if by:
+            raise InvalidValueError(
+                f"study {known.study!r} compares finalists, which have no factors, got --by {by[0]}; leave"
+                " --by out"
+            )
         first = finalists.candidates_table(known.trials, known.definition)
         if form != TABLE:
             return [first]
         return _page([finalists.for_people(first), finalists.recipes_table(known.definition)], known)
     tables = _search_tables(known, top=top, by=by)
     objectives = objectives_of(known.definition)
-    if len(objectives) > 1 and by is None:
+    if len(objectives) > 1 and not by:
         others = [table for table in tables if PARAMS not in table.columns]  # the front holds its best trials
         gained = worth(known.trials, known.reports, objectives, known.definition["limits"])
         tables = [front(known.trials, known.starts, objectives), gained, *others]
@@ -127,12 +133,14 @@ def _page(tables: list[Table], known: StudySnapshot) -> list[Table]:
     ]
 
 
-def _search_tables(known: StudySnapshot, *, top: int | None, by: str | None) -> list[Table]:
+def _search_tables(known: StudySnapshot, *, top: int | None, by: Sequence[str]) -> list[Table]:
     design, outcomes = design_of(known.definition), read_outcomes(known.trials)
-    if by is not None:
-        if by not in design.factors:
-            raise UnknownNameError("factor", by, design.factors)
-        return [factors.factor_table(outcomes, design, by)]
+    if by:
+        for name in by:
+            if name not in design.factors:
+                raise UnknownNameError("factor", name, design.factors)
+        table = factors.factor_table(outcomes, design, *dict.fromkeys(by))
+        return [replace(table, rows=table.rows[:top])]
     tables = [factors.factor_table(outcomes, design, factor) for factor in design.factors]
     correlations = factors.correlations_table(outcomes, design)
     if correlations.rows:

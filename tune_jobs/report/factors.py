@@ -72,8 +72,11 @@ def cells_table(outcomes: Sequence[Outcome], design: Design, top: int | None = N
     )
 
 
-def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Table:
+def factor_table(outcomes: Sequence[Outcome], design: Design, *crossed: str) -> Table:
     """A row for each level of a factor, the best first, with its difference to the best level.
+
+    Several factors are crossed: a level is a combination of their levels. A factor that does not apply to a
+    trial, because of a condition, has no level there; a trial to which none applies is left out.
 
     In a grid, two levels are compared within the cells that they share, by a paired t over these cells,
     because the spread within a level comes from the other factors and not from chance. If no other factor
@@ -82,14 +85,14 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Ta
     because the best level was not known before. `best` is the mean over seeds of the level's best cell.
     `ranked` gives the order.
     """
-    levels: dict[object, list[Outcome]] = defaultdict(list)
+    levels: dict[tuple[object, ...], list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
-        if factor in outcome.params:
-            levels[outcome.params[factor]].append(outcome)
+        if any(factor in outcome.params for factor in crossed):
+            levels[tuple(outcome.params.get(factor) for factor in crossed)].append(outcome)
     means = {level: fmean(values) for level, group in levels.items() if (values := values_of(group))}
-    by_cells = design.is_grid and not vary_alone(levels, design.comes_with(factor))
-    compare = cells_comparison(design, factor) if by_cells else compare_trials
-    ordered = ranked(levels, means, design, factor)
+    by_cells = design.is_grid and not vary_alone(levels, design.comes_with(*crossed))
+    compare = cells_comparison(design, *crossed) if by_cells else compare_trials
+    ordered = ranked(levels, means, design, *crossed)
     judged = [] if design.is_adaptive else ordered
     differences = compare_all(levels, judged, compare)
     ordered = [*ordered, *(level for level in levels if level not in means)]
@@ -99,7 +102,7 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Ta
     for level in ordered:
         group = levels[level]
         row: tuple[object, ...] = (
-            level,
+            *level,
             len(values_of(group)),
             len(group) - len(values_of(group)),
             means.get(level),
@@ -109,12 +112,12 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, factor: str) -> Ta
             pair = level, ordered[0]
             row += _compared(found[pair], corrected[pair]) if pair in found else (None,) * 5
         rows.append(row)
-    columns: tuple[str, ...] = (factor, "n", "failed", design.metric, "best")
+    columns: tuple[str, ...] = (*crossed, "n", "failed", design.metric, "best")
     if not design.is_adaptive:
         columns += (DIFFERENCE, "diff_low", "diff_high", "p", "verdict")
-    lacks = design.is_grid and len({row[1] for row in rows}) > 1
+    lacks = design.is_grid and len({row[len(crossed)] for row in rows}) > 1
     return Table(
-        title=_factor_title(factor, design, by_cells=by_cells),
+        title=_factor_title(" x ".join(crossed), design, by_cells=by_cells),
         note=LACKING if lacks else "",
         columns=columns,
         rows=tuple(rows),

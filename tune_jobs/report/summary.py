@@ -1,7 +1,7 @@
 """A study in one sentence, made of its definition, so that it is true for any options.
 
-A study's `description` is written by its author and gives its purpose. Pure; called by
-`tune_jobs.cli.run_commands`.
+A study's `description` is written by its author and gives its purpose. Pure; called by `tune_jobs.cli`, and
+`space_words` uses its parts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NUMBERED = re.compile(r"(\w+_)(\d+)")
 
 def summary(study: Study) -> str:
     """Sampler, what is searched, networks, data set, trials, epochs, objectives and limits of a study."""
-    searched = _searched(study.space)
+    searched = [p.name for p in applying(study.space) if p.role is Role.SEARCHED]
     up_to = "up to " if EPOCHS in searched else ""
     early = "" if study.asha is None else " with early stopping"
     parts = [
@@ -42,16 +42,16 @@ def _trained(study: Study) -> str:
     return f"{_values(study, 'model', recipe.model)} on {_values(study, 'dataset', recipe.dataset)}{part}"
 
 
-def _searched(space: Space) -> list[str]:
-    """The searched parameters, without those whose condition a fixed value rules out."""
-    names: list[str] = []
+def applying(space: Space) -> list[Parameter]:
+    """The parameters that apply to some trial: without those whose condition a fixed value rules out."""
+    found: list[Parameter] = []
     fixed = {p.name: p.value for p in space.parameters if isinstance(p, Constant)}
     for parameter in space.parameters:
         when = parameter.when
-        applies = when is None or when.parameter in names or when.holds(fixed)
-        if parameter.role is Role.SEARCHED and applies:
-            names.append(parameter.name)
-    return names
+        parents = [parent for parent in found if when is not None and parent.name == when.parameter]
+        if when is None or any(p.role is Role.SEARCHED or when.holds(fixed) for p in parents):
+            found.append(parameter)
+    return found
 
 
 def _joined(names: Iterable[str]) -> list[str]:

@@ -60,9 +60,9 @@ def _seen(text: str) -> str:
     return harmless(text).expandtabs(TAB)
 
 
-def draw_text(table: Table) -> str:
-    """The table as lines that fit the terminal, under its title and notes."""
-    table, width = _with_seen_names(table), text_width()
+def draw_text(table: Table, *, width: int | None = None) -> str:
+    """The table as lines that fit `width` (default: the terminal's), under its title and notes."""
+    table, width = _with_seen_names(table), text_width() if width is None else width
     counts = ", ".join(name for name in table.columns if name in table.millions)
     notes = [table.title, table.note, *([f"in millions: {counts}"] if counts else [])]
     head = [line for note in notes for line in wrapped(note, width)]

@@ -53,6 +53,13 @@ def iter_points(space: Space, seed: int) -> Iterator[Params]:
             yield {name: point[name] for name in space.names if name in point}
 
 
+def count_points(space: Space) -> int | None:
+    """The number of points of a space, without making them; None if a parameter is continuous."""
+    if any(parameter.grid() is None for parameter in space.parameters):
+        return None
+    return _count(space.parameters, {})
+
+
 class Product:
     """The order of all combinations of factors that always apply.
 

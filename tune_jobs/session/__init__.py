@@ -4,5 +4,6 @@ Starts no worker and opens no connection; a scheduler above it does that.
 
 Doors: `state_machine` (`Session`), `settings` (the settings of a run), `attempt` (the values that a session
 shares with workers), `report_checks` (the metrics of a report), `outcome` (how a run ended), `ending_signals`
-(SIGINT and SIGTERM). Private: `proposals`, `resume`, `row_builder`.
+(SIGINT and SIGTERM), `forecast` and `pace` (the work and the time of a run before it begins), `silence`
+(trials that say nothing). Private: `proposals`, `resume`, `row_builder`.
 """

@@ -54,7 +54,8 @@ class TrialStore:
     """A store, opened for reading.
 
     Columns of integers that may be missing have pandas' type `Int64`, so that they stay integers. Other
-    missing values are NaN, NaT or None, as in pandas.
+    missing values are NaN, NaT or None, as in pandas. Instants are in UTC and carry no zone;
+    ``frame["ended_at"].dt.tz_localize("UTC")`` adds it.
 
     Args:
         store: the folder, or its files.

@@ -12,7 +12,7 @@ import pytest
 from session_testing import WORKER, Clock, MemoryLog, a_study
 
 from eml_models import Recipe, fit
-from tune_jobs.analysis.replay import ReplayedEpoch, iter_replay, stored_trial, tolerance_of
+from tune_jobs.analysis.replay import ReplayedEpoch, begin_replay, iter_replay, stored_trial, tolerance_of
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.state_machine import Session
 from tune_jobs.study.fits import fit_recipe, name_of_fit
@@ -30,7 +30,7 @@ def test_reports_are_compared_by_their_epoch_where_the_store_lacks_some() -> Non
             metrics = {name: getattr(report, name) for name in type(report).__slots__}
             session.record_report(attempt.number, metrics, WORKER)
     trial = stored_trial(log.rows, attempt.number, fit=name_of_fit(fit_recipe))
-    replayed = list(iter_replay(trial, device="cpu", data_dir=None))
+    replayed = list(iter_replay(trial, begin_replay(trial, device="cpu", data_dir=None), device="cpu"))
     assert [(epoch.epoch, epoch.equal) for epoch in replayed] == [(2, True), (3, True)]
     assert [epoch.stored[0] for epoch in replayed] == [row.train_loss for row in log.reports]
 
@@ -95,7 +95,7 @@ def test_a_replay_on_cuda_is_to_the_bit_only_where_all_kernels_were_deterministi
 
     monkeypatch.setattr("eml_models.training.loop.fit", fit_again)
     trial = stored_trial(log.rows, 0, fit=name_of_fit(fit_recipe))
-    (epoch,) = iter_replay(trial, device="cuda", data_dir=None)
+    (epoch,) = iter_replay(trial, begin_replay(trial, device="cuda", data_dir=None), device="cuda")
     assert asked_for == [asked]
     assert epoch.tolerance == (None if tolerance is None else pytest.approx(tolerance))
     assert not epoch.equal

@@ -191,10 +191,12 @@ def test_bounds_that_a_study_declares_are_changed_only_where_objectives_are_aske
         "          for p in digits_front().space.parameters)))\n"
     )
     study, _ = load_study(str(tmp_path / "own.py:near"))
-    code, out, err = cli("run", "own.py:near", "--dry-run")
+    code, out, err = cli("run", "own.py:near", "--dry-run", "--format", "json")
     assert (code, err) == (0, "")
     assert json.loads(out)["fingerprint"] == study.fingerprint()
-    code, out, err = cli("run", "digits-mobilenet", "--objectives", "val_accuracy,macs", "--dry-run")
+    code, out, err = cli(
+        "run", "digits-mobilenet", "--objectives", "val_accuracy,macs", "--dry-run", "--format", "json"
+    )
     assert code == 0
     assert err.startswith("note: macs_share is searched from 0.05 upwards, because --objectives names a cost")
     share = json.loads(out)["definition"]["space"][0]

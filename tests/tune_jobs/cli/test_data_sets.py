@@ -49,14 +49,15 @@ def test_folder_one_level_off_is_named(cli: Cli, folder: Path) -> None:
 def test_part_of_a_set_is_known_to_the_definition(cli: Cli) -> None:
     shown = {}
     for words in ((), ("--train-samples", "500"), ("--train-samples", "600")):
-        code, out, _ = cli("run", "digits-recipes", "--dry-run", *words)
+        code, out, _ = cli("run", "digits-recipes", "--dry-run", "--format", "json", *words)
         assert code == 0
         shown[words] = json.loads(out)
     assert len({dry["fingerprint"] for dry in shown.values()}) == 3
     part = shown["--train-samples", "500"]
     assert part["definition"]["recipe"]["max_train_samples"] == 500
     assert "small_cnn on digits (500 training images)" in part["summary"]
-    _, out, err = cli("run", "lab-mnist", "--scale", "smoke", "--train-samples", "70", "--dry-run")
+    as_json = ("--dry-run", "--format", "json")
+    _, out, err = cli("run", "lab-mnist", "--scale", "smoke", "--train-samples", "70", *as_json)
     assert json.loads(out)["definition"]["recipe"]["max_train_samples"] == 70
     assert "max_train_samples" not in err
 

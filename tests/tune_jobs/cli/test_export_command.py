@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,10 +32,12 @@ from eml_models.training.recipe import Recipe
 from tune_jobs import TrialStore
 from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.checkpoints.saving import Saving
+from tune_jobs.cli import store_commands
 from tune_jobs.inputs.shipped import digits_recipes
 from tune_jobs.inputs.user_code import load_study
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.state_machine import Session
+from tune_jobs.store.upkeep.deletion import delete_study
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.definition import Study
 from tune_jobs.study.fits import fit_and_test
@@ -194,3 +200,90 @@ def test_torn_weights_are_named(cli: Cli, folder: Path) -> None:
         assert "is not a snapshot, or is damaged" in err
         assert not (folder / f"torn{suffix}").exists()
     source.write_bytes(whole)
+
+
+def forget_weights(folder: Path, study: str) -> None:
+    """Remove the weights of a study's trial, as the retention does with all but the best."""
+    for file in Checkpoints(store=str(folder / "trials"), study=study).folder(0).glob("final-*.pt"):
+        file.unlink()
+
+
+@pytest.fixture
+def lost(folder: Path) -> Iterator[str]:
+    """A study whose trial kept no weights, for the time of a test."""
+    name = "lost"
+    study = digits_recipes().with_changes(name=name, recipe=RECIPE, trials=1, asha=None)
+    train_into(str(folder / "trials"), study)
+    forget_weights(folder, name)
+    yield name
+    delete_study(str(folder / "trials"), name)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pt2", ".onnx"])
+def test_command_for_a_trial_without_weights_is_named_and_works(
+    cli: Cli, folder: Path, lost: str, suffix: str
+) -> None:
+    output = f"again {suffix}"
+    code, _, err = cli("export", lost, "0", "--output", output)
+    assert code == 2
+    assert "trial 0 of 'lost' kept no weights; trials that did: none. To train this one again" in err
+    command = re.search(r"-m tune_jobs (replay .*?)\. Runs with a larger --keep-checkpoints", err)
+    assert command is not None
+    code, _, err = cli(*shlex.split(command[1]))
+    assert code == 0, err
+    assert f"wrote {output}" in err
+    raw = read_dataset("digits")
+    _, held_out = split_indices(raw.train_labels, RECIPE.validation_fraction)
+    found = logits_of(folder / output, raw.train_images[held_out]).argmax(1)
+    (said,) = TrialStore("trials").trials(lost)["objective"]
+    assert (found == raw.train_labels[held_out]).mean() == pytest.approx(said, abs=1 / len(held_out))
+
+
+def test_trial_of_own_training_says_how_it_is_trained_again(cli: Cli, folder: Path) -> None:
+    recipe = RECIPE.with_changes(epochs=1)
+    study = digits_recipes().with_changes(name="own", recipe=recipe, trials=1, asha=None, fit=own_fit)
+    train_into(str(folder / "trials"), study)
+    code, _, err = cli("export", "own", "0", "--output", "own-fit.pt")
+    assert code == 2
+    assert "To train this one again, call own_fit with its recipe, in column recipe of the view starts" in err
+    assert "replay" not in err
+    delete_study(str(folder / "trials"), "own")
+
+
+def own_fit(recipe: Recipe, **options: Any) -> Iterator[Any]:
+    yield SimpleNamespace(epoch=1, val_accuracy=0.5, elapsed_s=1.0)
+
+
+def test_file_is_looked_at_before_a_replay_trains(cli: Cli, lost: str) -> None:
+    code, out, err = cli("replay", lost, "0", "--output", "net.pth")
+    assert (code, out) == (2, "")
+    assert "must end in .pt, .pt2 or .onnx, got 'net.pth'" in err
+
+
+def test_replay_that_differs_writes_its_network_and_says_so(
+    cli: Cli, folder: Path, lost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = store_commands.begin_replay
+
+    def begin_another(trial: Any, **where: Any) -> Any:
+        return begin(replace(trial, recipe=trial.recipe.with_changes(seed=99)), **where)
+
+    monkeypatch.setattr(store_commands, "begin_replay", begin_another)
+    code, _, err = cli("replay", lost, "0", "--output", "other.pt")
+    assert code == 1
+    assert "note: the network in other.pt is not that of the trial: its reports differ from the stored" in err
+    assert (folder / "other.pt").exists()
+
+
+def test_trial_without_a_report_has_no_network(cli: Cli, folder: Path) -> None:
+    store = str(folder / "trials")
+    study = digits_recipes().with_changes(name="begun", recipe=RECIPE, trials=1, asha=None)
+    with StudyWriter.open(store, study, versions={}) as writer:
+        Session(study, writer).next_attempt()
+    code, _, err = cli("export", "begun", "0", "--output", "begun.pt")
+    assert code == 2
+    assert "This one has no report, so it has no network either" in err
+    code, _, err = cli("replay", "begun", "0", "--output", "begun.pt")
+    assert code == 2
+    assert "trial 0 of 'begun' has no report, so there is no network to train again" in err
+    delete_study(store, "begun")

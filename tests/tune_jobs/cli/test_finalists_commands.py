@@ -33,6 +33,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     put(folder, a_study(name="own", fit=fit_nothing))
     space = Space(Integer("repeat", 1, 2), Choice("optimizer", ("sgd", "adam")))
     put(folder, a_study(name="table", space=space, sampler=SamplerName.GRID, asha=None, trials=4))
+    space = Space(*space.parameters, Choice("schedule", ("step", "cosine")))
+    put(folder, a_study(name="crossed", space=space, sampler=SamplerName.GRID, asha=None, trials=8))
     search = TrialStore(folder / "trials")
     final, _ = final_study(a_study(), search.rows("played"), FinalOptions(repeats=3))
     put(folder, final)
@@ -58,9 +60,12 @@ def curve(attempt: Attempt, epoch: int) -> dict[str, object]:
     return {"epoch": epoch, "val_accuracy": value, "test_accuracy": tested, "elapsed_s": float(epoch)}
 
 
+AS_JSON = ("--dry-run", "--format", "json")
+
+
 def test_dry_run_of_finalists_shows_the_study_that_would_run(cli: Cli) -> None:
     words = ("--top", "2", "--repeats", "4", "--epochs", "7", "--baseline", "resnet18:width=8")
-    code, out, err = cli("finalists", "played", *words, "--baseline", "mobilenet", "--dry-run")
+    code, out, err = cli("finalists", "played", *words, "--baseline", "mobilenet", *AS_JSON)
     assert code == 0, err
     shown = json.loads(out)
     assert (shown["name"], shown["trials"]) == ("played-final", 16)
@@ -89,6 +94,8 @@ def test_dry_run_of_finalists_shows_the_study_that_would_run(cli: Cli) -> None:
             "study 'running' must have a trial that has ended, and has none; run it first",
         ),
         (["report", "table", "--by", "optimiser"], "unknown factor 'optimiser'; known: optimizer"),
+        (["report", "table", "--by", "optimizer", "--by", "rate"], "unknown factor 'rate'; known: optimizer"),
+        (["report", "played-final", "--by", "optimizer"], "compares finalists, which have no factors"),
         (["run", "digits-grid", "--scale", "tiny"], "'tiny' is not one of"),
     ],
 )
@@ -106,7 +113,7 @@ def test_finalists_that_changed_are_refused_or_renamed(cli: Cli) -> None:
     assert "'played-final'" in err
     assert "--rename" in err
     for words, name in ((["--rename"], "played-final-2"), (["--name", "mine"], "mine")):
-        code, out, _ = cli("finalists", "played", "--repeats", "2", *words, "--dry-run")
+        code, out, _ = cli("finalists", "played", "--repeats", "2", *words, *AS_JSON)
         assert (code, json.loads(out)["name"]) == (0, name)
 
 
@@ -139,6 +146,21 @@ def test_report_of_a_grid_and_of_one_factor(cli: Cli) -> None:
     assert set(json.loads(by)[1]) >= {"difference", "diff_low", "p", "verdict"}
 
 
+def test_two_factors_are_crossed_and_neither_is_dropped(cli: Cli) -> None:
+    words = ("report", "crossed", "--by", "optimizer", "--by", "schedule", "--by", "optimizer")
+    code, out, err = cli(*words, "--format", "json")
+    assert code == 0, err
+    rows = json.loads(out)
+    pairs = {(row["optimizer"], row["schedule"]) for row in rows}
+    assert pairs == {(o, s) for o in ("sgd", "adam") for s in ("step", "cosine")}
+    assert [row["n"] for row in rows] == [2] * 4
+    assert "difference" in rows[1]
+    code, out, _ = cli(*words, "--top", "3", "--format", "csv")
+    assert len(out.splitlines()) == 4
+    code, out, _ = cli(*words)
+    assert "optimizer x schedule: mean over all else" in " ".join(out.split())
+
+
 def test_report_of_a_search_says_that_its_means_are_biased(cli: Cli) -> None:
     code, out, _ = cli("report", "played")
     assert code == 0
@@ -147,19 +169,19 @@ def test_report_of_a_search_says_that_its_means_are_biased(cli: Cli) -> None:
 
 
 def test_smoke_scale_has_another_name_and_says_what_it_changed(cli: Cli) -> None:
-    code, out, err = cli("run", "lab-macs-30m", "--scale", "smoke", "--dry-run")
+    code, out, err = cli("run", "lab-macs-30m", "--scale", "smoke", *AS_JSON)
     assert code == 0
     shown = json.loads(out)
     assert shown["name"] == "lab-macs-30m-smoke"
     assert shown["definition"]["recipe"]["dataset"] == "digits"
     assert "dataset digits (full: cifar10)" in err
-    _, out, _ = cli("run", "lab-mnist", "--scale", "smoke", "--name", "mine", "--trials", "7", "--dry-run")
+    _, out, _ = cli("run", "lab-mnist", "--scale", "smoke", "--name", "mine", "--trials", "7", *AS_JSON)
     assert (json.loads(out)["name"], json.loads(out)["trials"]) == ("mine-smoke", 7)
 
 
 def test_limits_that_are_asked_for_at_the_smoke_scale_shrink_as_those_of_the_study_do(cli: Cli) -> None:
     asked = ("--max-macs", "60M", "--min-macs", "15M")
-    code, out, err = cli("run", "lab-macs-30m", "--scale", "smoke", "--dry-run", *asked)
+    code, out, err = cli("run", "lab-macs-30m", "--scale", "smoke", *AS_JSON, *asked)
     assert code == 0
     limits = json.loads(out)["definition"]["limits"]
     assert (limits["max_macs"], limits["min_macs"]) == (7_023_145, 1_755_786)  # 30 M become 3,511,573

@@ -39,7 +39,7 @@ OPTIONS = {
     "stop": {"--address"},
     "list": {"--format", "--store"},
     "show": {"--audit", "--format", "--log", "--store", "--top"},
-    "replay": {"--data-dir", "--device", "--format", "--store"},
+    "replay": {"--data-dir", "--device", "--format", "--output", "--store"},
     "export": {"--output", "--store"},
     "compact": {"--format", "--output", "--store"},
     "delete": {"--store", "--yes"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,27 @@ def test_a_mistyped_store_is_asked_for(cli: Cli) -> None:
     code, _, err = cli("list", "--store", "trails")
     assert code == 2
     assert err.rstrip().endswith("; did you mean 'trials'?")
+
+
+@pytest.mark.parametrize(
+    ("sql", "noted"),
+    [
+        ("describe trials", True),
+        ("describe events", True),
+        ("describe select number from trials", False),
+        ("select ended_at from trials", False),
+    ],
+)
+def test_list_of_columns_says_that_instants_are_utc(cli: Cli, sql: str, noted: bool) -> None:
+    code, out, err = cli("query", sql, "--format", "csv")
+    assert code == 0
+    assert ("note: a TIMESTAMP is an instant in UTC; it carries no zone" in err) == noted
+    assert "note" not in out
+
+
+def test_instants_are_in_utc_as_the_words_say(cli: Cli, folder: Path) -> None:
+    """The zone that the README adds in pandas is that of the writer's clock."""
+    ended = TrialStore(folder / "trials").trials()["ended_at"].dt.tz_localize("UTC")
+    age = datetime.now(UTC) - ended.max()
+    assert timedelta(0) <= age < timedelta(hours=1)
+    assert "Instants are in UTC and carry no zone" in " ".join(cli("query", "--help")[1].split())

@@ -17,7 +17,7 @@ TITLES = {"digits": "digits", "mnist": "mnist", "fashion_mnist": "fashion-mnist"
 
 
 def dry_run(cli: Cli, *words: str) -> tuple[dict[str, Any], str]:
-    code, out, err = cli("run", *words, "--dry-run")
+    code, out, err = cli("run", *words, "--dry-run", "--format", "json")
     assert code == 0, err
     return json.loads(out), err
 

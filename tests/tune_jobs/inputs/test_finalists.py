@@ -14,7 +14,7 @@ from eml_models.errors import InvalidValueError
 from eml_models.training.recipe import Recipe
 from tune_jobs import TrialStore
 from tune_jobs.analysis.audit import audit
-from tune_jobs.analysis.replay import iter_replay, stored_trial
+from tune_jobs.analysis.replay import begin_replay, iter_replay, stored_trial
 from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.checkpoints.saving import Saving
 from tune_jobs.inputs.finalists import FinalOptions, best, final_study, front, list_tried, parse_baseline
@@ -335,7 +335,10 @@ def test_finalists_are_trained_and_tested_once_also_when_killed_between(tmp_path
     checked = audit(study_from_definition(final.name, definition), stored)
     assert (checked.num_proposals, checked.differences) == (4, ())
     trial = stored_trial(stored, 0, fit=definition["fit"])
-    losses = [(e.stored[0], e.replayed[0]) for e in iter_replay(trial, device="cpu", data_dir=None)]
+    losses = [
+        (e.stored[0], e.replayed[0])
+        for e in iter_replay(trial, begin_replay(trial, device="cpu", data_dir=None), device="cpu")
+    ]
     assert len(losses) == 2
     assert all(stored_loss == again_loss for stored_loss, again_loss in losses)
     table = candidates_table(trials, definition)

@@ -252,3 +252,53 @@ def test_tune_decides_on_each_report_before_the_next() -> None:
 
     assert FIFOScheduler().supports_buffered_results  # as it would be
     assert not StudyScheduler(None).supports_buffered_results
+
+
+def report_of(epoch: int) -> dict[str, object]:
+    worker = WorkerInfo(device="cpu: x")
+    metrics = {"epoch": epoch, "val_accuracy": 0.5, "elapsed_s": 1.0}
+    return {"message": to_json(EpochReported(metrics=metrics, unsaved={}, worker=worker)), "pid": 7}
+
+
+def test_silent_worker_is_reported_in_words_and_nothing_is_decided(played: Callable[..., Any]) -> None:
+    bridge, log, time = played()
+    bridge.trial_timeout_s = None
+    bridge.suggest("a")
+    bridge.take_start("a")
+    began = TrainingBegan(worker=WorkerInfo(hostname="far"))
+    bridge.take_message("a", {"message": to_json(began), "pid": 7})
+    for epoch in (1, 2):
+        time.now += 20.0
+        bridge.take_message("a", report_of(epoch))
+    rows = len(log.rows)
+    time.now += 199.0
+    assert [*bridge.iter_silences()] == []
+    time.now += 1.0
+    (note,) = bridge.iter_silences()
+    assert note.startswith("trial 0 has said nothing for 3 min, since epoch 2, and its epochs take 20 s.")
+    assert (
+        "Its worker is process 7 on far, and `show played 0 --log` prints its output; the run keeps" in note
+    )
+    assert "--trial-timeout 200" in note
+    assert [*bridge.iter_silences()] == []
+    assert len(log.rows) == rows
+    assert bridge.session.live_numbers == (0,)
+    bridge.take_message("a", report_of(3))
+    time.now += 300.0
+    assert len([*bridge.iter_silences()]) == 1
+
+
+@pytest.mark.parametrize("end", ["crash", "returned"])
+def test_trial_that_ended_is_not_silent(played: Callable[..., Any], end: str) -> None:
+    bridge, _, time = played()
+    bridge.suggest("a")
+    bridge.take_start("a")
+    bridge.take_message("a", {"message": to_json(TrainingBegan(worker=WorkerInfo())), "pid": 7})
+    time.now += 20.0
+    bridge.take_message("a", report_of(1))
+    if end == "crash":
+        bridge.take_crash("a", "the worker died")
+    else:
+        bridge.take_message("a", {"message": to_json(TrainingReturned(worker=WorkerInfo()))})
+    time.now += 10_000.0
+    assert [*bridge.iter_silences()] == []

@@ -28,7 +28,7 @@ def test_document_for_programs_is_one_table(known: StudySnapshot, form: str) -> 
     (best,) = study_document(known, form, top=1)
     assert "network" in best.columns
     assert len(best.rows) == 1
-    (found,) = report_document(known, form, by="optimizer")
+    (found,) = report_document(known, form, by=("optimizer",))
     assert found.columns[0] == "optimizer"
 
 

@@ -236,3 +236,54 @@ def test_adaptive_search_is_described_and_not_tested() -> None:
     assert correlations.rows == (("learning_rate", 10, pytest.approx(1.0)),)
     assert "biased" in correlations.title
     assert correlations_table(outcomes[:9], design).rows == ()
+
+
+def test_two_factors_are_crossed_and_compared_within_the_third() -> None:
+    """Every combination of two of three factors is a level; the third is what they share."""
+    space = Space(
+        Choice("optimizer", ("sgd", "adam")),
+        Choice("schedule", ("step", "cosine")),
+        Choice("batch_size", (32, 64, 128)),
+    )
+    study = GRID.with_changes(space=space)
+    values = {}
+    for i, optimizer in enumerate(("sgd", "adam")):
+        for j, schedule in enumerate(("step", "cosine")):
+            for k, size in enumerate((32, 64, 128)):
+                values[optimizer, schedule, size] = 0.5 + 0.1 * i + 0.03 * j * i + 0.01 * k * (i + 1 + j)
+    trials = [
+        ({"optimizer": optimizer, "schedule": schedule, "batch_size": size}, value)
+        for (optimizer, schedule, size), value in values.items()
+    ]
+    design, outcomes = design_of(study.definition()), read_outcomes(frame(*trials))
+    table = factor_table(outcomes, design, "optimizer", "schedule")
+    assert table.columns[:5] == ("optimizer", "schedule", "n", "failed", "val_accuracy")
+    assert table.title.startswith("optimizer x schedule: mean over all else")
+    assert len(table.rows) == 4
+    best, last = table.rows[0], table.rows[-1]
+    assert best[:4] == ("adam", "cosine", 3, 0)
+    assert last[:2] == ("sgd", "step")
+    ours = [values["sgd", "step", size] for size in (32, 64, 128)]
+    theirs = [values["adam", "cosine", size] for size in (32, 64, 128)]
+    assert last[4] == pytest.approx(fmean(ours))
+    difference = last[table.columns.index("difference")]
+    assert difference == pytest.approx(fmean(ours) - fmean(theirs))
+    assert last[table.columns.index("p")] >= ttest_rel(ours, theirs).pvalue  # corrected over all pairs
+    shown = factors.for_people(table)
+    assert shown.columns[:2] == ("optimizer", "schedule")
+    swapped = factor_table(outcomes, design, "schedule", "optimizer")
+    assert [row[:2][::-1] for row in swapped.rows] == [row[:2] for row in table.rows]
+
+
+def test_factor_that_does_not_apply_has_no_level_in_a_crossing() -> None:
+    space = Space(
+        Choice("optimizer", ("sgd", "adam")), Choice("momentum", (0.5, 0.9), when=When("optimizer", ("sgd",)))
+    )
+    design = design_of(GRID.with_changes(space=space).definition())
+    trials = [
+        ({"optimizer": "sgd", "momentum": 0.5}, 0.5),
+        ({"optimizer": "sgd", "momentum": 0.9}, 0.6),
+        ({"optimizer": "adam"}, 0.7),
+    ]
+    table = factor_table(read_outcomes(frame(*trials)), design, "optimizer", "momentum")
+    assert [row[:2] for row in table.rows] == [("adam", None), ("sgd", 0.9), ("sgd", 0.5)]

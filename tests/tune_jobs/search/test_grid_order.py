@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from session_testing import MemoryLog, a_session, a_study, play
 
 from tune_jobs.inputs.shipped import SHIPPED, lab_mnist
-from tune_jobs.search.grid_order import Product, iter_points
+from tune_jobs.search.grid_order import Product, count_points, iter_points
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import build_sampler
 from tune_jobs.study.definition import Study
@@ -161,3 +161,20 @@ def test_a_space_without_choice_has_one_point() -> None:
 def test_a_repeat_that_others_depend_on_is_a_factor_like_any_other() -> None:
     space = Space(Integer("repeat", 1, 2), Choice("more", (1, 2), when=When("repeat", (2,))))
     assert {text(p) for p in iter_points(space, 0)} == {text(p) for p in space.iter_grid()}
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_points_of_a_shipped_grid_are_counted(name: str) -> None:
+    space = SHIPPED[name]().space
+    assert count_points(space) == sum(1 for _ in space.iter_grid())
+
+
+def test_points_are_counted_with_conditions_and_without_making_them() -> None:
+    space = Space(
+        Choice("model", ("a", "b", "c")),
+        Integer("width", 1, 10, when=When("model", ("a", "b"))),
+        Integer("depth", 1, 3, when=When("model", ("b",))),
+    )
+    assert count_points(space) == sum(1 for _ in space.iter_grid()) == 10 + 30 + 1
+    assert count_points(Space(Integer("width", 1, 10**12))) == 10**12
+    assert count_points(Space(Float("rate", 0.1, 1.0))) is None

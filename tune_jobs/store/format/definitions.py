@@ -73,6 +73,23 @@ def is_known(store: str | os.PathLike[str] | Files, study: str) -> bool:
     return bool(name_problems(study) == [] and _newest(open_files(store), study, []))
 
 
+def check_definable(store: str | os.PathLike[str], study: Study) -> None:
+    """Check, without writing, that a store takes the study: `create_or_check` would not refuse it.
+
+    The store need not exist.
+
+    Raises:
+        StudyChangedError: the store holds another definition under this name.
+        InvalidValueError: a parameter's type contradicts another study of the store.
+    """
+    files = open_files(store)
+    existing = read_definition(files, study.name)
+    if existing is None:
+        _check_types(files, study.name, param_types(study.space))
+    else:
+        _check_unchanged(files, existing, study)
+
+
 def create_or_check(
     files: Files, study: Study, *, versions: Mapping[str, str], now: datetime, holder: Mapping[str, object]
 ) -> None:
