@@ -22,7 +22,7 @@ import tune_jobs
 from tune_jobs.cli.main import cli
 from tune_jobs.on_ray.bridge import Bridge
 from tune_jobs.on_ray.gpus.share import Shares
-from tune_jobs.on_ray.messages import EpochReported, TrainingBegan, to_json
+from tune_jobs.session.messages import EpochReported, TrainingBegan, to_json
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.files.local import LocalAppendFile, LocalFiles
 from tune_jobs.store.writer import StudyWriter

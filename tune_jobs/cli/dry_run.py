@@ -141,6 +141,8 @@ def known_workers(settings: RunSettings, *, num_cores: int) -> int | None:
     Args:
         num_cores: CPU cores of this machine, which a run without GPUs shares out.
     """
+    if settings.inline:
+        return 1
     if settings.workers is not None or settings.address is not None:
         return settings.workers
     if settings.device != "cpu" and settings.gpus_per_trial != 0 and any(Path(f).exists() for f in GPU_FILES):

@@ -89,7 +89,7 @@ def submit(
     )
 
 
-_own = {parameter.name for parameter in submit.params} | {"dry_run"}
+_own = {parameter.name for parameter in submit.params} | {"dry_run", "inline"}
 submit.params += [parameter for parameter in run.params if parameter.name not in _own]
 
 

@@ -35,6 +35,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "--max-failures",
             "--max-failed-in-a-row",
             "--retry-failed",
+            "--inline",
         ),
     ),
     ("Weights", ("--keep-checkpoints", "--max-checkpoint-gb", "--checkpoint-period")),

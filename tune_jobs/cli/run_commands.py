@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from eml_models.networks.registry import custom_models
@@ -34,9 +35,10 @@ from tune_jobs.study.objective import Direction
 from tune_jobs.study.space import Choice, Role
 
 
-def run(target: str, form: str, options: RunOptions, *, dry_run: bool) -> int:
+def run(target: str, form: str, options: RunOptions, *, inline: bool, dry_run: bool) -> int:
     """Run the study that `target` names, or print what a run would do. Returns the exit code."""
     study, settings, code = resolve(target, options)
+    settings = replace(settings, inline=inline)
     if dry_run:
         check_run(study, settings, code)
         print_dry_run(study, settings, form)

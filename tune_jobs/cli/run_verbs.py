@@ -194,12 +194,17 @@ from tune_jobs.cli.shared_options import (
     help="smoke: run a small NAME-smoke that ends in minutes on a CPU, with the data at hand.",
 )
 @click.option(
+    "--inline",
+    is_flag=True,
+    help="Train in this process, one trial after the other, without Ray: to try, to debug.",
+)
+@click.option(
     "--dry-run",
     is_flag=True,
     help="Show what would run and how long it takes (JSON: the whole study); run nothing.",
 )
 @packed(RunOptions)
-def run(study: str, form: str, dry_run: bool, options: RunOptions) -> int:
+def run(study: str, form: str, inline: bool, dry_run: bool, options: RunOptions) -> int:
     """Run STUDY, or continue it if the store holds it.
 
     \b
@@ -211,4 +216,4 @@ def run(study: str, form: str, dry_run: bool, options: RunOptions) -> int:
     """
     from tune_jobs.cli.run_commands import run as run_asked
 
-    return run_asked(study, form, options, dry_run=dry_run)
+    return run_asked(study, form, options, inline=inline, dry_run=dry_run)

@@ -8,39 +8,33 @@ error in a hook is kept, and ends the run in order: Tune would turn it into text
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar, assert_never
+from typing import Any, TypeVar
 
 from ray.tune import Stopper
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from tune_jobs.errors import RunFailedError
 from tune_jobs.on_ray.cluster.deaths import describe_death
 from tune_jobs.on_ray.cluster.openings import Openings
 from tune_jobs.on_ray.cluster.room import Room
 from tune_jobs.on_ray.failure_lines import FailureLines
 from tune_jobs.on_ray.gpus.share import Shares
-from tune_jobs.on_ray.messages import (
-    AttemptFailed,
-    EpochReported,
-    LatencyMeasured,
-    Message,
-    TrainingBegan,
-    TrainingReturned,
-    WorkerUnusable,
-    from_json,
-)
 from tune_jobs.on_ray.worker.trainable import MESSAGE
 from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.session.messages import (
+    AttemptFailed,
+    EpochReported,
+    Message,
+    TrainingBegan,
+    from_json,
+)
 from tune_jobs.session.silence import SilenceWatch
 from tune_jobs.session.state_machine import Session
+from tune_jobs.session.taking import MessageTaker
 from tune_jobs.study.rows import Decision, Failure
-
-LOG = logging.getLogger("tune_jobs.run")
 
 T = TypeVar("T")
 
@@ -74,6 +68,7 @@ class Bridge:
         self.session, self.trial_timeout_s = session, trial_timeout_s
         self._room, self._shares, self._ended = room, shares, ended
         self._openings = Openings(room.count_free)
+        self._taker = MessageTaker(session)
         self._failures = failures or FailureLines()
         self._watch = watch or SilenceWatch()
         self.error: Exception | None = None
@@ -82,7 +77,6 @@ class Bridge:
         self._gpus: dict[str, float] = {}
         self._training: set[int] = set()
         self._heard_at: dict[str, float] = {}  # the start of its worker, then its newest message
-        self._reported_unsaved: set[str] = set()
 
     @property
     def ending(self) -> bool:
@@ -180,28 +174,14 @@ class Bridge:
         return decision
 
     def _dispatch(self, number: int, message: Message, worker: WorkerInfo, *, more: bool) -> Decision:
-        match message:
-            case LatencyMeasured(latency_ms=latency_ms):
-                return self.session.record_latency(number, latency_ms, worker)
-            case TrainingBegan():
-                _warn_of_passed_over(number, worker)
-                self._watch.begin(number, time.monotonic(), place=self._place_of(number, worker))
-                return self.session.record_begin(number, worker, more=more)
-            case EpochReported(metrics=metrics, unsaved=unsaved, own=own):
-                self._warn_of_unsaved(number, unsaved)
-                decision = self.session.record_report(number, metrics, worker, own=own, more=more)
-                self._watch.hear(number, time.monotonic(), epoch=self._last_epoch(number))
-                return decision
-            case AttemptFailed(failure=failure, error=error):
-                self._shares.note(number, failure)
-                self.session.record_failure(number, failure, error, worker=worker)
-            case TrainingReturned():
-                self.session.record_end(number, worker)
-            case WorkerUnusable(error=error):
-                raise RunFailedError(f"a worker cannot train this study: {error}")
-            case _:
-                assert_never(message)
-        return Decision.STOP
+        if isinstance(message, TrainingBegan):
+            self._watch.begin(number, time.monotonic(), place=self._place_of(number, worker))
+        if isinstance(message, AttemptFailed):
+            self._shares.note(number, message.failure)
+        decision = self._taker.take(number, message, worker, more=more)
+        if isinstance(message, EpochReported):
+            self._watch.hear(number, time.monotonic(), epoch=self._last_epoch(number))
+        return decision
 
     def _last_epoch(self, number: int) -> int:
         return self.session.history.trials[number].last_epoch
@@ -212,28 +192,12 @@ class Bridge:
         command = f"show {self.session.study.name} {number} --log"
         return f"Its worker is {process}, and `{command}` prints its output"
 
-    def _warn_of_unsaved(self, number: int, unsaved: Mapping[str, str]) -> None:
-        """Warn once per run of each kind of file that could not be saved: a disk is full for every trial."""
-        for kind, reason in unsaved.items():
-            if kind not in self._reported_unsaved:
-                LOG.warning("trial %d continues, but its %s could not be saved: %s", number, kind, reason)
-            self._reported_unsaved.add(kind)
-
     def _guarded(self, action: Callable[[], T]) -> T | None:
         try:
             return action()
         except Exception as error:  # kept whole and raised later, because Tune would reduce it to text
             self.error = self.error or error
             return None
-
-
-def _warn_of_passed_over(number: int, worker: WorkerInfo) -> None:
-    """Warn that a trial trains some epochs again, because its newest checkpoint cannot be used."""
-    if worker.passed_over is None:
-        return
-    epoch = worker.resumed_from_epoch
-    how = f"is resumed from the older epoch {epoch}" if epoch else "starts again from its first epoch"
-    LOG.warning("trial %d %s: %s", number, how, worker.passed_over)
 
 
 class StudySearcher(DriverOnly, Searcher):

@@ -49,6 +49,10 @@ def check_before_ray(
         build_sampler(study)
     if settings.address is None:
         _require_data(study, settings, dry_run=dry_run)
+    if settings.inline:
+        _require_cuda_here(settings)
+        return
+    if settings.address is None:
         _require_gpus(settings)
     require_picklable(study, code, address=settings.address)
 
@@ -103,6 +107,19 @@ def _require_gpus(settings: RunSettings) -> None:
         f"a trial takes {wanted:g} GPU, and this machine has {has}; {lower}, or name a cluster that has more"
         " with --address"
     )
+
+
+def _require_cuda_here(settings: RunSettings) -> None:
+    """Refuse CUDA for a run in this process if torch sees no GPU."""
+    if settings.device != "cuda":
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        raise TuneJobsError(
+            "--device cuda needs a GPU, and torch sees none in this process; leave --device out to train on"
+            " the CPU"
+        )
 
 
 def _gpus_asked(settings: RunSettings) -> float:

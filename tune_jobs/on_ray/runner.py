@@ -43,6 +43,7 @@ from tune_jobs.study.code_digest import code_digest
 from tune_jobs.study.definition import Study
 from tune_jobs.study.events import SessionEnd, SessionStarted
 from tune_jobs.study.rows import Row
+from tune_jobs.worker.inline import run_inline
 
 LOG = logging.getLogger("tune_jobs.run")
 
@@ -125,7 +126,10 @@ def run_study(
             retention.tidy(session.history)
             on_progress(progress)
 
-        interrupted = _run_session(session, settings, code, signals, writer.rows, tick, on_note)
+        if settings.inline:
+            interrupted = _run_inline(session, settings, checkpoints, signals, tick)
+        else:
+            interrupted = _run_session(session, settings, code, signals, writer.rows, tick, on_note)
         tick(session.progress())
         retention.tidy(session.history, last=True)
         return _outcome(session, settings, begun, interrupted=interrupted)
@@ -143,7 +147,7 @@ def _session_settings(study: Study, settings: RunSettings, source: Source | None
         source_trials=source.trials if source else (),
         started=SessionStarted(
             trials=study.trials,
-            workers=settings.workers,
+            workers=1 if settings.inline else settings.workers,
             cpus_per_trial=settings.cpus_per_trial,
             gpus_per_trial=settings.gpus_per_trial,
             kernels=settings.kernels,
@@ -188,6 +192,26 @@ def _run_session(
             interrupted = fit_session(
                 session, settings, code, scratch, signals, rows, on_progress, measurement, on_note
             )
+    except BaseException as error:
+        _close_failed(session, error)
+        raise
+    session.close(SessionEnd.INTERRUPTED if interrupted else SessionEnd.FINISHED)
+    return interrupted
+
+
+def _run_inline(
+    session: Session,
+    settings: RunSettings,
+    checkpoints: Checkpoints,
+    signals: EndingSignals,
+    on_progress: ProgressListener,
+) -> bool:
+    """Train in this process until the session has finished; True if a signal ended it."""
+    on_progress(session.progress())
+    try:
+        interrupted = run_inline(
+            session, settings, checkpoints, ended=lambda: signals.arrived, on_progress=on_progress
+        )
     except BaseException as error:
         _close_failed(session, error)
         raise

@@ -3,7 +3,8 @@
 Starts no worker and opens no connection; a scheduler above it does that.
 
 Doors: `state_machine` (`Session`), `settings` (the settings of a run), `attempt` (the values that a session
-shares with workers), `report_checks` (the metrics of a report), `outcome` (how a run ended), `ending_signals`
-(SIGINT and SIGTERM), `forecast` and `pace` (the work and the time of a run before it begins), `silence`
-(trials that say nothing). Private: `proposals`, `resume`, `row_builder`.
+shares with workers), `messages` (worker to driver), `taking` (their way into a session), `report_checks` and
+`own_reports` (the metrics of a report), `outcome` (how a run ended), `ending_signals` (SIGINT and SIGTERM),
+`forecast` and `pace` (the work and the time of a run before it begins), `silence` (trials that say nothing).
+Private: `proposals`, `resume`, `row_builder`.
 """

@@ -50,6 +50,7 @@ KINDS: Mapping[str, Kind] = {
     "max_checkpoint_bytes": WHOLE.or_none(),
     "trial_timeout_s": NUMBER.or_none(),
     "retry_failed": FLAG,
+    "inline": FLAG,
     "warm_start": TEXT.or_none(),
 }
 """The kinds of the settings' values; `points` has a rule of its own."""
@@ -87,6 +88,7 @@ class RunSettings:
         trial_timeout_s: seconds without a report after which a trial counts as hung; None for no limit.
         points: params to try before the proposals of the sampler.
         retry_failed: whether failed trials are tried again.
+        inline: whether the trials are trained in this process, one after the other and without Ray.
         warm_start: another study to learn from, ``NAME`` or ``STORE::NAME``.
     """
 
@@ -108,6 +110,7 @@ class RunSettings:
     trial_timeout_s: float | None = None
     points: tuple[Params, ...] = ()
     retry_failed: bool = False
+    inline: bool = False
     warm_start: str | None = None
 
     def __post_init__(self) -> None:
@@ -116,7 +119,7 @@ class RunSettings:
         if self.address == "local":
             object.__setattr__(self, "address", None)
         object.__setattr__(self, "store", as_folder(self.store))
-        problems = []
+        problems = self._inline_problems() if self.inline else []
         if self.workers is not None and self.workers < 1:
             problems.append(f"workers must be at least 1, got {self.workers}")
         if self.cpus_per_trial < 1:
@@ -150,6 +153,20 @@ class RunSettings:
         if self.trial_timeout_s is not None and not 0 < self.trial_timeout_s < math.inf:
             problems.append(f"trial_timeout_s must be a number above 0, got {self.trial_timeout_s:g}")
         raise_if_any("run settings", problems)
+
+    def _inline_problems(self) -> list[str]:
+        """Settings that a run in this process cannot have."""
+        wrong = {
+            "address": self.address,
+            "workers": None if self.workers in (None, 1) else self.workers,
+            "gpus_per_trial": None if self.gpus_per_trial in (None, 0, 1) else self.gpus_per_trial,
+            "trial_timeout_s": self.trial_timeout_s,
+        }
+        return [
+            f"{name} is of a run on Ray, and this run is in one process (inline), got {value}; leave it out"
+            for name, value in wrong.items()
+            if value is not None
+        ]
 
     def check_gpus(self, study: Study) -> None:
         """Refuse a number of GPUs that this study cannot use.
@@ -227,6 +244,7 @@ class SettingFields(TypedDict, total=False):
     trial_timeout_s: float | None
     points: tuple[Params, ...]
     retry_failed: bool
+    inline: bool
     warm_start: str | None
 
 

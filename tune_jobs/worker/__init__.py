@@ -1,7 +1,8 @@
-"""One trial of own training in this process: what its function gets, says and saves.
+"""One attempt of a trial in this process: from its recipe to the messages that it sends.
 
-Decides nothing about a search, and knows neither Ray nor the driver.
+Decides nothing about a search, and knows no Ray.
 
-Doors: `trial_run` (the object that a training function gets), `own_attempt` (its reports, one after the
-other), `saved_state` (what it saves, as a file's content).
+Doors: `training` (the messages of an attempt), `inline` (a whole run in this process), `trial_run` (what a
+user's training function gets). Inside: `own_attempt` (the reports of such a function), `saved_state`
+(what it saves), `describing_worker` and `describing_failure` (contents of messages).
 """

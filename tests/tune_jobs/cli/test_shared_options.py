@@ -16,7 +16,7 @@ OPTIONS = {
     "run": {
         "--address", "--checkpoint-period", "--cpus-per-trial", "--data-dir", "--dataset", "--device",
         "--download", "--dry-run", "--epochs", "--fix", "--format", "--gpus-per-trial", "--keep-checkpoints",
-        "--kernels", "--max-device-hours", "--enqueue", "--max-checkpoint-gb", "--rename", "--retry-failed",
+        "--inline", "--kernels", "--max-device-hours", "--enqueue", "--max-checkpoint-gb", "--rename", "--retry-failed",
         "--trial-timeout", "--warm-start",
         "--max-failed-in-a-row", "--max-failures", "--max-macs", "--max-parameters", "--min-macs", "--name",
         "--no-asha", "--objectives", "--precision", "--sampler", "--seed", "--store", "--trials", "--workers",
@@ -46,7 +46,7 @@ OPTIONS = {
     "repair": {"--store", "--yes"},
     "query": {"--format", "--store"},
 }  # fmt: skip
-OPTIONS["submit"] = OPTIONS["run"] - {"--dry-run"} | JOB_OPTIONS
+OPTIONS["submit"] = OPTIONS["run"] - {"--dry-run", "--inline"} | JOB_OPTIONS
 
 
 WIDTH = 78 - 6 - max(map(len, cli.commands))

@@ -12,7 +12,8 @@ from session_testing import Clock, MemoryLog, a_study
 
 from eml_models.training.recipe import Recipe
 from tune_jobs.errors import TuneJobsError
-from tune_jobs.on_ray.messages import (
+from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.session.messages import (
     AttemptFailed,
     EpochReported,
     LatencyMeasured,
@@ -22,7 +23,6 @@ from tune_jobs.on_ray.messages import (
     WorkerUnusable,
     to_json,
 )
-from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.state_machine import Session
 from tune_jobs.study.rows import Decision, EventKind, EventRow, Failure, State
 

@@ -15,10 +15,10 @@ from patience import wait_until
 
 from tune_jobs.checkpoints.bounded_log import HEAD_BYTES, TAIL_BYTES
 from tune_jobs.checkpoints.logs import Logs
-from tune_jobs.on_ray.messages import EpochReported, TrainingReturned
 from tune_jobs.on_ray.worker import capturing
 from tune_jobs.on_ray.worker.capturing import Capture, captured, copy_rest
 from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.session.messages import EpochReported, TrainingReturned
 
 
 class Worker:

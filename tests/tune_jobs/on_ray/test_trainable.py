@@ -19,7 +19,12 @@ from eml_models.training.recipe import Recipe
 from tune_jobs.checkpoints.files import Checkpoints, Identity
 from tune_jobs.errors import BrokenDeviceError
 from tune_jobs.inputs.shipped import digits_recipes
-from tune_jobs.on_ray.messages import (
+from tune_jobs.on_ray.worker import trainable
+from tune_jobs.on_ray.worker.payload import build_payload
+from tune_jobs.on_ray.worker.store_probe import StoreProbe
+from tune_jobs.on_ray.worker.trainable import iter_messages
+from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.session.messages import (
     AttemptFailed,
     EpochReported,
     Message,
@@ -28,14 +33,10 @@ from tune_jobs.on_ray.messages import (
     from_json,
     to_json,
 )
-from tune_jobs.on_ray.worker import trainable
-from tune_jobs.on_ray.worker.payload import build_payload
-from tune_jobs.on_ray.worker.store_probe import StoreProbe
-from tune_jobs.on_ray.worker.trainable import iter_messages
-from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import LatencyMode
 from tune_jobs.study.rows import Failure
+from tune_jobs.worker import training
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
@@ -104,7 +105,7 @@ def test_a_worker_says_that_it_begins_before_its_first_epoch(tmp_path: Path) -> 
 def test_a_worker_trains_on_at_once_where_nothing_is_decided(
     metrics: dict[str, Any], last_epoch: int, goes_on: bool
 ) -> None:
-    assert trainable.goes_on(metrics, last_epoch, 8, (2,)) is goes_on
+    assert training.goes_on(metrics, last_epoch, 8, (2,)) is goes_on
 
 
 def test_a_worker_waits_for_the_driver_before_it_saves_a_checkpoint(tmp_path: Path) -> None:
@@ -230,7 +231,7 @@ def test_cublas_is_set_to_deterministic_kernels_before_a_latency_is_measured(
         seen.append(os.environ.get("CUBLAS_WORKSPACE_CONFIG"))
         return 1.0
 
-    monkeypatch.setattr(trainable, "measure_latency", measure)
+    monkeypatch.setattr(training, "measure_latency", measure)
     for kernels in ("default", "deterministic"):
         messages_of(digits_recipes(), tmp_path, is_shipped=True, kernels=kernels, latency=LatencyMode())
     assert seen == [None, ":4096:8"]

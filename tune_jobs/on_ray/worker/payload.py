@@ -12,9 +12,7 @@ from typing import Any
 from ray import cloudpickle
 
 from eml_models.errors import InvalidValueError
-from eml_models.training.kernels import Kernels
 from eml_models.wording import first_line
-from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.on_ray.worker.gpu_limit import CONTEXT_BYTES
 from tune_jobs.on_ray.worker.registered import pack_registered
@@ -22,49 +20,29 @@ from tune_jobs.on_ray.worker.shared_data import SharedData
 from tune_jobs.on_ray.worker.store_probe import StoreProbe
 from tune_jobs.study.definition import Study
 from tune_jobs.study.fits import name_of_fit
-from tune_jobs.study.method import LatencyMode
+from tune_jobs.worker.training import TrainingSetup
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payload:
+@dataclass(frozen=True, kw_only=True)
+class Payload(TrainingSetup):
     """All that a worker needs to train any trial of a study; sent once for each process.
 
     Attributes:
         fit: the study's training function, pickled (by value if it lives in ``__main__``).
         registered: model families and data sets that the driver's program registered, pickled.
-        threads: CPU threads that a trial may use.
-        device: ``cpu`` or ``cuda``.
-        is_shipped: whether the training function is shipped, so that it takes ``download`` and ``kernels``.
-        is_own: whether it is the user's own (`Study.train`), which gets params and a run instead of a recipe.
-        kernels: the choice of kernels on CUDA.
         beside_bytes: bytes of a GPU's memory that the process takes beside torch's allocator.
-        download: whether to fetch the data set where it is missing.
         shared: the data set, read once for all workers; None if each worker reads it.
-        checkpoint_period_s: seconds of training after which a trial is saved again.
         probe: recognises the driver's store on a worker.
-        latency: the way to measure each network before its training; None for no measurement.
         trial_timeout_s: seconds without a report after which the worker ends itself; None for no limit.
-        rungs: the epochs at which the study decides whether a trial continues.
     """
 
     code: UserCode | None
     fit: bytes
     registered: bytes
-    threads: int
-    device: str
-    data_dir: str | None
-    download: bool
-    checkpoints: Checkpoints
-    checkpoint_period_s: float
     probe: StoreProbe
-    is_shipped: bool = False
-    is_own: bool = False
-    kernels: str = Kernels.DEFAULT
     beside_bytes: int = CONTEXT_BYTES
     trial_timeout_s: float | None = None
-    latency: LatencyMode | None = None
     shared: SharedData | None = None
-    rungs: tuple[int, ...] = ()
 
 
 def build_payload(study: Study, code: UserCode | None, **settings: Any) -> Payload:

@@ -16,8 +16,8 @@ from eml_models.errors import (
     UnsupportedModeError,
 )
 from tune_jobs.errors import BrokenDeviceError, TuneJobsError
-from tune_jobs.on_ray.messages import AttemptFailed, WorkerUnusable
 from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.session.messages import AttemptFailed, WorkerUnusable
 from tune_jobs.study.rows import Failure
 
 TRACEBACK_LINES = 12

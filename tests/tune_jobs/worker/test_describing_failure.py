@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from eml_models.errors import BatchTooLargeError, NotCompiledError, UnsupportedModeError
-from tune_jobs.on_ray.messages import AttemptFailed, WorkerUnusable
-from tune_jobs.on_ray.worker.describing_failure import describe_failure
 from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.session.messages import AttemptFailed, WorkerUnusable
 from tune_jobs.study.rows import Failure
+from tune_jobs.worker.describing_failure import describe_failure
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 

@@ -7,51 +7,38 @@ function that works without it. `tune_jobs.on_ray.worker.trainable` calls this.
 from __future__ import annotations
 
 import platform
-import socket
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
-from typing import Any
-
-import ray
 
 from eml_models.data.datasets import data_fingerprint
 from eml_models.training.recipe import Recipe
-from tune_jobs.on_ray.worker.payload import Payload
 from tune_jobs.session.attempt import WorkerInfo
 
 
-def with_place(worker: WorkerInfo) -> WorkerInfo:
-    """Adds the node and the host."""
-    return replace(worker, **_place())
+def with_device(worker: WorkerInfo, device: str, *, kernels: str | None) -> WorkerInfo:
+    """Adds the device, and for the shipped training on CUDA its kernels and cuDNN's version.
 
-
-@cache
-def _place() -> Mapping[str, Any]:
-    """The node and the host of this process; looked up once."""
-    return {"node": ray.util.get_node_ip_address(), "hostname": socket.gethostname()}
-
-
-def with_device(worker: WorkerInfo, payload: Payload) -> WorkerInfo:
-    """Adds the device, and for the shipped training on CUDA its kernels and cuDNN's version."""
-    if payload.device == "cpu":
+    Args:
+        device: ``cpu`` or ``cuda``.
+        kernels: the choice of kernels of the shipped training; None for any other training.
+    """
+    if device == "cpu":
         return replace(worker, device=f"cpu: {platform.machine()}")
     import torch
 
     worker = replace(worker, device=f"cuda: {torch.cuda.get_device_name()}")
-    if not payload.is_shipped:
+    if kernels is None:
         return worker
-    return replace(worker, kernels=str(payload.kernels), cudnn_version=torch.backends.cudnn.version())
+    return replace(worker, kernels=kernels, cudnn_version=torch.backends.cudnn.version())
 
 
-def with_training(worker: WorkerInfo, recipe: Recipe, payload: Payload) -> WorkerInfo:
+def with_training(worker: WorkerInfo, recipe: Recipe, *, data_dir: str | None) -> WorkerInfo:
     """Adds the data's fingerprint and torch's version (with its build, ``+cu130``), as far as they are known.
 
     The fingerprint is known once the training function has read the data set, torch's version once it has
     imported torch. A generator function does both only for its first epoch.
     """
-    found = data_fingerprint(recipe.dataset, data_dir=payload.data_dir, only_if_loaded=True)
+    found = data_fingerprint(recipe.dataset, data_dir=data_dir, only_if_loaded=True)
     return with_torch(replace(worker, data_fingerprint=found))
 
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tune_jobs.errors import TuneJobsError
-from tune_jobs.on_ray.messages import (
+from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.session.messages import (
     MESSAGE_TYPES,
     AttemptFailed,
     EpochReported,
@@ -23,7 +24,6 @@ from tune_jobs.on_ray.messages import (
     from_json,
     to_json,
 )
-from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.study.rows import Failure
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
