@@ -18,6 +18,9 @@ from tune_jobs.study.rows import ReportRow, Row
 MANY = 10
 """Usual epochs without a word that make a silence."""
 
+QUICK_S = 0.001
+"""The least seconds of an epoch: a worker sends the reports of quick epochs together, and none took 0 s."""
+
 LEAST_S = 60.0
 """No shorter time is a silence: an epoch of a second may take ten on a busy machine."""
 
@@ -99,7 +102,7 @@ class SilenceWatch:
         trial = self._trials.get(number)
         if trial is None:
             return
-        epoch_s = max(0.0, now - trial.heard_at)
+        epoch_s = max(QUICK_S, now - trial.heard_at)
         trial.epochs_s.append(epoch_s)
         self._longest_s = max(self._longest_s, epoch_s)
         trial.heard_at, trial.last_epoch, trial.is_said = now, epoch, False

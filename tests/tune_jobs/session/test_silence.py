@@ -45,6 +45,11 @@ def test_short_epochs_have_a_least_time() -> None:
     assert len([*watch.iter_new(now + LEAST_S)]) == 1
 
 
+def test_reports_that_arrive_together_hide_no_silence() -> None:
+    watch, now = watch_of(0.0, 0.0, 0.0)
+    assert len([*watch.iter_new(now + LEAST_S)]) == 1
+
+
 def test_before_its_first_epoch_a_trial_is_measured_by_the_longest_of_the_study() -> None:
     watch, now = watch_of(longest_s=40.0)
     assert [*watch.iter_new(now + MANY * 40.0 - 1)] == []
