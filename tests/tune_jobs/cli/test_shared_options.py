@@ -16,8 +16,8 @@ OPTIONS = {
     "run": {
         "--address", "--checkpoint-period", "--cpus-per-trial", "--data-dir", "--dataset", "--device",
         "--download", "--dry-run", "--epochs", "--fix", "--format", "--gpus-per-trial", "--keep-checkpoints",
-        "--inline", "--kernels", "--max-device-hours", "--enqueue", "--max-checkpoint-gb", "--rename", "--retry-failed",
-        "--trial-timeout", "--warm-start",
+        "--kernels", "--max-device-hours", "--enqueue", "--max-checkpoint-gb", "--rename", "--retry-failed",
+        "--inline", "--trial-timeout", "--warm-start",
         "--max-failed-in-a-row", "--max-failures", "--max-macs", "--max-parameters", "--min-macs", "--name",
         "--no-asha", "--objectives", "--precision", "--sampler", "--seed", "--store", "--trials", "--workers",
         "--scale", "--max-latency-ms", "--measure-latency", "--train-samples",
