@@ -17,6 +17,7 @@
         │       └── ForeignSegmentError   all its rows are of other studies: a copy; left out
         ├── JobError                      the Jobs API of a cluster did not answer, or refused
         ├── BrokenDeviceError             a process cannot use its GPU any more; it ends, with its attempt
+        ├── RayLostError                  Ray died during the run
         └── RunFailedError                the search could not continue
 
 The command line shows the message without a traceback and exits with `exit_code(error)`. The code is 2 where
@@ -85,6 +86,10 @@ class JobError(TuneJobsError):
 
 class BrokenDeviceError(TuneJobsError):
     """No CUDA call of this process works any more; another process can use the GPU."""
+
+
+class RayLostError(TuneJobsError):
+    """Ray died during the run; the store has every row that was written before."""
 
 
 class RunFailedError(TuneJobsError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,11 +85,14 @@ def test_without_its_head_the_run_ends_and_the_same_command_continues(tmp_path: 
             assert made.head is not None
             kill_tree(made.head)
             thaw(process)
-            process.communicate(timeout=patience_s())
+            _, err = process.communicate(timeout=patience_s())
         finally:
             kill_tree(process)
-    assert process.returncode != 0
-    assert process.returncode != -signal.SIGKILL
+    assert process.returncode == 1, err
+    assert re.search(r"the head of the cluster at \S+ does not answer any more", err)
+    assert "All finished trials are in the store. Continue with:" in err
+    ends = TrialStore(tmp_path / "trials").events().query("kind == 'session_ended'")
+    assert list(ends["detail"].str.contains("failed")) == [True]
     assert len(TrialStore(tmp_path / "trials").reports()) >= before
     environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
     done = subprocess.run(

@@ -22,6 +22,7 @@ import tune_jobs
 from tune_jobs.cli.main import cli
 from tune_jobs.on_ray.bridge import Bridge
 from tune_jobs.on_ray.gpus.share import Shares
+from tune_jobs.on_ray.leaving import Turns
 from tune_jobs.session.messages import EpochReported, TrainingBegan, to_json
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.files.local import LocalAppendFile, LocalFiles
@@ -76,7 +77,7 @@ def test_a_report_goes_down_once_from_the_message_to_the_file(tmp_path: Path, se
     with StudyWriter.open(tmp_path / "store", study, versions={}) as log:
         session = Session(study, log, clock=Clock())
         room: Any = FakeRoom()
-        bridge = Bridge(session, room, Shares(0.0), ended=lambda: False)
+        bridge = Bridge(session, room, Shares(0.0), turns=Turns(), ended=lambda: False)
         bridge.suggest("a")
         bridge.take_start("a")
         metrics = {"epoch": 1, "val_accuracy": 0.5, "train_loss": 1.0, "epoch_s": 1.0, "elapsed_s": 1.0}

@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 
@@ -22,11 +22,25 @@ from tune_jobs.cli import finalists_verbs, job_verbs, latency_verbs, run_verbs, 
 from tune_jobs.cli.given_once import Verbs
 from tune_jobs.cli.telling import put, tell
 from tune_jobs.errors import EXIT_INTERRUPTED, EXIT_USAGE, exit_code
+from tune_jobs.on_ray.leaving import has_left
 from tune_jobs.store.notes import ONCE
 
 
 def main() -> int:
-    """Run the command line; returns the exit code. A user's error is shown without a traceback."""
+    """Run the command line; returns the exit code. A user's error is shown without a traceback.
+
+    If a Ray has died meanwhile, the process ends here with that code.
+    """
+    code = _run()
+    if has_left():
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):  # nobody reads it any more
+                stream.flush()
+        os._exit(code)
+    return code
+
+
+def _run() -> int:
     try:
         with _warnings_on_stderr():
             result = cli.main(standalone_mode=False, prog_name="tune-jobs")

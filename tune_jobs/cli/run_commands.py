@@ -20,7 +20,7 @@ from tune_jobs.cli.option_values import RunOptions
 from tune_jobs.cli.resolving import resolve
 from tune_jobs.cli.telling import put, tell, tell_note
 from tune_jobs.cli.trial_commands import say_last_failure
-from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED
+from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED, RayLostError
 from tune_jobs.inputs.user_code import UserCode, stored_name
 from tune_jobs.report.documents import study_document, study_notes
 from tune_jobs.report.for_people import shapes_network
@@ -67,8 +67,13 @@ def run_shown(study: Study, settings: RunSettings, code: UserCode | None) -> Run
     """Run a study, with its progress and its notes on stderr."""
     from tune_jobs.on_ray.runner import run_study  # imports Ray, which a dry run does not need
 
-    with show_progress() as on_progress:
-        return run_study(study, settings, code=code, on_progress=on_progress, on_note=tell_note)
+    try:
+        with show_progress() as on_progress:
+            return run_study(study, settings, code=code, on_progress=on_progress, on_note=tell_note)
+    except RayLostError as error:
+        raise RayLostError(
+            f"{error}. All finished trials are in the store. Continue with:\n  {typed_command()}"
+        ) from error
 
 
 def print_outcome(outcome: RunOutcome, form: str, *, again: str) -> None:

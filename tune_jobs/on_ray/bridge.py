@@ -1,8 +1,8 @@
 """Ray Tune's hooks, answered by a session: the searcher hands out attempts, the scheduler takes reports.
 
 The only state here is which Tune trial carries which attempt, its share, and whether it has a worker. A Tune
-trial is one attempt, so a retry is a new Tune trial. Tune calls everything from the driver's main thread. An
-error in a hook is kept, and ends the run in order: Tune would turn it into text inside another error.
+trial is one attempt, so a retry is a new Tune trial. Tune calls everything from the thread in which it runs.
+An error in a hook is kept, and ends the run in order: Tune would turn it into text inside another error.
 `tune_jobs.on_ray.tuning` gives the hooks to Tune.
 """
 
@@ -22,6 +22,7 @@ from tune_jobs.on_ray.cluster.openings import Openings
 from tune_jobs.on_ray.cluster.room import Room
 from tune_jobs.on_ray.failure_lines import FailureLines
 from tune_jobs.on_ray.gpus.share import Shares
+from tune_jobs.on_ray.leaving import Turns
 from tune_jobs.on_ray.worker.trainable import MESSAGE
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.messages import (
@@ -60,13 +61,14 @@ class Bridge:
         room: Room,
         shares: Shares,
         *,
+        turns: Turns,
         ended: Callable[[], bool],
         trial_timeout_s: float | None = None,
         failures: FailureLines | None = None,
         watch: SilenceWatch | None = None,
     ) -> None:
         self.session, self.trial_timeout_s = session, trial_timeout_s
-        self._room, self._shares, self._ended = room, shares, ended
+        self._room, self._shares, self._turns, self._ended = room, shares, turns, ended
         self._openings = Openings(room.count_free)
         self._taker = MessageTaker(session)
         self._failures = failures or FailureLines()
@@ -106,7 +108,7 @@ class Bridge:
         if len(self.session.live_numbers) - self._openings.num_stuck >= workers or not may_begin:
             return None
         self._room.withdraw_demands()
-        attempt = self._guarded(self.session.next_attempt)
+        attempt = self.in_turn(self.session.next_attempt)
         if attempt is None:
             return Searcher.FINISHED if self.ending or self.session.finished else None
         self._numbers[tune_id] = attempt.number
@@ -127,12 +129,12 @@ class Bridge:
         number, self._heard_at[tune_id] = self._numbers[tune_id], time.monotonic()
         self._training.add(number)
         self._openings.take_start(number)
-        self._guarded(lambda: self.session.take_worker(number))
+        self.in_turn(lambda: self.session.take_worker(number))
 
     def take_message(self, tune_id: str, result: Mapping[str, Any]) -> Decision:
         """Pass a worker's messages to the session; STOP if the trial ends with them."""
         number, self._heard_at[tune_id] = self._numbers[tune_id], time.monotonic()
-        decision = self._guarded(lambda: self._take(number, tune_id, result)) or Decision.STOP
+        decision = self.in_turn(lambda: self._take(number, tune_id, result)) or Decision.STOP
         if decision is Decision.STOP:
             self._openings.take_end(number, worker_lives=True)
             self._failures.say_end(self.session.history.trials[number])
@@ -140,19 +142,29 @@ class Bridge:
         return decision
 
     def take_crash(self, tune_id: str, error: str) -> None:
-        """Record that the attempt's worker died, with its node or alone, or ended itself after a silence."""
+        """Record that the attempt's worker died, with its node or alone, or ended itself after a silence.
+
+        A signal to every process of a service ends the workers too: then the attempt is unfinished.
+        """
+        self.check_signals()
         number = self._numbers.get(tune_id)
         if number is None or number not in self.session.live_numbers:
             return
         self._openings.take_end(number, worker_lives=False)
         self._watch.end(number)
+        if self.interrupted:
+            return
         failure, limit_s = Failure.CRASHED, self.trial_timeout_s
         silent_s = time.monotonic() - self._heard_at.get(tune_id, float("inf"))
         if limit_s is not None and silent_s >= limit_s:
             failure = Failure.HUNG
             error = f"there was no report for {limit_s:g} s, so the worker ended itself\n{error}"
-        self._failures.complete(self.session.history.trials[number])
-        self._guarded(lambda: self.session.record_failure(number, failure, error, worker=WorkerInfo()))
+        self.in_turn(lambda: self._record_crash(number, failure, error))
+
+    def _record_crash(self, number: int, failure: Failure, error: str) -> None:
+        record = self.session.history.trials[number]
+        self._failures.complete(record)
+        self.session.record_failure(number, failure, error, worker=WorkerInfo())
         record = self.session.history.trials[number]
         if record.end is None:
             self._failures.say_retry(record, failure, error)
@@ -191,6 +203,15 @@ class Bridge:
         process = f"process {worker.pid} on {worker.hostname or worker.node}"
         command = f"show {self.session.study.name} {number} --log"
         return f"Its worker is {process}, and `{command}` prints its output"
+
+    def in_turn(self, action: Callable[[], T]) -> T | None:
+        """The result of an action that may write rows; None if it fails, or if this thread was left."""
+
+        def act() -> T:
+            with self._turns.turn():
+                return action()
+
+        return self._guarded(act)
 
     def _guarded(self, action: Callable[[], T]) -> T | None:
         try:

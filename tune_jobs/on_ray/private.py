@@ -108,6 +108,62 @@ def on_loopback() -> Iterator[None]:
         ray_constants.ENABLE_RAY_CLUSTER = before
 
 
+@contextmanager
+def rays_processes_as(start: Callable[..., Any]) -> Iterator[None]:
+    """A context in which Ray starts its processes by `start`, with the arguments of `subprocess.Popen`.
+
+    Leans on `ConsolePopen` of `ray._private.services` (2.30). Without it: a signal to the process group of a
+    run ends its Ray too, and the Ray of a killed run lives on for a minute.
+    """
+    from ray._private import services
+
+    module: Any = services
+    before, module.ConsolePopen = module.ConsolePopen, start
+    try:
+        yield
+    finally:
+        module.ConsolePopen = before
+
+
+VITAL = ("gcs_server", "raylet")
+"""The programs without which a Ray is dead: its control process, and the manager of its node. Leans on their
+names (2.30). Without it: the death of a Ray of our own is noticed after a minute."""
+
+
+HEAD_PATIENCE = "RAY_gcs_rpc_server_reconnect_timeout_s"
+"""The variable with the seconds after which Ray takes a head for dead. Leans on its name (2.30). Without it:
+as for `head_patience_s`."""
+
+
+def head_patience_s() -> float:
+    """Seconds after which Ray takes a head for dead, and ends this process.
+
+    Leans on the default of that variable (2.30). Without it: Ray's own words end a run, without the command
+    that continues it.
+    """
+    try:
+        return float(os.environ.get(HEAD_PATIENCE, 60))
+    except ValueError:
+        return 60.0
+
+
+def abandon_ray() -> None:
+    """Let the end of this process, and an error in it, call Ray no more; without a head the call would hang.
+
+    Leans on `ray.shutdown`, which Ray registers for the end of the process, and on the mode of
+    `ray._private.worker.global_worker`, at which its hook for errors looks (2.30). Without it: a process
+    whose Ray has died ends after a minute.
+    """
+    import atexit
+
+    import ray
+    from ray._private.worker import global_worker
+
+    atexit.unregister(ray.shutdown)
+    worker: Any = global_worker  # Ray itself sets None, which its type forbids
+    worker.set_mode(None)
+
+
 def rays_here() -> set[str]:
     """The addresses of all Ray clusters that run on this machine.
 

@@ -17,7 +17,7 @@ from typing import Unpack
 from tune_jobs.analysis.code_changes import note_of_change
 from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.checkpoints.retention import Retention
-from tune_jobs.errors import StoreError
+from tune_jobs.errors import RayLostError, StoreError
 from tune_jobs.feasible.reach import check_reachable
 from tune_jobs.inputs.named_study import find_study
 from tune_jobs.inputs.user_code import UserCode
@@ -26,6 +26,7 @@ from tune_jobs.on_ray.cluster.connect import connected
 from tune_jobs.on_ray.cluster.private_folder import scratch_folder
 from tune_jobs.on_ray.cluster.reaching import check_address, require_listener
 from tune_jobs.on_ray.gpus.measure import measured_here
+from tune_jobs.on_ray.leaving import Turns, finish_or_leave
 from tune_jobs.on_ray.preflight import check_before_ray
 from tune_jobs.on_ray.private import TUNE_ENVIRONMENT
 from tune_jobs.on_ray.worker.shared_data import shared_bytes
@@ -65,7 +66,7 @@ def run_study(
         study: the study, or a name: that of a shipped study, ``file.py:function``, or that of a study of the
             store, which then continues to the number of trials that its newest run asked for.
         settings: the settings as one value; a field may be here or a keyword, not both.
-        on_progress: called a few times a second from this thread.
+        on_progress: called a few times a second, from a thread of the run.
         on_note: called with each note for the user: at the start, such as on a limit that refuses nothing,
             and once for a trial that says nothing for many times its usual epoch.
 
@@ -75,6 +76,7 @@ def run_study(
         InvalidValueError: the address is not a head's, a setting is given twice or does not suit the study.
         UnknownNameError: there is no study of this name, or no such setting.
         DatasetMissingError: the data set is not in the data folder of this machine.
+        RayLostError: Ray dies during the run.
         TuneJobsError: Ray does not start, no cluster answers, a trial fits no node, or it asks for a GPU that
             this machine does not have.
         RunFailedError: the search cannot continue.
@@ -184,14 +186,34 @@ def _run_session(
         with (
             scratch_folder() as scratch,
             measured_here(session.study, code, settings) as measurement,
-            connected(settings, object_bytes=shared_bytes(session.study, settings)),
+            connected(settings, object_bytes=shared_bytes(session.study, settings)) as connection,
         ):
             signals.listen()  # again: Ray has set its own handler of SIGTERM, which exits at once
             from tune_jobs.on_ray.tuning import fit_session  # Ray: not before the token is shown
 
-            interrupted = fit_session(
-                session, settings, code, scratch, signals, rows, on_progress, measurement, on_note
-            )
+            turns = Turns()
+            try:
+                interrupted = finish_or_leave(
+                    lambda: fit_session(
+                        session,
+                        settings,
+                        code,
+                        scratch,
+                        signals,
+                        rows,
+                        on_progress,
+                        measurement,
+                        on_note,
+                        turns=turns,
+                    ),
+                    connection,
+                    turns,
+                    ended=lambda: signals.arrived,
+                )
+            except RayLostError:
+                if not signals.arrived:
+                    raise
+                interrupted = True  # the signal went to all processes, and has ended Ray too
     except BaseException as error:
         _close_failed(session, error)
         raise

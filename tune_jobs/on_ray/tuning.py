@@ -25,6 +25,7 @@ from tune_jobs.on_ray.cluster.room import Room, Share, has_gpus
 from tune_jobs.on_ray.failure_lines import FailureLines
 from tune_jobs.on_ray.gpus.measure import LocalMeasurement, measure_part
 from tune_jobs.on_ray.gpus.share import GpuPart, Shares
+from tune_jobs.on_ray.leaving import Turns
 from tune_jobs.on_ray.private import ray_logs_here
 from tune_jobs.on_ray.prometheus import StudyMetrics
 from tune_jobs.on_ray.worker.payload import build_payload
@@ -58,6 +59,8 @@ def fit_session(
     on_progress: ProgressListener,
     measurement: LocalMeasurement | None = None,
     on_note: Callable[[str], object] = lambda note: None,
+    *,
+    turns: Turns,
 ) -> bool:
     """Let Tune schedule the session's attempts until the session has finished; True if a signal ended it.
 
@@ -65,6 +68,7 @@ def fit_session(
         rows: every row of the study; the study's writer appends to them.
         measurement: the measurement of a step on this machine's GPU, if it is under way.
         on_note: called with a note for the user, such as one on a trial that says nothing.
+        turns: says how long this thread may write rows.
 
     Raises:
         EmlError: the session's error, raised after Tune has ended in order.
@@ -89,6 +93,7 @@ def fit_session(
         session,
         room,
         shares,
+        turns=turns,
         ended=lambda: signals.arrived,
         trial_timeout_s=settings.trial_timeout_s,
         failures=FailureLines(
@@ -176,13 +181,17 @@ class _Ticker(DriverOnly, Callback):
         self._bridge.check_signals()
         if (now := time.monotonic()) >= self._next_at:
             self._next_at = now + PROGRESS_PERIOD_S
-            progress = self._bridge.session.progress()
-            self._metrics.update(progress)
-            self._on_progress(progress)
-            for silence in self._bridge.iter_silences():
-                self._on_note(silence)
+            self._bridge.in_turn(self.show_progress)
             if self._reading:
                 self._reading.warn_of_failure()
+
+    def show_progress(self) -> None:
+        """Pass the session's progress, and notes on silent trials, to the listeners."""
+        progress = self._bridge.session.progress()
+        self._metrics.update(progress)
+        self._on_progress(progress)
+        for silence in self._bridge.iter_silences():
+            self._on_note(silence)
 
 
 def _part_of_gpu(

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import stat
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -43,6 +44,9 @@ class PlayedRay:
         if self.error:
             raise self.error
 
+    def get_runtime_context(self) -> SimpleNamespace:
+        return SimpleNamespace(gcs_address="127.0.0.1:4711")
+
     def is_initialized(self) -> bool:
         return False
 
@@ -54,11 +58,14 @@ class PlayedRay:
 def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlayedRay:
     """Stands in for the package `ray`."""
     ray = PlayedRay()
-    private = SimpleNamespace(ray_constants=ray.constants)
+    private = SimpleNamespace(
+        ray_constants=ray.constants, services=SimpleNamespace(ConsolePopen=subprocess.Popen)
+    )
     names = {
         "ray": ray,
         "ray.exceptions": SimpleNamespace(RayError=KeyError),
         "ray._private": private,
+        "ray._private.services": private.services,
         "ray._private.ray_constants": ray.constants,
     }
     for name, module in names.items():
@@ -77,7 +84,8 @@ def left(tmp_path: Path) -> list[Path]:
 
 def test_ray_writes_below_a_folder_that_others_cannot_enter(played: PlayedRay, tmp_path: Path) -> None:
     """And not into that folder itself, which Ray would open to everybody."""
-    with local_ray(**SIZES) as folder:
+    with local_ray(**SIZES) as own:
+        folder = own.folder
         assert played.asked["_temp_dir"] == str(folder)
         assert stat.S_IMODE(folder.stat().st_mode) == 0o777
         private = folder.parent.lstat()
@@ -149,6 +157,7 @@ def test_address_that_could_be_any_of_several_rays_is_refused(
     played: PlayedRay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services = SimpleNamespace(
+        ConsolePopen=subprocess.Popen,
         find_gcs_addresses=lambda: {"127.0.0.1:4711", "10.0.0.5:6379"},
         find_bootstrap_address=lambda folder: None,
     )

@@ -110,6 +110,57 @@ def test_loopback_is_the_address_of_a_ray_that_starts_there() -> None:
     assert ray_constants.ENABLE_RAY_CLUSTER is before is True
 
 
+def test_processes_of_a_local_ray_are_started_by_this_class() -> None:
+    """Replaced by `private.rays_processes_as`."""
+    from ray._private import services
+
+    before = services.ConsolePopen
+    assert issubclass(before, subprocess.Popen)
+    assert re.search(r"= ConsolePopen\(", source("_private/services.py"))
+    with private.rays_processes_as(list):
+        assert services.ConsolePopen is list
+    assert services.ConsolePopen is before
+
+
+def test_vital_processes_of_a_ray_have_these_names() -> None:
+    from ray._private import services
+
+    assert {Path(services.GCS_SERVER_EXECUTABLE).name, Path(services.RAYLET_EXECUTABLE).name} == set(
+        private.VITAL
+    )
+
+
+@pytest.mark.parametrize(("told", "seconds"), [(None, 60.0), ("12", 12.0), ("soon", 60.0)])
+def test_patience_of_ray_with_a_head(
+    told: str | None, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By `private.HEAD_PATIENCE`, which Ray's compiled part reads."""
+    import ray._raylet
+
+    assert private.HEAD_PATIENCE.encode() in Path(ray._raylet.__file__).read_bytes()
+    monkeypatch.delenv(private.HEAD_PATIENCE, raising=False)
+    if told:
+        monkeypatch.setenv(private.HEAD_PATIENCE, told)
+    assert private.head_patience_s() == seconds
+
+
+@pytest.mark.parametrize(
+    ("call", "said"), [("", "called"), ("worker.global_worker.set_mode(0); private.abandon_ray()", "")]
+)
+def test_abandoned_ray_is_called_no_more_at_the_end_of_the_process(call: str, said: str) -> None:
+    code = (
+        "import ray\n"
+        "from ray._private import worker\n"
+        "from tune_jobs.on_ray import private\n"
+        "worker.disconnect = lambda *options: print('called')\n"
+        f"{call}\n"
+        "assert worker.global_worker.mode is None\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == said
+    assert "if global_worker.mode == SCRIPT_MODE and hasattr" in source("_private/worker.py")
+
+
 def test_rays_of_this_machine_are_addresses() -> None:
     assert all(re.fullmatch(r".+:\d+", address) for address in private.rays_here())
 

@@ -7,6 +7,7 @@ import logging
 import socket
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ray_studies import curve_study
@@ -22,6 +23,9 @@ from tune_jobs.session.state_machine import Session
 from tune_jobs.store.files.local import LocalFiles
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.writer import StudyWriter
+
+LIVING = SimpleNamespace(lost=lambda patient=True: None)
+"""A Ray that lives."""
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
@@ -48,7 +52,7 @@ def test_address_where_nobody_listens_is_refused_before_the_store_knows(tmp_path
 @pytest.fixture(autouse=True)
 def _played_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "measured_here", lambda *args: nullcontext())
-    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext())
+    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext(LIVING))
 
 
 def read_only(path: str) -> StoreError:
@@ -66,7 +70,7 @@ def test_store_that_becomes_read_only_is_the_last_word(
     def refuse(files: LocalFiles, key: str) -> None:
         raise read_only(files.describe(key))
 
-    def train_until_read_only(session: Session, *args: object) -> bool:
+    def train_until_read_only(session: Session, *args: object, **options: object) -> bool:
         attempt = session.next_attempt()
         assert attempt is not None
         for epoch in range(1, attempt.recipe.epochs + 1):
@@ -98,7 +102,7 @@ def test_store_that_becomes_read_only_is_the_last_word(
 def test_error_of_a_run_is_the_last_word_also_where_its_end_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(session: Session, *args: object) -> bool:
+    def fail(session: Session, *args: object, **options: object) -> bool:
         monkeypatch.setattr(session, "close", refuse)
         raise RunFailedError("5 trials in a row failed")
 
@@ -114,7 +118,7 @@ def test_error_of_a_run_is_the_last_word_also_where_its_end_cannot_be_written(
     assert "the failed end of the run could not be written: could not make 'journal'" in caplog.text
 
 
-def end_at_once(session: Session, *args: object) -> bool:
+def end_at_once(session: Session, *args: object, **options: object) -> bool:
     return True
 
 

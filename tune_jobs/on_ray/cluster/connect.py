@@ -10,11 +10,11 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.cluster.authentication import HINT, show_token_if_any
 from tune_jobs.on_ray.cluster.local_ray import local_ray
+from tune_jobs.on_ray.cluster.presence import JoinedRay, OwnRay
 from tune_jobs.on_ray.cluster.reaching import FOUND_BY_RAY, require_listener
 from tune_jobs.on_ray.private import (
     NO_RAY_HERE,
@@ -34,7 +34,7 @@ there; objects that do not fit lie on disk."""
 
 
 @contextmanager
-def connected(settings: RunSettings, *, object_bytes: int = 0) -> Iterator[None]:
+def connected(settings: RunSettings, *, object_bytes: int = 0) -> Iterator[OwnRay | JoinedRay]:
     """Connect this process: to the cluster at the address, else to a Ray of our own on this machine.
 
     A process that is connected already keeps its connection, also at the end.
@@ -52,14 +52,15 @@ def connected(settings: RunSettings, *, object_bytes: int = 0) -> Iterator[None]
     import ray
 
     if ray.is_initialized():
-        yield
+        yield JoinedRay(ray.get_runtime_context().gcs_address)
         return
-    with _joined(settings.address) if settings.address else _started(settings, object_bytes):
-        yield
+    made = _joined(settings.address) if settings.address else _started(settings, object_bytes)
+    with made as connection:
+        yield connection
 
 
 @contextmanager
-def _joined(address: str) -> Iterator[None]:
+def _joined(address: str) -> Iterator[JoinedRay]:
     import ray
 
     if address == "auto":
@@ -68,10 +69,12 @@ def _joined(address: str) -> Iterator[None]:
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except Exception as error:  # Ray raises a bare Exception where a part of it is not up in time
         raise TuneJobsError(_describe(address, error)) from error
+    joined = JoinedRay(ray.get_runtime_context().gcs_address)
     try:
-        yield
+        yield joined
     finally:
-        ray.shutdown()
+        if not joined.abandoned:
+            ray.shutdown()
 
 
 def _require_one() -> None:
@@ -88,7 +91,7 @@ def _require_one() -> None:
         )
 
 
-def _started(settings: RunSettings, object_bytes: int) -> AbstractContextManager[Path]:
+def _started(settings: RunSettings, object_bytes: int) -> AbstractContextManager[OwnRay | JoinedRay]:
     workers = settings.workers or max(1, (os.cpu_count() or 1) // settings.cpus_per_trial)
     return local_ray(
         num_cpus=workers * settings.cpus_per_trial,

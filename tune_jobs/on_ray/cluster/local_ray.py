@@ -10,16 +10,24 @@ starts Ray: see `tune_jobs.on_ray.cluster.authentication`.
 from __future__ import annotations
 
 import logging
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.cluster.authentication import make_private_token_if_none
+from tune_jobs.on_ray.cluster.presence import OwnRay
 from tune_jobs.on_ray.cluster.private_folder import keep, make_private_folder, remove
-from tune_jobs.on_ray.private import LONGEST_SOCKET, SESSION_LOGS, on_loopback, writing_to
+from tune_jobs.on_ray.cluster.watcher import LINUX, Watcher
+from tune_jobs.on_ray.private import (
+    LONGEST_SOCKET,
+    SESSION_LOGS,
+    on_loopback,
+    rays_processes_as,
+    writing_to,
+)
 
 LOG = logging.getLogger("tune_jobs.ray")
 
@@ -34,25 +42,29 @@ SOCKET_BYTES = 103 if sys.platform == "darwin" else 107
 
 
 @contextmanager
-def local_ray(*, num_cpus: int, object_store_memory: int) -> Iterator[Path]:
-    """Start a Ray, and stop it at the end. Yields the folder that Ray writes to.
+def local_ray(*, num_cpus: int, object_store_memory: int) -> Iterator[OwnRay]:
+    """Start a Ray, and stop it at the end.
 
-    The folder is removed at the end. After an exception it is kept for its logs, and a warning names it.
+    Its folder is removed at the end. After an exception it is kept for its logs, and a warning names it. On
+    Linux, signals to this process's group do not reach Ray, and Ray ends within a second of this process.
 
     Raises:
         TuneJobsError: Ray did not start, or there is no place for its folder.
     """
     make_private_token_if_none()
     private = make_private_folder(below=len(LONGEST_PATH), longest=SOCKET_BYTES)
+    own = OwnRay(private / FOLDER)
     failed = False
     try:
-        _start(private / FOLDER, num_cpus=num_cpus, object_store_memory=object_store_memory)
-        import ray
+        with _watched() as watcher:
+            _start(own, watcher, num_cpus=num_cpus, object_store_memory=object_store_memory)
+            import ray
 
-        try:
-            yield private / FOLDER
-        finally:
-            ray.shutdown()
+            try:
+                yield own
+            finally:
+                if not own.abandoned:
+                    ray.shutdown()
     except Exception:  # of any type: Ray's logs may explain it
         failed = True
         raise
@@ -65,19 +77,38 @@ def local_ray(*, num_cpus: int, object_store_memory: int) -> Iterator[Path]:
             remove(private)
 
 
-def _start(folder: Path, **options: Any) -> None:
+@contextmanager
+def _watched() -> Iterator[Watcher | None]:
+    """A watcher for the block, at whose end it kills what is left of Ray; None where there is none."""
+    watcher = Watcher() if LINUX else None
+    try:
+        yield watcher
+    finally:
+        if watcher:
+            watcher.end()
+
+
+def _start(own: OwnRay, watcher: Watcher | None, **options: Any) -> None:
     import ray
 
+    def start(*words: Any, **how: Any) -> subprocess.Popen[Any]:
+        process = subprocess.Popen(*words, **how, start_new_session=watcher is not None)
+        own.add(process)
+        if watcher:
+            watcher.watch(process.pid)
+        return process
+
     try:
-        with on_loopback():
+        with on_loopback(), rays_processes_as(start):
             ray.init(
                 address="local",
                 include_dashboard=False,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
-                **writing_to(folder),
+                **writing_to(own.folder),
                 **options,
             )
+        own.is_up(ray.get_runtime_context().gcs_address)
     except Exception as error:  # Ray raises a bare Exception where a part of it is not up in time
         raise TuneJobsError(
             f"Ray on this machine did not start: {str(error).strip()}. Run the same command again, when the"
