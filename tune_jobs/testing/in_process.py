@@ -18,7 +18,7 @@ from tune_jobs.testing.memory_log import MemoryLog
 from tune_jobs.worker.own_attempt import OwnAttempt
 
 Metrics = Mapping[str, object]
-OWN = "own"
+OWN = "metrics of own training"
 """The key of the metrics of own training, a mapping."""
 
 TrainAttempt = Callable[[Attempt], Iterable[Metrics]]

@@ -77,11 +77,11 @@ def test_json_is_one_object_and_csv_the_curve(cli: Cli) -> None:
     assert row.startswith("1,1,")
 
 
-def test_a_study_shows_the_end_of_the_last_failure_and_the_trials_that_run(cli: Cli) -> None:
+def test_a_study_shows_the_end_of_the_last_failure_and_its_unfinished_trials(cli: Cli) -> None:
     _, out, _ = cli("show", STUDY.name)
     assert f"trial 1 failed last; its output ended with (all of it: show {STUDY.name} 1 --log)" in out
     assert "\n    epoch 99%\n    no layer here\n" in out
-    assert "trials that run\n" in out
+    assert "trials that the next run continues\n" in out
     for form in ("json", "csv"):
         assert "no layer here" not in cli("show", STUDY.name, "--format", form)[1]
 
