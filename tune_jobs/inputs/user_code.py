@@ -1,8 +1,9 @@
 """A study by its words, and the user's code behind it.
 
 The words are a shipped name, ``package.module:function`` or ``file.py:function``. The function returns a
-`Study`; loading the file may also register model families and data sets. A worker loads the same text, so it
-needs no copy of the file. Imports no Ray. Called by `tune_jobs.cli`, by sessions and by workers.
+`Study`; the name of a `Study` that the file makes will do as well. Loading the file may also register model
+families and data sets. A worker loads the same text, so it needs no copy of the file. Imports no Ray. Called
+by `tune_jobs.cli`, by sessions and by workers.
 """
 
 from __future__ import annotations
@@ -92,6 +93,8 @@ class UserCode:
 def load_study(target: str) -> tuple[Study, UserCode | None]:
     """The study that `target` names, and the user's code behind it, or None for a shipped study.
 
+    A name of the user's code is that of a function that returns a study, or of the study itself.
+
     Raises:
         InvalidValueError: unknown name or file; code that raises; or a function that returns no study.
     """
@@ -101,6 +104,8 @@ def load_study(target: str) -> tuple[Study, UserCode | None]:
     code = _find_code(place)
     module = code.load()
     build = getattr(module, function, None)
+    if isinstance(build, Study):
+        return build, code
     if not callable(build):
         raise UnknownNameError(f"function in {place}", function, _own_functions(module))
     return _call(build, target), code
@@ -177,5 +182,9 @@ def _own_functions(module: types.ModuleType) -> list[str]:
     return [
         name
         for name, value in vars(module).items()
-        if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
+        if (isinstance(value, Study) or _is_own_function(value, module)) and not name.startswith("_")
     ]
+
+
+def _is_own_function(value: object, module: types.ModuleType) -> bool:
+    return inspect.isfunction(value) and value.__module__ == module.__name__

@@ -21,6 +21,9 @@ def needy(argument):
 
 def _hidden():
     return own()
+
+made = own().with_changes(name="made-study")
+_mine = made
 """
 
 
@@ -49,10 +52,16 @@ def test_text_of_a_file_is_loaded_where_the_file_is_not(file: Path) -> None:
     assert module is sys.modules[code.module]
 
 
+def test_a_study_that_the_file_makes_needs_no_function(file: Path) -> None:
+    study, code = load_study(f"{file}:made")
+    assert (study.name, code is None) == ("made-study", False)
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
         ("onw", "own"),
+        ("mad", "made"),
         ("needy", "must take no arguments, but it needs argument; give them defaults"),
     ],
 )
@@ -63,3 +72,4 @@ def test_function_that_gives_no_study_is_named_with_the_way_out(
         load_study(f"{file}:{function}")
     assert message in str(caught.value)
     assert "_hidden" not in str(caught.value)
+    assert "_mine" not in str(caught.value)
