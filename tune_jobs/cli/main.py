@@ -104,11 +104,11 @@ def _show_version(context: click.Context, parameter: click.Parameter, asked: boo
     help="Show the version and exit.",
 )
 def cli() -> None:
-    """Search hyperparameters and architectures of image models.
+    """Search the hyperparameters of any training, and architectures of image models.
 
     Ray schedules the trials, Optuna proposes them, ASHA stops weak ones early, and a store of Parquet files
-    keeps them all. STUDY is a shipped name (see `tune-jobs run --help`), package.module:function or
-    file.py:function.
+    keeps them all. STUDY is a shipped name (see `tune-jobs run --help`), or package.module:NAME or
+    file.py:NAME, where NAME is a Study or a function that returns one.
     """
 
 
