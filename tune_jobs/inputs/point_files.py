@@ -17,6 +17,7 @@ from eml_models.wording import cut
 from tune_jobs.inputs.csv_cells import read_csv
 from tune_jobs.inputs.near_files import nearest_file
 from tune_jobs.search.given import check_point
+from tune_jobs.store.columns.params import KNOWN_TYPES, column_of_type
 from tune_jobs.study.json_fields import INT64_MAX, INT64_MIN
 from tune_jobs.study.param_texts import as_whole, read_text
 from tune_jobs.study.rows import StartRow, TrialRow
@@ -123,7 +124,11 @@ def _columns_of(record: Mapping[str, Any], space: Space, *, of_table: bool) -> d
     Raises:
         InvalidValueError: two fields of the same parameter, or a field that may be a parameter or a column.
     """
-    names = {**{spelled(name): name for name in space.names}, **{name: name for name in space.names}}
+    names = {
+        **{column_of_type(name, kind): name for name in space.names for kind in KNOWN_TYPES},
+        **{spelled(name): name for name in space.names},
+        **{name: name for name in space.names},
+    }
     found: dict[str, Any] = {}
     for column, value in record.items():
         if value is None:

@@ -42,7 +42,7 @@ def check_before_ray(
     """
     if settings.address is not None:
         check_address(settings.address)
-    param_types(study.space)
+    param_types(study.space, own=study.train is not None)
     if study.sampler is SamplerName.GRID:
         from tune_jobs.search.sampler import build_sampler  # imports Optuna
 

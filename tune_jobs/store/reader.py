@@ -27,7 +27,8 @@ import pyarrow as pa
 from eml_models.errors import UnknownNameError, did_you_mean
 from tune_jobs.errors import QueryError, SegmentGoneError, StoreMissingError
 from tune_jobs.store.columns.convert import rows_to_arrow
-from tune_jobs.store.columns.schema import PARAM_COLUMNS, PARAM_PREFIX, ROW_TYPE_OF, StudyRow, columns_of
+from tune_jobs.store.columns.params import OwnParam, own_params_of
+from tune_jobs.store.columns.schema import PARAM_PREFIX, ROW_TYPE_OF, StudyRow, columns_of
 from tune_jobs.store.files.file_urls import as_folder
 from tune_jobs.store.files.holders import Hold
 from tune_jobs.store.files.protocol import Files, is_url, open_files
@@ -179,10 +180,20 @@ class TrialStore:
         limits = queries.QueryLimits()
         return as_answer(self._while_compacting(lambda: self._query(query, None, limits)))
 
-    def param_column(self, name: str) -> str:
-        """A parameter's column in the views of `sql`: ``param_NAME`` unless names differ only by case."""
-        own_params = _own_params(self._definitions().studies.values())
-        return queries.own_columns(own_params).get(name, PARAM_PREFIX + name)
+    def param_column(self, name: str, *, study: str | None = None) -> str:
+        """A parameter's column in the views of `sql`: ``param_NAME`` unless names differ only by case.
+
+        Args:
+            study: a study of which the values are; own training may have them in a column of another type.
+        """
+        studies = self._definitions().studies
+        own_params = _own_params(studies.values())
+        called = queries.own_columns(own_params)
+        if study is not None and study in studies:
+            kind = parse_object(studies[study].params).get(name)
+            wanted = OwnParam(name=name, kind=str(kind))
+            return next((called[c] for c, own in own_params.items() if own == wanted), PARAM_PREFIX + name)
+        return called.get(name, PARAM_PREFIX + name)
 
     def _while_compacting(self, read: Callable[[], T]) -> T:
         """The result of `read`, which is called again if a compaction or a deletion removes its files."""
@@ -239,10 +250,10 @@ class TrialStore:
         tables: dict[str, Any] = {name: part.dataset() for name, part in snapshot.items()}
         studies = self._definitions().studies.values()
         own_params = _own_params(studies)
-        note = queries.alike_note(query, own_params)
-        if note is not None and note not in self._noted:
-            self._noted.add(note)
-            tell_note(note)
+        for note in (queries.alike_note(query, own_params), queries.other_types_note(query, own_params)):
+            if note is not None and note not in self._noted:
+                self._noted.add(note)
+                tell_note(note)
         return queries.run_query(
             query,
             {STUDIES: rows_to_arrow(STUDIES, list(studies)), **tables},
@@ -307,12 +318,9 @@ def _stores_beside(path: str) -> list[str]:
     return [place for place in beside if os.path.isdir(os.path.join(place, STUDIES))]
 
 
-def _own_params(studies: Iterable[StudyRow]) -> dict[str, str]:
-    """The types of parameters that have no column in the files (those of users' own spaces), by name."""
-    found: dict[str, str] = {}
-    for row in studies:
-        found |= parse_object(row.params)
-    return {name: found[name] for name in sorted(found) if name not in PARAM_COLUMNS}
+def _own_params(studies: Iterable[StudyRow]) -> dict[str, OwnParam]:
+    """The parameters that have no column of their type in the files (those of users' own spaces)."""
+    return own_params_of(parse_object(row.params) for row in studies)
 
 
 def _num_segments(part: TableSnapshot) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.dataset as pads
@@ -122,8 +123,8 @@ def test_rows_of_others_and_rows_with_a_seq_are_refused_and_cost_nothing(tmp_pat
         row = writer.append(start(0))
         with pytest.raises(InvalidValueError, match="got a row with seq 1"):
             writer.append(row)
-        with pytest.raises(InvalidValueError, match="learning_rate"):
-            writer.append_many([start(1), start(2, learning_rate="x")])
+        with pytest.raises(InvalidValueError, match="params"):
+            writer.append_many([start(1), replace(start(2), params="[]")])
         assert writer.append(start(1)).seq == 2
 
 

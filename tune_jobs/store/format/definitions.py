@@ -107,7 +107,7 @@ def create_or_check(
         _check_unchanged(files, existing, study)
         make_tables(files, study.name)
         return
-    types = param_types(study.space)
+    types = param_types(study.space, own=study.train is not None)
     require_version(files)
     lock = files.lock(CREATION_LOCK, subject="the list of studies", holder=holder, wait_s=CREATION_WAIT_S)
     try:

@@ -22,9 +22,9 @@ from tune_jobs.store.columns.metrics import (
     metric_kinds,
     metric_value,
 )
-from tune_jobs.store.columns.params import as_type, parse_params
+from tune_jobs.store.columns.params import OwnParam, as_type, parse_params
 from tune_jobs.store.columns.python_values import as_python, beyond_python
-from tune_jobs.store.columns.schema import PARAM_PREFIX, arrow_param_type
+from tune_jobs.store.columns.schema import PARAM_COLUMNS, PARAM_PREFIX, arrow_param_type
 from tune_jobs.study.json_fields import INT64_MAX, INT64_MIN
 
 _NULLABLE: Mapping[pa.DataType, Any] = {
@@ -66,14 +66,14 @@ def as_frame(table: pa.Table, *, required: Sequence[str] | None = None) -> pd.Da
     return frame.astype(plain)
 
 
-def with_own_params(table: pa.Table, own_params: Mapping[str, str]) -> pa.Table:
+def with_own_params(table: pa.Table, own_params: Mapping[str, OwnParam]) -> pa.Table:
     """A table with a typed column added for each parameter that only its `params` column holds."""
     if "params" not in table.column_names or not own_params:
         return table
     params = [parse_params(text) for text in table.column("params").to_pylist()]
-    for name, kind in own_params.items():
-        values = [_value_or_none(p.get(name), kind) for p in params]
-        table = table.append_column(PARAM_PREFIX + name, pa.array(values, type=arrow_param_type(kind)))
+    for column, own in own_params.items():
+        values = [_own_value(p, own) for p in params]
+        table = table.append_column(PARAM_PREFIX + column, pa.array(values, type=arrow_param_type(own.kind)))
     return table
 
 
@@ -91,6 +91,12 @@ def with_own_metrics(table: pa.Table, name: str) -> pa.Table:
         values = [metric_value(row, metric, kind) for row in rows]
         table = table.append_column(column, pa.array(values, type=arrow_param_type(kind)))
     return table
+
+
+def _own_value(params: Mapping[str, Any], own: OwnParam) -> Any:
+    value = params.get(own.name)
+    in_file = own.name in PARAM_COLUMNS and _value_or_none(value, PARAM_COLUMNS[own.name]) is not None
+    return None if in_file else _value_or_none(value, own.kind)
 
 
 def _value_or_none(value: Any, kind: str) -> Any:

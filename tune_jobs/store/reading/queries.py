@@ -22,6 +22,7 @@ import pyarrow.dataset as ds
 from eml_models.errors import sort_by_nearness
 from tune_jobs.errors import QueryError
 from tune_jobs.store.columns.metrics import METRICS, TABLES_WITH_METRICS, kind_of_values, metric_columns
+from tune_jobs.store.columns.params import OwnParam
 from tune_jobs.store.columns.schema import PARAM_COLUMNS, PARAM_PREFIX, TABLES_WITH_PARAMS
 from tune_jobs.store.columns.sql_types import as_arrow, without_end
 from tune_jobs.study.same_names import alike, fold, spelled
@@ -46,6 +47,14 @@ _PYTHON_OF_JSON = {
 """The type in Python of DuckDB's types of JSON values."""
 
 _DUCKDB_SCALARS = {"string": "VARCHAR", "double": "DOUBLE", "int64": "BIGINT", "bool": "BOOLEAN"}
+
+_JSON_OF_KIND = {
+    "string": ("VARCHAR",),
+    "double": ("DOUBLE", "BIGINT", "UBIGINT", "HUGEINT"),
+    "int64": ("BIGINT", "UBIGINT"),
+    "bool": ("BOOLEAN",),
+}
+"""DuckDB's types of JSON values by the type of a parameter; a list has the type ARRAY."""
 
 _CONFIG: Mapping[str, str] = {
     "temp_directory": "",
@@ -72,15 +81,15 @@ def run_query(
     sql: str,
     tables: Mapping[str, pa.Table | ds.Dataset],
     *,
-    own_params: Mapping[str, str],
+    own_params: Mapping[str, OwnParam],
     max_rows: int | None,
     limits: QueryLimits,
 ) -> pa.Table:
     """The rows that a query returns; each of `tables` is a view of its name.
 
     Args:
-        own_params: types of the parameters that have no column in the files; the views of `starts` and
-            `trials` add a column for each.
+        own_params: the parameters that have no column of their type in the files, by their columns; the
+            views of `starts` and `trials` add these columns.
         max_rows: the most rows that are fetched; None for all.
 
     Raises:
@@ -108,7 +117,7 @@ def _threads(limits: QueryLimits) -> int:
 def _make_views(
     connection: duckdb.DuckDBPyConnection,
     tables: Mapping[str, pa.Table | ds.Dataset],
-    own_params: Mapping[str, str],
+    own_params: Mapping[str, OwnParam],
 ) -> dict[str, list[str]]:
     """Register the tables; returns the columns of each view."""
     columns = {}
@@ -123,13 +132,13 @@ def _make_views(
 
 
 def _own_typed(
-    connection: duckdb.DuckDBPyConnection, table: str, own_params: Mapping[str, str]
+    connection: duckdb.DuckDBPyConnection, table: str, own_params: Mapping[str, OwnParam]
 ) -> dict[str, str]:
     """SQL for each column that a view adds to its table, by the name of the column."""
     typed: dict[str, str] = {}
     if table in TABLES_WITH_PARAMS and own_params:
         called = own_columns(own_params)
-        typed |= {called[param]: _json_value("params", param, kind) for param, kind in own_params.items()}
+        typed |= {called[column]: _param_value(own) for column, own in own_params.items()}
     if table in TABLES_WITH_METRICS:
         kinds = _metric_kinds(connection, table)
         called = metric_columns(kinds)
@@ -167,6 +176,20 @@ def own_columns(own_params: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def other_types_note(sql: str, own_params: Mapping[str, OwnParam]) -> str | None:
+    """A note for a query that names a shipped parameter whose values have another type in some studies."""
+    called = own_columns(own_params)
+    named = set(re.findall(r"\w+", fold(sql)))
+    found = [
+        f"{own.name} of type {own.kind} ({called[column]})"
+        for column, own in own_params.items()
+        if own.name in PARAM_COLUMNS and PARAM_PREFIX + own.name in named
+    ]
+    if not found:
+        return None
+    return f"parameters of other types have columns of their own: {', '.join(found)}"
+
+
 def alike_note(sql: str, own_params: Iterable[str]) -> str | None:
     """A note for a query that names or lists columns of parameters that differ only by case; else None."""
     called = own_columns(own_params)
@@ -178,6 +201,21 @@ def alike_note(sql: str, own_params: Iterable[str]) -> str | None:
     if not groups:
         return None
     return f"SQL ignores the case of letters, so these parameters have other columns: {'; '.join(groups)}"
+
+
+def _param_value(own: OwnParam) -> str:
+    """SQL for the values of a parameter that has no column of its type in the files."""
+    value = _json_value("params", own.name, own.kind)
+    if own.name not in PARAM_COLUMNS:
+        return value
+    kinds = _JSON_OF_KIND.get(own.kind, ("ARRAY",))
+    path = f"""'$."{own.name}"'"""
+    others = f'"{PARAM_PREFIX}{own.name}" IS NULL AND json_type(params, {path}) IN {_sql_list(kinds)}'
+    return f"CASE WHEN {others} THEN {value} END"
+
+
+def _sql_list(texts: Iterable[str]) -> str:
+    return f"({', '.join(repr(text) for text in texts)})"
 
 
 def _json_value(text: str, name: str, kind: str) -> str:

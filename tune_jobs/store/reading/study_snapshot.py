@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tune_jobs.store.columns.convert import rows_to_arrow
+from tune_jobs.store.columns.params import OwnParam
 from tune_jobs.store.columns.schema import ROW_TYPE_OF, columns_of
 from tune_jobs.store.files.holders import Hold
 from tune_jobs.store.reading.frames import as_frame, with_own_metrics, with_own_params
@@ -30,7 +31,7 @@ class StudySnapshot:
         definition: the study's definition.
         rows: every acknowledged row, over all tables, in `seq` order.
         tables: the same rows as Arrow data, by the names of the tables.
-        own_params: types of the study's parameters that have no column in the files.
+        own_params: the study's parameters that have no column of their type in the files, by their columns.
         hold: the lock of the study, if a process has it or died with it; None if it is free.
     """
 
@@ -38,7 +39,7 @@ class StudySnapshot:
     definition: Mapping[str, Any]
     rows: Sequence[Row]
     tables: Mapping[str, pa.Table]
-    own_params: Mapping[str, str]
+    own_params: Mapping[str, OwnParam]
     hold: Hold | None = None
 
     @cached_property
@@ -59,7 +60,7 @@ class StudySnapshot:
         return study_frame("events", self.tables["events"], self.own_params)
 
 
-def study_frame(table: str, rows: pa.Table, own_params: Mapping[str, str]) -> pd.DataFrame:
+def study_frame(table: str, rows: pa.Table, own_params: Mapping[str, OwnParam]) -> pd.DataFrame:
     """Rows of a table as a frame, with a typed column for each parameter and metric that is a user's own."""
     required = [column.name for column in columns_of(table) if not column.optional]
     return as_frame(with_own_metrics(with_own_params(rows, own_params), table), required=required)
