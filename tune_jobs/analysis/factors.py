@@ -8,6 +8,7 @@ trials: means over their trials show where the search went, not the worth of a l
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ import pandas as pd
 
 from tune_jobs.analysis.intervals import (
     Difference,
+    Span,
     paired,
+    span_of,
     welch,
 )
 from tune_jobs.study.definition import REPEAT
@@ -79,6 +82,11 @@ class Design:
     def metric(self) -> str:
         """The name of the objective."""
         return self.objective.metric
+
+    @property
+    def span(self) -> Span:
+        """The range of the objective; nothing is known of that of own training."""
+        return (-math.inf, math.inf) if self.objective.own else span_of(self.metric)
 
     def comes_with(self, *factors: str) -> frozenset[str]:
         """The factors, and the parameters that apply only under some of their levels."""

@@ -44,7 +44,8 @@ def resolve(target: str, options: RunOptions) -> tuple[Study, RunSettings, UserC
     """The study that `target` names, changed by the options; the settings of its run; the user's code."""
     found, code = load_study(target)
     if options.scale == "smoke":
-        study = _made_small(apply_options(found, replace(options, dataset=None)), options)
+        at_hand = options if found.recipe is None else replace(options, dataset=None)
+        study = _made_small(apply_options(found, at_hand), options)
     else:
         study = apply_options(found, options)
     points = tuple(read_points(options.enqueue, study.space)) if options.enqueue else ()
@@ -162,12 +163,13 @@ def _fields_asked(study: Study, asked: dict[str, Any]) -> dict[str, Any]:
     """The study's fields that options change: its recipe, or the epochs of own training."""
     if study.recipe is not None:
         return {"recipe": study.recipe.with_changes(**asked)}
-    others = [name for name in asked if name != "epochs"]
+    others = [option for option, name in OF_THE_RECIPE.items() if name in asked and name != "epochs"]
     raise_if_any(
         f"study {study.name!r}",
         [
-            f"{name} is of a recipe, and this study trains by its own function; leave it out"
-            for name in others
+            f"--{option.replace('_', '-')} is of a recipe, and this study trains by its own function; leave"
+            " it out"
+            for option in others
         ],
     )
     return asked

@@ -112,8 +112,12 @@ def print_ending(outcome: RunOutcome, *, again: str) -> None:
         words = f"latency {study.name}/{progress.best_number}{store_option(outcome.store)}"
         tell(f"  {python_command()} -m tune_jobs {words}")
     if progress.best_number is not None and _has_weights(outcome.store, study.name, progress.best_number):
-        tell("write its best network to a file that needs no data set:")
-        words = f"export {study.name} {progress.best_number} --output {study.name}.pt2"
+        what = "the saved state of its best trial to a file"
+        if study.train is None:
+            what = "its best network to a file that needs no data set"
+        tell(f"write {what}:")
+        suffix = ".pt2" if study.train is None else ".pt"
+        words = f"export {study.name} {progress.best_number} --output {study.name}{suffix}"
         tell(f"  {python_command()} -m tune_jobs {words}{store_option(outcome.store)}")
     if outcome.all_failed and not outcome.interrupted:
         tell(
@@ -158,12 +162,13 @@ def _example_query(store: str, study: Study) -> str:
     choice = next((p.name for p in study.space.parameters if isinstance(p, Choice)), None)
     best = "min" if study.objective.direction is Direction.MINIMIZE else "max"
     order = "asc" if best == "min" else "desc"
+    columns = "number, objective, macs, parameters" if study.train is None else "number, objective, metrics"
     sql = (
-        f"select number, objective, macs, parameters from trials where study = '{study.name}'"
+        f"select {columns} from trials where study = '{study.name}'"
         f" and state = 'completed' order by objective {order} limit 10"
     )
     if choice is not None:
-        column = TrialStore(store).param_column(choice)
+        column = TrialStore(store).param_column(choice, study=study.name)
         sql = (
             f"select {column}, count(*) as trials, {best}(objective) as best from trials"
             f" where study = '{study.name}' group by all order by best {order}"
@@ -178,6 +183,8 @@ def store_option(store: str) -> str:
 
 def _searches_networks(study: Study) -> bool:
     """Whether its trials train different networks, of families that need no code of the user."""
+    if study.train is not None:
+        return False
     searched = any(p.role is Role.SEARCHED and shapes_network(p.name) for p in study.space.parameters)
     return searched and not custom_models()
 

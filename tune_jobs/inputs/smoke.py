@@ -19,6 +19,7 @@ from eml_models.networks.registry import get_model
 from eml_models.training.recipe import Recipe
 from tune_jobs.feasible.cost import count_cost
 from tune_jobs.study.definition import Study
+from tune_jobs.study.fits import name_of_fit
 from tune_jobs.study.method import Limits, SamplerName
 
 SCALES = ("full", "smoke")
@@ -56,26 +57,52 @@ def smoke_study(
     """The study made small, and the changes in words.
 
     Limits on MACs shrink by the ratio of the MACs of the study's own network on the smaller data set and its
-    own.
+    own. Of own training only the trials and the epochs are made fewer: its data and its networks are known to
+    its function alone, so its limits stay.
 
     Args:
         data_dir: the folder in which to look for a smaller data set.
         dataset: the data set to take instead of looking.
         keep: names of values that stay as they are: ``trials``, and fields of the recipe.
     """
-    full = study.shipped_recipe
+    if study.recipe is None:
+        return _small_own(study, keep)
+    full = study.recipe
     moved = full.with_changes(dataset=dataset or dataset_at_hand(full.dataset, data_dir))
     changes = _recipe_changes(study, moved, is_other=moved.dataset != full.dataset)
     recipe = moved.with_changes(**{name: value for name, value in changes.items() if name not in keep})
-    most = MAX_GRID_TRIALS if study.sampler is SamplerName.GRID else MAX_TRIALS
     small = study.with_changes(
         name=smoke_name(study.name),
         recipe=recipe,
-        trials=study.trials if "trials" in keep else min(study.trials, most),
+        trials=_fewer_trials(study, keep),
         limits=_scaled(study.limits, count_cost(moved).macs / count_cost(full).macs),
     )
     misplaced = [] if dataset else list(_iter_misplaced(full.dataset, recipe.dataset, data_dir))
     return small, [*_describe(study, small), *_what_stays(study), *misplaced]
+
+
+def _fewer_trials(study: Study, keep: Collection[str]) -> int:
+    most = MAX_GRID_TRIALS if study.sampler is SamplerName.GRID else MAX_TRIALS
+    return study.trials if "trials" in keep else min(study.trials, most)
+
+
+def _small_own(study: Study, keep: Collection[str]) -> tuple[Study, list[str]]:
+    """A study of own training with fewer trials and epochs."""
+    epochs = study.max_epochs if "epochs" in keep else min(study.max_epochs, MAX_EPOCHS)
+    small = study.with_changes(name=smoke_name(study.name), trials=_fewer_trials(study, keep), epochs=epochs)
+    fewer = [
+        f"{name} {after:,} (full: {before:,})"
+        for name, before, after in (
+            ("epochs", study.max_epochs, epochs),
+            ("trials", study.trials, small.trials),
+        )
+        if before != after
+    ]
+    return small, [
+        f"scale smoke, as study {small.name!r}: {', '.join(fewer) or 'it is small already'}",
+        f"data and networks stay as {name_of_fit(study.training)} makes them; it reads its epochs from"
+        " run.epochs",
+    ]
 
 
 def smoke_name(name: str) -> str:

@@ -53,7 +53,7 @@ def study_document(known: StudySnapshot, form: str, *, top: int) -> list[Table]:
         top: how many trials to show; a front is shown whole.
     """
     objectives = objectives_of(known.definition)
-    metric, several = objectives[0].metric, len(objectives) > 1
+    several = len(objectives) > 1
     if several:
         best = front(known.trials, known.starts, objectives)
     else:
@@ -63,7 +63,7 @@ def study_document(known: StudySnapshot, form: str, *, top: int) -> list[Table]:
     others = [
         unfinished(known.rows, metric=metric, run=last_run(last_end(known.rows), known.hold)),
         leaderboard.states(known.trials, known.reports),
-        leaderboard.rungs(known.reports, known.definition["rungs"], metric=metric),
+        leaderboard.rungs(known.reports, known.definition["rungs"], objective=objectives[0]),
         ledger(known.rows),
     ]
     if several and best.rows:

@@ -29,7 +29,6 @@ from tune_jobs.analysis.intervals import (
     Difference,
     estimate,
     holm,
-    span_of,
     verdict,
     with_interval,
 )
@@ -54,7 +53,7 @@ def cells_table(outcomes: Sequence[Outcome], design: Design, top: int | None = N
     rows = []
     for group in cells.values():
         values = values_of(group)
-        found = estimate(values).within(span_of(design.metric)) if values else None
+        found = estimate(values).within(design.span) if values else None
         rows.append(
             (
                 *(group[0].params.get(name) for name in design.factors),
@@ -97,7 +96,7 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, *crossed: str) -> 
     differences = compare_all(levels, judged, compare)
     ordered = [*ordered, *(level for level in levels if level not in means)]
     corrected = dict(zip(differences, holm([d.p for d in differences.values()]), strict=True))
-    found = {pair: difference.within(span_of(design.metric)) for pair, difference in differences.items()}
+    found = {pair: difference.within(design.span) for pair, difference in differences.items()}
     rows = []
     for level in ordered:
         group = levels[level]

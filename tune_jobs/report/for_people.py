@@ -21,6 +21,9 @@ from tune_jobs.study.definition import OF_THE_STUDY, RECIPE_FIELDS
 from tune_jobs.study.json_fields import parse_object
 
 TRIAL, PARAMS, NETWORK = "trial", "params", "network"
+METRICS = "metrics"
+"""The column of the metrics of own training, as JSON."""
+
 MODEL = "model"
 
 
@@ -51,7 +54,8 @@ def network_words(recipe: Mapping[str, Any]) -> str:
 def for_people(table: Table, trials: pd.DataFrame) -> Table:
     """The table with the params and the network of each row below it, and shared params above all rows.
 
-    A param that shapes the network is left out, because the network's words hold it.
+    Metrics of own training stand below too, without those that have a column. A param that shapes the network
+    is left out, because the network's words hold it.
 
     Args:
         table: a table with the columns `TRIAL`, `PARAMS` and `NETWORK`.
@@ -69,6 +73,8 @@ def for_people(table: Table, trials: pd.DataFrame) -> Table:
     rows = []
     for row, params, network in zip(table.rows, own, networks, strict=True):
         cells = list(row)
+        if METRICS in table.columns:
+            cells[index(METRICS)] = _metrics_in_words(str(row[index(METRICS)]), table)
         cells[index(PARAMS)] = words_of({n: v for n, v in params.items() if n not in same}) or None
         cells[index(NETWORK)] = None if network is None else shlex.quote(str(network))
         rows.append(tuple(cells))
@@ -76,8 +82,15 @@ def for_people(table: Table, trials: pd.DataFrame) -> Table:
     notes = [f"the same in all: {said}"] if said else []
     if any(":" in str(network) for network in networks) and not one_network:
         notes.append("each network is in the words that --baseline takes")
-    whole = replace(table, rows=tuple(rows), below=(PARAMS, NETWORK), note="; ".join(notes))
+    whole = replace(table, rows=tuple(rows), below=(PARAMS, NETWORK, METRICS), note="; ".join(notes))
     return whole.without(NETWORK) if one_network or not any(networks) else whole
+
+
+def _metrics_in_words(text: str, table: Table) -> str | None:
+    """Metrics as words, without those that are in a column."""
+    shown = {column.removeprefix("metric_") for column in table.columns} - {PARAMS, NETWORK, METRICS}
+    metrics = {name: value for name, value in parse_object(text).items() if name not in shown}
+    return words_of({name: "-" if value is None else short(value) for name, value in metrics.items()}) or None
 
 
 def shapes_network(name: str) -> bool:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from eml_models.wording import count_of
 from tune_jobs.report.for_people import NETWORK, PARAMS, TRIAL, name_networks
-from tune_jobs.report.leaderboard import way_on
+from tune_jobs.report.leaderboard import column_of, metrics_column, way_on
 from tune_jobs.report.tables import Table
 from tune_jobs.search.objectives import Point
 from tune_jobs.search.pareto import hypervolume, non_dominated
@@ -28,6 +28,9 @@ LIMIT_OF = {"macs": "max_macs", "parameters": "max_parameters", "latency_ms": "m
 MARGIN = 1.1
 """Factor from the worst value to the reference, for a cost or loss without a limit."""
 
+OF_OWN = 0.1
+"""The part of the range of values of own training by which the reference lies beyond the worst of them."""
+
 QUARTERS = 4
 """The number of parts of the epochs spent; the hypervolume is shown at the end of each."""
 
@@ -37,16 +40,18 @@ def front(trials: pd.DataFrame, starts: pd.DataFrame, objectives: Sequence[Objec
     completed = _completed(trials, objectives)
     points = _points(completed, objectives)
     members = completed.iloc[non_dominated(points, [objective.direction for objective in objectives])]
-    names = [objective.metric for objective in objectives]
+    values = _value_columns(objectives)
     ascending = [objective.direction is Direction.MINIMIZE for objective in objectives]
-    members = members.sort_values([*names, "number"], ascending=[*ascending, True])
-    extra = [cost for cost in ("macs", "parameters") if cost not in names]
-    columns = (TRIAL, *names, *extra, "epochs", "train_s", PARAMS, NETWORK)
+    members = members.sort_values([*values, "number"], ascending=[*ascending, True])
+    names = [objective.metric for objective in objectives]
+    extra = [cost for cost in ("macs", "parameters") if cost not in names and _is_known(trials[cost])]
+    fixed = (TRIAL, *extra, "epochs", "train_s", PARAMS, NETWORK)
     networks = name_networks(starts, members["number"])
     rows = tuple(
         (
             row["number"],
-            *(_whole(name, row[name]) for name in (*names, *extra)),
+            *(_whole(name, row[column]) for name, column in zip(names, values, strict=True)),
+            *(_whole(cost, row[cost]) for cost in extra),
             row["epochs"],
             row["train_s"],
             str(row["params"]),
@@ -54,12 +59,13 @@ def front(trials: pd.DataFrame, starts: pd.DataFrame, objectives: Sequence[Objec
         )
         for row in members.to_dict("records")
     )
-    return Table(
+    table = Table(
         title=f"the front: {len(rows)} of {count_of(len(completed), 'completed trial')}; none beats these",
-        columns=columns,
+        columns=(TRIAL, *(column_of(name, fixed) for name in names), *fixed[1:]),
         rows=rows,
         empty=way_on(trials),
     )
+    return metrics_column(table, members)
 
 
 def worth(
@@ -93,17 +99,31 @@ def box(
     """The ideal and the reference: accuracies from 0 to 1; losses, costs and latencies down to 0.
 
     The reference of a loss, cost or latency is the study's limit, or `MARGIN` times the worst of `points` if
-    there is no limit. `points` are those of all trials with values, also of stopped trials. With completed
-    trials alone, the worst of them would add no volume, and a worse trial would change the box.
+    there is no limit. The range of a metric of own training is unknown: its ideal is the best of `points`,
+    and its reference lies beyond the worst by `OF_OWN` of their range.
+
+    `points` are those of all trials with values, also of stopped trials. With completed trials alone, the
+    worst of them would add no volume, and a worse trial would change the box.
     """
     ideal, reference = [], []
     for column, objective in enumerate(objectives):
         rising = objective.direction is Direction.MAXIMIZE
+        if objective.own:
+            best, worst = _ends_of_own([point[column] for point in points], rising=rising)
+            ideal.append(best)
+            reference.append(worst)
+            continue
         limit = limits.get(LIMIT_OF.get(objective.metric, ""))
         worst = MARGIN * max((point[column] for point in points), default=1.0)
         ideal.append(1.0 if rising else 0.0)
         reference.append(0.0 if rising else float(limit or worst or 1.0))
     return tuple(ideal), tuple(reference)
+
+
+def _ends_of_own(values: Sequence[float], *, rising: bool) -> tuple[float, float]:
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    beyond = OF_OWN * (high - low) or 1.0
+    return (high, low - beyond) if rising else (low, high + beyond)
 
 
 def _volume(
@@ -120,19 +140,32 @@ def _completed(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.Data
 
 
 def _valued(trials: pd.DataFrame, objectives: Sequence[Objective]) -> pd.DataFrame:
-    """The trials with a value of each objective at their last epoch, with a column for each objective."""
+    """The trials with a value of each objective at their last epoch, in `_value_columns`."""
     ended = trials[trials["state"].isin([State.COMPLETED, State.STOPPED])].copy()
     stored = [objectives_from_json(text) for text in ended["objectives"]]
-    for objective in objectives:
-        if objective.metric not in COSTS:
-            ended[objective.metric] = [values.get(objective.metric) for values in stored]
-    return ended.dropna(subset=[objective.metric for objective in objectives])
+    columns = _value_columns(objectives)
+    for objective, column in zip(objectives, columns, strict=True):
+        values = [values.get(objective.metric) for values in stored]
+        ended[column] = ended[objective.metric] if objective.is_cost else values
+    return ended.dropna(subset=columns)
+
+
+def _value_columns(objectives: Sequence[Objective]) -> list[str]:
+    """A column for each objective that no table and no metric has: metrics may be called as columns are."""
+    return [f"\0{index}" for index in range(len(objectives))]
 
 
 def _points(completed: pd.DataFrame, objectives: Sequence[Objective]) -> list[Point]:
-    names = [objective.metric for objective in objectives]
-    return [tuple(map(float, values)) for values in completed[names].itertuples(index=False, name=None)]
+    columns = _value_columns(objectives)
+    return [tuple(map(float, values)) for values in completed[columns].itertuples(index=False, name=None)]
+
+
+def _is_known(values: pd.Series[Any]) -> bool:
+    """Whether any trial has this cost; own training may compute none."""
+    return bool(values.notna().any()) or not len(values)
 
 
 def _whole(name: str, value: Any) -> object:
-    return int(value) if name in COSTS else float(value)
+    if pd.isna(value):
+        return None
+    return int(value) if name in COSTS and float(value).is_integer() else float(value)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from eml_models.wording import count_of
 from tune_jobs.report.column_numbers import column_format
-from tune_jobs.report.for_people import NETWORK, PARAMS, TRIAL, name_networks
+from tune_jobs.report.for_people import METRICS, NETWORK, PARAMS, TRIAL, name_networks
 from tune_jobs.report.last_runs import NO_END, NO_RUN, last_run
 from tune_jobs.report.tables import Table
 from tune_jobs.search.history import rung_between
@@ -21,7 +21,10 @@ from tune_jobs.store.files.holders import Hold
 from tune_jobs.study.events import SessionEnd
 from tune_jobs.study.json_fields import parse_object
 from tune_jobs.study.objective import Direction, Objective
-from tune_jobs.study.rows import Decision, State
+from tune_jobs.study.rows import Decision, State, own_numbers
+
+PREFIX = "metric_"
+"""Before the name of an objective that a table's column has already, as in the views of queries."""
 
 LAST_RUN, HELD_BY = "last_run", "held_by"
 LAST_RUNS_SQL = f"""
@@ -71,14 +74,34 @@ def leaderboard(trials: pd.DataFrame, starts: pd.DataFrame, *, objective: Object
         for row in best.to_dict("records")
     ]
     kind = "completed" if len(completed) or not len(scored) else "stopped"
+    fixed = ("epochs", "train_s", "macs", PARAMS, NETWORK)
     table = Table(
         title=f"best {len(rows)} of {count_of(len(shown), f'{kind} trial')}",
-        columns=(TRIAL, objective.metric, "epochs", "train_s", "macs", PARAMS, NETWORK),
+        columns=(TRIAL, column_of(objective.metric, (TRIAL, *fixed)), *fixed),
         rows=tuple(rows),
         empty=way_on(trials),
     )
     # equal MACs for all rank nothing
-    return table.without("macs") if best["macs"].nunique(dropna=False) == 1 else table
+    table = table.without("macs") if best["macs"].nunique(dropna=False) == 1 else table
+    return metrics_column(table, best)
+
+
+def column_of(metric: str, columns: Sequence[str]) -> str:
+    """The column of an objective: its name, with a prefix if a table has a column of this name already."""
+    return f"{PREFIX}{metric}" if metric in (*columns, METRICS) else metric
+
+
+def metrics_column(table: Table, trials: pd.DataFrame) -> Table:
+    """The table with the metrics of own training at the trials' last reports, as JSON, if there are any.
+
+    Args:
+        trials: the trials of the table's rows, in their order.
+    """
+    texts = [str(text) for text in trials[METRICS]] if METRICS in trials else []
+    if all(text == "{}" for text in texts):
+        return table
+    rows = tuple((*row, text) for row, text in zip(table.rows, texts, strict=True))
+    return replace(table, columns=(*table.columns, METRICS), rows=rows)
 
 
 def ranked(trials: pd.DataFrame, objective: Objective) -> pd.DataFrame:
@@ -163,7 +186,7 @@ def states(trials: pd.DataFrame, reports: pd.DataFrame) -> Table:
     )
 
 
-def rungs(reports: pd.DataFrame, epochs: Sequence[int], *, metric: str) -> Table:
+def rungs(reports: pd.DataFrame, epochs: Sequence[int], *, objective: Objective) -> Table:
     """The decisions at each rung: trials that reached it, trials stopped, and the ranges of their values.
 
     If a trial did not report the rung's own epoch, its next report was judged there. If a later attempt
@@ -174,17 +197,25 @@ def rungs(reports: pd.DataFrame, epochs: Sequence[int], *, metric: str) -> Table
     """
     decided = reports[reports["decision"].notna()].sort_values("seq")
     reached = decided["epoch"].map(lambda epoch: rung_between(epochs, 0, epoch))
-    decided = decided.assign(rung=reached).drop_duplicates(["number", "rung"])
-    rows, spec = [], column_format(decided[metric].dropna())
+    decided = decided.assign(rung=reached, value=_values_of(objective, decided))
+    decided = decided.drop_duplicates(["number", "rung"])
+    rows, spec = [], column_format(decided["value"].dropna())
     for epoch, group in decided.groupby("rung"):
-        went_on = group[group["decision"] == Decision.CONTINUE][metric]
-        stopped = group[group["decision"] == Decision.STOP][metric]
+        went_on = group[group["decision"] == Decision.CONTINUE]["value"]
+        stopped = group[group["decision"] == Decision.STOP]["value"]
         rows.append((epoch, len(group), len(stopped), _range(stopped, spec), _range(went_on, spec)))
     return Table(
         title="decisions at the rungs",
-        columns=("rung", "trials", "stopped", f"{metric}: stopped", "continued"),
+        columns=("rung", "trials", "stopped", f"{objective.metric}: stopped", "continued"),
         rows=tuple(rows),
     )
+
+
+def _values_of(objective: Objective, reports: pd.DataFrame) -> list[float | None]:
+    """The objective of each report. A metric of own training may have the name of another column."""
+    if not objective.own:
+        return list(reports[objective.metric])
+    return [own_numbers(text).get(objective.metric) for text in reports[METRICS]]
 
 
 def studies(found: pd.DataFrame, holds: Mapping[str, Hold | None]) -> Table:

@@ -21,7 +21,7 @@ NUMBERED = re.compile(r"(\w+_)(\d+)")
 def summary(study: Study) -> str:
     """Sampler, what is searched, networks, data set, trials, epochs, objectives and limits of a study."""
     searched = [p.name for p in applying(study.space) if p.role is Role.SEARCHED]
-    up_to = "up to " if EPOCHS in searched else ""
+    up_to = "up to " if study.recipe is not None and EPOCHS in searched else ""
     early = "" if study.asha is None else " with early stopping"
     parts = [
         f"{study.sampler} over {', '.join(_joined(searched)) or 'nothing'}",

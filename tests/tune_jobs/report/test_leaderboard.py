@@ -86,7 +86,7 @@ def test_rungs_show_which_trials_continued() -> None:
             "val_accuracy": [0.1, 0.9, 0.2, 0.9, 0.95],
         }
     )
-    (row,) = rungs(reports, [1], metric="val_accuracy").rows
+    (row,) = rungs(reports, [1], objective=Objective("val_accuracy")).rows
     assert row == (1, 3, 2, "0.1000 .. 0.2000", "0.9000 .. 0.9000")
 
 
@@ -101,7 +101,7 @@ def test_rungs_go_by_their_own_epochs_where_trials_report_past_them() -> None:
             "val_accuracy": [0.1, 0.9, 0.8, 0.95, 0.7],
         }
     )
-    first, second = rungs(reports, [1, 3], metric="val_accuracy").rows
+    first, second = rungs(reports, [1, 3], objective=Objective("val_accuracy")).rows
     assert first == (1, 3, 1, "0.1000 .. 0.1000", "0.8000 .. 0.9000")
     assert second == (3, 1, 0, None, "0.9500 .. 0.9500")
 

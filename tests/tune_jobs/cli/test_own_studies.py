@@ -1,0 +1,219 @@
+"""Every verb over a store with studies of own training: right words, no traceback, no figure of a dummy."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import own_studies
+import pytest
+from cli_testing import Cli
+
+from tune_jobs import TrialStore
+
+CODE = own_studies.FILE
+STUDIES = ("cells", "pair", "plain", "files")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that no test here changes."""
+    folder = tmp_path_factory.mktemp("own")
+    for name in STUDIES:
+        own_studies.train_into(str(folder / "trials"), getattr(own_studies, name)())
+    return folder
+
+
+def ended(folder: Path, study: str, state: str) -> list[int]:
+    trials = TrialStore(folder / "trials").trials(study)
+    return sorted(trials[trials["state"] == state]["number"])
+
+
+def test_the_studies_have_trials_of_every_end(folder: Path) -> None:
+    assert ended(folder, "cells", "completed")
+    assert ended(folder, "cells", "stopped")
+    assert ended(folder, "cells", "infeasible")
+    assert ended(folder, "pair", "failed")
+
+
+def test_list_names_each_objective(cli: Cli) -> None:
+    code, out, _ = cli("list", "--format", "json")
+    assert code == 0
+    found = {row["study"]: (row["objective"], row["best"]) for row in json.loads(out)}
+    assert {study: objective for study, (objective, _) in found.items()} == {
+        "cells": "number",
+        "pair": "IoU",
+        "plain": "number",
+        "files": "IoU",
+    }
+    assert found["cells"][1] > 1
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_audits_compute_everything_again_without_the_code(cli: Cli, study: str) -> None:
+    code, out, _ = cli("show", study, "--audit")
+    assert code == 0
+    assert "computed again: 0 differ" in out
+
+
+def test_show_ranks_by_the_own_objective_and_prints_all_metrics(cli: Cli) -> None:
+    code, out, _ = cli("show", "cells")
+    assert code == 0
+    assert "momentum=heavy" in out
+    assert "memory_gb=" in out
+    assert "note=ok" in out
+    _, data, _ = cli("show", "cells", "--format", "json")
+    rows = json.loads(data)
+    values = [row["number"] for row in rows]
+    assert values == sorted(values, reverse=True)
+    assert [json.loads(row["metrics"])["number"] for row in rows] == values
+    assert all(row["macs"] == 1000 * json.loads(row["params"])["epochs"] for row in rows)
+    assert all(row["network"] is None for row in rows)
+
+
+def test_show_has_the_rungs_of_the_metric_and_not_of_the_column_of_its_name(cli: Cli, folder: Path) -> None:
+    _, out, _ = cli("show", "cells")
+    reports = TrialStore(folder / "trials").reports("cells")
+    stopped = reports[(reports["epoch"] == 1) & (reports["decision"] == "stop")]["metric_number"]
+    (line,) = [line for line in out.splitlines() if line.startswith("    1 ")]
+    assert f"{stopped.min():.4f} .. {stopped.max():.4f}" in line
+
+
+def test_a_study_without_costs_shows_none(cli: Cli) -> None:
+    _, out, _ = cli("show", "plain", "--format", "csv")
+    header = next(csv.reader(io.StringIO(out)))
+    assert header == ["trial", "number", "epochs", "train_s", "params", "network", "metrics"]
+    query = "select macs, parameters, activations, val_accuracy, latency_ms from trials where study = 'plain'"
+    _, out, _ = cli("query", query, "--format", "json")
+    assert {value for row in json.loads(out) for value in row.values()} == {None}
+
+
+@pytest.mark.parametrize("verb", ["show", "report"])
+def test_a_front_has_the_values_of_its_metrics(cli: Cli, verb: str) -> None:
+    code, out, _ = cli(verb, "pair", "--format", "json")
+    assert code == 0
+    rows = json.loads(out) if verb == "show" else []
+    for row in rows:
+        metrics = json.loads(row["metrics"])
+        assert (row["IoU"], row["number"], row["memory_gb"]) == (
+            metrics["IoU"],
+            metrics["number"],
+            metrics["memory_gb"],
+        )
+    code, out, _ = cli(verb, "pair")
+    assert code == 0
+    assert "the front: " in out
+    assert "hypervolume (IoU " in out
+    assert "parameters" not in out
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--top", "2"], ["--by", "momentum"], ["--by", "model"], ["--format", "csv"]]
+)
+@pytest.mark.parametrize("study", ["cells", "pair", "plain"])
+def test_report(cli: Cli, study: str, words: list[str]) -> None:
+    code, out, err = cli("report", study, *words)
+    assert (code, err) == (0, "")
+    assert out
+
+
+def test_intervals_of_a_metric_of_unknown_range_are_not_cut(cli: Cli) -> None:
+    code, out, _ = cli("report", "files", "--format", "json")
+    assert code == 0
+    assert {row["lr"] for row in json.loads(out)} == {0.1, 0.5}
+
+
+def test_query_has_typed_columns(cli: Cli) -> None:
+    sql = (
+        'select param_momentum_string as momentum, param_epochs, metric_number, "IoU", note, memory_gb, macs'
+        " from trials where study = 'cells' and state = 'completed'"
+    )
+    code, out, _ = cli("query", sql, "--format", "json")
+    assert code == 0
+    for row in json.loads(out):
+        assert row["momentum"] in ("heavy", "light", "broken")
+        assert row["macs"] == 1000 * row["param_epochs"]
+        assert isinstance(row["metric_number"], float)
+        assert row["note"] == "ok"
+
+
+def test_compact_repair_and_delete(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    copy = str(tmp_path / "copy")
+    code, _, _ = cli("compact", "--output", copy)
+    assert code == 0
+    code, out, _ = cli("repair", "cells", "--store", copy)
+    assert (code, "has no damage" in out) == (0, True)
+    code, _, _ = cli("show", "cells", "--audit", "--store", copy)
+    assert code == 0
+    code, _, err = cli("delete", "cells", "--yes", "--store", copy)
+    assert (code, "deleted 'cells'" in err) == (0, True)
+
+
+def resolved(cli: Cli, study: str, *words: str) -> dict[str, Any]:
+    code, out, err = cli("run", f"{CODE}:{study}", "--dry-run", *words)
+    assert code == 0, err
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "value"),
+    [
+        ([], "summary", "tpe over lr, momentum, epochs, model; training by train; 14 trials of 9 epochs"),
+        (["--epochs", "4"], "summary", "14 trials of 4 epochs"),
+        (["--trials", "20"], "summary", "20 trials"),
+        (["--objectives", "IoU:max,memory_gb:min"], "summary", "for IoU, memory_gb"),
+        (["--fix", "momentum=heavy", "--fix", "epochs=2"], "summary", "tpe over lr, model;"),
+        (["--max-macs", "2k"], "summary", "within max_macs 2,000"),
+        (["--sampler", "random", "--no-asha"], "summary", "random over"),
+    ],
+)
+def test_run_resolves_options(cli: Cli, words: list[str], key: str, value: str) -> None:
+    found = resolved(cli, "cells", "--name", "other", *words)
+    assert value in found[key]
+    assert found["adapted_to_small_images"] == {}
+    assert found["definition"]["recipe"] is None
+
+
+def test_run_takes_points_of_its_own_names(cli: Cli, tmp_path: Path) -> None:
+    points = tmp_path / "points.json"
+    points.write_text('[{"momentum": "light", "epochs": 2, "lr": 0.1}]')
+    found = resolved(cli, "cells", "--enqueue", str(points))
+    assert found["settings"]["points"] == [{"lr": 0.1, "momentum": "light", "epochs": 2}]
+    points.write_text('[{"momentum": 0.9}]')
+    code, _, err = cli("run", f"{CODE}:cells", "--dry-run", "--enqueue", str(points))
+    assert code == 2
+    assert "momentum must be one of" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--dataset", "mnist"], "--dataset is of a recipe, and this study trains by its own function"),
+        (["--train-samples", "5"], "--train-samples is of a recipe"),
+        (["--precision", "bf16"], "--precision is of a recipe"),
+        (["--measure-latency"], "own training measures its latency itself; report it as a metric"),
+        (["--max-parameters", "2k"], "must return 'parameters', which a limit names"),
+        (["--objectives", "IoU"], "A metric of own training needs a direction"),
+        (["--fix", "momentum=0.9"], "momentum must be one of"),
+        (["--scale", "smoke", "--dataset", "mnist"], "--dataset is of a recipe"),
+    ],
+)
+def test_run_says_what_does_not_fit(cli: Cli, words: list[str], said: str) -> None:
+    code, out, err = cli("run", f"{CODE}:cells", "--dry-run", *words)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_the_smoke_scale_has_fewer_trials_and_epochs_and_says_so(cli: Cli) -> None:
+    code, out, err = cli("run", f"{CODE}:cells", "--dry-run", "--scale", "smoke")
+    assert code == 0
+    assert "'cells-smoke': epochs 6 (full: 9), trials 12 (full: 14)" in err
+    assert "data and networks stay as train makes them" in err
+    assert json.loads(out)["definition"]["epochs"] == 6
+    found = resolved(cli, "cells", "--scale", "smoke", "--epochs", "8", "--trials", "13")
+    assert "13 trials of 8 epochs" in found["summary"]
