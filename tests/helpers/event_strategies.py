@@ -31,7 +31,9 @@ VALUES: dict[Any, st.SearchStrategy[Any]] = {
     json_forms.AnyParams: st.dictionaries(
         TEXT, SCALARS | st.lists(SCALARS, max_size=3).map(tuple), max_size=3
     ),
-    "objectives": st.dictionaries(TEXT, FLOATS | st.none(), max_size=2).map(json.dumps),
+    **dict.fromkeys(
+        ("objectives", "costs"), st.dictionaries(TEXT, FLOATS | st.none(), max_size=2).map(json.dumps)
+    ),
 }
 
 

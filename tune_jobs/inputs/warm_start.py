@@ -15,6 +15,7 @@ from eml_models.wording import count_of
 from tune_jobs.feasible.cost import count_cost
 from tune_jobs.feasible.limits import refusal, too_slow
 from tune_jobs.feasible.macs_share import resolve_recipe
+from tune_jobs.feasible.own_cost import OwnCost, cost_of_trial, recipe_of_trial
 from tune_jobs.search.given import MAX_SOURCE_TRIALS, SourceTrial
 from tune_jobs.search.objectives import cost_of
 from tune_jobs.store.files.protocol import is_same_store
@@ -22,7 +23,7 @@ from tune_jobs.store.reader import TrialStore
 from tune_jobs.study.definition import Study
 from tune_jobs.study.events import WarmStarted, detail_of
 from tune_jobs.study.json_fields import objectives_from_json, params_from_json
-from tune_jobs.study.objective import COSTS, LATENCY
+from tune_jobs.study.objective import COSTS, LATENCY, Objective
 from tune_jobs.study.rows import (
     EventRow,
     Failure,
@@ -32,8 +33,10 @@ from tune_jobs.study.rows import (
     State,
     TrialRow,
     as_json_text,
+    own_numbers,
 )
 from tune_jobs.study.space import Constant, Params
+from tune_jobs.study.stored import objectives_of
 
 SEPARATOR = "::"
 """Stands between a store and a study's name; a path may hold single colons."""
@@ -74,7 +77,8 @@ def read_source(study: Study, text: str, *, store: str) -> Source:
     """The trials of the study that `text` names (``NAME`` or ``STORE::NAME``).
 
     Raises:
-        InvalidValueError: it is this study itself, it has other objectives, or none of its trials fits.
+        InvalidValueError: it is this study itself, only one of the two trains by its own function, it has
+            other objectives, or none of its trials fits.
         UnknownNameError: the store holds no such study.
         StoreMissingError: there is no store.
     """
@@ -86,7 +90,14 @@ def read_source(study: Study, text: str, *, store: str) -> Source:
         )
     known = TrialStore(where).read(name)
     definition = known.definition
-    theirs = [objective["metric"] for objective in definition["objectives"]]
+    if (definition["train"] is None) != (study.train is None):
+        raise InvalidValueError(_other_kind(study, name, definition["train"]))
+    searched = objectives_of(definition)
+    theirs = [objective.metric for objective in searched]
+    if turned := [mine.metric for mine in study.objectives for one in searched if _is_opposite(mine, one)]:
+        raise InvalidValueError(
+            f"warm start needs the same objectives: {name!r} searches {turned[0]} in the other direction"
+        )
     if theirs[0] != study.objective.metric or not set(study.metrics) <= set(theirs):
         raise InvalidValueError(
             f"warm start needs the same objectives: {name!r} searches {', '.join(theirs)}, {study.name!r}"
@@ -109,6 +120,20 @@ def read_source(study: Study, text: str, *, store: str) -> Source:
     return Source(origin=text, trials=tuple(chosen), left_out=left_out)
 
 
+def _other_kind(study: Study, name: str, train: str | None) -> str:
+    """Why a recipe and own training do not learn from each other."""
+    kinds = {True: "a recipe", False: "its own function"}
+    return (
+        f"warm start needs params of the same meaning: {name!r} trains by {kinds[train is None]}, and"
+        f" {study.name!r} by {kinds[study.train is None]}, which may mean another thing by the same name; try"
+        " good points of the other study first, with --enqueue"
+    )
+
+
+def _is_opposite(mine: Objective, other: Objective) -> bool:
+    return mine.metric == other.metric and mine.direction is not other.direction
+
+
 def has_learned_from(origin: str, rows: Iterable[Row]) -> bool:
     """Whether a study with these rows has learned from that origin before. It does so once."""
     details = (detail_of(row) for row in rows if isinstance(row, EventRow))
@@ -125,8 +150,9 @@ def choose_source_trials(
     it; if the other study had no such param, the value of this space is taken. Of the failed trials, those
     that diverged count. At most `MAX_SOURCE_TRIALS` trials are chosen: the best half and the newest half.
 
-    The costs of a network are counted again, because the same params make another network on another data
-    set, or as a share of another limit. A refused proposal fits if this study's own limits refuse it too.
+    The costs of a trial are computed again, because the same params make another network on another data
+    set, or as a share of another limit, and own training has a function for them. A refused proposal fits if
+    this study's own limits refuse it too.
 
     Args:
         same_latency: whether the other study measured latency in the mode of this study, so that its times
@@ -179,6 +205,8 @@ def _fitting(study: Study, end: TrialRow) -> Params | None:
 
 def _as_here(study: Study, trial: SourceTrial, *, same_latency: bool) -> SourceTrial | None:
     """The trial with the costs of its network in this study; None if this study has no such network."""
+    if study.recipe is None:
+        return _as_own_here(study, trial)
     try:
         cost = count_cost(resolve_recipe(study, trial.params, 0))
     except InvalidValueError:
@@ -190,9 +218,37 @@ def _as_here(study: Study, trial: SourceTrial, *, same_latency: bool) -> SourceT
         latency_ms=trial.end.latency_ms if same_latency else None,
         objectives=as_json_text({name: stored[name] for name in study.metrics if name in stored}),
     )
-    if end.state is State.INFEASIBLE:
-        end = replace(end, reason=_refusal(study, end) or end.reason)
-    return replace(trial, end=end)
+    return replace(trial, end=_refused_here(study, end))
+
+
+def _as_own_here(study: Study, trial: SourceTrial) -> SourceTrial:
+    """The trial of own training with the costs that this study computes.
+
+    Raises:
+        InvalidValueError: this study's function of costs raises.
+    """
+    cost = cost_of_trial(study, recipe_of_trial(study, trial.params, 0))
+    assert isinstance(cost, OwnCost)
+    values = {**objectives_from_json(trial.end.objectives), **cost.values}
+    has_value, first = trial.end.objective is not None, study.objective.metric
+    end = replace(
+        trial.end,
+        **cost.columns(),
+        metrics=as_json_text(cost.values),
+        objective=values.get(first, trial.end.objective) if has_value else None,
+        objectives=as_json_text({n: values[n] for n in study.metrics if n in values} if has_value else {}),
+    )
+    report = trial.last_report
+    if report is not None:
+        report = replace(report, metrics=as_json_text({**own_numbers(report.metrics), **cost.values}))
+    return replace(trial, end=_refused_here(study, end), last_report=report)
+
+
+def _refused_here(study: Study, end: TrialRow) -> TrialRow:
+    """The end of a refused trial, with the reason for which this study refuses it, if it does."""
+    if end.state is not State.INFEASIBLE:
+        return end
+    return replace(end, reason=_refusal(study, end) or end.reason)
 
 
 def _is_refused(study: Study, trial: SourceTrial | None) -> bool:
@@ -201,7 +257,7 @@ def _is_refused(study: Study, trial: SourceTrial | None) -> bool:
 
 def _refusal(study: Study, end: TrialRow) -> str | None:
     """The reason for which this study's limits refuse the network of a row with its costs here, or None."""
-    cost = cost_of(end)
+    cost = cost_of(end) if study.recipe is not None else OwnCost(values=own_numbers(end.metrics))
     assert cost is not None
     return refusal(study, cost) or too_slow(study, end.latency_ms)
 

@@ -211,11 +211,11 @@ def rungs(reports: pd.DataFrame, epochs: Sequence[int], *, objective: Objective)
     )
 
 
-def _values_of(objective: Objective, reports: pd.DataFrame) -> list[float | None]:
+def _values_of(objective: Objective, reports: pd.DataFrame) -> pd.Series[float]:
     """The objective of each report. A metric of own training may have the name of another column."""
     if not objective.own:
-        return list(reports[objective.metric])
-    return [own_numbers(text).get(objective.metric) for text in reports[METRICS]]
+        return reports[objective.metric]
+    return reports[METRICS].map(lambda text: own_numbers(text).get(objective.metric))
 
 
 def studies(found: pd.DataFrame, holds: Mapping[str, Hold | None]) -> Table:

@@ -8,12 +8,13 @@ trials for Optuna.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.study.events import TrialElsewhere, WarmStarted
+from tune_jobs.study.objective import METRICS
 from tune_jobs.study.rows import ReportRow, TrialRow, as_json_text
 from tune_jobs.study.space import Constant, Params, Space
 
@@ -27,7 +28,8 @@ class SourceTrial:
     """A trial of another study, reduced to the values that a sampler learns from.
 
     Attributes:
-        end: the row of its end, with the cost of its network in the study that learns.
+        end: the row of its end, with the cost of its network in the study that learns. Of own training its
+            `metrics` hold these costs alone.
         last_report: its last report; None if it has none.
     """
 
@@ -105,8 +107,11 @@ def source_trials_of(event: WarmStarted, *, metric: str, at: datetime) -> list[S
 
 
 def _as_report(metric: str, value: float | None) -> dict[str, Any]:
-    """The column of a report that holds a metric: its own, or that of all metrics of own training."""
-    if metric in {f.name for f in fields(ReportRow)}:
+    """The column of a report that holds a metric: its own, or that of all metrics of own training.
+
+    Own training may call a metric as a column of another meaning is called (``number``).
+    """
+    if metric in METRICS:
         return {metric: value}
     return {} if value is None else {"metrics": as_json_text({metric: value})}
 
@@ -122,6 +127,7 @@ def _as_elsewhere(trial: SourceTrial, metric: str) -> TrialElsewhere:
         failure=end.failure,
         objective=end.objective,
         objectives=end.objectives,
+        costs=None if end.metrics == "{}" else end.metrics,
         macs=end.macs,
         parameters=end.parameters,
         activations=end.activations,
@@ -144,6 +150,7 @@ def _from_elsewhere(trial: TrialElsewhere, metric: str, at: datetime) -> SourceT
         failure=trial.failure,
         objective=trial.objective,
         objectives=trial.objectives,
+        metrics=trial.costs or "{}",
         macs=trial.macs,
         parameters=trial.parameters,
         activations=trial.activations,

@@ -159,6 +159,8 @@ class TrialElsewhere:
         macs: with `parameters`, `activations` and `traffic_bytes` the cost of its network in the study that
             learns.
         objectives: the values of all objectives as JSON, as in its row.
+        costs: of own training, the costs that the study that learns computes, as JSON; None if it computes
+            none.
         epoch: the epoch of its last report, and `value` the first objective there; both None without a
             report.
     """
@@ -171,6 +173,7 @@ class TrialElsewhere:
     failure: Annotated[Failure, one_of(Failure)] | None = None
     objective: Number | None = None
     objectives: Annotated[str, Form("JSON of numbers", is_objectives)] = "{}"
+    costs: Annotated[str, Form("JSON of numbers", is_objectives)] | None = None
     macs: Whole | None = None
     parameters: Whole | None = None
     activations: Whole | None = None
