@@ -123,9 +123,16 @@ class Checkpoints:
         """Files from which a trial can be resumed, the newest first: see `iter_own`."""
         return self.iter_own(number, (LIVING, EARLIER), recipes, problems, read_owner=read_owner)
 
-    def iter_final(self, number: int, recipes: Mapping[int, str], problems: list[str]) -> Iterator[Path]:
+    def iter_final(
+        self,
+        number: int,
+        recipes: Mapping[int, str],
+        problems: list[str],
+        *,
+        read_owner: ReadOwner | None = None,
+    ) -> Iterator[Path]:
         """Files with a trial's weights after its last epoch, the newest first: see `iter_own`."""
-        return self.iter_own(number, (FINAL,), recipes, problems)
+        return self.iter_own(number, (FINAL,), recipes, problems, read_owner=read_owner)
 
     def iter_own(
         self,

@@ -27,6 +27,7 @@ from tune_jobs.analysis.replay import (
 )
 from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.checkpoints.logs import Logs
+from tune_jobs.cli.own_commands import export_own
 from tune_jobs.cli.run_commands import python_command, store_option
 from tune_jobs.cli.telling import put, say, tell, tell_note
 from tune_jobs.cli.trial_words import number_of
@@ -200,6 +201,8 @@ def require_output(output: str) -> None:
 def export_trial(store: str, name: str, trial: int | str, output: str) -> None:
     """Write the network of a trial to a file, in the form that the file's suffix names.
 
+    Of own training `export_own` writes what it saved.
+
     ``.pt`` needs no code of the user; the other suffixes need the code of the network's family.
 
     Raises:
@@ -208,9 +211,12 @@ def export_trial(store: str, name: str, trial: int | str, output: str) -> None:
         DeployError: the network cannot be written in this form.
         StoreError: the weights cannot be read.
     """
-    require_output(output)
     opened = TrialStore(store)
     known = opened.read(stored_name(name))
+    if known.definition["train"] is not None:
+        export_own(str(opened.path), known, number_of(trial, known), output)
+        return
+    require_output(output)
     number = number_of(trial, known)
     again = f"replay {quote(name)} {number} --output {quote(output)}{store_option(store)}"
     source = _final_weights(str(opened.path), known, number, again=again)

@@ -128,6 +128,9 @@ def export(study: str, trial: int | str, store: str, output: str) -> None:
     file also holds input shape, range, mean, std, class names, recipe and data fingerprint.
 
     Loading a .pt2 may run code: load only files from people whom you trust.
+
+    Of own training NAME.pt holds what the trial saved last by run.save, and NAME without a suffix is a folder
+    with what it saved by run.save_folder.
     """
     from tune_jobs.cli.store_commands import export_trial
 

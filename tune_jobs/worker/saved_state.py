@@ -1,8 +1,9 @@
 """The state that own training saves, as the content of a checkpoint's file and back.
 
 Tensors and plain values are read as data and never as code. A folder travels as an archive that nothing here
-looks into. Called by `trial_run`; `tune_jobs.checkpoints.files` keeps the files and their owners. torch is
-imported inside the functions: the driver loads this module too, and needs no torch.
+looks into. Called by `trial_run`, and by the command `export`; `tune_jobs.checkpoints.files` keeps the files
+and their owners. torch is imported inside the functions: the driver loads this module too, and needs no
+torch.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from eml_models.errors import InvalidValueError
+from eml_models.whole_files import write_whole
 
 FORMAT = "tune_jobs.worker.saved_state/1"
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
@@ -128,3 +131,28 @@ def unpack(archive: Any, target: Path) -> None:
     """Write the files of a packed folder under `target`; nothing is written outside of it."""
     with tarfile.open(fileobj=io.BytesIO(archive.numpy().tobytes())) as files:
         files.extractall(target, filter="data")
+
+
+def write_state(saved: SavedState, target: str | os.PathLike[str]) -> None:
+    """Write what ``run.save`` took to a file that ``torch.load(target, weights_only=True)`` reads.
+
+    Raises:
+        OSError: the file could not be written; then none is there.
+    """
+    from eml_models.training.snapshot import saved_content
+
+    write_whole(target, saved_content(saved.state))
+
+
+def write_folder(saved: SavedState, target: str | os.PathLike[str]) -> None:
+    """Write the files that ``run.save_folder`` took to a new folder, which appears whole or not at all.
+
+    Raises:
+        OSError: the folder could not be written; then none is there.
+    """
+    path = Path(target)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as half:
+        whole = Path(half) / path.name
+        whole.mkdir()
+        unpack(saved.folder, whole)
+        whole.rename(path)

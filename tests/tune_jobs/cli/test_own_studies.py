@@ -10,6 +10,7 @@ from typing import Any
 
 import own_studies
 import pytest
+import torch
 from cli_testing import Cli
 
 from tune_jobs import TrialStore
@@ -217,3 +218,52 @@ def test_the_smoke_scale_has_fewer_trials_and_epochs_and_says_so(cli: Cli) -> No
     assert json.loads(out)["definition"]["epochs"] == 6
     found = resolved(cli, "cells", "--scale", "smoke", "--epochs", "8", "--trials", "13")
     assert "13 trials of 8 epochs" in found["summary"]
+
+
+def test_export_writes_what_the_trial_saved_last(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    number, *_ = ended(folder, "cells", "completed")
+    file = tmp_path / "best.pt"
+    code, out, err = cli("export", "cells", str(number), "--output", str(file))
+    assert (code, out) == (0, ""), err
+    assert f"load it with torch.load({str(file)!r}, weights_only=True)" in err
+    (lr,) = TrialStore(folder / "trials").sql(
+        f"select param_lr from trials where trial_id = 'cells/{number}'"
+    )["param_lr"]
+    state = torch.load(file, weights_only=True)
+    assert state["epoch"] == 9
+    assert torch.equal(state["weights"], torch.full((2,), lr * 9))
+
+
+def test_export_writes_a_saved_folder(cli: Cli, tmp_path: Path) -> None:
+    code, _, err = cli("export", "files", "0", "--output", str(tmp_path / "best"))
+    assert code == 0, err
+    assert [path.name for path in tmp_path.iterdir()] == ["best"]
+    assert (tmp_path / "best" / "model.txt").read_text() == "epoch 2"
+
+
+@pytest.mark.parametrize(
+    ("study", "number", "output", "said"),
+    [
+        ("cells", "0", "x.onnx", "saves a state or a folder and no network; write the state as NAME.pt"),
+        ("cells", "0", "x.pt2", "load the state into your network and export that"),
+        ("files", "0", "x.pt", "trial 0 of 'files' saved a folder alone; write it with --output NAME"),
+        ("cells", "0", "x", "trial 0 of 'cells' saved a state alone; write it with --output NAME.pt"),
+        ("cells", "99", "x.pt", "trial 99 was never trained"),
+        ("cells", "0", "no/x.pt", "there is no folder"),
+    ],
+)
+def test_export_says_what_it_cannot_write(
+    cli: Cli, folder: Path, study: str, number: str, output: str, said: str
+) -> None:
+    code, out, err = cli("export", study, number, "--output", output)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert not (folder / output).exists()
+
+
+def test_export_of_a_trial_that_kept_nothing_names_those_that_did(cli: Cli, folder: Path) -> None:
+    number = ended(folder, "cells", "stopped")[0]
+    code, _, err = cli("export", "cells", str(number), "--output", "x.pt")
+    assert code == 2
+    assert f"trial {number} of 'cells' kept no state; trials that did: " in err
+    assert str(ended(folder, "cells", "completed")[0]) in err
