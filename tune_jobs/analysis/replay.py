@@ -4,6 +4,9 @@ On a CPU they agree to the bit, and on CUDA if both used deterministic kernels. 
 another order each time, and training makes such a difference larger: then the validation accuracies must
 agree within a tolerance, and the other values are only shown.
 
+Own training is run again by the command, because it needs the user's code; here its metrics are compared,
+each to the bit (`compare_own`).
+
 Uses the recipe of the trial's first attempt. `list_changes` names the changes since then (code, commit,
 versions, device), which may explain a difference. Called by the command ``replay``.
 """
@@ -11,7 +14,7 @@ versions, device), which may explain a difference. Called by the command ``repla
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +24,10 @@ from eml_models.training.recipe import Recipe
 from tune_jobs.analysis.code_changes import code_of_trial
 from tune_jobs.study.events import AttemptStarted, detail_of
 from tune_jobs.study.fits import SHIPPED_FITS
+from tune_jobs.study.json_fields import metrics_from_json, parse_object
+from tune_jobs.study.own_training import OwnRecipe
 from tune_jobs.study.rows import EventRow, ReportRow, Row, StartRow, TrialRow
+from tune_jobs.study.space import Scalar
 from tune_jobs.study.stored import NEEDS_CODE
 
 COMPARED = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
@@ -58,6 +64,21 @@ class ReplayedEpoch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayedMetric:
+    """A metric of own training after an epoch, as stored and as trained again; None where it is missing."""
+
+    epoch: int
+    metric: str
+    stored: Scalar | None
+    replayed: Scalar | None
+
+    @property
+    def equal(self) -> bool:
+        """Whether both values are equal to the bit."""
+        return self.stored == self.replayed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTrial:
     """A trial as a replay needs it.
 
@@ -70,7 +91,7 @@ class StoredTrial:
         code: the digest of the code that its last attempt had loaded; None if no digest is stored.
     """
 
-    recipe: Recipe
+    recipe: Recipe | OwnRecipe
     reports: tuple[ReportRow, ...]
     end: TrialRow | None
     devices: frozenset[str] = frozenset()
@@ -90,10 +111,11 @@ def stored_trial(rows: Sequence[Row], number: int, *, fit: str) -> StoredTrial:
         fit: the name of the training function in the study's definition.
 
     Raises:
-        InvalidValueError: no such trial was trained, or a user's training function trained it.
+        InvalidValueError: no such trial was trained, or a user's function trained its recipe.
     """
-    recipe = stored_recipe(rows, number)
-    if fit not in SHIPPED_FITS:
+    text = require_started(rows, number)[0].recipe
+    recipe = OwnRecipe.from_json(text) if is_own_recipe(text) else stored_recipe(rows, number)
+    if isinstance(recipe, Recipe) and fit not in SHIPPED_FITS:
         raise InvalidValueError(
             f"only trials of the shipped training can be replayed; this study was trained by {fit}."
             f" Call {fit} with the recipe in column recipe of the view starts"
@@ -119,14 +141,25 @@ def stored_recipe(rows: Sequence[Row], number: int) -> Recipe:
     """The recipe of a trial's first attempt.
 
     Raises:
-        InvalidValueError: no such trial was trained, or its recipe names a network or data set that is not
-            registered in this process.
+        InvalidValueError: no such trial was trained, its training is the user's own, or its recipe names a
+            network or data set that is not registered in this process.
     """
     first = require_started(rows, number)[0]
+    if is_own_recipe(first.recipe):
+        raise InvalidValueError(
+            f"trial {number} was trained by its study's own function, so the store has its params and knows"
+            " no network of it; report its latency as a metric, or register the network's family"
+            " (eml_models.register_model) and name that"
+        )
     try:
         return Recipe.from_json(first.recipe)
     except InvalidValueError as error:
         raise InvalidValueError(f"the study of trial {number} {NEEDS_CODE.format(error=error)}") from error
+
+
+def is_own_recipe(text: str) -> bool:
+    """Whether the text of a start's recipe is that of own training, which holds the params."""
+    return "params" in parse_object(text)
 
 
 def require_started(rows: Sequence[Row], number: int) -> list[StartRow]:
@@ -151,6 +184,7 @@ def begin_replay(trial: StoredTrial, *, device: str, data_dir: str | None) -> An
     from eml_models.training.loop import fit
 
     kernels = Kernels.DETERMINISTIC if trial.repeats_on_cuda else Kernels.DEFAULT
+    assert isinstance(trial.recipe, Recipe)
     return fit(trial.recipe, device=device, data_dir=data_dir, kernels=kernels)
 
 
@@ -172,6 +206,24 @@ def iter_replay(trial: StoredTrial, training: Any, *, device: str) -> Iterator[R
             )
         if again.epoch == max(stored):
             return
+
+
+def compare_own(trial: StoredTrial, again: Mapping[int, Mapping[str, Scalar | None]]) -> list[ReplayedMetric]:
+    """Every metric of each stored report of own training, beside its value in a second training.
+
+    Args:
+        again: the metrics of the second training by epoch, as a row holds them.
+    """
+    compared = []
+    for report in trial.reports:
+        stored, replayed = metrics_from_json(report.metrics), again.get(report.epoch, {})
+        compared += [
+            ReplayedMetric(
+                epoch=report.epoch, metric=name, stored=stored.get(name), replayed=replayed.get(name)
+            )
+            for name in sorted(stored.keys() | replayed.keys())
+        ]
+    return compared
 
 
 def tolerance_of(accuracy: float | None, num_images: int) -> float:

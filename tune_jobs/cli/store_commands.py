@@ -18,16 +18,14 @@ from eml_models.wording import count_of, harmless
 from tune_jobs.analysis.audit import audit
 from tune_jobs.analysis.replay import (
     COMPARED,
-    Surroundings,
     begin_replay,
     iter_replay,
-    list_changes,
     require_started,
     stored_trial,
 )
 from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.checkpoints.logs import Logs
-from tune_jobs.cli.own_commands import export_own
+from tune_jobs.cli.own_commands import Again, export_own, replay_own, require_own_output, tell_changes
 from tune_jobs.cli.run_commands import python_command, store_option
 from tune_jobs.cli.telling import put, say, tell, tell_note
 from tune_jobs.cli.trial_words import number_of
@@ -54,6 +52,7 @@ from tune_jobs.store.upkeep.deletion import delete_study
 from tune_jobs.store.upkeep.repair import plan_repair, repair_study
 from tune_jobs.study.code_digest import code_digest
 from tune_jobs.study.fits import SHIPPED_FITS, fit_recipe
+from tune_jobs.study.own_training import OwnRecipe
 from tune_jobs.study.rows import ReportRow
 from tune_jobs.study.stored import NEEDS_CODE, study_from_definition
 
@@ -126,31 +125,28 @@ def print_replay(
             none.
 
     Raises:
-        InvalidValueError: no such trial was trained, or not by the shipped training; with `output` also a
-            trial without a report, and a file as `export_trial` refuses it.
+        InvalidValueError: no such trial was trained, or its study trains by its own function and is not named
+            by its code; with `output` also a trial without a report, and a file as `export_trial` refuses it.
         DeployError: the network cannot be written in the form of `output`.
+        TuneJobsError: the study's own training function raises.
     """
     import torch
 
-    from tune_jobs.store.provenance import git_state
-
-    if output is not None:
-        require_output(output)
     known = TrialStore(store).read(stored_name(name))
     number = number_of(trial_word, known)
+    if output is not None:
+        _require_output_of(known, output)
     trial = stored_trial(known.rows, number, fit=known.definition["fit"])
     if output is not None and not trial.reports:
         raise InvalidValueError(
             f"trial {number} of {known.study!r} has no report, so there is no network to train again; choose"
             " another trial"
         )
-    commit, _ = git_state(Path.cwd())
-    now = Surroundings(
-        git_commit=commit, torch_version=torch.__version__, device=device, code=code_digest(fit_recipe)
-    )
-    for change in list_changes(trial, now):
-        tell_note(change)
     torch.set_num_threads(1)
+    if isinstance(trial.recipe, OwnRecipe):
+        again = Again(words=name, number=number, trial=trial, device=device, data_dir=data_dir)
+        return replay_own(again, form, output=output)
+    tell_changes(trial, device=device, code=code_digest(fit_recipe))
     training = begin_replay(trial, device=device, data_dir=data_dir)
     epochs = list(iter_replay(trial, training, device=device))
     rows = []
@@ -186,6 +182,14 @@ def _write_replayed(training: Any, output: str) -> None:
         _write_network(source, output)
 
 
+def _require_output_of(known: StudySnapshot, output: str) -> None:
+    """Check that what a trial of this study trains can be written to this place."""
+    if known.definition["train"] is None:
+        require_output(output)
+    else:
+        require_own_output(output, str(known.definition["train"]))
+
+
 def require_output(output: str) -> None:
     """Check that a network can be written to this file.
 
@@ -214,6 +218,7 @@ def export_trial(store: str, name: str, trial: int | str, output: str) -> None:
     opened = TrialStore(store)
     known = opened.read(stored_name(name))
     if known.definition["train"] is not None:
+        require_own_output(output, str(known.definition["train"]))
         export_own(str(opened.path), known, number_of(trial, known), output)
         return
     require_output(output)

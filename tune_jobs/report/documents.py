@@ -61,7 +61,7 @@ def study_document(known: StudySnapshot, form: str, *, top: int) -> list[Table]:
     if form != TABLE:
         return [best]
     others = [
-        unfinished(known.rows, metric=metric, run=last_run(last_end(known.rows), known.hold)),
+        unfinished(known.rows, metric=objectives[0].metric, run=last_run(last_end(known.rows), known.hold)),
         leaderboard.states(known.trials, known.reports),
         leaderboard.rungs(known.reports, known.definition["rungs"], objective=objectives[0]),
         ledger(known.rows),

@@ -80,6 +80,11 @@ class OwnAttempt:
     def passed_over(self) -> str | None:
         return "; ".join(self.run._problems).encode(errors="replace").decode() or None  # it becomes JSON
 
+    @property
+    def saved(self) -> SavedState | None:
+        """What the function saved last, with its report; None if it saved nothing."""
+        return self.run._saved
+
     def take_unsaved(self) -> dict[str, str]:
         """Return `unsaved` and clear it."""
         taken, self.unsaved = self.unsaved, {}

@@ -267,3 +267,76 @@ def test_export_of_a_trial_that_kept_nothing_names_those_that_did(cli: Cli, fold
     assert code == 2
     assert f"trial {number} of 'cells' kept no state; trials that did: " in err
     assert str(ended(folder, "cells", "completed")[0]) in err
+
+
+@pytest.mark.parametrize("study", ["cells", "pair", "files"])
+def test_replay_trains_again_by_the_code_and_compares_each_metric(cli: Cli, folder: Path, study: str) -> None:
+    for state in ("completed", "stopped", "failed"):
+        for number in ended(folder, study, state)[:1]:
+            code, out, err = cli("replay", f"{CODE}:{study}", str(number), "--format", "json")
+            assert code == 0, err
+            rows = json.loads(out)
+            assert all(row["equal"] and row["stored"] == row["again"] for row in rows)
+            assert f"{len(rows)} of {len(rows)} values equal to the bit" in err
+            assert {row["metric"] for row in rows} >= {"IoU"}
+
+
+def test_replay_shows_a_difference(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "changed.py"
+    changed.write_text(Path(CODE).read_text().replace('1 - params["lr"] / 2', '1 - params["lr"] / 3'))
+    number = ended(folder, "cells", "completed")[0]
+    code, out, err = cli("replay", f"{changed}:cells", str(number), "--format", "json")
+    assert code == 1
+    assert {row["metric"] for row in json.loads(out) if not row["equal"]} == {"IoU"}
+    assert "own training repeats to the bit if it seeds all that it draws by run.seed" in err
+
+
+def test_replay_of_code_that_raises_says_where(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "raises.py"
+    changed.write_text(
+        Path(CODE).read_text().replace('== "broken" and epoch == 2', '!= "none" and epoch == 2')
+    )
+    number = ended(folder, "cells", "completed")[0]
+    code, _, err = cli("replay", f"{changed}:cells", str(number))
+    assert code == 1
+    assert (
+        f"training function train raised ValueError: no such momentum after epoch 1 of trial {number}" in err
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["replay", "cells", "0"],
+            "a store holds no code; name the study by its code, as for its run: replay",
+        ),
+        (["replay", f"{CODE}:cells", "99"], "trial 99 was never trained"),
+        (["latency", "cells/0"], "so the store has its params and knows no network of it"),
+        (["latency", f"{CODE}:cells/0"], "report its latency as a metric"),
+        (
+            ["finalists", "cells", "--dry-run"],
+            "is trained by train, but eml_models trains and tests finalists",
+        ),
+        (["finalists", f"{CODE}:cells", "--dry-run"], "train its best params yourself"),
+        (["run", "digits-recipes", "--warm-start", "cells", "--dry-run"], "params of the same meaning"),
+    ],
+)
+def test_what_does_not_work_for_own_training_says_why(cli: Cli, words: list[str], said: str) -> None:
+    code, out, err = cli(*words)
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_warm_start(cli: Cli) -> None:
+    found = resolved(cli, "cells", "--name", "second", "--warm-start", "cells")
+    assert found["settings"]["warm_start"] == "cells"
+
+
+def test_replay_writes_what_it_saves_again(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    number, file = ended(folder, "cells", "stopped")[0], tmp_path / "again.pt"
+    code, _, err = cli("replay", f"{CODE}:cells", str(number), "--output", str(file))
+    assert code == 0, err
+    assert torch.load(file, weights_only=True)["epoch"] == 1
+    code, _, err = cli("replay", f"{CODE}:cells", str(number), "--output", "x.onnx")
+    assert (code, "saves a state or a folder and no network" in err) == (2, True)
