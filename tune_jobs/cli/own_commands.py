@@ -17,6 +17,7 @@ from tune_jobs.cli.telling import put, tell, tell_note
 from tune_jobs.errors import StoreError, TuneJobsError
 from tune_jobs.feasible.own_cost import OwnCost, cost_of_trial
 from tune_jobs.inputs.user_code import load_study
+from tune_jobs.report.formats import TABLE
 from tune_jobs.report.render import render
 from tune_jobs.report.tables import Table
 from tune_jobs.session.own_reports import own_metrics_text
@@ -72,7 +73,10 @@ def replay_own(again: Again, form: str, *, output: str | None) -> bool:
     tell_changes(again.trial, device=again.device, code=code_digest(study.training))
     found, saved = _train_again(study, again)
     compared = compare_own(again.trial, found)
-    rows = tuple((one.epoch, one.metric, one.stored, one.replayed, one.equal) for one in compared)
+    shown = _all_digits if form == TABLE else _unchanged
+    rows = tuple(
+        (one.epoch, one.metric, shown(one.stored), shown(one.replayed), one.equal) for one in compared
+    )
     put(render(Table(columns=("epoch", "metric", "stored", "again", "equal"), rows=rows), form))
     num_equal = sum(one.equal for one in compared)
     tell(f"{num_equal} of {count_of(len(compared), 'value')} equal to the bit")
@@ -84,6 +88,15 @@ def replay_own(again: Again, form: str, *, output: str | None) -> bool:
     if output is not None:
         _write(saved, output, f"trial {again.number}")
     return num_equal == len(compared)
+
+
+def _all_digits(value: object) -> str | None:
+    """A value as text with all of its digits, because values may differ in their last."""
+    return None if value is None else str(value)
+
+
+def _unchanged(value: object) -> object:
+    return value
 
 
 def _by_its_code(name: str, number: int) -> Study:

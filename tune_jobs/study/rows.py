@@ -107,6 +107,24 @@ class StartRow:
         raise_if_any("start", _finite_problems(self))
 
 
+METRICS_OF_REPORTS = frozenset(
+    {
+        "train_loss",
+        "train_accuracy",
+        "val_loss",
+        "val_accuracy",
+        "learning_rate",
+        "epoch_s",
+        "elapsed_s",
+        "samples_per_s",
+        "peak_memory_bytes",
+        "test_accuracy",
+        "latency_ms",
+    }
+)
+"""The columns of a report that are metrics; the others say which report it is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRow:
     """The report of a trial after an epoch, with the decision of its rung if the epoch is a rung.
@@ -143,9 +161,15 @@ class ReportRow:
     metrics: str = "{}"
 
     def value(self, metric: str) -> float | None:
-        """A metric as a number; None if the report lacks it. Metrics of own training go first."""
+        """A metric as a number; None if the report lacks it. Metrics of own training go first.
+
+        Own training may call a metric as another column is called, such as ``number``.
+        """
         own = own_numbers(self.metrics)
-        return own[metric] if metric in own else getattr(self, metric, None)
+        if metric in own or metric not in METRICS_OF_REPORTS:
+            return own.get(metric)
+        value: float | None = getattr(self, metric)
+        return value
 
     def __post_init__(self) -> None:
         problems = _finite_problems(self)

@@ -154,7 +154,7 @@ def test_compact_repair_and_delete(cli: Cli, folder: Path, tmp_path: Path) -> No
 
 
 def resolved(cli: Cli, study: str, *words: str) -> dict[str, Any]:
-    code, out, err = cli("run", f"{CODE}:{study}", "--dry-run", *words)
+    code, out, err = cli("run", f"{CODE}:{study}", "--dry-run", "--format", "json", *words)
     assert code == 0, err
     found: dict[str, Any] = json.loads(out)
     return found
@@ -179,6 +179,26 @@ def test_run_resolves_options(cli: Cli, words: list[str], key: str, value: str) 
     assert found["definition"]["recipe"] is None
 
 
+def test_a_dry_run_for_people_knows_no_network(cli: Cli) -> None:
+    code, out, _ = cli("run", f"{CODE}:cells", "--dry-run")
+    assert code == 0
+    assert "fixed       training by train, epochs 9" in out
+    assert "the store holds 14 trials of 14" in out
+    assert not {"network", "data set", "digits", "resnet18"} & set(out.split())
+
+
+def test_show_of_a_trial_has_its_params_metrics_and_curve(cli: Cli, folder: Path) -> None:
+    number = ended(folder, "cells", "completed")[0]
+    code, out, _ = cli("show", "cells", str(number), "--format", "json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["params"].keys() == {"lr", "momentum", "epochs", "model"}
+    assert found["end"]["metrics"]["number"] == found["objectives"]["number"]
+    code, out, _ = cli("show", "cells", str(number))
+    assert code == 0
+    assert "IoU" in out
+
+
 def test_run_takes_points_of_its_own_names(cli: Cli, tmp_path: Path) -> None:
     points = tmp_path / "points.json"
     points.write_text('[{"momentum": "light", "epochs": 2, "lr": 0.1}]')
@@ -198,7 +218,7 @@ def test_run_takes_points_of_its_own_names(cli: Cli, tmp_path: Path) -> None:
         (["--precision", "bf16"], "--precision is of a recipe"),
         (["--measure-latency"], "own training measures its latency itself; report it as a metric"),
         (["--max-parameters", "2k"], "must return 'parameters', which a limit names"),
-        (["--objectives", "IoU"], "A metric of own training needs a direction"),
+        (["--objectives", "IoU"], "metric of own training needs a direction"),
         (["--fix", "momentum=0.9"], "momentum must be one of"),
         (["--scale", "smoke", "--dataset", "mnist"], "--dataset is of a recipe"),
     ],
@@ -211,7 +231,7 @@ def test_run_says_what_does_not_fit(cli: Cli, words: list[str], said: str) -> No
 
 
 def test_the_smoke_scale_has_fewer_trials_and_epochs_and_says_so(cli: Cli) -> None:
-    code, out, err = cli("run", f"{CODE}:cells", "--dry-run", "--scale", "smoke")
+    code, out, err = cli("run", f"{CODE}:cells", "--dry-run", "--scale", "smoke", "--format", "json")
     assert code == 0
     assert "'cells-smoke': epochs 6 (full: 9), trials 12 (full: 14)" in err
     assert "data and networks stay as train makes them" in err

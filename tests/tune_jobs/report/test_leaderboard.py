@@ -108,7 +108,9 @@ def test_rungs_go_by_their_own_epochs_where_trials_report_past_them() -> None:
 
 def test_ranges_at_the_rungs_have_one_format() -> None:
     losses = {"seq": [1, 2], "number": [0, 1], "epoch": [1, 1], "decision": ["stop", "continue"]}
-    (row,) = rungs(pd.DataFrame({**losses, "val_loss": [1234.5, 0.5]}), [1], metric="val_loss").rows
+    (row,) = rungs(
+        pd.DataFrame({**losses, "val_loss": [1234.5, 0.5]}), [1], objective=Objective("val_loss")
+    ).rows
     assert row[3:] == ("1,234.5 .. 1,234.5", "0.5 .. 0.5")
 
 

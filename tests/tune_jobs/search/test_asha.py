@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha
 from tune_jobs.study.objective import Direction, Objective
 from tune_jobs.study.rows import Decision, ReportRow, Row, State
-from tune_jobs.study.space import Float, Params
+from tune_jobs.study.space import Float, Params, Space
 
 STUDY = make_study(epochs=10, asha=Asha(min_epochs=4, reduction_factor=3))
 
@@ -51,6 +52,22 @@ def test_no_rung_no_verdict() -> None:
     assert decide(STUDY, earlier, 0, 10, {"val_accuracy": 0.5}) is None
     without = make_study(epochs=10, asha=None)
     assert decide(without, history_of(without, start(0)), 0, 4, {"val_accuracy": 0.5}) is None
+
+
+def test_an_earlier_report_of_own_training_is_judged_by_its_own_metric() -> None:
+    study = Study(
+        name="own",
+        space=Space(Float("lr", 0.1, 1)),
+        train=lambda params, run: None,
+        objectives=(Objective("iou", Direction.MAXIMIZE),),
+        epochs=9,
+        asha=Asha(min_epochs=4),
+    )
+    first = [start(0), replace(report(0, 4, None), metrics='{"iou":0.25}')]
+    history = history_of(study, *(replace(row, study="own", trial_id="own/0") for row in first))
+    assert decide(study, history, 0, 4, {"iou": 0.75}) == Verdict(
+        Decision.CONTINUE, "rung 4: iou 0.25 is 1st of 1; only the best continues (>= 0.25)"
+    )
 
 
 def test_the_first_at_a_rung_continues() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime
 
 import pytest
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.study.rows import EventKind, EventRow, Failure, State, TrialRow
+from tune_jobs.study.rows import METRICS_OF_REPORTS, EventKind, EventRow, Failure, ReportRow, State, TrialRow
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -44,3 +45,19 @@ def test_only_an_attempt_that_ended_has_a_failure(kind: EventKind) -> None:
         return
     with pytest.raises(InvalidValueError, match="only an attempt that ended has a failure, got hung"):
         event(kind, Failure.HUNG)
+
+
+def test_a_metric_that_a_report_lacks_is_none_also_if_a_column_has_its_name() -> None:
+    report = ReportRow(
+        study="s",
+        trial_id="s/7",
+        number=7,
+        attempt=2,
+        epoch=3,
+        val_loss=0.5,
+        metrics='{"attempt":0.25,"note":"ok"}',
+        reported_at=NOON,
+    )
+    names = ("number", "attempt", "epoch", "note", "val_loss", "val_accuracy", "unknown")
+    assert [report.value(name) for name in names] == [None, 0.25, None, None, 0.5, None, None]
+    assert {f.name for f in fields(ReportRow)} > METRICS_OF_REPORTS

@@ -85,7 +85,7 @@ def check_definable(store: str | os.PathLike[str], study: Study) -> None:
     files = open_files(store)
     existing = read_definition(files, study.name)
     if existing is None:
-        _check_types(files, study.name, param_types(study.space))
+        _check_types(files, study.name, param_types(study.space, own=study.train is not None))
     else:
         _check_unchanged(files, existing, study)
 
