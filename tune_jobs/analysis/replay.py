@@ -23,11 +23,11 @@ from eml_models.training.kernels import Kernels
 from eml_models.training.recipe import Recipe
 from tune_jobs.analysis.code_changes import code_of_trial
 from tune_jobs.study.events import AttemptStarted, detail_of
+from tune_jobs.study.field_kinds import Scalar
 from tune_jobs.study.fits import SHIPPED_FITS
 from tune_jobs.study.json_fields import metrics_from_json, parse_object
 from tune_jobs.study.own_training import OwnRecipe
 from tune_jobs.study.rows import EventRow, ReportRow, Row, StartRow, TrialRow
-from tune_jobs.study.space import Scalar
 from tune_jobs.study.stored import NEEDS_CODE
 
 COMPARED = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")

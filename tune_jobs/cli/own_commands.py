@@ -25,10 +25,10 @@ from tune_jobs.store.notes import tell_left_out
 from tune_jobs.store.reading.study_snapshot import StudySnapshot
 from tune_jobs.study.code_digest import code_digest
 from tune_jobs.study.definition import Study
+from tune_jobs.study.field_kinds import Scalar
 from tune_jobs.study.fits import name_of_fit
 from tune_jobs.study.json_fields import metrics_from_json
 from tune_jobs.study.own_training import OwnRecipe
-from tune_jobs.study.space import Scalar
 from tune_jobs.worker import saved_state
 from tune_jobs.worker.own_attempt import OwnAttempt
 from tune_jobs.worker.saved_state import SavedState

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from eml_models.errors import InvalidValueError
 from eml_models.wording import count_of
@@ -231,9 +232,10 @@ def _as_own_here(study: Study, trial: SourceTrial) -> SourceTrial:
     assert isinstance(cost, OwnCost)
     values = {**objectives_from_json(trial.end.objectives), **cost.values}
     has_value, first = trial.end.objective is not None, study.objective.metric
+    columns: dict[str, Any] = cost.columns()  # each has the type of its column
     end = replace(
         trial.end,
-        **cost.columns(),
+        **columns,
         metrics=as_json_text(cost.values),
         objective=values.get(first, trial.end.objective) if has_value else None,
         objectives=as_json_text({n: values[n] for n in study.metrics if n in values} if has_value else {}),

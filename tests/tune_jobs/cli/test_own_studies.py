@@ -360,3 +360,25 @@ def test_replay_writes_what_it_saves_again(cli: Cli, folder: Path, tmp_path: Pat
     assert torch.load(file, weights_only=True)["epoch"] == 1
     code, _, err = cli("replay", f"{CODE}:cells", str(number), "--output", "x.onnx")
     assert (code, "saves a state or a folder and no network" in err) == (2, True)
+
+
+def test_a_run_ends_with_the_words_for_what_it_saved(cli: Cli, tmp_path: Path) -> None:
+    words = [f"{CODE}:cells", "--inline", "--store", str(tmp_path / "trials")]
+    code, out, err = cli("run", *words)
+    assert code == 0, err
+    assert "best 5 of 5 completed trials" in out
+    assert "write the saved state of its best trial to a file:" in err
+    assert "--output cells.pt" in err
+    assert "latency" not in err
+    assert 'query "select param_momentum_string, count(*)' in err
+    code, _, err = cli("export", "cells", "best", "--output", str(tmp_path / "x.pt"), *words[2:])
+    assert code == 0, err
+    code, out, _ = cli("show", "cells", "--audit", *words[2:])
+    assert (code, "0 differ" in out) == (0, True)
+    code, _, err = cli(
+        "run", f"{CODE}:cells", "--inline", "--name", "second", "--warm-start", "cells", *words[2:]
+    )
+    assert code == 0, err
+    assert "given to the sampler" in err
+    code, out, _ = cli("show", "second", "--audit", *words[2:])
+    assert (code, "0 differ" in out) == (0, True)

@@ -62,7 +62,8 @@ PARAM_COLUMNS: Mapping[str, str] = types.MappingProxyType(
         "cutout": "double",
     }
 )
-"""The parameters that have a column in every store; any other is only in `params` (JSON)."""
+"""The parameters that have a column in every store; any other is only in `params` (JSON), and so is a value
+of own training that has another type (`tune_jobs.store.columns.params`)."""
 
 TABLES_WITH_PARAMS = ("starts", "trials")
 
