@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import own_studies
 import pandas as pd
 import pytest
 
@@ -40,6 +43,13 @@ def test_the_design_follows_from_the_definition() -> None:
     assert searched.numbers == ("learning_rate", "weight_decay", "momentum")
     drawn = design_of(digits_recipes().with_changes(sampler=SamplerName.RANDOM, asha=None).definition())
     assert not drawn.is_adaptive
+
+
+def test_the_range_of_an_own_metric_is_unknown_whatever_its_name() -> None:
+    definition = dict(own_studies.plain().definition())
+    definition["objectives"] = [{"metric": "accuracy", "direction": "maximize"}]
+    assert design_of(definition).span == (-math.inf, math.inf)
+    assert design_of(GRID.definition()).span == (0.0, 1.0)
 
 
 def outcome(value: float | None, **params: object) -> Outcome:

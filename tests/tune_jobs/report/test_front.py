@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tune_jobs.report.front import box, front, worth
-from tune_jobs.study.objective import Objective
+from tune_jobs.study.objective import Direction, Objective
 
 OBJECTIVES = (Objective(), Objective(metric="macs"))
 LIMITS = {"max_macs": 400}
@@ -78,3 +78,29 @@ def test_box_without_a_limit_ends_at_the_worst() -> None:
 def test_a_front_of_one_network_is_worth_something_without_a_limit() -> None:
     one = trials((0, 5, "completed", 0.8, 50))
     assert worth(one, REPORTS, OBJECTIVES, {}).rows[-1][2] == pytest.approx(0.8 * (1 - 1 / 1.1))
+
+
+def test_own_metrics_of_any_name_range_and_sign_have_a_box_of_their_values() -> None:
+    objectives = (
+        Objective("number", Direction.MAXIMIZE, own=True),
+        Objective("energy", Direction.MINIMIZE, own=True),
+    )
+    points = ((70.0, -3.0), (90.0, -1.0))
+    ideal, reference = box(points, objectives, {})
+    assert ideal == (90.0, -3.0)
+    assert reference == pytest.approx((68.0, -0.8))
+    ended = TRIALS.assign(
+        objectives=[json.dumps({"number": value, "energy": -value}) for value in (70.0, 80.0, 95.0, 90.0)],
+        macs=None,
+        parameters=None,
+        metrics='{"note":"ok"}',
+    )
+    table = front(ended, NO_STARTS, objectives)
+    assert table.columns == ("trial", "number", "energy", "epochs", "train_s", *WORDS, "metrics")
+    assert [row[:3] for row in table.rows] == [(3, 90.0, -90.0)]
+    (*_, last) = worth(ended, REPORTS, objectives, {}).rows
+    assert 0 < float(str(last[2])) <= 1
+
+
+def test_values_that_are_all_equal_have_a_box_too() -> None:
+    assert box([(0.5,)], (Objective("iou", Direction.MAXIMIZE, own=True),), {}) == ((0.5,), (-0.5,))

@@ -24,7 +24,7 @@ from tune_jobs.session.state_machine import Session
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.events import SessionEnd
-from tune_jobs.study.objective import Objective
+from tune_jobs.study.objective import Direction, Objective
 from tune_jobs.study.rows import State
 
 NO_STARTS = pd.DataFrame({"number": [], "recipe": []})
@@ -46,6 +46,13 @@ def test_leaderboard_ranks_completed_trials_and_keeps_the_earlier_of_equals() ->
     assert "macs" not in table.columns
     losses = leaderboard(trials, NO_STARTS, objective=Objective("val_loss"), top=1)
     assert [row[0] for row in losses.rows] == [0]
+
+
+def test_an_own_objective_called_as_a_column_gets_a_prefix_and_metrics_stand_last() -> None:
+    trials = frame((0, "completed", 0.5), (1, "completed", 0.7)).assign(metrics=['{"a":1}', '{"a":2}'])
+    table = leaderboard(trials, NO_STARTS, objective=Objective("epochs", Direction.MAXIMIZE, own=True))
+    assert table.columns == ("trial", "metric_epochs", "epochs", "train_s", "params", "network", "metrics")
+    assert [row[-1] for row in table.rows] == ['{"a":2}', '{"a":1}']
 
 
 def test_leaderboard_shows_stopped_trials_where_none_completed() -> None:
