@@ -267,7 +267,7 @@ def test_trial_that_fits_no_node_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(TuneJobsError, match=r"1 CPU and 0\.5 GPU, and no node"):
         run(curve_study(), tmp_path, gpus_per_trial=0.5)
     with pytest.raises(TuneJobsError, match="1 CPU and 1 GPU, and no node"):
-        run(curve_study(), tmp_path, gpus_per_trial="auto")
+        run(digits_recipes(), tmp_path, gpus_per_trial="auto")
 
 
 def test_waiting_for_a_gpu_to_measure_on_ends_with_a_signal() -> None:

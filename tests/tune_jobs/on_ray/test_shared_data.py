@@ -225,7 +225,8 @@ class TestOnRay:
         )  # fmt: skip
 
         def train() -> str:
-            build_trainable(payload)({"recipe": "", "gpus": 0.0})  # ends at what is no training function
+            attempt = {"recipe": "", "gpus": 0.0, "number": 0, "attempt": 1}
+            build_trainable(payload)(attempt)  # ends at what is no training function
             return "lives"
 
         assert ray.get(ray.remote(max_retries=0, num_cpus=0)(train).remote()) == "lives"
