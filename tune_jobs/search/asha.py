@@ -87,7 +87,7 @@ def decide(
     if earlier is not None:
         if earlier.decision is not None:
             return Verdict(earlier.decision, earlier.decision_reason or "")
-        metrics = {name: getattr(earlier, name) for name in study.metrics}
+        metrics = {name: earlier.value(name) for name in study.metrics}
     place = f"rung {rung_epoch}" if epoch == rung_epoch else f"rung {rung_epoch}, reached with epoch {epoch}"
     for name in study.metrics:
         value = metrics.get(name)

@@ -15,6 +15,7 @@ from typing import Any
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.checkpoints.files import Checkpoints
+from tune_jobs.checkpoints.saving import iter_resumable
 from tune_jobs.session.report_checks import EPOCH, number_of
 from tune_jobs.study.json_fields import INT64_MAX, INT64_MIN
 from tune_jobs.study.objective import OWN_METRIC
@@ -179,9 +180,14 @@ class TrialRun:
     def _iter_saved(self) -> Iterator[SavedState]:
         if self._checkpoints is None or self._attempt == 1:
             return
-        recipes = dict.fromkeys(range(1, self._attempt), self._recipe)
-        for path in self._checkpoints.iter_living(
-            self.number, recipes, self._problems, read_owner=saved_state.owner_of_state
+        self._problems.clear()
+        for path in iter_resumable(
+            self._checkpoints,
+            self.number,
+            self._attempt,
+            self._recipe,
+            self._problems,
+            read_owner=saved_state.owner_of_state,
         ):
             yield saved_state.read_state(path)
 

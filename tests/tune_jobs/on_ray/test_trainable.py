@@ -35,7 +35,10 @@ from tune_jobs.session.messages import (
 )
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import LatencyMode
+from tune_jobs.study.objective import Maximize
+from tune_jobs.study.own_training import OwnRecipe
 from tune_jobs.study.rows import Failure
+from tune_jobs.study.space import Choice, Space
 from tune_jobs.worker import training
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
@@ -51,7 +54,14 @@ def _known_place(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def messages_of(
-    study: Study, folder: Path, *, gpus: float = 0, attempt: int = 1, **payload: Any
+    study: Study,
+    folder: Path,
+    *,
+    gpus: float = 0,
+    attempt: int = 1,
+    recipe: str = RECIPE.to_json(),
+    acknowledged: int = 0,
+    **payload: Any,
 ) -> list[Message]:
     known: dict[str, Any] = {"threads": 1, "device": "cpu", "data_dir": None, "download": False}
     packed = build_payload(
@@ -64,7 +74,7 @@ def messages_of(
         probe=StoreProbe(store=str(folder), study=study.name, nonce="x"),
         **{**known, **payload},
     )
-    config = {"recipe": RECIPE.to_json(), "number": 0, "attempt": attempt, "gpus": gpus}
+    config = {"recipe": recipe, "number": 0, "attempt": attempt, "acknowledged": acknowledged, "gpus": gpus}
     return list(iter_messages(packed, config))
 
 
@@ -314,3 +324,41 @@ def test_kernels_and_cudnns_version_are_recorded_for_a_gpu(
     begun, *_ = messages_of(study, tmp_path, device="cuda", gpus=1, is_shipped=True, kernels="deterministic")
     assert begun.worker.kernels == "deterministic"
     assert begun.worker.cudnn_version == 91900
+
+
+def loads_and_reports(params: dict[str, Any], run: Any) -> Iterator[dict[str, float]]:
+    state = run.load() or {"epoch": 0}
+    if state["epoch"] == 2 and run.data_dir == "fails":
+        raise ValueError("no use for this state")
+    for epoch in range(state["epoch"] + 1, run.epochs + 1):
+        run.save({"epoch": epoch})
+        yield {"iou": epoch / 10}
+
+
+def own_messages(folder: Path, *, attempt: int = 1, acknowledged: int = 0, **payload: Any) -> list[Message]:
+    space, objectives = Space(Choice("x", (1, 2))), (Maximize("iou"),)
+    study = Study(name="own", space=space, train=loads_and_reports, epochs=3, objectives=objectives)
+    recipe = OwnRecipe(params={"x": 1}, epochs=3, seed=1).to_json()
+    return messages_of(study, folder, attempt=attempt, recipe=recipe, acknowledged=acknowledged, **payload)
+
+
+def test_own_training_says_what_it_loaded_with_its_first_report(tmp_path: Path) -> None:
+    begun, *reports, ended = own_messages(tmp_path)
+    assert isinstance(begun, TrainingBegan)
+    assert [type(message) for message in reports] == [EpochReported] * 3
+    assert isinstance(ended, TrainingReturned)
+    path = tmp_path / "checkpoints" / "own" / "0" / "attempt-1.pt"
+    path.write_bytes(b"torn")  # of report 2, because the weights of report 3 are its final ones
+    began, *reports, ended = own_messages(tmp_path, attempt=2, acknowledged=2)
+    assert (began.worker.resumed_from_epoch, began.worker.passed_over) == (0, None)
+    first = reports[0].worker
+    assert first.resumed_from_epoch == 1
+    assert first.passed_over == f"{path} is not a snapshot, or is damaged; start without it"
+    assert [message.worker.passed_over for message in (*reports[1:], ended)] == [None, None]
+
+
+def test_own_training_that_fails_says_what_it_loaded_before(tmp_path: Path) -> None:
+    own_messages(tmp_path)
+    _, loaded, failed = own_messages(tmp_path, attempt=2, acknowledged=2, data_dir="fails")
+    assert loaded == TrainingBegan(worker=WorkerInfo(resumed_from_epoch=2))
+    assert isinstance(failed, AttemptFailed)

@@ -13,6 +13,7 @@ import torch
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.checkpoints.files import Checkpoints, Identity
+from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.study.own_training import OwnRecipe
 from tune_jobs.worker.own_attempt import OwnAttempt
 from tune_jobs.worker.trial_run import TrialRun, TrialStopped
@@ -328,6 +329,47 @@ def test_the_last_state_stays_as_the_trials_weights(tmp_path: Path, behind_the_l
     (path,) = checkpoints.iter_own(3, ("final",), recipes, [], read_owner=owner_of_state)
     state = read_state(path).state
     assert state == {"name": "averaged"} if behind_the_loop else state["epoch"] == 4
+
+
+def loads_twice(params: Params, run: TrialRun) -> Iterator[dict[str, float]]:
+    state, _ = run.load() or {"epoch": 0}, run.load_folder()
+    for epoch in range(state["epoch"] + 1, run.epochs + 1):
+        run.save({"epoch": epoch})
+        yield {"iou": epoch / 10}
+
+
+def test_of_a_damaged_state_the_one_before_it_is_used_and_a_message_says_so_once(tmp_path: Path) -> None:
+    checkpoints = checkpoints_in(tmp_path)
+    first = an_attempt(loads_twice, checkpoints=checkpoints).iter_reports()
+    for _ in range(3):
+        next(first)
+    first.close()
+    torn = checkpoints.folder(3) / "attempt-1.pt"
+    torn.write_bytes(torn.read_bytes()[:100])
+    second = an_attempt(loads_twice, checkpoints=checkpoints, attempt=2, acknowledged=3)
+    reports = second.iter_reports()
+    assert next(reports).epoch == 3
+    said = second.with_resumed(WorkerInfo(pid=7))
+    assert (said.pid, said.resumed_from_epoch) == (7, 2)
+    assert said.passed_over == f"{torn} is not a snapshot, or is damaged; start without it"
+    assert second.with_resumed(WorkerInfo()) == WorkerInfo()
+
+
+def test_a_store_that_stays_away_costs_the_state_and_not_the_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: object, **words: object) -> Iterator[Path]:
+        raise OSError("could not list the bucket")
+
+    checkpoints = checkpoints_in(tmp_path)
+    first = an_attempt(loads_twice, checkpoints=checkpoints).iter_reports()
+    next(first)
+    first.close()
+    monkeypatch.setattr("tune_jobs.checkpoints.saving.READ_PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr(Checkpoints, "iter_living", away)
+    second = an_attempt(loads_twice, checkpoints=checkpoints, attempt=2, acknowledged=1)
+    assert [report.epoch for report in second.iter_reports()] == [1, 2, 3, 4]
+    assert (second.resumed_from, second.passed_over) == (0, "could not list the bucket")
 
 
 def test_a_folder_is_kept_as_files(tmp_path: Path) -> None:
