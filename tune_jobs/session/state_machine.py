@@ -282,7 +282,10 @@ class Session:
         live = self._live[number]
         live.learn(worker)
         if not (live.last_epoch or live.worker.resumed_from_epoch):
-            error = "the training function returned before it reported an epoch"
+            error = (
+                "the training function returned before it reported an epoch; it must yield or return metrics,"
+                " or call run.report(metrics)"
+            )
             self.record_failure(number, Failure.RAISED, error, worker=worker)
             return
         record, epochs = self.history.trials[number], live.attempt.recipe.epochs

@@ -158,10 +158,15 @@ class TrialRun:
             return values, self._last + 1
         if isinstance(stated, float) and stated.is_integer():
             stated = int(stated)
-        if not isinstance(stated, int) or isinstance(stated, bool) or stated <= self._last:
+        last, epochs = self._last, self.epochs
+        if (
+            not isinstance(stated, int)
+            or isinstance(stated, bool)
+            or not last < stated <= max(epochs, last + 1)
+        ):
             raise InvalidValueError(
-                f"the epoch of a report must be a whole number above the last ({self._last}), got {stated!r};"
-                " leave it out, and the reports are counted"
+                f"the epoch of a report must be a whole number above the last ({last}) and at most {epochs},"
+                f" got {stated!r}; leave it out, and the reports are counted"
             )
         return values, stated
 

@@ -116,8 +116,8 @@ def test_values_become_plain(metrics: object, expected: dict[str, Any]) -> None:
         ({"iou": {"mean": 1.0}}, "metric iou must be a number"),
         ({1: 0.5}, "the name of a metric has 1 to 100 characters"),
         ({'a"b': 0.5}, "the name of a metric has 1 to 100 characters"),
-        ({"epoch": 0, "iou": 1.0}, "must be a whole number above the last (0), got 0"),
-        ({"epoch": 1.5, "iou": 1.0}, "must be a whole number above the last (0), got 1.5"),
+        ({"epoch": 0, "iou": 1.0}, "must be a whole number above the last (0) and at most 4, got 0"),
+        ({"epoch": 1.5, "iou": 1.0}, "must be a whole number above the last (0) and at most 4, got 1.5"),
     ],
 )
 def test_what_is_no_report_is_an_error_that_says_the_rule(metrics: object, words: str) -> None:
