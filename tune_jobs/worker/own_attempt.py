@@ -200,9 +200,11 @@ def _iter_thread(train: Train, run: TrialRun, params: dict[str, Any]) -> Generat
     """The reports of a function that calls ``run.report`` or returns metrics, run in its own thread."""
     reports: SimpleQueue[Counted | BaseException] = SimpleQueue()
     acknowledged: SimpleQueue[bool] = SimpleQueue()
-    stopped = False
+    stopped = given_up = False
 
     def send(metrics: Mapping[str, Plain], epoch: int) -> None:
+        if given_up:
+            SimpleQueue[None]().get()  # waits for ever, so that it takes no time from later trials
         if not stopped:
             reports.put((metrics, epoch))
         if stopped or not acknowledged.get():
@@ -240,9 +242,10 @@ def _iter_thread(train: Train, run: TrialRun, params: dict[str, Any]) -> Generat
         acknowledged.put(False)
         thread.join(STOPPING_S)
         if thread.is_alive():
+            given_up = True
             LOG.warning(
                 "trial %d has ended, and its training function still runs after %g s: it catches"
-                " TrialStopped, or trains on without a report",
+                " TrialStopped, or trains on without a report; its next report will halt it",
                 run.number,
                 STOPPING_S,
             )

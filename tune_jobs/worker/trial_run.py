@@ -1,6 +1,7 @@
 """The object that a training function of the user gets beside its params: to report, to save and to load.
 
-`own_attempt` makes one for each attempt and takes the reports. A function uses it in one thread.
+`own_attempt` makes one for each attempt and takes the reports. Any thread of the function may report; it then
+waits until the report before is acknowledged. The thread that reports is the one to save.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from eml_models.errors import InvalidValueError
@@ -88,6 +90,7 @@ class TrialRun:
     _saved: SavedState | None = field(default=None, repr=False)
     _scratch: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
     _problems: list[str] = field(default_factory=list)
+    _reporting: Lock = field(default_factory=Lock, repr=False)
 
     @property
     def scratch(self) -> Path:
@@ -105,11 +108,13 @@ class TrialRun:
             epoch: the number of the report, above the last; None for the next.
 
         Raises:
-            TrialStopped: the trial has ended; return, or let it pass.
+            TrialStopped: the trial has ended; return, or let it pass. In a thread of the function's own it
+                ends that thread alone, so the function must notice that.
             InvalidValueError: `metrics` is nothing of the above, or `epoch` is not above the last.
         """
-        values, number = self._counted(metrics, epoch)
-        self._send(values, number)
+        with self._reporting:
+            values, number = self._counted(metrics, epoch)
+            self._send(values, number)
 
     def save(self, state: Any) -> None:
         """Keep a state: tensors and plain values, as in ``{"model": net.state_dict(), "epoch": 3}``.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from patience import wait_until
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.checkpoints.files import Checkpoints, Identity
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.study.own_training import OwnRecipe
+from tune_jobs.worker import own_attempt
 from tune_jobs.worker.own_attempt import OwnAttempt
 from tune_jobs.worker.trial_run import TrialRun, TrialStopped
 
@@ -181,6 +186,67 @@ def test_a_stopped_function_ends_and_what_it_reports_later_is_lost(catches: Any)
     taken.close()
     assert ended[-1] == "ended"
     assert ended[:-1] == ["caught"] * (20 if catches == (BaseException,) else 0)
+
+
+def test_a_function_that_reports_for_ever_is_halted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(own_attempt, "STOPPING_S", 0.05)
+    calls: list[int] = []
+
+    def train(params: Params, run: TrialRun) -> None:
+        while True:
+            calls.append(1)
+            with suppress(TrialStopped):
+                run.report({"iou": 0.2})
+
+    taken = an_attempt(train).iter_reports()
+    next(taken)
+    taken.close()
+    assert "its training function still runs after 0.05 s: it catches TrialStopped" in caplog.text
+    wait_until(lambda: not_growing(calls), "it is not halted", period_s=0.01)
+
+
+def not_growing(calls: list[int]) -> bool:
+    before = len(calls)
+    time.sleep(0.05)
+    return len(calls) == before
+
+
+def test_any_thread_of_a_function_may_report() -> None:
+    def train(params: Params, run: TrialRun) -> None:
+        def report() -> None:
+            run.report({"iou": 0.1})
+
+        threads = [threading.Thread(target=report) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert [epoch for epoch, _ in reports_of(train)] == [1, 2, 3, 4]
+
+
+def test_a_stopped_report_of_another_thread_ends_that_thread() -> None:
+    ended: list[str] = []
+
+    def train(params: Params, run: TrialRun) -> None:
+        def report() -> None:
+            try:
+                for _ in range(3):
+                    run.report({"iou": 0.1})
+            except TrialStopped:
+                ended.append("thread")
+
+        thread = threading.Thread(target=report)
+        thread.start()
+        thread.join()
+        ended.append("function")
+
+    taken = an_attempt(train).iter_reports()
+    next(taken)
+    taken.close()
+    assert ended == ["thread", "function"]
 
 
 def test_trial_stopped_passes_an_except_exception() -> None:
