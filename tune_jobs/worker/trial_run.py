@@ -138,7 +138,8 @@ class TrialRun:
     def load(self) -> Any:
         """What `save` took for the trial's last acknowledged report that has a state; None without any.
 
-        Call it before the first report, so that the reports are counted from there.
+        Call it before the first report, so that the reports are counted from there. A function that returns
+        early by a rule of its own looks at that rule first: a kill may have come before its end was recorded.
         """
         found = self._find()
         return None if found is None else found.state
