@@ -37,6 +37,8 @@ from tune_jobs.worker.own_attempt import OwnAttempt
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
 LOCK = threading.Lock()
+LIVING = SimpleNamespace(lost=lambda *, patient: None)
+"""A connection to a Ray that lives."""
 
 
 def fit_with_a_lock(recipe: Recipe, *, lock: Any, **options: Any) -> Iterator[SimpleNamespace]:
@@ -147,8 +149,8 @@ def test_study_of_the_store_is_refused_in_order_and_its_session_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = str(tmp_path / "trials")
-    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext())
-    monkeypatch.setattr(tuning, "fit_session", lambda *args: True)
+    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext(LIVING))
+    monkeypatch.setattr(tuning, "fit_session", lambda *args, **options: True)
     run_study(digits_recipes(), store=store)
     with pytest.raises(TuneJobsError, match="a trial takes 1 GPU"):
         run_study(digits_recipes(), store=store, device="cuda")
@@ -157,14 +159,14 @@ def test_study_of_the_store_is_refused_in_order_and_its_session_ends(
 
 
 def test_complete_study_needs_neither_data_nor_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def complete(session: Session, *args: object) -> bool:
+    def complete(session: Session, *args: object, **options: object) -> bool:
         from session_testing import play
 
         play(session)
         return False
 
     study, store = digits_recipes().with_changes(trials=1), str(tmp_path / "trials")
-    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext())
+    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext(LIVING))
     monkeypatch.setattr(tuning, "fit_session", complete)
     run_study(study, store=store)
     assert run_study(study, store=store, device="cuda").already_complete
