@@ -14,7 +14,7 @@ from typing import Any
 
 from eml_models.errors import InvalidValueError
 from eml_models.training.recipe import Recipe
-from tune_jobs.checkpoints.files import Checkpoints
+from tune_jobs.checkpoints.files import Checkpoints, ReadOwner
 
 READ_PAUSES_S = (0.0, 2.0, 10.0)
 """Seconds to wait before each try to read the checkpoints."""
@@ -58,7 +58,8 @@ class Saving:
     def _resume(
         self, fit: Callable[..., Iterable[Any]], recipe: Recipe, problems: list[str], options: dict[str, Any]
     ) -> Iterable[Any] | None:
-        for path in self._iter_checkpoints(problems):
+        found = iter_resumable(self.checkpoints, self.number, self.attempt, self._recipe, problems)
+        for path in found:
             try:
                 training = fit(recipe, resume_from=path, **options)
             except InvalidValueError as error:  # of other data, so the training cannot be resumed from it
@@ -67,19 +68,6 @@ class Saving:
             self.resumed_from_epoch = getattr(training, "epoch", 0)
             return training
         return None
-
-    def _iter_checkpoints(self, problems: list[str]) -> Iterator[Path]:
-        recipes, num_known = dict.fromkeys(range(1, self.attempt), self._recipe), len(problems)
-        problem: OSError | None = None
-        for pause_s in READ_PAUSES_S:
-            time.sleep(pause_s)
-            del problems[num_known:]
-            try:
-                yield from self.checkpoints.iter_living(self.number, recipes, problems)
-                return
-            except OSError as error:  # a store that stays away costs the saved epochs and not the trial
-                problem = error
-        problems.append(str(problem))
 
     def before_report(self, training: Any, report: Any) -> None:
         """Save the weights after the last epoch, since the trial ends with that epoch's report."""
@@ -110,3 +98,30 @@ class Saving:
         """Return `unsaved` and clear it."""
         taken, self.unsaved = self.unsaved, {}
         return taken
+
+
+def iter_resumable(
+    checkpoints: Checkpoints,
+    number: int,
+    attempt: int,
+    recipe: str,
+    problems: list[str],
+    *,
+    read_owner: ReadOwner | None = None,
+) -> Iterator[Path]:
+    """Files of the earlier attempts of a trial, as `Checkpoints.iter_living` yields them.
+
+    A store that cannot be read is asked again. If it stays away, that is one of the problems: it costs the
+    saved epochs and not the trial.
+    """
+    recipes, num_known = dict.fromkeys(range(1, attempt), recipe), len(problems)
+    problem: OSError | None = None
+    for pause_s in READ_PAUSES_S:
+        time.sleep(pause_s)
+        del problems[num_known:]
+        try:
+            yield from checkpoints.iter_living(number, recipes, problems, read_owner=read_owner)
+            return
+        except OSError as error:
+            problem = error
+    problems.append(str(problem))

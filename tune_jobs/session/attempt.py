@@ -45,6 +45,7 @@ class WorkerInfo:
     Attributes:
         gpus: the number of its GPUs, or its share of a GPU; 0 on a CPU.
         kernels: how the shipped training chooses its kernels on CUDA (`eml_models.training.kernels`).
+        resumed_from_epoch: the epoch whose checkpoint, or saved state, it continued from; 0 for none.
         passed_over: why a newer checkpoint was not used to resume; None if there was no newer checkpoint.
         imports_s: seconds from the call of its function until its code was loaded.
         data_s: seconds for the data set and the network, including a wait for shared data.

@@ -36,7 +36,10 @@ class LatencyMeasured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingBegan:
-    """Code, data and network are ready, and the first step comes next."""
+    """Code, data and network are ready, and the first step comes next.
+
+    Own training that fails before its first report sends another with what it had loaded.
+    """
 
     kind: ClassVar[str] = "training_began"
 

@@ -38,7 +38,8 @@ def own_report_problem(
             return Failure.RAISED, _missing(name, own)
         value = number_of(own[name])
         if value is None:
-            return Failure.RAISED, f"{name} is an objective, so it must be a number, got {own[name]!r}"
+            rule = f"{name} is an objective, so it must be a number, got {own[name]!r}"
+            return Failure.RAISED, f"{rule}; report a number, or choose another objective"
         if not math.isfinite(value):
             return Failure.DIVERGED, f"{name} is {value}"
     return None
@@ -46,7 +47,7 @@ def own_report_problem(
 
 def _missing(name: str, own: Mapping[str, object]) -> str:
     if not own:
-        return f"the report lacks the objective {name}; it is empty"
+        return f'the report lacks the objective {name}; it is empty. Report such as {{"{name}": 0.7}}'
     near = sort_by_nearness(name, own)
     said = f"the report lacks the objective {name}; it has, nearest first: {', '.join(near)}"
     return said + words_of_nearest(name, near)

@@ -143,15 +143,22 @@ class RowBuilder:
             train_s=live.elapsed_s,
             epochs=live.last_epoch,
             peak_memory_bytes=live.peak_memory_bytes or None,
-            data_s=live.worker.data_s,
-            first_step_s=live.worker.first_step_s,
+            **self._learned(live),
         )
         return replace(self._of_attempt(live, detail, live.held_s(self._clock())), failure=failure)
 
     def attempt_interrupted(self, live: LiveAttempt) -> EventRow:
         """The end of a session before that of its attempt; `duration_s` is how long it held its resources."""
-        detail = AttemptInterrupted(data_s=live.worker.data_s, first_step_s=live.worker.first_step_s)
-        return self._of_attempt(live, detail, live.held_s(self._clock()))
+        return self._of_attempt(live, AttemptInterrupted(**self._learned(live)), live.held_s(self._clock()))
+
+    def _learned(self, live: LiveAttempt) -> dict[str, Any]:
+        """What later messages than the first said of the worker."""
+        worker = live.worker
+        learned = {"data_s": worker.data_s, "first_step_s": worker.first_step_s}
+        if self._study.train is None:
+            return learned
+        resumed_from = worker.resumed_from_epoch or None
+        return {**learned, "resumed_from_epoch": resumed_from, "passed_over": worker.passed_over}
 
     def session_event(self, detail: Detail, *, duration_s: float | None = None) -> EventRow:
         """An event of the whole session."""

@@ -272,18 +272,25 @@ class Session:
     def record_end(self, number: int, worker: WorkerInfo) -> None:
         """Record that the training function returned before the recipe's last epoch.
 
+        An attempt that was resumed may return without a report: a kill came between the trial's last report
+        and its end.
+
         Raises:
             RunFailedError: it had not reported, which failed the trial, and too many trials have failed one
                 after the other.
         """
         live = self._live[number]
-        if not live.last_epoch:
-            error = "the training function returned before it reported an epoch"
+        live.learn(worker)
+        if not (live.last_epoch or live.worker.resumed_from_epoch):
+            error = (
+                "the training function returned before it reported an epoch; it must yield or return metrics,"
+                " or call run.report(metrics)"
+            )
             self.record_failure(number, Failure.RAISED, error, worker=worker)
             return
-        epochs = live.attempt.recipe.epochs
-        reason = f"the training function returned after epoch {live.last_epoch} of {epochs}"
-        reports = self.history.trials[number].reports
+        record, epochs = self.history.trials[number], live.attempt.recipe.epochs
+        reason = f"the training function returned after epoch {record.last_epoch} of {epochs}"
+        reports = record.reports
         self._record(*self._end_rows(live, reports, Ending(state=State.COMPLETED, reason=reason)))
         del self._live[number]
         self._failed_in_a_row = 0

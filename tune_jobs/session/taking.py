@@ -44,11 +44,11 @@ class MessageTaker:
         Raises:
             RunFailedError: no worker can train the study, or too many trials have failed one after the other.
         """
+        _warn_of_passed_over(number, worker)
         match message:
             case LatencyMeasured(latency_ms=latency_ms):
                 return self._session.record_latency(number, latency_ms, worker)
             case TrainingBegan():
-                _warn_of_passed_over(number, worker)
                 return self._session.record_begin(number, worker, more=more)
             case EpochReported(metrics=metrics, unsaved=unsaved, own=own):
                 self._warn_of_unsaved(number, unsaved)

@@ -105,6 +105,9 @@ class AttemptEnded:
         train_s: seconds of training, as in its last report.
         epochs: the last epoch that it reported; 0 without a report.
         peak_memory_bytes: for a failure, the most memory that it took on its device.
+
+    The other fields are those of `tune_jobs.session.attempt.WorkerInfo`. Own training loads a state after it
+    has begun, so `resumed_from_epoch` and `passed_over` of its attempts are here; None if it loaded none.
     """
 
     kind: ClassVar = EventKind.ATTEMPT_ENDED
@@ -115,16 +118,20 @@ class AttemptEnded:
     peak_memory_bytes: Whole | None = None
     data_s: Seconds | None = None
     first_step_s: Seconds | None = None
+    resumed_from_epoch: Count | None = None
+    passed_over: Text | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptInterrupted:
-    """The session ended before the attempt did."""
+    """The session ended before the attempt did. The fields are those of `AttemptEnded`."""
 
     kind: ClassVar = EventKind.ATTEMPT_INTERRUPTED
 
     data_s: Seconds | None = None
     first_step_s: Seconds | None = None
+    resumed_from_epoch: Count | None = None
+    passed_over: Text | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ import inspect
 import logging
 import time
 from collections.abc import Generator, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
@@ -23,6 +24,7 @@ from typing import Any
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.checkpoints.files import Checkpoints
+from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.study.own_training import OwnRecipe, Train
 from tune_jobs.worker.saved_state import SavedState
 from tune_jobs.worker.trial_run import OwnReport, Plain, TrialRun, TrialStopped
@@ -60,6 +62,7 @@ class OwnAttempt:
     ) -> None:
         self._train, self._recipe, self._checkpoints, self._attempt = train, recipe, checkpoints, attempt
         self.unsaved: dict[str, str] = {}
+        self._said: tuple[int, str | None] = (0, None)
         self.run = TrialRun(
             device=device,
             seed=recipe.seed,
@@ -89,6 +92,12 @@ class OwnAttempt:
         """Return `unsaved` and clear it."""
         taken, self.unsaved = self.unsaved, {}
         return taken
+
+    def with_resumed(self, worker: WorkerInfo) -> WorkerInfo:
+        """The worker of the next message, with what `load` found unless an earlier message said so."""
+        found = (self.resumed_from, self.passed_over)
+        said, self._said = self._said, found
+        return worker if found == said else replace(worker, resumed_from_epoch=found[0], passed_over=found[1])
 
     def iter_reports(self) -> Generator[OwnReport]:
         """Train; a report is acknowledged when the next one is asked for.
@@ -196,9 +205,11 @@ def _iter_thread(train: Train, run: TrialRun, params: dict[str, Any]) -> Generat
     """The reports of a function that calls ``run.report`` or returns metrics, run in its own thread."""
     reports: SimpleQueue[Counted | BaseException] = SimpleQueue()
     acknowledged: SimpleQueue[bool] = SimpleQueue()
-    stopped = False
+    stopped = given_up = False
 
     def send(metrics: Mapping[str, Plain], epoch: int) -> None:
+        if given_up:
+            SimpleQueue[None]().get()  # waits for ever, so that it takes no time from later trials
         if not stopped:
             reports.put((metrics, epoch))
         if stopped or not acknowledged.get():
@@ -236,9 +247,10 @@ def _iter_thread(train: Train, run: TrialRun, params: dict[str, Any]) -> Generat
         acknowledged.put(False)
         thread.join(STOPPING_S)
         if thread.is_alive():
+            given_up = True
             LOG.warning(
                 "trial %d has ended, and its training function still runs after %g s: it catches"
-                " TrialStopped, or trains on without a report",
+                " TrialStopped, or trains on without a report; its next report will halt it",
                 run.number,
                 STOPPING_S,
             )

@@ -175,11 +175,15 @@ def _iter_own(train: Train, setup: TrainingSetup, job: Job, worker: WorkerInfo) 
                 metrics=seconds,
                 own=report.metrics,
                 unsaved=training.take_unsaved(),
-                worker=with_torch(WorkerInfo()),
+                worker=training.with_resumed(with_torch(WorkerInfo())),
             )
+    except Exception:  # raised again; the end of a failed attempt says too what it loaded
+        if (loaded := training.with_resumed(WorkerInfo())) != WorkerInfo():
+            yield TrainingBegan(worker=loaded)
+        raise
     finally:
         reports.close()  # now, in this thread, and not when the generator is collected
-    yield TrainingReturned(worker=WorkerInfo())
+    yield TrainingReturned(worker=training.with_resumed(WorkerInfo()))
 
 
 def set_num_threads(threads: int) -> None:

@@ -1,6 +1,7 @@
 """The object that a training function of the user gets beside its params: to report, to save and to load.
 
-`own_attempt` makes one for each attempt and takes the reports. A function uses it in one thread.
+`own_attempt` makes one for each attempt and takes the reports. Any thread of the function may report; it then
+waits until the report before is acknowledged. The thread that reports is the one to save.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.checkpoints.files import Checkpoints
+from tune_jobs.checkpoints.saving import iter_resumable
 from tune_jobs.session.report_checks import EPOCH, number_of
 from tune_jobs.study.json_fields import INT64_MAX, INT64_MIN
 from tune_jobs.study.objective import OWN_METRIC
@@ -87,6 +90,7 @@ class TrialRun:
     _saved: SavedState | None = field(default=None, repr=False)
     _scratch: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
     _problems: list[str] = field(default_factory=list)
+    _reporting: Lock = field(default_factory=Lock, repr=False)
 
     @property
     def scratch(self) -> Path:
@@ -104,11 +108,13 @@ class TrialRun:
             epoch: the number of the report, above the last; None for the next.
 
         Raises:
-            TrialStopped: the trial has ended; return, or let it pass.
+            TrialStopped: the trial has ended; return, or let it pass. In a thread of the function's own it
+                ends that thread alone, so the function must notice that.
             InvalidValueError: `metrics` is nothing of the above, or `epoch` is not above the last.
         """
-        values, number = self._counted(metrics, epoch)
-        self._send(values, number)
+        with self._reporting:
+            values, number = self._counted(metrics, epoch)
+            self._send(values, number)
 
     def save(self, state: Any) -> None:
         """Keep a state: tensors and plain values, as in ``{"model": net.state_dict(), "epoch": 3}``.
@@ -132,7 +138,8 @@ class TrialRun:
     def load(self) -> Any:
         """What `save` took for the trial's last acknowledged report that has a state; None without any.
 
-        Call it before the first report, so that the reports are counted from there.
+        Call it before the first report, so that the reports are counted from there. A function that returns
+        early by a rule of its own looks at that rule first: a kill may have come before its end was recorded.
         """
         found = self._find()
         return None if found is None else found.state
@@ -157,10 +164,15 @@ class TrialRun:
             return values, self._last + 1
         if isinstance(stated, float) and stated.is_integer():
             stated = int(stated)
-        if not isinstance(stated, int) or isinstance(stated, bool) or stated <= self._last:
+        last, epochs = self._last, self.epochs
+        if (
+            not isinstance(stated, int)
+            or isinstance(stated, bool)
+            or not last < stated <= max(epochs, last + 1)
+        ):
             raise InvalidValueError(
-                f"the epoch of a report must be a whole number above the last ({self._last}), got {stated!r};"
-                " leave it out, and the reports are counted"
+                f"the epoch of a report must be a whole number above the last ({last}) and at most {epochs},"
+                f" got {stated!r}; leave it out, and the reports are counted"
             )
         return values, stated
 
@@ -179,9 +191,14 @@ class TrialRun:
     def _iter_saved(self) -> Iterator[SavedState]:
         if self._checkpoints is None or self._attempt == 1:
             return
-        recipes = dict.fromkeys(range(1, self._attempt), self._recipe)
-        for path in self._checkpoints.iter_living(
-            self.number, recipes, self._problems, read_owner=saved_state.owner_of_state
+        self._problems.clear()
+        for path in iter_resumable(
+            self._checkpoints,
+            self.number,
+            self._attempt,
+            self._recipe,
+            self._problems,
+            read_owner=saved_state.owner_of_state,
         ):
             yield saved_state.read_state(path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -126,6 +127,20 @@ def test_a_checkpoint_of_no_use_is_named_by_the_run_and_by_the_attempts_event(
     assert [record.getMessage() for record in caplog.records if record.name == "tune_jobs.run"] == [says]
     (begun,) = (row for row in log.of(EventRow) if row.kind is EventKind.ATTEMPT_STARTED)  # type: ignore[attr-defined]
     assert json.loads(begun.detail)["passed_over"] == "attempt-1.pt is torn"  # type: ignore[attr-defined]
+
+
+def test_an_older_state_of_own_training_is_named_with_the_report_behind_it(
+    played: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    bridge, _, _ = played()
+    bridge.suggest("a")
+    bridge.take_start("a")
+    bridge.take_message("a", {"message": to_json(TrainingBegan(worker=WorkerInfo()))})
+    worker = WorkerInfo(resumed_from_epoch=7, passed_over="attempt-1.pt is torn")
+    bridge.take_message("a", {"message": to_json(replace(EPOCH, worker=worker))})
+    assert bridge.error is None
+    says = [record.getMessage() for record in caplog.records if record.name == "tune_jobs.run"]
+    assert says == ["trial 0 is resumed from the older epoch 7: attempt-1.pt is torn"]
 
 
 def test_a_trial_with_a_larger_share_waits_alone(

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray import cloudpickle
 from ray_studies import curve_study
 
 from eml_models.data.datasets import get_dataset_spec, register_dataset, unregister_dataset
@@ -22,16 +23,22 @@ from tune_jobs.inputs.shipped import digits_recipes, mnist_recipes
 from tune_jobs.on_ray import preflight, runner, tuning
 from tune_jobs.on_ray.preflight import check_before_ray, require_picklable
 from tune_jobs.on_ray.runner import run_study
+from tune_jobs.on_ray.worker.payload import pack_fit
 from tune_jobs.session.settings import RunSettings
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import SamplerName
+from tune_jobs.study.objective import Maximize
+from tune_jobs.study.own_training import OwnRecipe
 from tune_jobs.study.space import Choice, Constant, Float, Space
+from tune_jobs.worker.own_attempt import OwnAttempt
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
 LOCK = threading.Lock()
+LIVING = SimpleNamespace(lost=lambda *, patient: None)
+"""A connection to a Ray that lives."""
 
 
 def fit_with_a_lock(recipe: Recipe, *, lock: Any, **options: Any) -> Iterator[SimpleNamespace]:
@@ -40,6 +47,42 @@ def fit_with_a_lock(recipe: Recipe, *, lock: Any, **options: Any) -> Iterator[Si
 
 def unpicklable() -> Study:
     return curve_study(fit=partial(fit_with_a_lock, lock=LOCK))
+
+
+def train_with_a_lock(params: dict[str, Any], run: Any, *, lock: Any) -> dict[str, float]:
+    return {"iou": 0.5}
+
+
+def own(train: Any) -> Study:
+    space, objectives = Space(Float("lr", 0.1, 1.0)), (Maximize("iou"),)
+    return Study(name="own", space=space, train=train, objectives=objectives, epochs=1)
+
+
+def own_unpicklable() -> Study:
+    return own(partial(train_with_a_lock, lock=LOCK))
+
+
+def cell(text: str) -> Any:
+    """The function `train` of a notebook's cell: it lives in ``__main__``, and no file has it."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(text, "<ipython-input-1>", "exec"), names)
+    return names["train"]
+
+
+CELL = """
+import threading
+lock = threading.Lock()
+scale = 2.0
+def scaled(value):
+    return scale * value
+def train(params, run):
+    {line}
+    yield {{"iou": scaled(params["lr"])}}
+"""
+
+
+def own_unpicklable_cell() -> Study:
+    return own(cell(CELL.format(line="lock.acquire()")))
 
 
 def grid_without_end() -> Study:
@@ -68,6 +111,14 @@ def _ray_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             unpicklable, {}, InvalidValueError,
             "function fit_with_a_lock must be picklable, .* cannot pickle '_thread.lock' object; make",
+        ),
+        (
+            own_unpicklable, {}, InvalidValueError,
+            "function train_with_a_lock must be picklable, .* cannot pickle '_thread.lock' object; make",
+        ),
+        (
+            own_unpicklable_cell, {}, InvalidValueError,
+            "function train must be picklable, .* cannot pickle '_thread.lock' object; make",
         ),
         (grid_without_end, {}, InvalidValueError, "'learning_rate' is continuous; give it a step"),
         (of_two_types, {}, InvalidValueError, "parameter 'repeat' mixes int64 and string"),
@@ -98,8 +149,8 @@ def test_study_of_the_store_is_refused_in_order_and_its_session_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = str(tmp_path / "trials")
-    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext())
-    monkeypatch.setattr(tuning, "fit_session", lambda *args: True)
+    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext(LIVING))
+    monkeypatch.setattr(tuning, "fit_session", lambda *args, **options: True)
     run_study(digits_recipes(), store=store)
     with pytest.raises(TuneJobsError, match="a trial takes 1 GPU"):
         run_study(digits_recipes(), store=store, device="cuda")
@@ -108,14 +159,14 @@ def test_study_of_the_store_is_refused_in_order_and_its_session_ends(
 
 
 def test_complete_study_needs_neither_data_nor_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def complete(session: Session, *args: object) -> bool:
+    def complete(session: Session, *args: object, **options: object) -> bool:
         from session_testing import play
 
         play(session)
         return False
 
     study, store = digits_recipes().with_changes(trials=1), str(tmp_path / "trials")
-    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext())
+    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext(LIVING))
     monkeypatch.setattr(tuning, "fit_session", complete)
     run_study(study, store=store)
     assert run_study(study, store=store, device="cuda").already_complete
@@ -182,3 +233,12 @@ def test_registered_part_that_cannot_be_pickled_is_named() -> None:
             require_picklable(digits_recipes(), None, address=None)
     finally:
         unregister_dataset("locked")
+
+
+def test_a_function_of_a_notebooks_cell_reaches_the_workers_with_what_it_names() -> None:
+    study = own(cell(CELL.format(line="pass")))
+    require_picklable(study, None, address=None)
+    copied = cloudpickle.loads(pack_fit(study))
+    recipe = OwnRecipe(params={"lr": 0.5}, epochs=1, seed=1)
+    (report,) = OwnAttempt(copied, recipe, number=0).iter_reports()
+    assert report.metrics == {"iou": 1.0}

@@ -6,7 +6,9 @@ import math
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,9 +22,10 @@ from tune_jobs.checkpoints.files import Checkpoints, Identity
 from tune_jobs.errors import BrokenDeviceError
 from tune_jobs.inputs.shipped import digits_recipes
 from tune_jobs.on_ray.worker import trainable
-from tune_jobs.on_ray.worker.payload import build_payload
+from tune_jobs.on_ray.worker.payload import Payload, build_payload
 from tune_jobs.on_ray.worker.store_probe import StoreProbe
 from tune_jobs.on_ray.worker.trainable import iter_messages
+from tune_jobs.on_ray.worker.training_thread import made_in_training_thread
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.messages import (
     AttemptFailed,
@@ -31,12 +34,17 @@ from tune_jobs.session.messages import (
     TrainingBegan,
     TrainingReturned,
     from_json,
+    must_be_answered,
     to_json,
 )
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import LatencyMode
+from tune_jobs.study.objective import Maximize
+from tune_jobs.study.own_training import OwnRecipe
 from tune_jobs.study.rows import Failure
+from tune_jobs.study.space import Choice, Space
 from tune_jobs.worker import training
+from tune_jobs.worker.trial_run import TrialStopped
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
@@ -50,9 +58,22 @@ def _known_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainable, "check_store", lambda probe: None)
 
 
-def messages_of(
-    study: Study, folder: Path, *, gpus: float = 0, attempt: int = 1, **payload: Any
-) -> list[Message]:
+def messages_of(study: Study, folder: Path, **changes: Any) -> list[Message]:
+    return list(iter_messages(*trial_of(study, folder, **changes)))
+
+
+def trial_of(
+    study: Study,
+    folder: Path,
+    *,
+    gpus: float = 0,
+    number: int = 0,
+    attempt: int = 1,
+    recipe: str = RECIPE.to_json(),
+    acknowledged: int = 0,
+    **payload: Any,
+) -> tuple[Payload, dict[str, Any]]:
+    """What a worker gets for an attempt of a trial."""
     known: dict[str, Any] = {"threads": 1, "device": "cpu", "data_dir": None, "download": False}
     packed = build_payload(
         study,
@@ -64,8 +85,8 @@ def messages_of(
         probe=StoreProbe(store=str(folder), study=study.name, nonce="x"),
         **{**known, **payload},
     )
-    config = {"recipe": RECIPE.to_json(), "number": 0, "attempt": attempt, "gpus": gpus}
-    return list(iter_messages(packed, config))
+    config = {"recipe": recipe, "number": number, "attempt": attempt, "acknowledged": acknowledged}
+    return packed, {**config, "gpus": gpus}
 
 
 def test_a_worker_says_that_it_begins_before_its_first_epoch(tmp_path: Path) -> None:
@@ -314,3 +335,73 @@ def test_kernels_and_cudnns_version_are_recorded_for_a_gpu(
     begun, *_ = messages_of(study, tmp_path, device="cuda", gpus=1, is_shipped=True, kernels="deterministic")
     assert begun.worker.kernels == "deterministic"
     assert begun.worker.cudnn_version == 91900
+
+
+def loads_and_reports(params: dict[str, Any], run: Any) -> Iterator[dict[str, float]]:
+    state = run.load() or {"epoch": 0}
+    if state["epoch"] == 2 and run.data_dir == "fails":
+        raise ValueError("no use for this state")
+    for epoch in range(state["epoch"] + 1, run.epochs + 1):
+        run.save({"epoch": epoch})
+        yield {"iou": epoch / 10}
+
+
+def own_messages(folder: Path, **changes: Any) -> list[Message]:
+    return list(iter_messages(*own_trial(folder, loads_and_reports, 0, **changes)))
+
+
+def own_trial(folder: Path, train: Any, number: int, **changes: Any) -> tuple[Payload, dict[str, Any]]:
+    space, objectives = Space(Choice("x", (1, 2))), (Maximize("iou"),)
+    study = Study(name="own", space=space, train=train, epochs=3, objectives=objectives)
+    recipe = OwnRecipe(params={"x": 1}, epochs=3, seed=1).to_json()
+    return trial_of(study, folder, number=number, recipe=recipe, **changes)
+
+
+def test_own_training_says_what_it_loaded_with_its_first_report(tmp_path: Path) -> None:
+    begun, *reports, ended = own_messages(tmp_path)
+    assert isinstance(begun, TrainingBegan)
+    assert [type(message) for message in reports] == [EpochReported] * 3
+    assert isinstance(ended, TrainingReturned)
+    path = tmp_path / "checkpoints" / "own" / "0" / "attempt-1.pt"
+    path.write_bytes(b"torn")  # of report 2, because the weights of report 3 are its final ones
+    began, *reports, ended = own_messages(tmp_path, attempt=2, acknowledged=2)
+    assert (began.worker.resumed_from_epoch, began.worker.passed_over) == (0, None)
+    first = reports[0].worker
+    assert first.resumed_from_epoch == 1
+    assert first.passed_over == f"{path} is not a snapshot, or is damaged; start without it"
+    assert [message.worker.passed_over for message in (*reports[1:], ended)] == [None, None]
+
+
+def test_own_training_that_fails_says_what_it_loaded_before(tmp_path: Path) -> None:
+    own_messages(tmp_path)
+    _, loaded, failed = own_messages(tmp_path, attempt=2, acknowledged=2, data_dir="fails")
+    assert loaded == TrainingBegan(worker=WorkerInfo(resumed_from_epoch=2))
+    assert isinstance(failed, AttemptFailed)
+
+
+def calls_report(params: dict[str, Any], run: Any) -> None:
+    for metrics in loads_and_reports(params, run):
+        run.report(metrics)
+
+
+def calls_in_a_thread(params: dict[str, Any], run: Any) -> None:
+    def report() -> None:
+        with suppress(TrialStopped):
+            calls_report(params, run)
+
+    thread = threading.Thread(target=report)
+    thread.start()
+    thread.join()
+
+
+def test_functions_of_ended_and_stopped_trials_leave_no_thread(tmp_path: Path) -> None:
+    before: set[threading.Thread] = set()
+    for number in range(30):
+        train = (loads_and_reports, calls_report, calls_in_a_thread)[number % 3]
+        made = iter_messages(*own_trial(tmp_path, train, number))
+        messages = made_in_training_thread(made, must_be_answered=must_be_answered)
+        for _ in range(1 + number % 4):  # stopped after a report, or ended
+            next(messages)
+        messages.close()
+        before = before or set(threading.enumerate())  # with the one thread of all trainings
+        assert set(threading.enumerate()) <= before

@@ -10,8 +10,12 @@ import pytest
 
 from tune_jobs import Asha, Choice, Float, Maximize, Minimize, Space, Study
 from tune_jobs.search.history import History
-from tune_jobs.study.rows import Failure, State
+from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.session.state_machine import Session
+from tune_jobs.study.events import SessionEnd
+from tune_jobs.study.rows import EventKind, EventRow, Failure, State
 from tune_jobs.study.stored import study_from_definition
+from tune_jobs.testing.clock import SteppingClock
 from tune_jobs.testing.in_process import run_in_process
 from tune_jobs.testing.memory_log import MemoryLog
 
@@ -153,6 +157,70 @@ def test_two_runs_decide_alike_and_a_killed_run_continues_to_the_same_rows() -> 
     assert not any(row.table == "trials" and row.number == 11 for row in log.rows)
     run_in_process(a_study(trials=12), log)
     assert sorted(table(log)) == sorted(table(whole))
+
+
+LOADED = WorkerInfo(resumed_from_epoch=2, passed_over="attempt-1.pt is torn")
+
+
+def resumed_session(log: MemoryLog) -> tuple[Session, int]:
+    """A session with a second attempt of a trial that has reported twice."""
+    first = Session(a_study(trials=1), log, clock=SteppingClock())
+    attempt = first.next_attempt()
+    assert attempt is not None
+    for epoch in (1, 2):
+        first.record_report(attempt.number, {"epoch": epoch}, WorkerInfo(), own={"iou": epoch / 10})
+    session = Session(a_study(trials=1), log, log.rows[:], clock=SteppingClock())
+    again = session.next_attempt()
+    assert again is not None
+    assert (again.attempt, again.acknowledged) == (2, 2)
+    session.take_worker(again.number)
+    session.record_begin(again.number, WorkerInfo(pid=7))
+    return session, again.number
+
+
+def last_event(log: MemoryLog, kind: EventKind) -> dict[str, Any]:
+    detail = [row.detail for row in log.of(EventRow) if row.kind is kind][-1]
+    found: dict[str, Any] = json.loads(detail)
+    return found
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_what_an_attempt_loaded_is_in_the_event_of_its_end(failed: bool) -> None:
+    log = MemoryLog()
+    session, number = resumed_session(log)
+    if failed:
+        session.record_failure(number, Failure.CRASHED, "the node is gone", worker=LOADED)
+    else:
+        session.record_report(number, {"epoch": 3}, LOADED, own={"iou": 0.3})
+        session.record_end(number, WorkerInfo())
+    detail = last_event(log, EventKind.ATTEMPT_ENDED)
+    assert (detail["resumed_from_epoch"], detail["passed_over"]) == (2, "attempt-1.pt is torn")
+
+
+def test_what_an_attempt_loaded_is_in_the_event_of_its_interruption() -> None:
+    log = MemoryLog()
+    session, number = resumed_session(log)
+    session.record_report(number, {"epoch": 3}, LOADED, own={"iou": 0.3})
+    session.close(SessionEnd.INTERRUPTED)
+    detail = last_event(log, EventKind.ATTEMPT_INTERRUPTED)
+    assert (detail["resumed_from_epoch"], detail["passed_over"]) == (2, "attempt-1.pt is torn")
+
+
+def test_a_trial_whose_end_was_killed_is_complete_when_its_resumed_function_returns() -> None:
+    log = MemoryLog()
+    session, number = resumed_session(log)
+    session.record_end(number, WorkerInfo(resumed_from_epoch=2))
+    (trial,) = log.trials
+    assert (trial.state, trial.epochs, trial.objective) == (State.COMPLETED, 2, 0.2)
+    assert trial.reason == "the training function returned after epoch 2 of 9"
+
+
+def test_a_function_that_neither_loads_nor_reports_fails_its_trial() -> None:
+    log = MemoryLog()
+    session, number = resumed_session(log)
+    session.record_end(number, WorkerInfo())
+    assert (log.trials[0].state, log.trials[0].failure) == (State.FAILED, Failure.RAISED)
+    assert "returned before it reported an epoch" in log.trials[0].reason
 
 
 def test_the_stored_definition_gives_the_same_study_without_its_code() -> None:

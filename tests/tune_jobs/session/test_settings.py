@@ -17,6 +17,8 @@ from tune_jobs.inputs.shipped import digits_recipes, lab_macs_30m
 from tune_jobs.session.settings import OF_THE_STUDY, RunSettings, SettingFields, joined_settings
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import LatencyMode
+from tune_jobs.study.objective import Maximize
+from tune_jobs.study.space import Float, Space
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
@@ -47,7 +49,14 @@ def test_what_gpus_cannot_do_is_refused_before_ray(study: Study, gpus: float | s
         RunSettings(gpus_per_trial=gpus).check_gpus(study)
 
 
+def own_training() -> Study:
+    return Study(
+        name="own", space=Space(Float("lr", 0.1, 1.0)), train=len, objectives=(Maximize("iou"),), epochs=1
+    )
+
+
 def test_what_gpus_can_do_is_not_refused() -> None:
+    RunSettings(gpus_per_trial=2).check_gpus(own_training())
     RunSettings(gpus_per_trial=2).check_gpus(digits_recipes().with_changes(fit=fit_of_ones_own))
     RunSettings(gpus_per_trial=1).check_gpus(a_study_with_latency())
     RunSettings(gpus_per_trial="auto").check_gpus(a_study_with_latency())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from patience import wait_until
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.checkpoints.files import Checkpoints, Identity
+from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.study.own_training import OwnRecipe
+from tune_jobs.worker import own_attempt
 from tune_jobs.worker.own_attempt import OwnAttempt
 from tune_jobs.worker.trial_run import TrialRun, TrialStopped
 
@@ -115,8 +121,8 @@ def test_values_become_plain(metrics: object, expected: dict[str, Any]) -> None:
         ({"iou": {"mean": 1.0}}, "metric iou must be a number"),
         ({1: 0.5}, "the name of a metric has 1 to 100 characters"),
         ({'a"b': 0.5}, "the name of a metric has 1 to 100 characters"),
-        ({"epoch": 0, "iou": 1.0}, "must be a whole number above the last (0), got 0"),
-        ({"epoch": 1.5, "iou": 1.0}, "must be a whole number above the last (0), got 1.5"),
+        ({"epoch": 0, "iou": 1.0}, "must be a whole number above the last (0) and at most 4, got 0"),
+        ({"epoch": 1.5, "iou": 1.0}, "must be a whole number above the last (0) and at most 4, got 1.5"),
     ],
 )
 def test_what_is_no_report_is_an_error_that_says_the_rule(metrics: object, words: str) -> None:
@@ -180,6 +186,67 @@ def test_a_stopped_function_ends_and_what_it_reports_later_is_lost(catches: Any)
     taken.close()
     assert ended[-1] == "ended"
     assert ended[:-1] == ["caught"] * (20 if catches == (BaseException,) else 0)
+
+
+def test_a_function_that_reports_for_ever_is_halted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(own_attempt, "STOPPING_S", 0.05)
+    calls: list[int] = []
+
+    def train(params: Params, run: TrialRun) -> None:
+        while True:
+            calls.append(1)
+            with suppress(TrialStopped):
+                run.report({"iou": 0.2})
+
+    taken = an_attempt(train).iter_reports()
+    next(taken)
+    taken.close()
+    assert "its training function still runs after 0.05 s: it catches TrialStopped" in caplog.text
+    wait_until(lambda: not_growing(calls), "it is not halted", period_s=0.01)
+
+
+def not_growing(calls: list[int]) -> bool:
+    before = len(calls)
+    time.sleep(0.05)
+    return len(calls) == before
+
+
+def test_any_thread_of_a_function_may_report() -> None:
+    def train(params: Params, run: TrialRun) -> None:
+        def report() -> None:
+            run.report({"iou": 0.1})
+
+        threads = [threading.Thread(target=report) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert [epoch for epoch, _ in reports_of(train)] == [1, 2, 3, 4]
+
+
+def test_a_stopped_report_of_another_thread_ends_that_thread() -> None:
+    ended: list[str] = []
+
+    def train(params: Params, run: TrialRun) -> None:
+        def report() -> None:
+            try:
+                for _ in range(3):
+                    run.report({"iou": 0.1})
+            except TrialStopped:
+                ended.append("thread")
+
+        thread = threading.Thread(target=report)
+        thread.start()
+        thread.join()
+        ended.append("function")
+
+    taken = an_attempt(train).iter_reports()
+    next(taken)
+    taken.close()
+    assert ended == ["thread", "function"]
 
 
 def test_trial_stopped_passes_an_except_exception() -> None:
@@ -328,6 +395,47 @@ def test_the_last_state_stays_as_the_trials_weights(tmp_path: Path, behind_the_l
     (path,) = checkpoints.iter_own(3, ("final",), recipes, [], read_owner=owner_of_state)
     state = read_state(path).state
     assert state == {"name": "averaged"} if behind_the_loop else state["epoch"] == 4
+
+
+def loads_twice(params: Params, run: TrialRun) -> Iterator[dict[str, float]]:
+    state, _ = run.load() or {"epoch": 0}, run.load_folder()
+    for epoch in range(state["epoch"] + 1, run.epochs + 1):
+        run.save({"epoch": epoch})
+        yield {"iou": epoch / 10}
+
+
+def test_of_a_damaged_state_the_one_before_it_is_used_and_a_message_says_so_once(tmp_path: Path) -> None:
+    checkpoints = checkpoints_in(tmp_path)
+    first = an_attempt(loads_twice, checkpoints=checkpoints).iter_reports()
+    for _ in range(3):
+        next(first)
+    first.close()
+    torn = checkpoints.folder(3) / "attempt-1.pt"
+    torn.write_bytes(torn.read_bytes()[:100])
+    second = an_attempt(loads_twice, checkpoints=checkpoints, attempt=2, acknowledged=3)
+    reports = second.iter_reports()
+    assert next(reports).epoch == 3
+    said = second.with_resumed(WorkerInfo(pid=7))
+    assert (said.pid, said.resumed_from_epoch) == (7, 2)
+    assert said.passed_over == f"{torn} is not a snapshot, or is damaged; start without it"
+    assert second.with_resumed(WorkerInfo()) == WorkerInfo()
+
+
+def test_a_store_that_stays_away_costs_the_state_and_not_the_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*args: object, **words: object) -> Iterator[Path]:
+        raise OSError("could not list the bucket")
+
+    checkpoints = checkpoints_in(tmp_path)
+    first = an_attempt(loads_twice, checkpoints=checkpoints).iter_reports()
+    next(first)
+    first.close()
+    monkeypatch.setattr("tune_jobs.checkpoints.saving.READ_PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr(Checkpoints, "iter_living", away)
+    second = an_attempt(loads_twice, checkpoints=checkpoints, attempt=2, acknowledged=1)
+    assert [report.epoch for report in second.iter_reports()] == [1, 2, 3, 4]
+    assert (second.resumed_from, second.passed_over) == (0, "could not list the bucket")
 
 
 def test_a_folder_is_kept_as_files(tmp_path: Path) -> None:
