@@ -48,7 +48,6 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, MemoryLo
     """A bridge on trials that are silent for 2 s at most, its session's rows, and its time."""
     from tune_jobs.on_ray import bridge
     from tune_jobs.on_ray.gpus.share import Shares
-    from tune_jobs.on_ray.leaving import Turns
 
     def make() -> tuple[Any, MemoryLog, SimpleNamespace]:
         log, time = MemoryLog(), SimpleNamespace(now=0.0)
@@ -56,9 +55,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, MemoryLo
         monkeypatch.setattr(bridge, "time", time)
         session = Session(a_study(trials=2, asha=None), log, clock=Clock())
         room: Any = FakeRoom()
-        made = bridge.Bridge(
-            session, room, Shares(0.25), turns=Turns(), ended=lambda: False, trial_timeout_s=2.0
-        )
+        made = bridge.Bridge(session, room, Shares(0.25), ended=lambda: False, trial_timeout_s=2.0)
         return made, log, time
 
     return make

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from living_ray import LivingRay
 from ray_studies import curve_study
 
 from eml_models.data.datasets import get_dataset_spec, register_dataset, unregister_dataset
@@ -98,7 +99,7 @@ def test_study_of_the_store_is_refused_in_order_and_its_session_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = str(tmp_path / "trials")
-    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext())
+    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext(LivingRay()))
     monkeypatch.setattr(tuning, "fit_session", lambda *args: True)
     run_study(digits_recipes(), store=store)
     with pytest.raises(TuneJobsError, match="a trial takes 1 GPU"):
@@ -115,7 +116,7 @@ def test_complete_study_needs_neither_data_nor_gpus(tmp_path: Path, monkeypatch:
         return False
 
     study, store = digits_recipes().with_changes(trials=1), str(tmp_path / "trials")
-    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext())
+    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext(LivingRay()))
     monkeypatch.setattr(tuning, "fit_session", complete)
     run_study(study, store=store)
     assert run_study(study, store=store, device="cuda").already_complete

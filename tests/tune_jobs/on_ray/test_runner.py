@@ -7,9 +7,9 @@ import logging
 import socket
 from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from living_ray import LivingRay
 from ray_studies import curve_study
 from session_testing import WORKER, rising
 
@@ -23,9 +23,6 @@ from tune_jobs.session.state_machine import Session
 from tune_jobs.store.files.local import LocalFiles
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.writer import StudyWriter
-
-LIVING = SimpleNamespace(lost=lambda patient=True: None)
-"""A Ray that lives."""
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
@@ -52,7 +49,7 @@ def test_address_where_nobody_listens_is_refused_before_the_store_knows(tmp_path
 @pytest.fixture(autouse=True)
 def _played_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "measured_here", lambda *args: nullcontext())
-    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext(LIVING))
+    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext(LivingRay()))
 
 
 def read_only(path: str) -> StoreError:
