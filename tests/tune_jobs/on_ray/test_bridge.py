@@ -94,6 +94,28 @@ def test_a_worker_that_ends_itself_after_its_time_has_hung(played: Callable[...,
     assert ends(log) == ["attempt 1 hung"]
 
 
+def test_worker_that_a_signal_to_every_process_ends_has_not_failed(played: Callable[..., Any]) -> None:
+    bridge, log, _ = played()
+    bridge.suggest("a")
+    bridge.take_start("a")
+    bridge._ended = lambda: True
+    bridge.take_crash("a", "the worker died")
+    assert ends(log) == []
+    assert bridge.interrupted
+
+
+def test_thread_that_was_left_writes_no_row(played: Callable[..., Any]) -> None:
+    bridge, log, _ = played()
+    bridge.suggest("a")
+    bridge.take_start("a")
+    before = len(log.rows)
+    bridge._turns.leave()
+    assert bridge.take_message("a", {"message": to_json(TrainingBegan(worker=WorkerInfo()))}) == Decision.STOP
+    bridge.take_crash("a", "the worker died")
+    assert bridge.suggest("b") == "FINISHED"
+    assert len(log.rows) == before
+
+
 def test_a_recipe_is_written_out_once_an_attempt(
     played: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
