@@ -61,14 +61,15 @@ class Bridge:
         room: Room,
         shares: Shares,
         *,
-        turns: Turns,
         ended: Callable[[], bool],
         trial_timeout_s: float | None = None,
+        turns: Turns | None = None,
         failures: FailureLines | None = None,
         watch: SilenceWatch | None = None,
     ) -> None:
         self.session, self.trial_timeout_s = session, trial_timeout_s
-        self._room, self._shares, self._turns, self._ended = room, shares, turns, ended
+        self._room, self._shares, self._ended = room, shares, ended
+        self._turns = turns or Turns()
         self._openings = Openings(room.count_free)
         self._taker = MessageTaker(session)
         self._failures = failures or FailureLines()

@@ -20,6 +20,7 @@ from eml_models.latency.explaining.investigation import OnRound, run_campaign
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.on_ray.cluster.connect import connected
+from tune_jobs.on_ray.leaving import Connection, Turns, finish_or_leave
 from tune_jobs.session.ending_signals import EndingSignals
 from tune_jobs.session.settings import RunSettings
 
@@ -40,7 +41,7 @@ def kind_of_cluster(address: str) -> str:
         InvalidValueError: the address is not a head's.
         TuneJobsError: no cluster answers at the address, or it refuses us.
     """
-    with _joined(address) as ray:
+    with _joined(address) as (ray, _):
         return "cuda" if ray.cluster_resources().get("GPU") else "cpu"
 
 
@@ -62,17 +63,28 @@ def run_campaign_on(
 
     Raises:
         InvalidValueError: the cluster has no device of that kind, or refuses the campaign.
+        RayLostError: the cluster died; `on_round` has got the rounds before.
         TuneJobsError: no cluster answers, or the measuring process was lost.
     """
-    with _joined(address) as ray:
+    with _joined(address) as (ray, connection):
         signals = signals or EndingSignals()
         signals.listen()  # again: Ray has set its own handler of SIGTERM, which exits at once
+        turns = Turns()
         resources = _whole_device(ray.nodes(), campaign)
         actor = ray.remote(max_restarts=0, max_concurrency=AT_ONCE, **resources)(_Measurer)
         try:
             measurer = actor.remote()
-            return _follow(
-                ray, measurer, measurer.run.remote(campaign, codes), signals, on_progress, on_round
+            task = measurer.run.remote(campaign, codes)
+
+            def keep(result: CampaignResult) -> None:
+                with turns.turn():
+                    on_round(result)
+
+            return finish_or_leave(
+                lambda: _follow(ray, measurer, task, signals, on_progress, keep),
+                connection,
+                turns,
+                ended=lambda: signals.arrived,
             )
         except ray.exceptions.RayTaskError as error:
             cause = error.cause
@@ -169,9 +181,12 @@ def _whole_device(nodes: Sequence[Mapping[str, Any]], campaign: Campaign) -> dic
 
 
 @contextmanager
-def _joined(address: str) -> Iterator[Any]:
-    """Ray, connected to the cluster; a process that has joined a cluster already keeps its connection."""
-    with connected(RunSettings(address=address)):
+def _joined(address: str) -> Iterator[tuple[Any, Connection]]:
+    """Ray, connected to the cluster, and the connection.
+
+    A process that has joined a cluster already keeps its connection.
+    """
+    with connected(RunSettings(address=address)) as connection:
         import ray
 
-        yield ray
+        yield ray, connection

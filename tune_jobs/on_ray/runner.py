@@ -204,7 +204,7 @@ def _run_session(
                         on_progress,
                         measurement,
                         on_note,
-                        turns=turns,
+                        turns,
                     ),
                     connection,
                     turns,

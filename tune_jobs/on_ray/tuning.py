@@ -57,9 +57,8 @@ def fit_session(
     signals: EndingSignals,
     rows: Sequence[Row],
     on_progress: ProgressListener,
-    measurement: LocalMeasurement | None = None,
-    on_note: Callable[[str], object] = lambda note: None,
-    *,
+    measurement: LocalMeasurement | None,
+    on_note: Callable[[str], object],
     turns: Turns,
 ) -> bool:
     """Let Tune schedule the session's attempts until the session has finished; True if a signal ended it.
@@ -93,9 +92,9 @@ def fit_session(
         session,
         room,
         shares,
-        turns=turns,
         ended=lambda: signals.arrived,
         trial_timeout_s=settings.trial_timeout_s,
+        turns=turns,
         failures=FailureLines(
             Logs(store=absolute(settings.store), study=session.study.name), ray_logs=ray_logs_here()
         ),

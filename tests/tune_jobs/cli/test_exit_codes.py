@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from cli_testing import Cli
+from living_ray import LivingRay
 from session_testing import WORKER, play, play_attempt
 
 from tune_jobs.on_ray import preflight, runner, tuning
@@ -36,7 +37,7 @@ class Ends:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.letters = ""
         self.is_interrupted = False
-        monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext())
+        monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext(LivingRay()))
         monkeypatch.setattr(tuning, "fit_session", self._play)
         monkeypatch.setattr(preflight, "gpus_here", lambda: 0)
 

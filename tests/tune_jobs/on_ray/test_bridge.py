@@ -49,7 +49,6 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, MemoryLo
     """A bridge on trials that are silent for 2 s at most, its session's rows, and its time."""
     from tune_jobs.on_ray import bridge
     from tune_jobs.on_ray.gpus.share import Shares
-    from tune_jobs.on_ray.leaving import Turns
 
     def make() -> tuple[Any, MemoryLog, SimpleNamespace]:
         log, time = MemoryLog(), SimpleNamespace(now=0.0)
@@ -57,9 +56,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, MemoryLo
         monkeypatch.setattr(bridge, "time", time)
         session = Session(a_study(trials=2, asha=None), log, clock=Clock())
         room: Any = FakeRoom()
-        made = bridge.Bridge(
-            session, room, Shares(0.25), turns=Turns(), ended=lambda: False, trial_timeout_s=2.0
-        )
+        made = bridge.Bridge(session, room, Shares(0.25), ended=lambda: False, trial_timeout_s=2.0)
         return made, log, time
 
     return make
@@ -96,6 +93,28 @@ def test_a_worker_that_ends_itself_after_its_time_has_hung(played: Callable[...,
     time.now = 32.0
     bridge.take_crash("a", "the worker died")
     assert ends(log) == ["attempt 1 hung"]
+
+
+def test_worker_that_a_signal_to_every_process_ends_has_not_failed(played: Callable[..., Any]) -> None:
+    bridge, log, _ = played()
+    bridge.suggest("a")
+    bridge.take_start("a")
+    bridge._ended = lambda: True
+    bridge.take_crash("a", "the worker died")
+    assert ends(log) == []
+    assert bridge.interrupted
+
+
+def test_thread_that_was_left_writes_no_row(played: Callable[..., Any]) -> None:
+    bridge, log, _ = played()
+    bridge.suggest("a")
+    bridge.take_start("a")
+    before = len(log.rows)
+    bridge._turns.leave()
+    assert bridge.take_message("a", {"message": to_json(TrainingBegan(worker=WorkerInfo()))}) == Decision.STOP
+    bridge.take_crash("a", "the worker died")
+    assert bridge.suggest("b") == "FINISHED"
+    assert len(log.rows) == before
 
 
 def test_a_recipe_is_written_out_once_an_attempt(

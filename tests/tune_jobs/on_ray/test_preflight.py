@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from living_ray import LivingRay
 from ray import cloudpickle
 from ray_studies import curve_study
 
@@ -37,8 +38,6 @@ from tune_jobs.worker.own_attempt import OwnAttempt
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
 LOCK = threading.Lock()
-LIVING = SimpleNamespace(lost=lambda *, patient: None)
-"""A connection to a Ray that lives."""
 
 
 def fit_with_a_lock(recipe: Recipe, *, lock: Any, **options: Any) -> Iterator[SimpleNamespace]:
@@ -149,7 +148,7 @@ def test_study_of_the_store_is_refused_in_order_and_its_session_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = str(tmp_path / "trials")
-    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext(LIVING))
+    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext(LivingRay()))
     monkeypatch.setattr(tuning, "fit_session", lambda *args, **options: True)
     run_study(digits_recipes(), store=store)
     with pytest.raises(TuneJobsError, match="a trial takes 1 GPU"):
@@ -166,7 +165,7 @@ def test_complete_study_needs_neither_data_nor_gpus(tmp_path: Path, monkeypatch:
         return False
 
     study, store = digits_recipes().with_changes(trials=1), str(tmp_path / "trials")
-    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext(LIVING))
+    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext(LivingRay()))
     monkeypatch.setattr(tuning, "fit_session", complete)
     run_study(study, store=store)
     assert run_study(study, store=store, device="cuda").already_complete

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
+import signal
 import socket
+import threading
 from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from living_ray import LivingRay
 from ray_studies import curve_study
 from session_testing import WORKER, rising
 
 from eml_models.errors import InvalidValueError, UnknownNameError
-from tune_jobs.errors import RunFailedError, StoreError, TuneJobsError
+from tune_jobs.errors import RayLostError, RunFailedError, StoreError, TuneJobsError
 from tune_jobs.inputs.shipped import SHIPPED
-from tune_jobs.on_ray import runner, tuning
+from tune_jobs.on_ray import leaving, runner, tuning
 from tune_jobs.on_ray.runner import run_study
 from tune_jobs.session.settings import RunSettings
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.files.local import LocalFiles
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.writer import StudyWriter
-
-LIVING = SimpleNamespace(lost=lambda patient=True: None)
-"""A Ray that lives."""
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
@@ -52,7 +52,7 @@ def test_address_where_nobody_listens_is_refused_before_the_store_knows(tmp_path
 @pytest.fixture(autouse=True)
 def _played_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "measured_here", lambda *args: nullcontext())
-    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext(LIVING))
+    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext(LivingRay()))
 
 
 def read_only(path: str) -> StoreError:
@@ -116,6 +116,50 @@ def test_error_of_a_run_is_the_last_word_also_where_its_end_cannot_be_written(
     ):
         run_study(curve_study(trials=2), RunSettings(store=str(tmp_path / "store")))
     assert "the failed end of the run could not be written: could not make 'journal'" in caplog.text
+
+
+class DyingRay(LivingRay):
+    """A Ray that dies at once."""
+
+    def lost(self, *, patient: bool = True) -> str | None:
+        return "Ray on this machine has lost its process gcs_server"
+
+    def abandon(self) -> None: ...
+
+
+@pytest.mark.parametrize("signalled", [True, False])
+def test_run_whose_ray_dies_ends_though_a_call_to_ray_hangs(
+    signalled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With a signal, Ray has got it too, and the run is interrupted; without one it has failed."""
+    released = threading.Event()
+
+    def hang(*args: object, **options: object) -> bool:
+        if signalled:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return released.wait()
+
+    monkeypatch.setattr(leaving, "_LEFT", threading.Event())
+    monkeypatch.setattr(tuning, "fit_session", hang)
+    ray = DyingRay() if not signalled else DyingAfterSignal()
+    monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext(ray))
+    settings = RunSettings(store=str(tmp_path / "store"))
+    if signalled:
+        assert run_study(curve_study(trials=2), settings).interrupted
+    else:
+        with pytest.raises(RayLostError, match="has lost its process gcs_server"):
+            run_study(curve_study(trials=2), settings)
+    assert leaving.has_left()
+    released.set()
+    with StudyWriter.open(str(tmp_path / "store"), curve_study(trials=2), versions={}):
+        """The run holds the study no more."""
+
+
+class DyingAfterSignal(DyingRay):
+    """A Ray that dies of the run's signal."""
+
+    def lost(self, *, patient: bool = True) -> str | None:
+        return super().lost() if not patient else None
 
 
 def end_at_once(session: Session, *args: object, **options: object) -> bool:
