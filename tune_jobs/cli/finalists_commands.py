@@ -15,9 +15,9 @@ from tune_jobs.cli.run_commands import (
     exit_status,
     print_ending,
     run_shown,
-    typed_command,
 )
 from tune_jobs.cli.telling import put, tell, tell_note
+from tune_jobs.cli.typed_words import typed_command
 from tune_jobs.inputs.finalists import BASELINE, FinalOptions, final_study
 from tune_jobs.inputs.smoke import WIDTH, narrowed, smoke_name
 from tune_jobs.inputs.user_code import UserCode, load_study

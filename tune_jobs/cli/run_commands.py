@@ -1,16 +1,11 @@
 """Acts for `run`: runs the study, then prints its tables and the commands to type next.
 
-Also prints the tables of `show`. Called by `run_verbs` and `store_verbs`; `finalists_commands` and
-`job_commands` use its parts.
+Called by `run_verbs`; `finalists_commands` and `job_commands` use its parts.
 """
 
 from __future__ import annotations
 
-import shlex
-import shutil
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 from eml_models.networks.registry import custom_models
 from eml_models.wording import count_of
@@ -18,15 +13,13 @@ from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.cli.dry_run import print_dry_run
 from tune_jobs.cli.option_values import RunOptions
 from tune_jobs.cli.resolving import resolve
-from tune_jobs.cli.telling import put, tell, tell_note
-from tune_jobs.cli.trial_commands import say_last_failure
+from tune_jobs.cli.store_commands import print_study
+from tune_jobs.cli.telling import tell, tell_note
+from tune_jobs.cli.typed_words import python_command, store_option, typed_command
 from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED, RayLostError
-from tune_jobs.inputs.user_code import UserCode, stored_name
-from tune_jobs.report.documents import study_document, study_notes
+from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.report.for_people import shapes_network
-from tune_jobs.report.formats import TABLE
 from tune_jobs.report.progress import show_progress
-from tune_jobs.report.render import render
 from tune_jobs.session.outcome import RunOutcome
 from tune_jobs.session.settings import RunSettings
 from tune_jobs.store.reader import TrialStore
@@ -132,21 +125,6 @@ def print_ending(outcome: RunOutcome, *, again: str) -> None:
         tell(f"interrupted after {done}; all finished trials are in the store. Continue with:\n  {again}")
 
 
-def print_study(store: str, name: str, form: str, *, top: int = 10, with_log: bool = False) -> None:
-    """Print the tables of one study. JSON and CSV hold only the first, so that they are one table.
-
-    Args:
-        with_log: whether people also get the end of the log of the trial that failed last.
-    """
-    known = TrialStore(store).read(stored_name(name))
-    for table in study_document(known, form, top=top):
-        put(render(table, form))
-    if with_log and form == TABLE:
-        say_last_failure(store, known)
-    for note in study_notes(known):
-        tell(note)
-
-
 def _has_weights(store: str, name: str, number: int) -> bool:
     """Whether a process without the user's code can export this trial."""
     if custom_models():
@@ -176,28 +154,9 @@ def _example_query(store: str, study: Study) -> str:
     return f'{python_command()} -m tune_jobs query "{sql}"{store_option(store)}'
 
 
-def store_option(store: str) -> str:
-    """The words that name a store in a command to type; none for the default."""
-    return "" if store == "trials" else f" --store {shlex.quote(store)}"
-
-
 def _searches_networks(study: Study) -> bool:
     """Whether its trials train different networks, of families that need no code of the user."""
     if study.train is not None:
         return False
     searched = any(p.role is Role.SEARCHED and shapes_network(p.name) for p in study.space.parameters)
     return searched and not custom_models()
-
-
-def python_command() -> str:
-    """The words that start this Python: ``python`` if the shell finds it under this name, else its path."""
-    if shutil.which("python") == sys.executable:
-        return "python"
-    path = Path(sys.executable)
-    here = Path.cwd()
-    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
-
-
-def typed_command() -> str:
-    """The command that the user typed, which also continues the run."""
-    return f"{python_command()} -m tune_jobs {shlex.join(sys.argv[1:])}"

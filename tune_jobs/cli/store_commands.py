@@ -1,6 +1,6 @@
-"""Acts for the verbs on a store, except `show`: list, report, query, replay, export, compact, repair, delete.
+"""Acts for the verbs on a store: list, show, report, query, replay, export, compact, repair, delete.
 
-Called by `store_verbs`.
+`trial_commands` shows a single trial. Called by `store_verbs`; the end of a run shows its study here too.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from tune_jobs.analysis.replay import (
 from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.checkpoints.logs import Logs
 from tune_jobs.cli.own_commands import Again, export_own, replay_own, require_own_output, tell_changes
-from tune_jobs.cli.run_commands import python_command, store_option
 from tune_jobs.cli.telling import put, say, tell, tell_note
+from tune_jobs.cli.trial_commands import say_last_failure
 from tune_jobs.cli.trial_words import number_of
+from tune_jobs.cli.typed_words import python_command, store_option
 from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
 from tune_jobs.inputs.user_code import stored_name
 from tune_jobs.report.documents import (
@@ -36,6 +37,7 @@ from tune_jobs.report.documents import (
     report_document,
     store_document,
     store_notes,
+    study_document,
     study_notes,
 )
 from tune_jobs.report.formats import TABLE
@@ -71,6 +73,21 @@ def print_studies(store: str, form: str) -> None:
     if form == TABLE:
         for note in store_notes(found, holds):
             tell_note(note)
+
+
+def print_study(store: str, name: str, form: str, *, top: int = 10, with_log: bool = False) -> None:
+    """Print the tables of one study. JSON and CSV hold only the first, so that they are one table.
+
+    Args:
+        with_log: whether people also get the end of the log of the trial that failed last.
+    """
+    known = TrialStore(store).read(stored_name(name))
+    for table in study_document(known, form, top=top):
+        put(render(table, form))
+    if with_log and form == TABLE:
+        say_last_failure(store, known)
+    for note in study_notes(known):
+        tell(note)
 
 
 def print_report(store: str, name: str, form: str, *, top: int | None, by: Sequence[str]) -> None:

@@ -60,7 +60,7 @@ def show(study: str, trial: int | None, store: str, form: str, top: int, audit: 
         from tune_jobs.cli.store_commands import print_audit
 
         return 0 if print_audit(store, study) else EXIT_FAILED
-    from tune_jobs.cli.run_commands import print_study
+    from tune_jobs.cli.store_commands import print_study
 
     print_study(store, study, form, top=top, with_log=True)
     return 0
