@@ -1,16 +1,21 @@
 """SIGINT and SIGTERM as a request to end in order, for commands that keep their results.
 
-The first signal is noted; a second signal has its usual effect. `tune_jobs.on_ray.runner` and the command
-``latency`` use it.
+The first signal is noted; a second signal has its usual effect. A signal that comes at once after the first
+is the same: GNU ``timeout``, for instance, signals the process and then its group, which the process is in.
+`tune_jobs.on_ray.runner` and the command ``latency`` use it.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+SAME_S = 0.5
+"""Seconds after the first signal in which further ones are the same."""
 
 
 class EndingSignals:
@@ -18,13 +23,14 @@ class EndingSignals:
 
     def __init__(self) -> None:
         self.arrived = False
+        self._arrived_at = 0.0
         self._usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         self._in_main_thread = threading.current_thread() is threading.main_thread()
 
     def listen(self) -> None:
         """Note the signals from now on, instead of ending. Does nothing outside the main thread: Python
         allows signal handlers only there."""
-        if self._in_main_thread and not self.arrived:
+        if self._in_main_thread:
             for number in self._usual:
                 signal.signal(number, self._note)
 
@@ -35,8 +41,11 @@ class EndingSignals:
                 signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.arrived = True
-        signal.signal(number, self._usual[signal.Signals(number)])
+        if not self.arrived:
+            self.arrived, self._arrived_at = True, time.monotonic()
+        elif time.monotonic() - self._arrived_at >= SAME_S:
+            signal.signal(number, self._usual[signal.Signals(number)])
+            signal.raise_signal(number)
 
 
 @contextmanager

@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
+from tune_jobs.session import ending_signals as module
 from tune_jobs.session.ending_signals import EndingSignals, ending_signals
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -25,17 +27,43 @@ def usual() -> Iterator[list[int]]:
         signal.signal(number, handler)
 
 
+@pytest.fixture
+def seconds(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The time, which stands still until a test moves it."""
+    clock = SimpleNamespace(now=100.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_signal_is_noted_and_the_second_has_its_usual_effect(
-    usual: list[int], number: signal.Signals
+    usual: list[int], seconds: SimpleNamespace, number: signal.Signals
 ) -> None:
     with ending_signals() as signals:
         assert not signals.arrived
         signal.raise_signal(number)
         assert signals.arrived
         assert usual == []
+        seconds.now += 1
         signal.raise_signal(number)
         assert usual == [number]
+
+
+@pytest.mark.parametrize("again", SIGNALS)
+def test_signal_that_comes_twice_at_once_is_one_signal(
+    usual: list[int], seconds: SimpleNamespace, again: signal.Signals
+) -> None:
+    """A sender signals the process and its group, which the process is in."""
+    with ending_signals() as signals:
+        signal.raise_signal(signal.SIGTERM)
+        seconds.now += 0.1
+        signal.raise_signal(again)
+        assert signals.arrived
+        assert usual == []
+        seconds.now += 1
+        signal.raise_signal(again)
+        assert usual == [again]
 
 
 def test_after_the_block_signals_have_their_usual_effect(usual: list[int]) -> None:
@@ -45,10 +73,14 @@ def test_after_the_block_signals_have_their_usual_effect(usual: list[int]) -> No
     assert usual == [signal.SIGTERM]
 
 
-def test_a_signal_that_has_arrived_is_not_listened_for_again(usual: list[int]) -> None:
+def test_second_signal_has_its_usual_effect_although_ray_has_set_a_handler(
+    usual: list[int], seconds: SimpleNamespace
+) -> None:
     with ending_signals() as signals:
         signal.raise_signal(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signals.listen()
+        seconds.now += 1
         signal.raise_signal(signal.SIGTERM)
     assert usual == [signal.SIGTERM]
 
