@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import secrets
 import shutil
 import signal
@@ -55,6 +56,7 @@ STARTS = ("tmux", "pipe", "timeout", "group", "job")
 ENDS = ("end", "Ctrl-C", "SIGTERM", "kill -9")
 NUMBERS = {"Ctrl-C": signal.SIGINT, "SIGTERM": signal.SIGTERM, "kill -9": signal.SIGKILL}
 T = TypeVar("T")
+CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 SETTLE_S = 3.0
 LIMIT_S = 180.0
 
@@ -132,7 +134,7 @@ def look(start: str, end: str, environment: Mapping[str, str]) -> Seen:
             left=len([pid for pid in mine if lives(pid)]),
             stored=stored_end(run),
         )
-        for pid in mine:  # a job that goes on without the command that waited for it
+        for pid in mine:  # a job continues without the command that waited for it
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         return seen
@@ -149,7 +151,7 @@ def words_of(trials: str, *more: str) -> list[str]:
 
 
 def start_in_tmux(folder: Path, trials: str, environment: Mapping[str, str]) -> Run:
-    """In a shell of a terminal, so that Ctrl-C is a key. The pane's output goes to a file."""
+    """Start in a shell of a terminal, so that Ctrl-C is a key. The pane's output goes to a file."""
     name, socket_name = f"endings{secrets.token_hex(4)}", "endings"
     line = " ".join(words_of(trials))
     shell = f"cd {folder}; {line}; echo $? > code; exit"
@@ -185,7 +187,7 @@ def start_below_timeout(folder: Path, trials: str, environment: Mapping[str, str
 
 
 def start_in_group(folder: Path, trials: str, environment: Mapping[str, str]) -> Run:
-    """As a service manager does: each signal goes to every process."""
+    """Start as a service manager does: each signal goes to every process."""
     return start_process(folder, words_of(trials), environment, to_every_process=True)
 
 
@@ -382,7 +384,7 @@ def read_code(path: Path) -> str:
 
 def last_line(log: Path, folder: Path) -> str:
     """The last lines that say something, in short."""
-    text = log.read_bytes().decode(errors="replace").replace(str(folder), "FOLDER")
+    text = CONTROLS.sub("", log.read_bytes().decode(errors="replace")).replace(str(folder), "FOLDER")
     lines = [line.strip() for line in text.replace("\r", "\n").split("\n") if line.strip()]
     shown = " / ".join(lines[-2:]).replace(sys.executable, "python")
     return shown if len(shown) <= 200 else f"{shown[:140]} ... {shown[-50:]}"

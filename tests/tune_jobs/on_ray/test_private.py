@@ -145,19 +145,28 @@ def test_patience_of_ray_with_a_head(
 
 
 @pytest.mark.parametrize(
-    ("call", "said"), [("", "called"), ("worker.global_worker.set_mode(0); private.abandon_ray()", "")]
+    ("call", "said", "exit_code"),
+    [
+        ("", ["Ray's end", "handler"], 0),
+        ("worker.global_worker.set_mode(0); private.abandon_ray()", ["handler"], 1),
+    ],
 )
-def test_abandoned_ray_is_called_no_more_at_the_end_of_the_process(call: str, said: str) -> None:
+def test_abandoned_ray_is_called_no_more_at_the_end_of_the_process(
+    call: str, said: list[str], exit_code: int
+) -> None:
+    """The handlers of others run, and what Ray's compiled part does when Python ends is skipped."""
     code = (
+        "import atexit\n"
+        "atexit.register(lambda: print('handler', flush=True))\n"
         "import ray\n"
         "from ray._private import worker\n"
         "from tune_jobs.on_ray import private\n"
-        "worker.disconnect = lambda *options: print('called')\n"
+        "worker.disconnect = lambda *options: print('Ray\\'s end', flush=True)\n"
         f"{call}\n"
         "assert worker.global_worker.mode is None\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == said
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout.splitlines(), done.returncode) == (said, exit_code), done.stderr
     assert "if global_worker.mode == SCRIPT_MODE and hasattr" in source("_private/worker.py")
 
 

@@ -75,7 +75,7 @@ from tune_jobs.on_ray.cluster.watcher import Watcher
 made = Watcher()
 leader = subprocess.Popen(["sh", "-c", sys.argv[1]], start_new_session=True)
 made.watch(leader.pid)
-print(made._process.pid, flush=True)
+print("watcher", made._process.pid, flush=True)
 time.sleep(1000)
 """
 
@@ -101,9 +101,13 @@ def test_sessions_end_with_their_driver(end: Callable[[subprocess.Popen[str], in
         [sys.executable, "-c", DRIVER, DEAF], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     assert driver.stdout is not None
-    numbers = [int(driver.stdout.readline()) for _ in range(3)]
-    (watching,) = (number for number in numbers if b"watcher" in Path(f"/proc/{number}/cmdline").read_bytes())
-    wait_until(lambda: ignores_sigterm(watching), "the watcher did not come up")
-    end(driver, watching)
-    wait_until(lambda: not living(numbers), "processes of the driver live on")
-    driver.communicate()
+    try:
+        lines = [driver.stdout.readline().split() for _ in range(3)]  # the watcher's, the session's two
+        numbers = [int(words[-1]) for words in lines]
+        (watching,) = (int(number) for word, *rest in lines for number in rest if word == "watcher")
+        wait_until(lambda: ignores_sigterm(watching), "the watcher did not come up")
+        end(driver, watching)
+        wait_until(lambda: not living(numbers), "processes of the driver live on")
+    finally:
+        driver.kill()
+        driver.communicate()
