@@ -114,6 +114,7 @@ def test_optunas_version_searches(tmp_path: Path) -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_ray_tunes_version_searches() -> None:
     with tempfile.TemporaryDirectory(prefix="seg") as folder:  # Ray's sockets need a short path
         small = (("num_samples=24", "num_samples=2"), ("EPOCHS = 9", "EPOCHS = 2"))
