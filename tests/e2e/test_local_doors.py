@@ -132,17 +132,27 @@ def others_too() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+BROKEN = """
+from tune_jobs import Float, Maximize, Space, Study
+
+
+def train(params, run):
+    raise ValueError("no such mask")
+
+
+space = Space(Float("lr", 0.1, 1.0))
+study = Study(name="broken", space=space, train=train, epochs=1, objectives=Maximize("iou"))
+"""
+
+
 def test_logs_are_kept_and_named_where_a_run_fails(tmp_path: Path, others_too: Path) -> None:
-    words = ["run", "digits-recipes", "--store", str(tmp_path / "store"), "--workers", "1"]
-    environment = {
-        **os.environ,
-        "HOME": str(tmp_path),
-        "TMPDIR": str(others_too),
-    }
+    (tmp_path / "broken.py").write_text(BROKEN)
+    words = ["run", "broken.py:study", "--store", str(tmp_path / "store"), "--workers", "1"]
+    environment = {**os.environ, "HOME": str(tmp_path), "TMPDIR": str(others_too)}
     for name in ("RAY_ADDRESS", "RAY_TMPDIR"):
         environment.pop(name, None)
     done = subprocess.run(
-        [*TUNE_JOBS, *words, "--cpus-per-trial", "4096"],
+        [*TUNE_JOBS, *words, "--max-failed-in-a-row", "1"],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
