@@ -19,6 +19,7 @@ def train(params, run):
     state = run.load() or {"net": net.state_dict(), "epoch": 0}  # after a kill: the last epoch that counts
     net.load_state_dict(state["net"])
     for epoch in range(state["epoch"] + 1, run.epochs + 1):
+        torch.manual_seed(run.seed + epoch)  # so that an epoch draws the same after a kill
         for batch in torch.randperm(1400).split(50):
             loss = torch.nn.functional.cross_entropy(net(images[batch]), labels[batch])
             optimizer.zero_grad()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.study.events import AttemptEnded, AttemptStarted, detail_of
+from tune_jobs.study.events import AttemptEnded, AttemptInterrupted, AttemptStarted, detail_of
 from tune_jobs.study.json_fields import parse_object
 from tune_jobs.study.rows import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow
 from tune_jobs.study.space import Params
@@ -108,10 +108,20 @@ def _attempt(start: StartRow, events: Sequence[EventRow]) -> AttemptFacts:
         node=place.node if place else None,
         device=place.device if place else None,
         pid=place.pid if place else None,
-        resumed_from_epoch=detail.resumed_from_epoch if isinstance(detail, AttemptStarted) else None,
+        resumed_from_epoch=_resumed_from(detail, last, detail_of(cut_short) if cut_short else None),
         held_s=last_row.duration_s if last_row else None,
         how=last.how if isinstance(last, AttemptEnded) else "cut short with its run" if cut_short else None,
     )
+
+
+def _resumed_from(*details: object) -> int | None:
+    """The epochs that an attempt did not train again; own training knows them only after it has begun."""
+    found = [
+        detail.resumed_from_epoch
+        for detail in details
+        if isinstance(detail, AttemptStarted | AttemptEnded | AttemptInterrupted)
+    ]
+    return max((epoch for epoch in found if epoch is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -172,7 +172,9 @@ def require_started(rows: Sequence[Row], number: int) -> list[StartRow]:
     of_trial = [row for row in starts if row.number == number]
     if not of_trial:
         known = f"0 to {max(row.number for row in starts)}" if starts else "none"
-        raise InvalidValueError(f"trial {number} was never trained; the trained ones are {known}")
+        refused = any(isinstance(row, TrialRow) and row.number == number for row in rows)
+        why = ", because a limit refused it" if refused else ""
+        raise InvalidValueError(f"trial {number} was never trained{why}; the trained ones are {known}")
     return of_trial
 
 

@@ -63,7 +63,10 @@ def print_log(store: str, name: str, number: int) -> None:
         for line in terminal_lines(log.text):
             say(line)
     if not logs:
-        tell(f"no attempt of trial {number} of {known.study!r} has printed anything")
+        tell(
+            f"no attempt of trial {number} of {known.study!r} has a log: none printed anything, or it was"
+            " trained with --inline, which prints to the terminal"
+        )
 
 
 def say_last_failure(store: str, known: StudySnapshot) -> None:

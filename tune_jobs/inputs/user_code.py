@@ -55,6 +55,11 @@ class UserCode:
         sys.path.extend(path for path in self.search_paths if path not in sys.path)
         try:
             return self._import() if self.source is None else self._execute(self.source)
+        except EmlError as error:  # ours: its words say what is wrong in the file
+            frames = traceback.extract_tb(error.__traceback__)
+            line = next((frame.lineno for frame in reversed(frames) if frame.filename == self.path), None)
+            where = self.path or self.module
+            raise InvalidValueError(f"{where}{f', line {line}' if line else ''}: {error}") from error
         except (Exception, SystemExit) as error:  # a user's file may raise anything; the error names it
             own_lines = isinstance(error, SyntaxError)  # its lines say where; of other errors, the last call
             lines = traceback.format_exception_only(error)

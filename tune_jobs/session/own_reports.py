@@ -50,7 +50,8 @@ def _missing(name: str, own: Mapping[str, object]) -> str:
         return f'the report lacks the objective {name}; it is empty. Report such as {{"{name}": 0.7}}'
     near = sort_by_nearness(name, own)
     said = f"the report lacks the objective {name}; it has, nearest first: {', '.join(near)}"
-    return said + words_of_nearest(name, near)
+    hint = words_of_nearest(name, near)
+    return f"{said}{hint}" + ("; a study with another objective needs another name (--name)" if hint else "")
 
 
 def objective_values(study: Study, live: LiveAttempt, own: Mapping[str, object]) -> dict[str, float | None]:

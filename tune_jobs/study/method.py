@@ -109,8 +109,8 @@ class Limits:
                     raise InvalidValueError(
                         f"limits: {name} must be a number, the most, or a pair (least, most), got {bound!r}"
                     )
-            if name in ("macs", "parameters") and least is None and most is not None:
-                known[f"max_{name}"] = math.floor(most)
+            if name in ("macs", "parameters") and least is None and most is not None and most == most // 1:
+                known[f"max_{name}"] = int(most)
             else:
                 own.append((name, least, most))
         return cls(**known, own=tuple(sorted(own)))

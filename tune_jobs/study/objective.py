@@ -48,8 +48,8 @@ COSTS = ("macs", "parameters", "activations", "traffic_bytes")
 DIRECTION_WORDS = {"max": Direction.MAXIMIZE, "min": Direction.MINIMIZE, **{str(d): d for d in Direction}}
 """The words for a direction that a person may give."""
 
-OWN_METRIC = re.compile(r"[^\x00-\x1f\x7f\"'\\]{1,100}")
-"""The names that metrics of own training may have."""
+OWN_METRIC = re.compile(r"[^\x00-\x1f\x7f\"'\\*]{1,100}")
+"""The names that metrics of own training may have. SQL takes an asterisk for every name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ class Objective:
     def __post_init__(self) -> None:
         if not isinstance(self.metric, str) or not OWN_METRIC.fullmatch(self.metric):
             raise InvalidValueError(
-                "the name of a metric has 1 to 100 characters, without quotes, backslashes and control"
-                f" characters, got {cut(self.metric)}"
+                "the name of a metric has 1 to 100 characters, without quotes, backslashes, asterisks and"
+                f" control characters, got {cut(self.metric)}"
             )
         if self.direction is None:
             if self.metric not in METRICS and self.metric not in COSTS:

@@ -51,8 +51,16 @@ def describe_failure(error: Exception, *, gpus: float, worker: WorkerInfo) -> At
     if of_this_machine and not isinstance(error, NotCompiledError):
         return WorkerUnusable(error=str(error), worker=worker)
     lines = "".join(traceback.format_exception(error)).strip().splitlines()
-    text = "\n".join([f"{type(error).__name__}: {error}", *lines[-TRACEBACK_LINES:]])
+    text = "\n".join([f"{type(error).__name__}: {_words_of(error)}", *lines[-TRACEBACK_LINES:]])
     return AttemptFailed(failure=_failure_of(error, gpus), error=text, worker=worker)
+
+
+def _words_of(error: Exception) -> str:
+    """The message of an error; an error of the user's may have none that can be shown."""
+    try:
+        return str(error)
+    except Exception as second:  # of any type
+        return f"(its message cannot be shown: {type(second).__name__})"
 
 
 def _failure_of(error: Exception, gpus: float) -> Failure:

@@ -142,10 +142,7 @@ class OwnAttempt:
             self._keep(report.epoch, report.elapsed_s, final=False)
 
     def _write_final(self, epoch: int, elapsed_s: float) -> None:
-        run = self.run
-        if not run._staged and run._saved is not None:
-            run._staged = {"state": run._saved.state, "folder": run._saved.folder}
-        if run._staged:
+        if self.run._staged or self.run._saved is not None:
             self._keep(epoch, elapsed_s, final=True)
 
     def _keep(self, epoch: int, elapsed_s: float, *, final: bool) -> None:
@@ -153,7 +150,9 @@ class OwnAttempt:
         owner = {}
         if self._checkpoints is not None:
             owner = self._checkpoints.owner(run.number, self._attempt, self._recipe.to_json())
-        run._saved = SavedState(report=epoch, elapsed_s=elapsed_s, owner=owner, **run._staged)
+        before = run._saved  # a state and a folder may be saved at different reports
+        kept = {"state": before.state, "folder": before.folder} if before is not None else {}
+        run._saved = SavedState(report=epoch, elapsed_s=elapsed_s, owner=owner, **{**kept, **run._staged})
         run._staged = {}
         if self._checkpoints is None:
             return
@@ -179,8 +178,15 @@ def _iter_generator(train: Train, run: TrialRun, params: dict[str, Any]) -> Gene
     try:
         for metrics in reports:
             yield run._counted(metrics, None)
+    except SystemExit as error:
+        raise _exited(error) from error
     finally:
         _close_generator(reports, run)
+
+
+def _exited(error: SystemExit) -> RuntimeError:
+    """An exit asked for by a training function, as an error of its trial: the search continues."""
+    return RuntimeError(f"the training function called sys.exit({error.code!r}); return, or raise an error")
 
 
 def _refuse_both() -> None:
@@ -188,13 +194,11 @@ def _refuse_both() -> None:
 
 
 def _close_generator(reports: Any, run: TrialRun) -> None:
-    """Close a generator. A generator that yields once more as it is closed does no harm."""
+    """Close a generator. Its trial has ended, so an error of its clean-up, or another yield, is a warning."""
     try:
         reports.close()
-    except RuntimeError as error:
-        if "ignored GeneratorExit" not in str(error):
-            raise
-        LOG.warning("trial %d was stopped, and its training function yields all the same", run.number)
+    except Exception as error:  # of any type: it is the user's code
+        LOG.warning("trial %d has ended, and its training function then raised: %r", run.number, error)
 
 
 class _Ended(Exception):
@@ -225,6 +229,9 @@ def _iter_thread(train: Train, run: TrialRun, params: dict[str, Any]) -> Generat
                 run.report(made)
         except TrialStopped:
             pass
+        except SystemExit as error:
+            reports.put(_exited(error))
+            return
         except BaseException as error:  # raised again where the reports are taken
             reports.put(error)
             return

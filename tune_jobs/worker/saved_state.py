@@ -89,25 +89,29 @@ def copied(state: Any) -> Any:
 
     from eml_models.training.snapshot import copy_to_cpu
 
-    def check(value: Any, where: str) -> None:
-        if isinstance(value, (torch.Tensor, *PLAIN)):
-            return
+    def plain(value: Any, where: str) -> Any:
+        if isinstance(value, torch.Tensor):
+            return value.detach().as_subclass(torch.Tensor)
+        if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a number of NumPy
+            value = value.item()
+        if isinstance(value, PLAIN):
+            # read as data, a file gives back no subclass, such as a member of an enumeration
+            kinds: tuple[Any, ...] = PLAIN[:-1]
+            return next((kind(value) for kind in kinds if isinstance(value, kind)), None)
         if isinstance(value, Mapping):
-            for key, item in value.items():
-                check(key, f"a key of {where}")
-                check(item, f"{where}[{key!r}]")
-        elif isinstance(value, list | tuple):
-            for index, item in enumerate(value):
-                check(item, f"{where}[{index}]")
-        else:
-            raise InvalidValueError(
-                f"run.save takes tensors and plain values (numbers, text, None, lists, dictionaries), got"
-                f" {type(value).__name__} at {where}; save its state_dict(), or write files and call"
-                " run.save_folder"
-            )
+            return {
+                plain(key, f"a key of {where}"): plain(item, f"{where}[{key!r}]")
+                for key, item in value.items()
+            }
+        if isinstance(value, list | tuple):
+            return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+        raise InvalidValueError(
+            f"run.save takes tensors and plain values (numbers, text, None, lists, dictionaries), got"
+            f" {type(value).__name__} at {where}; save its state_dict(), or write files and call"
+            " run.save_folder"
+        )
 
-    check(state, "state")
-    return copy_to_cpu(state)
+    return copy_to_cpu(plain(state, "state"))
 
 
 def packed(folder: str | os.PathLike[str]) -> Any:

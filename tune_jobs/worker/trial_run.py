@@ -96,7 +96,7 @@ class TrialRun:
     def scratch(self) -> Path:
         """A folder for files of this attempt; it is removed when the attempt ends."""
         if self._scratch is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="tune-jobs-")
+            self._scratch = tempfile.TemporaryDirectory(prefix="tune-jobs-", ignore_cleanup_errors=True)
         return Path(self._scratch.name)
 
     def report(self, metrics: object, *, epoch: int | None = None) -> None:
@@ -142,7 +142,7 @@ class TrialRun:
         early by a rule of its own looks at that rule first: a kill may have come before its end was recorded.
         """
         found = self._find()
-        return None if found is None else found.state
+        return None if found is None else saved_state.copied(found.state)
 
     def load_folder(self) -> Path | None:
         """A copy of what `save_folder` took, in `scratch`; None without any. See `load`."""
@@ -155,7 +155,7 @@ class TrialRun:
 
     def _close(self) -> None:
         if self._scratch is not None:
-            self._scratch.cleanup()
+            self._scratch.cleanup()  # files that a process of the function still writes stay
 
     def _counted(self, metrics: object, epoch: int | None) -> tuple[dict[str, Plain], int]:
         values = plain_metrics(metrics)
@@ -185,6 +185,7 @@ class TrialRun:
                 if not self._last:
                     self._last = self._resumed_from = found.report
                     self._before_s = found.elapsed_s
+                self._saved = found  # the trial's last state, if the function saves no other
                 return found
         return None
 
@@ -222,8 +223,8 @@ def plain_metrics(metrics: object) -> dict[str, Plain]:
 def _name_of(name: object) -> str:
     if not isinstance(name, str) or not OWN_METRIC.fullmatch(name):
         raise InvalidValueError(
-            "the name of a metric has 1 to 100 characters, without quotes, backslashes and control"
-            f" characters, got {_short(name)}"
+            "the name of a metric has 1 to 100 characters, without quotes, backslashes, asterisks and"
+            f" control characters, got {_short(name)}"
         )
     return name
 

@@ -62,6 +62,7 @@ def test_a_name_that_a_table_has_gets_a_prefix_and_case_alone_makes_no_column() 
         "IoU": "IoU_caps1_3",
         "metrics": "metric_metrics",
     }
+    assert metric_columns(["param_lr"], taken_too=["param_lr"]) == {"param_lr": "metric_param_lr"}
 
 
 @pytest.mark.parametrize(

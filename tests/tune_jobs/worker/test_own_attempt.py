@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,7 @@ def test_a_generator_does_not_call_report_too() -> None:
         reports_of(train)
 
 
-@pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt(), SystemExit(3)])
+@pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt()])
 def test_an_error_of_a_function_is_raised_where_its_reports_are_taken(error: BaseException) -> None:
     def train(params: Params, run: TrialRun) -> None:
         run.report({"iou": 0.2})
@@ -501,3 +502,99 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_trial(
     assert next(training.iter_reports()).epoch == 1
     assert training.take_unsaved() == {"checkpoint to resume from": "No space left on device"}
     assert training.take_unsaved() == {}
+
+
+@pytest.mark.parametrize("generator", [True, False])
+def test_an_exit_of_the_program_is_an_error_of_the_trial(generator: bool) -> None:
+    def yields_then_exits(params: Params, run: TrialRun) -> Iterator[dict[str, float]]:
+        yield {"iou": 0.1}
+        raise SystemExit(3)
+
+    def calls_then_exits(params: Params, run: TrialRun) -> None:
+        run.report({"iou": 0.1})
+        raise SystemExit(3)
+
+    with pytest.raises(RuntimeError, match=r"the training function called sys.exit\(3\)"):
+        reports_of(yields_then_exits if generator else calls_then_exits)
+
+
+def test_a_clean_up_that_raises_as_a_trial_is_stopped_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    def train(params: Params, run: TrialRun) -> Iterator[dict[str, float]]:
+        try:
+            yield {"iou": 0.1}
+        finally:
+            raise ValueError("no such run of the tracker")
+
+    taken = an_attempt(train).iter_reports()
+    next(taken)
+    taken.close()
+    assert "no such run of the tracker" in caplog.text
+
+
+class Stage(StrEnum):
+    """A value that a file would not give back."""
+
+    WARM = "warm"
+
+
+def test_numbers_of_numpy_and_members_of_enumerations_come_back_as_plain_values(tmp_path: Path) -> None:
+    found: list[Any] = []
+
+    def train(params: Params, run: TrialRun) -> Iterator[dict[str, float]]:
+        found.append(run.load())
+        run.save(
+            {"best": np.float64(0.5), "count": np.int64(3), "is_new": np.bool_(True), "stage": Stage.WARM}
+        )
+        yield {"iou": 0.1}
+
+    checkpoints = checkpoints_in(tmp_path)
+    first = an_attempt(train, checkpoints=checkpoints).iter_reports()
+    next(first)
+    first.close()
+    next(an_attempt(train, checkpoints=checkpoints, attempt=2, acknowledged=1).iter_reports())
+    assert found == [None, {"best": 0.5, "count": 3, "is_new": True, "stage": "warm"}]
+    assert [type(value) for value in found[1].values()] == [float, int, bool, str]
+
+
+def test_a_loaded_state_is_a_copy_and_stays_the_trials_last_state(tmp_path: Path) -> None:
+    from tune_jobs.worker.saved_state import owner_of_state, read_state
+
+    def train(params: Params, run: TrialRun) -> Iterator[dict[str, float]]:
+        state = run.load()
+        if state is None:
+            run.save({"weight": torch.ones(1)})
+        else:
+            state["weight"] += 1  # in place: the stored state must not change
+        for _ in range(4 - run._last):
+            yield {"iou": 0.1}
+
+    checkpoints = checkpoints_in(tmp_path)
+    first = an_attempt(train, checkpoints=checkpoints).iter_reports()
+    next(first)
+    first.close()
+    assert (
+        len(list(an_attempt(train, checkpoints=checkpoints, attempt=2, acknowledged=1).iter_reports())) == 3
+    )
+    recipes = dict.fromkeys((1, 2), RECIPE.to_json())
+    (path,) = checkpoints.iter_own(3, ("final",), recipes, [], read_owner=owner_of_state)
+    assert read_state(path).state == {"weight": torch.ones(1)}
+
+
+def test_a_folder_and_a_state_may_be_saved_at_different_reports(tmp_path: Path) -> None:
+    found: list[bool] = []
+
+    def train(params: Params, run: TrialRun) -> Iterator[dict[str, float]]:
+        found.append(run.load_folder() is not None)
+        (run.scratch / "kept").mkdir(exist_ok=True)
+        run.save_folder(run.scratch / "kept")
+        for epoch in range(1, 4):
+            yield {"iou": 0.1}
+            run.save({"epoch": epoch})
+
+    checkpoints = checkpoints_in(tmp_path)
+    first = an_attempt(train, checkpoints=checkpoints).iter_reports()
+    for _ in range(3):
+        next(first)
+    first.close()
+    next(an_attempt(train, checkpoints=checkpoints, attempt=2, acknowledged=3).iter_reports())
+    assert found == [False, True]

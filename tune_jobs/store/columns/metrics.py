@@ -19,15 +19,19 @@ TABLES_WITH_METRICS = ("reports", "trials")
 PREFIX = "metric_"
 
 
-def metric_columns(names: Iterable[str]) -> dict[str, str]:
+def metric_columns(names: Iterable[str], *, taken_too: Iterable[str] = ()) -> dict[str, str]:
     """The column of each metric in the views: its own name, if no table with metrics has such a column.
 
     SQL ignores the case of letters in names. A metric gets `PREFIX` where a column has its name. Where
     metrics differ only by case, the column of each says where its capitals are.
+
+    Args:
+        taken_too: columns that the views add for parameters.
     """
     known = sorted(set(names))
     one_for_sql = {name for group in alike(known) for name in group}
     taken = {fold(name) for table in TABLES_WITH_METRICS for name in SCHEMAS[table].names}
+    taken |= {fold(name) for name in taken_too}
     found = {}
     for name in known:
         column = spelled(name) if name in one_for_sql else name

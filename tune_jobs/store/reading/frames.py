@@ -86,7 +86,7 @@ def with_own_metrics(table: pa.Table, name: str) -> pa.Table:
     if not kinds:
         return table
     rows = [json.loads(text or "{}") for text in texts]
-    for metric, column in metric_columns(kinds).items():
+    for metric, column in metric_columns(kinds, taken_too=table.column_names).items():
         kind = kinds[metric]
         values = [metric_value(row, metric, kind) for row in rows]
         table = table.append_column(column, pa.array(values, type=arrow_param_type(kind)))

@@ -136,12 +136,12 @@ def _own_typed(
 ) -> dict[str, str]:
     """SQL for each column that a view adds to its table, by the name of the column."""
     typed: dict[str, str] = {}
-    if table in TABLES_WITH_PARAMS and own_params:
-        called = own_columns(own_params)
-        typed |= {called[column]: _param_value(own) for column, own in own_params.items()}
+    of_params = own_columns(own_params)
+    if table in TABLES_WITH_PARAMS:
+        typed |= {of_params[column]: _param_value(own) for column, own in own_params.items()}
     if table in TABLES_WITH_METRICS:
         kinds = _metric_kinds(connection, table)
-        called = metric_columns(kinds)
+        called = metric_columns(kinds, taken_too=of_params.values())
         typed |= {called[metric]: _json_value(METRICS, metric, kind) for metric, kind in kinds.items()}
     return typed
 
