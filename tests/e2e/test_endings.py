@@ -79,7 +79,7 @@ LOST = "Ray on this machine"
     ("end", "code", "words"),
     [
         (end_group, 130, INTERRUPTED),
-        (end_every_process, 130, INTERRUPTED),
+        pytest.param(end_every_process, 130, INTERRUPTED, marks=pytest.mark.slow),
         (kill_control_process, 1, LOST),
         (kill_driver, -signal.SIGKILL, ""),
     ],

@@ -28,8 +28,6 @@ pytestmark = [
 
 EPOCHS = 20
 OPTIONS = [
-    "--trials",
-    "3",
     "--epochs",
     str(EPOCHS),
     "--no-asha",
@@ -48,7 +46,9 @@ def cluster() -> Iterator[JobCluster]:
 
 
 def submit(cluster: JobCluster, store: Path, name: str, *words: str) -> subprocess.CompletedProcess[str]:
-    return cluster.call("submit", "digits-recipes", "--name", name, "--store", str(store), *OPTIONS, *words)
+    trials = () if "--trials" in words else ("--trials", "3")  # one value alone
+    asked = ("--name", name, "--store", str(store), *OPTIONS, *trials, *words)
+    return cluster.call("submit", "digits-recipes", *asked)
 
 
 def submit_the_rest(cluster: JobCluster, store: Path, name: str, *words: str) -> None:
@@ -118,7 +118,8 @@ def test_studies_survive_what_clusters_do(cluster: JobCluster, tmp_path: Path) -
 
     as_is = subprocess.run(
         [RAY, "job", "submit", "--address", cluster.url, "--working-dir", str(ROOT), "--", "python", "-m",
-         "tune_jobs", "run", "digits-recipes", "--name", "one", "--store", str(store), *OPTIONS],
+         "tune_jobs", "run", "digits-recipes", "--name", "one", "--store", str(store), "--trials", "3",
+         *OPTIONS],
         cwd=tmp_path, env=cluster.environment, capture_output=True, text=True, timeout=patience_s(),
     )  # fmt: skip
     assert as_is.returncode == 1

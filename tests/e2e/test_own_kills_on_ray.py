@@ -21,7 +21,7 @@ from tune_jobs.study.own_training import OwnRecipe
 from tune_jobs.study.rows import ReportRow, StartRow
 from tune_jobs.worker.own_attempt import OwnAttempt
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]  # half a minute; test_own_kills.py plays the same kills
 
 STUDY = f"{killed_study.__file__}:study"
 MAX_KILLS = 2
