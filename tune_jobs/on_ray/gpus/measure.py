@@ -165,15 +165,17 @@ def _measure_on_worker(
     where = {"data_dir": settings.data_dir, "download": settings.download, "kernels": settings.kernels}
     task = measure.remote(largest_candidate(study).to_json(), code, pack_registered(code), where)
     limit_s = settings.trial_timeout_s or LIMIT_S
-    give_up_at = time.monotonic() + limit_s
+    give_up_at, is_done = time.monotonic() + limit_s, False
     try:
         while not ray.wait([task], timeout=POLL_S)[0]:
             if ended():
                 return None
             _check_time(give_up_at, limit_s)
+        is_done = True
         return _result(task)
     finally:
-        ray.cancel(task, force=True)  # does nothing to an ended task
+        if not is_done:  # cancelling a task that has just ended has made Ray end this process
+            ray.cancel(task, force=True)
 
 
 def _measure(recipe: str, code: UserCode | None, registered: bytes, where: dict[str, Any]) -> StepLoad:
