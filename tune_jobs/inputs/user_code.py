@@ -89,7 +89,7 @@ class UserCode:
         sys.modules[self.module] = module
         try:
             exec(compile(source, self.path, "exec"), module.__dict__)
-        except BaseException:
+        except BaseException:  # an exit of the file too
             del sys.modules[self.module]  # else a second load would find half a module
             raise
         return module

@@ -99,7 +99,7 @@ def finish_or_leave(
                 raise RayLostError(problem)
         if (error := future.exception()) is not None:
             _require_other_cause(error, connection)
-    except BaseException as error:
+    except BaseException as error:  # an interrupt too must not leave the thread in charge
         _leave(thread, connection, turns, died=isinstance(error, RayLostError))
         raise
     return future.result()

@@ -115,7 +115,7 @@ def run_study(
         if known:  # here, because a study that is complete needs neither data nor GPUs
             try:
                 check_before_ray(study, settings, code=code)
-            except BaseException as error:
+            except BaseException as error:  # an interrupt too ends the session in the store
                 _close_failed(session, error)
                 raise
         checkpoints = Checkpoints.of(absolute(settings.store), study.name)
@@ -214,7 +214,7 @@ def _run_session(
                 if not signals.arrived:
                     raise
                 interrupted = True  # the signal went to all processes, and has ended Ray too
-    except BaseException as error:
+    except BaseException as error:  # an interrupt too ends the session in the store
         _close_failed(session, error)
         raise
     session.close(SessionEnd.INTERRUPTED if interrupted else SessionEnd.FINISHED)
@@ -234,7 +234,7 @@ def _run_inline(
         interrupted = run_inline(
             session, settings, checkpoints, ended=lambda: signals.arrived, on_progress=on_progress
         )
-    except BaseException as error:
+    except BaseException as error:  # an interrupt too ends the session in the store
         _close_failed(session, error)
         raise
     session.close(SessionEnd.INTERRUPTED if interrupted else SessionEnd.FINISHED)

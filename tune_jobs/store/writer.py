@@ -116,7 +116,7 @@ class StudyWriter:
             mend_folders(files, study.name)
             create_or_check(files, study, versions=versions, now=now, holder=holder)
             return cls(files, study, lock, policy=policy or PublishPolicy(), elapsed=elapsed)
-        except BaseException:
+        except BaseException:  # an interrupt too must release the lock
             lock.release()
             raise
 

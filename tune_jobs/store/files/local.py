@@ -96,7 +96,7 @@ class LocalFiles:
                 finally:
                     os.close(handle)
                 os.replace(temporary, path)
-            except BaseException:
+            except BaseException:  # an interrupt too must leave no partial file
                 with suppress(OSError):
                     os.unlink(temporary)
                 raise
@@ -181,7 +181,7 @@ class LocalAppendFile:
                 _write_all(self._handle, data)
                 if not more:
                     sync_data(self._handle)
-            except BaseException:
+            except BaseException:  # an interrupt too
                 with suppress(OSError):
                     os.ftruncate(self._handle, self._size)
                 raise
@@ -215,7 +215,7 @@ class LocalLock:
             with explained("write", path):
                 os.ftruncate(self._handle, 0)
                 os.pwrite(self._handle, json.dumps(holder).encode(), 0)
-        except BaseException:
+        except BaseException:  # an interrupt too
             os.close(self._handle)
             raise
 
