@@ -27,6 +27,7 @@ import pyarrow as pa
 from eml_models.errors import UnknownNameError, did_you_mean
 from tune_jobs.errors import QueryError, SegmentGoneError, StoreMissingError
 from tune_jobs.store.columns.convert import rows_to_arrow
+from tune_jobs.store.columns.metrics import METRICS, TABLES_WITH_METRICS
 from tune_jobs.store.columns.params import OwnParam, own_params_of
 from tune_jobs.store.columns.schema import PARAM_PREFIX, ROW_TYPE_OF, StudyRow, columns_of
 from tune_jobs.store.files.file_urls import as_folder
@@ -39,7 +40,10 @@ from tune_jobs.store.latencies import latency_snapshot, read_latencies
 from tune_jobs.store.notes import tell_left_out, tell_note
 from tune_jobs.store.reading import queries
 from tune_jobs.store.reading.answers import Answer, as_answer
+from tune_jobs.store.reading.column_notes import metric_notes, query_notes
+from tune_jobs.store.reading.connection import QueryLimits
 from tune_jobs.store.reading.frames import as_frame
+from tune_jobs.store.reading.own_metrics import find_metrics
 from tune_jobs.store.reading.snapshot import Segments, TableSnapshot, parse_tables, take_snapshot
 from tune_jobs.store.reading.study_snapshot import StudySnapshot, study_frame, tables_of
 from tune_jobs.store.upkeep.examining import examine
@@ -120,7 +124,11 @@ class TrialStore:
         return self._while_compacting(lambda: self._count("trials", study))
 
     def reports(self, study: str | None = None) -> pd.DataFrame:
-        """One row for each epoch of each trial, of one study or all."""
+        """One row for each epoch of each trial, of one study or all.
+
+        Like `trials` it has a typed column for each metric of own training, as the views of `sql` have it
+        (`tune_jobs.store.columns.metrics`).
+        """
         return self._while_compacting(lambda: self._frame("reports", study))
 
     def starts(self, study: str | None = None) -> pd.DataFrame:
@@ -152,7 +160,7 @@ class TrialStore:
         return self._files.read_lock(lock_key(study))
 
     def sql(
-        self, query: str, max_rows: int | None = None, *, limits: queries.QueryLimits | None = None
+        self, query: str, max_rows: int | None = None, *, limits: QueryLimits | None = None
     ) -> pd.DataFrame:
         """Answer a SQL query over the views studies, starts, reports, trials, events and latencies.
         Read-only.
@@ -168,7 +176,7 @@ class TrialStore:
             QueryError: the SQL is wrong, has several statements, returns no rows, or uses anything except the
                 views.
         """
-        limits = limits or queries.QueryLimits()
+        limits = limits or QueryLimits()
         return as_frame(self._while_compacting(lambda: self._query(query, max_rows, limits)))
 
     def answer(self, query: str) -> Answer:
@@ -177,7 +185,7 @@ class TrialStore:
         Raises:
             QueryError: as for `sql`.
         """
-        limits = queries.QueryLimits()
+        limits = QueryLimits()
         return as_answer(self._while_compacting(lambda: self._query(query, None, limits)))
 
     def param_column(self, name: str, *, study: str | None = None) -> str:
@@ -226,7 +234,7 @@ class TrialStore:
             hold=hold or self.hold(study),  # a run may have begun while the rows were read
         )
 
-    def _query(self, query: str, max_rows: int | None, limits: queries.QueryLimits) -> pa.Table:
+    def _query(self, query: str, max_rows: int | None, limits: QueryLimits) -> pa.Table:
         problems: list[str] = []
         snapshot = take_snapshot(self._segments, tuple(ROW_TYPE_OF), problems=problems)
         snapshot[LATENCIES] = latency_snapshot(self._segments, problems)
@@ -245,19 +253,19 @@ class TrialStore:
         query: str,
         snapshot: dict[str, TableSnapshot],
         max_rows: int | None,
-        limits: queries.QueryLimits,
+        limits: QueryLimits,
     ) -> pa.Table:
         tables: dict[str, Any] = {name: part.dataset() for name, part in snapshot.items()}
         studies = self._definitions().studies.values()
         own_params = _own_params(studies)
-        for note in (queries.alike_note(query, own_params), queries.other_types_note(query, own_params)):
-            if note is not None and note not in self._noted:
-                self._noted.add(note)
-                tell_note(note)
+        with_metrics = any(map(_trains_itself, studies))
+        own_metrics = find_metrics(tables, own_params, limits=limits) if with_metrics else {}
+        self._tell(query_notes(query, own_params, own_metrics))
         return queries.run_query(
             query,
             {STUDIES: rows_to_arrow(STUDIES, list(studies)), **tables},
             own_params=own_params,
+            own_metrics=own_metrics,
             max_rows=max_rows,
             limits=limits,
         )
@@ -272,10 +280,17 @@ class TrialStore:
     def _frame(self, table: str, study: str | None) -> pd.DataFrame:
         studies = self._definitions().studies.values() if study is None else [self._require(study)]
         problems: list[str] = []
-        snapshot = take_snapshot(self._segments, (table,), study=study, problems=problems)[table]
-        rows = snapshot.read(self._files, problems)
+        own_params, own_metrics = _own_params(studies), {}
+        with_metrics = table in TABLES_WITH_METRICS and any(map(_trains_itself, studies))
+        names = TABLES_WITH_METRICS if with_metrics else (table,)
+        snapshot = take_snapshot(self._segments, names, study=study, problems=problems)
+        rows = snapshot[table].read(self._files, problems)
+        if with_metrics:
+            texts = {name: part.columns(self._files, problems, [METRICS]) for name, part in snapshot.items()}
+            own_metrics = find_metrics(texts, own_params)
+            self._tell(metric_notes(own_metrics))
         self._note(problems)
-        return study_frame(table, rows, _own_params(studies))
+        return study_frame(table, rows, own_params, own_metrics)
 
     def _definitions(self) -> Definitions:
         found = read_definitions(self._files)
@@ -287,6 +302,13 @@ class TrialStore:
         if row is None:
             raise UnknownNameError("study", study, self._definitions().studies)
         return row
+
+    def _tell(self, notes: Iterable[str]) -> None:
+        """Tell the notes that this store has not told yet."""
+        for note in notes:
+            if note not in self._noted:
+                self._noted.add(note)
+                tell_note(note)
 
     def _note(self, problems: Iterable[str]) -> None:
         new = [problem for problem in dict.fromkeys(problems) if problem not in self._problems]
@@ -321,6 +343,11 @@ def _stores_beside(path: str) -> list[str]:
 def _own_params(studies: Iterable[StudyRow]) -> dict[str, OwnParam]:
     """The parameters that have no column of their type in the files (those of users' own spaces)."""
     return own_params_of(parse_object(row.params) for row in studies)
+
+
+def _trains_itself(study: StudyRow) -> bool:
+    """Whether a study trains by a function of its own, so that its reports have metrics of its own."""
+    return parse_object(study.definition).get("train") is not None
 
 
 def _num_segments(part: TableSnapshot) -> int:

@@ -8,20 +8,12 @@ text. Called by `reader`, `study_snapshot` and `answers`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
-from tune_jobs.store.columns.metrics import (
-    METRICS,
-    TABLES_WITH_METRICS,
-    metric_columns,
-    metric_kinds,
-    metric_value,
-)
 from tune_jobs.store.columns.params import OwnParam, as_type, parse_params
 from tune_jobs.store.columns.python_values import as_python, beyond_python
 from tune_jobs.store.columns.schema import PARAM_COLUMNS, PARAM_PREFIX, arrow_param_type
@@ -74,22 +66,6 @@ def with_own_params(table: pa.Table, own_params: Mapping[str, OwnParam]) -> pa.T
     for column, own in own_params.items():
         values = [_own_value(p, own) for p in params]
         table = table.append_column(PARAM_PREFIX + column, pa.array(values, type=arrow_param_type(own.kind)))
-    return table
-
-
-def with_own_metrics(table: pa.Table, name: str) -> pa.Table:
-    """A table with a typed column added for each metric of own training; `name` is that of the table."""
-    if name not in TABLES_WITH_METRICS:
-        return table
-    texts = table.column(METRICS).to_pylist()
-    kinds = metric_kinds(text for text in set(texts) if text not in (None, "{}"))
-    if not kinds:
-        return table
-    rows = [json.loads(text or "{}") for text in texts]
-    for metric, column in metric_columns(kinds, taken_too=table.column_names).items():
-        kind = kinds[metric]
-        values = [metric_value(row, metric, kind) for row in rows]
-        table = table.append_column(column, pa.array(values, type=arrow_param_type(kind)))
     return table
 
 

@@ -99,11 +99,15 @@ class TableSnapshot:
 
     def read(self, files: Files, problems: list[str]) -> pa.Table:
         """All rows, in the order of study and `seq`."""
+        return self.columns(files, problems).sort_by([("study", "ascending"), ("seq", "ascending")])
+
+    def columns(self, files: Files, problems: list[str], names: Sequence[str] | None = None) -> pa.Table:
+        """All rows with these columns, or with all of them, in any order."""
+        chosen = None if names is None else list(names)
         try:
-            rows = self.dataset().to_table()
+            return self.dataset().to_table(columns=chosen)
         except UNREADABLE:
-            rows = self.without_damaged(files, problems).dataset().to_table()
-        return rows.sort_by([("study", "ascending"), ("seq", "ascending")])
+            return self.without_damaged(files, problems).dataset().to_table(columns=chosen)
 
 
 def take_snapshot(

@@ -16,10 +16,12 @@ import pandas as pd
 import pyarrow as pa
 
 from tune_jobs.store.columns.convert import rows_to_arrow
+from tune_jobs.store.columns.metrics import TABLES_WITH_METRICS, OwnMetric
 from tune_jobs.store.columns.params import OwnParam
 from tune_jobs.store.columns.schema import ROW_TYPE_OF, columns_of
 from tune_jobs.store.files.holders import Hold
-from tune_jobs.store.reading.frames import as_frame, with_own_metrics, with_own_params
+from tune_jobs.store.reading.frames import as_frame, with_own_params
+from tune_jobs.store.reading.own_metrics import find_metrics, with_own_metrics
 from tune_jobs.study.rows import Row
 
 
@@ -43,13 +45,20 @@ class StudySnapshot:
     hold: Hold | None = None
 
     @cached_property
+    def own_metrics(self) -> Mapping[str, OwnMetric]:
+        """The metrics of own training, by their columns in the frames of reports and trials."""
+        if self.definition.get("train") is None:
+            return {}
+        return find_metrics({name: self.tables[name] for name in TABLES_WITH_METRICS}, self.own_params)
+
+    @cached_property
     def trials(self) -> pd.DataFrame:
         """The frame that `TrialStore.trials` returns; the other three properties are alike."""
-        return study_frame("trials", self.tables["trials"], self.own_params)
+        return study_frame("trials", self.tables["trials"], self.own_params, self.own_metrics)
 
     @cached_property
     def reports(self) -> pd.DataFrame:
-        return study_frame("reports", self.tables["reports"], self.own_params)
+        return study_frame("reports", self.tables["reports"], self.own_params, self.own_metrics)
 
     @cached_property
     def starts(self) -> pd.DataFrame:
@@ -60,10 +69,20 @@ class StudySnapshot:
         return study_frame("events", self.tables["events"], self.own_params)
 
 
-def study_frame(table: str, rows: pa.Table, own_params: Mapping[str, OwnParam]) -> pd.DataFrame:
-    """Rows of a table as a frame, with a typed column for each parameter and metric that is a user's own."""
+def study_frame(
+    table: str,
+    rows: pa.Table,
+    own_params: Mapping[str, OwnParam],
+    own_metrics: Mapping[str, OwnMetric] | None = None,
+) -> pd.DataFrame:
+    """Rows of a table as a frame, with a typed column for each parameter and metric that is a user's own.
+
+    Args:
+        own_metrics: of a table that has metrics.
+    """
     required = [column.name for column in columns_of(table) if not column.optional]
-    return as_frame(with_own_metrics(with_own_params(rows, own_params), table), required=required)
+    typed = with_own_metrics(with_own_params(rows, own_params), own_metrics or {})
+    return as_frame(typed, required=required)
 
 
 def tables_of(rows: Sequence[Row]) -> dict[str, pa.Table]:
