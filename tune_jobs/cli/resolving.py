@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
+from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any, sort_by_nearness
 from tune_jobs.cli.option_values import RunningOptions, RunOptions
 from tune_jobs.cli.telling import tell, tell_note
 from tune_jobs.errors import StoreError
@@ -23,8 +23,15 @@ from tune_jobs.inputs.user_code import UserCode, load_study
 from tune_jobs.session.settings import RunSettings
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study.definition import MACS_SHARE, Study
+from tune_jobs.study.json_fields import parse_object
 from tune_jobs.study.method import LatencyMode
-from tune_jobs.study.objective import as_objectives
+from tune_jobs.study.objective import (
+    Direction,
+    Objective,
+    as_objectives,
+    has_direction,
+    needs_direction,
+)
 from tune_jobs.study.param_texts import read_text
 from tune_jobs.study.space import Params, Space
 from tune_jobs.study.written_numbers import read_number, read_whole
@@ -146,7 +153,7 @@ def apply_options(study: Study, options: RunOptions) -> Study:
         changes["asha"] = None
     limits: dict[str, Any] = _limits_asked(options, str(asked.get("dataset") or _dataset_of(study)))
     if options.objectives is not None:
-        changes["objectives"] = as_objectives(options.objectives)
+        changes["objectives"] = _objectives_asked(study, options)
     if options.max_latency_ms is not None:
         limits["max_latency_ms"] = options.max_latency_ms
     if options.measure_latency is not None:
@@ -173,6 +180,42 @@ def _fields_asked(study: Study, asked: dict[str, Any]) -> dict[str, Any]:
         ],
     )
     return asked
+
+
+def _objectives_asked(study: Study, options: RunOptions) -> tuple[Objective, ...]:
+    """The objectives that ``--objectives`` names; a metric that the study declares has its direction there.
+
+    Raises:
+        InvalidValueError: a metric has no direction; the message has the names that the study knows.
+    """
+    asked = str(options.objectives)
+    if study.recipe is not None:
+        return as_objectives(asked)
+    declared = {objective.metric: objective for objective in study.objectives}
+    items = [declared.get(text.strip(), text.strip()) for text in asked.split(",")]
+    lacking = [t for t in items if isinstance(t, str) and ":" not in t and not has_direction(t)]
+    if lacking:
+        names = sort_by_nearness(lacking[0], {**declared, **dict.fromkeys(_reported(study, options.store))})
+        known = [
+            f"{name}:{'max' if declared[name].direction is Direction.MAXIMIZE else 'min'}"
+            if name in declared
+            else name
+            for name in names
+        ]
+        raise InvalidValueError(
+            f"--objectives: {'; '.join(map(needs_direction, lacking))}. Metrics and costs of study"
+            f" {study.name!r}, as far as known: {', '.join(known)}"
+        )
+    return as_objectives(items)
+
+
+def _reported(study: Study, store: str) -> list[str]:
+    """The metrics and costs of own training in the last report of a study's trials; none without a store."""
+    sql = f"select metrics from trials where study = '{study.name}' order by epochs desc, seq desc limit 1"
+    try:
+        return [name for (text,) in TrialStore(store).answer(sql).rows for name in parse_object(str(text))]
+    except (StoreError, InvalidValueError):
+        return []  # there is no store yet, or it is damaged, which a run says
 
 
 def _dataset_of(study: Study) -> str:

@@ -73,5 +73,7 @@ def same_columns(own: Mapping[str, object]) -> dict[str, float]:
 
 
 def _storable(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()  # half of a surrogate pair has no place in a file
     number = number_of(value)
     return None if number is not None and not math.isfinite(number) else value

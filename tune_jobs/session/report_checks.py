@@ -16,10 +16,10 @@ from eml_models.errors import sort_by_nearness
 from eml_models.training.final_report import FINAL_METRICS, FinalReport
 from tune_jobs.session.attempt import LiveAttempt
 from tune_jobs.study.definition import Study
+from tune_jobs.study.objective import EPOCH as EPOCH
 from tune_jobs.study.objective import LATENCY
 from tune_jobs.study.rows import Failure
 
-EPOCH = "epoch"
 REPORT_METRICS = tuple(f.name for f in fields(FinalReport) if f.name != EPOCH)
 """The metrics of a report, without its epoch; each is a column of its row."""
 

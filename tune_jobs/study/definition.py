@@ -17,13 +17,21 @@ from eml_models import seeds
 from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
 from eml_models.training.final_report import FINAL_METRICS
 from eml_models.training.recipe import Recipe
+from eml_models.wording import cut
 from tune_jobs.study.candidate import CANDIDATE, Candidate, candidate_problems
 from tune_jobs.study.field_kinds import FUNCTION, TEXT, WHOLE, Kind, UnfitError, instance_of, read_fields
 from tune_jobs.study.fits import SHIPPED_FITS, Fit, fit_recipe, name_of_fit
 from tune_jobs.study.json_fields import MAX_COUNT
 from tune_jobs.study.list_options import gather_lists
 from tune_jobs.study.method import Asha, LatencyMode, Limits, SamplerName
-from tune_jobs.study.objective import LATENCY, Objective, as_objectives, objective_problems
+from tune_jobs.study.objective import (
+    LATENCY,
+    NAME_RULE,
+    OWN_METRIC,
+    Objective,
+    as_objectives,
+    objective_problems,
+)
 from tune_jobs.study.own_training import CostFunction, OwnRecipe, Train
 from tune_jobs.study.rows import as_json_text
 from tune_jobs.study.space import EXAMPLE, Choice, Float, Integer, Parameter, Space, Value
@@ -306,6 +314,11 @@ def own_training_problems(study: Study) -> list[str]:
         problems.append("own training measures its latency itself; report it as a metric")
     if study.limits.names and study.cost is None:
         problems.append(f"limits ({', '.join(study.limits.names)}) need cost=, a function of params")
+    problems += [
+        f"a limit names a cost, whose name has {NAME_RULE}, got {cut(name)}"
+        for name, _, _ in study.limits.own
+        if not OWN_METRIC.fullmatch(name)
+    ]
     return problems
 
 

@@ -126,6 +126,8 @@ def item_problem(value: object) -> str | None:
         )
     if isinstance(value, float) and not math.isfinite(value):
         return f"{rule}; leave it out"
+    if isinstance(value, str) and value.encode(errors="ignore").decode() != value:
+        return f"{rule}, which holds half of a surrogate pair, and no file can; write whole characters"
     return None if isinstance(value, bool | int | float | str) else f"{rule}; give each value a name"
 
 

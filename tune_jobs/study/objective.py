@@ -48,8 +48,17 @@ COSTS = ("macs", "parameters", "activations", "traffic_bytes")
 DIRECTION_WORDS = {"max": Direction.MAXIMIZE, "min": Direction.MINIMIZE, **{str(d): d for d in Direction}}
 """The words for a direction that a person may give."""
 
-OWN_METRIC = re.compile(r"[^\x00-\x1f\x7f\"'\\*]{1,100}")
-"""The names that metrics of own training may have. SQL takes an asterisk for every name."""
+OWN_METRIC = re.compile(r"[^\x00-\x1f\x7f\"'\\*\ud800-\udfff]{1,100}")
+"""The names that metrics of own training may have. SQL takes an asterisk for every name, and no file holds
+half of a surrogate pair."""
+
+NAME_RULE = (
+    "1 to 100 characters, without quotes, backslashes, asterisks, control characters and halves of surrogate"
+    " pairs"
+)
+
+EPOCH = "epoch"
+"""The key of a report that is its number and no metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +80,9 @@ class Objective:
 
     def __post_init__(self) -> None:
         if not isinstance(self.metric, str) or not OWN_METRIC.fullmatch(self.metric):
-            raise InvalidValueError(
-                "the name of a metric has 1 to 100 characters, without quotes, backslashes, asterisks and"
-                f" control characters, got {cut(self.metric)}"
-            )
+            raise InvalidValueError(f"the name of a metric has {NAME_RULE}, got {cut(self.metric)}")
         if self.direction is None:
-            if self.metric not in METRICS and self.metric not in COSTS:
+            if not has_direction(self.metric):
                 known = UnknownNameError("objective", self.metric, [*METRICS, *COSTS])
                 raise InvalidValueError(
                     f"{known} (a metric of own training needs a direction, as in Maximize({self.metric!r}))"
@@ -113,7 +119,22 @@ def read_objective(text: str) -> Objective:
         InvalidValueError: the metric is unknown and has no direction, or the direction is none.
     """
     metric, colon, word = text.strip().rpartition(":")
-    return Objective(metric, word) if colon else Objective(text.strip())  # type: ignore[arg-type]  # a word
+    if colon:
+        return Objective(metric, word)  # type: ignore[arg-type]  # a word, which `Objective` reads
+    if has_direction(word) or not OWN_METRIC.fullmatch(word):
+        return Objective(word)
+    unknown = UnknownNameError("objective", word, [*METRICS, *COSTS])
+    raise InvalidValueError(f"{unknown} ({needs_direction(word)})")
+
+
+def has_direction(metric: str) -> bool:
+    """Whether the better direction of a metric is known without a word."""
+    return metric in METRICS or metric in COSTS
+
+
+def needs_direction(metric: str) -> str:
+    """The rule for a metric of own training that is given without its direction, and the way out."""
+    return f"a metric of own training needs a direction: {metric}:max or {metric}:min"
 
 
 def as_objectives(given: object) -> tuple[Objective, ...]:
@@ -152,7 +173,7 @@ def objective_problems(objectives: Sequence[Objective], *, own: bool) -> list[st
     if len({fold(metric) for metric in metrics}) != len(metrics):
         problems.append(f"objectives must differ (SQL ignores the case of letters), got {', '.join(metrics)}")
     if own:
-        return problems
+        return [*problems, *(_epoch_problem(metric) for metric in metrics if metric == EPOCH)]
     for objective in objectives:
         problems += _known_problems(objective)
     if metrics[0] in (*COSTS, LATENCY):
@@ -162,6 +183,13 @@ def objective_problems(objectives: Sequence[Objective], *, own: bool) -> list[st
             f" {metrics[0]!r}; put it second, as in val_accuracy,{metrics[0]}"
         )
     return problems
+
+
+def _epoch_problem(metric: str) -> str:
+    return (
+        f"the objectives of own training are metrics and costs, got {metric!r}: in a report this is its"
+        " number, and no metric; report the value under another name, such as best_epoch"
+    )
 
 
 def _known_problems(objective: Objective) -> list[str]:

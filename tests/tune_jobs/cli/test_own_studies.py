@@ -348,6 +348,28 @@ def test_what_does_not_work_for_own_training_says_why(cli: Cli, words: list[str]
     assert said in err
 
 
+def test_an_objective_without_a_direction_says_how_to_write_it_with_the_metrics_that_are_known(
+    cli: Cli, tmp_path: Path
+) -> None:
+    words = ("run", f"{CODE}:cells", "--dry-run", "--objectives")
+    code, out, err = cli(*words, "R2")
+    assert (code, out) == (2, "")
+    assert "R2:max or R2:min" in err
+    known = err.split("as far as known: ")[1]
+    assert {name.strip() for name in known.split(",")} == {"number:max", "IoU", "note", "macs", "memory_gb"}
+    assert "val_accuracy" not in err
+    code, _, err = cli(*words, "R2", "--store", str(tmp_path / "none"))
+    assert (code, "as far as known: number:max\n" in err) == (2, True)
+
+
+def test_an_objective_that_the_study_declares_has_its_direction_there(cli: Cli) -> None:
+    found = resolved(cli, "cells", "--objectives", "number, IoU:min")
+    assert found["definition"]["objectives"] == [
+        {"metric": "number", "direction": "maximize"},
+        {"metric": "IoU", "direction": "minimize"},
+    ]
+
+
 def test_warm_start(cli: Cli) -> None:
     found = resolved(cli, "cells", "--name", "second", "--warm-start", "cells")
     assert found["settings"]["warm_start"] == "cells"

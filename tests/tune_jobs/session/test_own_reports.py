@@ -230,3 +230,13 @@ def test_the_stored_definition_gives_the_same_study_without_its_code() -> None:
     log = run_in_process(a_study())
     history = History.from_rows(study_from_definition("cells", a_study().definition()), log.rows)
     assert history.num_trained == 8
+
+
+def test_half_of_a_surrogate_pair_in_a_text_is_stored_safely_and_in_a_name_refused() -> None:
+    (trial,) = run_in_process(a_study(reporting(iou=0.5, note="x\ud800y"), trials=1)).trials
+    assert json.loads(trial.metrics) == {"iou": 0.5, "note": "x?y"}
+    trial.metrics.encode()
+    log = run_in_process(a_study(lambda params, run: iter([{"iou": 0.5, "a\ud800": 1}]), trials=1))
+    (trial,) = log.trials
+    assert trial.failure is Failure.RAISED
+    assert "the name of a metric has" in str(trial.error)
