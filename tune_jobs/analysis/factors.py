@@ -101,7 +101,8 @@ def design_of(definition: Mapping[str, Any]) -> Design:
     """The design of a study, from its definition."""
     sampler, asha = definition["sampler"], definition["asha"]
     is_grid = sampler == SamplerName.GRID and asha is None
-    searched = [p for p in definition["space"] if p["kind"] != "constant" and p["name"] != REPEAT]
+    repeat = repeat_of(definition)
+    searched = [p for p in definition["space"] if p["kind"] != "constant" and p["name"] != repeat]
     factors = tuple(p["name"] for p in searched if p["kind"] == "choice" or is_grid)
     return Design(
         objective=objectives_of(definition)[0],
@@ -113,12 +114,21 @@ def design_of(definition: Mapping[str, Any]) -> Design:
     )
 
 
-def read_outcomes(trials: pd.DataFrame) -> list[Outcome]:
-    """The trials that completed or failed, in order of number."""
+def repeat_of(definition: Mapping[str, Any]) -> str | None:
+    """The parameter whose values stand for several runs of one recipe; None where own names mean nothing."""
+    return REPEAT if definition["train"] is None else None
+
+
+def read_outcomes(trials: pd.DataFrame, *, repeat: str | None = REPEAT) -> list[Outcome]:
+    """The trials that completed or failed, in order of number.
+
+    Args:
+        repeat: the parameter that is no part of a recipe (`repeat_of`).
+    """
     ended = trials[trials["state"].isin([State.COMPLETED, State.FAILED])].sort_values("number")
     outcomes = []
     for params, value in zip(ended["params"], ended["objective"], strict=True):
-        without = {k: v for k, v in parse_object(params).items() if k != REPEAT}
+        without = {k: v for k, v in parse_object(params).items() if k != repeat}
         outcomes.append(Outcome(params=without, value=None if pd.isna(value) else float(value)))
     return outcomes
 

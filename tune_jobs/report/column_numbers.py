@@ -7,7 +7,8 @@ several numbers into one cell.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 LARGE = 1000
 """The size at which the fraction of a number says little, so that `FEW_DECIMALS` is enough."""
@@ -19,6 +20,10 @@ MAX_DIGITS = 10
 """Digits of the widest number, beyond which a column is written with exponents."""
 
 WITH_EXPONENT = ".3e"
+AS_WHOLE = ",.0f"
+MAX_WHOLE = 2.0**53
+"""The size up to which a float holds every whole number."""
+
 SHARE = ".1%"
 
 
@@ -35,6 +40,20 @@ def column_format(values: Iterable[float], *, decimals: int = DECIMALS) -> str:
     decimals = max([enough, *map(_decimals_of, sizes)])
     digits = math.floor(math.log10(greatest)) + 1 + decimals
     return f",.{decimals}f" if decimals <= MAX_DECIMALS and digits <= MAX_DIGITS else WITH_EXPONENT
+
+
+def whole(value: Any) -> Any:
+    """A metric or cost of own training as a whole number if it is one, such as a number of parameters."""
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) <= MAX_WHOLE
+    return int(value) if is_whole else value
+
+
+def whole_column(values: Sequence[Any]) -> list[Any]:
+    """The values of a metric or cost of own training: whole numbers if all of them are, else floats."""
+    found = [whole(value) for value in values]
+    if all(value is None or isinstance(value, int) for value in found):
+        return found
+    return [float(value) if isinstance(value, int) else value for value in found]
 
 
 def percent(share: float) -> str:

@@ -15,7 +15,7 @@ from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.wording import count_of
 from tune_jobs.analysis.audit import Audit
 from tune_jobs.analysis.code_changes import describe_code_changes
-from tune_jobs.analysis.factors import design_of, read_outcomes
+from tune_jobs.analysis.factors import design_of, read_outcomes, repeat_of
 from tune_jobs.report import factors, finalists, leaderboard
 from tune_jobs.report.for_people import PARAMS, for_people
 from tune_jobs.report.formats import TABLE
@@ -62,13 +62,14 @@ def study_document(known: StudySnapshot, form: str, *, top: int) -> list[Table]:
         return [best]
     others = [
         unfinished(known.rows, metric=objectives[0].metric, run=last_run(last_end(known.rows), known.hold)),
-        leaderboard.states(known.trials, known.reports),
+        leaderboard.states(known.trials, known.reports, of=known.definition["epochs"]),
         leaderboard.rungs(known.reports, known.definition["rungs"], objective=objectives[0]),
         ledger(known.rows),
     ]
     if several and best.rows:
         others.insert(0, worth(known.trials, known.reports, objectives, known.definition["limits"]))
-    return [for_people(best, known.trials), *(table for table in others if table.rows)]
+    shown = for_people(best, known.trials, of=known.definition["epochs"])
+    return [shown, *(table for table in others if table.rows)]
 
 
 def report_document(
@@ -128,13 +129,16 @@ def _page(tables: list[Table], known: StudySnapshot) -> list[Table]:
     """The tables as people read them; empty tables behind the first are left out."""
     shown = [table for index, table in enumerate(tables) if table.rows or not index]
     return [
-        for_people(table, known.trials) if PARAMS in table.columns else factors.for_people(table)
+        for_people(table, known.trials, of=known.definition["epochs"])
+        if PARAMS in table.columns
+        else factors.for_people(table)
         for table in shown
     ]
 
 
 def _search_tables(known: StudySnapshot, *, top: int | None, by: Sequence[str]) -> list[Table]:
-    design, outcomes = design_of(known.definition), read_outcomes(known.trials)
+    design = design_of(known.definition)
+    outcomes = read_outcomes(known.trials, repeat=repeat_of(known.definition))
     if by:
         for name in by:
             if name not in design.factors:

@@ -32,8 +32,11 @@ from tune_jobs.analysis.intervals import (
     verdict,
     with_interval,
 )
+from tune_jobs.report.for_people import METRICS, NETWORK, PARAMS, TRIAL
+from tune_jobs.report.leaderboard import PREFIX as METRIC_PREFIX
 from tune_jobs.report.tables import Table
 from tune_jobs.report.text import format_value
+from tune_jobs.store.columns.schema import PARAM_PREFIX
 
 DIFFERENCE = "difference"
 """The column that holds, for people, a difference, its interval, p and the verdict in one text."""
@@ -43,6 +46,34 @@ MIN_CORRELATED = 10
 
 LACKING = "some cells lack trials, so means are over different cells; the order is by cells in common"
 """The note of a factor's table whose levels have different numbers of trials."""
+
+
+OF_TABLES = frozenset(
+    {
+        TRIAL,
+        PARAMS,
+        NETWORK,
+        METRICS,
+        "n",
+        "failed",
+        "low",
+        "high",
+        "best",
+        DIFFERENCE,
+        "diff_low",
+        "diff_high",
+    }
+    | {"p", "verdict"}
+)
+"""Columns of the tables here, and those by which a table is known to hold trials. A param or a metric of such
+a name has a prefix, as in the views of queries."""
+
+
+def _columns_of(factors: Sequence[str], design: Design) -> tuple[tuple[str, ...], str]:
+    """The columns of factors and of the objective, which differ from each other and from `OF_TABLES`."""
+    metric = f"{METRIC_PREFIX}{design.metric}" if design.metric in OF_TABLES else design.metric
+    taken = {*OF_TABLES, metric}
+    return tuple(f"{PARAM_PREFIX}{name}" if name in taken else name for name in factors), metric
 
 
 def cells_table(outcomes: Sequence[Outcome], design: Design, top: int | None = None) -> Table:
@@ -63,10 +94,11 @@ def cells_table(outcomes: Sequence[Outcome], design: Design, top: int | None = N
             )
         )
     mean = len(design.factors) + 2
+    factors, metric = _columns_of(design.factors, design)
     rows.sort(key=lambda row: (row[mean] is None, -design.sign * (row[mean] or 0.0)))
     return Table(
         title=f"{count_of(len(rows), 'cell')}; the mean over seeds with its 95 % interval (Student's t)",
-        columns=(*design.factors, "n", "failed", design.metric, "low", "high"),
+        columns=(*factors, "n", "failed", metric, "low", "high"),
         rows=tuple(rows[:top]),
     )
 
@@ -111,7 +143,8 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, *crossed: str) -> 
             pair = level, ordered[0]
             row += _compared(found[pair], corrected[pair]) if pair in found else (None,) * 5
         rows.append(row)
-    columns: tuple[str, ...] = (*crossed, "n", "failed", design.metric, "best")
+    factors, metric = _columns_of(crossed, design)
+    columns: tuple[str, ...] = (*factors, "n", "failed", metric, "best")
     if not design.is_adaptive:
         columns += (DIFFERENCE, "diff_low", "diff_high", "p", "verdict")
     lacks = design.is_grid and len({row[len(crossed)] for row in rows}) > 1

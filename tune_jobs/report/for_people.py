@@ -16,13 +16,18 @@ import pandas as pd
 from eml_models.data.datasets import get_dataset_spec
 from eml_models.errors import UnknownNameError
 from eml_models.networks.words import CIFAR_SHAPE, NetworkSpec, name_network
+from tune_jobs.report.column_numbers import whole
 from tune_jobs.report.tables import Table
 from tune_jobs.study.definition import OF_THE_STUDY, RECIPE_FIELDS
 from tune_jobs.study.json_fields import parse_object
+from tune_jobs.study.rows import State
 
 TRIAL, PARAMS, NETWORK = "trial", "params", "network"
 METRICS = "metrics"
 """The column of the metrics of own training, as JSON."""
+
+EPOCHS, OF = "epochs", "of"
+EARLY = "of a trial with fewer epochs than the study has, the training function returned early"
 
 MODEL = "model"
 
@@ -51,7 +56,7 @@ def network_words(recipe: Mapping[str, Any]) -> str:
     return name_network(NetworkSpec(name="", model=recipe[MODEL], options=options, input_shape=shape))
 
 
-def for_people(table: Table, trials: pd.DataFrame) -> Table:
+def for_people(table: Table, trials: pd.DataFrame, *, of: int | None = None) -> Table:
     """The table with the params and the network of each row below it, and shared params above all rows.
 
     Metrics of own training stand below too, without those that have a column. A param that shapes the network
@@ -60,7 +65,9 @@ def for_people(table: Table, trials: pd.DataFrame) -> Table:
     Args:
         table: a table with the columns `TRIAL`, `PARAMS` and `NETWORK`.
         trials: the frame from which it was made.
+        of: the epochs after which a trial of own training is complete; a column has them if one has fewer.
     """
+    table = _with_epochs_asked(table, trials, of)
     index = table.columns.index
     stored = dict(zip(trials["number"], trials["params"], strict=True))
     networks = [row[index(NETWORK)] for row in table.rows]
@@ -80,17 +87,31 @@ def for_people(table: Table, trials: pd.DataFrame) -> Table:
         rows.append(tuple(cells))
     said = words_of({**same, **({NETWORK: str(networks[0])} if one_network else {})})
     notes = [f"the same in all: {said}"] if said else []
+    notes += [EARLY] if OF in table.columns else []
     if any(":" in str(network) for network in networks) and not one_network:
         notes.append("each network is in the words that --baseline takes")
     whole = replace(table, rows=tuple(rows), below=(PARAMS, NETWORK, METRICS), note="; ".join(notes))
     return whole.without(NETWORK) if one_network or not any(networks) else whole
 
 
+def _with_epochs_asked(table: Table, trials: pd.DataFrame, of: int | None) -> Table:
+    """The table with a column for the epochs of the study, if a completed trial in it has fewer."""
+    early = trials[(trials["state"] == State.COMPLETED) & (trials["epochs"] < (of or 0))]
+    if EPOCHS not in table.columns or early.empty:
+        return table
+    number, at = table.columns.index(TRIAL), table.columns.index(EPOCHS) + 1
+    if not {row[number] for row in table.rows} & set(early["number"]):
+        return table
+    rows = tuple((*row[:at], of, *row[at:]) for row in table.rows)
+    return replace(table, columns=(*table.columns[:at], OF, *table.columns[at:]), rows=rows)
+
+
 def _metrics_in_words(text: str, table: Table) -> str | None:
     """Metrics as words, without those that are in a column."""
-    shown = {column.removeprefix("metric_") for column in table.columns} - {PARAMS, NETWORK, METRICS}
-    metrics = {name: value for name, value in parse_object(text).items() if name not in shown}
-    return words_of({name: "-" if value is None else short(value) for name, value in metrics.items()}) or None
+    columns = {column.removeprefix("metric_") for column in table.columns} - {PARAMS, NETWORK, METRICS}
+    metrics = {name: value for name, value in parse_object(text).items() if name not in columns}
+    shown = {name: "-" if value is None else short(whole(value)) for name, value in metrics.items()}
+    return words_of(shown) or None
 
 
 def shapes_network(name: str) -> bool:

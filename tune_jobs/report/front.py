@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from eml_models.wording import count_of
+from tune_jobs.report.column_numbers import whole_column
 from tune_jobs.report.for_people import NETWORK, PARAMS, TRIAL, name_networks
 from tune_jobs.report.leaderboard import column_of, metrics_column, way_on
 from tune_jobs.report.tables import Table
@@ -44,20 +45,25 @@ def front(trials: pd.DataFrame, starts: pd.DataFrame, objectives: Sequence[Objec
     ascending = [objective.direction is Direction.MINIMIZE for objective in objectives]
     members = members.sort_values([*values, "number"], ascending=[*ascending, True])
     names = [objective.metric for objective in objectives]
-    extra = [cost for cost in ("macs", "parameters") if cost not in names and _is_known(trials[cost])]
+    own = objectives[0].own
+    extra = [c for c in ("macs", "parameters") if c not in names and _is_known(trials[c], own=own)]
     fixed = (TRIAL, *extra, "epochs", "train_s", PARAMS, NETWORK)
     networks = name_networks(starts, members["number"])
+    shown = [
+        whole_column(list(members[column])) if o.own else [_whole(o.metric, v) for v in members[column]]
+        for o, column in zip(objectives, values, strict=True)
+    ]
     rows = tuple(
         (
             row["number"],
-            *(_whole(name, row[column]) for name, column in zip(names, values, strict=True)),
+            *(column[index] for column in shown),
             *(_whole(cost, row[cost]) for cost in extra),
             row["epochs"],
             row["train_s"],
             str(row["params"]),
             networks.get(row["number"]),
         )
-        for row in members.to_dict("records")
+        for index, row in enumerate(members.to_dict("records"))
     )
     table = Table(
         title=f"the front: {len(rows)} of {count_of(len(completed), 'completed trial')}; none beats these",
@@ -160,9 +166,9 @@ def _points(completed: pd.DataFrame, objectives: Sequence[Objective]) -> list[Po
     return [tuple(map(float, values)) for values in completed[columns].itertuples(index=False, name=None)]
 
 
-def _is_known(values: pd.Series[Any]) -> bool:
+def _is_known(values: pd.Series[Any], *, own: bool) -> bool:
     """Whether any trial has this cost; own training may compute none."""
-    return bool(values.notna().any()) or not len(values)
+    return bool(values.notna().any()) or not (own or len(values))
 
 
 def _whole(name: str, value: Any) -> object:

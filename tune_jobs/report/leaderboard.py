@@ -12,7 +12,7 @@ from dataclasses import replace
 import pandas as pd
 
 from eml_models.wording import count_of
-from tune_jobs.report.column_numbers import column_format
+from tune_jobs.report.column_numbers import AS_WHOLE, column_format, whole, whole_column
 from tune_jobs.report.for_people import METRICS, NETWORK, PARAMS, TRIAL, name_networks
 from tune_jobs.report.last_runs import NO_END, NO_RUN, last_run
 from tune_jobs.report.tables import Table
@@ -25,6 +25,9 @@ from tune_jobs.study.rows import Decision, State, own_numbers
 
 PREFIX = "metric_"
 """Before the name of an objective that a table's column has already, as in the views of queries."""
+
+RETURNED_EARLY = "returned early"
+"""The column of completed trials whose training function returned before the study's last epoch."""
 
 LAST_RUN, HELD_BY = "last_run", "held_by"
 LAST_RUNS_SQL = f"""
@@ -60,18 +63,20 @@ def leaderboard(trials: pd.DataFrame, starts: pd.DataFrame, *, objective: Object
     completed = ranked(trials, objective)
     shown = completed if len(completed) else _sorted(scored, objective)
     best = shown.head(top)
+    values = list(best["objective"])
+    values = whole_column(values) if objective.own else values
     networks = name_networks(starts, best["number"])
     rows: list[tuple[object, ...]] = [
         (
             row["number"],
-            row["objective"],
+            value,
             row["epochs"],
             row["train_s"],
             row["macs"],
             str(row["params"]),
             networks.get(row["number"]),
         )
-        for row in best.to_dict("records")
+        for row, value in zip(best.to_dict("records"), values, strict=True)
     ]
     kind = "completed" if len(completed) or not len(scored) else "stopped"
     fixed = ("epochs", "train_s", "macs", PARAMS, NETWORK)
@@ -81,8 +86,9 @@ def leaderboard(trials: pd.DataFrame, starts: pd.DataFrame, *, objective: Object
         rows=tuple(rows),
         empty=way_on(trials),
     )
-    # equal MACs for all rank nothing
-    table = table.without("macs") if best["macs"].nunique(dropna=False) == 1 else table
+    # equal MACs for all rank nothing, and own training may compute none
+    unknown = objective.own and not trials["macs"].notna().any()
+    table = table.without("macs") if unknown or best["macs"].nunique(dropna=False) == 1 else table
     return metrics_column(table, best)
 
 
@@ -164,11 +170,14 @@ WAYS_OUT = (
 """States of a trial that did not complete, each with its words and the way out."""
 
 
-def states(trials: pd.DataFrame, reports: pd.DataFrame) -> Table:
+def states(trials: pd.DataFrame, reports: pd.DataFrame, *, of: int | None = None) -> Table:
     """How the trials ended: counts, epochs, training seconds and the last reason of each state.
 
     Seconds count the first training of each epoch. Epochs that were trained again after an interruption have
     a class of their own in the ledger.
+
+    Args:
+        of: the epochs after which a trial of own training is complete; a function may return before.
     """
     first = reports.sort_values("seq").drop_duplicates(["number", "epoch"])
     train_s = first.groupby("number")["epoch_s"].sum()
@@ -178,12 +187,15 @@ def states(trials: pd.DataFrame, reports: pd.DataFrame) -> Table:
         if len(group):
             last = group.sort_values("seq").iloc[-1]
             seconds = float(train_s.reindex(group["number"]).sum())
-            rows.append((str(state), len(group), group["epochs"].sum(), seconds, last["reason"]))
-    return Table(
+            early = int((group["epochs"] < of).sum()) if of is not None and state is State.COMPLETED else 0
+            epochs = group["epochs"].sum()
+            rows.append((str(state), len(group), early or None, epochs, seconds, last["reason"]))
+    table = Table(
         title="how trials ended",
-        columns=("state", "trials", "epochs", "train_s", "last reason"),
+        columns=("state", "trials", RETURNED_EARLY, "epochs", "train_s", "last reason"),
         rows=tuple(rows),
     )
+    return table if any(row[2] for row in rows) else table.without(RETURNED_EARLY)
 
 
 def rungs(reports: pd.DataFrame, epochs: Sequence[int], *, objective: Objective) -> Table:
@@ -199,7 +211,9 @@ def rungs(reports: pd.DataFrame, epochs: Sequence[int], *, objective: Objective)
     reached = decided["epoch"].map(lambda epoch: rung_between(epochs, 0, epoch))
     decided = decided.assign(rung=reached, value=_values_of(objective, decided))
     decided = decided.drop_duplicates(["number", "rung"])
-    rows, spec = [], column_format(decided["value"].dropna())
+    values = decided["value"].dropna()
+    is_whole = objective.own and all(isinstance(whole(float(value)), int) for value in values)
+    rows, spec = [], AS_WHOLE if is_whole else column_format(values)
     for epoch, group in decided.groupby("rung"):
         went_on = group[group["decision"] == Decision.CONTINUE]["value"]
         stopped = group[group["decision"] == Decision.STOP]["value"]
@@ -227,10 +241,13 @@ def studies(found: pd.DataFrame, holds: Mapping[str, Hold | None]) -> Table:
     """
     rows = []
     for row in found.to_dict("records"):
-        objective = parse_object(str(row["definition"]))["objectives"][0]
+        definition = parse_object(str(row["definition"]))
+        objective = definition["objectives"][0]
         best = row["least"] if objective["direction"] == Direction.MINIMIZE else row["most"]
         counts = [row[str(state)] for state in State]
-        named = (row["study"], objective["metric"], None if pd.isna(best) else best)
+        best = None if pd.isna(best) else best
+        best = best if definition.get("train") is None else whole(best)
+        named = (row["study"], objective["metric"], best)
         hold = holds.get(row["study"])
         held_by = hold.describe() if hold is not None and hold.lives is not False else None
         rows.append((*named, *counts, last_run(row["how"], hold), held_by, row["created_at"]))

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from eml_models.wording import count_of
+from tune_jobs.report.column_numbers import LARGE, whole
 from tune_jobs.report.text import format_value
 from tune_jobs.session.attempt import Progress
 from tune_jobs.session.settings import ProgressListener
@@ -140,7 +141,8 @@ def _words_of(progress: Progress) -> dict[str, str]:
     words = {name: f"{count} {name}" for name, count in counts.items() if count}
     words["trials"] = f"{progress.trained}/{count_of(progress.target, 'trial')}"
     if progress.best is not None:
-        words["best"] = f"best {format_value(progress.best)}"
+        best = whole(progress.best) if abs(progress.best) >= LARGE else progress.best
+        words["best"] = f"best {format_value(best)}"
         words["best_number"] = f" (trial {progress.best_number})"
     if progress.front:
         words["front"] = f"{progress.front} on the front"

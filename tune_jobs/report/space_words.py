@@ -22,7 +22,7 @@ NOTES = {
     MACS_SHARE: "the share of max_macs that a network may use",
     REPEAT: "runs of each recipe with other seeds",
 }
-"""Parameters that need a word of explanation."""
+"""Parameters of recipes that need a word of explanation."""
 
 MOST_CHOICES = 12
 """Choices beyond this number are counted and not listed."""
@@ -49,7 +49,7 @@ def searched_table(study: Study) -> Table:
     for parameter in applying(study.space):
         if parameter.role is not Role.SEARCHED:
             continue
-        values, when = values_in_words(parameter), _condition(parameter)
+        values, when = values_in_words(parameter, own=study.train is not None), _condition(parameter)
         first, last = rows[-1][:2] if rows else ("", "")
         if rows and rows[-1][2:] == (values, when) and _follows(last, parameter.name):
             rows[-1] = (first, parameter.name, values, when)
@@ -68,9 +68,13 @@ def _follows(last: str, name: str) -> bool:
     return before is not None and after is not None and before[1] == after[1]
 
 
-def values_in_words(parameter: Parameter) -> str:
-    """The values of a parameter: a list, or its bounds with scale and step."""
-    note = f"; {NOTES[parameter.name]}" if parameter.name in NOTES else ""
+def values_in_words(parameter: Parameter, *, own: bool = False) -> str:
+    """The values of a parameter: a list, or its bounds with scale and step.
+
+    Args:
+        own: whether it is of own training, so that its name means nothing here.
+    """
+    note = f"; {NOTES[parameter.name]}" if parameter.name in NOTES and not own else ""
     if isinstance(parameter, Constant):
         return f"{short(parameter.value)}{note}"
     if isinstance(parameter, Choice):

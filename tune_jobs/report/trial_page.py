@@ -12,17 +12,21 @@ from typing import Any
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.analysis.one_trial import TrialFacts
-from tune_jobs.report.for_people import network_words
+from tune_jobs.report.column_numbers import whole, whole_column
+from tune_jobs.report.for_people import EPOCHS, network_words
 from tune_jobs.report.plain import plain
 from tune_jobs.report.tables import Table
 from tune_jobs.report.text import format_value
 from tune_jobs.study.definition import SEED
 from tune_jobs.study.json_fields import parse_object
 from tune_jobs.study.objective import COSTS
-from tune_jobs.study.rows import ReportRow, own_numbers
+from tune_jobs.study.rows import ReportRow, State, own_numbers
 
 MAX_EPOCHS = 40
 """The most epochs of a curve for people; of a longer curve evenly spaced epochs are shown."""
+
+OF_OWN_RECIPE = "params"
+"""The field of a recipe of own training that holds its params; their names mean nothing in the others."""
 
 METRICS = ("val_accuracy", "val_loss", "test_accuracy", "train_accuracy", "train_loss", "latency_ms")
 """The metrics of a curve for people, without those that no report has."""
@@ -97,10 +101,12 @@ def curve(facts: TrialFacts, *, metric: str, whole: bool = False) -> Table:
         names = [f.name for f in fields(ReportRow) if f.name not in LEFT_OUT]
         rows = tuple(tuple(getattr(report, name) for name in names) for report in facts.reports)
         return Table(columns=tuple(names), rows=rows)
-    own = (name for report in facts.reports for name in own_numbers(report.metrics))
+    own = dict.fromkeys(name for report in facts.reports for name in own_numbers(report.metrics))
     order = dict.fromkeys((metric, *METRICS, *own))
     names = [n for n in order if any(report.value(n) is not None for report in facts.reports)]
     shown = _thinned(facts.reports)
+    values = [[report.value(name) for report in shown] for name in names]
+    cells = [whole_column(v) if name in own else v for name, v in zip(names, values, strict=True)]
     left_out = len(facts.reports) - len(shown)
     return Table(
         title="curve",
@@ -108,7 +114,7 @@ def curve(facts: TrialFacts, *, metric: str, whole: bool = False) -> Table:
         if left_out
         else "",
         columns=("epoch", *names, "epoch_s"),
-        rows=tuple((r.epoch, *(r.value(name) for name in names), r.epoch_s) for r in shown),
+        rows=tuple((r.epoch, *(cell[i] for cell in cells), r.epoch_s) for i, r in enumerate(shown)),
     )
 
 
@@ -129,10 +135,15 @@ def _end(facts: TrialFacts) -> Table:
             columns=("last epoch", "attempts"),
             rows=((facts.reports[-1].epoch if facts.reports else 0, number),),
         )
-    values = parse_object(end.objectives) | parse_object(end.metrics)
+    own = parse_object(end.metrics)
+    values = parse_object(end.objectives) | own
+    values = {name: whole(value) if name in own else value for name, value in values.items()}
     values |= {name: getattr(end, name) for name in OF_THE_END}
     values |= {name: getattr(end, name) for name in OF_THE_ORIGIN}
     rows = [(name, _shown(value, name)) for name, value in values.items() if value is not None]
+    asked = (facts.recipe or {}).get(EPOCHS)
+    if end.state is State.COMPLETED and isinstance(asked, int) and end.epochs < asked:
+        rows = [(name, f"{value} of {asked:,}" if name == EPOCHS else value) for name, value in rows]
     error = [("error", end.error)] if end.error else []
     return Table(
         title=f"{title}{end.state}",
@@ -154,7 +165,8 @@ def _recipe(facts: TrialFacts, recipe: Mapping[str, Any]) -> Table:
     except (InvalidValueError, KeyError):  # of a family that is not registered in this process
         network = None
     in_words = {"model", "model_options"} if network else set()
-    left_out = {*in_words, *facts.params, "params"}  # a recipe of own training holds its params
+    is_own = OF_OWN_RECIPE in recipe
+    left_out = {OF_OWN_RECIPE} if is_own else {*in_words, *facts.params}
     others = {name: value for name, value in recipe.items() if value is not None and name not in left_out}
     named = {"network": network, **others} if network else others
     rows = tuple((name, _shown(value, name)) for name, value in named.items())
@@ -162,7 +174,13 @@ def _recipe(facts: TrialFacts, recipe: Mapping[str, Any]) -> Table:
 
 
 def _decisions(facts: TrialFacts, metric: str) -> Table:
-    rows = tuple((r.epoch, str(r.decision), r.value(metric), r.decision_reason) for r in facts.decisions)
+    values = [report.value(metric) for report in facts.decisions]
+    if any(metric in own_numbers(report.metrics) for report in facts.decisions):
+        values = whole_column(values)
+    rows = tuple(
+        (r.epoch, str(r.decision), value, r.decision_reason)
+        for r, value in zip(facts.decisions, values, strict=True)
+    )
     return Table(title="decisions", columns=("rung", "decision", metric, "reason"), rows=rows)
 
 

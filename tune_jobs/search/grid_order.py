@@ -16,8 +16,8 @@ of the grid is made, however large it is.
 
 A conditional parameter is not a factor of that product. First come all combinations of the parameters that
 always apply, each with the first combination of its conditional parameters; then those that have a second
-combination come again with the second, and so on. `repeat` changes last: every cell is tried once before any
-is tried twice, since more cells show more than more seeds of a few cells.
+combination come again with the second, and so on. `repeat` of a shipped study changes last: every cell is
+tried once before any is tried twice, since more cells show more than more seeds of a few cells.
 
 Pure: the order follows from the space and the seed. `sampler.Grid` calls it.
 """
@@ -41,13 +41,17 @@ Levels = Sequence[Value]
 """The levels of a parameter in its own order: a tuple, or a range that may be too long for `len`."""
 
 
-def iter_points(space: Space, seed: int) -> Iterator[Params]:
-    """Each point of a space without continuous parameters once, in the order of this module."""
+def iter_points(space: Space, seed: int, *, repeat: str | None = REPEAT) -> Iterator[Params]:
+    """Each point of a space without continuous parameters once, in the order of this module.
+
+    Args:
+        repeat: the parameter that changes last; None for own training, whose names mean nothing here.
+    """
     names = {p.when.parameter for p in space.parameters if p.when is not None}
-    repeats = [p for p in space.parameters if p.name == REPEAT and p.when is None and p.name not in names]
+    repeats = [p for p in space.parameters if p.name == repeat and p.when is None and p.name not in names]
     others = [p for p in space.parameters if p not in repeats]
-    for repeat in _levels(repeats[0]) if repeats else (None,):
-        given: Params = {} if repeat is None else {REPEAT: repeat}
+    for level in _levels(repeats[0]) if repeats else (None,):
+        given: Params = {} if level is None else {repeats[0].name: level}
         for chosen in _iter_chosen(others, {}, seed):
             point = {**given, **chosen}
             yield {name: point[name] for name in space.names if name in point}

@@ -24,7 +24,7 @@ from tune_jobs.search.grid_order import iter_points
 from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import OptunaView
 from tune_jobs.search.shown import MAX_SHOWN
-from tune_jobs.study.definition import Study
+from tune_jobs.study.definition import REPEAT, Study
 from tune_jobs.study.method import SamplerName
 from tune_jobs.study.space import Constant, Params
 
@@ -117,7 +117,8 @@ class Grid:
                     f"sampler 'grid' needs a finite number of points, but {parameter.name!r} is continuous;"
                     " give it a step or make it a Choice, or choose another sampler"
                 )
-        self._rest = iter_points(study.space, seeds.derive(study.seed, -1, "grid"))
+        repeat = REPEAT if study.train is None else None
+        self._rest = iter_points(study.space, seeds.derive(study.seed, -1, "grid"), repeat=repeat)
 
     def propose(self, history: History, number: int) -> Params | None:
         return self._point(number)

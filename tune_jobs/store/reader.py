@@ -167,6 +167,7 @@ class TrialStore:
 
         SQL ignores the case of letters in names. So parameters that differ only by case (w, W) get columns
         that say where the capitals are (`param_w_caps0`, `param_W_caps1`); frames of `trials` keep the names.
+        The columns of metrics of own training are those of `tune_jobs.store.columns.metrics`, also in frames.
 
         Args:
             max_rows: the most rows that are fetched; None for all.
