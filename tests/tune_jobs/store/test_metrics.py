@@ -17,6 +17,7 @@ from tune_jobs.errors import QueryError
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.columns.metrics import NUMBER, TEXT, TRUTH, metric_columns
 from tune_jobs.store.columns.schema import SCHEMAS
+from tune_jobs.store.reading.column_notes import metric_notes
 from tune_jobs.store.reading.connection import QueryLimits
 from tune_jobs.store.reading.json_columns import JsonColumn, select_with
 from tune_jobs.store.reading.own_metrics import find_metrics
@@ -201,6 +202,13 @@ def test_columns_with_another_name_are_told_once(
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == len(notes)
     assert all(note in message for note, message in zip(notes, said, strict=True))
+
+
+def test_a_note_on_hundreds_of_metrics_is_short() -> None:
+    columns = metric_columns({f"m{i}": {NUMBER, TEXT} for i in range(300)})
+    (note,) = metric_notes(columns)
+    assert note.endswith("; and 292 more")
+    assert len(note) < 600
 
 
 def test_a_plain_name_that_two_metrics_share_is_refused_with_both_columns(mixed: Path) -> None:

@@ -18,6 +18,9 @@ LISTS_COLUMNS = re.compile(
     r"(?:\bselect|,|\.)\s*\*|^\s*from\b|\b(?:describe|summarize|columns)\b", re.IGNORECASE
 )
 
+MAX_NAMED = 8
+"""The most metrics that a note names; there may be hundreds."""
+
 
 def query_notes(
     sql: str, own_params: Mapping[str, OwnParam], own_metrics: Mapping[str, OwnMetric]
@@ -82,13 +85,18 @@ def metric_notes(own_metrics: Mapping[str, OwnMetric], *, sql: str | None = None
     notes = []
     if groups:
         notes.append(
-            f"SQL ignores the case of letters, so these metrics have other columns: {'; '.join(groups)}"
+            f"SQL ignores the case of letters, so these metrics have other columns: {_first_of(groups)}"
         )
     if mixed:
         notes.append(
-            f"these metrics have values of several types, and a column for each type: {'; '.join(mixed)}"
+            f"these metrics have values of several types, and a column for each type: {_first_of(mixed)}"
         )
     return notes
+
+
+def _first_of(groups: Sequence[str]) -> str:
+    others = len(groups) - MAX_NAMED
+    return "; ".join([*groups[:MAX_NAMED], *([f"and {others:,} more"] if others > 0 else [])])
 
 
 def _is_asked(sql: str | None, names: Sequence[str]) -> bool:
