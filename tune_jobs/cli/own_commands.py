@@ -70,7 +70,7 @@ def replay_own(again: Again, form: str, *, output: str | None) -> bool:
         TuneJobsError: its training function raises.
     """
     study = _by_its_code(again.words, again.number)
-    tell_changes(again.trial, device=again.device, code=code_digest(study.training))
+    tell_changes(again.trial, device=again.device, code=code_digest(study.training, study.cost))
     found, saved = _train_again(study, again)
     compared = compare_own(again.trial, found)
     shown = _all_digits if form == TABLE else _unchanged

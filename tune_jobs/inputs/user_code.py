@@ -24,7 +24,7 @@ from pathlib import Path
 from eml_models.errors import EmlError, InvalidValueError, UnknownNameError
 from tune_jobs.inputs.near_files import nearest_file, nearest_module
 from tune_jobs.inputs.shipped import SHIPPED
-from tune_jobs.study.code_digest import LOADED_TEXT
+from tune_jobs.study.code_walk import LOADED_TEXT
 from tune_jobs.study.definition import Study
 
 

@@ -49,7 +49,7 @@ class SessionStarted:
     """A run began with these settings; None stands for a value that the run chose itself.
 
     `trials` is the number that the study was to have at its end, and `code` the digest of the driver's
-    training code (`tune_jobs.study.code_digest`).
+    training code and cost function (`tune_jobs.study.code_digest`).
     """
 
     kind: ClassVar = EventKind.SESSION_STARTED

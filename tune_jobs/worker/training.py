@@ -49,6 +49,7 @@ class TrainingSetup:
         checkpoint_period_s: seconds of training after which a trial is saved again.
         latency: the way to measure each network before its training; None for no measurement.
         rungs: the epochs at which the study decides whether a trial continues.
+        cost_code: the digest of the study's cost function, which runs in the driver; None without a function.
     """
 
     threads: int
@@ -62,6 +63,7 @@ class TrainingSetup:
     kernels: str = Kernels.DEFAULT
     latency: LatencyMode | None = None
     rungs: tuple[int, ...] = ()
+    cost_code: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
