@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from eml_models.training.recipe import Recipe
 from tune_jobs.errors import RunFailedError
 from tune_jobs.feasible.limits import refusal
-from tune_jobs.feasible.own_cost import TrialCost, cost_of_trial, recipe_of_trial
+from tune_jobs.feasible.own_cost import TrialCost, costed, recipe_of_trial
 from tune_jobs.feasible.refusals import Refusals
 from tune_jobs.search.history import History
 from tune_jobs.search.queue import QueueFirst
@@ -55,8 +55,7 @@ def iter_proposals(study: Study, history: History, sampler: QueueFirst) -> Itera
         params = sampler.propose(history, number)
         if params is None:
             return
-        recipe = recipe_of_trial(study, params, number)
-        cost = cost_of_trial(study, recipe)
+        recipe, cost = costed(study, recipe_of_trial(study, params, number))
         reason = refusal(study, cost)
         yield Proposal(
             number=number,
