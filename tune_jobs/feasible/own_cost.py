@@ -111,9 +111,7 @@ def _checked(found: object, subject: str, study: Study) -> dict[str, float]:
                 f"{subject} must return a count from 0 to {MAX_WHOLE:,} as {name}, got {value:,}; return a"
                 " quantity of another kind under another name"
             )
-    needed = {"max_macs": "macs", "min_macs": "macs", "max_parameters": "parameters"}
-    names = {needed.get(limit, limit) for limit in study.limits.names}
-    if missing := sorted(names - values.keys()):
+    if missing := sorted(study.limits.costs - values.keys()):
         raise InvalidValueError(
             f"{subject} must return {missing[0]!r}, which a limit names, got {sorted(values)}"
         )

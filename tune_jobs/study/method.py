@@ -58,6 +58,8 @@ class Asha:
         return tuple(rungs)
 
 
+_COSTS_OF_LIMITS = {"max_macs": "macs", "min_macs": "macs", "max_parameters": "parameters"}
+
 OwnLimit = tuple[str, float | None, float | None]
 Bounds = float | tuple[float | None, float | None]
 
@@ -124,6 +126,11 @@ class Limits:
         """The names of the limits that are set; for `own` the name of the cost."""
         plain = [f.name for f in fields(self) if f.name != "own" and getattr(self, f.name) is not None]
         return (*plain, *(name for name, _, _ in self.own))
+
+    @property
+    def costs(self) -> frozenset[str]:
+        """The names of the costs that the limits bound."""
+        return frozenset(_COSTS_OF_LIMITS.get(name, name) for name in self.names)
 
     def bounds(self) -> dict[str, float]:
         """The bounds that are set, by name: ``max_macs``; ``max_NAME`` and ``min_NAME`` for `own`."""

@@ -42,6 +42,14 @@ def a_study(**changes: Any) -> Study:
             {"limits": {"gb": (3, 1)}, "cost": len},
             "gb must be a finite number, the most, or a pair",
         ),
+        (
+            {"objectives": (Minimize("gb"),), "limits": {"gb": 8}, "cost": len},
+            "each objective (gb) is a cost, which is known before the training; add a metric",
+        ),
+        (
+            {"objectives": (Minimize("macs"), Minimize("gb")), "limits": {"macs": 8, "gb": 1}, "cost": len},
+            "each objective (macs, gb) is a cost",
+        ),
         ({"objectives": (Maximize("iou"), Minimize("IoU"))}, "must differ (SQL ignores the case of letters)"),
     ],
 )
