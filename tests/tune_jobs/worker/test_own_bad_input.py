@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from eml_models.errors import InvalidValueError
+from eml_models.errors import DatasetMissingError, InvalidValueError
 from tune_jobs import Choice, Float, Maximize, QueryError, RunSettings, Space, Study, TrialStore, run_study
+from tune_jobs.errors import RunFailedError, StoreError
 from tune_jobs.on_ray.preflight import check_before_ray
 from tune_jobs.study.rows import Failure, ReportRow, State, TrialRow
 
@@ -151,6 +152,35 @@ def test_a_cost_function_of_no_use_is_refused_before_the_store_knows(
         run(tmp_path / "trials", yielding({"iou": 0.5}), cost=cost)
     assert words in str(error.value)
     assert not (tmp_path / "trials").exists()
+
+
+def by_report(params: Params, run: Any) -> None:
+    for _ in range(run.epochs):
+        run.report({"iou": 0.5})
+        if run.number == 1:
+            raise RunFailedError("no more")
+
+
+def by_yield(params: Params, run: Any) -> Iterator[dict[str, float]]:
+    for _ in range(run.epochs):
+        yield {"iou": 0.5}
+        if run.number == 1:
+            raise StoreError("my own store is gone")
+
+
+def missing_data(params: Params, run: Any) -> Iterator[dict[str, float]]:
+    if run.number == 1:
+        raise DatasetMissingError("no such data")
+    for _ in range(run.epochs):
+        yield {"iou": 0.5}
+
+
+@pytest.mark.parametrize("train", [by_report, by_yield, missing_data])
+def test_an_error_of_ours_that_training_raises_costs_that_trial_alone(tmp_path: Path, train: Any) -> None:
+    trials = run(tmp_path, train, trials=3)
+    assert [trial.state for trial in trials] == [State.COMPLETED, State.FAILED, State.COMPLETED]
+    assert trials[1].failure is Failure.RAISED
+    assert "Error: " in str(trials[1].error)
 
 
 def test_a_cost_function_that_raises_later_ends_the_run_and_the_next_run_continues(tmp_path: Path) -> None:
