@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Unpack
@@ -93,7 +94,9 @@ def run_study(
     settings.check_gpus(study)
     source = settings.warm_start and read_source(study, settings.warm_start, store=settings.store)
     digest = code_digest(study.training, study.cost)
-    session_settings = _session_settings(study, settings, source or None, digest)
+    session_settings = _session_settings(study, settings, source or None)
+    started = replace(session_settings.started, code=digest, code_words=code.words or None if code else None)
+    session_settings = replace(session_settings, started=started)
     known = is_known(settings.store, study.name)
     if not known:  # before the store learns of the study
         if settings.address is not None:
@@ -138,9 +141,7 @@ def run_study(
         return _outcome(session, settings, begun, interrupted=interrupted)
 
 
-def _session_settings(
-    study: Study, settings: RunSettings, source: Source | None, digest: str
-) -> SessionSettings:
+def _session_settings(study: Study, settings: RunSettings, source: Source | None) -> SessionSettings:
     hours = settings.max_device_hours
     return SessionSettings(
         max_attempts=settings.max_failures + 1,
@@ -156,7 +157,6 @@ def _session_settings(
             cpus_per_trial=settings.cpus_per_trial,
             gpus_per_trial=settings.gpus_per_trial,
             kernels=settings.kernels,
-            code=digest,
         ),
     )
 
