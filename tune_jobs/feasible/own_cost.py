@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from eml_models.errors import InvalidValueError
 from eml_models.training.recipe import Recipe
 from eml_models.wording import cut
+from tune_jobs.errors import CostFunctionError
 from tune_jobs.feasible.cost import NetworkCost, count_cost
 from tune_jobs.feasible.macs_share import resolve_recipe
 from tune_jobs.study.definition import Study
@@ -74,8 +75,9 @@ def cost_of_trial(study: Study, recipe: Recipe | OwnRecipe) -> TrialCost:
     """The cost of a trial before its training.
 
     Raises:
-        InvalidValueError: the study's function of costs raises, returns anything but numbers by name, or
+        CostFunctionError: the study's function of costs raises, returns anything but numbers by name, or
             lacks a cost that a limit names.
+        InvalidValueError: the store has the study without its code.
     """
     if not isinstance(recipe, OwnRecipe):
         return count_cost(recipe)
@@ -87,7 +89,7 @@ def cost_of_trial(study: Study, recipe: Recipe | OwnRecipe) -> TrialCost:
     try:
         found = study.cost(dict(recipe.params))
     except (Exception, SystemExit) as error:  # the user's function may raise anything, errors of ours too
-        raise InvalidValueError(
+        raise CostFunctionError(
             f"{subject} raised {type(error).__name__}: {error} for the params {dict(recipe.params)}; mend it,"
             " or narrow the space"
         ) from error
@@ -102,17 +104,17 @@ def _checked(found: object, subject: str, study: Study) -> dict[str, float]:
     values = {name: plain_number(value) for name, value in found.items()}
     for name, value in values.items():
         if value is None or not _is_name(name):
-            raise InvalidValueError(
+            raise CostFunctionError(
                 f"{subject} must return finite numbers by name, got {cut(name)}: {cut(found[name])}; return"
                 ' such as {"macs": 3e7}, and leave out what is unknown'
             )
         if name in COSTS and not 0 <= value <= MAX_WHOLE:
-            raise InvalidValueError(
+            raise CostFunctionError(
                 f"{subject} must return a count from 0 to {MAX_WHOLE:,} as {name}, got {value:,}; return a"
                 " quantity of another kind under another name"
             )
     if missing := sorted(study.limits.costs - values.keys()):
-        raise InvalidValueError(
+        raise CostFunctionError(
             f"{subject} must return {missing[0]!r}, which a limit names, got {sorted(values)}"
         )
     return {name: value for name, value in values.items() if value is not None}

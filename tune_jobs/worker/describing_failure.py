@@ -66,7 +66,7 @@ def describe_failure(error: Exception, *, gpus: float, worker: WorkerInfo) -> At
 
 
 def _raised_by(error: Exception) -> Exception:
-    """The error itself, or the one that a training function of the user's raised."""
+    """The error itself, or the error of the user's training function that it carries."""
     cause = error.__cause__
     return cause if isinstance(error, OwnTrainingError) and isinstance(cause, Exception) else error
 

@@ -183,17 +183,37 @@ def test_an_error_of_ours_that_training_raises_costs_that_trial_alone(tmp_path: 
     assert "Error: " in str(trials[1].error)
 
 
-def test_a_cost_function_that_raises_later_ends_the_run_and_the_next_run_continues(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError("no"), RunFailedError("no"), SystemExit(1)])
+def test_a_cost_function_that_raises_for_some_params_refuses_those_alone(
+    tmp_path: Path, error: BaseException
+) -> None:
     def cost(params: Params) -> dict[str, float]:
-        if params["depth"] == 3 and broken:
+        if params["depth"] == 3:
+            raise error
+        return {"macs": 1.0}
+
+    trials = run(tmp_path, yielding({"iou": 0.5}), cost=cost, trials=9, sampler="random")
+    refused = [trial for trial in trials if trial.state is State.INFEASIBLE]
+    assert len(trials) == 9 + len(refused) > 9
+    assert {json.loads(trial.params)["depth"] for trial in refused} == {3}
+    assert all(f"raised {type(error).__name__}: " in trial.reason for trial in refused)
+
+
+def test_a_cost_function_that_fails_for_all_ends_the_run_and_the_next_run_continues(tmp_path: Path) -> None:
+    def cost(params: Params) -> dict[str, float]:
+        calls.append(params)
+        if len(calls) > 4 and broken:
             raise ZeroDivisionError("division by zero")
         return {"macs": 1.0}
 
+    calls: list[Params] = []
     broken = [True]
     with pytest.raises(InvalidValueError, match=r"raised ZeroDivisionError.*mend it, or narrow the space"):
         run(tmp_path, yielding({"iou": 0.5}), cost=cost, trials=9)
     broken.clear()
-    assert len(run(tmp_path, yielding({"iou": 0.5}), cost=cost, trials=9)) == 9
+    trials = run(tmp_path, yielding({"iou": 0.5}), cost=cost, trials=9)
+    states = [trial.state for trial in trials]
+    assert (states.count(State.COMPLETED), states.count(State.INFEASIBLE)) == (9, 4)
 
 
 def test_several_gpus_of_a_trial_are_the_functions_own_to_use(monkeypatch: pytest.MonkeyPatch) -> None:
