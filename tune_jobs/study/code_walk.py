@@ -267,8 +267,10 @@ def _is_found(owner: Any) -> bool:
 def _is_installed(module: str) -> bool:
     """Whether a module is of Python, of an installed package, or ours, so that its version says enough."""
     top = module.partition(".")[0]
+    if module == MAIN:  # of a worker's process that is a file of Ray's, and not where the function comes from
+        return False
     if top in sys.stdlib_module_names or top in OURS or top == builtins.__name__:
-        return top != MAIN
+        return True
     path = getattr(sys.modules.get(module), "__file__", None) or ""
     return any(folder in path for folder in INSTALLED)
 

@@ -197,6 +197,18 @@ def test_values_without_an_end_have_a_digest() -> None:
         assert len(code_digest(closure_of(held))) == 8
 
 
+def test_main_module_of_a_worker_is_an_installed_file_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cell: dict[str, Any] = {"__name__": "__main__"}
+    text = "class Trainer:\n    def __call__(self, params, run):\n        return {'iou': 1}\nmade = Trainer()"
+    exec(compile(text, "<cell>", "exec"), cell)
+    here = code_digest(cell["made"])
+    path = "/venv/lib/python3/site-packages/ray/_private/workers/default_worker.py"
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", path)
+    assert code_digest(cell["made"]) == here
+
+
 def test_cost_function_has_a_digest_of_its_own() -> None:
     def macs(params: dict[str, Any]) -> dict[str, float]:
         return {"macs": 1}
