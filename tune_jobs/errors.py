@@ -6,6 +6,7 @@
     ├── InvalidValueError (eml_models)    usage: exit code 2
     │   ├── UnknownNameError (eml_models)
     │   ├── StudyChangedError             a study of this name has another definition
+    │   ├── CostFunctionError             a cost function raised, or returned no numbers by name
     │   └── QueryError                    SQL that is wrong, or that may not run here
     └── TuneJobsError                     failure: exit code 1
         ├── StoreError                    the store cannot be read or written
@@ -40,6 +41,10 @@ class TuneJobsError(EmlError):
 
 class StudyChangedError(InvalidValueError):
     """The store holds a study of this name with another definition."""
+
+
+class CostFunctionError(InvalidValueError):
+    """The cost function of own training raised an error, or returned anything but numbers by name."""
 
 
 class QueryError(InvalidValueError):

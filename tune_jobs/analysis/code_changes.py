@@ -1,4 +1,6 @@
-"""Finds the runs and attempts of a study whose training code differs from that of the run before.
+"""Finds the runs and attempts of a study whose code differs from that of the run before.
+
+The code is that of the training and, of own training, the function of costs; a digest stands for each.
 
 A study stays the same when its code changes, so that a mended bug does not cost the trials before it. The
 results name the change instead, and the first trial after it. Pure functions of rows, called by `replay`,
@@ -11,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from eml_models.wording import count_of
+from tune_jobs.study.code_digest import parts_of
 from tune_jobs.study.events import AttemptStarted, SessionStarted, detail_of
 from tune_jobs.study.rows import EventRow, Row
 
@@ -40,16 +43,27 @@ def describe_code_changes(rows: Sequence[Row], *, now: str | None = None) -> lis
     lines: list[str] = []
     for index, run in enumerate(runs):
         if index and runs[index - 1].code != run.code:
-            since = "before its first trial" if run.before is None else f"since trial {run.before}"
-            lines.append(f"code changed {since}: {runs[index - 1].code} -> {run.code}")
+            lines += _iter_changes(runs[index - 1].code, run)
         lines += _iter_others(run)
     return lines
 
 
-def note_of_change(rows: Sequence[Row], now: str) -> str | None:
-    """The line on a change of code since the last stored run; None if there is no change."""
+def notes_of_change(rows: Sequence[Row], now: str) -> list[str]:
+    """The lines on a change of code since the last stored run; empty if there is no change."""
     runs = _list_runs(rows)
-    return describe_code_changes(rows, now=now)[-1] if runs and runs[-1].code != now else None
+    return list(_iter_changes(runs[-1].code, _Run(now, _last_number(rows)))) if runs else []
+
+
+def _iter_changes(before: str, run: _Run) -> Iterator[str]:
+    since = "before its first trial" if run.before is None else f"since trial {run.before}"
+    (training_before, cost_before), (training, cost) = parts_of(before), parts_of(run.code)
+    if training_before != training:
+        yield f"code changed {since}: {training_before} -> {training}"
+    if cost_before != cost:
+        yield (
+            f"cost function changed {since}: {cost_before or 'none'} -> {cost or 'none'}; the trials before"
+            " keep their stored costs"
+        )
 
 
 def code_of_trial(rows: Sequence[Row], number: int) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from eml_models.errors import EmlError, InvalidValueError
+from eml_models.errors import InvalidValueError
 from eml_models.wording import count_of
 from tune_jobs.analysis.replay import StoredTrial, Surroundings, compare_own, list_changes, require_started
 from tune_jobs.checkpoints.files import Checkpoints
@@ -70,7 +70,7 @@ def replay_own(again: Again, form: str, *, output: str | None) -> bool:
         TuneJobsError: its training function raises.
     """
     study = _by_its_code(again.words, again.number)
-    tell_changes(again.trial, device=again.device, code=code_digest(study.training))
+    tell_changes(again.trial, device=again.device, code=code_digest(study.training, study.cost))
     found, saved = _train_again(study, again)
     compared = compare_own(again.trial, found)
     shown = _all_digits if form == TABLE else _unchanged
@@ -137,9 +137,7 @@ def _train_again(
             found[report.epoch] = metrics_from_json(own_metrics_text(report.metrics, cost))
             if report.epoch >= last:
                 break
-    except EmlError:
-        raise
-    except Exception as error:  # the user's function may raise anything
+    except Exception as error:  # the user's function may raise anything, errors of ours too
         raise TuneJobsError(
             f"training function {name_of_fit(study.training)} raised {type(error).__name__}: {error} after"
             f" epoch {max(found, default=0)} of trial {again.number}; mend it, or replay with the code that"

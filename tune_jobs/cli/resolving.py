@@ -17,9 +17,10 @@ from tune_jobs.cli.telling import tell, tell_note
 from tune_jobs.errors import StoreError
 from tune_jobs.feasible.amounts import parse_count, parse_macs
 from tune_jobs.feasible.macs_share import SPREAD_SHARE, with_spread_share
+from tune_jobs.inputs.named_study import load_target
 from tune_jobs.inputs.point_files import read_points
 from tune_jobs.inputs.smoke import smoke_study
-from tune_jobs.inputs.user_code import UserCode, load_study
+from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.session.settings import RunSettings
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study.definition import MACS_SHARE, Study
@@ -49,7 +50,7 @@ OF_THE_RECIPE = {
 
 def resolve(target: str, options: RunOptions) -> tuple[Study, RunSettings, UserCode | None]:
     """The study that `target` names, changed by the options; the settings of its run; the user's code."""
-    found, code = load_study(target)
+    found, code = load_target(target, store=options.store)
     if options.scale == "smoke":
         at_hand = options if found.recipe is None else replace(options, dataset=None)
         study = _made_small(apply_options(found, at_hand), options)

@@ -6,18 +6,22 @@ Called by the session for each proposal, and when a run continues a trial.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from eml_models.errors import EmlError, InvalidValueError
+from eml_models.errors import InvalidValueError
 from eml_models.training.recipe import Recipe
+from eml_models.wording import cut
+from tune_jobs.errors import CostFunctionError
 from tune_jobs.feasible.cost import NetworkCost, count_cost
 from tune_jobs.feasible.macs_share import resolve_recipe
 from tune_jobs.study.definition import Study
+from tune_jobs.study.field_kinds import plain_number
+from tune_jobs.study.fits import name_of_fit
 from tune_jobs.study.objective import COSTS, OWN_METRIC
-from tune_jobs.study.own_training import OwnRecipe
+from tune_jobs.study.own_training import OwnRecipe, StoredTrain
 from tune_jobs.study.space import Params
+from tune_jobs.study.written_numbers import MAX_WHOLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,24 +53,43 @@ def recipe_of_trial(study: Study, params: Params, number: int) -> Recipe | OwnRe
     return resolve_recipe(study, params, number)
 
 
+def costed(
+    study: Study, recipe: Recipe | OwnRecipe, *, stored: Mapping[str, float] | None = None
+) -> tuple[Recipe | OwnRecipe, TrialCost]:
+    """The recipe of a trial with its cost, which the recipe of own training holds too.
+
+    Args:
+        stored: the costs of own training that the store holds; None to compute them.
+
+    Raises:
+        InvalidValueError: as of `cost_of_trial`.
+    """
+    if not isinstance(recipe, OwnRecipe):
+        return recipe, count_cost(recipe)
+    cost = cost_of_trial(study, recipe) if stored is None else OwnCost(values=stored)
+    assert isinstance(cost, OwnCost)
+    return replace(recipe, costs=cost.values), cost
+
+
 def cost_of_trial(study: Study, recipe: Recipe | OwnRecipe) -> TrialCost:
     """The cost of a trial before its training.
 
     Raises:
-        InvalidValueError: the study's function of costs raises, returns anything but numbers by name, or
+        CostFunctionError: the study's function of costs raises, returns anything but numbers by name, or
             lacks a cost that a limit names.
+        InvalidValueError: the store has the study without its code.
     """
     if not isinstance(recipe, OwnRecipe):
         return count_cost(recipe)
     if study.cost is None:
         return OwnCost(values={})
-    subject = f"cost function {getattr(study.cost, '__qualname__', study.cost)} of study {study.name!r}"
+    if isinstance(study.cost, StoredTrain):
+        study.cost()  # raises: the store has no code
+    subject = f"cost function {name_of_fit(study.cost)} of study {study.name!r}"
     try:
         found = study.cost(dict(recipe.params))
-    except EmlError:
-        raise
-    except Exception as error:  # the user's function may raise anything
-        raise InvalidValueError(
+    except (Exception, SystemExit) as error:  # the user's function may raise anything, errors of ours too
+        raise CostFunctionError(
             f"{subject} raised {type(error).__name__}: {error} for the params {dict(recipe.params)}; mend it,"
             " or narrow the space"
         ) from error
@@ -76,30 +99,25 @@ def cost_of_trial(study: Study, recipe: Recipe | OwnRecipe) -> TrialCost:
 def _checked(found: object, subject: str, study: Study) -> dict[str, float]:
     if not isinstance(found, Mapping):
         raise InvalidValueError(
-            f'{subject} must return numbers by name, such as {{"macs": 3e7}}, got {found!r}'
+            f'{subject} must return numbers by name, such as {{"macs": 3e7}}, got {cut(found)}'
         )
-    values = {name: _as_number(value) for name, value in found.items()}
-    wrong = [name for name, value in values.items() if value is None or not _is_name(name)]
-    if wrong:
-        raise InvalidValueError(
-            f"{subject} must return finite numbers by name, got {wrong[0]!r}: {found[wrong[0]]!r}"
-        )
-    needed = {"max_macs": "macs", "min_macs": "macs", "max_parameters": "parameters"}
-    names = {needed.get(limit, limit) for limit in study.limits.names}
-    if missing := sorted(names - values.keys()):
-        raise InvalidValueError(
+    values = {name: plain_number(value) for name, value in found.items()}
+    for name, value in values.items():
+        if value is None or not _is_name(name):
+            raise CostFunctionError(
+                f"{subject} must return finite numbers by name, got {cut(name)}: {cut(found[name])}; return"
+                ' such as {"macs": 3e7}, and leave out what is unknown'
+            )
+        if name in COSTS and not 0 <= value <= MAX_WHOLE:
+            raise CostFunctionError(
+                f"{subject} must return a count from 0 to {MAX_WHOLE:,} as {name}, got {value:,}; return a"
+                " quantity of another kind under another name"
+            )
+    if missing := sorted(study.limits.costs - values.keys()):
+        raise CostFunctionError(
             f"{subject} must return {missing[0]!r}, which a limit names, got {sorted(values)}"
         )
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _as_number(value: object) -> float | None:
-    """A number of Python, NumPy or torch; None for anything else, and for NaN and infinity."""
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return value
 
 
 def _is_name(name: object) -> bool:

@@ -17,10 +17,10 @@ from eml_models.networks.registry import build_plan
 from eml_models.training.recipe import Recipe
 from tune_jobs.feasible.cost import NetworkCost, count_cost
 from tune_jobs.feasible.macs_share import NEEDS_LIMIT, resolve_recipe, width_bounds, with_width
-from tune_jobs.feasible.own_cost import cost_of_trial
+from tune_jobs.feasible.own_cost import OwnCost, cost_of_trial
 from tune_jobs.feasible.together import check_together
 from tune_jobs.study.candidate import CANDIDATE
-from tune_jobs.study.definition import MACS_SHARE, RECIPE_FIELDS, Study
+from tune_jobs.study.definition import MACS_SHARE, RECIPE_FIELDS, Study, rung_problems
 from tune_jobs.study.method import Limits
 from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Params, Space, Value
 
@@ -45,8 +45,9 @@ def check_reachable(study: Study) -> list[str]:
 
     Raises:
         InvalidValueError: no network of the space is within the limits (the message gives the costs that the
-            space can reach), a choice has a value that no recipe or network takes, or the recipe asks for
-            more training images than there are.
+            space can reach), a choice has a value that no recipe or network takes, the recipe asks for more
+            training images than there are, or of own training the cost function fails, or computes all
+            objectives and leaves none for ASHA.
     """
     limits = study.limits
     if study.recipe is None:
@@ -61,9 +62,14 @@ def check_reachable(study: Study) -> list[str]:
 
 
 def _check_own(study: Study) -> list[str]:
-    """Try the cost function of own training on one point of the space, so that its errors come early."""
+    """Try the cost function of own training on one point of the space, so that its errors come early.
+
+    The costs of that point also show whether any objective is left for the rungs to compare.
+    """
     corner = next(_iter_corners(study.space.parameters, {}))
-    cost_of_trial(study, study.own_recipe_for(corner, 0))
+    cost = cost_of_trial(study, study.own_recipe_for(corner, 0))
+    assert isinstance(cost, OwnCost)
+    raise_if_any(f"study {study.name!r}", rung_problems(study, cost.values))
     return []
 
 

@@ -1,19 +1,20 @@
 """A study as a caller in Python gives it: the study itself, or its name.
 
 A name is that of a shipped study, ``package.module:function``, ``file.py:function``, or that of a study of
-the store. Called by `tune_jobs.on_ray.runner`.
+the store. Called by `tune_jobs.on_ray.runner`, and by the command line for the words of a command.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.wording import cut
-from tune_jobs.errors import StoreMissingError
+from tune_jobs.errors import StoreError, StoreMissingError
 from tune_jobs.inputs.shipped import SHIPPED
 from tune_jobs.inputs.user_code import UserCode, load_study
 from tune_jobs.store.reader import TrialStore
+from tune_jobs.store.reading.study_snapshot import StudySnapshot
 from tune_jobs.study.definition import Study
 from tune_jobs.study.events import SessionStarted, detail_of
 from tune_jobs.study.fits import SHIPPED_FITS
@@ -42,32 +43,66 @@ def find_study(study: Study | str, *, store: str) -> tuple[Study, UserCode | Non
     return _stored_study(study, store), None
 
 
-def _stored_study(name: str, store: str) -> Study:
-    """A study as the store defines it, with the number of trials that its newest run asked for."""
+def load_target(target: str, *, store: str) -> tuple[Study, UserCode | None]:
+    """The study that the words of a command name, and the user's code behind it (`load_study`).
+
+    Raises:
+        InvalidValueError: as of `load_study`; where only the store knows the study, says how to name it.
+    """
+    try:
+        return load_study(target)
+    except UnknownNameError as error:
+        try:
+            found = None if ":" in target else _find_in_store(target, store)[0]
+        except StoreError:  # of no use here
+            found = None
+        if found is None:
+            raise
+        raise InvalidValueError(_describe_stored(found, store)) from error
+
+
+def _find_in_store(name: str, store: str) -> tuple[StudySnapshot | None, list[str]]:
+    """The study of this name as the store has it, or None, and the names that it knows."""
     try:
         opened = TrialStore(store)
         known = list(opened.studies()["study"])
     except StoreMissingError:
-        known = []
-    if name not in known:
+        return None, []
+    return opened.read(name) if name in known else None, known
+
+
+def _stored_study(name: str, store: str) -> Study:
+    """A study as the store defines it, with the number of trials that its newest run asked for."""
+    found, known = _find_in_store(name, store)
+    if found is None:
         raise UnknownNameError("study", name, [*SHIPPED, *known])
-    found = opened.read(name)
     if found.definition["fit"] not in SHIPPED_FITS:
-        raise InvalidValueError(
-            f"study {name!r} of {store!r} is trained by the function {found.definition['fit']}, and a store"
-            " holds no code; give run_study the Study itself, or its place: FILE.py:FUNCTION"
-        )
+        raise InvalidValueError(f"{_describe_stored(found, store)}, or give run_study the Study itself")
     study = study_from_definition(name, found.definition)
-    trials = _trials_asked(found.rows)
-    return study if trials is None else study.with_changes(trials=trials)
+    trials = [run.trials for run in _iter_runs(found.rows) if run.trials is not None]
+    return study.with_changes(trials=trials[-1]) if trials else study
 
 
-def _trials_asked(rows: Sequence[Row]) -> int | None:
-    """The number of trials that the newest run asked for."""
-    asked = None
+def _describe_stored(found: StudySnapshot, store: str) -> str:
+    """Why the name of a stored study is not enough to run it, and the words that are."""
+    fit = found.definition["fit"]
+    if fit in SHIPPED_FITS:
+        return (
+            f"{found.study!r} is the name of a study of {store!r}, got as that of a shipped study; run it as"
+            f" it was begun, by the study that was changed: run STUDY --name {found.study}"
+        )
+    of_runs = [run.code_words for run in _iter_runs(found.rows) if run.code_words is not None]
+    words = of_runs[-1] if of_runs else "FILE.py:FUNCTION or MODULE:FUNCTION"
+    what = " (so its last run named it)" if of_runs else ""
+    return (
+        f"study {found.study!r} of {store!r} is trained by the function {fit}, and a store holds no code;"
+        f" name it by its code: {words}{what}"
+    )
+
+
+def _iter_runs(rows: Sequence[Row]) -> Iterator[SessionStarted]:
     for row in rows:
         if isinstance(row, EventRow) and row.kind is EventKind.SESSION_STARTED:
             detail = detail_of(row)
-            if isinstance(detail, SessionStarted) and detail.trials is not None:
-                asked = detail.trials
-    return asked
+            if isinstance(detail, SessionStarted):
+                yield detail

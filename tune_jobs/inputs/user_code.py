@@ -18,13 +18,13 @@ import traceback
 import types
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eml_models.errors import EmlError, InvalidValueError, UnknownNameError
 from tune_jobs.inputs.near_files import nearest_file, nearest_module
 from tune_jobs.inputs.shipped import SHIPPED
-from tune_jobs.study.code_digest import LOADED_TEXT
+from tune_jobs.study.code_walk import LOADED_TEXT
 from tune_jobs.study.definition import Study
 
 
@@ -37,12 +37,14 @@ class UserCode:
         source: the file's text; None for a module that Python finds by its name.
         path: the file, for tracebacks.
         search_paths: folders to search for its own imports, after the folders of Python.
+        words: the words by which a person named the study in it, such as ``file.py:function``.
     """
 
     module: str
     source: str | None = None
     path: str = ""
     search_paths: tuple[str, ...] = ()
+    words: str = ""
 
     def load(self) -> types.ModuleType:
         """Import the module once per process.
@@ -106,7 +108,7 @@ def load_study(target: str) -> tuple[Study, UserCode | None]:
     if ":" not in target:
         return _shipped(target)(), None
     place, _, function = target.rpartition(":")
-    code = _find_code(place)
+    code = replace(_find_code(place), words=target)
     module = code.load()
     build = getattr(module, function, None)
     if isinstance(build, Study):

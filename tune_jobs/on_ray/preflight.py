@@ -7,10 +7,12 @@ by `tune_jobs.on_ray.runner` and, for a dry run and a job, by `tune_jobs.cli`.
 
 from __future__ import annotations
 
+import os
 import sys
 
 from eml_models.data.datasets import custom_datasets, require_dataset
 from eml_models.networks.registry import custom_models
+from eml_models.wording import count_of
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.on_ray.cluster.authentication import make_private_token_if_none, show_token_if_any
@@ -20,6 +22,11 @@ from tune_jobs.session.settings import AUTO, RunSettings
 from tune_jobs.store.columns.params import param_types
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import SamplerName
+
+MAX_CPUS_PER_CORE = 16
+"""How many CPUs of workers a Ray of our own offers for each core of this machine. Ray starts a process for
+each of them, so that a slip of the pen would take the machine down. More than 1 is of use to trials that
+wait for a GPU or for another program."""
 
 DATASET = "dataset"
 """The field of a recipe, and the parameter, that name a data set."""
@@ -37,7 +44,8 @@ def check_before_ray(
     Raises:
         InvalidValueError: the training function or a registered part cannot be pickled, a parameter's type
             cannot be stored, the grid has no end, or the address is not a head's.
-        TuneJobsError: a trial takes more GPUs than this machine has, and Ray is to start here.
+        TuneJobsError: a trial takes more CPUs or GPUs than this machine has, or the workers take far more
+            CPUs together, and Ray is to start here.
         DatasetMissingError: a data set is not in the data folder of this machine, and Ray is to start here.
     """
     if settings.address is not None:
@@ -49,6 +57,8 @@ def check_before_ray(
         build_sampler(study)
     if settings.address is None:
         _require_data(study, settings, dry_run=dry_run)
+    if settings.address is None and (settings.inline or not _is_connected()):
+        _require_cores(settings, num_cores=cores_here())
     if settings.inline:
         _require_cuda_here(settings)
         return
@@ -90,6 +100,29 @@ def _datasets_of(study: Study) -> list[str]:
     if DATASET not in study.space.names:
         return [study.shipped_recipe.dataset]
     return [str(name) for name in study.space[DATASET].grid() or ()]
+
+
+def cores_here() -> int:
+    """The CPU cores of this machine."""
+    return os.cpu_count() or 1
+
+
+def _require_cores(settings: RunSettings, *, num_cores: int) -> None:
+    """Refuse more CPUs for a trial than this machine has cores, and far more for all workers together."""
+    cpus, workers = settings.cpus_per_trial, settings.workers or 1
+    cores = count_of(num_cores, "core")
+    if cpus > num_cores:
+        raise TuneJobsError(
+            f"a trial takes {cpus:,} CPUs, and this machine has {cores}; lower --cpus-per-trial to at most"
+            f" {num_cores}, or name a cluster that has more with --address"
+        )
+    most = max(1, num_cores * MAX_CPUS_PER_CORE // cpus)
+    if workers > most:
+        raise TuneJobsError(
+            f"{workers:,} workers of {count_of(cpus, 'CPU')} each are too many for this machine, which has"
+            f" {cores}: it takes at most {MAX_CPUS_PER_CORE} CPUs of workers for each; lower --workers to at"
+            f" most {most}, or name a cluster that has more with --address"
+        )
 
 
 def _require_gpus(settings: RunSettings) -> None:

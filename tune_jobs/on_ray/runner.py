@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Unpack
 
-from tune_jobs.analysis.code_changes import note_of_change
+from tune_jobs.analysis.code_changes import notes_of_change
 from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.checkpoints.retention import Retention
 from tune_jobs.errors import RayLostError, StoreError
@@ -92,7 +93,10 @@ def run_study(
         on_note(note)
     settings.check_gpus(study)
     source = settings.warm_start and read_source(study, settings.warm_start, store=settings.store)
+    digest = code_digest(study.training, study.cost)
     session_settings = _session_settings(study, settings, source or None)
+    started = replace(session_settings.started, code=digest, code_words=code.words or None if code else None)
+    session_settings = replace(session_settings, started=started)
     known = is_known(settings.store, study.name)
     if not known:  # before the store learns of the study
         if settings.address is not None:
@@ -104,7 +108,7 @@ def run_study(
     ):
         if source:
             on_note(source.describe(writer.rows))
-        if changed := note_of_change(writer.rows, code_digest(study.training)):
+        for changed in notes_of_change(writer.rows, digest):
             on_note(changed)
         session = Session(study, writer, writer.rows, settings=session_settings, provenance=_provenance())
         begun = session.progress()
@@ -153,7 +157,6 @@ def _session_settings(study: Study, settings: RunSettings, source: Source | None
             cpus_per_trial=settings.cpus_per_trial,
             gpus_per_trial=settings.gpus_per_trial,
             kernels=settings.kernels,
-            code=code_digest(study.training),
         ),
     )
 

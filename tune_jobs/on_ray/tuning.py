@@ -36,6 +36,7 @@ from tune_jobs.session.settings import AUTO, ProgressListener, RunSettings
 from tune_jobs.session.silence import SilenceWatch, longest_epoch_s
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.files.protocol import absolute
+from tune_jobs.study.code_digest import parts_of
 from tune_jobs.study.definition import Study
 from tune_jobs.study.rows import Row
 
@@ -119,6 +120,7 @@ def fit_session(
         trial_timeout_s=settings.trial_timeout_s,
         probe=probe,
         latency=session.study.latency,
+        cost_code=parts_of(session.settings.started.code or "")[1] or None,
         shared=reading.data if reading else None,
     )
     trainable = tune.with_resources(

@@ -8,7 +8,9 @@ is judged once at each rung, when it reaches the rung, against the values that t
 stopped trial is never resumed (the paper's algorithm 2 pauses trials instead, and promotes them later).
 
 With several objectives a rung keeps the best in the order of `tune_jobs.search.pareto.standings`: front by
-front, and spread over the last front, of which only a part continues. Source: MO-ASHA, arXiv 2106.12639.
+front, and spread over the last front, of which only a part continues. The spread begins with the best in the
+first objective that training reports: a cost, known before the training, says nothing of an epoch. Source:
+MO-ASHA, arXiv 2106.12639.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from dataclasses import dataclass
 
 from eml_models.errors import raise_if_any
 from tune_jobs.search.history import History
+from tune_jobs.search.objectives import metrics_first
 from tune_jobs.search.pareto import front_numbers, standings
 from tune_jobs.search.records import Rung
 from tune_jobs.study.definition import Study
@@ -122,7 +125,9 @@ def _judge_point(
     point = history.point_of(number, metrics)
     assert point is not None
     points = [*(known for other, known in history.rung_points(rung).items() if other != number), point]
-    place = standings(points, study.objectives)[-1]
+    order = metrics_first(study, history.trials[number].costs)
+    ordered = [tuple(known[index] for index in order) for known in points]
+    place = standings(ordered, [study.objectives[index] for index in order])[-1]
     front = front_numbers(points, [objective.direction for objective in study.objectives])[-1]
     num_kept = max(1, len(points) // factor)
     named = zip(study.objectives, point, strict=True)

@@ -317,7 +317,11 @@ def rung_between(rungs: Sequence[int], previous: int, epoch: int) -> int | None:
 
 def _record_of(row: StartRow | TrialRow, at: datetime) -> TrialRecord:
     return TrialRecord(
-        number=row.number, trial_id=row.trial_id, params=params_from_json(row.params), first_started_at=at
+        number=row.number,
+        trial_id=row.trial_id,
+        params=params_from_json(row.params),
+        first_started_at=at,
+        recipe=row.recipe if isinstance(row, StartRow) else None,
     )
 
 

@@ -6,7 +6,7 @@ Pure functions; the values have the order of the study's objectives. `history` c
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from tune_jobs.feasible.cost import NetworkCost
 from tune_jobs.study.definition import Study
@@ -30,6 +30,17 @@ def point_of(study: Study, metrics: Mapping[str, float | None], cost: NetworkCos
         for objective in study.objectives
     ]
     return _as_point(values)
+
+
+def metrics_first(study: Study, costs: Container[str]) -> list[int]:
+    """The places of the study's objectives, those that training reports before the costs.
+
+    Args:
+        costs: the names of the costs of own training.
+    """
+    places = range(len(study.objectives))
+    is_cost = [objective.is_cost or objective.metric in costs for objective in study.objectives]
+    return sorted(places, key=lambda place: is_cost[place])
 
 
 def final_point(study: Study, end: TrialRow) -> Point | None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from bisect import insort
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from tune_jobs.search.objectives import Point
+from tune_jobs.study.own_training import costs_of_recipe
 from tune_jobs.study.rows import Failure, ReportRow, State, TrialRow
 from tune_jobs.study.space import Params
 
@@ -33,6 +35,7 @@ class TrialRecord:
             counts until its last row.
         attempt_started_at: the instant at which its latest attempt got its resources. Until a row holds how
             long it waited for a worker, the instant of handing out.
+        recipe: the text of its recipe at its first start; None for a refused proposal.
         point: the values of all objectives at its last epoch, if the study has several objectives and the
             trial completed or was stopped; else None.
     """
@@ -49,7 +52,13 @@ class TrialRecord:
     held_s: float = 0.0
     attempt_started_at: datetime | None = None
     last_seen_at: datetime | None = None
+    recipe: str | None = None
     point: Point | None = None
+
+    @property
+    def costs(self) -> Mapping[str, float]:
+        """The costs of own training that its study computed as it was proposed, by name."""
+        return {} if self.recipe is None else costs_of_recipe(self.recipe)
 
     @property
     def state(self) -> State | None:

@@ -50,7 +50,8 @@ class WorkerInfo:
         imports_s: seconds from the call of its function until its code was loaded.
         data_s: seconds for the data set and the network, including a wait for shared data.
         latency_s: seconds for measuring the latency of its network.
-        code: the digest of the training code that it has loaded (`tune_jobs.study.code_digest`).
+        code: the digest of the training code that it has loaded, with that of the study's cost function
+            (`tune_jobs.study.code_digest`).
         first_step_s: seconds from the start of the first epoch until the end of its first step.
         peak_memory_bytes: the most memory that it used; only in the message of a failure.
     """

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from eml_models.training.recipe import Recipe
-from tune_jobs.errors import RunFailedError
+from eml_models.wording import first_line
+from tune_jobs.errors import CostFunctionError, RunFailedError
 from tune_jobs.feasible.limits import refusal
-from tune_jobs.feasible.own_cost import TrialCost, cost_of_trial, recipe_of_trial
+from tune_jobs.feasible.own_cost import OwnCost, TrialCost, costed, recipe_of_trial
 from tune_jobs.feasible.refusals import Refusals
 from tune_jobs.search.history import History
 from tune_jobs.search.queue import QueueFirst
@@ -21,6 +22,10 @@ from tune_jobs.study.rows import as_json_text
 
 MAX_REFUSED_IN_A_ROW = 1000
 """Refused proposals, one after the other, after which the search gives up."""
+
+MAX_UNPRICED_IN_A_ROW = 5
+"""Proposals, one after the other, for which the cost function failed: then it fails for all, and the search
+ends, so that the function can be mended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,18 +51,30 @@ def iter_proposals(study: Study, history: History, sampler: QueueFirst) -> Itera
 
     The caller records each refused proposal before it asks for the next, so that `history` holds it.
 
+    A proposal for which the cost function of own training fails is refused, since no limit can judge it.
+
     Raises:
         RunFailedError: `MAX_REFUSED_IN_A_ROW` proposals were refused one after the other.
+        CostFunctionError: the cost function failed for `MAX_UNPRICED_IN_A_ROW` proposals one after the other.
     """
-    refusals = Refusals(study.limits)
+    refusals, num_unpriced = Refusals(study.limits), 0
     for _ in range(MAX_REFUSED_IN_A_ROW):
         number, known = history.next_number, history.seq
         params = sampler.propose(history, number)
         if params is None:
             return
         recipe = recipe_of_trial(study, params, number)
-        cost = cost_of_trial(study, recipe)
-        reason = refusal(study, cost)
+        cost: TrialCost = OwnCost(values={})
+        try:
+            recipe, cost = costed(study, recipe)
+        except CostFunctionError as error:
+            num_unpriced += 1
+            if num_unpriced == MAX_UNPRICED_IN_A_ROW:
+                raise
+            reason: str | None = first_line(error)
+        else:
+            num_unpriced = 0
+            reason = refusal(study, cost)
         yield Proposal(
             number=number,
             params=as_json_text(params),
@@ -68,5 +85,6 @@ def iter_proposals(study: Study, history: History, sampler: QueueFirst) -> Itera
         )
         if reason is None:
             return
-        refusals.add(cost)
+        if not num_unpriced:
+            refusals.add(cost)
     raise RunFailedError(f"{refusals.num_refused:,} proposals in a row were refused: {refusals.describe()}")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tune_jobs.feasible.own_cost import cost_of_trial, recipe_of_trial
+from tune_jobs.feasible.own_cost import costed, recipe_of_trial
 from tune_jobs.search.asha import Verdict
 from tune_jobs.search.given import as_event
 from tune_jobs.search.history import History
@@ -61,8 +61,12 @@ def iter_missed_ends(study: Study, history: History, *, now: datetime) -> Iterat
 
 
 def as_live(study: Study, record: TrialRecord, *, attempt: int, now: datetime) -> LiveAttempt:
-    """A new attempt of a trial that has rows. It keeps the latency that the trial's reports hold."""
-    recipe = recipe_of_trial(study, record.params, record.number)
+    """A new attempt of a trial that has rows.
+
+    It keeps the latency that the trial's reports hold, and the costs of own training that its start holds:
+    the function that computed them may have changed since.
+    """
+    recipe, cost = costed(study, recipe_of_trial(study, record.params, record.number), stored=record.costs)
     return LiveAttempt(
         attempt=Attempt(
             trial_id=record.trial_id,
@@ -71,7 +75,7 @@ def as_live(study: Study, record: TrialRecord, *, attempt: int, now: datetime) -
             recipe=recipe,
             acknowledged=record.last_epoch,
         ),
-        cost=cost_of_trial(study, recipe),
+        cost=cost,
         handed_out_at=now,
         latency_ms=record.reports[0].latency_ms if record.reports else None,
     )

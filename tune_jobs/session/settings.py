@@ -16,6 +16,7 @@ from eml_models.wording import cut
 from tune_jobs.session.attempt import Progress
 from tune_jobs.store.files.file_urls import as_folder
 from tune_jobs.study.field_kinds import FLAG, NUMBER, PATH, TEXT, WHOLE, Kind, read_fields
+from tune_jobs.study.json_fields import MAX_COUNT
 from tune_jobs.study.space import Params
 
 if TYPE_CHECKING:
@@ -120,15 +121,15 @@ class RunSettings:
             object.__setattr__(self, "address", None)
         object.__setattr__(self, "store", as_folder(self.store))
         problems = self._inline_problems() if self.inline else []
-        if self.workers is not None and self.workers < 1:
-            problems.append(f"workers must be at least 1, got {self.workers}")
-        if self.cpus_per_trial < 1:
-            problems.append(f"cpus_per_trial must be at least 1, got {self.cpus_per_trial}")
+        for name, count in (("workers", self.workers), ("cpus_per_trial", self.cpus_per_trial)):
+            if count is not None and not 1 <= count < MAX_COUNT:
+                rule = "at least 1" if count < 1 else f"below {MAX_COUNT:,}"
+                problems.append(f"{name} must be {rule}, got {cut(count)}")
         gpus = self.gpus_per_trial
         if isinstance(gpus, str):
             if gpus != AUTO:
                 problems.append(f"gpus_per_trial must be a number or {AUTO}, got {gpus!r}")
-        elif gpus is not None and not (0 <= gpus <= 1 or gpus == gpus // 1 > 0):
+        elif gpus is not None and not (0 <= gpus <= 1 or MAX_COUNT > gpus == gpus // 1 > 0):
             problems.append(f"gpus_per_trial must be a fraction up to 1 or a whole number, got {gpus:g}")
         if self.kernels not in set(Kernels):
             problems.append(f"kernels must be one of {', '.join(Kernels)}, got {self.kernels!r}")

@@ -1,7 +1,7 @@
 """Vocabulary of a search as frozen values: space, objective, method, study, and the rows of a trial.
 
-Takes no decision and knows no store. `instants` alone reads the clock; `code_digest` alone reads files, which
-are source code.
+Takes no decision and knows no store. `instants` alone reads the clock; `code_digest` and `code_walk` alone
+read files, which are source code.
 
 Doors: `definition` (`Study` itself), `space` (parameters and bounds), `objective` and `method` (what to
 search for, and how), `rows` (one value per row of the store), `events` (the details of events), `stored` (a

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -58,8 +58,9 @@ class Study:
             them.
         trials: the number of trials to train; not part of the definition.
         objectives: from one on. With several there is no single best trial but a front: the trials that no
-            other trial beats in every objective. The first objective is a result of training; where only one
-            value is shown, it is that of the first.
+            other trial beats in every objective. Where only one value is shown, it is that of the first. Of a
+            recipe the first objective is a result of training; of own training it may be a cost, and early
+            stopping (`asha`) then goes by the first objective that training reports.
         latency: the mode in which a worker measures a trial's network before training, or None for no
             measurement. Needed where latency is an objective or has a limit. Workers that share a machine
             disturb each other's times.
@@ -115,7 +116,7 @@ class Study:
 
     @property
     def objective(self) -> Objective:
-        """The first objective, a metric of the reports."""
+        """The first objective: a metric of the reports, or of own training also a cost."""
         return self.objectives[0]
 
     @property
@@ -319,7 +320,23 @@ def own_training_problems(study: Study) -> list[str]:
         for name, _, _ in study.limits.own
         if not OWN_METRIC.fullmatch(name)
     ]
-    return problems
+    return problems or rung_problems(study, study.limits.costs)
+
+
+def rung_problems(study: Study, costs: Container[str]) -> list[str]:
+    """Problems of early stopping where training reports no objective at all.
+
+    Args:
+        costs: the names of the costs of own training, as far as they are known.
+    """
+    names = [objective.metric for objective in study.objectives]
+    if not study.rungs or not names or not all(name in costs for name in names):
+        return []
+    return [
+        f"ASHA compares what training reports, and each objective ({', '.join(names)}) is a cost, which is"
+        f" known before the training; add a metric, as in --objectives METRIC:max,{names[0]}:min, or search"
+        " without ASHA (asha=None, --no-asha)"
+    ]
 
 
 def _latency_problems(study: Study, metrics: Sequence[str]) -> list[str]:

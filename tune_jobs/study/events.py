@@ -49,7 +49,8 @@ class SessionStarted:
     """A run began with these settings; None stands for a value that the run chose itself.
 
     `trials` is the number that the study was to have at its end, and `code` the digest of the driver's
-    training code (`tune_jobs.study.code_digest`).
+    training code and cost function (`tune_jobs.study.code_digest`). `code_words` are the words that named the
+    study by its code, such as ``file.py:function``; None for a shipped study, and for a study made in Python.
     """
 
     kind: ClassVar = EventKind.SESSION_STARTED
@@ -60,6 +61,7 @@ class SessionStarted:
     gpus_per_trial: NumberOrText | None = None
     kernels: Text | None = None
     code: Text | None = None
+    code_words: Text | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,13 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from eml_models.errors import InvalidValueError, raise_if_any
 from eml_models.wording import cut
-from tune_jobs.study.written_numbers import read_number
+from tune_jobs.study.written_numbers import MAX_WHOLE, read_number
 
 Scalar = bool | int | float | str
 
@@ -75,6 +77,29 @@ def plain(value: Any) -> Any:
     if type(value).__module__ == "numpy" and getattr(value, "shape", None) == ():
         return value.item()
     return value
+
+
+def plain_number(value: Any) -> float | None:
+    """A number that the store holds exactly or as the nearest double; None for anything else.
+
+    A number of Python (also `Decimal` and `Fraction`), or one value of NumPy or torch. A whole number beyond
+    64 bits becomes a double. None stands for NaN, infinities, numbers beyond every double, truth values and
+    texts.
+    """
+    if hasattr(value, "item"):
+        try:
+            value = value.item()
+        except Exception:  # of any type: an array of several values, or an object of the user's
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | Fraction):
+        return None
+    if isinstance(value, int) and abs(value) <= MAX_WHOLE:
+        return int(value)
+    try:
+        number = float(value)
+    except (OverflowError, ValueError):  # a Decimal may be a signalling NaN
+        return None
+    return number if math.isfinite(number) else None
 
 
 def instance_of(kind: type[Any], words: str, *, way_out: str = "") -> Kind:
@@ -149,6 +174,10 @@ def _read_number(value: Any) -> float:
     value = plain(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UnfitError
+    try:
+        float(value)
+    except OverflowError:  # a whole number beyond every double: the rule of its field refuses infinity
+        return math.inf if value > 0 else -math.inf
     return value
 
 

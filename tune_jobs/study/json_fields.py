@@ -159,6 +159,10 @@ def is_number(value: object) -> bool:
     return is_whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
+def is_numbers(value: object) -> bool:
+    return isinstance(value, dict) and all(map(is_number, value.values()))
+
+
 def is_seconds(value: Any) -> bool:
     return is_number(value) and 0 <= value <= MAX_SECONDS
 

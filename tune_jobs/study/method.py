@@ -6,14 +6,17 @@ Frozen values, each with its own checks. `tune_jobs.study.definition` puts them 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
 from eml_models.errors import InvalidValueError, raise_if_any
 from eml_models.latency.measuring.modes import parse_mode
-from tune_jobs.study.field_kinds import NUMBER, TEXT, WHOLE, read_fields
+from eml_models.wording import cut
+from tune_jobs.study.field_kinds import NUMBER, TEXT, WHOLE, plain_number, read_fields
+from tune_jobs.study.objective import OWN_METRIC
+from tune_jobs.study.written_numbers import MAX_WHOLE
 
 
 class SamplerName(StrEnum):
@@ -55,6 +58,8 @@ class Asha:
         return tuple(rungs)
 
 
+_COSTS_OF_LIMITS = {"max_macs": "macs", "min_macs": "macs", "max_parameters": "parameters"}
+
 OwnLimit = tuple[str, float | None, float | None]
 Bounds = float | tuple[float | None, float | None]
 
@@ -66,7 +71,7 @@ class Limits:
     Attributes:
         own: limits on costs of own training that have other names: ``(name, least, most)``, None for no
             bound. A dictionary ``{"memory_gb": 8, "flops": (1e6, 1e9)}`` is accepted too: one number is the
-            most.
+            most. A bound is a finite number.
     """
 
     max_macs: int | None = None
@@ -80,40 +85,36 @@ class Limits:
         read_fields(self, {**kinds, "max_latency_ms": NUMBER.or_none()}, subject="limits")
         values = {name: getattr(self, name) for name in kinds}
         latency_ms = values.pop("max_latency_ms")
-        problems = [f"{k} must be at least 1, got {v}" for k, v in values.items() if v is not None and v < 1]
+        problems = [
+            f"{k} must be {'at least 1' if v < 1 else f'at most {MAX_WHOLE:,}'}, got {cut(v)}"
+            for k, v in values.items()
+            if v is not None and not 1 <= v <= MAX_WHOLE
+        ]
         if latency_ms is not None and not 0 < latency_ms < math.inf:
             problems.append(f"max_latency_ms must be above 0 and finite, got {latency_ms}")
+        raise_if_any("limits", problems)
         if self.max_macs is not None and self.min_macs is not None and self.min_macs > self.max_macs:
             problems.append(
                 f"min_macs must not be above max_macs, got {self.min_macs:,} and {self.max_macs:,}"
             )
-        for name, least, most in self.own:
-            bounds = [bound for bound in (least, most) if bound is not None]
-            if not bounds or not all(map(math.isfinite, bounds)) or bounds != sorted(bounds):
-                problems.append(f"{name} needs a finite bound, the least first, got {least} and {most}")
         raise_if_any("limits", problems)
+        object.__setattr__(self, "own", _read_own(self.own))
 
     @classmethod
     def of_costs(cls, bounds: Mapping[str, Bounds]) -> Limits:
         """Limits by the name of the cost: one number is the most, a pair is the least and the most.
 
         Raises:
-            InvalidValueError: a bound is no number.
+            InvalidValueError: a name is none of a cost, or a bound is no finite number.
         """
         known: dict[str, int | None] = {}
         own = []
-        for name, bound in bounds.items():
-            least, most = bound if isinstance(bound, tuple | list) and len(bound) == 2 else (None, bound)
-            for value in (least, most):
-                if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-                    raise InvalidValueError(
-                        f"limits: {name} must be a number, the most, or a pair (least, most), got {bound!r}"
-                    )
+        for name, least, most in _read_own(bounds):
             if name in ("macs", "parameters") and least is None and most is not None and most == most // 1:
                 known[f"max_{name}"] = int(most)
             else:
                 own.append((name, least, most))
-        return cls(**known, own=tuple(sorted(own)))
+        return cls(**known, own=tuple(own))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Limits:
@@ -125,6 +126,11 @@ class Limits:
         """The names of the limits that are set; for `own` the name of the cost."""
         plain = [f.name for f in fields(self) if f.name != "own" and getattr(self, f.name) is not None]
         return (*plain, *(name for name, _, _ in self.own))
+
+    @property
+    def costs(self) -> frozenset[str]:
+        """The names of the costs that the limits bound."""
+        return frozenset(_COSTS_OF_LIMITS.get(name, name) for name in self.names)
 
     def bounds(self) -> dict[str, float]:
         """The bounds that are set, by name: ``max_macs``; ``max_NAME`` and ``min_NAME`` for `own`."""
@@ -145,6 +151,42 @@ class Limits:
         """The limits by name; None where there is none."""
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "own"}
         return {**plain, "own": [list(limit) for limit in self.own]}
+
+
+def _read_own(given: object) -> tuple[OwnLimit, ...]:
+    """Limits on costs by name, in order of their names: a mapping of bounds, or tuples of three.
+
+    Raises:
+        InvalidValueError: a name is none of a cost, it has two limits, or a bound is no finite number.
+    """
+    items = given.items() if isinstance(given, Mapping) else given
+    if not isinstance(items, Iterable) or isinstance(items, str | bytes):
+        raise InvalidValueError(f'limits must be bounds by name, such as {{"macs": 30e6}}, got {cut(given)}')
+    limits: dict[str, OwnLimit] = {}
+    for item in items:
+        is_limit = isinstance(item, tuple | list) and len(item) in (2, 3)
+        name, *bounds = item if is_limit else (item,)
+        if not isinstance(name, str) or not OWN_METRIC.fullmatch(name) or not bounds:
+            raise InvalidValueError(
+                f'limits name a cost by a text, as in {{"memory_gb": 8}}, got {cut(item)}; rename it'
+            )
+        if name in limits:
+            raise InvalidValueError(f"limits: {name} has two limits; give one, as a pair (least, most)")
+        limits[name] = (name, *_read_bounds(name, bounds[0] if len(bounds) == 1 else tuple(bounds)))
+    return tuple(limits[name] for name in sorted(limits))
+
+
+def _read_bounds(name: str, given: object) -> tuple[float | None, float | None]:
+    """The least and the most of a cost; one number is the most."""
+    pair = given if isinstance(given, tuple | list) and len(given) == 2 else (None, given)
+    least, most = (None if bound is None else plain_number(bound) for bound in pair)
+    known = [bound for bound in (least, most) if bound is not None]
+    if len(known) < sum(bound is not None for bound in pair) or not known or known != sorted(known):
+        raise InvalidValueError(
+            f"limits: {name} must be a finite number, the most, or a pair (least, most) with the least first"
+            f" and None for no bound, got {cut(given)}"
+        )
+    return least, most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

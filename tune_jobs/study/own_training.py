@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from eml_models.errors import raise_if_any
@@ -29,17 +30,20 @@ CostFunction = Callable[[dict[str, Any]], Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnRecipe:
-    """A trial of own training: its params, the number of its reports, and its seed.
+    """A trial of own training: its params, the number of its reports, its seed and its costs.
 
     Attributes:
         params: the values of the space by name (not to be changed in place).
         epochs: the report with which the trial is complete, counted from 1.
         seed: of this trial alone; it follows from the study's seed and the trial's number.
+        costs: those that the study's cost function computed as the trial was proposed, by name. They are
+            stored with its start, because a later run may have another function.
     """
 
     params: Params
     epochs: int
     seed: int
+    costs: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, text: str) -> OwnRecipe:
@@ -50,11 +54,19 @@ class OwnRecipe:
         """
         data = parse_object(text)
         params = params_from_json(json.dumps(data["params"]))
-        return cls(params=params, epochs=data["epochs"], seed=data["seed"])
+        return cls(params=params, epochs=data["epochs"], seed=data["seed"], costs=data.get("costs", {}))
 
     def to_json(self) -> str:
         """The recipe as JSON with sorted keys and no spaces: equal recipes give equal texts."""
-        return as_json_text({"params": self.params, "epochs": self.epochs, "seed": self.seed})
+        costs = {"costs": dict(self.costs)} if self.costs else {}
+        return as_json_text({"params": self.params, "epochs": self.epochs, "seed": self.seed, **costs})
+
+
+@lru_cache(maxsize=4096)
+def costs_of_recipe(text: str) -> Mapping[str, float]:
+    """The costs in the text of a recipe; empty for a shipped recipe, whose costs follow from its plan."""
+    costs: Mapping[str, float] = parse_object(text).get("costs", {})
+    return costs
 
 
 class StoredTrain:

@@ -17,6 +17,7 @@ from tune_jobs.study.json_fields import (
     is_count,
     is_flag,
     is_number,
+    is_numbers,
     is_params,
     is_text,
     is_whole,
@@ -76,4 +77,5 @@ _OWN_RECIPE = {
     "params": Rule("options", is_params, required=True),
     "epochs": Rule("a count", is_count, required=True),
     "seed": Rule("a whole number", is_whole, required=True),
+    "costs": Rule("numbers by name", is_numbers),
 }

@@ -249,7 +249,8 @@ class EventRow:
     """An event of a driver's session: its start or end, that of an attempt, points or trials given to it.
 
     `failure` is the kind of failure that ended an attempt; `code` the digest of the training code that an
-    attempt has loaded (`tune_jobs.study.code_digest`), in the event of its start. `detail` is JSON with the
+    attempt has loaded, with that of the study's cost function (`tune_jobs.study.code_digest`), in the event
+    of its start. `detail` is JSON with the
     keys of that kind of event (`tune_jobs.study.events`).
     """
 

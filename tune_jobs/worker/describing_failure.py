@@ -23,6 +23,14 @@ from tune_jobs.study.rows import Failure
 TRACEBACK_LINES = 12
 
 
+class OwnTrainingError(Exception):
+    """Carries an error out of a training function of the user's, which is its cause.
+
+    The function may raise errors of tune_jobs and eml_models too, by the calls that it makes or by choice.
+    From there they say nothing of the worker, and cost their trial alone.
+    """
+
+
 def require_working_device(device: str, error: Exception) -> None:
     """Refuse to continue in this process if it can use its GPU no longer.
 
@@ -31,6 +39,7 @@ def require_working_device(device: str, error: Exception) -> None:
     """
     if device == "cpu" or "torch" not in sys.modules:
         return
+    error = _raised_by(error)
     import torch
 
     from eml_models.training.device_errors import is_broken
@@ -50,9 +59,16 @@ def describe_failure(error: Exception, *, gpus: float, worker: WorkerInfo) -> At
     of_this_machine = isinstance(error, DatasetMissingError | UnsupportedModeError | TuneJobsError)
     if of_this_machine and not isinstance(error, NotCompiledError):
         return WorkerUnusable(error=str(error), worker=worker)
+    error = _raised_by(error)
     lines = "".join(traceback.format_exception(error)).strip().splitlines()
     text = "\n".join([f"{type(error).__name__}: {_words_of(error)}", *lines[-TRACEBACK_LINES:]])
     return AttemptFailed(failure=_failure_of(error, gpus), error=text, worker=worker)
+
+
+def _raised_by(error: Exception) -> Exception:
+    """The error itself, or the error of the user's training function that it carries."""
+    cause = error.__cause__
+    return cause if isinstance(error, OwnTrainingError) and isinstance(cause, Exception) else error
 
 
 def _words_of(error: Exception) -> str:

@@ -44,13 +44,14 @@ def run_inline(
         RunFailedError: too many trials failed one after the other, or the search has no proposal.
     """
     setup = _setup_of(session.study, settings, checkpoints)
+    code = code_digest(session.study.training, session.study.cost)  # once: a callable object may change
     taker = MessageTaker(session)
     while not (ended() or session.limit_reached):
         attempt = session.next_attempt()
         if attempt is None:
             return False
         session.take_worker(attempt.number)
-        with closing(_iter_messages(session.study, setup, Job.of(attempt))) as messages:
+        with closing(_iter_messages(session.study, setup, Job.of(attempt), code)) as messages:
             for message in messages:
                 worker = replace(message.worker, pid=os.getpid())
                 decision = taker.take(attempt.number, message, worker)
@@ -87,10 +88,10 @@ def _device_of(settings: RunSettings) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _iter_messages(study: Study, setup: TrainingSetup, job: Job) -> Generator[Message]:
+def _iter_messages(study: Study, setup: TrainingSetup, job: Job, code: str) -> Generator[Message]:
     """The messages of an attempt; an error of its training is the last one."""
     began = time.perf_counter()
-    worker = WorkerInfo(hostname=socket.gethostname(), code=code_digest(study.training))
+    worker = WorkerInfo(hostname=socket.gethostname(), code=code)
     try:
         if setup.is_shipped:  # else the call of the function would import torch, and count that as data
             import eml_models.training.loop  # noqa: F401 - imported for its effect

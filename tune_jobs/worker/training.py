@@ -31,6 +31,7 @@ from tune_jobs.session.report_checks import EPOCH, REPORT_METRICS, number_of, va
 from tune_jobs.study.json_fields import MAX_SECONDS
 from tune_jobs.study.method import LatencyMode
 from tune_jobs.study.own_training import OwnRecipe, Train
+from tune_jobs.worker.describing_failure import OwnTrainingError
 from tune_jobs.worker.describing_worker import with_torch, with_training
 from tune_jobs.worker.own_attempt import OwnAttempt
 
@@ -49,6 +50,7 @@ class TrainingSetup:
         checkpoint_period_s: seconds of training after which a trial is saved again.
         latency: the way to measure each network before its training; None for no measurement.
         rungs: the epochs at which the study decides whether a trial continues.
+        cost_code: the digest of the study's cost function, which runs in the driver; None without a function.
     """
 
     threads: int
@@ -62,6 +64,7 @@ class TrainingSetup:
     kernels: str = Kernels.DEFAULT
     latency: LatencyMode | None = None
     rungs: tuple[int, ...] = ()
+    cost_code: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +158,11 @@ def _iter_recipe(
 
 
 def _iter_own(train: Train, setup: TrainingSetup, job: Job, worker: WorkerInfo) -> Generator[Message]:
-    """The messages of an attempt of own training; the function begins with the first report."""
+    """The messages of an attempt of own training; the function begins with the first report.
+
+    Raises:
+        OwnTrainingError: the function raised an error, which is the cause.
+    """
     training = OwnAttempt(
         train,
         OwnRecipe.from_json(job.recipe),
@@ -177,10 +184,10 @@ def _iter_own(train: Train, setup: TrainingSetup, job: Job, worker: WorkerInfo) 
                 unsaved=training.take_unsaved(),
                 worker=training.with_resumed(with_torch(WorkerInfo())),
             )
-    except Exception:  # raised again; the end of a failed attempt says too what it loaded
+    except Exception as error:  # raised again; the end of a failed attempt says too what it loaded
         if (loaded := training.with_resumed(WorkerInfo())) != WorkerInfo():
             yield TrainingBegan(worker=loaded)
-        raise
+        raise OwnTrainingError(str(type(error))) from error
     finally:
         reports.close()  # now, in this thread, and not when the generator is collected
     yield TrainingReturned(worker=training.with_resumed(WorkerInfo()))

@@ -12,7 +12,7 @@ from session_testing import WORKER, Clock, MemoryLog, a_study, play_attempt, ris
 
 from eml_models.training.recipe import Recipe
 from tune_jobs import TrialStore
-from tune_jobs.analysis.code_changes import code_of_trial, describe_code_changes, note_of_change
+from tune_jobs.analysis.code_changes import code_of_trial, describe_code_changes, notes_of_change
 from tune_jobs.inputs.user_code import load_study
 from tune_jobs.report.documents import study_notes
 from tune_jobs.session.attempt import SessionSettings, WorkerInfo
@@ -84,9 +84,9 @@ def test_changes_are_read_from_the_events(codes: list[tuple[str, ...]], lines: l
 
 def test_a_run_notes_a_change_once_and_an_attempt_knows_its_code() -> None:
     rows = runs(("a1b2c3d4", "a1b2c3d4"), ("c3d4e5f6", "c3d4e5f6"))
-    assert note_of_change(rows, "c3d4e5f6") is None
-    assert note_of_change(rows, "00000000") == "code changed since trial 1: c3d4e5f6 -> 00000000"
-    assert note_of_change([], "00000000") is None
+    assert notes_of_change(rows, "c3d4e5f6") == []
+    assert notes_of_change(rows, "00000000") == ["code changed since trial 1: c3d4e5f6 -> 00000000"]
+    assert notes_of_change([], "00000000") == []
     assert [code_of_trial(rows, number) for number in (0, 1, 2)] == ["a1b2c3d4", "c3d4e5f6", None]
 
 
@@ -130,6 +130,6 @@ def test_failed_study_continues_once_its_code_is_mended(
     was, now = code_digest(broken.fit), code_digest(mended.fit)
     change = f"code changed since trial 0: {was} -> {now}"
     with StudyWriter.open(store, mended, versions={}) as writer:  # it is the same study
-        assert note_of_change(writer.rows, now) == change
+        assert notes_of_change(writer.rows, now) == [change]
         run(mended.with_changes(trials=2), writer, list(writer.rows), now, now)
     assert study_notes(TrialStore(store).read("mine")) == [f"note: {change}"]

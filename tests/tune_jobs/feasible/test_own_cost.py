@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import math
+from decimal import Decimal
+from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from eml_models.errors import InvalidValueError
+from eml_models.errors import EmlError, InvalidValueError
 from tune_jobs import Float, Maximize, Space, Study
+from tune_jobs.errors import RunFailedError, StoreError
 from tune_jobs.feasible.own_cost import OwnCost, cost_of_trial, recipe_of_trial
+from tune_jobs.study.rows import as_json_text
 
 
 def a_study(cost: Any, **changes: Any) -> Study:
@@ -44,6 +52,71 @@ def test_costs_are_numbers_by_name_and_fill_the_columns_of_theirs() -> None:
 
 def raises(params: dict[str, Any]) -> dict[str, float]:
     raise KeyError("depth")
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (3, 3),
+        (-0.5, -0.5),
+        (2**63 - 1, 2**63 - 1),
+        (2**63, 2.0**63),
+        (10**300, 1e300),
+        (np.int64(3), 3),
+        (np.float32(0.5), 0.5),
+        (np.array([3]), 3),
+        (torch.tensor(0.5), 0.5),
+        (torch.tensor([[3]]), 3),
+        (Decimal("0.5"), 0.5),
+        (Fraction(1, 2), 0.5),
+    ],
+)
+def test_a_number_of_any_kind_is_a_plain_number_that_the_store_holds(value: Any, number: float) -> None:
+    found = cost_of(lambda params: {"gb": value}).value("gb")
+    assert (found, type(found)) == (number, type(number))
+    assert json.loads(as_json_text({"gb": found})) == {"gb": number}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        10**400, -(10**400), [10**5000], math.inf, -math.inf, math.nan, True, np.True_, "3", b"3", None, 1j,
+        [3], np.array([1, 2]), np.array([]), torch.tensor([1, 2]), torch.tensor(True), Decimal("inf"),
+        Decimal("sNaN"), Fraction(10**400), object(), len, int,
+    ],
+)  # fmt: skip
+def test_any_other_value_is_refused_with_what_was_got(value: Any) -> None:
+    with pytest.raises(InvalidValueError) as error:
+        cost_of(lambda params: {"gb": value})
+    words = str(error.value)
+    assert "must return finite numbers by name, got 'gb': " in words
+    assert words.endswith('; return such as {"macs": 3e7}, and leave out what is unknown')
+    assert len(words) < 300
+
+
+@pytest.mark.parametrize("value", [-1, 1e30, 2**63])
+def test_a_count_fits_its_column(value: float) -> None:
+    with pytest.raises(InvalidValueError, match="must return a count from 0 to 9,223,372,036,854,775,807 as"):
+        cost_of(lambda params: {"macs": value})
+    assert cost_of(lambda params: {"gb": value}).value("gb") == value
+
+
+@pytest.mark.parametrize("error", [RunFailedError("no"), StoreError("no"), EmlError("no"), SystemExit(3)])
+def test_an_error_of_ours_out_of_the_function_is_its_error(error: BaseException) -> None:
+    def cost(params: dict[str, Any]) -> dict[str, float]:
+        raise error
+
+    with pytest.raises(InvalidValueError, match=f"raised {type(error).__name__}: .*mend it"):
+        cost_of(cost)
+
+
+def test_a_callable_object_is_named_by_its_class() -> None:
+    class Cost:
+        def __call__(self, params: dict[str, Any]) -> Any:
+            return params["lr"]
+
+    with pytest.raises(InvalidValueError, match=r"cost function .*Cost of study 'own' must return numbers"):
+        cost_of(partial(Cost()))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Random
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Limits
+from tune_jobs.study.objective import Maximize, Minimize
 from tune_jobs.study.space import Choice, Constant, Float, Integer, Params, Space, When
 from tune_jobs.study.steps import Steps
 
@@ -193,3 +195,30 @@ def test_fine_steps_cost_a_few_values(monkeypatch: pytest.MonkeyPatch) -> None:
     check_reachable(changed)
     assert list_adapted(changed)
     assert len(walked) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_refused"),
+    [
+        ({}, True),
+        ({"objectives": (Minimize("gb"), Minimize("hours"))}, True),
+        ({"objectives": (Minimize("gb"), Maximize("iou"))}, False),
+        ({"asha": None}, False),
+        ({"epochs": 1}, False),  # without a rung
+    ],
+)
+def test_asha_needs_an_objective_that_training_reports(changes: dict[str, Any], is_refused: bool) -> None:
+    words: dict[str, Any] = {
+        "name": "own",
+        "space": Space(Float("lr", 0.1, 1)),
+        "train": lambda params, run: {"iou": 0.5},
+        "cost": lambda params: {"gb": 1.0, "hours": 2},
+        "objectives": (Minimize("gb"),),
+        "epochs": 9,
+    }
+    study = Study(**{**words, **changes})
+    if not is_refused:
+        assert check_reachable(study) == []
+        return
+    with pytest.raises(InvalidValueError, match=r"each objective \(gb.* is a cost, .*METRIC:max,gb:min, or"):
+        check_reachable(study)

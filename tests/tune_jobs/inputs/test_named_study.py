@@ -9,8 +9,9 @@ import mini_studies
 import pytest
 
 from eml_models.errors import InvalidValueError, UnknownNameError
-from tune_jobs.inputs.named_study import find_study
+from tune_jobs.inputs.named_study import find_study, load_target
 from tune_jobs.inputs.shipped import digits_recipes
+from tune_jobs.on_ray.runner import run_study
 from tune_jobs.session.attempt import SessionSettings
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.writer import StudyWriter
@@ -57,8 +58,59 @@ def test_study_of_a_store_continues_to_the_trials_of_its_newest_run(tmp_path: Pa
 def test_study_of_a_store_without_its_code_is_refused(tmp_path: Path) -> None:
     with mini_studies.registered():
         begin(tmp_path / "trials", mini_studies.csvs())
-    with pytest.raises(InvalidValueError, match=r"trained by the function fit, .* give run_study the Study"):
+    with pytest.raises(InvalidValueError, match=r"trained by the function fit, .* give run_study the"):
         find_study("csvs", store=str(tmp_path / "trials"))
+
+
+OWN = """
+from tune_jobs import Float, Maximize, Space, Study
+
+def train(params, run):
+    return {"iou": params["lr"]}
+
+def study():
+    return Study(name="cells", space=Space(Float("lr", 0.1, 1.0)), train=train,
+                 objectives=(Maximize("iou"),), epochs=1, trials=1)
+"""
+
+
+def test_study_that_only_the_store_knows_is_named_by_the_words_of_its_last_run(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    words, store = f"{tmp_path / 'mine.py'}:study", str(tmp_path / "trials")
+    run_study(words, store=store, inline=True)
+    rule = f"study 'cells' of '{store}' is trained by the function train, and a store holds no code; name it"
+    for way in (lambda: load_target("cells", store=store), lambda: find_study("cells", store=store)):
+        with pytest.raises(InvalidValueError) as error:
+            way()
+        assert str(error.value).startswith(f"{rule} by its code: {words} (so its last run named it)")
+    found, _ = find_study(words, store=store)
+    assert load_target(words, store=store)[0].fingerprint() == found.fingerprint()
+    run_study(found.with_changes(trials=2), store=store, inline=True)  # made in Python: it has no words
+    with pytest.raises(InvalidValueError, match=r"mine\.py:study \(so its last run named it\)"):
+        load_target("cells", store=store)
+
+
+def test_study_made_in_python_is_named_by_the_form_of_such_words(tmp_path: Path) -> None:
+    with mini_studies.registered():
+        begin(tmp_path / "trials", mini_studies.csvs())
+    with pytest.raises(InvalidValueError, match=r"by its code: FILE\.py:FUNCTION or MODULE:FUNCTION$"):
+        load_target("csvs", store=str(tmp_path / "trials"))
+
+
+def test_changed_shipped_study_is_named_by_the_shipped_one(tmp_path: Path) -> None:
+    begin(tmp_path / "trials", digits_recipes().with_changes(name="in-store"))
+    with pytest.raises(InvalidValueError, match=r"run it as it was begun, .*: run STUDY --name in-store"):
+        load_target("in-store", store=str(tmp_path / "trials"))
+
+
+@pytest.mark.parametrize("has_store", [False, True])
+def test_a_target_that_nobody_knows_is_unknown(tmp_path: Path, has_store: bool) -> None:
+    if has_store:
+        begin(tmp_path / "trials", digits_recipes().with_changes(name="in-store"))
+    with pytest.raises(UnknownNameError, match="unknown study 'in-stor'"):
+        load_target("in-stor", store=str(tmp_path / "trials"))
+    with pytest.raises(InvalidValueError, match="could not import"):
+        load_target("no.such.module:study", store=str(tmp_path / "trials"))
 
 
 @pytest.mark.parametrize("has_store", [False, True])

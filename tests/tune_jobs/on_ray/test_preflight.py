@@ -57,6 +57,14 @@ def own(train: Any) -> Study:
     return Study(name="own", space=space, train=train, objectives=objectives, epochs=1)
 
 
+def train_at_once(params: dict[str, Any], run: Any) -> dict[str, float]:
+    return {"iou": 0.5}
+
+
+def own_plain() -> Study:
+    return own(train_at_once)
+
+
 def own_unpicklable() -> Study:
     return own(partial(train_with_a_lock, lock=LOCK))
 
@@ -101,6 +109,7 @@ def _ray_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(runner, "connected", refuse)
     monkeypatch.setattr(preflight, "gpus_here", lambda: 0)
+    monkeypatch.setattr(preflight, "cores_here", lambda: 2)
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
@@ -126,6 +135,17 @@ def _ray_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
         (digits_recipes, {"gpus_per_trial": 0.5}, TuneJobsError, "a trial takes 0.5 GPU"),
         (digits_recipes, {"gpus_per_trial": "auto"}, TuneJobsError, "a trial takes 1 GPU"),
         (digits_recipes, {"device": "cuda"}, TuneJobsError, "a trial takes 1 GPU"),
+        (own_plain, {"gpus_per_trial": 4096}, TuneJobsError, "4096 GPU, and this machine has none; leave"),
+        (
+            own_plain, {"cpus_per_trial": 4096}, TuneJobsError,
+            "a trial takes 4,096 CPUs, and this machine has 2 cores; lower --cpus-per-trial to at most 2, or",
+        ),
+        (own_plain, {"cpus_per_trial": 3, "inline": True}, TuneJobsError, "a trial takes 3 CPUs, and this"),
+        (
+            own_plain, {"workers": 100_000}, TuneJobsError,
+            "100,000 workers of 1 CPU each are too many for this machine, which has 2 cores: .*most 32, or",
+        ),
+        (own_plain, {"workers": 17, "cpus_per_trial": 2}, TuneJobsError, "lower --workers to at most 16, or"),
         (digits_recipes, {"address": "nowhere"}, InvalidValueError, "is HOST:PORT"),
     ],
 )  # fmt: skip
@@ -241,3 +261,22 @@ def test_a_function_of_a_notebooks_cell_reaches_the_workers_with_what_it_names()
     recipe = OwnRecipe(params={"lr": 0.5}, epochs=1, seed=1)
     (report,) = OwnAttempt(copied, recipe, number=0).iter_reports()
     assert report.metrics == {"iou": 1.0}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"workers": 32},
+        {"workers": 16, "cpus_per_trial": 2},
+        {"cpus_per_trial": 2, "inline": True},
+        {"cpus_per_trial": 4096, "workers": 10**6, "address": "127.0.0.1:6379"},  # the cluster's to say
+    ],
+)
+def test_what_this_machine_can_bear_is_not_refused(settings: dict[str, Any]) -> None:
+    check_before_ray(own_plain(), RunSettings(**settings), code=None)
+
+
+def test_a_ray_that_runs_already_says_itself_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "_is_connected", lambda: True)
+    check_before_ray(own_plain(), RunSettings(cpus_per_trial=4096), code=None)

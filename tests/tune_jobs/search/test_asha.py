@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -19,9 +20,10 @@ from tune_jobs.search.history import History
 from tune_jobs.search.pareto import front_numbers, standings
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha
-from tune_jobs.study.objective import Direction, Objective
+from tune_jobs.study.objective import Direction, Maximize, Minimize, Objective
 from tune_jobs.study.rows import Decision, ReportRow, Row, State
 from tune_jobs.study.space import Float, Params, Space
+from tune_jobs.testing.in_process import run_in_process
 
 STUDY = make_study(epochs=10, asha=Asha(min_epochs=4, reduction_factor=3))
 
@@ -264,6 +266,34 @@ def test_asha_finds_a_near_best_trial_in_a_fraction_of_the_epochs() -> None:
 
 
 DIRECTIONS = tuple(objective.direction for objective in digits_front().objectives)
+
+
+def test_a_cost_as_the_first_objective_stands_behind_the_metrics() -> None:
+    """Both orders of the objectives decide alike; the cheapest trial does not lead by its cost alone."""
+
+    def train(params: Params, run: object) -> Iterator[dict[str, object]]:
+        for epoch in range(1, 10):
+            yield {"iou": params["quality"], "epoch": epoch}
+
+    def decisions(objectives: tuple[Objective, ...]) -> list[tuple[int, int, Decision | None]]:
+        study = Study(
+            name="own",
+            space=Space(Float("quality", 0, 1)),
+            train=train,
+            objectives=objectives,
+            epochs=9,
+            trials=12,
+            asha=Asha(min_epochs=1),
+            cost=lambda params: {"gb": params["quality"] ** 2},
+            sampler="random",
+        )
+        rows = run_in_process(study).reports
+        return [(row.number, row.epoch, row.decision) for row in rows]
+
+    metric, cost = Maximize("iou"), Minimize("gb")
+    found = decisions((cost, metric))
+    assert found == decisions((metric, cost))
+    assert {decision for _, _, decision in found} == {Decision.CONTINUE, Decision.STOP, None}
 
 
 def test_rungs_keep_the_first_of_the_standings() -> None:

@@ -37,8 +37,19 @@ def a_study(**changes: Any) -> Study:
         ({"train": 3}, "train must be a function of params and run, got 3"),
         ({"cost": 3}, "cost must be a function of params, got 3"),
         ({"limits": {"macs": 5}}, "limits (max_macs) need cost=, a function of params"),
-        ({"limits": {"macs": "5"}, "cost": len}, "macs must be a number, the most, or a pair"),
-        ({"limits": {"gb": (3, 1)}, "cost": len}, "gb needs a finite bound, the least first, got 3 and 1"),
+        ({"limits": {"macs": "5"}, "cost": len}, "macs must be a finite number, the most, or a pair"),
+        (
+            {"limits": {"gb": (3, 1)}, "cost": len},
+            "gb must be a finite number, the most, or a pair",
+        ),
+        (
+            {"objectives": (Minimize("gb"),), "limits": {"gb": 8}, "cost": len},
+            "each objective (gb) is a cost, which is known before the training; add a metric",
+        ),
+        (
+            {"objectives": (Minimize("macs"), Minimize("gb")), "limits": {"macs": 8, "gb": 1}, "cost": len},
+            "each objective (macs, gb) is a cost",
+        ),
         ({"objectives": (Maximize("iou"), Minimize("IoU"))}, "must differ (SQL ignores the case of letters)"),
     ],
 )

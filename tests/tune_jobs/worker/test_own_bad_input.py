@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from eml_models.errors import InvalidValueError
+from eml_models.errors import DatasetMissingError, InvalidValueError
 from tune_jobs import Choice, Float, Maximize, QueryError, RunSettings, Space, Study, TrialStore, run_study
+from tune_jobs.errors import RunFailedError, StoreError
 from tune_jobs.on_ray.preflight import check_before_ray
 from tune_jobs.study.rows import Failure, ReportRow, State, TrialRow
 
@@ -153,17 +154,66 @@ def test_a_cost_function_of_no_use_is_refused_before_the_store_knows(
     assert not (tmp_path / "trials").exists()
 
 
-def test_a_cost_function_that_raises_later_ends_the_run_and_the_next_run_continues(tmp_path: Path) -> None:
+def by_report(params: Params, run: Any) -> None:
+    for _ in range(run.epochs):
+        run.report({"iou": 0.5})
+        if run.number == 1:
+            raise RunFailedError("no more")
+
+
+def by_yield(params: Params, run: Any) -> Iterator[dict[str, float]]:
+    for _ in range(run.epochs):
+        yield {"iou": 0.5}
+        if run.number == 1:
+            raise StoreError("my own store is gone")
+
+
+def missing_data(params: Params, run: Any) -> Iterator[dict[str, float]]:
+    if run.number == 1:
+        raise DatasetMissingError("no such data")
+    for _ in range(run.epochs):
+        yield {"iou": 0.5}
+
+
+@pytest.mark.parametrize("train", [by_report, by_yield, missing_data])
+def test_an_error_of_ours_that_training_raises_costs_that_trial_alone(tmp_path: Path, train: Any) -> None:
+    trials = run(tmp_path, train, trials=3)
+    assert [trial.state for trial in trials] == [State.COMPLETED, State.FAILED, State.COMPLETED]
+    assert trials[1].failure is Failure.RAISED
+    assert "Error: " in str(trials[1].error)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("no"), RunFailedError("no"), SystemExit(1)])
+def test_a_cost_function_that_raises_for_some_params_refuses_those_alone(
+    tmp_path: Path, error: BaseException
+) -> None:
     def cost(params: Params) -> dict[str, float]:
-        if params["depth"] == 3 and broken:
+        if params["depth"] == 3:
+            raise error
+        return {"macs": 1.0}
+
+    trials = run(tmp_path, yielding({"iou": 0.5}), cost=cost, trials=9, sampler="random")
+    refused = [trial for trial in trials if trial.state is State.INFEASIBLE]
+    assert len(trials) == 9 + len(refused) > 9
+    assert {json.loads(trial.params)["depth"] for trial in refused} == {3}
+    assert all(f"raised {type(error).__name__}: " in trial.reason for trial in refused)
+
+
+def test_a_cost_function_that_fails_for_all_ends_the_run_and_the_next_run_continues(tmp_path: Path) -> None:
+    def cost(params: Params) -> dict[str, float]:
+        calls.append(params)
+        if len(calls) > 4 and broken:
             raise ZeroDivisionError("division by zero")
         return {"macs": 1.0}
 
+    calls: list[Params] = []
     broken = [True]
     with pytest.raises(InvalidValueError, match=r"raised ZeroDivisionError.*mend it, or narrow the space"):
         run(tmp_path, yielding({"iou": 0.5}), cost=cost, trials=9)
     broken.clear()
-    assert len(run(tmp_path, yielding({"iou": 0.5}), cost=cost, trials=9)) == 9
+    trials = run(tmp_path, yielding({"iou": 0.5}), cost=cost, trials=9)
+    states = [trial.state for trial in trials]
+    assert (states.count(State.COMPLETED), states.count(State.INFEASIBLE)) == (9, 4)
 
 
 def test_several_gpus_of_a_trial_are_the_functions_own_to_use(monkeypatch: pytest.MonkeyPatch) -> None:

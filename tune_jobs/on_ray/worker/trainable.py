@@ -41,7 +41,7 @@ from tune_jobs.session.messages import (
     must_be_answered,
     to_json,
 )
-from tune_jobs.study.code_digest import code_digest
+from tune_jobs.study.code_digest import code_digest, with_cost
 from tune_jobs.worker.describing_failure import describe_failure, require_working_device
 from tune_jobs.worker.describing_worker import (
     with_device,
@@ -118,7 +118,7 @@ def iter_messages(
             worker, payload.device, kernels=str(payload.kernels) if payload.is_shipped else None
         )
         fit: Callable[..., Iterable[Any]] = cloudpickle.loads(payload.fit)
-        worker = replace(worker, code=code_digest(fit))
+        worker = replace(worker, code=with_cost(code_digest(fit), payload.cost_code))
         if payload.is_shipped:  # `fit` would import torch when it is called, and count that as time for data
             import eml_models.training.loop  # noqa: F401 - imported for its effect
         worker = replace(worker, imports_s=time.perf_counter() - began - waited_s)
