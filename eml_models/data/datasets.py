@@ -82,6 +82,7 @@ _datasets = NamedEntries(
             read=read_digits,
             num_train=1_438,
             num_test=359,
+            value_bytes=1,
             class_names=DIGIT_NAMES,
             source="UCI optical recognition of handwritten digits, as bundled with scikit-learn",
         ),
@@ -93,6 +94,7 @@ _datasets = NamedEntries(
             files=_idx_files("MNIST"),
             num_train=60_000,
             num_test=10_000,
+            value_bytes=1,
             class_names=DIGIT_NAMES,
             source="LeCun et al. 1998, Proceedings of the IEEE 86(11)",
         ),
@@ -104,6 +106,7 @@ _datasets = NamedEntries(
             files=_idx_files("FashionMNIST"),
             num_train=60_000,
             num_test=10_000,
+            value_bytes=1,
             class_names=(
                 *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
                 *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
@@ -118,6 +121,7 @@ _datasets = NamedEntries(
             files=CIFAR10_FILES,
             num_train=50_000,
             num_test=10_000,
+            value_bytes=1,
             class_names=(
                 *("airplane", "automobile", "bird", "cat", "deer"),
                 *("dog", "frog", "horse", "ship", "truck"),

@@ -81,9 +81,14 @@ def show(study: str, trial: int | None, store: str, form: str, top: int, audit: 
 @click.option(
     "--data-dir",
     metavar="DIR",
-    help="Folder with the data sets, except digits (also TUNE_JOBS_DATA_DIR).",
+    help="Folder with the data sets, except digits (also TUNE_JOBS_DATA_DIR); default: data.",
     envvar="TUNE_JOBS_DATA_DIR",
     shell_complete=complete_folders,
+)
+@click.option(
+    "--dataset",
+    metavar="NAME",
+    help="Where the study's data lies now, if it is your files: arrays:FILE.npz or folder:DIR.",
 )
 @click.option(
     "--output",
@@ -92,16 +97,24 @@ def show(study: str, trial: int | None, store: str, form: str, top: int, audit: 
     shell_complete=complete_files,
 )
 def replay(
-    study: str, trial: int | str, store: str, form: str, device: str, data_dir: str | None, output: str | None
+    study: str,
+    trial: int | str,
+    store: str,
+    form: str,
+    device: str,
+    data_dir: str | None,
+    dataset: str | None,
+    output: str | None,
 ) -> int:
     """Train a trial of STUDY again and compare its reports.
 
     TRIAL is the number of the trial, or best. The exit code is 1 if any report differs. With --output, this
     gives the network of a trial that kept no weights, after as many epochs as the trial trained.
     """
-    from tune_jobs.cli.store_commands import print_replay
+    from tune_jobs.cli.store_commands import Place, print_replay
 
-    same = print_replay(store, study, trial, form, device=device, data_dir=data_dir, output=output)
+    place = Place(device=device, data_dir=data_dir, dataset=dataset)
+    same = print_replay(store, study, trial, form, place=place, output=output)
     return 0 if same else EXIT_FAILED
 
 

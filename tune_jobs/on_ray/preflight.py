@@ -18,11 +18,8 @@ from tune_jobs.on_ray.cluster.reaching import check_address
 from tune_jobs.on_ray.private import gpus_here
 from tune_jobs.session.settings import AUTO, RunSettings
 from tune_jobs.store.columns.params import param_types
-from tune_jobs.study.definition import Study
+from tune_jobs.study.definition import DATASET, Study
 from tune_jobs.study.method import SamplerName
-
-DATASET = "dataset"
-"""The field of a recipe, and the parameter, that name a data set."""
 
 
 def check_before_ray(

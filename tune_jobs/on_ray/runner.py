@@ -19,7 +19,7 @@ from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.checkpoints.retention import Retention
 from tune_jobs.errors import RayLostError, StoreError
 from tune_jobs.feasible.reach import check_reachable
-from tune_jobs.inputs.named_study import find_study
+from tune_jobs.inputs.named_study import find_study, with_stored_data_name
 from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.inputs.warm_start import Source, read_source
 from tune_jobs.on_ray.cluster.connect import connected
@@ -94,7 +94,9 @@ def run_study(
     source = settings.warm_start and read_source(study, settings.warm_start, store=settings.store)
     session_settings = _session_settings(study, settings, source or None)
     known = is_known(settings.store, study.name)
-    if not known:  # before the store learns of the study
+    if known:
+        study = with_stored_data_name(study, settings.store)
+    else:  # before the store learns of the study
         if settings.address is not None:
             require_listener(settings.address)
         check_before_ray(study, settings, code=code)

@@ -24,7 +24,7 @@ OPTIONS = {
     },
     "finalists": {
         "--top", "--front", "--repeats", "--epochs", "--baseline",
-        "--address", "--checkpoint-period", "--cpus-per-trial", "--data-dir", "--device", "--download",
+        "--address", "--checkpoint-period", "--cpus-per-trial", "--data-dir", "--dataset", "--device", "--download",
         "--dry-run", "--format", "--gpus-per-trial", "--keep-checkpoints", "--max-checkpoint-gb",
         "--kernels", "--max-device-hours", "--max-failed-in-a-row", "--max-failures", "--name", "--rename",
         "--retry-failed", "--scale", "--store", "--trial-timeout", "--workers",
@@ -39,7 +39,7 @@ OPTIONS = {
     "stop": {"--address"},
     "list": {"--format", "--store"},
     "show": {"--audit", "--format", "--log", "--store", "--top"},
-    "replay": {"--data-dir", "--device", "--format", "--output", "--store"},
+    "replay": {"--data-dir", "--dataset", "--device", "--format", "--output", "--store"},
     "export": {"--output", "--store"},
     "compact": {"--format", "--output", "--store"},
     "delete": {"--store", "--yes"},
