@@ -39,7 +39,7 @@ def write_whole_by(
     earlier_to: str | os.PathLike[str] | None = None,
     durable: bool = True,
 ) -> None:
-    """As `write_whole`, for content that a function writes into an open file, part by part.
+    """Write a file as `write_whole` does, by a function that puts the content into it part by part.
 
     Raises:
         OSError: the file could not be written.

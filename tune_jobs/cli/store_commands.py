@@ -36,6 +36,7 @@ from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
 from tune_jobs.inputs.user_code import stored_name
 from tune_jobs.report.documents import (
     audit_lines,
+    pivot_document,
     report_document,
     store_document,
     store_notes,
@@ -92,8 +93,19 @@ def print_study(store: str, name: str, form: str, *, top: int = 10, with_log: bo
         tell(note)
 
 
+def print_pivot(store: str, name: str, form: str, names: Sequence[str]) -> None:
+    """Print the objective of a study by the levels of parameters.
+
+    Raises:
+        UnknownNameError: no such study, or no such parameter in it.
+        InvalidValueError: a parameter has no levels, no trial has a value, or the study compares finalists.
+    """
+    known = TrialStore(store).read(stored_name(name))
+    put(render(pivot_document(known, form, names), form))
+
+
 def print_report(store: str, name: str, form: str, *, top: int | None, by: Sequence[str]) -> None:
-    """Print the tables of a study with intervals. JSON and CSV hold the first, or that of the factors `by`.
+    """Print the tables of a study with intervals. Forms but text hold the first, or that of the factors `by`.
 
     Raises:
         UnknownNameError: no such study, or no such factor in it.

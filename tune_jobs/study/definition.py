@@ -327,7 +327,7 @@ def _data_problems(space: Space) -> list[str]:
     words = [text for text in map(str, space[DATASET].grid() or ()) if split_word(text) is not None]
     return [
         f"parameter {DATASET} has the place {word!r}, and a study knows files by their fingerprint; write"
-        f" get_dataset_spec({word!r}).name"
+        f" eml_models.load_dataset({word!r}).spec.name"
         for word in words
     ]
 
