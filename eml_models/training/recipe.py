@@ -105,7 +105,9 @@ class Recipe:
     Attributes:
         model: a family of `eml_models.networks.registry`, with `model_options` (not to be changed in place).
         dataset: a data set of `eml_models.data.datasets`; or ``arrays:FILE.npz`` or ``folder:DIR``, which are
-            read at once and become the name of their content (`eml_models.data.file_names`).
+            read at once and become the name of their content (`eml_models.data.file_names`). A folder's
+            decoded images are kept in the folder ``data``; ``load_dataset(word, data_dir=...).spec.name``
+            keeps them elsewhere.
         learning_rate: the peak rate; `schedule` and warm-up multiply it by a number in [0, 1].
         momentum: None is the optimizer's default; must be None for an optimizer without momentum.
         weight_decay: of convolutions and linear layers; never of batch norms and biases.

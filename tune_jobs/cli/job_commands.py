@@ -94,7 +94,7 @@ def submit(
             store=settings.store,
             words=("run", own_target, *given.words),
             folder=place,
-            named=(settings.data_dir, settings.store),
+            named=(settings.data_dir, settings.store, files_of(given.options.dataset)),
             follow=follow_links,
             needed=needed,
         ),
@@ -105,6 +105,12 @@ def submit(
         _say_how_to_continue(job)
         return 0
     return follow(jobs, job)
+
+
+def files_of(dataset: str | None) -> str | None:
+    """The path of a user's files that ``--dataset`` names; None for a set by name."""
+    word = None if dataset is None else split_word(dataset)
+    return None if word is None else word[1]
 
 
 def follow(jobs: Jobs, job: Job) -> int:

@@ -145,6 +145,15 @@ def test_data_of_own_training_and_of_named_sets_is_checked(cli: Cli, folder: Pat
     assert "--dataset must be the data of the study, data set 'digits', got data set 'mnist'" in err
 
 
+def test_files_of_a_job_are_data_that_is_not_uploaded() -> None:
+    from tune_jobs.cli.job_commands import files_of
+
+    assert files_of("arrays:/shared/a:b.npz") == "/shared/a:b.npz"
+    assert files_of("folder:/shared/flowers") == "/shared/flowers"
+    assert files_of("digits") is files_of(None) is None
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 def test_job_takes_files_by_an_absolute_path_alone(cli: Cli, folder: Path) -> None:
     put_arrays(folder / "cats.npz")
     code, _, err = cli(
