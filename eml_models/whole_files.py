@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 
 def write_whole(
@@ -27,11 +29,26 @@ def write_whole(
     Raises:
         OSError: the file could not be written.
     """
+    write_whole_by(path, lambda file: file.write(content), earlier_to=earlier_to, durable=durable)
+
+
+def write_whole_by(
+    path: str | os.PathLike[str],
+    write: Callable[[IO[bytes]], object],
+    *,
+    earlier_to: str | os.PathLike[str] | None = None,
+    durable: bool = True,
+) -> None:
+    """Write a file as `write_whole` does, by a function that puts the content into it part by part.
+
+    Raises:
+        OSError: the file could not be written.
+    """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as file:
-            file.write(content)
+            write(file)
             file.flush()
             if durable:
                 os.fsync(file.fileno())

@@ -4,5 +4,5 @@ Does not decide which study uses which data set, and downloads nothing unless th
 
 Doors: `datasets` (data sets by name), `loading` (tensors and the split), `batches` (an epoch as batches),
 `augment` (random changes of images), `facts` (what a network must know of its data), `raw_data` (a data set
-as arrays).
+as arrays), `file_sets` (a user's files as a data set).
 """

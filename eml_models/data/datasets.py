@@ -1,7 +1,8 @@
 """The data sets by name: their shapes, their files, and how to register your own. Imports no torch.
 
 All code that turns a name into shapes or arrays calls this module; `eml_models.data.loading` turns the arrays
-into tensors on a device. For a data set of your own, write a function that returns arrays, and register it::
+into tensors on a device. Files of your own need no code (`eml_models.data.file_sets`). For any other data
+set, write a function that returns arrays, and register it::
 
     from eml_models.data.datasets import DatasetSpec, RawDataset, register_dataset
 
@@ -14,18 +15,26 @@ into tensors on a device. For a data set of your own, write a function that retu
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from eml_models.data.file_names import WORDS, split_word
+from eml_models.data.file_sets import file_set_of, open_file_set, require_file_set
 from eml_models.data.folder_lock import one_at_a_time
-from eml_models.data.places import count_idx, describe_misplaced, missing_files
+from eml_models.data.places import (
+    DEFAULT_DATA_DIR,
+    count_idx,
+    data_folder,
+    describe_misplaced,
+    missing_files,
+)
 from eml_models.data.raw_data import RawDataset, as_arrays, find_problems, fingerprint
 from eml_models.data.readers import read_cifar10, read_digits, read_fashion_mnist, read_mnist
+from eml_models.data.spec import DatasetSpec
 from eml_models.errors import (
     DatasetMissingError,
     EmlError,
     InvalidValueError,
+    UnknownNameError,
     raise_if_any,
 )
 from eml_models.named import NamedEntries
@@ -37,6 +46,7 @@ __all__ = [
     "RawDataset",
     "custom_datasets",
     "data_fingerprint",
+    "data_folder",
     "get_dataset_spec",
     "known_datasets",
     "provide_dataset",
@@ -46,51 +56,7 @@ __all__ = [
     "unregister_dataset",
 ]
 
-DEFAULT_DATA_DIR = "data"
-"""The folder of the data sets if the caller names none; relative to the working folder."""
-
 WAY_OUT = "name its folder with --data-dir (data_dir=...), or fetch it with --download (download=True)"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetSpec:
-    """One data set.
-
-    Attributes:
-        name: its name in recipes and on the command line.
-        input_shape: (channels, height, width) of an image.
-        read: ``read(folder, download)`` returns the arrays; any exception from it becomes a
-            `DatasetMissingError`.
-        files: the files that the folder must hold, relative to it; empty if the reader checks by itself.
-        num_train, num_test: the number of images; a set with another number is refused. Known before the set
-            is read; None if the number is open.
-        class_names: in the order of the labels; empty if the classes have no names. Exported networks carry
-            them.
-        source: the origin of the data.
-    """
-
-    name: str
-    input_shape: tuple[int, int, int]
-    num_classes: int
-    read: Callable[[Path, bool], RawDataset]
-    files: tuple[str, ...] = ()
-    num_train: int | None = None
-    num_test: int | None = None
-    class_names: tuple[str, ...] = ()
-    source: str = ""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "input_shape", tuple(self.input_shape))
-        object.__setattr__(self, "class_names", tuple(self.class_names))
-        problems = [] if self.name.isidentifier() else [f"name must be an identifier, got {self.name!r}"]
-        if len(self.input_shape) != 3 or min(self.input_shape) < 1:
-            problems.append(f"input_shape must be (channels, height, width), got {self.input_shape}")
-        if self.num_classes < 2:
-            problems.append(f"num_classes must be at least 2, got {self.num_classes}")
-        names = self.class_names
-        if names and (len(set(names)) != self.num_classes or not all(isinstance(n, str) for n in names)):
-            problems.append(f"class_names must be {self.num_classes} different names or none, got {names}")
-        raise_if_any("data set", problems)
 
 
 def _idx_files(folder: str) -> tuple[str, ...]:
@@ -116,6 +82,7 @@ _datasets = NamedEntries(
             read=read_digits,
             num_train=1_438,
             num_test=359,
+            value_bytes=1,
             class_names=DIGIT_NAMES,
             source="UCI optical recognition of handwritten digits, as bundled with scikit-learn",
         ),
@@ -127,6 +94,7 @@ _datasets = NamedEntries(
             files=_idx_files("MNIST"),
             num_train=60_000,
             num_test=10_000,
+            value_bytes=1,
             class_names=DIGIT_NAMES,
             source="LeCun et al. 1998, Proceedings of the IEEE 86(11)",
         ),
@@ -138,6 +106,7 @@ _datasets = NamedEntries(
             files=_idx_files("FashionMNIST"),
             num_train=60_000,
             num_test=10_000,
+            value_bytes=1,
             class_names=(
                 *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
                 *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
@@ -152,6 +121,7 @@ _datasets = NamedEntries(
             files=CIFAR10_FILES,
             num_train=50_000,
             num_test=10_000,
+            value_bytes=1,
             class_names=(
                 *("airplane", "automobile", "bird", "cat", "deer"),
                 *("dog", "frog", "horse", "ship", "truck"),
@@ -167,7 +137,6 @@ register_dataset = _datasets.register
 unregister_dataset = _datasets.unregister
 known_datasets = _datasets.names
 custom_datasets = _datasets.custom
-get_dataset_spec = _datasets.get
 
 _fingerprints: dict[tuple[DatasetSpec, Path], str] = {}
 """Fingerprints of the sets that this process has read: a few bytes each, so that no set is read again for its
@@ -177,9 +146,28 @@ _provided: dict[tuple[DatasetSpec, Path], RawDataset] = {}
 """The arrays that callers gave to `provide_dataset` in this process."""
 
 
-def data_folder(data_dir: str | Path | None) -> Path:
-    """The absolute path of the folder of the data sets."""
-    return Path(DEFAULT_DATA_DIR if data_dir is None else data_dir).expanduser().absolute()
+def get_dataset_spec(name: str, *, data_dir: str | Path | None = None) -> DatasetSpec:
+    """The data set of that name, or of a user's files.
+
+    Args:
+        name: a name of `known_datasets`; that of a set of files; or ``arrays:FILE.npz`` or ``folder:DIR``,
+            whose files are then read.
+        data_dir: folder of the data sets, where decoded images are kept; None is ``data`` in the working
+            folder.
+
+    Raises:
+        UnknownNameError: there is none; the message lists the known names.
+        DatasetMissingError: the files are missing.
+        InvalidValueError: the files break a rule.
+    """
+    if split_word(name) is not None:
+        return open_file_set(name, data_dir=data_dir)
+    found = file_set_of(name)
+    if found is not None:
+        return found
+    if name not in known_datasets():
+        raise UnknownNameError("data set", name, (*known_datasets(), *WORDS))
+    return _datasets.get(name)
 
 
 def require_dataset(name: str, *, data_dir: str | Path | None = None, download: bool = False) -> None:
@@ -189,7 +177,7 @@ def require_dataset(name: str, *, data_dir: str | Path | None = None, download: 
         DatasetMissingError: files are missing, or their headers give another number of images. The message
             names the folder, other places where the files were found, and the options that help.
     """
-    spec, folder = get_dataset_spec(name), data_folder(data_dir)
+    spec, folder = get_dataset_spec(name, data_dir=data_dir), data_folder(data_dir)
     if download and missing_files(spec.files, folder):
         with one_at_a_time(folder, name):
             if missing_files(spec.files, folder):  # another process may have fetched it meanwhile
@@ -199,6 +187,7 @@ def require_dataset(name: str, *, data_dir: str | Path | None = None, download: 
         shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         way_out = describe_misplaced(spec.files, folder) or WAY_OUT
         raise DatasetMissingError(f"data set {name!r} is not in {folder}: there is no {shown}; {way_out}")
+    require_file_set(spec, folder)
     _check_headers(spec, folder)
 
 
@@ -211,10 +200,10 @@ def read_dataset(name: str, *, data_dir: str | Path | None = None, download: boo
         DatasetMissingError: its files are missing, damaged, of another set, or cannot be downloaded.
         InvalidValueError: a user's reader returned arrays that do not fit its `DatasetSpec`.
     """
-    spec, folder = get_dataset_spec(name), data_folder(data_dir)
+    spec, folder = get_dataset_spec(name, data_dir=data_dir), data_folder(data_dir)
     if (spec, folder) in _provided:
         return _provided[spec, folder]
-    require_dataset(name, data_dir=data_dir, download=download)
+    require_dataset(spec.name, data_dir=data_dir, download=download)
     raw = as_arrays(_read(spec, folder, download=download and not spec.files))
     _check(spec, raw, folder)
     _fingerprints[spec, folder] = fingerprint(raw)
@@ -238,7 +227,7 @@ def provide_dataset(
         UnknownNameError: this process knows no such data set.
         InvalidValueError: the arrays do not fit the data set.
     """
-    spec, folder = get_dataset_spec(name), data_folder(data_dir)
+    spec, folder = get_dataset_spec(name, data_dir=data_dir), data_folder(data_dir)
     given = as_arrays(raw)
     _check(spec, given, folder)
     _provided[spec, folder], _fingerprints[spec, folder] = given, fingerprint
@@ -252,9 +241,9 @@ def data_fingerprint(
     Args:
         only_if_loaded: return None if this process has not read the data set yet, and do not read it now.
     """
-    key = get_dataset_spec(name), data_folder(data_dir)
+    key = get_dataset_spec(name, data_dir=data_dir), data_folder(data_dir)
     if key not in _fingerprints and not only_if_loaded:
-        read_dataset(name, data_dir=data_dir)
+        read_dataset(key[0].name, data_dir=data_dir)
     return _fingerprints.get(key)
 
 

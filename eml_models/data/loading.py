@@ -17,7 +17,7 @@ import torch
 from eml_models.data.datasets import DatasetSpec, data_folder, get_dataset_spec, read_dataset
 from eml_models.data.datasets import data_fingerprint as fingerprint_of
 from eml_models.data.facts import DataFacts
-from eml_models.data.splits import SPLIT_SEED, split_indices
+from eml_models.data.splits import SPLIT_SEED, in_equal_shares, split_indices
 from eml_models.errors import InvalidValueError, raise_if_any
 
 MAX_CACHED = 2
@@ -90,6 +90,7 @@ def load_dataset(
     """The data set on `device`. It is loaded once per process; the last `MAX_CACHED` sets are kept.
 
     Args:
+        name: a name of `known_datasets`, or ``arrays:FILE.npz`` or ``folder:DIR``.
         data_dir: folder of the data sets; None is ``data`` in the working folder.
         download: download the set if it is missing.
 
@@ -98,7 +99,7 @@ def load_dataset(
         InvalidValueError: an unknown name, a device that does not exist, or a reader that breaks a rule.
     """
     device = resolve_device(device)
-    key = (get_dataset_spec(name), data_folder(data_dir), device)
+    key = (get_dataset_spec(name, data_dir=data_dir), data_folder(data_dir), device)
     if key not in _cache:
         loaded = _load(key[0], key[1], download=download, device=device)
         while len(_cache) >= MAX_CACHED:
@@ -129,6 +130,20 @@ def split(dataset: Dataset, validation_fraction: float, seed: int = SPLIT_SEED) 
         train=torch.from_numpy(kept).to(dataset.device),
         validation=torch.from_numpy(held_out).to(dataset.device),
     )
+
+
+def take_part(dataset: Dataset, positions: torch.Tensor, count: int | None) -> torch.Tensor:
+    """At most `count` of the positions of training images, with the same share of each class; None is all.
+
+    A larger part contains every smaller part of the same positions (`in_equal_shares`).
+
+    Args:
+        positions: int64, in random order, as in `Split.train`.
+    """
+    if count is None:
+        return positions
+    ordered = in_equal_shares(positions.cpu().numpy(), dataset.train_labels.cpu().numpy())
+    return torch.from_numpy(ordered[:count]).to(positions.device)
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

@@ -10,6 +10,9 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, islice
 from pathlib import Path
 
+DEFAULT_DATA_DIR = "data"
+"""The folder of the data sets if the caller names none; relative to the working folder."""
+
 PACKED = ".gz"
 ARCHIVES = {"cifar-10-batches-py": "cifar-10-python.tar.gz"}
 """The file name of the official download of each folder."""
@@ -20,6 +23,11 @@ thousands."""
 
 IDX_COUNT = struct.Struct(">4xI")
 """The header of MNIST's format: four bytes of type and rank, then the number of items, big-endian."""
+
+
+def data_folder(data_dir: str | Path | None) -> Path:
+    """The absolute path of the folder of the data sets."""
+    return Path(DEFAULT_DATA_DIR if data_dir is None else data_dir).expanduser().absolute()
 
 
 def missing_files(files: Sequence[str], folder: Path) -> list[str]:

@@ -1,7 +1,8 @@
 """Holds images out at random: the same share of each class, fixed by a seed.
 
 Pure NumPy on labels. `eml_models.data.readers` takes the test set of digits this way, and
-`eml_models.data.loading` takes the validation set of every data set.
+`eml_models.data.loading` takes the validation set of every data set, and the part that `--train-samples` asks
+for.
 """
 
 from __future__ import annotations
@@ -37,3 +38,25 @@ def split_indices(labels: Any, fraction: float, seed: int = SPLIT_SEED) -> tuple
     held_out = np.zeros(len(labels), dtype=bool)
     held_out[by_class[np.diff(taken, prepend=0) > 0]] = True
     return shuffled[~held_out[shuffled]].astype(np.int64), np.flatnonzero(held_out).astype(np.int64)
+
+
+def in_equal_shares(positions: Any, labels: Any) -> Any:
+    """The positions in an order of which every beginning has about the same share of each class.
+
+    The first k are shared out among the classes by their sizes as seats are, by the method of Sainte-Laguë
+    (1910): to within one image for classes of about equal size. Within a class the order stays, and so it
+    does at equal places, so that random positions give a random sample of each class.
+
+    Args:
+        positions: (k,) positions in `labels`, in random order.
+        labels: (n,) integers, as a NumPy array.
+    """
+    import numpy as np
+
+    chosen = labels[positions]
+    by_class = np.argsort(chosen, kind="stable")
+    _, starts, counts = np.unique(chosen[by_class], return_index=True, return_counts=True)
+    rank = np.arange(len(chosen)) - np.repeat(starts, counts)
+    place = np.empty(len(chosen))
+    place[by_class] = (rank + 0.5) / np.repeat(counts, counts)
+    return positions[np.argsort(place, kind="stable")]

@@ -27,7 +27,7 @@ from torch.nn.functional import cross_entropy
 
 from eml_models import seeds
 from eml_models.data.batches import Batch, ImagePreparation, batch_bounds, iter_blocks
-from eml_models.data.loading import Dataset, load_dataset, resolve_device, split
+from eml_models.data.loading import Dataset, load_dataset, resolve_device, split, take_part
 from eml_models.errors import InvalidValueError
 from eml_models.networks.registry import build_model
 from eml_models.training.averaging import WeightAverage
@@ -353,7 +353,8 @@ def build_preparation(recipe: Recipe, dataset: Dataset) -> ImagePreparation:
 def _choose_images(recipe: Recipe, dataset: Dataset) -> tuple[torch.Tensor, Batch | None]:
     """The positions of the training images, and the images and labels for validation."""
     parts = split(dataset, recipe.validation_fraction)
+    train = take_part(dataset, parts.train, recipe.max_train_samples)
     if recipe.train_on == "train_and_validation":
-        return torch.cat([parts.train, parts.validation])[: recipe.max_train_samples], None
+        return torch.cat([train, parts.validation])[: recipe.max_train_samples], None
     held_out = dataset.train_images_NCHW[parts.validation], dataset.train_labels[parts.validation]
-    return parts.train[: recipe.max_train_samples], held_out
+    return train, held_out

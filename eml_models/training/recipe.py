@@ -15,6 +15,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 from eml_models.data.datasets import get_dataset_spec
+from eml_models.data.file_names import split_word
 from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any, sort_by_nearness
 from eml_models.networks.registry import get_model
 from eml_models.training.optimizers import get_optimizer_spec
@@ -103,7 +104,10 @@ class Recipe:
 
     Attributes:
         model: a family of `eml_models.networks.registry`, with `model_options` (not to be changed in place).
-        dataset: a data set of `eml_models.data.datasets`.
+        dataset: a data set of `eml_models.data.datasets`; or ``arrays:FILE.npz`` or ``folder:DIR``, which are
+            read at once and become the name of their content (`eml_models.data.file_names`). A folder's
+            decoded images are kept in the folder ``data``; ``load_dataset(word, data_dir=...).spec.name``
+            keeps them elsewhere.
         learning_rate: the peak rate; `schedule` and warm-up multiply it by a number in [0, 1].
         momentum: None is the optimizer's default; must be None for an optimizer without momentum.
         weight_decay: of convolutions and linear layers; never of batch norms and biases.
@@ -121,9 +125,9 @@ class Recipe:
         validation_fraction: share of the training set to hold out, the same images for every seed.
         train_on: ``train_and_validation`` trains on the held-out images too, so that there are no validation
             metrics; for the last training of a winner.
-        max_train_samples: train on this number of images at most: the first of the images not held out, in
-            the split's random order. One seed fixes that order for all trials, so a larger part contains
-            every smaller part. None is all of them.
+        max_train_samples: train on this number of images at most, of the images not held out: the same share
+            of each class, drawn at random. One seed fixes the draw for all trials, so
+            a larger part contains every smaller part. None is all of them.
         seed: of weights, order, augmentation and dropout. The split does not depend on it.
     """
 
@@ -238,7 +242,9 @@ class Recipe:
                 yield str(error).replace("\n", "\n  ")  # a list of problems in the list of problems
 
     def _check_dataset(self) -> None:
-        get_dataset_spec(self.dataset)
+        name = get_dataset_spec(self.dataset).name
+        if split_word(self.dataset) is not None:  # a recipe says what the files hold, not where they lie
+            object.__setattr__(self, "dataset", name)
 
     def _check_schedule(self) -> None:
         get_schedule_spec(self.schedule)

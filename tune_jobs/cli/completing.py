@@ -159,8 +159,9 @@ def devices_of_a_process() -> Sequence[str]:
 
 def datasets() -> Iterable[str]:
     from eml_models.data.datasets import known_datasets
+    from eml_models.data.file_names import KINDS
 
-    return known_datasets()
+    return (*known_datasets(), *(f"{kind}:" for kind in KINDS))
 
 
 def objectives() -> Sequence[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from eml_models.errors import InvalidValueError
 from eml_models.wording import count_of
 from tune_jobs.cli.dry_run import print_dry_run
+from tune_jobs.cli.given_data import require_data_of
 from tune_jobs.cli.option_values import FinalistsOptions
 from tune_jobs.cli.resolving import build_settings, renamed
 from tune_jobs.cli.run_commands import (
@@ -69,6 +70,7 @@ def resolve_finalists(target: str, options: FinalistsOptions) -> tuple[Study, Ru
             " train its best params yourself, and test them on your own test set"
         )
     searched, rows = study_from_definition(name, definition), known.rows
+    require_data_of(searched.shipped_recipe, options.dataset, options.data_dir)
     chosen = FinalOptions(
         top=options.top,
         front=options.front,

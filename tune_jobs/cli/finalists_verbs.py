@@ -50,6 +50,11 @@ def _like_run(command: click.Command) -> click.Command:
     metavar="NETWORK",
     help="Network to compare with: resnet18 (default), resnet18:width=16,learning_rate=0.05 (repeatable).",
 )
+@click.option(
+    "--dataset",
+    metavar="NAME",
+    help="Where the study's data lies now, if it is your files: arrays:FILE.npz or folder:DIR.",
+)
 @packed(FinalistsOptions)
 def finalists(study: str, form: str, dry_run: bool, options: FinalistsOptions) -> int:
     """Train the best trials of STUDY longer and test each once.

@@ -15,6 +15,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from eml_models.data.file_names import split_word
 from eml_models.errors import InvalidValueError
 from tune_jobs.cli.dry_run import print_reach
 from tune_jobs.cli.option_values import RunOptions
@@ -93,7 +94,7 @@ def submit(
             store=settings.store,
             words=("run", own_target, *given.words),
             folder=place,
-            named=(settings.data_dir, settings.store),
+            named=(settings.data_dir, settings.store, files_of(given.options.dataset)),
             follow=follow_links,
             needed=needed,
         ),
@@ -104,6 +105,12 @@ def submit(
         _say_how_to_continue(job)
         return 0
     return follow(jobs, job)
+
+
+def files_of(dataset: str | None) -> str | None:
+    """The path of a user's files that ``--dataset`` names; None for a set by name."""
+    word = None if dataset is None else split_word(dataset)
+    return None if word is None else word[1]
 
 
 def follow(jobs: Jobs, job: Job) -> int:
@@ -197,6 +204,11 @@ def _for_the_job(name: str, value: Any, folder: Path) -> str:
             f"--{name.replace('_', '-')} must be an absolute path for a job, got {value!r}: data is not"
             " uploaded; name a folder of the nodes, such as /shared/data, or leave the option out if they set"
             " TUNE_JOBS_DATA_DIR"
+        )
+    if name == "dataset" and (word := split_word(value)) is not None and not Path(word[1]).is_absolute():
+        raise InvalidValueError(
+            f"--dataset must name files of a job by an absolute path, got {value!r}: data is not uploaded;"
+            f" name a place that this machine and the nodes share, such as {word[0]}:/shared/data/NAME"
         )
     return str(value)
 

@@ -67,6 +67,7 @@ class FinalistsOptions(RunningOptions):
     repeats: int | None
     epochs: int | None
     baseline: tuple[str, ...]
+    dataset: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any, sort_by_nearness
+from tune_jobs.cli.given_data import opened
 from tune_jobs.cli.option_values import RunningOptions, RunOptions
 from tune_jobs.cli.telling import tell, tell_note
 from tune_jobs.errors import StoreError
@@ -51,6 +52,7 @@ OF_THE_RECIPE = {
 def resolve(target: str, options: RunOptions) -> tuple[Study, RunSettings, UserCode | None]:
     """The study that `target` names, changed by the options; the settings of its run; the user's code."""
     found, code = load_target(target, store=options.store)
+    options = replace(options, dataset=opened(options.dataset, options.data_dir))
     if options.scale == "smoke":
         at_hand = options if found.recipe is None else replace(options, dataset=None)
         study = _made_small(apply_options(found, at_hand), options)

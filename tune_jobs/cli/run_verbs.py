@@ -41,12 +41,13 @@ from tune_jobs.cli.shared_options import (
     "--dataset",
     type=OneOrOwn(datasets),
     metavar="NAME",
-    help="digits, mnist, fashion_mnist, cifar10 or a data set of your own.",
+    help="digits, mnist, fashion_mnist, cifar10, a data set of your own, or your files without code:"
+    " arrays:FILE.npz or folder:DIR.",
 )
 @click.option(
     "--data-dir",
     metavar="DIR",
-    help="Folder with the data sets, except digits (also TUNE_JOBS_DATA_DIR).",
+    help="Folder with the data sets, except digits (also TUNE_JOBS_DATA_DIR); default: data.",
     envvar="TUNE_JOBS_DATA_DIR",
     shell_complete=complete_folders,
 )
@@ -54,7 +55,7 @@ from tune_jobs.cli.shared_options import (
     "--train-samples",
     type=Whole(),
     metavar="N",
-    help="Train on N training images, drawn at random once for all trials.",
+    help="Train on N training images, the same share of each class, drawn at random once for all trials.",
 )
 @click.option("--download", is_flag=True, help="Download the data set into --data-dir if it is missing.")
 @click.option(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from tempfile import TemporaryDirectory
@@ -25,6 +26,7 @@ from tune_jobs.analysis.replay import (
 )
 from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.checkpoints.logs import Logs
+from tune_jobs.cli.given_data import require_data_of
 from tune_jobs.cli.own_commands import Again, export_own, replay_own, require_own_output, tell_changes
 from tune_jobs.cli.telling import put, say, tell, tell_note
 from tune_jobs.cli.trial_commands import say_last_failure
@@ -34,6 +36,7 @@ from tune_jobs.errors import StoreCorruptError, StoreError, StoreLockedError
 from tune_jobs.inputs.user_code import stored_name
 from tune_jobs.report.documents import (
     audit_lines,
+    pivot_document,
     report_document,
     store_document,
     store_notes,
@@ -90,8 +93,19 @@ def print_study(store: str, name: str, form: str, *, top: int = 10, with_log: bo
         tell(note)
 
 
+def print_pivot(store: str, name: str, form: str, names: Sequence[str]) -> None:
+    """Print the objective of a study by the levels of parameters.
+
+    Raises:
+        UnknownNameError: no such study, or no such parameter in it.
+        InvalidValueError: a parameter has no levels, no trial has a value, or the study compares finalists.
+    """
+    known = TrialStore(store).read(stored_name(name))
+    put(render(pivot_document(known, form, names), form))
+
+
 def print_report(store: str, name: str, form: str, *, top: int | None, by: Sequence[str]) -> None:
-    """Print the tables of a study with intervals. JSON and CSV hold the first, or that of the factors `by`.
+    """Print the tables of a study with intervals. Forms but text hold the first, or that of the factors `by`.
 
     Raises:
         UnknownNameError: no such study, or no such factor in it.
@@ -125,14 +139,26 @@ def print_audit(store: str, name: str) -> bool:
     return not result.differences
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a trial is trained again.
+
+    Attributes:
+        dataset: the place of the study's data, if that is a user's files (``arrays:`` or ``folder:``).
+    """
+
+    device: str
+    data_dir: str | None = None
+    dataset: str | None = None
+
+
 def print_replay(
     store: str,
     name: str,
     trial_word: int | str,
     form: str,
     *,
-    device: str,
-    data_dir: str | None,
+    place: Place,
     output: str | None = None,
 ) -> bool:
     """Train a trial again from its row, and print both runs side by side. True if every report agrees.
@@ -149,6 +175,7 @@ def print_replay(
     """
     import torch
 
+    device, data_dir = place.device, place.data_dir
     known = TrialStore(store).read(stored_name(name))
     number = number_of(trial_word, known)
     if output is not None:
@@ -161,8 +188,13 @@ def print_replay(
         )
     torch.set_num_threads(1)
     if isinstance(trial.recipe, OwnRecipe):
+        if place.dataset is not None:
+            raise InvalidValueError(
+                "--dataset is of a recipe, and this study trains by its own function; leave it out"
+            )
         again = Again(words=name, number=number, trial=trial, device=device, data_dir=data_dir)
         return replay_own(again, form, output=output)
+    require_data_of(trial.recipe, place.dataset, data_dir)
     tell_changes(trial, device=device, code=code_digest(fit_recipe))
     training = begin_replay(trial, device=device, data_dir=data_dir)
     epochs = list(iter_replay(trial, training, device=device))

@@ -7,6 +7,7 @@ import click
 from tune_jobs.cli.completing import OneOf, Sql, StudyName, TrialNumber, devices_of_a_process
 from tune_jobs.cli.shared_options import FORMAT, STORE, StorePath, WholeFrom, complete_files, complete_folders
 from tune_jobs.errors import EXIT_FAILED
+from tune_jobs.report.formats import REPORT_FORMATS, TABLE
 
 
 @click.command("list")
@@ -81,9 +82,14 @@ def show(study: str, trial: int | None, store: str, form: str, top: int, audit: 
 @click.option(
     "--data-dir",
     metavar="DIR",
-    help="Folder with the data sets, except digits (also TUNE_JOBS_DATA_DIR).",
+    help="Folder with the data sets, except digits (also TUNE_JOBS_DATA_DIR); default: data.",
     envvar="TUNE_JOBS_DATA_DIR",
     shell_complete=complete_folders,
+)
+@click.option(
+    "--dataset",
+    metavar="NAME",
+    help="Where the study's data lies now, if it is your files: arrays:FILE.npz or folder:DIR.",
 )
 @click.option(
     "--output",
@@ -92,16 +98,24 @@ def show(study: str, trial: int | None, store: str, form: str, top: int, audit: 
     shell_complete=complete_files,
 )
 def replay(
-    study: str, trial: int | str, store: str, form: str, device: str, data_dir: str | None, output: str | None
+    study: str,
+    trial: int | str,
+    store: str,
+    form: str,
+    device: str,
+    data_dir: str | None,
+    dataset: str | None,
+    output: str | None,
 ) -> int:
     """Train a trial of STUDY again and compare its reports.
 
     TRIAL is the number of the trial, or best. The exit code is 1 if any report differs. With --output, this
     gives the network of a trial that kept no weights, after as many epochs as the trial trained.
     """
-    from tune_jobs.cli.store_commands import print_replay
+    from tune_jobs.cli.store_commands import Place, print_replay
 
-    same = print_replay(store, study, trial, form, device=device, data_dir=data_dir, output=output)
+    place = Place(device=device, data_dir=data_dir, dataset=dataset)
+    same = print_replay(store, study, trial, form, place=place, output=output)
     return 0 if same else EXIT_FAILED
 
 
@@ -209,10 +223,25 @@ def query(sql: str, store: str, form: str) -> None:
     print_answer(store, read_sql(sql), form)
 
 
+def names_of(text: str) -> list[str]:
+    """The names between commas."""
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise click.UsageError(f"--pivot must be names with commas between them, such as A,B, got {text!r}")
+    return names
+
+
 @click.command()
 @click.argument("study", type=StudyName())
 @STORE
-@FORMAT
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(REPORT_FORMATS),
+    default=TABLE,
+    show_default=True,
+    help="Form of the data on stdout.",
+)
 @click.option("--top", type=WholeFrom(min=1), metavar="N", help="How many rows of the first table to show.")
 @click.option(
     "--by",
@@ -220,12 +249,29 @@ def query(sql: str, store: str, form: str) -> None:
     metavar="FACTOR",
     help="Show only the table of this factor, a param (repeatable: all combinations of the factors).",
 )
-def report(study: str, store: str, form: str, top: int | None, by: tuple[str, ...]) -> None:
+@click.option(
+    "--pivot",
+    metavar="A,B",
+    help="Show one table, the objective by the levels of params: rows by A, columns by B.",
+)
+def report(
+    study: str, store: str, form: str, top: int | None, by: tuple[str, ...], pivot: str | None
+) -> None:
     """Compare the trials of STUDY, with intervals.
 
     For finalists: each network against the baselines. For a grid: its cells and its factors. For a search:
-    its best trials. JSON and CSV hold the first table.
+    its best trials. All forms but table hold the first table alone.
+
+    With --pivot each cell has the mean of its trials, its 95 % interval and the number of trials. markdown
+    and latex are ready to paste; latex needs no package.
     """
+    if pivot is not None:
+        if by or top is not None:
+            raise click.UsageError("--pivot is a table of its own: leave --by and --top out")
+        from tune_jobs.cli.store_commands import print_pivot
+
+        print_pivot(store, study, form, names_of(pivot))
+        return
     from tune_jobs.cli.store_commands import print_report
 
     print_report(store, study, form, top=top, by=by)

@@ -6,8 +6,9 @@ the store. Called by `tune_jobs.on_ray.runner`, and by the command line for the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from eml_models.data.file_names import FileSetName
 from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.wording import cut
 from tune_jobs.errors import StoreError, StoreMissingError
@@ -16,6 +17,7 @@ from tune_jobs.inputs.user_code import UserCode, load_study
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.reading.study_snapshot import StudySnapshot
 from tune_jobs.study.definition import Study
+from tune_jobs.study.differences import is_same_file_set
 from tune_jobs.study.events import SessionStarted, detail_of
 from tune_jobs.study.fits import SHIPPED_FITS
 from tune_jobs.study.rows import EventKind, EventRow, Row
@@ -41,6 +43,24 @@ def find_study(study: Study | str, *, store: str) -> tuple[Study, UserCode | Non
     if ":" in study or study in SHIPPED or study.endswith(".py"):
         return load_study(study)
     return _stored_study(study, store), None
+
+
+def with_stored_data_name(study: Study, store: str) -> Study:
+    """The study with the name that the store has for its data set of files, if that set is the same.
+
+    The name of its files may have changed since. Recipes with one name let trials continue from their
+    checkpoints.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    recipe = study.recipe
+    if recipe is None or FileSetName.parse(recipe.dataset) is None:
+        return study
+    stored = TrialStore(store).definition(study.name)["recipe"]
+    if not isinstance(stored, Mapping) or not is_same_file_set(stored["dataset"], recipe.dataset):
+        return study
+    return study.with_changes(recipe=recipe.with_changes(dataset=stored["dataset"]))
 
 
 def load_target(target: str, *, store: str) -> tuple[Study, UserCode | None]:

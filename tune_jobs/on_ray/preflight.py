@@ -20,16 +20,13 @@ from tune_jobs.on_ray.cluster.reaching import check_address
 from tune_jobs.on_ray.private import gpus_here
 from tune_jobs.session.settings import AUTO, RunSettings
 from tune_jobs.store.columns.params import param_types
-from tune_jobs.study.definition import Study
+from tune_jobs.study.definition import DATASET, Study
 from tune_jobs.study.method import SamplerName
 
 MAX_CPUS_PER_CORE = 16
 """How many CPUs of workers a Ray of our own offers for each core of this machine. Ray starts a process for
 each of them, so that a slip of the pen would take the machine down. More than 1 is of use to trials that
 wait for a GPU or for another program."""
-
-DATASET = "dataset"
-"""The field of a recipe, and the parameter, that name a data set."""
 
 
 def check_before_ray(

@@ -20,7 +20,7 @@ from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.checkpoints.retention import Retention
 from tune_jobs.errors import RayLostError, StoreError
 from tune_jobs.feasible.reach import check_reachable
-from tune_jobs.inputs.named_study import find_study
+from tune_jobs.inputs.named_study import find_study, with_stored_data_name
 from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.inputs.warm_start import Source, read_source
 from tune_jobs.on_ray.cluster.connect import connected
@@ -98,7 +98,9 @@ def run_study(
     started = replace(session_settings.started, code=digest, code_words=code.words or None if code else None)
     session_settings = replace(session_settings, started=started)
     known = is_known(settings.store, study.name)
-    if not known:  # before the store learns of the study
+    if known:
+        study = with_stored_data_name(study, settings.store)
+    else:  # before the store learns of the study
         if settings.address is not None:
             require_listener(settings.address)
         check_before_ray(study, settings, code=code)

@@ -22,6 +22,7 @@ from tune_jobs.report.formats import TABLE
 from tune_jobs.report.front import front, worth
 from tune_jobs.report.last_runs import last_end, last_run, notes_of_runs
 from tune_jobs.report.ledger import ledger
+from tune_jobs.report.pivot import pivot_table
 from tune_jobs.report.tables import Table
 from tune_jobs.report.unfinished import unfinished
 from tune_jobs.store.files.holders import Hold
@@ -107,6 +108,22 @@ def report_document(
         gained = worth(known.trials, known.reports, objectives, known.definition["limits"])
         tables = [front(known.trials, known.starts, objectives), gained, *others]
     return _page(tables, known) if form == TABLE else tables[:1]
+
+
+def pivot_document(known: StudySnapshot, form: str, names: Sequence[str]) -> Table:
+    """The first objective by the levels of parameters, as one table in every form (`tune_jobs.report.pivot`).
+
+    Raises:
+        UnknownNameError: the study has no such parameter.
+        InvalidValueError: a parameter has no levels; no trial has a value; or the study compares finalists.
+    """
+    if known.definition["candidates"]:
+        raise InvalidValueError(
+            f"study {known.study!r} compares finalists, which have no parameters with levels, got --pivot"
+            f" {','.join(names)}; leave --pivot out"
+        )
+    design, outcomes = design_of(known.definition), read_outcomes(known.trials)
+    return pivot_table(outcomes, design, known.definition, names, form)
 
 
 def study_notes(known: StudySnapshot) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from eml_models.data.file_names import label
 from eml_models.wording import count_of
 from tune_jobs.analysis.intervals import (
     Difference,
@@ -114,7 +115,7 @@ def recipes_table(definition: Mapping[str, Any]) -> Table:
     recipe = definition["recipe"]
     return Table(
         title=(
-            f"networks and recipes; {count_of(recipe['epochs'], 'epoch')} each on {recipe['dataset']},"
+            f"networks and recipes; {count_of(recipe['epochs'], 'epoch')} each on {label(recipe['dataset'])},"
             " train + validation"
         ),
         note=f"the same in all: {words_of(same)}" if same else "",

@@ -66,7 +66,7 @@ def preview_page(preview: Preview, *, width: int) -> str:
     lines = wrapped(harmless(title), width)
     tables = [draw_text(table, width=width) for table in _tables(study)]
     labelled = [line for label, text in _iter_lines(preview) for line in _labelled(label, text, width)]
-    end = wrapped("This is a dry run: nothing was trained, and nothing was written.", width)
+    end = wrapped("This is a dry run: nothing was trained, and no row was written.", width)
     return (
         "\n".join([*lines, *("\n" + table.strip("\n") for table in tables), "", *labelled, "", *end]) + "\n"
     )

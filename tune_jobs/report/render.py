@@ -1,4 +1,4 @@
-"""A table in one of the three forms: text for people, JSON and CSV for programs.
+"""A table in one of the forms: text for people, JSON and CSV for programs, Markdown and LaTeX for documents.
 
 Text fits the terminal; JSON and CSV hold every digit. Called by `tune_jobs.cli`.
 """
@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 
 from eml_models.errors import UnknownNameError
-from tune_jobs.report.formats import CSV, FORMATS, JSON, TABLE
+from tune_jobs.report.formats import CSV, JSON, LATEX, MARKDOWN, REPORT_FORMATS, TABLE
+from tune_jobs.report.markup import as_latex, as_markdown
 from tune_jobs.report.plain import csv_line, plain
 from tune_jobs.report.tables import Table
 from tune_jobs.report.text import draw_text
 
 
 def render(table: Table, form: str) -> str:
-    """The table as text in one of `formats.FORMATS`, ending in a newline.
+    """The table as text in one of `formats.REPORT_FORMATS`, ending in a newline.
 
     Raises:
         UnknownNameError: there is no such form.
@@ -27,4 +28,8 @@ def render(table: Table, form: str) -> str:
         return "".join(csv_line(row) for row in (table.columns, *table.rows))
     if form == TABLE:
         return draw_text(table)
-    raise UnknownNameError("form", form, FORMATS)
+    if form == MARKDOWN:
+        return as_markdown(table)
+    if form == LATEX:
+        return as_latex(table)
+    raise UnknownNameError("form", form, REPORT_FORMATS)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
+from eml_models.data.file_names import label
 from eml_models.training.recipe import Recipe
 from eml_models.wording import listed
 from tune_jobs.report.for_people import short
 from tune_jobs.report.summary import NUMBERED, applying
 from tune_jobs.report.tables import Table
 from tune_jobs.study.candidate import CANDIDATE
-from tune_jobs.study.definition import MACS_SHARE, REPEAT, SEED, Study
+from tune_jobs.study.definition import DATASET, MACS_SHARE, REPEAT, SEED, Study
 from tune_jobs.study.fits import name_of_fit
 from tune_jobs.study.space import Choice, Constant, Float, Parameter, Role
 
@@ -126,7 +127,7 @@ def fixed_values(study: Study) -> list[str]:
         if name == "model_options":
             words += [f"{option} {short(chosen)}" for option, chosen in value.items()]
         else:
-            words.append(f"{name} {short(value)}")
+            words.append(f"{name} {label(value) if name == DATASET else short(value)}")
     return words
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from eml_models.data.file_names import label
 from eml_models.wording import count_of
 from tune_jobs.study.definition import EPOCHS, Study
 from tune_jobs.study.fits import name_of_fit
@@ -39,7 +40,9 @@ def _trained(study: Study) -> str:
     if recipe is None:
         return f"training by {name_of_fit(study.training)}"
     part = "" if recipe.max_train_samples is None else f" ({recipe.max_train_samples:,} training images)"
-    return f"{_values(study, 'model', recipe.model)} on {_values(study, 'dataset', recipe.dataset)}{part}"
+    return (
+        f"{_values(study, 'model', recipe.model)} on {_values(study, 'dataset', label(recipe.dataset))}{part}"
+    )
 
 
 def applying(space: Space) -> list[Parameter]:

@@ -203,6 +203,11 @@ class _Column:
         return format_value(value) if self.spec is None else f"{value:{self.spec}}"
 
 
+def column_texts(table: Table) -> list[list[str]]:
+    """The cells of each column as texts of one form, for other forms of a table."""
+    return [[column.shown(row[column.index]) for row in table.rows] for column in _columns(table)]
+
+
 def _columns(table: Table) -> list[_Column]:
     found = []
     for index, name in enumerate(table.columns):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from eml_models import seeds
+from eml_models.data.file_names import split_word, without_short_names
 from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
 from eml_models.training.final_report import FINAL_METRICS
 from eml_models.training.recipe import Recipe
@@ -112,6 +113,7 @@ class Study:
         problems += _final_metric_problems(self)
         if not own:
             problems += [*candidate_problems(self.candidates, self.space), *_seed_problems(self.space)]
+            problems += _data_problems(self.space)
         raise_if_any(f"study {self.name!r}", problems)
 
     @property
@@ -227,7 +229,7 @@ class Study:
 
     def fingerprint(self) -> str:
         """Sixteen hex digits of the definition: equal for equal studies on every machine."""
-        return hashlib.blake2b(as_json_text(self.definition()).encode(), digest_size=8).hexdigest()
+        return definition_fingerprint(as_json_text(self.definition()))
 
     def with_changes(self, **changes: Any) -> Study:
         """A study derived from this one.
@@ -243,6 +245,12 @@ class Study:
         return replace(self, **changes)
 
 
+def definition_fingerprint(text: str) -> str:
+    """Sixteen hex digits of a definition's JSON text. A data set of files counts by its fingerprint, whatever
+    its files are called."""
+    return hashlib.blake2b(without_short_names(text).encode(), digest_size=8).hexdigest()
+
+
 RECIPE_FIELDS = frozenset(f.name for f in fields(Recipe))
 
 MACS_SHARE = "macs_share"
@@ -254,6 +262,9 @@ and so in the seed."""
 
 EPOCHS = "epochs"
 """The field of a recipe that ends a trial; a space may search it."""
+
+DATASET = "dataset"
+"""The field of a recipe, and the parameter, that name a data set."""
 
 SEED = "seed"
 """The field of a recipe that no parameter may set."""
@@ -336,6 +347,18 @@ def rung_problems(study: Study, costs: Container[str]) -> list[str]:
         f"ASHA compares what training reports, and each objective ({', '.join(names)}) is a cost, which is"
         f" known before the training; add a metric, as in --objectives METRIC:max,{names[0]}:min, or search"
         " without ASHA (asha=None, --no-asha)"
+    ]
+
+
+def _data_problems(space: Space) -> list[str]:
+    """Places of files among the values of a space, because a definition knows data by their fingerprint."""
+    if DATASET not in space.names:
+        return []
+    words = [text for text in map(str, space[DATASET].grid() or ()) if split_word(text) is not None]
+    return [
+        f"parameter {DATASET} has the place {word!r}, and a study knows files by their fingerprint; write"
+        f" eml_models.load_dataset({word!r}).spec.name"
+        for word in words
     ]
 
 

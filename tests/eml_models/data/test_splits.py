@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eml_models.data.splits import split_indices
+from eml_models.data.splits import in_equal_shares, split_indices
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.2, 0.5, 0.9])
@@ -43,3 +43,18 @@ def test_a_split_never_changes() -> None:
 def test_few_images_leave_the_held_out_part_empty(count: int) -> None:
     kept, held_out = split_indices(np.zeros(count, dtype=np.int64), 0.2)
     assert (len(kept), len(held_out)) == (count, 0)
+
+
+@pytest.mark.parametrize("sizes", [(50, 50, 50), (90, 9, 1), (1, 1), (7,)])
+def test_every_beginning_has_the_share_of_each_class_and_the_whole_is_all(sizes: tuple[int, ...]) -> None:
+    labels = np.random.RandomState(0).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    positions = np.random.RandomState(1).permutation(len(labels))
+    ordered = in_equal_shares(positions, labels)
+    assert sorted(ordered) == list(range(len(labels)))
+    for count in range(1, len(labels) + 1):
+        found = np.bincount(labels[ordered[:count]], minlength=len(sizes))
+        assert np.abs(found - count * np.asarray(sizes) / len(labels)).max() < 1.5
+    for label in range(len(sizes)):
+        drawn, given = (order[labels[order] == label] for order in (ordered, positions))
+        assert drawn.tolist() == given.tolist()
+    assert in_equal_shares(positions[:0], labels).tolist() == []

@@ -7,6 +7,7 @@ from dataclasses import fields
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from tune_jobs.cli import cli
 from tune_jobs.cli.option_values import FinalistsOptions, LatencyOptions, RunOptions
@@ -24,12 +25,12 @@ OPTIONS = {
     },
     "finalists": {
         "--top", "--front", "--repeats", "--epochs", "--baseline",
-        "--address", "--checkpoint-period", "--cpus-per-trial", "--data-dir", "--device", "--download",
-        "--dry-run", "--format", "--gpus-per-trial", "--keep-checkpoints", "--max-checkpoint-gb",
-        "--kernels", "--max-device-hours", "--max-failed-in-a-row", "--max-failures", "--name", "--rename",
-        "--retry-failed", "--scale", "--store", "--trial-timeout", "--workers",
+        "--address", "--checkpoint-period", "--cpus-per-trial", "--data-dir", "--dataset", "--device",
+        "--download", "--dry-run", "--format", "--gpus-per-trial", "--keep-checkpoints",
+        "--kernels", "--max-checkpoint-gb", "--max-device-hours", "--max-failed-in-a-row", "--max-failures",
+        "--name", "--rename", "--retry-failed", "--scale", "--store", "--trial-timeout", "--workers",
     },
-    "report": {"--by", "--format", "--store", "--top"},
+    "report": {"--by", "--format", "--pivot", "--store", "--top"},
     "latency": {
         "--address", "--batch-sizes", "--device", "--format", "--input", "--max-minutes", "--modes",
         "--store", "--threads",
@@ -39,7 +40,7 @@ OPTIONS = {
     "stop": {"--address"},
     "list": {"--format", "--store"},
     "show": {"--audit", "--format", "--log", "--store", "--top"},
-    "replay": {"--data-dir", "--device", "--format", "--output", "--store"},
+    "replay": {"--data-dir", "--dataset", "--device", "--format", "--output", "--store"},
     "export": {"--output", "--store"},
     "compact": {"--format", "--output", "--store"},
     "delete": {"--store", "--yes"},
@@ -89,3 +90,17 @@ def test_options_as_a_value_are_those_of_the_verb(verb: str, kind: type) -> None
     own = {*inspect.signature(command.callback).parameters} - {"options", "context"}
     names = {field.name for field in fields(kind)}
     assert {parameter.name for parameter in command.params} - own == names - own
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--pivot", "optimizer,"), "--pivot must be names with commas between them, such as A,B, got"),
+        (("--pivot", "optimizer", "--top", "3"), "--pivot is a table of its own: leave --by and --top out"),
+        (("--format", "word"), "'word' is not one of 'table', 'json', 'csv', 'markdown', 'latex'"),
+    ],
+)
+def test_report_refuses_what_makes_no_table(words: tuple[str, ...], message: str) -> None:
+    result = CliRunner().invoke(cli, ["report", "digits-recipes", *words])
+    assert result.exit_code == 2
+    assert message in result.output

@@ -32,7 +32,7 @@ def a_study_with_latency() -> Study:
 @pytest.fixture(autouse=True)
 def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a program of its own: other tests register families here."""
-    for name in ("custom_models", "custom_datasets"):
+    for name in ("custom_models", "custom_datasets", "known_file_sets"):
         monkeypatch.setattr(f"tune_jobs.on_ray.gpus.measure.{name}", lambda: ())
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from session_testing import a_study, play
 
+from eml_models.errors import InvalidValueError
 from tune_jobs.analysis.audit import Audit
-from tune_jobs.report.documents import audit_lines, report_document, study_document
-from tune_jobs.report.formats import CSV, JSON, TABLE
+from tune_jobs.report.documents import audit_lines, pivot_document, report_document, study_document
+from tune_jobs.report.formats import CSV, JSON, REPORT_FORMATS, TABLE
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.reading.study_snapshot import StudySnapshot
@@ -30,6 +32,14 @@ def test_document_for_programs_is_one_table(known: StudySnapshot, form: str) -> 
     assert len(best.rows) == 1
     (found,) = report_document(known, form, by=("optimizer",))
     assert found.columns[0] == "optimizer"
+
+
+def test_pivot_is_one_table_in_every_form_and_finalists_have_none(known: StudySnapshot) -> None:
+    for form in REPORT_FORMATS:
+        assert pivot_document(known, form, ("optimizer",)).columns[0] == "optimizer"
+    finalists = replace(known, definition={**known.definition, "candidates": [{"name": "a", "changes": {}}]})
+    with pytest.raises(InvalidValueError, match="compares finalists, which have no parameters with levels"):
+        pivot_document(finalists, TABLE, ("optimizer",))
 
 
 def test_page_of_a_study_has_its_tables_in_order(known: StudySnapshot) -> None:

@@ -89,7 +89,7 @@ def test_page_says_what_is_searched_and_for_how_long() -> None:
         "2 at a time on this machine, each with 1 CPU core and a GPU if there is any"
     )
     assert line(text, "rows") == "in /somewhere/trials"
-    assert "dry run: nothing was trained, and nothing was written" in text
+    assert "dry run: nothing was trained, and no row was written" in text
 
 
 def test_time_that_nobody_knows_has_its_reason() -> None:

@@ -205,7 +205,7 @@ def test_main_module_of_a_worker_is_an_installed_file_and_changes_nothing(
     exec(compile(text, "<cell>", "exec"), cell)
     here = code_digest(cell["made"])
     path = "/venv/lib/python3/site-packages/ray/_private/workers/default_worker.py"
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", path)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", path, raising=False)
     assert code_digest(cell["made"]) == here
 
 

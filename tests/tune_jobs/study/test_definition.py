@@ -36,6 +36,20 @@ def test_each_field_of_the_recipe_counts() -> None:
     assert with_recipe(ema_decay=None, cutout=0.0).fingerprint() == before.fingerprint()
 
 
+def test_data_of_files_counts_by_its_fingerprint_and_not_by_its_name() -> None:
+    names = [f"{short}@{digits * 16}.3x8x8.5" for short, digits in (("a", "0a"), ("b", "0a"), ("a", "0b"))]
+    first, moved, other = (with_recipe(dataset=name).fingerprint() for name in names)
+    assert first == moved != other
+    stored = study_from_definition("digits-recipes", with_recipe(dataset=names[0]).definition())
+    assert stored.shipped_recipe.dataset == names[0]
+
+
+def test_place_of_files_is_no_value_of_a_space() -> None:
+    space = Space(Choice("dataset", ("digits", "arrays:a.npz")), Float("learning_rate", 0.1, 1.0))
+    with pytest.raises(InvalidValueError, match=r"has the place 'arrays:a.npz', .*\.spec\.name"):
+        digits_recipes().with_changes(space=space)
+
+
 def test_definition_holds_every_field_also_where_there_is_none() -> None:
     definition = digits_recipes().definition()
     limits = {"max_macs", "min_macs", "max_parameters", "max_latency_ms"}

@@ -24,6 +24,15 @@ def test_each_difference_is_a_line_with_its_path_and_both_values(
     assert differences(old, new) == lines
 
 
+def test_data_of_files_is_compared_by_its_fingerprint_and_shown_in_words() -> None:
+    old, moved, other = f"a@{'0a' * 16}.3x8x8.5", f"b@{'0a' * 16}.3x8x8.5", f"a@{'0b' * 16}.3x8x8.5"
+    assert differences({"recipe": {"dataset": old}}, {"recipe": {"dataset": moved}}) == []
+    assert differences({"recipe": {"dataset": old}}, {"recipe": {"dataset": other}}) == [
+        f"recipe.dataset: was data set 'a' with fingerprint {'0a' * 16} (images 3 x 8 x 8, 5 classes),"
+        f" is now data set 'a' with fingerprint {'0b' * 16} (images 3 x 8 x 8, 5 classes)"
+    ]
+
+
 def test_parts_with_names_are_compared_by_their_names() -> None:
     """One more parameter in front changes no other parameter."""
     width = {"name": "width", "low": 1, "high": 8}

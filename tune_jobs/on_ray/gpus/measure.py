@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from eml_models.data.datasets import custom_datasets
+from eml_models.data.file_sets import known_file_sets
 from eml_models.networks.registry import custom_models
 from eml_models.training.recipe import Recipe
 from tune_jobs.errors import TuneJobsError
@@ -86,7 +87,8 @@ def measured_here(
     data sets that this program registered itself, because only Ray's workers get those.
     """
     asked = settings.gpus_per_trial == AUTO and settings.device != "cpu" and study.latency is None
-    here = settings.address is None and (code is not None or not (custom_models() or custom_datasets()))
+    parts = known_file_sets() or (code is None and (custom_models() or custom_datasets()))
+    here = settings.address is None and not parts
     if not (asked and here) or study.has_own_fit:
         yield None
         return

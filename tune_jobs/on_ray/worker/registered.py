@@ -8,6 +8,7 @@ from __future__ import annotations
 from ray import cloudpickle
 
 from eml_models.data.datasets import custom_datasets, register_dataset
+from eml_models.data.file_sets import file_set_of, known_file_sets, register_file_set
 from eml_models.errors import InvalidValueError
 from eml_models.networks.registry import custom_models, register_model
 from eml_models.wording import first_line
@@ -15,14 +16,15 @@ from tune_jobs.inputs.user_code import UserCode
 
 
 def pack_registered(code: UserCode | None) -> bytes:
-    """The model families and data sets that this program registered, pickled.
+    """The model families and data sets that this program registered, and its sets of files, pickled.
 
-    None are packed for a user's module: it registers its own when it is loaded.
+    None are packed for a user's module but the sets of files: it registers its own when it is loaded.
 
     Raises:
         InvalidValueError: a part cannot be pickled; says why.
     """
     registered = ([], []) if code else (list(custom_models()), list(custom_datasets()))
+    registered[1].extend(known_file_sets())
     try:
         return bytes(cloudpickle.dumps(registered))
     except Exception as error:  # what a part refers to may raise anything while it is pickled
@@ -49,5 +51,7 @@ def load_parts(code: UserCode | None, registered: bytes) -> None:
         if family.name not in known_models:
             register_model(family)
     for spec in datasets:
-        if spec.name not in known_datasets:
+        if file_set_of(spec.name) is not None:
+            register_file_set(spec)
+        elif spec.name not in known_datasets:
             register_dataset(spec)

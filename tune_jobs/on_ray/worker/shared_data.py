@@ -24,7 +24,6 @@ from math import prod
 from typing import Any
 
 from eml_models.data.datasets import (
-    SHIPPED,
     DatasetSpec,
     RawDataset,
     data_fingerprint,
@@ -43,7 +42,6 @@ SMALL_BYTES = 8 << 20
 """Smaller sets are not shared: digits (0.13 MB) is read in 20 ms, and a process starts in a second."""
 
 LABEL_BYTES = 8
-FLOAT_BYTES = 4
 
 WAIT_S = 900.0
 """Seconds that a worker waits before it reads the set itself: the 170 MB of CIFAR-10 at 0.2 MB/s."""
@@ -84,8 +82,7 @@ def shared_bytes(study: Study, settings: RunSettings) -> int:
 def _expected_bytes(spec: DatasetSpec) -> int | None:
     if spec.num_train is None or spec.num_test is None:
         return None
-    value_bytes = 1 if spec.name in SHIPPED else FLOAT_BYTES  # at most: users' sets may be bytes
-    return (spec.num_train + spec.num_test) * (prod(spec.input_shape) * value_bytes + LABEL_BYTES)
+    return (spec.num_train + spec.num_test) * (prod(spec.input_shape) * spec.value_bytes + LABEL_BYTES)
 
 
 class SharedRead:

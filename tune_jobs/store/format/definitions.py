@@ -7,7 +7,6 @@ Called by `writer` (create or check), `reader`, `upkeep` and `checkpoints`.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from tune_jobs.store.format.plain_readers import warn_if_new
 from tune_jobs.store.format.publishing import make_tables, put_rows
 from tune_jobs.store.format.segments import open_segment, read_segments
 from tune_jobs.store.format.version_check import require_version
-from tune_jobs.study.definition import Study, name_problems
+from tune_jobs.study.definition import Study, definition_fingerprint, name_problems
 from tune_jobs.study.differences import differences
 from tune_jobs.study.json_fields import parse_object
 from tune_jobs.study.objective import Direction
@@ -203,7 +202,7 @@ def check_definition(row: StudyRow) -> None:
     """
     problems = []
     definition, types = parse_object(row.definition), parse_object(row.params)
-    digest = hashlib.blake2b(row.definition.encode(), digest_size=8).hexdigest()
+    digest = definition_fingerprint(row.definition)
     if digest != row.fingerprint:
         problems.append(f"its fingerprint is {row.fingerprint!r}, its text gives {digest!r}")
     lists = {name: definition.get(name) for name in ("objectives", "rungs", "space", "candidates")}
