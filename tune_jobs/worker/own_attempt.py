@@ -246,8 +246,10 @@ def _close_generator(reports: Any, run: TrialRun) -> None:
     """Close a generator. Its trial has ended, so an error of its clean-up, or another yield, is a warning."""
     try:
         reports.close()
-    except (Exception, SystemExit, TrialStopped) as error:  # of any type: it is the user's code
+    except BaseException as error:  # of any type: it is the user's code
         _end_child(run, error)
+        if isinstance(error, KeyboardInterrupt):
+            raise
         LOG.warning("trial %d has ended, and its training function then raised: %r", run.number, error)
 
 
