@@ -104,7 +104,9 @@ def describe_cause(error: BaseException) -> str:
     The outermost error of a compiler says only that compiling failed; torch keeps the reason in
     ``inner_exception``.
     """
-    while (inner := getattr(error, "inner_exception", None) or error.__cause__) is not None:
+    seen: set[int] = set()
+    while (inner := getattr(error, "inner_exception", None) or error.__cause__) and id(error) not in seen:
+        seen.add(id(error))  # ``raise error from error`` makes a circle
         error = inner
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -38,11 +38,21 @@ def _says(
     error: BaseException | None, types: tuple[type[BaseException], ...], words: tuple[str, ...]
 ) -> bool:
     """Looks at the whole chain of causes: a failing graph capture hides the first error behind its own."""
-    while error is not None:
-        if isinstance(error, types) or any(word in str(error).lower() for word in words):
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # ``raise error from error`` makes a circle
+        seen.add(id(error))
+        if isinstance(error, types) or any(word in _message_of(error) for word in words):
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _message_of(error: BaseException) -> str:
+    """The message in lower case; empty for an error of training code whose message cannot be made."""
+    try:
+        return str(error).lower()
+    except Exception:  # of any type
+        return ""
 
 
 def is_broken(device: torch.device) -> bool:

@@ -73,7 +73,9 @@ def test_ours_continues_a_killed_trial(tmp_path: Path) -> None:
     first = OwnAttempt(study.train, recipe, number=0, checkpoints=checkpoints).iter_reports()
     assert [next(first).epoch, next(first).epoch] == [1, 2]
     first.close()
-    second = OwnAttempt(study.train, recipe, number=0, checkpoints=checkpoints, attempt=2, acknowledged=2)
+    second = OwnAttempt(
+        study.train, recipe, number=0, checkpoints=checkpoints, attempt=2, acknowledged={1: 2}
+    )
     reports = second.iter_reports()
     assert next(reports).epoch == 3
     assert second.resumed_from == 2

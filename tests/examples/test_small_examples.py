@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from tune_jobs.study.rows import Failure, State
 from tune_jobs.study.space import Params
 from tune_jobs.testing.in_process import run_in_process
 from tune_jobs.worker.own_attempt import OwnAttempt
-from tune_jobs.worker.saved_state import read_state, unpack
+from tune_jobs.worker.saved_folder import unpack
+from tune_jobs.worker.saved_state import read_state
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NEEDS_LIGHTNING = pytest.mark.skipif(
@@ -33,7 +35,9 @@ def checkpoints_in(folder: Path) -> Checkpoints:
     return Checkpoints(store=str(folder), study="example", identity=identity)
 
 
-def attempt(study: Study, params: Params, folder: Path, *, acknowledged: int = 0) -> OwnAttempt:
+def attempt(
+    study: Study, params: Params, folder: Path, *, acknowledged: Mapping[int, int] | None = None
+) -> OwnAttempt:
     """The first attempt of a trial, or the second where reports of the first are acknowledged."""
     assert study.train is not None
     return OwnAttempt(
@@ -100,7 +104,7 @@ def test_lightning_reports_what_it_logs_and_continues_a_killed_trial(tmp_path: P
     first = attempt(study, params, tmp_path).iter_reports()
     before = [next(first), next(first)]
     first.close()
-    second = attempt(study, params, tmp_path, acknowledged=2)
+    second = attempt(study, params, tmp_path, acknowledged={1: 2})
     after = list(second.iter_reports())
     assert second.resumed_from == 2
     assert [report.epoch for report in before + after] == [1, 2, 3, 4]

@@ -207,7 +207,8 @@ class Cluster:
             session.record_end(number, info)
             return False
         if worker.attempt.attempt > 1 and report.epoch == worker.training.resumed_from + 1:
-            self.loaded.append((worker.attempt.acknowledged, worker.training.resumed_from))
+            last = max(worker.attempt.acknowledged.values(), default=0)
+            self.loaded.append((last, worker.training.resumed_from))
         metrics = {"epoch": report.epoch, "epoch_s": report.epoch_s, "elapsed_s": report.elapsed_s}
         if session.record_report(number, metrics, info, own=report.metrics) is Decision.STOP:
             return False

@@ -8,8 +8,8 @@ belongs to one class:
 epoch that was under way when the attempt ended counts too.
 * ``redone``: epochs that an earlier attempt had reported, and the time of an interrupted attempt after its
 last report.
-* ``start-up: Ray``: from the session's start until a worker has the first attempt, and from the start of each
-attempt until its function is called.
+* ``start-up: workers``: from the session's start until a worker has the first attempt (in this time Ray
+starts, unless the run is in one process), and from the start of each attempt until its function is called.
 * ``start-up: imports``, ``start-up: data``: the time of this function for its code, and for the data set and
 the network (if a training function yields its epochs, the first epoch contains the latter).
 * ``start-up: first step``: the first step of the first epoch, in which a device loads its kernels.
@@ -42,7 +42,9 @@ Seconds = defaultdict[str, float]
 WHOLE = frozenset({State.COMPLETED, State.STOPPED, State.INFEASIBLE})
 """The states of trials that end with a report, so that no epoch is under way at their end."""
 
-RAY, IMPORTS, DATA, FIRST_STEP = (f"start-up: {part}" for part in ("Ray", "imports", "data", "first step"))
+WORKERS, IMPORTS, DATA, FIRST_STEP = (
+    f"start-up: {part}" for part in ("workers", "imports", "data", "first step")
+)
 
 CLASSES = (
     "completed",
@@ -50,7 +52,7 @@ CLASSES = (
     "failed",
     "unfinished",
     "redone",
-    *(RAY, IMPORTS, DATA, FIRST_STEP),
+    *(WORKERS, IMPORTS, DATA, FIRST_STEP),
     "overhead",
     "idle",
 )
@@ -113,7 +115,7 @@ def account(rows: Iterable[Row]) -> Seconds:
             _add(spent, _account_attempt(held, since, until, state, cut_short, seen))
         workers = session.workers or _most_at_once(session)
         first = min((since for _, since, _ in session.iter_held()), default=session.ended_at)
-        spent[RAY] += workers * _seconds(session.began_at, first)
+        spent[WORKERS] += workers * _seconds(session.began_at, first)
         whole = workers * _seconds(session.began_at, session.ended_at)
         spent["idle"] += max(0.0, whole - sum(spent.values()))
         _add(seconds, spent)
@@ -199,7 +201,7 @@ def _account_preparing(held: HeldAttempt, since: datetime, until: datetime) -> S
     for name, part in (("imports_s", IMPORTS), ("data_s", DATA), ("latency_s", "overhead")):
         spent[part] = min(left, held.preparing_s.get(name, 0.0))
         left -= spent[part]
-    spent[RAY] = left
+    spent[WORKERS] = left
     return spent
 
 

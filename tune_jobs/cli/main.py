@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage (`tune_jobs.errors` says which), 130
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -58,6 +59,11 @@ def _run() -> int:
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - Python flushes stdout at exit; the reader has gone
         return 0
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - the terminal was closed
+        return EXIT_INTERRUPTED
 
 
 class _Warnings(logging.Handler):

@@ -5,6 +5,7 @@ Called by `run_verbs`; `finalists_commands` and `job_commands` use its parts.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from eml_models.networks.registry import custom_models
@@ -20,6 +21,7 @@ from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED, RayLostError
 from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.report.for_people import shapes_network
 from tune_jobs.report.progress import show_progress
+from tune_jobs.session.attempt import Progress
 from tune_jobs.session.outcome import RunOutcome
 from tune_jobs.session.settings import RunSettings
 from tune_jobs.store.reader import TrialStore
@@ -61,7 +63,12 @@ def run_shown(study: Study, settings: RunSettings, code: UserCode | None) -> Run
     from tune_jobs.on_ray.runner import run_study  # imports Ray, which a dry run does not need
 
     try:
-        with show_progress() as on_progress:
+        with show_progress() as show:
+
+            def on_progress(progress: Progress) -> None:
+                with suppress(OSError):  # the terminal was closed, whose signal ends the run in order
+                    show(progress)
+
             return run_study(study, settings, code=code, on_progress=on_progress, on_note=tell_note)
     except RayLostError as error:
         raise RayLostError(

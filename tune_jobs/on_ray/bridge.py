@@ -121,7 +121,7 @@ class Bridge:
             "number": attempt.number,
             "attempt": attempt.attempt,
             "recipe": attempt.recipe_text,
-            "acknowledged": attempt.acknowledged,
+            "acknowledged": list(attempt.acknowledged.items()),  # Tune joins the keys of dictionaries
             "gpus": self._gpus[tune_id],
         }
 

@@ -114,6 +114,11 @@ def _leave(thread: threading.Thread, connection: Connection, turns: Turns, *, di
         _LEFT.set()
 
 
+def leave_half_started() -> None:
+    """Note that a signal has cut off the start of a Ray, whose compiled part may abort as Python ends."""
+    _LEFT.set()
+
+
 def has_left() -> bool:
     """Whether this process has left a Ray, so that it must end without the usual end of libraries: Ray's
     would wait for a minute."""

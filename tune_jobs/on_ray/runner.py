@@ -27,7 +27,7 @@ from tune_jobs.on_ray.cluster.connect import connected
 from tune_jobs.on_ray.cluster.private_folder import scratch_folder
 from tune_jobs.on_ray.cluster.reaching import check_address, require_listener
 from tune_jobs.on_ray.gpus.measure import measured_here
-from tune_jobs.on_ray.leaving import Turns, finish_or_leave
+from tune_jobs.on_ray.leaving import Turns, finish_or_leave, leave_half_started
 from tune_jobs.on_ray.preflight import check_before_ray
 from tune_jobs.on_ray.private import TUNE_ENVIRONMENT
 from tune_jobs.on_ray.worker.shared_data import shared_bytes
@@ -187,6 +187,7 @@ def _run_session(
     """Let Tune work until the session has finished; True if a signal ended it."""
     os.environ.update(TUNE_ENVIRONMENT)  # ray.tune and its workers read it when they import
     on_progress(session.progress())
+    is_up = False
     try:
         with (
             scratch_folder() as scratch,
@@ -194,6 +195,7 @@ def _run_session(
             connected(settings, object_bytes=shared_bytes(session.study, settings)) as connection,
         ):
             signals.listen()  # again: Ray has set its own handler of SIGTERM, which exits at once
+            is_up = True
             from tune_jobs.on_ray.tuning import fit_session  # Ray: not before the token is shown
 
             turns = Turns()
@@ -220,8 +222,11 @@ def _run_session(
                     raise
                 interrupted = True  # the signal went to all processes, and has ended Ray too
     except BaseException as error:  # an interrupt too ends the session in the store
-        _close_failed(session, error)
-        raise
+        if is_up or not isinstance(error, SystemExit):
+            _close_failed(session, error)
+            raise
+        signals.arrived = interrupted = True  # SIGTERM came while Ray started, under Ray's own handler
+        leave_half_started()
     session.close(SessionEnd.INTERRUPTED if interrupted else SessionEnd.FINISHED)
     return interrupted
 

@@ -93,7 +93,7 @@ def progress_line() -> Iterator[ProgressListener]:
     from rich.text import Text
 
     console = Console(stderr=True)
-    with Live(Text("starting Ray ..."), console=console, auto_refresh=False) as live:
+    with Live(Text("starting ..."), console=console, auto_refresh=False) as live:
 
         def show(progress: Progress) -> None:
             line = describe(progress, width=console.width)

@@ -211,7 +211,12 @@ class History:
         reports = record.reports if known else (*record.reports[:index], row, *record.reports[index:])
         if not known and (rung := self.rung_of(row.number, row.epoch)) is not None:
             self._add_to_rung(self.rungs[rung], row)
-        self.trials[row.number] = replace(record, reports=reports, last_seen_at=row.reported_at)
+        self.trials[row.number] = replace(
+            record,
+            reports=reports,
+            acknowledged={**record.acknowledged, row.attempt: row.epoch},
+            last_seen_at=row.reported_at,
+        )
 
     def _add_to_rung(self, rung: Rung, row: ReportRow) -> None:
         value = row.value(self.study.objective.metric)

@@ -28,6 +28,8 @@ class TrialRecord:
             attempt cut short because the driver ended does not count (it has no row of its end), nor does an
             attempt whose GPU share was too small.
         reports: the first acknowledged report of each epoch, in order of epoch.
+        acknowledged: the epoch of the last acknowledged report of each attempt that has any, by the number of
+            the attempt; repeated epochs count here.
         end: the row of its end; None while it is unfinished.
         in_hand: whether its latest attempt has no row of its end (after a kill, until the next).
         first_started_at: the instant of its first row.
@@ -47,6 +49,7 @@ class TrialRecord:
     attempts: int = 0
     num_crashed: int = 0
     reports: tuple[ReportRow, ...] = ()
+    acknowledged: Mapping[int, int] = field(default_factory=dict)
     end: TrialRow | None = None
     in_hand: bool = False
     held_s: float = 0.0

@@ -5,7 +5,7 @@ The values are frozen, except `LiveAttempt`, in which a session notes the state 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 
@@ -23,7 +23,8 @@ class Attempt:
 
     Attributes:
         recipe: of own training, its params with the trial's epochs and seed.
-        acknowledged: the epoch of the trial's last acknowledged report; 0 before the first.
+        acknowledged: the epoch of the last acknowledged report of each earlier attempt that has any, by the
+            number of the attempt.
         recipe_text: the recipe as JSON, for the row and for the worker.
     """
 
@@ -31,7 +32,7 @@ class Attempt:
     number: int
     attempt: int
     recipe: Recipe | OwnRecipe
-    acknowledged: int = 0
+    acknowledged: Mapping[int, int] = field(default_factory=dict)
     recipe_text: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

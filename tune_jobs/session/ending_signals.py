@@ -1,7 +1,8 @@
-"""SIGINT and SIGTERM as a request to end in order, for commands that keep their results.
+"""SIGINT, SIGTERM and SIGHUP as a request to end in order, for commands that keep their results.
 
 The first signal is noted; a second signal has its usual effect. A signal that comes at once after the first
 is the same: GNU ``timeout``, for instance, signals the process and then its group, which the process is in.
+A process gets SIGHUP when its terminal is closed; where it is ignored, as below ``nohup``, it stays ignored.
 `tune_jobs.on_ray.runner` and the command ``latency`` use it.
 """
 
@@ -14,17 +15,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 SAME_S = 0.5
 """Seconds after the first signal in which further ones are the same."""
 
 
 class EndingSignals:
-    """Notes whether SIGINT or SIGTERM arrived. A second signal has its usual effect."""
+    """Notes whether a signal of `ENDING` arrived. A second signal has its usual effect."""
 
     def __init__(self) -> None:
         self.arrived = False
         self._arrived_at = 0.0
-        self._usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._usual = {number: signal.getsignal(number) for number in ENDING}
+        if self._usual[signal.SIGHUP] is signal.SIG_IGN:
+            del self._usual[signal.SIGHUP]
         self._in_main_thread = threading.current_thread() is threading.main_thread()
 
     def listen(self) -> None:
@@ -50,7 +55,7 @@ class EndingSignals:
 
 @contextmanager
 def ending_signals() -> Iterator[EndingSignals]:
-    """Note SIGINT and SIGTERM inside the block, and restore their earlier effect after it."""
+    """Note the signals of `ENDING` inside the block, and restore their earlier effect after it."""
     signals = EndingSignals()
     signals.listen()
     try:

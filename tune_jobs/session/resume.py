@@ -73,7 +73,7 @@ def as_live(study: Study, record: TrialRecord, *, attempt: int, now: datetime) -
             number=record.number,
             attempt=attempt,
             recipe=recipe,
-            acknowledged=record.last_epoch,
+            acknowledged=record.acknowledged,
         ),
         cost=cost,
         handed_out_at=now,

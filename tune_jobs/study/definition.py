@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eml_models import seeds
 from eml_models.data.file_names import split_word, without_short_names
@@ -24,7 +24,7 @@ from tune_jobs.study.field_kinds import FUNCTION, TEXT, WHOLE, Kind, UnfitError,
 from tune_jobs.study.fits import SHIPPED_FITS, Fit, fit_recipe, name_of_fit
 from tune_jobs.study.json_fields import MAX_COUNT
 from tune_jobs.study.list_options import gather_lists
-from tune_jobs.study.method import Asha, LatencyMode, Limits, SamplerName
+from tune_jobs.study.method import Asha, Bounds, LatencyMode, Limits, SamplerName
 from tune_jobs.study.objective import (
     LATENCY,
     NAME_RULE,
@@ -46,7 +46,8 @@ DEFINITION_VERSION = 1
 class Study:
     """A search, as a value.
 
-    A list of parameters is taken as a space, and a name (or a list of names) as objectives.
+    A parameter or a list of them is taken as a space, a name or a list of names as objectives, and a mapping
+    of costs to bounds as limits (`Limits.of_costs`).
 
     Attributes:
         name: ``[a-z][a-z0-9._-]*``; the key of the study in a store.
@@ -92,6 +93,29 @@ class Study:
     seed: int = 0
     latency: LatencyMode | None = None
     candidates: tuple[Candidate, ...] = ()
+
+    if TYPE_CHECKING:  # the types that a person may give; the fields have what becomes of them
+
+        def __init__(
+            self,
+            *,
+            name: str,
+            space: Space | Parameter | Sequence[Parameter],
+            recipe: Recipe | None = None,
+            train: Train | None = None,
+            epochs: int | None = None,
+            description: str = "",
+            trials: int = 24,
+            objectives: str | Objective | Sequence[str | Objective] = ...,
+            asha: Asha | None = ...,
+            sampler: SamplerName | str = ...,
+            limits: Limits | Mapping[str, Bounds] | None = ...,
+            cost: CostFunction | None = None,
+            fit: Fit = ...,
+            seed: int = 0,
+            latency: LatencyMode | None = None,
+            candidates: tuple[Candidate, ...] = (),
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         if self.sampler not in list(SamplerName):

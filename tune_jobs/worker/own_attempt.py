@@ -4,17 +4,23 @@ A generator trains whenever the next report is asked for. Any other function run
 which waits in each ``run.report`` until the next report is asked for. So for both kinds a report that was
 taken is acknowledged when the next is asked for, and closing the iterator ends the function.
 
-A state is written before its report is sent, with the number of that report, and counts only if the driver
-has acknowledged that number: no kill between the two makes a later attempt skip or repeat an epoch. The last
-report of a trial is sent after its function has ended, because the trial ends with it; so a function may save
-or tidy up behind its last report.
+A state is written before its report is sent, with the numbers of that report and of its attempt. It counts
+only if the driver has acknowledged that report of that attempt: no kill between the two makes a later attempt
+skip or repeat an epoch. The last report of a trial is sent after its function has ended, because the trial
+ends with it; so a function may save or tidy up behind its last report.
+
+A child process that the function forks may come back to here, by an error or a return. It has a copy of the
+whole worker, and must not go on as that worker: it ends.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
+import os
+import sys
 import time
+import traceback
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -26,8 +32,9 @@ from eml_models.errors import InvalidValueError
 from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.study.own_training import OwnRecipe, Train
+from tune_jobs.worker.plain_metrics import Plain
 from tune_jobs.worker.saved_state import SavedState
-from tune_jobs.worker.trial_run import OwnReport, Plain, TrialRun, TrialStopped
+from tune_jobs.worker.trial_run import WAY_OUT, OwnReport, TrialRun, TrialStopped
 
 LOG = logging.getLogger("tune_jobs.worker")
 
@@ -55,7 +62,7 @@ class OwnAttempt:
         *,
         number: int,
         attempt: int = 1,
-        acknowledged: int = 0,
+        acknowledged: Mapping[int, int] | None = None,
         device: str = "cpu",
         data_dir: str | None = None,
         checkpoints: Checkpoints | None = None,
@@ -72,7 +79,7 @@ class OwnAttempt:
             _checkpoints=checkpoints,
             _attempt=attempt,
             _recipe=recipe.to_json(),
-            _acknowledged=acknowledged,
+            _acknowledged=acknowledged or {},
         )
 
     @property
@@ -147,13 +154,13 @@ class OwnAttempt:
 
     def _keep(self, epoch: int, elapsed_s: float, *, final: bool) -> None:
         run = self.run
-        owner = {}
+        owner: dict[str, str | int] = {"attempt": self._attempt}
         if self._checkpoints is not None:
             owner = self._checkpoints.owner(run.number, self._attempt, self._recipe.to_json())
         before = run._saved  # a state and a folder may be saved at different reports
         kept = {"state": before.state, "folder": before.folder} if before is not None else {}
-        run._saved = SavedState(report=epoch, elapsed_s=elapsed_s, owner=owner, **{**kept, **run._staged})
-        run._staged = {}
+        staged = run._take_staged()
+        run._saved = SavedState(report=epoch, elapsed_s=elapsed_s, owner=owner, **{**kept, **staged})
         if self._checkpoints is None:
             return
         try:
@@ -176,17 +183,59 @@ def _iter_generator(train: Train, run: TrialRun, params: dict[str, Any]) -> Gene
     run._send = lambda metrics, epoch: _refuse_both()
     reports = train(params, run)
     try:
-        for metrics in reports:
+        while (metrics := _next(reports, run)) is not _END:
             yield run._counted(metrics, None)
-    except SystemExit as error:
-        raise _exited(error) from error
     finally:
         _close_generator(reports, run)
 
 
-def _exited(error: SystemExit) -> RuntimeError:
-    """An exit asked for by a training function, as an error of its trial: the search continues."""
-    return RuntimeError(f"the training function called sys.exit({error.code!r}); return, or raise an error")
+_END = object()
+
+
+def _next(reports: Iterator[object], run: TrialRun) -> object:
+    """What a generator yields next; `_END` if it has ended, also by `TrialStopped`."""
+    try:
+        found = next(reports)
+    except (StopIteration, TrialStopped):
+        _end_child(run)
+        return _END
+    except BaseException as error:  # of any type: it is the user's code
+        _end_child(run, error)
+        raise _as_failure(error)  # noqa: B904 - mostly the same error
+    _end_child(run, _ReportOfChild())
+    return found
+
+
+def _as_failure(error: BaseException) -> BaseException:
+    """An error of a training function as an error that fails its trial alone: the search continues."""
+    if isinstance(error, SystemExit):
+        return RuntimeError(
+            f"the training function called sys.exit({error.code!r}); return, or raise an error"
+        )
+    if isinstance(error, Exception | KeyboardInterrupt):  # Ctrl-C is of the run, and not of the trial
+        return error
+    return RuntimeError(f"the training function raised {error!r}, which is no Exception; raise an Exception")
+
+
+class _ReportOfChild(Exception):
+    """A forked child process has yielded a report."""
+
+    def __str__(self) -> str:
+        return f"a child process of the training function yielded a report. {WAY_OUT}"
+
+
+def _end_child(run: TrialRun, error: BaseException | None = None) -> None:
+    """End this process at once if it is a child process that the training function forked."""
+    if os.getpid() == run._pid:
+        return
+    code: object = 0 if error is None else 1
+    if isinstance(error, SystemExit):
+        code = error.code or 0
+    elif error is not None:
+        traceback.print_exception(error)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)
 
 
 def _refuse_both() -> None:
@@ -197,7 +246,10 @@ def _close_generator(reports: Any, run: TrialRun) -> None:
     """Close a generator. Its trial has ended, so an error of its clean-up, or another yield, is a warning."""
     try:
         reports.close()
-    except Exception as error:  # of any type: it is the user's code
+    except BaseException as error:  # of any type: it is the user's code
+        _end_child(run, error)
+        if isinstance(error, KeyboardInterrupt):
+            raise
         LOG.warning("trial %d has ended, and its training function then raised: %r", run.number, error)
 
 
@@ -220,6 +272,7 @@ def _iter_thread(train: Train, run: TrialRun, params: dict[str, Any]) -> Generat
             raise TrialStopped(f"trial {run.number} has ended")
 
     def call() -> None:
+        error: BaseException = _Ended()
         try:
             made = train(params, run)
             if isinstance(made, Iterator):
@@ -229,13 +282,10 @@ def _iter_thread(train: Train, run: TrialRun, params: dict[str, Any]) -> Generat
                 run.report(made)
         except TrialStopped:
             pass
-        except SystemExit as error:
-            reports.put(_exited(error))
-            return
-        except BaseException as error:  # raised again where the reports are taken
-            reports.put(error)
-            return
-        reports.put(_Ended())
+        except BaseException as found:  # raised again where the reports are taken
+            error = found
+        _end_child(run, None if isinstance(error, _Ended) else error)
+        reports.put(_as_failure(error))
 
     run._send = send
     thread = Thread(target=call, name=f"training of trial {run.number}", daemon=True)

@@ -1,16 +1,13 @@
 """The state that own training saves, as the content of a checkpoint's file and back.
 
-Tensors and plain values are read as data and never as code. A folder travels as an archive that nothing here
-looks into. Called by `trial_run`, and by the command `export`; `tune_jobs.checkpoints.files` keeps the files
-and their owners. torch is imported inside the functions: the driver loads this module too, and needs no
-torch.
+Tensors and plain values are read as data and never as code. A folder travels as an archive of `saved_folder`.
+Called by `trial_run`, and by the command `export`; `tune_jobs.checkpoints.files` keeps the files and their
+owners. torch is imported inside the functions: the driver loads this module too, and needs no torch.
 """
 
 from __future__ import annotations
 
-import io
 import os
-import tarfile
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +16,7 @@ from typing import Any
 
 from eml_models.errors import InvalidValueError
 from eml_models.whole_files import write_whole
+from tune_jobs.worker import saved_folder
 
 FORMAT = "tune_jobs.worker.saved_state/1"
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
@@ -30,7 +28,8 @@ class SavedState:
     """A state with the report that acknowledges it.
 
     Attributes:
-        report: the epoch of that report; the state is valid once the driver has recorded it.
+        report: the epoch of that report; the state is valid once the driver has recorded this report of its
+            own attempt.
         elapsed_s: seconds of training until then, over all attempts.
         state: tensors on the CPU and plain values; None if only a folder was saved.
         folder: an archive of a folder; None if none was saved.
@@ -42,6 +41,11 @@ class SavedState:
     state: Any = None
     folder: Any = None
     owner: Mapping[str, str | int] | None = None
+
+    @property
+    def attempt(self) -> int:
+        """The attempt that saved it; 0 if no file holds it."""
+        return int((self.owner or {}).get("attempt", 0))
 
     def content(self) -> memoryview:
         """The content of the file."""
@@ -114,29 +118,6 @@ def copied(state: Any) -> Any:
     return copy_to_cpu(plain(state, "state"))
 
 
-def packed(folder: str | os.PathLike[str]) -> Any:
-    """An archive of a folder, as a tensor of bytes.
-
-    Raises:
-        InvalidValueError: there is no such folder.
-    """
-    import torch
-
-    path = Path(folder)
-    if not path.is_dir():
-        raise InvalidValueError(f"run.save_folder takes a folder that exists, got {str(folder)!r}")
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as archive:
-        archive.add(path, arcname=".")
-    return torch.frombuffer(bytearray(content.getbuffer()), dtype=torch.uint8)
-
-
-def unpack(archive: Any, target: Path) -> None:
-    """Write the files of a packed folder under `target`; nothing is written outside of it."""
-    with tarfile.open(fileobj=io.BytesIO(archive.numpy().tobytes())) as files:
-        files.extractall(target, filter="data")
-
-
 def write_state(saved: SavedState, target: str | os.PathLike[str]) -> None:
     """Write what ``run.save`` took to a file that ``torch.load(target, weights_only=True)`` reads.
 
@@ -158,5 +139,5 @@ def write_folder(saved: SavedState, target: str | os.PathLike[str]) -> None:
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as half:
         whole = Path(half) / path.name
         whole.mkdir()
-        unpack(saved.folder, whole)
+        saved_folder.unpack(saved.folder, whole)
         whole.rename(path)

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from eml_models.training.kernels import Kernels
@@ -73,13 +73,13 @@ class Job:
 
     Attributes:
         recipe: as JSON; of own training, its params, epochs and seed.
-        acknowledged: the epoch of the trial's last acknowledged report; 0 before the first.
+        acknowledged: as of `Attempt`.
     """
 
     number: int
     attempt: int
     recipe: str
-    acknowledged: int = 0
+    acknowledged: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, attempt: Attempt) -> Job:

@@ -40,3 +40,21 @@ def test_a_device_whose_calls_all_fail_is_broken(monkeypatch: pytest.MonkeyPatch
     assert not is_broken(CUDA)
     monkeypatch.setattr(torch.cuda, "synchronize", fail)
     assert is_broken(CUDA)
+
+
+class Unprintable(Exception):
+    """An error whose message cannot be made."""
+
+    def __str__(self) -> str:
+        raise KeyError("no message")
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), Unprintable()])
+def test_a_cause_of_itself_is_looked_at_once(error: Exception) -> None:
+    """``raise error from error`` and a circle of causes would be looked at for ever."""
+    error.__cause__ = other = RuntimeError("step")
+    other.__context__ = error
+    assert not is_out_of_memory(error)
+    assert not is_out_of_device_memory(error)
+    other.__cause__ = MemoryError("no room")
+    assert is_out_of_memory(error)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from session_testing import WORKER, Clock, MemoryLog, a_study, play, play_attempt, rising
 
-from tune_jobs.analysis.ledger import DATA, FIRST_STEP, IMPORTS, RAY, account
+from tune_jobs.analysis.ledger import DATA, FIRST_STEP, IMPORTS, WORKERS, account
 from tune_jobs.report.ledger import ledger
 from tune_jobs.session.attempt import SessionSettings, WorkerInfo
 from tune_jobs.session.state_machine import Session
@@ -68,7 +68,7 @@ def test_an_epoch_under_way_is_training(end: str, expected: str, reports: int) -
         session.close(SessionEnd.FINISHED)
     spent = {name: seconds for name, seconds in account(log.rows).items() if seconds}
     first = {FIRST_STEP: 30.0} if reports else {}
-    assert spent == {RAY: 11.0, IMPORTS: 5.0, DATA: 7.0, **first, expected: 25.0 + 10.0 * reports}
+    assert spent == {WORKERS: 11.0, IMPORTS: 5.0, DATA: 7.0, **first, expected: 25.0 + 10.0 * reports}
 
 
 def test_what_follows_the_last_report_of_a_whole_trial_is_overhead() -> None:
@@ -92,7 +92,7 @@ def test_seconds_of_an_attempt_that_never_began_are_start_up() -> None:
     session.take_worker(attempt.number)
     clock.now += timedelta(seconds=50)
     session.close(SessionEnd.INTERRUPTED)
-    assert account(log.rows) == {RAY: 50.0, IMPORTS: 0.0, DATA: 0.0, "overhead": 0.0, "idle": 0.0}
+    assert account(log.rows) == {WORKERS: 50.0, IMPORTS: 0.0, DATA: 0.0, "overhead": 0.0, "idle": 0.0}
 
 
 def test_measuring_a_latency_is_overhead_and_what_follows_is_recorded_at_the_end() -> None:
@@ -169,7 +169,9 @@ def test_ledger_counts_an_attempt_from_when_it_has_a_worker(end: str) -> None:
     seconds = account(log.rows)
     assert sum(seconds.values()) == pytest.approx(wall_s(log.rows))  # of one worker
     assert seconds["completed"] == 900 + 9 * (end == "trained")
-    assert seconds[RAY] < 20 + 50 * (end == "interrupted")  # held until the end, and it did not say it began
+    assert seconds[WORKERS] < 20 + 50 * (
+        end == "interrupted"
+    )  # held until the end, and it did not say it began
     assert (seconds["idle"] >= 50) == (end != "interrupted")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from session_testing import WORKER, play, play_attempt
 
 from tune_jobs.on_ray import preflight, runner, tuning
 from tune_jobs.session.state_machine import Session
+from tune_jobs.store.reader import TrialStore
 from tune_jobs.study.rows import Failure
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
@@ -81,6 +85,60 @@ def test_run_of_which_something_came_or_that_was_interrupted_is_not_failed(
     code, _, err = cli(*RUN)
     assert code == expected
     assert "nothing but failures" not in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("has_own_handler", [True, False])
+def test_signal_while_ray_starts_ends_the_run_in_order(
+    cli: Cli,
+    ends: Ends,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    has_own_handler: bool,
+) -> None:
+    """Ray sets a handler of SIGTERM while it starts, which exits at once with the signal's number."""
+
+    @contextmanager
+    def starts(*args: object, **options: object) -> Iterator[LivingRay]:
+        if has_own_handler:
+            signal.signal(signal.SIGTERM, lambda got, frame: sys.exit(got))
+        signal.raise_signal(number)
+        yield LivingRay()
+
+    monkeypatch.setattr(runner, "connected", starts)
+    monkeypatch.setattr(runner, "leave_half_started", lambda: left.append(number))
+    left: list[int] = []
+    monkeypatch.setattr(tuning, "fit_session", lambda *args: args[4].arrived)
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    code, _, err = cli(*RUN)
+    assert code == 130
+    assert "interrupted after 0 of 3 trials; all finished trials are in the store. Continue with:" in err
+    events = TrialStore(folder / "trials").events("digits-recipes")
+    assert events["detail"].tolist()[-1] == '{"how":"interrupted"}'
+    assert bool(left) == (has_own_handler and number == signal.SIGTERM)
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+INLINE = """
+import signal
+from tune_jobs import Float, Maximize, Space, Study
+
+def train(params, run):
+    signal.raise_signal(signal.SIGHUP)
+    yield {"iou": 0.5}
+    yield {"iou": 0.5}
+
+study = Study(name="own", space=Space(Float("lr", 0.1, 1.0)), train=train, epochs=2,
+              objectives=(Maximize("iou"),), trials=3, asha=None)
+"""
+
+
+def test_closed_terminal_ends_an_inline_run_in_order(cli: Cli, folder: Path) -> None:
+    (folder / "inline.py").write_text(INLINE)
+    code, _, err = cli("run", "inline.py:study", "--inline")
+    assert code == 130
+    assert "interrupted after 0 of 3 trials" in err
 
 
 def test_finalists_that_all_failed_are_failed(cli: Cli, ends: Ends) -> None:

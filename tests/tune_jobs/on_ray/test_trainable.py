@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +70,7 @@ def trial_of(
     number: int = 0,
     attempt: int = 1,
     recipe: str = RECIPE.to_json(),
-    acknowledged: int = 0,
+    acknowledged: Mapping[int, int] | None = None,
     **payload: Any,
 ) -> tuple[Payload, dict[str, Any]]:
     """What a worker gets for an attempt of a trial."""
@@ -85,7 +85,7 @@ def trial_of(
         probe=StoreProbe(store=str(folder), study=study.name, nonce="x"),
         **{**known, **payload},
     )
-    config = {"recipe": recipe, "number": number, "attempt": attempt, "acknowledged": acknowledged}
+    config = {"recipe": recipe, "number": number, "attempt": attempt, "acknowledged": acknowledged or {}}
     return packed, {**config, "gpus": gpus}
 
 
@@ -364,7 +364,7 @@ def test_own_training_says_what_it_loaded_with_its_first_report(tmp_path: Path) 
     assert isinstance(ended, TrainingReturned)
     path = tmp_path / "checkpoints" / "own" / "0" / "attempt-1.pt"
     path.write_bytes(b"torn")  # of report 2, because the weights of report 3 are its final ones
-    began, *reports, ended = own_messages(tmp_path, attempt=2, acknowledged=2)
+    began, *reports, ended = own_messages(tmp_path, attempt=2, acknowledged={1: 2})
     assert (began.worker.resumed_from_epoch, began.worker.passed_over) == (0, None)
     first = reports[0].worker
     assert first.resumed_from_epoch == 1
@@ -374,7 +374,7 @@ def test_own_training_says_what_it_loaded_with_its_first_report(tmp_path: Path) 
 
 def test_own_training_that_fails_says_what_it_loaded_before(tmp_path: Path) -> None:
     own_messages(tmp_path)
-    _, loaded, failed = own_messages(tmp_path, attempt=2, acknowledged=2, data_dir="fails")
+    _, loaded, failed = own_messages(tmp_path, attempt=2, acknowledged={1: 2}, data_dir="fails")
     assert loaded == TrainingBegan(worker=WorkerInfo(resumed_from_epoch=2))
     assert isinstance(failed, AttemptFailed)
 

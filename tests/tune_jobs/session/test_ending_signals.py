@@ -12,7 +12,7 @@ import pytest
 from tune_jobs.session import ending_signals as module
 from tune_jobs.session.ending_signals import EndingSignals, ending_signals
 
-SIGNALS = [signal.SIGINT, signal.SIGTERM]
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 @pytest.fixture
@@ -99,3 +99,16 @@ def test_outside_the_main_thread_no_handler_is_set(usual: list[int]) -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_closed_terminal_does_not_end_what_runs_below_nohup() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ending_signals() as signals:
+            signal.raise_signal(signal.SIGHUP)
+            signals.listen()  # again, as after the start of Ray
+            signal.raise_signal(signal.SIGHUP)
+            assert not signals.arrived
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

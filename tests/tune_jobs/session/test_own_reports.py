@@ -172,7 +172,7 @@ def resumed_session(log: MemoryLog) -> tuple[Session, int]:
     session = Session(a_study(trials=1), log, log.rows[:], clock=SteppingClock())
     again = session.next_attempt()
     assert again is not None
-    assert (again.attempt, again.acknowledged) == (2, 2)
+    assert (again.attempt, again.acknowledged) == (2, {1: 2})
     session.take_worker(again.number)
     session.record_begin(again.number, WorkerInfo(pid=7))
     return session, again.number

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+from dataclasses import fields
+from pathlib import Path
+
 import pytest
 from two_objectives import two_objectives
 
@@ -9,6 +13,7 @@ from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.training.recipe import Recipe
 from tune_jobs.feasible.drawing import iter_drawn
 from tune_jobs.inputs.shipped import digits_mobilenet, digits_recipes
+from tune_jobs.study import definition
 from tune_jobs.study.definition import Study, name_problems, suggest_name
 from tune_jobs.study.differences import differences
 from tune_jobs.study.method import LatencyMode, Limits
@@ -174,3 +179,15 @@ def test_latency_needs_a_mode() -> None:
 def test_change_of_no_field_is_refused_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="unknown field of a study 'trial'; known: trials"):
         digits_recipes().with_changes(trial=3)
+
+
+def test_types_that_a_person_may_give_are_stated_for_each_field() -> None:
+    (study,) = [
+        node
+        for node in ast.parse(Path(definition.__file__).read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name == "Study"
+    ]
+    (stated,) = [
+        node for node in ast.walk(study) if isinstance(node, ast.FunctionDef) and node.name == "__init__"
+    ]
+    assert [argument.arg for argument in stated.args.kwonlyargs] == [f.name for f in fields(Study)]

@@ -126,7 +126,7 @@ def iter_messages(
             number=config["number"],
             attempt=config["attempt"],
             recipe=config["recipe"],
-            acknowledged=config.get("acknowledged", 0),
+            acknowledged=dict(config.get("acknowledged", ())),
         )
         yield from iter_training(fit, payload, job, worker, waited_s=waited_s)
     except Exception as error:  # of any type: training code may raise anything, and it fails its trial alone
