@@ -197,7 +197,7 @@ def keep_on_device(optimizer: torch.optim.Optimizer, rate: torch.Tensor) -> None
         if isinstance(state.get("step"), torch.Tensor):
             state["step"] = state["step"].to(rate.device)
     # torch warns of eager steps of such an optimizer, which here come before the graph
-    optimizer._warned_capturable_if_run_uncaptured = True  # type: ignore[attr-defined]  # of torch's own use
+    optimizer._warned_capturable_if_run_uncaptured = True  # of torch's own use
 
 
 def as_on_host(state: Mapping[str, Any], rate: float) -> dict[str, Any]:

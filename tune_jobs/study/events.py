@@ -59,6 +59,7 @@ class SessionStarted:
     cpus_per_trial: Count | None = None
     gpus_per_trial: NumberOrText | None = None
     kernels: Text | None = None
+    execution: Text | None = None
     code: Text | None = None
 
 
@@ -118,6 +119,8 @@ class AttemptEnded:
     peak_memory_bytes: Whole | None = None
     data_s: Seconds | None = None
     first_step_s: Seconds | None = None
+    execution: Text | None = None
+    eager_because: Text | None = None
     resumed_from_epoch: Count | None = None
     passed_over: Text | None = None
 
@@ -130,6 +133,8 @@ class AttemptInterrupted:
 
     data_s: Seconds | None = None
     first_step_s: Seconds | None = None
+    execution: Text | None = None
+    eager_because: Text | None = None
     resumed_from_epoch: Count | None = None
     passed_over: Text | None = None
 

@@ -16,6 +16,7 @@ OPTIONS = {
     "run": {
         "--address", "--checkpoint-period", "--cpus-per-trial", "--data-dir", "--dataset", "--device",
         "--download", "--dry-run", "--epochs", "--fix", "--format", "--gpus-per-trial", "--keep-checkpoints",
+        "--execution",
         "--kernels", "--max-device-hours", "--enqueue", "--max-checkpoint-gb", "--rename", "--retry-failed",
         "--inline", "--trial-timeout", "--warm-start",
         "--max-failed-in-a-row", "--max-failures", "--max-macs", "--max-parameters", "--min-macs", "--name",
@@ -26,6 +27,7 @@ OPTIONS = {
         "--top", "--front", "--repeats", "--epochs", "--baseline",
         "--address", "--checkpoint-period", "--cpus-per-trial", "--data-dir", "--device", "--download",
         "--dry-run", "--format", "--gpus-per-trial", "--keep-checkpoints", "--max-checkpoint-gb",
+        "--execution",
         "--kernels", "--max-device-hours", "--max-failed-in-a-row", "--max-failures", "--name", "--rename",
         "--retry-failed", "--scale", "--store", "--trial-timeout", "--workers",
     },
