@@ -273,7 +273,7 @@ class Fit(Iterator[EpochReport]):
         state = self._optimizer.state_dict()
         # a rate that the device holds is the last step's
         return (
-            as_on_host(state, self._rate_at(self.epoch * (len(self._bounds) - 1) - 1))
+            as_on_host(state, self._rate_at(max(0, self.epoch * (len(self._bounds) - 1) - 1)))
             if self._device_steps
             else state
         )

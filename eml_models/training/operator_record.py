@@ -13,6 +13,12 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+COPIES = (torch.ops.aten._to_copy, torch.ops.aten.copy_)
+"""The operators that copy from one device to another, as no kernel does."""
+
+SMALL = 64
+"""The most values of a tensor that are compared."""
+
 Described = tuple[Any, ...]
 """An operator with its arguments as plain values."""
 
@@ -41,7 +47,10 @@ class OperatorRecord(TorchDispatchMode):
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        self.operators.append((str(func), self._describe(args), self._describe(kwargs)))
+        described: Described = (str(func), self._describe(args), self._describe(kwargs))
+        if func.overloadpacket is torch.ops.aten.lift_fresh:  # of a tensor that Python code has just made
+            described = (str(func), _numbers_in(args[0]))
+        self.operators.append(described)
         out = func(*args, **kwargs)
         if self.waiting is None and self._waits(func, args, kwargs, out):
             self.waiting = str(func)
@@ -63,13 +72,13 @@ class OperatorRecord(TorchDispatchMode):
         described: Described = (str(tensor.dtype), tuple(tensor.shape), tensor.device.type)
         if tensor.layout is torch.strided:
             described += (tensor.stride(),)
-        if self._is_number(tensor):
+        if self._is_number(tensor):  # a kernel takes its value at the launch
             return (*described, tensor.item())
         is_made = not _has_address(tensor) or tensor.data_ptr() in self._made
         return described if is_made else (*described, tensor.data_ptr())
 
     def _is_number(self, tensor: torch.Tensor) -> bool:
-        """Whether a kernel of the device takes the tensor's value when it is launched."""
+        """Whether the host knows the tensor's value without waiting for the device."""
         return tensor.device.type == "cpu" != self._device_type and tensor.ndim == 0
 
     def _waits(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> bool:
@@ -86,7 +95,9 @@ class OperatorRecord(TorchDispatchMode):
     def _leaves_the_device(self, func: Any, args: Any, kwargs: Any, out: Any) -> bool:
         """Whether tensors of two devices meet, or a tensor of another device is written."""
         foreign = [t for t in _tensors_in(out) if t.device.type != self._device_type]
-        taken = [t for t in (*_tensors_in(args), *_tensors_in(kwargs)) if not self._is_number(t)]
+        taken = [*_tensors_in(args), *_tensors_in(kwargs)]
+        if func.overloadpacket not in COPIES:
+            taken = [tensor for tensor in taken if not self._is_number(tensor)]
         kinds = {tensor.device.type for tensor in (*taken, *_tensors_in(out))}
         return (len(kinds) > 1 and self._device_type in kinds) or bool(foreign and func._schema.is_mutable)
 
@@ -99,6 +110,12 @@ def difference(before: OperatorRecord, after: OperatorRecord) -> str | None:
     longer = max(before.operators, after.operators, key=len)
     shorter = min(len(before.operators), len(after.operators))
     return str(longer[shorter][0]) if len(longer) > shorter else None
+
+
+def _numbers_in(tensor: torch.Tensor) -> object:
+    """The values of a small tensor of the host."""
+    is_small = tensor.device.type == "cpu" and tensor.numel() <= SMALL
+    return tensor.tolist() if is_small else tuple(tensor.shape)
 
 
 def _has_mask(args: Sequence[Any]) -> bool:

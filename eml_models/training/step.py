@@ -30,6 +30,8 @@ class TrainingStep:
         self._parameters = [p for p in network.parameters() if p.requires_grad]
         # bf16 has fp32's range and needs no scaling; fp16's small gradients vanish without it, on any device
         self.scaler = torch.amp.GradScaler(device.type) if recipe.precision == "fp16" else None
+        if self.scaler:
+            _begin_momentum(optimizer)
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Update the network; returns the logits (N, classes) and the loss before the update."""
@@ -61,3 +63,15 @@ class TrainingStep:
     def _clip_gradients(self) -> None:
         if self._recipe.max_grad_norm is not None:
             nn.utils.clip_grad_norm_(self._parameters, self._recipe.max_grad_norm)
+
+
+def _begin_momentum(optimizer: torch.optim.Optimizer) -> None:
+    """Let the momentum of SGD begin at zero, as its first step would do.
+
+    torch's fused SGD takes memory for the momentum in its first step. If the gradients of that step overflow,
+    it skips the step without writing there, and the next step reads what was in that memory.
+    """
+    for group in optimizer.param_groups:
+        if isinstance(optimizer, torch.optim.SGD) and group["momentum"]:
+            for parameter in group["params"]:
+                optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)

@@ -110,6 +110,8 @@ class StepGraphs:
     def _advance_eagerly(self, size: int) -> None:
         self._release()
         self._seen[size] += 1
+        if self.eager_because is None and torch.is_anomaly_enabled():
+            self.eager_because = "torch's anomaly detection is on"  # it waits for each result
         if self.eager_because is not None or not WARM_UP - 1 <= self._seen[size] <= WARM_UP:
             self._work(size)
             return
@@ -128,9 +130,6 @@ class StepGraphs:
             self.eager_because = f"a step differs from the step before it ({changed})"
 
     def _capture(self, size: int) -> None:
-        if torch.is_anomaly_enabled():
-            self._stay_eager("torch's anomaly detection is on")
-            return
         try:
             with torch.random.fork_rng(devices=[]):
                 self._graphs[size] = self._capturer.capture(lambda: self._work(size))

@@ -66,6 +66,7 @@ class Played:
 
     def __init__(self, fails: Callable[[], None] = lambda: None) -> None:
         self.captures = self.replays = self.releases = 0
+        self.is_capturing = False
         self._fails = fails
 
     @contextmanager
@@ -76,11 +77,13 @@ class Played:
         """As on CUDA, a capture changes nothing on the device, whether it succeeds or not."""
         self.captures += 1
         operators = Operators()
+        self.is_capturing = True
         try:
             with operators:
                 work()
                 self._fails()
         finally:
+            self.is_capturing = False
             operators.undo()
 
         def replay() -> None:
