@@ -10,9 +10,8 @@ shares of the average and the losses of an epoch are tables, in which a counter 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -24,40 +23,44 @@ from eml_models.training.step import TrainingStep
 from eml_models.training.step_graph import Capturer, StepGraphs
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Tables:
     """The values of an epoch's steps, on the device.
 
     Attributes:
-        place: of the present step in the tables, from 0; one whole number.
+        place: the number of the present step, from 0; one whole number, with which the tables are read.
+        cursor: the row of the block at which the present batch begins.
         rates, shares, losses: (steps,); the learning rate, the share of the average, the loss.
-        rate: the learning rate of the present step, which the optimizer reads.
+        rate, share: those of the present step, as tensors without dimensions.
         correct: the number of correctly classified images so far.
     """
 
-    place: torch.Tensor
-    rates: torch.Tensor
-    shares: torch.Tensor
-    losses: torch.Tensor
-    rate: torch.Tensor
-    correct: torch.Tensor
+    def __init__(self, num_steps: int, sizes: Collection[int], device: torch.device) -> None:
+        counters = torch.zeros(2, dtype=torch.int64, device=device)
+        self.cursor, self.place = counters[0], counters[1:]
+        self.rates, self.shares, self.losses = (torch.zeros(num_steps, device=device) for _ in range(3))
+        self._rate, self._share = torch.zeros(1, device=device), torch.zeros(1, device=device)
+        self.rate, self.share = self._rate[0], self._share[0]
+        self.correct = torch.zeros((), dtype=torch.int64, device=device)
+        self._counters = counters
+        self._strides = {size: torch.tensor([size, 1], device=device) for size in sizes}
 
-    @classmethod
-    def of(cls, num_steps: int, device: torch.device) -> _Tables:
-        """Tables of zeros."""
-        rates, shares, losses = (torch.zeros(num_steps, device=device) for _ in range(3))
-        return cls(
-            place=torch.zeros(1, dtype=torch.int64, device=device),
-            rates=rates,
-            shares=shares,
-            losses=losses,
-            rate=torch.zeros((), device=device),
-            correct=torch.zeros((), dtype=torch.int64, device=device),
-        )
+    def read_rate(self) -> None:
+        """Set `rate`. An index by `[]` would make the host wait for the place."""
+        torch.index_select(self.rates, 0, self.place, out=self._rate)
 
-    def read(self, table: torch.Tensor) -> torch.Tensor:
-        """The value of the present step. An index by `[]` would make the host wait for the place."""
-        return table.index_select(0, self.place).squeeze(0)
+    def read_share(self) -> None:
+        """Set `share`."""
+        torch.index_select(self.shares, 0, self.place, out=self._share)
+
+    def restart(self) -> None:
+        """Go back to the first step of the epoch and the first row of the block."""
+        self._counters.zero_()
+
+    def note(self, logits: torch.Tensor, labels: torch.Tensor, loss: torch.Tensor) -> None:
+        """Add the result of the present step, and go to the next."""
+        self.losses.index_copy_(0, self.place, loss.float().view(1))
+        self.correct.add_((logits.argmax(1) == labels).sum())
+        self._counters.add_(self._strides[len(labels)])
 
 
 class _Work:
@@ -73,23 +76,20 @@ class _Work:
     ) -> None:
         self.step, self.average = step, average
         self.sizes = {stop - start for start, stop in pairwise(bounds)}
-        self.tables = _Tables.of(len(bounds) - 1, device)
+        self.tables = _Tables(len(bounds) - 1, self.sizes, device)
         self.images = self.labels = torch.empty(0, device=device)
-        self.cursor = torch.zeros((), dtype=torch.int64, device=device)
         self._offsets = torch.arange(max(self.sizes), device=device)
 
     def __call__(self, size: int) -> None:
         tables = self.tables
-        rows = self.cursor + self._offsets[:size]
+        rows = tables.cursor + self._offsets[:size]
         images, labels = self.images[rows], self.labels[rows]  # index_select would lose the layout
-        tables.rate.copy_(tables.read(tables.rates))
+        tables.read_rate()
         logits, loss = self.step(images, labels)
         if self.average:
-            self.average.update_by(tables.read(tables.shares))
-        tables.losses.index_copy_(0, tables.place, loss.float().view(1))
-        tables.correct.add_((logits.argmax(1) == labels).sum())
-        self.cursor.add_(size)
-        tables.place.add_(1)
+            tables.read_share()
+            self.average.update_by(tables.share)
+        tables.note(logits, labels, loss)
 
 
 class DeviceSteps:
@@ -147,7 +147,7 @@ class DeviceSteps:
         if average:
             shares = [average.share_at(first_step + i) for i in range(len(rates))]
             tables.shares.copy_(torch.tensor(shares))
-        tables.place.zero_()
+        tables.restart()
         tables.correct.zero_()
 
     def begin_block(self, block: Sequence[Batch]) -> None:
@@ -161,7 +161,7 @@ class DeviceSteps:
             work.images, work.labels = _room(images[0], most), _room(labels[0], most)
         torch.cat(images, out=work.images[:count])
         torch.cat(labels, out=work.labels[:count])
-        work.cursor.zero_()
+        work.tables.cursor.zero_()
 
     def advance(self, size: int) -> None:
         """Train the next `size` images of the block."""
@@ -169,8 +169,7 @@ class DeviceSteps:
 
     def rewind(self) -> None:
         """Go back to the first image of the block, and to the first step of the epoch."""
-        self._work.cursor.zero_()
-        self._work.tables.place.zero_()
+        self._work.tables.restart()
 
     @property
     def losses(self) -> torch.Tensor:

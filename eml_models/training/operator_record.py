@@ -72,7 +72,7 @@ class OperatorRecord(TorchDispatchMode):
         described: Described = (str(tensor.dtype), tuple(tensor.shape), tensor.device.type)
         if tensor.layout is torch.strided:
             described += (tensor.stride(),)
-        if self._is_number(tensor):  # a kernel takes its value at the launch
+        if self._is_number(tensor) and _has_address(tensor):  # a kernel takes its value at the launch
             return (*described, tensor.item())
         is_made = not _has_address(tensor) or tensor.data_ptr() in self._made
         return described if is_made else (*described, tensor.data_ptr())
@@ -114,7 +114,7 @@ def difference(before: OperatorRecord, after: OperatorRecord) -> str | None:
 
 def _numbers_in(tensor: torch.Tensor) -> object:
     """The values of a small tensor of the host."""
-    is_small = tensor.device.type == "cpu" and tensor.numel() <= SMALL
+    is_small = tensor.device.type == "cpu" and tensor.numel() <= SMALL and _has_address(tensor)
     return tensor.tolist() if is_small else tuple(tensor.shape)
 
 

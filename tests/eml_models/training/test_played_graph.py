@@ -1,4 +1,4 @@
-"""The shipped training with its steps as graphs, which are played on a CPU: they give the bits of eager steps.
+"""The shipped training with its steps as graphs, played on a CPU: they give the bits of eager steps.
 
 `played_graph` records the operators of a step and replays them without any Python code of the step.
 """
