@@ -323,19 +323,23 @@ class Fit(Iterator[EpochReport]):
         return torch.stack(losses), correct, rate
 
     def _run_device_steps(self, began: float) -> tuple[torch.Tensor, torch.Tensor, float]:
-        """The same on the device: the host waits for nothing from the first block to the last."""
+        """The same on the device."""
         steps = self._device_steps
         assert steps is not None
         num_steps = len(self._bounds) - 1
         first = self.epoch * num_steps
         rates = [self._rate_at(first + i) for i in range(num_steps)]
         steps.begin_epoch(rates, first)
+        self._run_blocks(steps, began)
+        return steps.losses, steps.correct, rates[-1]
+
+    def _run_blocks(self, steps: DeviceSteps, began: float) -> None:
+        """From the first block to the last the host waits for nothing, but for the very first step."""
         for block in self._iter_blocks():
             steps.begin_block(block)
             for _, labels in block:
                 steps.advance(len(labels))
                 self._note_first_step(began)
-        return steps.losses, steps.correct, rates[-1]
 
     def _note_first_step(self, began: float) -> None:
         if self.first_step_s is None:
