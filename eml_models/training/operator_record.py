@@ -40,6 +40,8 @@ class OperatorRecord(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]  # torch's class has no types
         self._device_type = device_type
         self._made: set[int] = set()
+        # kept until the comparison, so that no later tensor can come to lie at the same address
+        self._found: list[torch.Tensor] = []
         self.operators: list[Described] = []
         self.waiting: str | None = None
 
@@ -75,7 +77,10 @@ class OperatorRecord(TorchDispatchMode):
         if self._is_number(tensor) and _has_address(tensor):  # a kernel takes its value at the launch
             return (*described, tensor.item())
         is_made = not _has_address(tensor) or tensor.data_ptr() in self._made
-        return described if is_made else (*described, tensor.data_ptr())
+        if is_made:
+            return described
+        self._found.append(tensor)
+        return (*described, tensor.data_ptr())
 
     def _is_number(self, tensor: torch.Tensor) -> bool:
         """Whether the host knows the tensor's value without waiting for the device."""

@@ -111,7 +111,7 @@ class StepGraphs:
         self._release()
         self._seen[size] += 1
         if self.eager_because is None and torch.is_anomaly_enabled():
-            self.eager_because = "torch's anomaly detection is on"  # it waits for each result
+            self._stay_eager("torch's anomaly detection is on")  # it waits for each result
         if self.eager_because is not None or not WARM_UP - 1 <= self._seen[size] <= WARM_UP:
             self._work(size)
             return
@@ -123,11 +123,11 @@ class StepGraphs:
         """Note whether a step waits for the device, or differs from the step of this size before it."""
         before = self._records.pop(size, None)
         if record.waiting is not None:
-            self.eager_because = f"a step waits for the device ({record.waiting})"
+            self._stay_eager(f"a step waits for the device ({record.waiting})")
         elif before is None:
             self._records[size] = record
         elif (changed := difference(before, record)) is not None:
-            self.eager_because = f"a step differs from the step before it ({changed})"
+            self._stay_eager(f"a step differs from the step before it ({changed})")
 
     def _capture(self, size: int) -> None:
         try:
@@ -140,6 +140,7 @@ class StepGraphs:
 
     def _stay_eager(self, reason: str) -> None:
         self.eager_because, self.have_played = reason, False
+        self._records.clear()
         self._release()
 
     def _release(self) -> None:

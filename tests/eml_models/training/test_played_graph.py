@@ -29,8 +29,8 @@ from eml_models.training.snapshot import load_snapshot
 RECIPE = Recipe(
     learning_rate=0.02,
     epochs=2,
-    batch_size=40,
-    max_train_samples=300,  # batches of 37 and 38 images
+    batch_size=16,
+    max_train_samples=124,  # batches of 15 and 16 images
     schedule="one_cycle",
     warmup_fraction=0.2,
     ema_decay=0.9,
@@ -114,7 +114,7 @@ def test_a_played_graph_equals_eager_steps_to_the_bit(optimizer: str, precision:
         *({"schedule": name} for name in SCHEDULES if name != "one_cycle"),
         {"ema_decay": None, "label_smoothing": 0.0, "max_grad_norm": None, "augmentation": "none"},
         {"augmentation": "flip", "cutout": 0.0, "warmup_fraction": 0.0, "channels_last": False},
-        {"train_on": "train_and_validation", "augmentation": "crop", "batch_size": 30},
+        {"train_on": "train_and_validation", "augmentation": "crop", "batch_size": 13},
     ],
     ids=str,
 )
@@ -128,7 +128,9 @@ def test_a_played_graph_has_the_values_of_each_step(changes: dict[str, Any]) -> 
     ("model", "options"), [("resnet18", {"width": 8}), ("mobilenet", {"width_mult": 0.1})]
 )
 def test_a_played_graph_trains_deep_networks(model: str, options: dict[str, float]) -> None:
-    recipe = RECIPE.with_changes(model=model, model_options=options, epochs=1, precision="bf16")
+    recipe = RECIPE.with_changes(
+        model=model, model_options=options, epochs=1, precision="bf16", batch_size=12
+    )
     played, eager, _ = played_and_eager(recipe)
     assert played.execution == "graph"
     assert_equal_to_the_bit(played, eager)
@@ -338,7 +340,7 @@ def test_a_failed_capture_leaves_the_training_as_if_it_had_not_been_tried(
 
 def test_anomaly_detection_stays_eager() -> None:
     capturer = Played()
-    training = training_of(RECIPE.with_changes(epochs=1, batch_size=20), capturer)
+    training = training_of(RECIPE.with_changes(epochs=1, batch_size=10), capturer)
     with pytest.warns(UserWarning, match="Anomaly"), torch.autograd.detect_anomaly():
         next(training)
     assert training.eager_because == "torch's anomaly detection is on"
