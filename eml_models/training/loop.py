@@ -17,13 +17,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 from eml_models import seeds
 from eml_models.data.batches import Batch, ImagePreparation, batch_bounds, iter_blocks
@@ -31,11 +30,14 @@ from eml_models.data.loading import Dataset, load_dataset, resolve_device, split
 from eml_models.errors import InvalidValueError
 from eml_models.networks.registry import build_model
 from eml_models.training.averaging import WeightAverage
+from eml_models.training.batch_counts import counted_on_host
 from eml_models.training.device_state import chosen_kernels, peak_memory_bytes, seeded, synchronize
 from eml_models.training.divergence import check_finite, check_train_loss
 from eml_models.training.epoch_report import EpochReport
 from eml_models.training.evaluation import Evaluation, Preparation, autocast, compute_dtype, evaluate
+from eml_models.training.half_weights import HalfWeights
 from eml_models.training.kernels import Kernels, parse_kernels
+from eml_models.training.loss import train_loss
 from eml_models.training.optimizers import build_optimizer
 from eml_models.training.recipe import Recipe
 from eml_models.training.snapshot import Snapshot, copy_to_cpu, load_snapshot
@@ -117,6 +119,7 @@ class Fit(Iterator[EpochReport]):
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
         )
+        self._half_weights = HalfWeights(self._trained, compute_dtype(recipe.precision))
         # bf16 has fp32's range and needs no scaling; fp16's small gradients vanish without it, on any device
         self._scaler = torch.amp.GradScaler(self.device.type) if recipe.precision == "fp16" else None
 
@@ -130,7 +133,10 @@ class Fit(Iterator[EpochReport]):
         if self.epoch >= self.recipe.epochs:
             raise StopIteration
         began = time.perf_counter()
-        with seeded(self._seed(f"noise/{self.epoch}"), self.device), self._with_kernels():
+        with (
+            seeded(self._seed(f"noise/{self.epoch}"), self.device),
+            self._in_training_form(len(self._bounds) - 1),
+        ):
             trained, rate = self._train_epoch(began)
             train_s = time.perf_counter() - began
             validated = self._validate()
@@ -156,7 +162,7 @@ class Fit(Iterator[EpochReport]):
 
         Do not train further afterwards: the measured steps have changed the weights.
         """
-        with seeded(self._seed("tried"), self.device), self._with_kernels():
+        with seeded(self._seed("tried"), self.device), self._in_training_form():
             images, labels = next(self._iter_blocks())[0]
 
             def step() -> None:
@@ -208,8 +214,12 @@ class Fit(Iterator[EpochReport]):
     def _seed(self, role: str) -> int:
         return seeds.derive(self.recipe.seed, 0, role)
 
-    def _with_kernels(self) -> AbstractContextManager[None]:
-        return chosen_kernels(self.device, self._kernels)
+    @contextmanager
+    def _in_training_form(self, num_batches: int = 0) -> Iterator[None]:
+        """Choose the kernels, and let the network compute in its form for `num_batches` steps of training."""
+        counted = counted_on_host(self._trained, self.module, num_batches)
+        with chosen_kernels(self.device, self._kernels), self._half_weights.used(), counted:
+            yield
 
     def _train_epoch(self, began: float) -> tuple[Evaluation, float]:
         """Train on every image once; returns the means over the epoch and the last learning rate."""
@@ -270,9 +280,10 @@ class Fit(Iterator[EpochReport]):
     def _step(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with autocast(self.device, self.recipe.precision):
             logits = self._trained(images)
-            loss = cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+            loss = train_loss(logits, labels, smoothing=self.recipe.label_smoothing)
         if self._scaler:
             torch.autograd.backward(self._scaler.scale(loss))
+            self._half_weights.fetch_gradients()
             if self.recipe.max_grad_norm is not None:
                 self._scaler.unscale_(self._optimizer)
             self._clip_gradients()
@@ -280,9 +291,11 @@ class Fit(Iterator[EpochReport]):
             self._scaler.update()
         else:
             torch.autograd.backward(loss)
+            self._half_weights.fetch_gradients()
             self._clip_gradients()
             self._optimizer.step()
         self._optimizer.zero_grad()
+        self._half_weights.update()
         return logits.detach(), loss.detach()
 
     def _clip_gradients(self) -> None:

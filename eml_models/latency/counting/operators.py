@@ -175,13 +175,13 @@ class _Recorder(TorchDispatchMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         out = func(*args, **(kwargs or {}))
-        if _launches(func):
+        if launches(func):
             self.operators.append(_describe(func, args, kwargs or {}, out, is_forward=self.is_forward))
         return out
 
 
-def _launches(func: Any) -> bool:
-    """Whether an operator launches a kernel: it is torch's own, no view and no mere allocation."""
+def launches(func: Any) -> bool:
+    """Whether a dispatched operator launches a kernel: it is torch's own, no view and no mere allocation."""
     if func.namespace != "aten" or _name(func) in ALLOCATIONS:
         return False
     returns = func._schema.returns
