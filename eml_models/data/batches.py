@@ -19,14 +19,13 @@ BLOCK_BYTES = 16 << 20
 CIFAR-10."""
 
 CUDA_BLOCK_BYTES = 256 << 20
-"""The same on CUDA: 21,845 images of CIFAR-10. The 28 kernels of a block are then few beside those of its
-steps."""
+"""Size on CUDA: 21,845 images of CIFAR-10. Its 28 kernels are then few beside those of its steps."""
 
 CARD_PER_BLOCK = 64
-"""On CUDA a block is at most this part of the card's memory; its preparation takes four times its size.
+"""The divisor of a card's memory that bounds a block on CUDA. Preparing a block takes four times its size.
 
-Not a part of the memory that is free, because the random changes of images depend on the blocks: a neighbour
-on the card would change the results.
+The bound is no part of the free memory, because the random changes of images depend on the blocks: a
+neighbour on the card would change the results.
 """
 
 Batch = tuple[torch.Tensor, torch.Tensor]
