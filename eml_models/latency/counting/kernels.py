@@ -17,8 +17,8 @@ NORM_BACKWARD = "native_batch_norm_backward"
 CONVOLUTION_BACKWARD = "convolution_backward"
 
 NATIVE_NORM = 3
-"""Kernels of torch's own batch norm, forward: in training the statistics, their running means, and the map; in
-eval mode a copy of the mean, the deviation, and the map."""
+"""Kernels of torch's own batch norm, forward: in training the statistics, their running means, and the map;
+in eval mode a copy of the mean, the deviation, and the map."""
 
 
 def kernels_of(name: str, args: Sequence[Any]) -> int:
