@@ -30,6 +30,7 @@ from eml_models.data.loading import Dataset, load_dataset, resolve_device, split
 from eml_models.errors import InvalidValueError
 from eml_models.networks.registry import build_model
 from eml_models.training.averaging import WeightAverage
+from eml_models.training.batch_counts import counted_on_host
 from eml_models.training.cuda_capture import CudaCapturer
 from eml_models.training.device_state import chosen_kernels, peak_memory_bytes, seeded, synchronize
 from eml_models.training.device_steps import DeviceSteps, as_on_host
@@ -158,7 +159,7 @@ class Fit(Iterator[EpochReport]):
         if self.epoch >= self.recipe.epochs:
             raise StopIteration
         began = time.perf_counter()
-        with self._working(f"noise/{self.epoch}"):
+        with self._working(f"noise/{self.epoch}", num_batches=len(self._bounds) - 1):
             trained, rate = self._train_epoch(began)
             train_s = time.perf_counter() - began
             validated = self._validate()
@@ -282,10 +283,22 @@ class Fit(Iterator[EpochReport]):
         return seeds.derive(self.recipe.seed, 0, role)
 
     @contextmanager
-    def _working(self, role: str) -> Iterator[None]:
-        """The state of torch in which this training works, with chance of that role."""
+    def _working(self, role: str, *, num_batches: int = 0) -> Iterator[None]:
+        """The state of torch and the form of the network in which this training works.
+
+        Args:
+            role: the role of its chance.
+            num_batches: the steps of training inside, which batch norms are to count.
+        """
         on_device = self._device_steps.working() if self._device_steps else nullcontext()
-        with on_device, seeded(self._seed(role), self.device), chosen_kernels(self.device, self._kernels):
+        counted = counted_on_host(self._trained, self.module, num_batches)
+        with (
+            on_device,
+            seeded(self._seed(role), self.device),
+            chosen_kernels(self.device, self._kernels),
+            self._step.half_weights.used(),
+            counted,
+        ):
             yield
 
     def _train_epoch(self, began: float) -> tuple[Evaluation, float]:

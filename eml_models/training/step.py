@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
 
-from eml_models.training.evaluation import autocast
+from eml_models.training.evaluation import autocast, compute_dtype
+from eml_models.training.half_weights import HalfWeights
+from eml_models.training.loss import train_loss
 from eml_models.training.recipe import Recipe
 
 
@@ -19,6 +20,7 @@ class TrainingStep:
 
     Attributes:
         network: the network that is trained, in train mode during steps.
+        half_weights: the weights in 16 bits with which the network computes; none in fp32.
         scaler: of fp16's loss; None for other precisions.
     """
 
@@ -27,6 +29,7 @@ class TrainingStep:
     ) -> None:
         self.network, self.optimizer, self.device = network, optimizer, device
         self._recipe = recipe
+        self.half_weights = HalfWeights(network, compute_dtype(recipe.precision))
         self._parameters = [p for p in network.parameters() if p.requires_grad]
         # bf16 has fp32's range and needs no scaling; fp16's small gradients vanish without it, on any device
         self.scaler = torch.amp.GradScaler(device.type) if recipe.precision == "fp16" else None
@@ -37,9 +40,10 @@ class TrainingStep:
         """Update the network; returns the logits (N, classes) and the loss before the update."""
         with autocast(self.device, self._recipe.precision):
             logits = self.network(images)
-            loss = cross_entropy(logits, labels, label_smoothing=self._recipe.label_smoothing)
+            loss = train_loss(logits, labels, smoothing=self._recipe.label_smoothing)
         if self.scaler:
             torch.autograd.backward(self.scaler.scale(loss))
+            self.half_weights.fetch_gradients()
             if self._recipe.max_grad_norm is not None:
                 self.scaler.unscale_(self.optimizer)
             self._clip_gradients()
@@ -47,14 +51,17 @@ class TrainingStep:
             self.scaler.update()
         else:
             torch.autograd.backward(loss)
+            self.half_weights.fetch_gradients()
             self._clip_gradients()
             self.optimizer.step()
         self.optimizer.zero_grad()
+        self.half_weights.update()
         return logits.detach(), loss.detach()
 
     def forget_unfinished(self) -> None:
         """Drop what a step that ended in its middle has left: gradients, and the scaler's notes of them."""
         self.optimizer.zero_grad()
+        self.half_weights.forget_gradients()
         if self.scaler:
             state = self.scaler.state_dict()
             self.scaler = torch.amp.GradScaler(self.device.type)

@@ -128,9 +128,7 @@ def test_a_played_graph_has_the_values_of_each_step(changes: dict[str, Any]) -> 
     ("model", "options"), [("resnet18", {"width": 8}), ("mobilenet", {"width_mult": 0.1})]
 )
 def test_a_played_graph_trains_deep_networks(model: str, options: dict[str, float]) -> None:
-    recipe = RECIPE.with_changes(
-        model=model, model_options=options, epochs=1, precision="bf16", batch_size=8
-    )
+    recipe = RECIPE.with_changes(model=model, model_options=options, epochs=1, precision="bf16", batch_size=8)
     played, eager, _ = played_and_eager(recipe)
     assert (played.execution, played.eager_because) == ("graph", None)
     assert_equal_to_the_bit(played, eager)

@@ -113,13 +113,13 @@ MOBILE = {"model": "mobilenet", "model_options": {"width_mult": 0.1}}
 @pytest.mark.parametrize(
     ("network", "precision", "smoothing", "most"),
     [
-        (SMALL, "fp32", 0.0, 48),
-        (SMALL, "fp32", 0.1, 65),
-        (SMALL, "bf16", 0.0, 60),
-        (RESNET, "fp32", 0.0, 173),
-        (RESNET, "bf16", 0.0, 219),
-        (MOBILE, "fp32", 0.0, 379),
-        (MOBILE, "bf16", 0.1, 506),
+        (SMALL, "fp32", 0.0, 45),
+        (SMALL, "fp32", 0.1, 62),
+        (SMALL, "bf16", 0.0, 49),
+        (RESNET, "fp32", 0.0, 153),
+        (RESNET, "bf16", 0.0, 157),
+        (MOBILE, "fp32", 0.0, 327),
+        (MOBILE, "bf16", 0.1, 348),
     ],
 )
 def test_a_step_launches_no_more_operators_than_its_budget(
