@@ -23,6 +23,7 @@ import torch
 
 from eml_models import DatasetSpec, RawDataset, Recipe, fit, register_dataset
 from eml_models.training.device_state import synchronize
+from eml_models.training.step_graph import STEPS_BEFORE_REPLAYS
 from eml_models.training.step_load import measure_step_load
 
 WARM_UP = 5
@@ -107,18 +108,23 @@ def register_synthetic(device: str) -> None:
 
 
 def measure(part: Part, device: str) -> dict[str, Any]:
-    """Epochs, a step, its kernels and its graph; on a CPU the epochs and a step alone."""
-    training = fit(part.recipe(), device=device)
+    """Epochs, a step and its kernels, eager and as a graph; on a CPU the epochs and a step alone."""
+    training = fit(part.recipe(), device=device, execution="eager")
     epochs_s = [time_epoch(training) for _ in range(2)]
     known: dict[str, Any] = {"first_step_s": training.first_step_s, "epochs_s": epochs_s}
+    played = fit(part.recipe(), device=device)
+    known |= {"graph_epochs_s": [time_epoch(played) for _ in range(2)], "execution": played.execution}
+    known["eager_because"] = played.eager_because
     with training.tried() as (step, _):
         known |= time_step(step, training.device)
         if device != "cuda":
             return known
         known |= profile(step, training.device)
         known["busy"] = known["device_ms"] / known["step_ms"]
-        graph, _ = capture(step)
-        known["graph_ms"] = time_step(graph.replay, training.device)["step_ms"]
+    with played.tried() as (step, _):
+        for _ in range(STEPS_BEFORE_REPLAYS):
+            step()
+        known["graph_ms"] = time_step(step, played.device)["step_ms"]
         known["gain"] = known["step_ms"] / known["graph_ms"]
     known["peak_gb"] = torch.cuda.max_memory_allocated() / 1e9
     load = measure_step_load(part.recipe(), device=device)
@@ -180,7 +186,7 @@ def capture(step: Callable[[], object]) -> tuple[torch.cuda.CUDAGraph, torch.cud
 
 def measure_together(part: Part, device: str) -> dict[str, Any]:
     """Steps a second of one training, of two, ... of all, each a graph on a stream of its own."""
-    trainings = [fit(part.recipe(), device=device) for _ in range(part.together)]
+    trainings = [fit(part.recipe(), device=device, execution="eager") for _ in range(part.together)]
     steps = []
     for training in trainings:
         entered = training.tried()

@@ -17,13 +17,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from itertools import pairwise
+from contextlib import contextmanager, nullcontext
+from itertools import cycle, pairwise
 from pathlib import Path
 
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 from eml_models import seeds
 from eml_models.data.batches import Batch, ImagePreparation, batch_bounds, iter_blocks
@@ -31,14 +30,20 @@ from eml_models.data.loading import Dataset, load_dataset, resolve_device, split
 from eml_models.errors import InvalidValueError
 from eml_models.networks.registry import build_model
 from eml_models.training.averaging import WeightAverage
+from eml_models.training.batch_counts import counted_on_host
+from eml_models.training.cuda_capture import CudaCapturer
 from eml_models.training.device_state import chosen_kernels, peak_memory_bytes, seeded, synchronize
+from eml_models.training.device_steps import DeviceSteps, as_on_host
 from eml_models.training.divergence import check_finite, check_train_loss
 from eml_models.training.epoch_report import EpochReport
-from eml_models.training.evaluation import Evaluation, Preparation, autocast, compute_dtype, evaluate
+from eml_models.training.evaluation import Evaluation, Preparation, compute_dtype, evaluate
+from eml_models.training.execution import GRAPH, Execution, parse_execution, reason_to_stay_eager
 from eml_models.training.kernels import Kernels, parse_kernels
 from eml_models.training.optimizers import build_optimizer
 from eml_models.training.recipe import Recipe
 from eml_models.training.snapshot import Snapshot, copy_to_cpu, load_snapshot
+from eml_models.training.step import TrainingStep
+from eml_models.training.step_graph import Capturer
 from eml_models.training.trained import TrainedNetwork
 
 
@@ -50,6 +55,7 @@ def fit(
     download: bool = False,
     resume_from: Snapshot | str | os.PathLike[str] | None = None,
     kernels: Kernels | str = Kernels.DEFAULT,
+    execution: Execution | str = Execution.AUTO,
 ) -> Fit:
     """Prepare the training of a recipe; iterate over the result to train, one report per epoch.
 
@@ -59,6 +65,7 @@ def fit(
         download: download the data set if it is missing.
         resume_from: a snapshot, or its file; the training continues from there.
         kernels: the choice of kernels on CUDA: ``default``, ``searched`` or ``deterministic``.
+        execution: on CUDA, ``auto`` to replay steps as graphs where that is possible, or ``eager``.
 
     Raises:
         DatasetMissingError: the data set is missing or damaged.
@@ -68,7 +75,7 @@ def fit(
     dataset = load_dataset(
         recipe.dataset, data_dir=data_dir, download=download, device=resolve_device(device)
     )
-    training = Fit(recipe, dataset, kernels=parse_kernels(kernels))
+    training = Fit(recipe, dataset, kernels=parse_kernels(kernels), execution=parse_execution(execution))
     if resume_from is not None:
         training.restore(resume_from if isinstance(resume_from, Snapshot) else load_snapshot(resume_from))
     return training
@@ -85,9 +92,20 @@ class Fit(Iterator[EpochReport]):
         elapsed_s: training time so far.
         first_step_s: seconds from the start of the first epoch in this process to the end of its first step,
             including the loading of kernels; None before that.
+
+    Args:
+        capturer: captures steps as graphs; None for graphs on CUDA, and for a CPU's loop without graphs.
     """
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, *, kernels: Kernels = Kernels.DEFAULT) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        dataset: Dataset,
+        *,
+        kernels: Kernels = Kernels.DEFAULT,
+        execution: Execution = Execution.AUTO,
+        capturer: Capturer | None = None,
+    ) -> None:
         self.recipe, self.dataset, self.device = recipe, dataset, dataset.device
         self.first_step_s: float | None = None
         self._kernels = kernels
@@ -109,7 +127,6 @@ class Fit(Iterator[EpochReport]):
         if recipe.ema_decay is not None:
             self._average = WeightAverage(self._trained, recipe.ema_decay)
         self.module: nn.Module = self._average.module if self._average else self._trained
-        self._parameters = [p for p in self._trained.parameters() if p.requires_grad]
         self._optimizer: torch.optim.Optimizer = build_optimizer(
             recipe.optimizer,
             self._trained,
@@ -117,8 +134,20 @@ class Fit(Iterator[EpochReport]):
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
         )
-        # bf16 has fp32's range and needs no scaling; fp16's small gradients vanish without it, on any device
-        self._scaler = torch.amp.GradScaler(self.device.type) if recipe.precision == "fp16" else None
+        self._step = TrainingStep(recipe, self._trained, self._optimizer, device=self.device)
+        if capturer is None and self.device.type == "cuda":
+            capturer = CudaCapturer(self.device)
+        self._device_steps: DeviceSteps | None = None
+        if capturer is not None:
+            reason = "eager execution was chosen" if execution is Execution.EAGER else None
+            self._device_steps = DeviceSteps(
+                self._step,
+                self._average,
+                bounds=self._bounds,
+                device=self.device,
+                capturer=capturer,
+                eager_because=reason or reason_to_stay_eager(recipe.optimizer, recipe.precision),
+            )
 
     def __next__(self) -> EpochReport:
         """Train and validate one epoch.
@@ -130,13 +159,15 @@ class Fit(Iterator[EpochReport]):
         if self.epoch >= self.recipe.epochs:
             raise StopIteration
         began = time.perf_counter()
-        with seeded(self._seed(f"noise/{self.epoch}"), self.device), self._with_kernels():
+        with self._working(f"noise/{self.epoch}", num_batches=len(self._bounds) - 1):
             trained, rate = self._train_epoch(began)
             train_s = time.perf_counter() - began
             validated = self._validate()
         epoch_s = time.perf_counter() - began
         self.epoch += 1
         self.elapsed_s += epoch_s
+        if self._device_steps and self.epoch == self.recipe.epochs:
+            self._device_steps.graphs.drop()  # the process may train another network next
         return EpochReport(
             epoch=self.epoch,
             train_loss=trained.loss,
@@ -156,14 +187,46 @@ class Fit(Iterator[EpochReport]):
 
         Do not train further afterwards: the measured steps have changed the weights.
         """
-        with seeded(self._seed("tried"), self.device), self._with_kernels():
-            images, labels = next(self._iter_blocks())[0]
+        with self._working("tried"):
+            block = next(self._iter_blocks())
+            if self._device_steps is None:
+                images, labels = block[0]
 
-            def step() -> None:
-                self._trained.train()
-                self._step(images, labels)
+                def step() -> None:
+                    self._trained.train()
+                    self._step(images, labels)
 
-            yield step, self._evaluate
+                yield step, self._evaluate
+            else:
+                yield self._try_on_device(self._device_steps, block), self._evaluate
+
+    def _try_on_device(self, steps: DeviceSteps, block: list[Batch]) -> Callable[[], object]:
+        """A step of each size of the block in turn; it always trains on the first images."""
+        steps.begin_epoch([self._rate_at(i) for i in range(len(self._bounds) - 1)], first_step=0)
+        steps.begin_block(block)
+        sizes = cycle(sorted({len(labels) for _, labels in block}))
+
+        def step() -> None:
+            self._trained.train()
+            steps.rewind()
+            steps.advance(next(sizes))
+
+        return step
+
+    @property
+    def execution(self) -> str:
+        """How its last steps were executed: ``graph`` or ``eager``."""
+        return (
+            GRAPH if self._device_steps and self._device_steps.graphs.have_played else Execution.EAGER.value
+        )
+
+    @property
+    def eager_because(self) -> str | None:
+        """Why steps on CUDA are not replayed as graphs; None if they are, or may be after the first steps.
+
+        None on a CPU, where all steps are eager.
+        """
+        return self._device_steps.graphs.eager_because if self._device_steps else None
 
     @property
     def num_validation(self) -> int:
@@ -178,8 +241,8 @@ class Fit(Iterator[EpochReport]):
             elapsed_s=self.elapsed_s,
             module=copy_to_cpu(self.module.state_dict()),
             trained=copy_to_cpu(self._trained.state_dict()) if self._average else {},
-            optimizer=copy_to_cpu(self._optimizer.state_dict()),
-            scaler=copy_to_cpu(self._scaler.state_dict()) if self._scaler else {},
+            optimizer=copy_to_cpu(self._optimizer_state()),
+            scaler=copy_to_cpu(self._step.scaler.state_dict()) if self._step.scaler else {},
             data=self.dataset.facts,
         )
 
@@ -196,38 +259,72 @@ class Fit(Iterator[EpochReport]):
             if self._average:
                 self._trained.load_state_dict(snapshot.trained)
             self._optimizer.load_state_dict(copy_to_cpu(snapshot.optimizer))
-            if self._scaler:
-                self._scaler.load_state_dict(dict(snapshot.scaler))
+            if self._step.scaler:
+                self._step.scaler.load_state_dict(dict(snapshot.scaler))
         except (RuntimeError, ValueError, TypeError, KeyError) as error:  # names and shapes, at length
             raise InvalidValueError(
                 f"the state in this snapshot (epoch {snapshot.epoch}) does not fit the network or optimizer"
                 " that this process builds from its recipe; start without the snapshot"
             ) from error
+        if self._device_steps:
+            self._device_steps.adopt_optimizer()
         self.epoch, self.elapsed_s = snapshot.epoch, snapshot.elapsed_s
+
+    def _optimizer_state(self) -> dict[str, object]:
+        state = self._optimizer.state_dict()
+        # a rate that the device holds is the last step's
+        return (
+            as_on_host(state, self._rate_at(max(0, self.epoch * (len(self._bounds) - 1) - 1)))
+            if self._device_steps
+            else state
+        )
 
     def _seed(self, role: str) -> int:
         return seeds.derive(self.recipe.seed, 0, role)
 
-    def _with_kernels(self) -> AbstractContextManager[None]:
-        return chosen_kernels(self.device, self._kernels)
+    @contextmanager
+    def _working(self, role: str, *, num_batches: int = 0) -> Iterator[None]:
+        """The state of torch and the form of the network in which this training works.
+
+        Args:
+            role: the role of its chance.
+            num_batches: the steps of training inside, which batch norms are to count.
+        """
+        on_device = self._device_steps.working() if self._device_steps else nullcontext()
+        counted = counted_on_host(self._trained, self.module, num_batches)
+        with (
+            on_device,
+            seeded(self._seed(role), self.device),
+            chosen_kernels(self.device, self._kernels),
+            self._step.half_weights.used(),
+            counted,
+        ):
+            yield
 
     def _train_epoch(self, began: float) -> tuple[Evaluation, float]:
         """Train on every image once; returns the means over the epoch and the last learning rate."""
         self._trained.train()
-        num_batches = len(self._bounds) - 1
-        step, num_steps = self.epoch * num_batches, self.recipe.epochs * num_batches
+        run = self._run_host_steps if self._device_steps is None else self._run_device_steps
+        losses, correct, rate = run(began)
+        if self._average:
+            self._average.copy_buffers()
+        loss = sum(size * value for size, value in zip(self._sizes(), losses.tolist(), strict=True))
+        trained = Evaluation(loss=loss / len(self._train), accuracy=correct.item() / len(self._train))
+        check_train_loss(trained.loss, self.recipe, self.epoch + 1, self.dataset.spec.num_classes)
+        return trained, rate
+
+    def _run_host_steps(self, began: float) -> tuple[torch.Tensor, torch.Tensor, float]:
+        """All steps of an epoch; returns their losses, the number of correct images and the last rate."""
+        step = self.epoch * (len(self._bounds) - 1)
         losses: list[torch.Tensor] = []
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         rate = 0.0
         for block in self._iter_blocks():
             logits = []
             for images, labels in block:
-                # the middle of the step, so that a warm-up's first and a cosine's last rate are above 0
-                rate = self._set_learning_rate((step + 0.5) / num_steps)
+                rate = self._set_learning_rate(self._rate_at(step))
                 output, loss = self._step(images, labels)
-                if self.first_step_s is None:
-                    synchronize(self.device)
-                    self.first_step_s = time.perf_counter() - began
+                self._note_first_step(began)
                 if self._average:
                     self._average.update(step)
                 step += 1
@@ -236,13 +333,40 @@ class Fit(Iterator[EpochReport]):
             # counted per block, because a step of a small network costs no more than some dozens of
             # operations
             correct += (torch.cat(logits).argmax(1) == torch.cat([labels for _, labels in block])).sum()
-        if self._average:
-            self._average.copy_buffers()
-        sizes = (stop - start for start, stop in pairwise(self._bounds))
-        loss = sum(size * value for size, value in zip(sizes, torch.stack(losses).tolist(), strict=True))
-        trained = Evaluation(loss=loss / len(self._train), accuracy=correct.item() / len(self._train))
-        check_train_loss(trained.loss, self.recipe, self.epoch + 1, self.dataset.spec.num_classes)
-        return trained, rate
+        return torch.stack(losses), correct, rate
+
+    def _run_device_steps(self, began: float) -> tuple[torch.Tensor, torch.Tensor, float]:
+        """The same on the device."""
+        steps = self._device_steps
+        assert steps is not None
+        num_steps = len(self._bounds) - 1
+        first = self.epoch * num_steps
+        rates = [self._rate_at(first + i) for i in range(num_steps)]
+        steps.begin_epoch(rates, first)
+        self._run_blocks(steps, began)
+        return steps.losses, steps.correct, rates[-1]
+
+    def _run_blocks(self, steps: DeviceSteps, began: float) -> None:
+        """From the first block to the last the host waits for nothing, but for the very first step."""
+        for block in self._iter_blocks():
+            steps.begin_block(block)
+            for _, labels in block:
+                steps.advance(len(labels))
+                self._note_first_step(began)
+
+    def _note_first_step(self, began: float) -> None:
+        if self.first_step_s is None:
+            synchronize(self.device)
+            self.first_step_s = time.perf_counter() - began
+
+    def _sizes(self) -> Iterator[int]:
+        return (stop - start for start, stop in pairwise(self._bounds))
+
+    def _rate_at(self, step: int) -> float:
+        """The learning rate of a step, counted from 0 over all epochs."""
+        num_steps = self.recipe.epochs * (len(self._bounds) - 1)
+        # the middle of the step, so that a warm-up's first and a cosine's last rate are above 0
+        return self.recipe.learning_rate_at((step + 0.5) / num_steps)
 
     def _iter_blocks(self) -> Iterator[list[Batch]]:
         shuffle, chance = (
@@ -261,33 +385,10 @@ class Fit(Iterator[EpochReport]):
             generator=chance,
         )
 
-    def _set_learning_rate(self, progress: float) -> float:
-        rate = self.recipe.learning_rate_at(progress)
+    def _set_learning_rate(self, rate: float) -> float:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         return rate
-
-    def _step(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        with autocast(self.device, self.recipe.precision):
-            logits = self._trained(images)
-            loss = cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-        if self._scaler:
-            torch.autograd.backward(self._scaler.scale(loss))
-            if self.recipe.max_grad_norm is not None:
-                self._scaler.unscale_(self._optimizer)
-            self._clip_gradients()
-            self._scaler.step(self._optimizer)
-            self._scaler.update()
-        else:
-            torch.autograd.backward(loss)
-            self._clip_gradients()
-            self._optimizer.step()
-        self._optimizer.zero_grad()
-        return logits.detach(), loss.detach()
-
-    def _clip_gradients(self) -> None:
-        if self.recipe.max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self._parameters, self.recipe.max_grad_norm)
 
     def _validate(self) -> Evaluation | None:
         validated = self._evaluate()

@@ -7,7 +7,7 @@ Recipes are checked against this frozen table, which needs no torch. The trainin
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
@@ -142,13 +142,26 @@ def build_optimizer(
         arguments["momentum"] = spec.momentum if momentum is None else momentum
     arguments["fused" if spec.fused else "foreach"] = True
     parameters = [p for p in module.parameters() if p.requires_grad]
+    optimizer = getattr(torch.optim, spec.torch_name)
+    if _counts_on_device(optimizer, parameters):
+        arguments["capturable"] = True
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return _without_compiler(getattr(torch.optim, spec.torch_name))(
+    return _without_compiler(optimizer)(
         [group for group in groups if group["params"]], lr=learning_rate, **arguments
     )
+
+
+def _counts_on_device(optimizer: type[Any], parameters: Sequence[Any]) -> bool:
+    """Whether the optimizer is to count its steps on the GPU, in tensors beside the parameters.
+
+    Only so can a CUDA graph hold an update. RMSprop otherwise counts on the CPU, with an addition per
+    parameter and step.
+    """
+    on_gpu = bool(parameters) and all(p.device.type == "cuda" for p in parameters)
+    return on_gpu and "capturable" in inspect.signature(optimizer).parameters
 
 
 @cache

@@ -17,12 +17,15 @@ from pathlib import Path
 import torch
 
 from eml_models.training.device_state import peak_memory_bytes, synchronize
+from eml_models.training.execution import Execution
 from eml_models.training.kernels import Kernels
 from eml_models.training.loop import fit
 from eml_models.training.recipe import Recipe
+from eml_models.training.step_graph import STEPS_BEFORE_REPLAYS
 
 FIRST_STEPS = 3
-"""Steps that are not measured: the first creates the optimizer's state, and all of them load kernels."""
+"""Steps on a CPU that are not measured: the first creates the optimizer's state. On CUDA these are all steps
+before both sizes of a batch are replayed as graphs; the graphs' own memory is then part of the peak."""
 
 LATER_STEPS = 8
 DEVICE_STEPS = 3
@@ -63,16 +66,19 @@ def measure_step_load(
     data_dir: str | Path | None = None,
     download: bool = False,
     kernels: Kernels | str = Kernels.DEFAULT,
+    execution: Execution | str = Execution.AUTO,
 ) -> StepLoad:
-    """Train some steps and validate; measure the steps after the first `FIRST_STEPS`.
+    """Train some steps and validate; measure later steps, after those that load kernels and are captured.
 
     Raises:
         torch.OutOfMemoryError: the device has too little memory for a step or a validation.
     """
     where = torch.device(device)
-    training = fit(recipe, device=where, data_dir=data_dir, download=download, kernels=kernels)
+    training = fit(
+        recipe, device=where, data_dir=data_dir, download=download, kernels=kernels, execution=execution
+    )
     with training.tried() as (step, validate):
-        for _ in range(FIRST_STEPS):
+        for _ in range(FIRST_STEPS if where.type == "cpu" else STEPS_BEFORE_REPLAYS):
             step()
         validate()
         if where.type != "cuda":

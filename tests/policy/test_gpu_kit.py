@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,3 +68,41 @@ def test_the_studies_on_colour_images_are_found() -> None:
         )
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["definition"]
+
+
+def run_speed(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, KIT / "speed.py", "--device", "cpu", "--tiny", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def check_speed(output: Path, done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert done.returncode == 0, done.stderr
+    parts: dict[str, Any] = json.loads(output.read_text())["parts"]
+    assert not any("failed" in known or "ended" in known for known in parts.values()), done.stderr
+    for name, known in parts.items():
+        wanted = {"num_trials"} if name.startswith("study") else {"start_up_s", "steps_per_s", "images_per_s"}
+        assert wanted <= known.keys(), done.stderr
+    assert done.stdout.splitlines()[-1].startswith(f"| {list(parts)[-1]} |")
+    return parts
+
+
+def test_speed_is_measured_on_a_cpu_too(tmp_path: Path) -> None:
+    output = tmp_path / "speed.json"
+    skipped = [word for way in ("eager", "plain", "norms", "compiled") for word in ("--skip", way)]
+    done = run_speed("--only", "small", *skipped, "--output", str(output))
+    assert list(check_speed(output, done)) == ["small graph"]
+
+
+@pytest.mark.slow
+def test_every_part_of_speed_but_rays_runs_on_a_cpu(tmp_path: Path) -> None:
+    output = tmp_path / "speed.json"
+    parts = check_speed(output, run_speed("--minutes", "60", "--skip", "ray", "--output", str(output)))
+    assert len(parts) == 17
+
+
+def test_speed_ends_in_order_when_its_time_is_up() -> None:
+    done = run_speed("--minutes", "0")
+    assert done.returncode == 0, done.stderr
+    assert "not begun: mobilenet eager" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("| ---")

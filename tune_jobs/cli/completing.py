@@ -147,6 +147,12 @@ def kernels() -> Sequence[str]:
     return tuple(Kernels)
 
 
+def executions() -> Sequence[str]:
+    from eml_models.training.execution import Execution
+
+    return tuple(Execution)
+
+
 def devices() -> Sequence[str]:
     from tune_jobs.session.settings import DEVICES
 

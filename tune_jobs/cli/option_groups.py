@@ -24,6 +24,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "--device",
             "--precision",
             "--kernels",
+            "--execution",
             "--address",
         ),
     ),

@@ -22,6 +22,7 @@ class RunningOptions:
     gpus_per_trial: str | None
     device: str
     kernels: str
+    execution: str
     max_failures: int
     max_failed_in_a_row: int
     max_device_hours: float | None

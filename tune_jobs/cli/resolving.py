@@ -79,6 +79,7 @@ def build_settings(
         gpus_per_trial=_parse_gpus(options.gpus_per_trial),
         device=options.device,
         kernels=options.kernels,
+        execution=options.execution,
         data_dir=options.data_dir,
         download=options.download,
         address=options.address,

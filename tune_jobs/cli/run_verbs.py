@@ -11,6 +11,7 @@ from tune_jobs.cli.completing import (
     StudyName,
     datasets,
     devices,
+    executions,
     kernels,
     objectives,
     precisions,
@@ -112,6 +113,13 @@ from tune_jobs.cli.shared_options import (
     default="default",
     show_default=True,
     help="Choice of CUDA kernels: searched takes the fastest of several, deterministic repeats to the bit.",
+)
+@click.option(
+    "--execution",
+    type=OneOf(executions),
+    default="auto",
+    show_default=True,
+    help="Steps on CUDA: auto replays each as a graph where that is possible, eager launches each operator.",
 )
 @click.option(
     "--address",

@@ -149,6 +149,7 @@ def _recipe_changes(study: Study, recipe: Recipe, *, is_other: bool) -> dict[str
     changes: dict[str, Any] = {
         "epochs": min(recipe.epochs, MAX_EPOCHS),
         "batch_size": min(recipe.batch_size, BATCH_SIZE),
+        "precision": "fp32",  # 16 bits are slower on most CPUs
     }
     if (get_dataset_spec(recipe.dataset).num_train or 0) > LARGE:
         changes["max_train_samples"] = min(recipe.max_train_samples or MAX_TRAIN_SAMPLES, MAX_TRAIN_SAMPLES)

@@ -159,6 +159,7 @@ def _session_settings(study: Study, settings: RunSettings, source: Source | None
             cpus_per_trial=settings.cpus_per_trial,
             gpus_per_trial=settings.gpus_per_trial,
             kernels=settings.kernels,
+            execution=settings.execution,
         ),
     )
 

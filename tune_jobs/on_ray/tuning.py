@@ -111,6 +111,7 @@ def fit_session(
         threads=settings.cpus_per_trial,
         device="cuda" if share.gpus else "cpu",
         kernels=settings.kernels,
+        execution=settings.execution,
         beside_bytes=part.beside_bytes,
         is_shipped=not session.study.has_own_fit,
         data_dir=settings.data_dir,

@@ -46,6 +46,8 @@ class WorkerInfo:
     Attributes:
         gpus: the number of its GPUs, or its share of a GPU; 0 on a CPU.
         kernels: how the shipped training chooses its kernels on CUDA (`eml_models.training.kernels`).
+        execution: how the shipped training executes its steps on CUDA, ``graph`` or ``eager``.
+        eager_because: why its steps on CUDA are eager, in words; None if they are not.
         resumed_from_epoch: the epoch whose checkpoint, or saved state, it continued from; 0 for none.
         passed_over: why a newer checkpoint was not used to resume; None if there was no newer checkpoint.
         imports_s: seconds from the call of its function until its code was loaded.
@@ -65,6 +67,8 @@ class WorkerInfo:
     torch_version: str | None = None
     cudnn_version: int | None = None
     kernels: str | None = None
+    execution: str | None = None
+    eager_because: str | None = None
     data_fingerprint: str | None = None
     resumed_from_epoch: int = 0
     passed_over: str | None = None

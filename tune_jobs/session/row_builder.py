@@ -154,7 +154,8 @@ class RowBuilder:
     def _learned(self, live: LiveAttempt) -> dict[str, Any]:
         """What later messages than the first said of the worker."""
         worker = live.worker
-        learned = {"data_s": worker.data_s, "first_step_s": worker.first_step_s}
+        names = ("data_s", "first_step_s", "execution", "eager_because")
+        learned = {name: getattr(worker, name) for name in names}
         if self._study.train is None:
             return learned
         resumed_from = worker.resumed_from_epoch or None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
+from eml_models.training.execution import Execution
 from eml_models.training.kernels import Kernels
 from eml_models.wording import cut
 from tune_jobs.session.attempt import Progress
@@ -40,6 +41,7 @@ KINDS: Mapping[str, Kind] = {
     "gpus_per_trial": Kind(f"a number or {AUTO}", _read_gpus).or_none(),
     "device": TEXT,
     "kernels": TEXT,
+    "execution": TEXT,
     "data_dir": PATH.or_none(),
     "download": FLAG,
     "address": TEXT.or_none(),
@@ -76,6 +78,7 @@ class RunSettings:
             the largest candidate needs, by a measured step; None for one GPU if there is any, else for none.
         device: ``auto``, ``cpu`` or ``cuda``.
         kernels: how the shipped training chooses its kernels on CUDA: a name of `Kernels`.
+        execution: how the shipped training executes its steps on CUDA: a name of `Execution`.
         address: the address of a running cluster; None, or Ray's word ``local``, starts Ray on this machine
             for the run alone.
         max_failures: how many crashes of its workers a trial survives.
@@ -99,6 +102,7 @@ class RunSettings:
     gpus_per_trial: float | str | None = None
     device: str = "auto"
     kernels: str = Kernels.DEFAULT
+    execution: str = Execution.AUTO
     data_dir: str | None = None
     download: bool = False
     address: str | None = None
@@ -133,6 +137,8 @@ class RunSettings:
             problems.append(f"gpus_per_trial must be a fraction up to 1 or a whole number, got {gpus:g}")
         if self.kernels not in set(Kernels):
             problems.append(f"kernels must be one of {', '.join(Kernels)}, got {self.kernels!r}")
+        if self.execution not in set(Execution):
+            problems.append(f"execution must be one of {', '.join(Execution)}, got {self.execution!r}")
         if self.device not in DEVICES:
             problems.append(f"device must be auto, cpu or cuda, got {self.device!r}")
         if self.device == "cpu" and gpus:
@@ -233,6 +239,7 @@ class SettingFields(TypedDict, total=False):
     gpus_per_trial: float | str | None
     device: str
     kernels: str
+    execution: str
     data_dir: str | None
     download: bool
     address: str | None

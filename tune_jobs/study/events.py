@@ -60,6 +60,7 @@ class SessionStarted:
     cpus_per_trial: Count | None = None
     gpus_per_trial: NumberOrText | None = None
     kernels: Text | None = None
+    execution: Text | None = None
     code: Text | None = None
     code_words: Text | None = None
 
@@ -120,6 +121,8 @@ class AttemptEnded:
     peak_memory_bytes: Whole | None = None
     data_s: Seconds | None = None
     first_step_s: Seconds | None = None
+    execution: Text | None = None
+    eager_because: Text | None = None
     resumed_from_epoch: Count | None = None
     passed_over: Text | None = None
 
@@ -132,6 +135,8 @@ class AttemptInterrupted:
 
     data_s: Seconds | None = None
     first_step_s: Seconds | None = None
+    execution: Text | None = None
+    eager_because: Text | None = None
     resumed_from_epoch: Count | None = None
     passed_over: Text | None = None
 

@@ -14,7 +14,7 @@ from eml_models.training.recipe import Recipe
 
 Fit = Callable[..., Iterable[Any]]
 """``fit(recipe, *, device, data_dir, resume_from)`` yields one `EpochReport` per epoch, like
-`eml_models.fit`; the shipped two also take ``download`` and ``kernels``."""
+`eml_models.fit`; the shipped two also take ``download``, ``kernels`` and ``execution``."""
 
 
 def fit_recipe(recipe: Recipe, **options: Any) -> Iterable[Any]:

@@ -72,6 +72,7 @@ def _setup_of(study: Study, settings: RunSettings, checkpoints: Checkpoints) -> 
         is_shipped=not study.has_own_fit,
         is_own=study.train is not None,
         kernels=settings.kernels,
+        execution=settings.execution,
         latency=study.latency,
         rungs=tuple(study.rungs),
     )

@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from eml_models.training.execution import Execution
 from eml_models.training.kernels import Kernels
 from eml_models.training.recipe import Recipe
 from tune_jobs.checkpoints.files import Checkpoints
@@ -35,6 +36,9 @@ from tune_jobs.worker.describing_failure import OwnTrainingError
 from tune_jobs.worker.describing_worker import with_torch, with_training
 from tune_jobs.worker.own_attempt import OwnAttempt
 
+MAX_WORDS = 300
+"""The most characters of the reason why steps are eager."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSetup:
@@ -43,9 +47,11 @@ class TrainingSetup:
     Attributes:
         threads: CPU threads that a trial may use.
         device: ``cpu`` or ``cuda``.
-        is_shipped: whether the training function is shipped, so that it takes ``download`` and ``kernels``.
+        is_shipped: whether the training function is shipped, so that it takes ``download``, ``kernels``
+            and ``execution``.
         is_own: whether it is the user's own (`Study.train`), which gets params and a run instead of a recipe.
         kernels: the choice of kernels on CUDA.
+        execution: the choice of eager steps or graphs on CUDA.
         download: whether to fetch the data set where it is missing.
         checkpoint_period_s: seconds of training after which a trial is saved again.
         latency: the way to measure each network before its training; None for no measurement.
@@ -62,6 +68,7 @@ class TrainingSetup:
     is_shipped: bool = False
     is_own: bool = False
     kernels: str = Kernels.DEFAULT
+    execution: str = Execution.AUTO
     latency: LatencyMode | None = None
     rungs: tuple[int, ...] = ()
     cost_code: str | None = None
@@ -142,11 +149,15 @@ def _iter_recipe(
     )
     yield TrainingBegan(worker=worker)
     worker, first, last_epoch = WorkerInfo(), True, saving.resumed_from_epoch
+    execution = WorkerInfo()
     for report in training:
         if first:
             worker = with_training(worker, recipe, data_dir=setup.data_dir)
             worker = replace(worker, first_step_s=_first_step_s(training))
         first = False
+        if setup.device != "cpu" and (now := _execution_of(training)) != execution:
+            execution = now
+            worker = replace(worker, execution=now.execution, eager_because=now.eager_because)
         saving.before_report(training, report)
         unsaved, metrics = saving.take_unsaved(), _metrics(report)
         waits = saving.is_due or not goes_on(metrics, last_epoch, recipe.epochs, setup.rungs)
@@ -214,10 +225,11 @@ def measure_latency(recipe: Recipe, how: LatencyMode, device: str) -> float:
 
 
 def _options_of(setup: TrainingSetup) -> dict[str, Any]:
-    """Keyword arguments of `Study.fit`; only the shipped training functions take the last two."""
+    """Keyword arguments of `Study.fit`; only the shipped training functions take the last three."""
     options: dict[str, Any] = {"device": setup.device, "data_dir": setup.data_dir}
     if setup.is_shipped:
         options |= {"download": setup.download, "kernels": setup.kernels}
+        options["execution"] = setup.execution
     return options
 
 
@@ -239,6 +251,19 @@ def _first_step_s(training: Any) -> float | None:
     """Seconds of the first step, if the training gives a valid number of seconds."""
     seconds = _plain(getattr(training, "first_step_s", None))
     return seconds if isinstance(seconds, float) and 0 <= seconds <= MAX_SECONDS else None
+
+
+def _execution_of(training: Any) -> WorkerInfo:
+    """How the training executes its steps, and why they are eager, as far as it says so in text."""
+    return WorkerInfo(
+        execution=_as_words(getattr(training, "execution", None)),
+        eager_because=_as_words(getattr(training, "eager_because", None)),
+    )
+
+
+def _as_words(said: object) -> str | None:
+    """A text for an event: it becomes JSON, and may quote an error of a network's code."""
+    return said[:MAX_WORDS].encode(errors="replace").decode() if isinstance(said, str) else None
 
 
 def _metrics(report: Any) -> dict[str, Metric]:

@@ -1,17 +1,16 @@
 """What a network does, operator by operator, without hardware: MACs, bytes, kernels, casts.
 
 A model is run on fake tensors, which have shapes and no values, and every operator that torch dispatches is
-written down. One operator is one kernel, except views and empty allocations, which launch none. So counted
-are the kernels of eager mode; not counted are what a library launches inside one operator (cuDNN's layout
-changes, a multi-tensor update's second part) and what torch.compile fuses. The most is left out of training:
-torch's own batch norm in channels_last, which bf16 always takes and fp32 never, is three or four kernels
-forward and two or three backward, and a convolution's backward is two or more, so that a GPU launches half as
-many again as are counted (ResNet-18 in fp32: 278 kernels on an H200 for 180 operators, MobileNet 589 for
-380). A train step is the forward pass in training mode, cross-entropy, the backward pass, and one fused
-update of all weights (plain SGD).
+written down; views and empty allocations launch nothing and are left out. The kernels of an operator are the
+fewest that eager torch launches for it on CUDA: one, except where `kernels_of` knows more. Not counted are
+what a library launches inside a call (cuDNN's layout changes and its split sums, the second part of a
+multi-tensor update) and what torch.compile fuses, so that a GPU launches more: 278 kernels on an H200 for a
+ResNet-18's train step in fp32, of which 181 are counted here, and 589 for a MobileNet's, of which 413 are. A
+train step is the forward pass in training mode, cross-entropy, the backward pass, and one fused update of all
+weights (plain SGD).
 
-Bytes are what each kernel reads and writes once; caches and workspaces are left out. MACs as everywhere here:
-of convolutions and linear layers, in the forward pass.
+Bytes are what each operator reads and writes once; caches and workspaces are left out. MACs as everywhere
+here: of convolutions and linear layers, in the forward pass.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from eml_models.latency.counting.kernels import kernels_of
 from eml_models.latency.measuring.casting import cast_weights
 
 ALLOCATIONS = ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided")
@@ -68,10 +68,12 @@ class Operator:
         macs: multiply-adds of a convolution or linear layer; 0 for all others.
         activations: output elements of a convolution; 0 for all others.
         num_bytes: that it reads and writes.
+        kernels: the fewest that it launches on CUDA.
     """
 
     name: str
     kind: OperatorKind
+    kernels: int
     macs: int
     activations: int
     num_bytes: int
@@ -85,8 +87,13 @@ class OperatorCounts:
     operators: tuple[Operator, ...]
 
     @property
-    def kernels(self) -> int:
+    def num_operators(self) -> int:
         return len(self.operators)
+
+    @property
+    def kernels(self) -> int:
+        """The fewest kernels of eager torch on CUDA."""
+        return sum(operator.kernels for operator in self.operators)
 
     @property
     def casts(self) -> int:
@@ -175,13 +182,13 @@ class _Recorder(TorchDispatchMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         out = func(*args, **(kwargs or {}))
-        if _launches(func):
+        if launches(func):
             self.operators.append(_describe(func, args, kwargs or {}, out, is_forward=self.is_forward))
         return out
 
 
-def _launches(func: Any) -> bool:
-    """Whether an operator launches a kernel: it is torch's own, no view and no mere allocation."""
+def launches(func: Any) -> bool:
+    """Whether a dispatched operator launches a kernel: it is torch's own, no view and no mere allocation."""
     if func.namespace != "aten" or _name(func) in ALLOCATIONS:
         return False
     returns = func._schema.returns
@@ -207,6 +214,7 @@ def _describe(
     return Operator(
         name=name,
         kind=kind,
+        kernels=kernels_of(name, args),
         macs=macs,
         activations=outputs[0].numel() if convolves else 0,
         num_bytes=read + written,

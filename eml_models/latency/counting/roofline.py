@@ -100,8 +100,9 @@ def launch_bound_below(
 ) -> int | None:
     """The smallest batch size whose roofline takes longer than launching the kernels; None if there is none.
 
-    It is the batch of a forward pass in eval mode, with one kernel per operator. What `operators` leaves out
-    is left out here too. A train step launches more than twice as many, so its host bounds it for longer.
+    It is the batch of a forward pass in eval mode, with the fewest kernels that its operators launch. What
+    `operators` leaves out is left out here too. A train step launches more than twice as many, so its host
+    bounds it for longer.
 
     Below it a GPU waits for its host, whatever the arithmetic. Bytes and MACs are affine in the batch, so two
     counts give all.
@@ -137,6 +138,7 @@ def _scale(one: Iterable[Operator], two: Iterable[Operator], batch_size: int) ->
         yield Operator(
             name=first.name,
             kind=first.kind,
+            kernels=first.kernels,
             macs=first.macs * batch_size,
             activations=first.activations * batch_size,
             num_bytes=first.num_bytes + per_image * (batch_size - 1),

@@ -31,6 +31,7 @@ from eml_models.latency.measuring.modes import (
     Precision,
     unsupported_reason,
 )
+from eml_models.training.cuda_capture import own_workspaces
 from eml_models.training.device_errors import is_out_of_memory
 
 DTYPES = {
@@ -153,7 +154,7 @@ class Prepared:
         torch.cuda.current_stream(self.device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         # torch's own stream for captures is made once, on the device that is current then
-        with _own_workspaces(), torch.cuda.graph(graph, stream=stream):
+        with own_workspaces(), torch.cuda.graph(graph, stream=stream):
             logits = self._run(static)
 
         def replay(images: torch.Tensor) -> torch.Tensor:
@@ -162,23 +163,6 @@ class Prepared:
             return logits
 
         return replay
-
-
-@contextmanager
-def _own_workspaces() -> Iterator[None]:
-    """A graph that is captured inside has cuBLAS's workspace in its own memory, as long as it lives.
-
-    torch keeps one workspace per stream for the whole process. The calls before a capture make it, and the
-    capture records its address. Code that clears the workspaces later frees that memory under the graph: a
-    compiler's own graphs do so whenever they are recorded (torch/_inductor/cudagraph_trees.py), and cuDNN's
-    search then gives the memory back to the driver. The graph's next replay writes there and ends the
-    process. So no workspace exists when a capture begins, and the graph alone owns the workspace it makes.
-    """
-    torch._C._cuda_clearCublasWorkspaces()
-    try:
-        yield
-    finally:
-        torch._C._cuda_clearCublasWorkspaces()
 
 
 def build_eager(model: nn.Module, mode: Mode, device: torch.device, dtype: torch.dtype) -> nn.Module:

@@ -27,7 +27,7 @@ def counted(name: str, batch_size: int, **how: Any) -> OperatorCounts:
 
 
 # Counted in torch 2.15.0 by an independent tool; torch 2.11 to 2.14 dispatch the same operators.
-KERNELS = {
+OPERATORS = {
     # forward, forward under autocast, train step, train step under autocast
     "resnet18": (67, 90, 162, 209),
     "mobilenetv2": (166, 226, 397, 518),
@@ -35,13 +35,13 @@ KERNELS = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_kernels_are_those_of_eager_torch(name: str) -> None:
+def test_operators_are_those_of_eager_torch(name: str) -> None:
     found = tuple(
-        counted(name, 1, autocast=dtype, train=train).kernels
+        counted(name, 1, autocast=dtype, train=train).num_operators
         for train in (False, True)
         for dtype in (None, torch.bfloat16)
     )
-    assert found == KERNELS[name], f"torch {torch.__version__} dispatches other operators"
+    assert found == OPERATORS[name], f"torch {torch.__version__} dispatches other operators"
 
 
 def test_autocast_casts_every_weight_and_the_images_once() -> None:

@@ -220,10 +220,10 @@ class TestPrecision:
 
     def test_fp16_steps_back_from_a_scale_that_overflows(self) -> None:
         training = fit(SMALL.with_changes(precision="fp16", max_train_samples=64, epochs=2))
-        assert training._scaler is not None
-        training._scaler.load_state_dict({**training._scaler.state_dict(), "scale": 2.0**30})
+        assert training._step.scaler is not None
+        training._step.scaler.load_state_dict({**training._step.scaler.state_dict(), "scale": 2.0**30})
         list(training)
-        assert 2**16 < training._scaler.get_scale() < 2**30
+        assert 2**16 < training._step.scaler.get_scale() < 2**30
 
 
 class TestBatches:

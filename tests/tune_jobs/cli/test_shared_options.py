@@ -17,6 +17,7 @@ OPTIONS = {
     "run": {
         "--address", "--checkpoint-period", "--cpus-per-trial", "--data-dir", "--dataset", "--device",
         "--download", "--dry-run", "--epochs", "--fix", "--format", "--gpus-per-trial", "--keep-checkpoints",
+        "--execution",
         "--kernels", "--max-device-hours", "--enqueue", "--max-checkpoint-gb", "--rename", "--retry-failed",
         "--inline", "--trial-timeout", "--warm-start",
         "--max-failed-in-a-row", "--max-failures", "--max-macs", "--max-parameters", "--min-macs", "--name",
@@ -26,7 +27,7 @@ OPTIONS = {
     "finalists": {
         "--top", "--front", "--repeats", "--epochs", "--baseline",
         "--address", "--checkpoint-period", "--cpus-per-trial", "--data-dir", "--dataset", "--device",
-        "--download", "--dry-run", "--format", "--gpus-per-trial", "--keep-checkpoints",
+        "--download", "--dry-run", "--execution", "--format", "--gpus-per-trial", "--keep-checkpoints",
         "--kernels", "--max-checkpoint-gb", "--max-device-hours", "--max-failed-in-a-row", "--max-failures",
         "--name", "--rename", "--retry-failed", "--scale", "--store", "--trial-timeout", "--workers",
     },

@@ -61,7 +61,9 @@ def test_note_names_every_limit_that_changed_and_nothing_that_the_space_sets(tmp
     assert f"max_macs {small.limits.max_macs:,} (full: 30,000,000)" in notes[0]
     assert f"min_macs {small.limits.min_macs:,} (full: 20,000,000)" in notes[0]
     assert "batch_size" not in notes[0]
-    assert "batch_size 32 (full: 128)" in smoke_study(mobilenet(), data_dir=tmp_path)[1][0]
+    note = smoke_study(mobilenet(), data_dir=tmp_path)[1][0]
+    assert "batch_size 32 (full: 250)" in note
+    assert "precision fp32 (full: bf16)" in note
 
 
 def test_data_at_hand(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ RECIPE = Recipe(learning_rate=0.1, epochs=2, max_train_samples=64)
 
 
 def test_the_measuring_program_answers_in_json() -> None:
-    text = request_text(RECIPE, None, data_dir=None, download=False, kernels="default")
+    text = request_text(RECIPE, None, data_dir=None, download=False, kernels="default", execution="auto")
     if not torch.cuda.is_available():
         assert "torch sees 0 CUDA devices" in str(read_answer(json.dumps(_answer(json.loads(text)))))
     load = StepLoad(peak_bytes=3, beside_bytes=2, total_bytes=9, busy=0.5)

@@ -337,6 +337,32 @@ def test_kernels_and_cudnns_version_are_recorded_for_a_gpu(
     assert begun.worker.cudnn_version == 91900
 
 
+class EagerLater:
+    """A training whose second epoch finds that its steps cannot be graphs."""
+
+    def __init__(self, recipe: Recipe, **options: Any) -> None:
+        self.execution, self.eager_because = "graph", None
+
+    def __iter__(self) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(epoch=1, val_accuracy=0.5)
+        self.execution, self.eager_because = "eager", "half \ud800" + 999 * "x"
+        yield SimpleNamespace(epoch=2, val_accuracy=0.5)
+
+
+@pytest.mark.usefixtures("simulated_gpu")
+def test_the_execution_of_steps_is_recorded_for_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device=None: None)
+    study = digits_recipes().with_changes(fit=EagerLater)
+    _, first, second, _ = messages_of(study, tmp_path, device="cuda", gpus=1, is_shipped=True)
+    assert (first.worker.execution, first.worker.eager_because) == ("graph", None)
+    assert second.worker.execution == "eager"
+    assert second.worker.eager_because == f"half ?{294 * 'x'}"
+    _, first, _, _ = messages_of(study, tmp_path, is_shipped=True)
+    assert first.worker.execution is None
+
+
 def loads_and_reports(params: dict[str, Any], run: Any) -> Iterator[dict[str, float]]:
     state = run.load() or {"epoch": 0}
     if state["epoch"] == 2 and run.data_dir == "fails":

@@ -72,6 +72,7 @@ def test_what_gpus_can_do_is_not_refused() -> None:
         ({"gpus_per_trial": 1.5}, "gpus_per_trial must be a fraction up to 1 or a whole number, got 1.5"),
         ({"gpus_per_trial": -1}, "gpus_per_trial must be a fraction up to 1 or a whole number, got -1"),
         ({"kernels": "fast"}, "kernels must be one of .*, got 'fast'"),
+        ({"execution": "graph"}, "execution must be one of auto, eager, got 'graph'"),
         ({"device": "tpu"}, "device must be auto, cpu or cuda, got 'tpu'"),
         (
             {"device": "cpu", "gpus_per_trial": 1},

@@ -93,7 +93,7 @@ def measured_here(
         yield None
         return
     recipe = largest_candidate(study)
-    where = {"data_dir": settings.data_dir, "download": settings.download, "kernels": settings.kernels}
+    where = _where(settings)
     with tempfile.TemporaryFile("w+") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", PROGRAM],
@@ -108,7 +108,7 @@ def measured_here(
         assert process.stdout is not None
         try:
             with suppress(BrokenPipeError):  # the process has ended, and `result` quotes its last words
-                process.stdin.write(request_text(recipe, code, **where))  # type: ignore[arg-type]  # three settings
+                process.stdin.write(request_text(recipe, code, **where))
                 process.stdin.flush()  # and stays open: the process ends once stdin closes, as by a kill here
             yield LocalMeasurement(process, stderr, limit_s=settings.trial_timeout_s or LIMIT_S)
         finally:
@@ -119,6 +119,12 @@ def measured_here(
             for stream in (process.stdin, process.stdout):
                 with suppress(BrokenPipeError):
                     stream.close()
+
+
+def _where(settings: RunSettings) -> dict[str, Any]:
+    """The settings that a measured step has in common with the steps of trials."""
+    names = ("data_dir", "download", "kernels", "execution")
+    return {name: getattr(settings, name) for name in names}
 
 
 def measure_part(
@@ -164,7 +170,7 @@ def _measure_on_worker(
 
     LOG.warning("measuring a step of the largest candidate on a whole GPU; this takes some seconds")
     measure = ray.remote(max_retries=0, num_cpus=settings.cpus_per_trial, num_gpus=1)(_measure)
-    where = {"data_dir": settings.data_dir, "download": settings.download, "kernels": settings.kernels}
+    where = _where(settings)
     task = measure.remote(largest_candidate(study).to_json(), code, pack_registered(code), where)
     limit_s = settings.trial_timeout_s or LIMIT_S
     give_up_at, is_done = time.monotonic() + limit_s, False

@@ -22,10 +22,16 @@ if TYPE_CHECKING:
 
 
 def request_text(
-    recipe: Recipe, code: UserCode | None, *, data_dir: str | None, download: bool, kernels: str
+    recipe: Recipe,
+    code: UserCode | None,
+    *,
+    data_dir: str | None,
+    download: bool,
+    kernels: str,
+    execution: str,
 ) -> str:
     """The request that the program reads from stdin."""
-    where = {"data_dir": data_dir, "download": download, "kernels": kernels}
+    where = {"data_dir": data_dir, "download": download, "kernels": kernels, "execution": execution}
     asked = json.dumps({"recipe": recipe.to_json(), "code": asdict(code) if code else None, "where": where})
     return f"{asked}\n"
 
