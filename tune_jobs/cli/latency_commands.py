@@ -21,14 +21,13 @@ from eml_models.latency.measuring.modes import Mode, default_modes, iter_all_mod
 from eml_models.networks.words import NetworkSpec, on_one_input, parse_input, parse_network
 from eml_models.wording import count_of, cut
 from tune_jobs.analysis.replay import stored_recipe
+from tune_jobs.analysis.timed_networks import Asked, row_of
 from tune_jobs.cli.completing import BEST
 from tune_jobs.cli.option_values import LatencyOptions
 from tune_jobs.cli.telling import put, say, tell
 from tune_jobs.cli.trial_words import number_of
 from tune_jobs.errors import EXIT_INTERRUPTED, StoreError
 from tune_jobs.inputs.user_code import UserCode, load_study, stored_name
-from tune_jobs.latency.rows import Asked, row_of
-from tune_jobs.latency.worker import program_with
 from tune_jobs.report import latency_tables
 from tune_jobs.report.formats import CSV, JSON
 from tune_jobs.report.render import render
@@ -38,6 +37,7 @@ from tune_jobs.store.latencies import append_latencies, prepare_table
 from tune_jobs.store.provenance import git_state
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study.instants import utc_now
+from tune_jobs.worker.timing_process import program_with
 
 DEFAULT_BATCH_SIZES = {"cpu": (1, 32), "cuda": (1, 128)}
 DEFAULT, ALL = "default", "all"

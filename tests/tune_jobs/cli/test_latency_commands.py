@@ -23,11 +23,11 @@ from eml_models.networks.words import parse_network
 from tune_jobs import TrialStore
 from tune_jobs.cli.latency_commands import compare_on_one_input, load_codes, resolve_network
 from tune_jobs.inputs.user_code import UserCode, load_study
-from tune_jobs.latency.worker import program_with
 from tune_jobs.report import latency_tables
 from tune_jobs.report.render import render
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.writer import StudyWriter
+from tune_jobs.worker.timing_process import program_with
 
 TINY = "resnet18:width=4"
 TINY_MOBILENET = "mobilenet:width_mult=0.1,head_channels=8,depths=[1,1,1,1,1,1,1]"

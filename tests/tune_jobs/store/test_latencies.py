@@ -13,8 +13,8 @@ from store_testing import LATENCY, NOON, open_writer, start
 
 from eml_models.errors import InvalidValueError
 from tune_jobs import TrialStore
+from tune_jobs.analysis.stored_predictor import fit_from_store
 from tune_jobs.errors import StoreError
-from tune_jobs.latency.predictor import fit_from_store
 from tune_jobs.store.columns.latency_rows import LatencyRow
 from tune_jobs.store.latencies import append_latencies, prepare_table
 

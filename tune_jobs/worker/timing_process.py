@@ -1,8 +1,8 @@
 """A measuring process that knows a user's own families: it loads their code, then does what any other does.
 
-``python -m tune_jobs.latency.worker DEVICE THREADS``; the first line on stdin is the code (`program_with`),
-the rest are the requests of `eml_models.latency.bench.worker`. `eml_models.latency.bench.worker_process`
-starts it.
+``python -m tune_jobs.worker.timing_process DEVICE THREADS``; the first line on stdin is the code
+(`program_with`), the rest are the requests of `eml_models.latency.bench.worker`.
+`eml_models.latency.bench.worker_process` starts it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows of the store's table `latencies`, made of what a campaign measured. Called by `tune_jobs.cli`."""
+"""Timed networks as rows of the store's table `latencies`. Called by `tune_jobs.cli`."""
 
 from __future__ import annotations
 
