@@ -17,6 +17,7 @@ _HOMES = {
     "tune_jobs.study.objective": ("Direction", "Maximize", "Minimize", "Objective"),
     "tune_jobs.study.rows": ("Decision", "State"),
     "tune_jobs.errors": (
+        "NoBestTrialError",
         "QueryError",
         "RunFailedError",
         "StoreError",
@@ -24,9 +25,9 @@ _HOMES = {
         "TuneJobsError",
     ),
     "tune_jobs.session.settings": ("RunSettings",),
-    "tune_jobs.on_ray.runner": ("run_study",),
-    "tune_jobs.session.outcome": ("RunOutcome",),
-    "tune_jobs.store.reader": ("TrialStore",),
+    "tune_jobs.results.of_study": ("Results",),
+    "tune_jobs.results.running": ("RunResults", "run_study"),
+    "tune_jobs.results.trial_store": ("TrialStore",),
     "tune_jobs.worker.trial_run": ("TrialRun", "TrialStopped"),
 }
 """The public names by the module that defines them."""

@@ -1,12 +1,14 @@
+from tune_jobs.errors import NoBestTrialError as NoBestTrialError
 from tune_jobs.errors import QueryError as QueryError
 from tune_jobs.errors import RunFailedError as RunFailedError
 from tune_jobs.errors import StoreError as StoreError
 from tune_jobs.errors import StudyChangedError as StudyChangedError
 from tune_jobs.errors import TuneJobsError as TuneJobsError
-from tune_jobs.on_ray.runner import run_study as run_study
-from tune_jobs.session.outcome import RunOutcome as RunOutcome
+from tune_jobs.results.of_study import Results as Results
+from tune_jobs.results.running import RunResults as RunResults
+from tune_jobs.results.running import run_study as run_study
+from tune_jobs.results.trial_store import TrialStore as TrialStore
 from tune_jobs.session.settings import RunSettings as RunSettings
-from tune_jobs.store.reader import TrialStore as TrialStore
 from tune_jobs.study.definition import Study as Study
 from tune_jobs.study.method import Asha as Asha
 from tune_jobs.study.method import Limits as Limits

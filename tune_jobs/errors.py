@@ -19,6 +19,7 @@
         ├── JobError                      the Jobs API of a cluster did not answer, or refused
         ├── BrokenDeviceError             a process cannot use its GPU any more; it ends, with its attempt
         ├── RayLostError                  Ray died during the run
+        ├── NoBestTrialError              no trial of the study has completed, so none is the best
         └── RunFailedError                the search could not continue
 
 The command line shows the message without a traceback and exits with `exit_code(error)`. The code is 2 where
@@ -95,6 +96,10 @@ class BrokenDeviceError(TuneJobsError):
 
 class RayLostError(TuneJobsError):
     """Ray died during the run; the store has every row that was written before."""
+
+
+class NoBestTrialError(TuneJobsError):
+    """No trial of the study has completed with a value; the message says what its trials did."""
 
 
 class RunFailedError(TuneJobsError):

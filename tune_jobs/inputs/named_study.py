@@ -1,7 +1,8 @@
 """A study as a caller in Python gives it: the study itself, or its name.
 
 A name is that of a shipped study, ``package.module:function``, ``file.py:function``, or that of a study of
-the store. Called by `tune_jobs.on_ray.runner`, and by the command line for the words of a command.
+the store. Called by `tune_jobs.on_ray.runner` and `tune_jobs.results`, and by the command line for the words
+of a command.
 """
 
 from __future__ import annotations
@@ -98,7 +99,16 @@ def _stored_study(name: str, store: str) -> Study:
         raise UnknownNameError("study", name, [*SHIPPED, *known])
     if found.definition["fit"] not in SHIPPED_FITS:
         raise InvalidValueError(f"{_describe_stored(found, store)}, or give run_study the Study itself")
-    study = study_from_definition(name, found.definition)
+    return study_of(found)
+
+
+def study_of(found: StudySnapshot) -> Study:
+    """The study that a store holds; its own training function is there by its name alone.
+
+    Raises:
+        InvalidValueError: it needs parts that its own code registers, such as a family of networks.
+    """
+    study = study_from_definition(found.study, found.definition)
     trials = [run.trials for run in _iter_runs(found.rows) if run.trials is not None]
     return study.with_changes(trials=trials[-1]) if trials else study
 

@@ -140,7 +140,7 @@ def run_study(
             interrupted = _run_session(session, settings, code, signals, writer.rows, tick, on_note)
         tick(session.progress())
         retention.tidy(session.history, last=True)
-        return _outcome(session, settings, begun, interrupted=interrupted)
+        return _outcome(session, settings, begun, signal=signals.number if interrupted else None)
 
 
 def _session_settings(study: Study, settings: RunSettings, source: Source | None) -> SessionSettings:
@@ -164,7 +164,14 @@ def _session_settings(study: Study, settings: RunSettings, source: Source | None
     )
 
 
-def _outcome(session: Session, settings: RunSettings, begun: Progress, **how: bool) -> RunOutcome:
+def _outcome(
+    session: Session,
+    settings: RunSettings,
+    begun: Progress,
+    *,
+    already_complete: bool = False,
+    signal: int | None = None,
+) -> RunOutcome:
     return RunOutcome(
         study=session.study,
         store=settings.store,
@@ -172,7 +179,8 @@ def _outcome(session: Session, settings: RunSettings, begun: Progress, **how: bo
         begun=begun,
         limit_reached=session.limit_reached and not session.finished,
         end_reason=session.end_reason,
-        **how,
+        already_complete=already_complete,
+        signal=signal,
     )
 
 

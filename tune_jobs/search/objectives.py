@@ -6,12 +6,12 @@ Pure functions; the values have the order of the study's objectives. `history` c
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 
 from tune_jobs.feasible.cost import NetworkCost
 from tune_jobs.study.definition import Study
 from tune_jobs.study.json_fields import objectives_from_json
-from tune_jobs.study.objective import COSTS
+from tune_jobs.study.objective import COSTS, Objective
 from tune_jobs.study.rows import State, TrialRow
 
 Point = tuple[float, ...]
@@ -45,12 +45,17 @@ def metrics_first(study: Study, costs: Container[str]) -> list[int]:
 
 def final_point(study: Study, end: TrialRow) -> Point | None:
     """The values at the last epoch of a trial that completed or was stopped; None if a value is missing."""
+    return point_at_end(study.objectives, end)
+
+
+def point_at_end(objectives: Sequence[Objective], end: TrialRow) -> Point | None:
+    """As `final_point`, where the objectives alone are known."""
     if end.state not in (State.COMPLETED, State.STOPPED):
         return None
     stored = objectives_from_json(end.objectives)
     values = [
         getattr(end, objective.metric) if objective.is_cost else stored.get(objective.metric)
-        for objective in study.objectives
+        for objective in objectives
     ]
     return _as_point(values)
 

@@ -22,10 +22,15 @@ SAME_S = 0.5
 
 
 class EndingSignals:
-    """Notes whether a signal of `ENDING` arrived. A second signal has its usual effect."""
+    """Notes whether a signal of `ENDING` arrived, and which came first. A second has its usual effect.
+
+    Attributes:
+        number: the number of the first signal; None before it.
+    """
 
     def __init__(self) -> None:
         self.arrived = False
+        self.number: int | None = None
         self._arrived_at = 0.0
         self._usual = {number: signal.getsignal(number) for number in ENDING}
         if self._usual[signal.SIGHUP] is signal.SIG_IGN:
@@ -47,7 +52,8 @@ class EndingSignals:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if not self.arrived:
-            self.arrived, self._arrived_at = True, time.monotonic()
+            self.number, self._arrived_at = number, time.monotonic()
+            self.arrived = True
         elif time.monotonic() - self._arrived_at >= SAME_S:
             signal.signal(number, self._usual[signal.Signals(number)])
             signal.raise_signal(number)

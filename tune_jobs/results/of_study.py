@@ -1,0 +1,247 @@
+"""What a study came to at one instant: its best trial, its front, its failures, frames, and Optuna's view.
+
+A value: it holds the rows that were in the store when it was made, and reads the store again for weights
+alone. `trial_store` makes it of a store, `running` at the end of a run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from eml_models.errors import InvalidValueError
+from eml_models.wording import count_of, listed
+from tune_jobs.errors import NoBestTrialError
+from tune_jobs.results.one_trial import Kept, TrialResult
+from tune_jobs.study.definition import Study
+from tune_jobs.study.json_fields import objectives_from_json, params_from_json
+from tune_jobs.study.objective import Objective
+from tune_jobs.study.rows import State, TrialRow
+from tune_jobs.study.space import Params
+from tune_jobs.study.stored import objectives_of
+
+if TYPE_CHECKING:  # both are heavy, and only a frame or a conversion needs them
+    import pandas as pd
+
+    from tune_jobs.search.optuna_copy import OptunaStudy
+    from tune_jobs.store.reading.study_snapshot import StudySnapshot
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class Results:
+    """The results of a study.
+
+    Attributes:
+        store: the folder or URL of the store that holds them.
+        known: the study's rows at one instant.
+        given: the study as its caller has it, with its code; None if only the store is known.
+    """
+
+    store: str
+    known: StudySnapshot
+    given: Study | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name}: {summary_of(self)})"
+
+    @property
+    def name(self) -> str:
+        """The name of the study."""
+        return self.known.study
+
+    @cached_property
+    def study(self) -> Study:
+        """The study. Read from a store, its own training function is there by its name alone.
+
+        Raises:
+            InvalidValueError: the study needs parts that its own code registers, such as a family of
+                networks.
+        """
+        if self.given is not None:
+            return self.given
+        from tune_jobs.inputs.named_study import study_of
+
+        return study_of(self.known)
+
+    @property
+    def best(self) -> TrialResult:
+        """The completed trial with the best value of the first objective; the earlier trial on ties.
+
+        With several objectives `front` holds the others that no trial beats.
+
+        Raises:
+            NoBestTrialError: no trial has completed; says what the trials did instead.
+        """
+        completed = [row for row in self._ends.values() if self._is_scored(row)]
+        if not completed:
+            raise NoBestTrialError(self._why_no_best())
+        sign = self.objectives[0].direction.sign
+        return self._result(min(completed, key=lambda row: (sign * (row.objective or 0.0), row.number)))
+
+    def trial(self, number: int) -> TrialResult:
+        """The trial of this number.
+
+        Raises:
+            InvalidValueError: no trial of this number has ended.
+        """
+        if number not in self._ends:
+            raise InvalidValueError(
+                f"study {self.name!r} has no trial {number} that has ended; results.trials lists those that"
+                " have"
+            )
+        return self._result(self._ends[number])
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """A row per ended trial, by number: its state, objectives, params, costs, times and reason.
+
+        Params are in columns ``param_NAME``; a param that does not apply is missing. Instants are in UTC and
+        carry no zone. `TrialStore.trials` has all columns of the store, such as versions and commits.
+        """
+        return self._trials.copy()
+
+    @property
+    def reports(self) -> pd.DataFrame:
+        """A row per epoch of each trial, by number and epoch: its metrics, and the decision of a rung."""
+        from tune_jobs.results.tidy import reports_frame
+
+        return reports_frame(self.known)
+
+    @property
+    def front(self) -> pd.DataFrame:
+        """The rows of `trials` that no other completed trial beats, the best first objective first.
+
+        With one objective these are the best trial, and those that equal it.
+        """
+        frame = self._trials
+        members = self._front_numbers()
+        rows = frame[frame["number"].isin(members)]
+        order = {number: place for place, number in enumerate(members)}
+        return rows.sort_values("number", key=lambda numbers: numbers.map(order), ignore_index=True)
+
+    @property
+    def failures(self) -> pd.DataFrame:
+        """The rows of `trials` that failed, with the kind of failure, the reason and the error."""
+        return self._trials[self._trials["state"] == State.FAILED].reset_index(drop=True)
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """The objectives of the study; the first decides which trial is the best."""
+        return objectives_of(self.known.definition)
+
+    def to_optuna(self) -> OptunaStudy:
+        """The trials as a study of Optuna in memory, for its plots, its importances, or to continue there.
+
+        `tune_jobs.search.optuna_copy` says how Optuna sees each state.
+
+        Raises:
+            InvalidValueError: as for `study`.
+        """
+        from tune_jobs.search.optuna_copy import optuna_copy
+
+        return optuna_copy(self.study, self.known.rows)
+
+    @cached_property
+    def counts(self) -> dict[State, int]:
+        """How many trials ended in each state, without states that no trial has."""
+        found = Counter(row.state for row in self._ends.values())
+        return {state: found[state] for state in State if found[state]}
+
+    @cached_property
+    def _trials(self) -> pd.DataFrame:
+        from tune_jobs.results.tidy import trials_frame
+
+        return trials_frame(self.known)
+
+    @cached_property
+    def _ends(self) -> dict[int, TrialRow]:
+        """The row of each trial's end, by number; the first counts."""
+        found: dict[int, TrialRow] = {}
+        for row in self.known.rows:
+            if isinstance(row, TrialRow):
+                found.setdefault(row.number, row)
+        return dict(sorted(found.items()))
+
+    @cached_property
+    def _kept(self) -> Kept:
+        is_own = self.known.definition["train"] is not None
+        return Kept(store=self.store, study=self.name, rows=self.known.rows, is_own=is_own)
+
+    def _is_scored(self, row: TrialRow) -> bool:
+        return row.state is State.COMPLETED and row.objective is not None
+
+    def _result(self, row: TrialRow) -> TrialResult:
+        return TrialResult(
+            number=row.number,
+            state=row.state,
+            reason=row.reason,
+            params=_in_order(params_from_json(row.params), self.known.definition),
+            value=row.objective,
+            values=_values(row, self.objectives),
+            epochs=row.epochs,
+            kept=self._kept,
+        )
+
+    def _front_numbers(self) -> list[int]:
+        """The numbers of the trials that none beats, the best first."""
+        from tune_jobs.search.objectives import point_at_end
+        from tune_jobs.search.pareto import non_dominated
+
+        points = {
+            number: point
+            for number, row in self._ends.items()
+            if row.state is State.COMPLETED and (point := point_at_end(self.objectives, row)) is not None
+        }
+        directions = [objective.direction for objective in self.objectives]
+        numbers = list(points)
+        members = [numbers[index] for index in non_dominated(list(points.values()), directions)]
+        return sorted(members, key=lambda number: (directions[0].sign * points[number][0], number))
+
+    def _why_no_best(self) -> str:
+        if not self._ends:
+            return (
+                f"study {self.name!r} has no trial that has ended, so it has no best trial; run it, or wait"
+                " until its first trial has completed"
+            )
+        way_out = "run more trials"
+        if State.FAILED in self.counts:
+            way_out = "results.failures shows the errors"
+        return (
+            f"study {self.name!r} has no completed trial with a value, so it has no best trial"
+            f" ({counted(self.counts)}); {way_out}"
+        )
+
+
+def counted(counts: dict[State, int]) -> str:
+    """``9 completed, 4 stopped and 1 failed``."""
+    return listed([f"{count:,} {state}" for state, count in counts.items()])
+
+
+def _in_order(params: Params, definition: Mapping[str, Any]) -> Params:
+    """Params in the order of the space, where a row has them by name."""
+    names = [parameter["name"] for parameter in definition["space"]]
+    return {name: params[name] for name in names if name in params}
+
+
+def _values(row: TrialRow, objectives: Sequence[Objective]) -> dict[str, float]:
+    """The objectives of a trial by name, without those that it lacks."""
+    stored: dict[str, Any] = objectives_from_json(row.objectives)
+    for objective in objectives:
+        if objective.is_cost:
+            stored[objective.metric] = getattr(row, objective.metric)
+    return {o.metric: stored[o.metric] for o in objectives if stored.get(o.metric) is not None}
+
+
+def summary_of(results: Results) -> str:
+    """The trials and the best of them, in one line."""
+    total = count_of(sum(results.counts.values()), "trial")
+    words = f"{total}: {counted(results.counts)}" if results.counts else total
+    try:
+        best = results.best
+    except NoBestTrialError:
+        return f"{words}; none is best yet"
+    params = ", ".join(f"{name}={value!r}" for name, value in best.params.items())
+    return f"{words}; best {results.objectives[0].metric} {best.value:.6g} of trial {best.number} ({params})"
