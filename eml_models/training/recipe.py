@@ -18,6 +18,7 @@ from eml_models.data.datasets import get_dataset_spec
 from eml_models.data.file_names import split_word
 from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any, sort_by_nearness
 from eml_models.networks.registry import get_model
+from eml_models.shown import as_python, has_default, html_table
 from eml_models.training.optimizers import get_optimizer_spec
 from eml_models.training.schedules import get_schedule_spec, multiplier_at
 
@@ -162,6 +163,14 @@ class Recipe:
         if not isinstance(self.channels_last, bool):
             problems.append(f"channels_last must be True or False, got {self.channels_last!r}")
         raise_if_any("recipe", problems)
+
+    def __repr__(self) -> str:
+        return as_python(self)
+
+    def _repr_html_(self) -> str:
+        """All fields, those that do not have their defaults first."""
+        named = sorted(fields(self), key=lambda field: has_default(field, getattr(self, field.name)))
+        return html_table("Recipe", [(field.name, getattr(self, field.name)) for field in named])
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:

@@ -6,6 +6,7 @@ alone. `trial_store` makes it of a store, `running` at the end of a run.
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from eml_models.errors import InvalidValueError
+from eml_models.shown import html_table
 from eml_models.wording import count_of, listed
 from tune_jobs.errors import NoBestTrialError
 from tune_jobs.results.one_trial import Kept, TrialResult
@@ -28,6 +30,9 @@ if TYPE_CHECKING:  # both are heavy, and only a frame or a conversion needs them
 
     from tune_jobs.search.optuna_copy import OptunaStudy
     from tune_jobs.store.reading.study_snapshot import StudySnapshot
+
+MAX_SHOWN = 5
+"""Most trials that the table in a notebook shows."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -46,6 +51,15 @@ class Results:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name}: {summary_of(self)})"
+
+    def _repr_html_(self) -> str:
+        """The counts of trials, and the best of them as a table."""
+        return html_table(
+            f"Results of {self.name}",
+            [_cells(row, self.objectives, self.known.definition) for row in self._best_rows()],
+            columns=("trial", *(o.metric for o in self.objectives), "epochs", "params"),
+            note=counted(self.counts) or "no trial has ended",
+        )
 
     @property
     def name(self) -> str:
@@ -75,11 +89,10 @@ class Results:
         Raises:
             NoBestTrialError: no trial has completed; says what the trials did instead.
         """
-        completed = [row for row in self._ends.values() if self._is_scored(row)]
-        if not completed:
+        best = self._best_rows(1)
+        if not best:
             raise NoBestTrialError(self._why_no_best())
-        sign = self.objectives[0].direction.sign
-        return self._result(min(completed, key=lambda row: (sign * (row.objective or 0.0), row.number)))
+        return self._result(best[0])
 
     def trial(self, number: int) -> TrialResult:
         """The trial of this number.
@@ -170,8 +183,11 @@ class Results:
         is_own = self.known.definition["train"] is not None
         return Kept(store=self.store, study=self.name, rows=self.known.rows, is_own=is_own)
 
-    def _is_scored(self, row: TrialRow) -> bool:
-        return row.state is State.COMPLETED and row.objective is not None
+    def _best_rows(self, count: int = MAX_SHOWN) -> list[TrialRow]:
+        """The best completed trials by the first objective; on ties the earlier come first."""
+        sign = self.objectives[0].direction.sign
+        scored = [r for r in self._ends.values() if r.state is State.COMPLETED and r.objective is not None]
+        return heapq.nsmallest(count, scored, key=lambda r: (sign * (r.objective or 0.0), r.number))
 
     def _result(self, row: TrialRow) -> TrialResult:
         return TrialResult(
@@ -235,6 +251,21 @@ def _values(row: TrialRow, objectives: Sequence[Objective]) -> dict[str, float]:
     return {o.metric: stored[o.metric] for o in objectives if stored.get(o.metric) is not None}
 
 
+def _cells(
+    row: TrialRow, objectives: Sequence[Objective], definition: Mapping[str, Any]
+) -> tuple[object, ...]:
+    """A trial as a row of the table in a notebook."""
+    values = _values(row, objectives)
+    params = _in_order(params_from_json(row.params), definition)
+    return row.number, *(values.get(o.metric) for o in objectives), row.epochs, _in_words(params)
+
+
+def _in_words(params: Params) -> str:
+    """``lr=0.1, head='plain'``; a number has six digits."""
+    shown = {k: f"{v:.6g}" if isinstance(v, float) else repr(v) for k, v in params.items()}
+    return ", ".join(f"{name}={text}" for name, text in shown.items())
+
+
 def summary_of(results: Results) -> str:
     """The trials and the best of them, in one line."""
     total = count_of(sum(results.counts.values()), "trial")
@@ -243,5 +274,5 @@ def summary_of(results: Results) -> str:
         best = results.best
     except NoBestTrialError:
         return f"{words}; none is best yet"
-    params = ", ".join(f"{name}={value!r}" for name, value in best.params.items())
-    return f"{words}; best {results.objectives[0].metric} {best.value:.6g} of trial {best.number} ({params})"
+    metric = results.objectives[0].metric
+    return f"{words}; best {metric} {best.value:.6g} of trial {best.number} ({_in_words(best.params)})"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from eml_models.shown import html_table
 from tune_jobs.results.of_study import Results
 from tune_jobs.store import reader
 from tune_jobs.study.definition import Study
@@ -25,3 +26,13 @@ class TrialStore(reader.TrialStore):
         given = study if isinstance(study, Study) else None
         known = self.read(study.name if isinstance(study, Study) else study)
         return Results(store=str(self.path), known=known, given=given)
+
+    def __repr__(self) -> str:
+        return f"TrialStore({str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        """A row for each study: its name, its ended trials and the instant of its creation."""
+        columns = ("study", "ended trials", "created")
+        known = self.studies()[["study", "created_at"]].itertuples(index=False, name=None)
+        rows = [(name, self.count_trials(name), f"{at:%Y-%m-%d %H:%M} UTC") for name, at in known]
+        return html_table(f"TrialStore {self.path}", rows, columns=columns)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from eml_models import seeds
 from eml_models.data.file_names import split_word, without_short_names
 from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
+from eml_models.shown import html_table
 from eml_models.training.final_report import FINAL_METRICS
 from eml_models.training.recipe import Recipe
 from eml_models.wording import cut
@@ -35,7 +36,7 @@ from tune_jobs.study.objective import (
 )
 from tune_jobs.study.own_training import CostFunction, OwnRecipe, Train
 from tune_jobs.study.rows import as_json_text
-from tune_jobs.study.space import EXAMPLE, Choice, Float, Integer, Parameter, Space, Value
+from tune_jobs.study.space import EXAMPLE, Choice, Float, Integer, Parameter, Role, Space, Value
 
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9._-]*")
 MAX_NAME_LENGTH = 100
@@ -139,6 +140,28 @@ class Study:
             problems += [*candidate_problems(self.candidates, self.space), *_seed_problems(self.space)]
             problems += _data_problems(self.space)
         raise_if_any(f"study {self.name!r}", problems)
+
+    def __repr__(self) -> str:
+        return f"Study({self.name}: {'; '.join(f'{name} {value}' for name, value in self._facts())})"
+
+    def _repr_html_(self) -> str:
+        """What the study searches and how, and its space."""
+        rows = list(self._facts())
+        if self.description:
+            rows.insert(0, ("description", self.description))
+        return html_table(f"Study {self.name}", rows) + self.space._repr_html_()
+
+    def _facts(self) -> Iterator[tuple[str, str]]:
+        """The study in a few words, each with its subject."""
+        yield "trials", f"{self.trials:,}"
+        yield "objective", ", ".join(f"{o.direction} {o.metric}" for o in self.objectives)
+        yield "parameters", ", ".join(p.name for p in self.space.parameters if p.role is Role.SEARCHED)
+        yield "training", name_of_fit(self.training) if self.has_own_fit else repr(self.recipe)
+        yield "epochs", str(self.max_epochs)
+        yield "sampler", str(self.sampler)
+        yield "rungs", ", ".join(map(str, self.rungs)) or "none"
+        if limits := self.limits.bounds():
+            yield "limits", ", ".join(f"{name} {value:,}" for name, value in limits.items())
 
     @property
     def objective(self) -> Objective:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
+from eml_models.shown import as_python, html_table
 from eml_models.wording import cut
 from tune_jobs.study.field_kinds import (
     FLAG,
@@ -49,6 +50,9 @@ class When:
     parameter: str
     values: tuple[Scalar, ...]
 
+    def __repr__(self) -> str:
+        return as_python(self)
+
     def __post_init__(self) -> None:
         subject = f"condition on {self.parameter!r}"
         read_fields(self, {"parameter": TEXT}, subject=subject)
@@ -76,6 +80,9 @@ class Float:
     log: bool = field(default=False, kw_only=True)
     step: float | None = field(default=None, kw_only=True)
     when: When | None = field(default=None, kw_only=True)
+
+    def __repr__(self) -> str:
+        return as_python(self)
 
     def __post_init__(self) -> None:
         kinds = {"low": NUMBER, "high": NUMBER, "log": FLAG, "step": NUMBER.or_none()}
@@ -128,6 +135,9 @@ class Integer:
     step: int = field(default=1, kw_only=True)
     when: When | None = field(default=None, kw_only=True)
 
+    def __repr__(self) -> str:
+        return as_python(self)
+
     def __post_init__(self) -> None:
         kinds = {"low": WHOLE, "high": WHOLE, "log": FLAG, "step": WHOLE}
         read_fields(self, {**OF_ALL, **kinds}, subject=f"parameter {self.name!r}")
@@ -163,6 +173,9 @@ class Choice:
     values: tuple[Scalar, ...]
     when: When | None = field(default=None, kw_only=True)
 
+    def __repr__(self) -> str:
+        return as_python(self)
+
     def __post_init__(self) -> None:
         subject = f"parameter {self.name!r}"
         read_fields(self, OF_ALL, subject=subject)
@@ -195,6 +208,9 @@ class Constant:
     name: str
     value: Value
     when: When | None = field(default=None, kw_only=True)
+
+    def __repr__(self) -> str:
+        return as_python(self)
 
     def __post_init__(self) -> None:
         subject = f"parameter {self.name!r}"
@@ -231,6 +247,10 @@ EXAMPLE = 'Space(Float("learning_rate", 1e-4, 1.0, log=True), Choice("optimizer"
 """A space as a person writes it, for messages."""
 
 
+MAX_SHOWN = 5
+"""Most parameters that the short form of a space shows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Space:
     """Parameters in order; a conditional parameter comes after the parameter that it depends on.
@@ -243,6 +263,15 @@ class Space:
     def __init__(self, *parameters: Parameter | Sequence[Parameter]) -> None:
         object.__setattr__(self, "parameters", _as_parameters(parameters))
         raise_if_any("space", _space_problems(self.parameters))
+
+    def __repr__(self) -> str:
+        shown = [repr(parameter) for parameter in self.parameters[:MAX_SHOWN]]
+        more = len(self.parameters) - len(shown)
+        return f"Space({', '.join(shown)}{f', and {more} more' if more else ''})"
+
+    def _repr_html_(self) -> str:
+        """A row for each parameter: its values, and the condition under which it applies."""
+        return html_table("Space", map(_row_of, self.parameters), columns=("name", "values", "applies if"))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -335,6 +364,21 @@ class Space:
     def as_json(self) -> list[dict[str, object]]:
         """The whole space as plain data; the study's fingerprint covers it."""
         return [_parameter_as_json(p) for p in self.parameters]
+
+
+def _row_of(parameter: Parameter) -> tuple[str, str, str]:
+    """The name of a parameter, its values and its condition, in words."""
+    if isinstance(parameter, Choice):
+        values = ", ".join(map(str, parameter.values))
+    elif isinstance(parameter, Constant):
+        values = f"{parameter.value} (fixed)"
+    else:
+        values = f"{parameter.low:g} to {parameter.high:g}{', logarithmic' if parameter.log else ''}"
+        if parameter.step not in (None, 1) or (isinstance(parameter, Float) and parameter.step):
+            values += f", in steps of {parameter.step:g}"
+    when = parameter.when
+    condition = f"{when.parameter} is {' or '.join(map(str, when.values))}" if when else ""
+    return parameter.name, values, condition
 
 
 def _is_same(value: object, known: Value) -> bool:
