@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any, sort_by_nearness
+from eml_models.errors import InvalidValueError, UnknownNameError, sort_by_nearness
 from tune_jobs.cli.given_data import opened
 from tune_jobs.cli.option_values import RunningOptions, RunOptions
 from tune_jobs.cli.telling import tell, tell_note
 from tune_jobs.errors import StoreError
-from tune_jobs.feasible.amounts import parse_count, parse_macs
 from tune_jobs.feasible.macs_share import SPREAD_SHARE, with_spread_share
 from tune_jobs.inputs.named_study import load_target
 from tune_jobs.inputs.point_files import read_points
@@ -26,7 +25,6 @@ from tune_jobs.session.settings import RunSettings
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study.definition import MACS_SHARE, Study
 from tune_jobs.study.json_fields import parse_object
-from tune_jobs.study.method import LatencyMode
 from tune_jobs.study.objective import (
     Direction,
     Objective,
@@ -36,17 +34,11 @@ from tune_jobs.study.objective import (
 )
 from tune_jobs.study.param_texts import read_text
 from tune_jobs.study.space import Params, Space
-from tune_jobs.study.written_numbers import read_number, read_whole
+from tune_jobs.study.words import FIX, OF_THE_RECIPE, TYPED, WORDS
+from tune_jobs.study.written_numbers import read_number
 
-COUNTED_LIMITS = ("max_macs", "min_macs", "max_parameters")
-
-OF_THE_RECIPE = {
-    "epochs": "epochs",
-    "dataset": "dataset",
-    "precision": "precision",
-    "train_samples": "max_train_samples",
-}
-"""Options that are fields of the study's recipe, with these fields. A space may set such a field too."""
+OF_THE_STUDY = ("name", "trials", "seed", "sampler")
+"""Options that are fields of a study."""
 
 
 def resolve(target: str, options: RunOptions) -> tuple[Study, RunSettings, UserCode | None]:
@@ -137,53 +129,14 @@ def apply_options(study: Study, options: RunOptions) -> Study:
     Raises:
         InvalidValueError: a value breaks a rule of the study, the recipe or the space.
     """
-    asked = {
-        field: getattr(options, name)
-        for name, field in OF_THE_RECIPE.items()
-        if getattr(options, name) is not None
-    }
-    overruled = [
-        _overruled(name, getattr(options, name))
-        for name, f in OF_THE_RECIPE.items()
-        if f in asked and study.recipe is not None and f in study.space.names
-    ]
-    raise_if_any(f"study {study.name!r}", overruled)
-    changes: dict[str, Any] = _fields_asked(study, asked) | {
-        n: getattr(options, n)
-        for n in ("name", "trials", "seed", "sampler")
-        if getattr(options, n) is not None
-    }
-    if options.no_asha:
-        changes["asha"] = None
-    limits: dict[str, Any] = _limits_asked(options, str(asked.get("dataset") or _dataset_of(study)))
+    changes = {n: getattr(options, n) for n in (*OF_THE_STUDY, *WORDS) if n != FIX}
+    changes = {name: value for name, value in changes.items() if value is not None}
     if options.objectives is not None:
         changes["objectives"] = _objectives_asked(study, options)
-    if options.max_latency_ms is not None:
-        limits["max_latency_ms"] = options.max_latency_ms
-    if options.measure_latency is not None:
-        changes["latency"] = _parse_latency(options.measure_latency)
-    if limits:
-        changes["limits"] = replace(study.limits, **limits)
     if options.fix:
-        changes["space"] = study.space.fixed(_parse_assignments(options.fix, study.space))
-    changed = study.with_changes(**changes)
+        changes[FIX] = _parse_assignments(options.fix, study.space)
+    changed = study.changed_by(changes, TYPED)
     return changed if options.objectives is None else _spread(changed)
-
-
-def _fields_asked(study: Study, asked: dict[str, Any]) -> dict[str, Any]:
-    """The study's fields that options change: its recipe, or the epochs of own training."""
-    if study.recipe is not None:
-        return {"recipe": study.recipe.with_changes(**asked)}
-    others = [option for option, name in OF_THE_RECIPE.items() if name in asked and name != "epochs"]
-    raise_if_any(
-        f"study {study.name!r}",
-        [
-            f"--{option.replace('_', '-')} is of a recipe, and this study trains by its own function; leave"
-            " it out"
-            for option in others
-        ],
-    )
-    return asked
 
 
 def _objectives_asked(study: Study, options: RunOptions) -> tuple[Objective, ...]:
@@ -222,18 +175,6 @@ def _reported(study: Study, store: str) -> list[str]:
         return []  # there is no store yet, or it is damaged, which a run says
 
 
-def _dataset_of(study: Study) -> str:
-    """The data set whose images a share such as 0.5*resnet18 is of."""
-    return study.recipe.dataset if study.recipe else "cifar10"
-
-
-def _overruled(name: str, value: object) -> str:
-    """The error for an option whose field the study's space sets in every trial."""
-    option, field = "--" + name.replace("_", "-"), OF_THE_RECIPE[name]
-    way_out = f"hold it at this value with --fix {field}={value}"
-    return f"its space sets {field}, so {option} {value} would change nothing; {way_out}"
-
-
 def _spread(study: Study) -> Study:
     """The study, with small shares of MACs in its space if a cost is an objective; a note says so."""
     spread = with_spread_share(study)
@@ -246,21 +187,6 @@ def _spread(study: Study) -> Study:
     return spread
 
 
-def _limits_asked(options: RunOptions, dataset: str) -> dict[str, int]:
-    """The limits on counts from the options; a share such as 0.5*resnet18 is of its network on `dataset`."""
-    found = {name: _parse_limit(name, getattr(options, name), dataset) for name in COUNTED_LIMITS}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _parse_limit(name: str, text: str | None, dataset: str) -> int | None:
-    if text is None:
-        return None
-    try:
-        return parse_count(text) if name == "max_parameters" else parse_macs(text, dataset)
-    except InvalidValueError as error:
-        raise InvalidValueError(f"--{name.replace('_', '-')}: {error}") from error
-
-
 def _parse_gpus(text: str | None) -> float | str | None:
     """A number, or a word such as auto, which `RunSettings` checks."""
     if text is None or text.isalpha():
@@ -269,18 +195,6 @@ def _parse_gpus(text: str | None) -> float | str | None:
         return read_number(text)
     except InvalidValueError as error:
         raise InvalidValueError(f"--gpus-per-trial must be auto or a number: {error}") from error
-
-
-def _parse_latency(text: str) -> LatencyMode:
-    """The mode of ``MODE``, ``MODE@BATCH`` or ``@BATCH``, with defaults for the rest."""
-    mode, at, batch = text.partition("@")
-    try:
-        size = {"batch_size": read_whole(batch)} if at else {}
-    except InvalidValueError as error:
-        raise InvalidValueError(
-            f"--measure-latency must be MODE@BATCH with a whole number of images, got {text!r}"
-        ) from error
-    return LatencyMode(**({"mode": mode} if mode else {}), **size)  # type: ignore[arg-type]  # a mode and a size
 
 
 def _parse_assignments(texts: Sequence[str], space: Space) -> dict[str, Any]:

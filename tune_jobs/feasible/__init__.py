@@ -4,6 +4,5 @@ Proposes no trial, and never builds a network.
 
 Doors: `limits` (is a network within them?), `cost` (MACs, parameters, traffic), `macs_share` (a width that
 uses a share of the limit), `reach` (can the space meet the limits at all?), `refusals` (counts of what was
-refused), `passing` (the share that the limits admit), `amounts` (amounts as people write them), `largest`
-(the candidate that needs the most memory).
+refused), `passing` (the share that the limits admit), `largest` (the candidate that needs the most memory).
 """

@@ -19,6 +19,7 @@ from tune_jobs.store.files.file_urls import as_folder
 from tune_jobs.study.field_kinds import FLAG, NUMBER, PATH, TEXT, WHOLE, Kind, read_fields
 from tune_jobs.study.json_fields import MAX_COUNT
 from tune_jobs.study.space import Params
+from tune_jobs.study.words import WORDS
 
 if TYPE_CHECKING:
     from tune_jobs.study.definition import Study
@@ -216,6 +217,7 @@ def as_points(given: Any) -> tuple[Params, ...]:
 
 
 OF_THE_STUDY = (
+    *WORDS,
     "trials",
     "seed",
     "sampler",
@@ -227,7 +229,7 @@ OF_THE_STUDY = (
     "name",
     "latency",
 )
-"""Fields of a study that a caller may take for settings."""
+"""Changes of a study that a caller may take for settings."""
 
 
 class SettingFields(TypedDict, total=False):

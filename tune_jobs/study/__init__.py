@@ -5,5 +5,6 @@ read files, which are source code.
 
 Doors: `definition` (`Study` itself), `space` (parameters and bounds), `objective` and `method` (what to
 search for, and how), `rows` (one value per row of the store), `events` (the details of events), `stored` (a
-study from its stored JSON), `differences` (of two definitions).
+study from its stored JSON), `differences` (of two definitions), `words` (the command line's words for changes
+of a study), `amounts` (amounts as people write them).
 """

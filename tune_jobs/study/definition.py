@@ -37,6 +37,7 @@ from tune_jobs.study.objective import (
 from tune_jobs.study.own_training import CostFunction, OwnRecipe, Train
 from tune_jobs.study.rows import as_json_text
 from tune_jobs.study.space import EXAMPLE, Choice, Float, Integer, Parameter, Role, Space, Value
+from tune_jobs.study.words import PYTHON, WORDS, Parts, Spelling, fields_of
 
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9._-]*")
 MAX_NAME_LENGTH = 100
@@ -123,10 +124,7 @@ class Study:
             raise UnknownNameError("sampler", self.sampler, list(SamplerName))
         object.__setattr__(self, "sampler", SamplerName(self.sampler))
         own = self.train is not None
-        if isinstance(self.limits, Mapping):
-            object.__setattr__(self, "limits", Limits.of_costs(self.limits))
-        elif self.limits is None:
-            object.__setattr__(self, "limits", Limits())
+        object.__setattr__(self, "limits", _as_limits(self.limits))
         read_fields(self, KINDS, subject=f"study {self.name!r}")
         objectives = tuple(replace(objective, own=own) for objective in as_objectives(self.objectives))
         object.__setattr__(self, "objectives", objectives)
@@ -281,15 +279,49 @@ class Study:
     def with_changes(self, **changes: Any) -> Study:
         """A study derived from this one.
 
+        Takes its fields, and the command line's words for changes of a study (`tune_jobs.study.words`):
+        ``epochs`` ``dataset`` ``precision`` ``train_samples`` (of its recipe), ``max_macs`` ``min_macs``
+        ``max_parameters`` ``max_latency_ms`` (as numbers, or as texts such as ``30M`` and ``0.5*resnet18``),
+        ``measure_latency``, ``no_asha``, and ``fix``, a dictionary of parameters to hold at a value.
+
         Raises:
-            UnknownNameError: a change is no field of a study.
-            InvalidValueError: a value breaks a rule.
+            UnknownNameError: a change is neither a field of a study nor such a word, or `fix` names a
+                parameter that the space does not have.
+            InvalidValueError: a value breaks a rule, or would change nothing.
         """
+        return self.changed_by(changes, PYTHON)
+
+    def changed_by(self, changes: Mapping[str, Any], spelling: Spelling) -> Study:
+        """As `with_changes`, with the words of errors as `spelling` writes them."""
         known = [f.name for f in fields(self)]
         for name in changes:
-            if name not in known:
-                raise UnknownNameError("field of a study", name, known)
-        return replace(self, **changes)
+            if name not in known and name not in WORDS:
+                raise UnknownNameError("field of a study", name, [*known, *WORDS])
+        words = {
+            name: value
+            for name, value in changes.items()
+            if name in WORDS and not (name in known and value is None)
+        }
+        given = {name: value for name, value in changes.items() if name not in words}
+        if not words:
+            return replace(self, **given)
+        parts = Parts(
+            name=self.name,
+            recipe=self._part("recipe", given),
+            space=self._part("space", given),
+            limits=self._part("limits", given),
+        )
+        return replace(self, **{**given, **fields_of(words, parts, spelling)})
+
+    def _part(self, name: str, given: Mapping[str, Any]) -> Any:
+        """A part of the study as changes give it, or its own."""
+        value = given.get(name, getattr(self, name))
+        value = _as_limits(value) if name == "limits" else value
+        try:
+            return KINDS[name].read(value)
+        except UnfitError as error:
+            problem = KINDS[name].problem_of(name, value)
+            raise InvalidValueError(f"study {self.name!r}: {problem}") from error
 
 
 def definition_fingerprint(text: str) -> str:
@@ -318,6 +350,13 @@ SEED = "seed"
 
 OF_THE_STUDY = frozenset({MACS_SHARE, REPEAT, CANDIDATE})
 """The parameters that are neither a field of the recipe nor an option of the model."""
+
+
+def _as_limits(value: Any) -> Any:
+    """Limits as a person gives them: a dictionary by cost, or None for none."""
+    if isinstance(value, Mapping):
+        return Limits.of_costs(value)
+    return Limits() if value is None else value
 
 
 def _read_space(value: Any) -> Space:

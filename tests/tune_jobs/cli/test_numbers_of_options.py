@@ -10,9 +10,10 @@ import pytest
 from eml_models.errors import InvalidValueError
 from tune_jobs.cli import cli, main
 from tune_jobs.cli.latency_commands import _parse_batch_sizes
-from tune_jobs.cli.resolving import _parse_gpus, _parse_latency
+from tune_jobs.cli.resolving import _parse_gpus
 from tune_jobs.cli.shared_options import Number, Whole, WholeFrom
-from tune_jobs.feasible.amounts import parse_count, parse_macs
+from tune_jobs.study.amounts import parse_count, parse_macs
+from tune_jobs.study.words import as_latency
 
 
 def test_no_option_reads_underscores_or_commas_as_python_does(
@@ -45,8 +46,8 @@ def test_batch_sizes_are_plain_whole_numbers(text: str) -> None:
 def test_numbers_inside_other_words_are_read_alike() -> None:
     assert _parse_gpus("0.25") == 0.25
     assert _parse_gpus("auto") == "auto"
-    assert _parse_latency("@1,024").batch_size == 1024
-    for read in (lambda: _parse_gpus("0,25"), lambda: _parse_gpus("0_5"), lambda: _parse_latency("@1_0")):
+    assert as_latency("@1,024").batch_size == 1024
+    for read in (lambda: _parse_gpus("0,25"), lambda: _parse_gpus("0_5"), lambda: as_latency("@1_0")):
         with pytest.raises(InvalidValueError):
             read()
 
@@ -56,6 +57,6 @@ def test_numbers_of_options_may_lack_a_digit_beside_the_point_and_may_have_a_plu
         assert Number().convert(text, None, None) == _parse_gpus(text) == number
     for text in ("+32", "32.", "+32.0"):
         assert Whole().convert(text, None, None) == WholeFrom(min=1).convert(text, None, None) == 32
-        assert _parse_latency(f"@{text}").batch_size == 32
+        assert as_latency(f"@{text}").batch_size == 32
     assert parse_count("+.5M") == parse_count("500k") == 500_000
     assert parse_macs(".5*resnet18", "digits") == parse_macs("0.5 x resnet18", "digits")

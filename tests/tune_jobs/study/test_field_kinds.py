@@ -103,7 +103,7 @@ def test_what_is_plain_is_taken(given: Callable[[], object], meant: object) -> N
             "limits on max_macs: this belongs to own training",
         ),
         (lambda: study(limits="30M"), "limits must be a Limits, got '30M'; write such as"),
-        (lambda: study(epochs="5"), "epochs must be a whole number or None, with a recipe, got '5'"),
+        (lambda: study(epochs="5"), "recipe: epochs must be a whole number at least 1, got '5'"),
         (lambda: study(fit=None), "fit must be a function, got None"),
         (
             lambda: study(latency="fp32"),

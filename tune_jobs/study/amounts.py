@@ -1,6 +1,6 @@
 """Amounts as people write them: `130M`, `1e6`, `0.5 x resnet18`.
 
-Pure functions. Called by the command line.
+Pure functions. Called by `tune_jobs.study.words`, for the command line and for Python.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import pytest
 
 from eml_models.errors import InvalidValueError
 from eml_models.networks.registry import build_plan
-from tune_jobs.feasible.amounts import parse_count, parse_macs
+from tune_jobs.study.amounts import parse_count, parse_macs
 
 GROUPS_OF_THREE = [
     ("1,500,000", 1_500_000),
