@@ -25,8 +25,12 @@ _HOMES = {
         "TuneJobsError",
     ),
     "tune_jobs.session.settings": ("RunSettings",),
+    "tune_jobs.results.callbacks": ("Callback", "Report"),
     "tune_jobs.results.of_study": ("Results",),
+    "tune_jobs.results.one_trial": ("TrialResult",),
     "tune_jobs.results.running": ("RunResults", "run_study"),
+    "tune_jobs.results.to_mlflow": ("MLflow",),
+    "tune_jobs.results.to_tensorboard": ("TensorBoard",),
     "tune_jobs.results.trial_store": ("TrialStore",),
     "tune_jobs.worker.trial_run": ("TrialRun", "TrialStopped"),
 }

@@ -4,9 +4,14 @@ from tune_jobs.errors import RunFailedError as RunFailedError
 from tune_jobs.errors import StoreError as StoreError
 from tune_jobs.errors import StudyChangedError as StudyChangedError
 from tune_jobs.errors import TuneJobsError as TuneJobsError
+from tune_jobs.results.callbacks import Callback as Callback
+from tune_jobs.results.callbacks import Report as Report
 from tune_jobs.results.of_study import Results as Results
+from tune_jobs.results.one_trial import TrialResult as TrialResult
 from tune_jobs.results.running import RunResults as RunResults
 from tune_jobs.results.running import run_study as run_study
+from tune_jobs.results.to_mlflow import MLflow as MLflow
+from tune_jobs.results.to_tensorboard import TensorBoard as TensorBoard
 from tune_jobs.results.trial_store import TrialStore as TrialStore
 from tune_jobs.session.settings import RunSettings as RunSettings
 from tune_jobs.study.definition import Study as Study

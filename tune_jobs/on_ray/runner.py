@@ -34,6 +34,7 @@ from tune_jobs.on_ray.worker.shared_data import shared_bytes
 from tune_jobs.search.given import check_point
 from tune_jobs.session.attempt import Progress, Provenance, SessionSettings
 from tune_jobs.session.ending_signals import EndingSignals, ending_signals
+from tune_jobs.session.heard_log import HeardLog, RowListener
 from tune_jobs.session.outcome import RunOutcome
 from tune_jobs.session.settings import ProgressListener, RunSettings, SettingFields, joined_settings
 from tune_jobs.session.state_machine import Session
@@ -57,6 +58,7 @@ def run_study(
     code: UserCode | None = None,
     on_progress: ProgressListener = lambda progress: None,
     on_note: Callable[[str], object] = lambda note: None,
+    on_rows: RowListener | None = None,
     **fields: Unpack[SettingFields],
 ) -> RunOutcome:
     """Run or continue a study until it has its trials; every row is in the store when this returns.
@@ -70,6 +72,7 @@ def run_study(
         on_progress: called a few times a second, from a thread of the run.
         on_note: called with each note for the user: at the start, such as on a limit that refuses nothing,
             and once for a trial that says nothing for many times its usual epoch.
+        on_rows: called with the rows of the run once the store has them.
 
     Raises:
         StudyChangedError: the store holds another definition under this name.
@@ -112,7 +115,8 @@ def run_study(
             on_note(source.describe(writer.rows))
         for changed in notes_of_change(writer.rows, digest):
             on_note(changed)
-        session = Session(study, writer, writer.rows, settings=session_settings, provenance=_provenance())
+        log = writer if on_rows is None else HeardLog(writer, on_rows)
+        session = Session(study, log, writer.rows, settings=session_settings, provenance=_provenance())
         begun = session.progress()
         already_complete = session.finished
         if already_complete or session.limit_reached:

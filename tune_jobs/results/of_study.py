@@ -190,16 +190,8 @@ class Results:
         return heapq.nsmallest(count, scored, key=lambda r: (sign * (r.objective or 0.0), r.number))
 
     def _result(self, row: TrialRow) -> TrialResult:
-        return TrialResult(
-            number=row.number,
-            state=row.state,
-            reason=row.reason,
-            params=_in_order(params_from_json(row.params), self.known.definition),
-            value=row.objective,
-            values=_values(row, self.objectives),
-            epochs=row.epochs,
-            kept=self._kept,
-        )
+        names = _names(self.known.definition)
+        return result_of(row, self.objectives, names=names, kept=self._kept)
 
     def _front_numbers(self) -> list[int]:
         """The numbers of the trials that none beats, the best first."""
@@ -236,9 +228,32 @@ def counted(counts: dict[State, int]) -> str:
     return listed([f"{count:,} {state}" for state, count in counts.items()])
 
 
-def _in_order(params: Params, definition: Mapping[str, Any]) -> Params:
+def result_of(
+    row: TrialRow, objectives: Sequence[Objective], *, names: Sequence[str], kept: Kept
+) -> TrialResult:
+    """A trial that has ended, from its row.
+
+    Args:
+        names: of the parameters, in the order of the space.
+    """
+    return TrialResult(
+        number=row.number,
+        state=row.state,
+        reason=row.reason,
+        params=_in_order(params_from_json(row.params), names),
+        value=row.objective,
+        values=_values(row, objectives),
+        epochs=row.epochs,
+        kept=kept,
+    )
+
+
+def _names(definition: Mapping[str, Any]) -> list[str]:
+    return [parameter["name"] for parameter in definition["space"]]
+
+
+def _in_order(params: Params, names: Sequence[str]) -> Params:
     """Params in the order of the space, where a row has them by name."""
-    names = [parameter["name"] for parameter in definition["space"]]
     return {name: params[name] for name in names if name in params}
 
 
@@ -256,7 +271,7 @@ def _cells(
 ) -> tuple[object, ...]:
     """A trial as a row of the table in a notebook."""
     values = _values(row, objectives)
-    params = _in_order(params_from_json(row.params), definition)
+    params = _in_order(params_from_json(row.params), _names(definition))
     return row.number, *(values.get(o.metric) for o in objectives), row.epochs, _in_words(params)
 
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Unpack
 
+from eml_models.errors import EmlError
 from eml_models.wording import count_of, harmless
 from tune_jobs.inputs.user_code import UserCode
+from tune_jobs.results.callbacks import Caller, check_callbacks
 from tune_jobs.results.of_study import Results
 from tune_jobs.session.attempt import Progress
 from tune_jobs.session.outcome import RunOutcome
-from tune_jobs.session.settings import ProgressListener, RunSettings, SettingFields
+from tune_jobs.session.settings import ProgressListener, RunSettings, SettingFields, joined_settings
 from tune_jobs.study.definition import Study
 
 
@@ -76,6 +78,7 @@ def run_study(
     code: UserCode | None = None,
     on_progress: ProgressListener | None = None,
     on_note: Callable[[str], object] | None = None,
+    callbacks: Sequence[object] = (),
     **fields: Unpack[SettingFields],
 ) -> RunResults:
     """Run or continue a study until it has its trials; every row is in the store when this returns.
@@ -92,6 +95,8 @@ def run_study(
             below the cell, else on stderr.
         on_note: called with each note for the user: at the start, such as on a limit that refuses nothing,
             and once for a trial that says nothing for many times its usual epoch. None writes it to stderr.
+        callbacks: objects with methods of `tune_jobs.Callback`, called in this process as trials report and
+            end.
 
     Returns:
         The results of the study, from all its runs, and how this run ended.
@@ -108,17 +113,54 @@ def run_study(
             this machine does not have.
         RunFailedError: the search cannot continue.
     """
+    from tune_jobs.inputs.named_study import find_study
     from tune_jobs.on_ray import runner
     from tune_jobs.report.progress import show_progress
+
+    check_callbacks(callbacks)
+    settings = joined_settings(settings, fields)
+    study, found_code = find_study(study, store=settings.store)
+    say = on_note or _write_note
+    caller = Caller(study, callbacks, store=settings.store, say=say)
+    try:
+        with nullcontext(on_progress) if on_progress else show_progress() as listen:
+            outcome = runner.run_study(
+                study,
+                settings,
+                code=code or found_code,
+                on_progress=listen,
+                on_note=say,
+                on_rows=caller.hear if callbacks else None,
+            )
+    except BaseException as error:  # an interrupt too: what the callbacks hold open must be closed
+        _end_after(error, caller, study, settings.store)
+        raise
+    results = _results(outcome)
+    if caller.began:
+        caller.end(results)
+    _have_effect(outcome)
+    return results
+
+
+def _results(outcome: RunOutcome) -> RunResults:
     from tune_jobs.results.trial_store import TrialStore
 
-    with nullcontext(on_progress) if on_progress else show_progress() as listen:
-        outcome = runner.run_study(
-            study, settings, code=code, on_progress=listen, on_note=on_note or _write_note, **fields
-        )
-    _have_effect(outcome)
     found = TrialStore(outcome.store).results(outcome.study)
     return RunResults(store=found.store, known=found.known, given=outcome.study, outcome=outcome)
+
+
+def _end_after(error: BaseException, caller: Caller, study: Study, store: str) -> None:
+    """Call the end of a run that raised; the error goes before one of the store."""
+    from tune_jobs.results.trial_store import TrialStore
+
+    if not caller.began:
+        return
+    try:
+        results = TrialStore(store).results(study)
+    except EmlError as second:
+        error.add_note(f"the callbacks did not hear of the end, because {second}")
+        return
+    caller.end(results)
 
 
 def _write_note(note: str) -> None:
