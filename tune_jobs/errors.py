@@ -39,6 +39,10 @@ EXIT_INTERRUPTED = 130
 class TuneJobsError(EmlError):
     """A valid request failed."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the message, which says the way out, as the command line does."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class StudyChangedError(InvalidValueError):
     """The store holds a study of this name with another definition."""

@@ -1,8 +1,9 @@
-"""The progress of a run on stderr: a live line on a terminal, log lines elsewhere.
+"""The progress of a run: a live line on a terminal or below the cell of a notebook, log lines elsewhere.
 
 In a job's log, which people read with `logs --follow` or in the dashboard, a live line would become hundreds
 of lines. There a line is written when something has happened, else every half minute. If stderr is a file,
-lines begin after half a minute, because a short run needs none. Called by `tune_jobs.cli.run_commands`.
+lines begin after half a minute, because a short run needs none. Called by `tune_jobs.cli.run_commands` and
+`tune_jobs.results.running`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from datetime import datetime
 
 from eml_models.wording import count_of
 from tune_jobs.report.column_numbers import LARGE, whole
+from tune_jobs.report.notebook import cell_line, in_notebook
 from tune_jobs.report.text import format_value
 from tune_jobs.session.attempt import Progress
 from tune_jobs.session.settings import ProgressListener
@@ -33,8 +35,11 @@ NUM_MILESTONES = 10
 
 @contextmanager
 def show_progress() -> Iterator[ProgressListener]:
-    """A listener that shows progress on stderr during the block, in the way that suits it."""
-    if sys.stderr.isatty():
+    """A listener that shows progress during the block: in a notebook below the cell, else on stderr."""
+    if in_notebook():
+        with cell_line() as show:
+            yield lambda progress: show(describe(progress))
+    elif sys.stderr.isatty():
         with progress_line() as on_progress:
             yield on_progress
     else:

@@ -130,7 +130,7 @@ def test_logs_of_a_run_that_failed_are_kept_and_named(
 def test_ray_that_does_not_start_is_an_error_in_words_and_its_logs_are_kept(
     played: PlayedRay, tmp_path: Path, kind: type[Exception]
 ) -> None:
-    played.error = kind("the raylet died")
+    played.error = kind("the raylet died.\n\nIts log:\n  a page of lines")
     expected = pytest.raises(
         TuneJobsError, match=r"did not start: the raylet died\. Run the same command again"
     )

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from eml_models.wording import first_line
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.on_ray.cluster.authentication import make_private_token_if_none
 from tune_jobs.on_ray.cluster.presence import OwnRay
@@ -111,6 +112,6 @@ def _start(own: OwnRay, watcher: Watcher | None, **options: Any) -> None:
         own.is_up(ray.get_runtime_context().gcs_address)
     except Exception as error:  # Ray raises a bare Exception where a part of it is not up in time
         raise TuneJobsError(
-            f"Ray on this machine did not start: {str(error).strip()}. Run the same command again, when the"
-            " machine is less busy or with fewer --workers; Ray's own logs say more"
+            f"Ray on this machine did not start: {first_line(error).rstrip('.')}. Run the same command again,"
+            " when the machine is less busy or with fewer --workers; Ray's own logs say more"
         ) from error
