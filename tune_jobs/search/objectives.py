@@ -49,7 +49,7 @@ def final_point(study: Study, end: TrialRow) -> Point | None:
 
 
 def point_at_end(objectives: Sequence[Objective], end: TrialRow) -> Point | None:
-    """As `final_point`, where the objectives alone are known."""
+    """What `final_point` returns, where the objectives alone are known."""
     if end.state not in (State.COMPLETED, State.STOPPED):
         return None
     stored = objectives_from_json(end.objectives)

@@ -89,7 +89,7 @@ def _attributes(record: TrialRecord) -> dict[str, Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Optuna from announcing a new study on stderr: it is a view of one that has been there."""
+    """Keep Optuna from announcing a new study on stderr, since the study has been there."""
     log = logging.getLogger(InMemoryStorage.__module__)
     level = log.level
     log.setLevel(logging.WARNING)

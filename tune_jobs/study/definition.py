@@ -292,7 +292,7 @@ class Study:
         return self.changed_by(changes, PYTHON)
 
     def changed_by(self, changes: Mapping[str, Any], spelling: Spelling) -> Study:
-        """As `with_changes`, with the words of errors as `spelling` writes them."""
+        """What `with_changes` returns, with the words of errors as `spelling` writes them."""
         known = [f.name for f in fields(self)]
         for name in changes:
             if name not in known and name not in WORDS:
