@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from eml_models.errors import EmlError, UnknownNameError
+from eml_models.errors import EmlError, InvalidValueError, UnknownNameError
 from tune_jobs import errors
 
 OWN = [
@@ -46,3 +46,9 @@ def test_another_version_is_named_with_the_way_out() -> None:
         "'/a/b' has version 7 of the store's format; this program reads version 1 alone. Use the tune-jobs"
         " that wrote it, or name another store with --store"
     )
+
+
+def test_notebook_shows_the_message_of_a_failed_request_alone() -> None:
+    """IPython calls this in the place of its traceback."""
+    assert errors.StoreError("disk full")._render_traceback_() == ["StoreError: disk full"]
+    assert not hasattr(InvalidValueError("wrong"), "_render_traceback_")  # the line that is wrong helps there

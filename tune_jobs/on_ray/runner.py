@@ -199,6 +199,7 @@ def _run_session(
 ) -> bool:
     """Let Tune work until the session has finished; True if a signal ended it."""
     os.environ.update(TUNE_ENVIRONMENT)  # ray.tune and its workers read it when they import
+    logging.getLogger("ray.widgets").setLevel(logging.WARNING)  # in a notebook: no advice to install widgets
     on_progress(session.progress())
     is_up = False
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ray import tune
-from ray.tune import Callback, PlacementGroupFactory, RunConfig, TuneConfig, Tuner
+from ray.tune import Callback, PlacementGroupFactory, ProgressReporter, RunConfig, TuneConfig, Tuner
 
 from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.checkpoints.logs import Logs
@@ -143,6 +143,7 @@ def fit_session(
             storage_path=str(scratch),
             stop=StudyStopper(bridge),
             callbacks=[_Ticker(bridge, StudyMetrics(name, rows), on_progress, on_note, reading)],
+            progress_reporter=SilentReporter(),
             verbose=0,
         ),
     )
@@ -158,6 +159,16 @@ def fit_session(
     if bridge.error is not None:
         raise bridge.error
     return bridge.interrupted
+
+
+class SilentReporter(DriverOnly, ProgressReporter):
+    """Reports nothing. In a notebook Tune's own reporter clears the cell, with our progress and our notes."""
+
+    def should_report(self, trials: list[Any], done: bool = False) -> bool:
+        return False
+
+    def report(self, trials: list[Any], done: bool, *sys_info: str) -> None:
+        """Does nothing: the run shows its own progress."""
 
 
 class _Ticker(DriverOnly, Callback):

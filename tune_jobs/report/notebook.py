@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -33,6 +34,9 @@ def cell_line(*, elapsed: Callable[[], float] = time.monotonic) -> Iterator[Call
         elapsed: gives seconds that never step.
     """
     from IPython.display import display
+
+    # tqdm, which Ray and Optuna import, asks every notebook for widgets; nothing here draws any
+    warnings.filterwarnings("ignore", message="IProgress not found")
 
     def content(text: str) -> dict[str, str]:
         return {"text/plain": text}

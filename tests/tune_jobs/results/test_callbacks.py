@@ -203,3 +203,24 @@ def test_what_cannot_be_called_is_refused_before_the_run(given: Any, message: st
     with pytest.raises(InvalidValueError, match=message):
         run_study(every_ending(), store=tmp_path / "store", inline=True, callbacks=given)
     assert not (tmp_path / "store").exists()
+
+
+def test_sigterm_has_its_usual_effect_after_the_orderly_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Ending:
+        """Sends SIGTERM when the first trial ends."""
+
+        def on_trial_end(self, trial: TrialResult) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    seen: list[int] = []
+    usual = signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
+    try:
+        results = run_study(own_study(trials=3), store=tmp_path, inline=True, callbacks=[Ending()])
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+    assert seen == [signal.SIGTERM]
+    assert results.interrupted
+    assert len(results.trials) == 1
+    assert "was interrupted after 1 of 3 trials" in capsys.readouterr().err

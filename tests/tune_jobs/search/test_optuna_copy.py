@@ -122,3 +122,14 @@ def test_unfinished_trials_are_running(found: Results) -> None:
     assert trial.state is TrialState.RUNNING
     assert trial.datetime_complete is None
     assert trial.intermediate_values
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the plotting library
+def test_plots_of_optuna_run_on_it(copy: optuna.Study) -> None:
+    matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    matplotlib.use("agg")
+    from optuna.visualization import matplotlib as plots
+
+    for plot in (plots.plot_optimization_history, plots.plot_intermediate_values, plots.plot_slice):
+        assert plot(copy) is not None
