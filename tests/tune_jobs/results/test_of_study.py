@@ -13,15 +13,9 @@ from every_ending import every_ending
 from own_studies import cells, files, train_into
 
 from eml_models.errors import InvalidValueError
-from tune_jobs import Minimize, NoBestTrialError, Results, TrialStore, run_study
+from tune_jobs import Minimize, NoBestTrialError, Results, RunResults, TrialStore, run_study
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.rows import State
-
-
-@pytest.fixture(scope="module")
-def ended(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The results of a run whose trials ended in every way."""
-    return run_study(every_ending(), store=tmp_path_factory.mktemp("store"), inline=True)
 
 
 def test_best_is_the_completed_trial_with_the_best_objective(ended: Results) -> None:
@@ -133,8 +127,9 @@ def test_repr_is_one_line(ended: Results) -> None:
     assert f"best iou {ended.best.value:.6g} of trial {ended.best.number} (lr=" in repr(ended)
 
 
-def test_how_the_run_ended_is_there_too(ended: Any) -> None:
+def test_how_the_run_ended_is_there_too(ended: RunResults) -> None:
     assert ended.progress.trained == 24
+    assert ended.begun is not None
     assert ended.begun.trained == 0
     assert not ended.interrupted
     assert not ended.limit_reached

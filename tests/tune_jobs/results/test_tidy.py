@@ -19,11 +19,6 @@ WHY = ["reason", "failure", "error"]
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return run_study(every_ending(), store=tmp_path_factory.mktemp("store"), inline=True)
-
-
-@pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Results:
     study = Study(
         name="digits",
@@ -37,10 +32,10 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return run_study(study, store=store, inline=True)
 
 
-def test_trials_of_own_training_have_its_columns_alone(own: Results) -> None:
+def test_trials_of_own_training_have_its_columns_alone(ended: Results) -> None:
     values = ["iou", "param_lr", "param_head", "param_depth", "kind", "masks", "memory_gb"]
-    assert list(own.trials.columns) == ["number", "state", *values, *ENDS, *WHY]
-    assert list(own.trials["number"]) == list(range(len(own.trials)))
+    assert list(ended.trials.columns) == ["number", "state", *values, *ENDS, *WHY]
+    assert list(ended.trials["number"]) == list(range(len(ended.trials)))
 
 
 def test_trials_of_shipped_training_have_its_columns_alone(shipped: Results) -> None:
@@ -50,10 +45,10 @@ def test_trials_of_shipped_training_have_its_columns_alone(shipped: Results) -> 
     assert shipped.trials["macs"].notna().all()
 
 
-def test_reports_have_the_metrics_of_each_epoch(own: Results, shipped: Results) -> None:
+def test_reports_have_the_metrics_of_each_epoch(ended: Results, shipped: Results) -> None:
     times = ["epoch_s", "elapsed_s", "decision", "decision_reason", "attempt", "reported_at"]
-    assert list(own.reports.columns) == ["number", "epoch", "iou", "kind", "masks", "memory_gb", *times]
-    assert not own.reports.duplicated(["number", "epoch"]).any()
+    assert list(ended.reports.columns) == ["number", "epoch", "iou", "kind", "masks", "memory_gb", *times]
+    assert not ended.reports.duplicated(["number", "epoch"]).any()
     assert list(shipped.reports["epoch"].groupby(shipped.reports["number"]).max()) == list(
         shipped.trials["epochs"]
     )
@@ -61,8 +56,8 @@ def test_reports_have_the_metrics_of_each_epoch(own: Results, shipped: Results) 
     assert not {"test_accuracy", "latency_ms", "metrics"} & set(shipped.reports.columns)
 
 
-def test_whole_numbers_are_whole_where_some_are_missing(own: Results) -> None:
-    trials = own.trials
+def test_whole_numbers_are_whole_where_some_are_missing(ended: Results) -> None:
+    trials = ended.trials
     assert trials["param_depth"].dtype == trials["masks"].dtype == pd.Int64Dtype()
     assert trials["param_depth"].isna().any()
     deep = trials[trials["param_head"] == "deep"]
@@ -70,10 +65,10 @@ def test_whole_numbers_are_whole_where_some_are_missing(own: Results) -> None:
     assert trials["param_lr"].dtype == trials["iou"].dtype == "float64"
 
 
-def test_a_frame_is_the_callers_to_change(own: Results) -> None:
-    mine = own.trials
+def test_a_frame_is_the_callers_to_change(ended: Results) -> None:
+    mine = ended.trials
     mine["number"] = -1
-    assert own.trials["number"].iloc[0] == 0
+    assert ended.trials["number"].iloc[0] == 0
 
 
 def test_metric_with_the_name_of_another_column_gets_a_prefix(tmp_path: Path) -> None:
@@ -84,13 +79,15 @@ def test_metric_with_the_name_of_another_column_gets_a_prefix(tmp_path: Path) ->
     assert found.trials["param_momentum"].isin(["heavy", "light", "broken"]).all()  # text, unlike the shipped
 
 
-def test_an_epoch_that_two_attempts_reported_is_there_once(own: Results) -> None:
-    twice = own.known.reports.assign(seq=own.known.reports["seq"] + 10_000, attempt=2)
-    both = pd.concat([own.known.reports, twice])
-    known = type(own.known)(**{name: getattr(own.known, name) for name in own.known.__dataclass_fields__})
+def test_an_epoch_that_two_attempts_reported_is_there_once(ended: Results) -> None:
+    twice = ended.known.reports.assign(seq=ended.known.reports["seq"] + 10_000, attempt=2)
+    both = pd.concat([ended.known.reports, twice])
+    known = type(ended.known)(
+        **{name: getattr(ended.known, name) for name in ended.known.__dataclass_fields__}
+    )
     known.__dict__["reports"] = both
-    again = Results(store=own.store, known=known).reports
-    pd.testing.assert_frame_equal(again, own.reports)
+    again = Results(store=ended.store, known=known).reports
+    pd.testing.assert_frame_equal(again, ended.reports)
 
 
 @pytest.mark.parametrize(
