@@ -46,6 +46,7 @@ def _shown(cell: Any) -> str:
 
 @pytest.mark.filterwarnings("ignore")  # of the client and of what it imports
 def test_cells_show_progress_results_and_changes(played: list[str]) -> None:
+    assert "widgets" not in "".join(played)
     definition, run, best, curves, trials, importances, changed, store, later = played
     assert "<b>Study digits</b>" in definition
     assert "12/12 trials" in run  # the last state of the progress line

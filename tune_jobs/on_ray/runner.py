@@ -144,7 +144,8 @@ def run_study(
             interrupted = _run_session(session, settings, code, signals, writer.rows, tick, on_note)
         tick(session.progress())
         retention.tidy(session.history, last=True)
-        return _outcome(session, settings, begun, signal=signals.number if interrupted else None)
+        outcome = _outcome(session, settings, begun, interrupted=interrupted)
+        return replace(outcome, signal=signals.number) if interrupted else outcome
 
 
 def _session_settings(study: Study, settings: RunSettings, source: Source | None) -> SessionSettings:
@@ -168,14 +169,7 @@ def _session_settings(study: Study, settings: RunSettings, source: Source | None
     )
 
 
-def _outcome(
-    session: Session,
-    settings: RunSettings,
-    begun: Progress,
-    *,
-    already_complete: bool = False,
-    signal: int | None = None,
-) -> RunOutcome:
+def _outcome(session: Session, settings: RunSettings, begun: Progress, **how: bool) -> RunOutcome:
     return RunOutcome(
         study=session.study,
         store=settings.store,
@@ -183,8 +177,7 @@ def _outcome(
         begun=begun,
         limit_reached=session.limit_reached and not session.finished,
         end_reason=session.end_reason,
-        already_complete=already_complete,
-        signal=signal,
+        **how,
     )
 
 
@@ -199,7 +192,6 @@ def _run_session(
 ) -> bool:
     """Let Tune work until the session has finished; True if a signal ended it."""
     os.environ.update(TUNE_ENVIRONMENT)  # ray.tune and its workers read it when they import
-    logging.getLogger("ray.widgets").setLevel(logging.WARNING)  # in a notebook: no advice to install widgets
     on_progress(session.progress())
     is_up = False
     try:

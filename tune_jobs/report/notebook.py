@@ -1,11 +1,12 @@
 """The progress of a run in a notebook: one line below the cell, which each look replaces.
 
-Needs no widgets, only the display that every notebook has. Called by `progress`; IPython is imported only if
-this process runs in a notebook, so it is there.
+Needs no widgets, only the display that every notebook has. IPython is imported only if this process runs in a
+notebook, so it is there. Called by `progress` and `tune_jobs.results.running`.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 import warnings
@@ -26,6 +27,16 @@ def in_notebook() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
+def expect_no_widgets() -> None:
+    """Keep tqdm (which Optuna imports) and Ray from advising a notebook to install widgets: none is drawn.
+
+    Both advise while they are imported, so this comes before.
+    """
+    if in_notebook():
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        logging.getLogger("ray.widgets").setLevel(logging.WARNING)
+
+
 @contextmanager
 def cell_line(*, elapsed: Callable[[], float] = time.monotonic) -> Iterator[Callable[[str], None]]:
     """A function that shows a line below the cell during the block; the last line stays.
@@ -34,9 +45,6 @@ def cell_line(*, elapsed: Callable[[], float] = time.monotonic) -> Iterator[Call
         elapsed: gives seconds that never step.
     """
     from IPython.display import display
-
-    # tqdm, which Ray and Optuna import, asks every notebook for widgets; nothing here draws any
-    warnings.filterwarnings("ignore", message="IProgress not found")
 
     def content(text: str) -> dict[str, str]:
         return {"text/plain": text}

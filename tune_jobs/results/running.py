@@ -113,6 +113,9 @@ def run_study(
             this machine does not have.
         RunFailedError: the search cannot continue.
     """
+    from tune_jobs.report.notebook import expect_no_widgets
+
+    expect_no_widgets()
     from tune_jobs.inputs.named_study import find_study
     from tune_jobs.on_ray import runner
     from tune_jobs.report.progress import show_progress
@@ -169,7 +172,7 @@ def _write_note(note: str) -> None:
 
 def _have_effect(outcome: RunOutcome) -> None:
     """Let the signal that ended a run in order have its usual effect."""
-    if outcome.signal is None:
+    if not outcome.interrupted:
         return
     progress = outcome.progress
     done = f"{progress.trained} of {count_of(progress.target, 'trial')}"
@@ -180,4 +183,5 @@ def _have_effect(outcome: RunOutcome) -> None:
     if outcome.signal == signal.SIGINT:
         raise KeyboardInterrupt(words)
     print(words, file=sys.stderr)
-    signal.raise_signal(outcome.signal)
+    if outcome.signal is not None:
+        signal.raise_signal(outcome.signal)

@@ -18,7 +18,8 @@ class RunOutcome:
     Attributes:
         begun: the progress at the beginning of the run, which holds the trials of earlier runs; None if there
             were none.
-        signal: the number of the signal that ended it; None if none did.
+        interrupted: whether a signal ended it.
+        signal: the number of that signal, if it is known.
         limit_reached: whether the limit on device time ended it.
         already_complete: whether the study had all its trials before the run.
         end_reason: why the sampler has no more proposals, such as a grid without points left; None if it has.
@@ -28,15 +29,11 @@ class RunOutcome:
     store: str
     progress: Progress
     begun: Progress | None = None
+    interrupted: bool = False
     signal: int | None = None
     limit_reached: bool = False
     already_complete: bool = False
     end_reason: str | None = None
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether a signal ended it."""
-        return self.signal is not None
 
     @property
     def num_failed(self) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import warnings
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tune_jobs.report.notebook import STARTING, cell_line, in_notebook
+from tune_jobs.report.notebook import STARTING, cell_line, expect_no_widgets, in_notebook
 from tune_jobs.report.progress import show_progress
 from tune_jobs.session.attempt import Progress
 
@@ -90,3 +92,13 @@ def test_progress_of_a_run_is_shown_there(shown: list[str]) -> None:
     with show_progress() as listen:
         listen(progress)
     assert shown[-1].startswith("8/8 trials | 8 completed | best 0.5000 (trial 3)")
+
+
+def test_no_advice_to_install_widgets_in_a_notebook(
+    shown: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with warnings.catch_warnings():  # an advice would be an error here
+        expect_no_widgets()
+        warnings.warn("IProgress not found. Please update jupyter", UserWarning, stacklevel=1)
+    logging.getLogger("ray.widgets.util").info("Missing packages: ['ipywidgets']")
+    assert caplog.text == ""
