@@ -2,7 +2,7 @@
 
 Pure functions. A number has a decimal point, never a decimal comma. Commas or underscores may stand in it
 only where they group thousands; Python's own `int` and `float` read ``1_5`` as 15. Called by the command
-line, by `param_texts` and by `tune_jobs.feasible.amounts`.
+line, by `param_texts` and by `tune_jobs.study.amounts`.
 """
 
 from __future__ import annotations
