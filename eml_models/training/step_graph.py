@@ -136,7 +136,7 @@ class StepGraphs:
             self.have_played = True
         except (
             Exception
-        ) as error:  # of any type: the network's code runs in it; the training continues without
+        ) as error:  # of any type: the network's code runs in it, and eager steps need no graph
             self._forget()
             self._stay_eager(f"the capture of a step failed: {describe_cause(error)}")
 
