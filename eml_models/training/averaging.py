@@ -71,7 +71,7 @@ class WeightAverage:
     def update_by(self, share: torch.Tensor) -> None:
         """Move the average by that share of its distance to the present parameters.
 
-        The same as `update`, but for rounding, where the share of a step must lie on the device.
+        The same as `update`, except for rounding, where the share of a step must lie on the device.
 
         Args:
             share: 1 - decay, a tensor without dimensions on the device of the parameters.

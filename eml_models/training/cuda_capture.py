@@ -56,7 +56,7 @@ class CudaCapturer:
             with (
                 _uncollected(),
                 own_workspaces(),
-                # other threads of the process may call CUDA in the meantime, such as one that loads data
+                # other threads of the process may call CUDA meanwhile, for instance to load data
                 torch.cuda.graph(
                     graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
                 ),
@@ -66,7 +66,7 @@ class CudaCapturer:
                 except Exception as error:  # of any type: torch's own error of the broken capture hides it
                     errors.append(error)
                     raise
-        except Exception as error:
+        except Exception as error:  # of any type: raised again below, once torch is in order
             _failed.append(graph)
             self._tidy_up(generator, before)
             raise (errors or [error])[0] from None

@@ -347,7 +347,7 @@ class Fit(Iterator[EpochReport]):
         return steps.losses, steps.correct, rates[-1]
 
     def _run_blocks(self, steps: DeviceSteps, began: float) -> None:
-        """From the first block to the last the host waits for nothing, but for the very first step."""
+        """All blocks of an epoch; the host waits for nothing here, except for the very first step."""
         for block in self._iter_blocks():
             steps.begin_block(block)
             for _, labels in block:

@@ -45,6 +45,11 @@ class OperatorRecord(TorchDispatchMode):
         self.operators: list[Described] = []
         self.waiting: str | None = None
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Keeps torch from wrapping the method below: the wrapper's first call imports torch's compiler."""
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:

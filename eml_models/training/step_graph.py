@@ -134,7 +134,7 @@ class StepGraphs:
             with torch.random.fork_rng(devices=[]):
                 self._graphs[size] = self._capturer.capture(lambda: self._work(size))
             self.have_played = True
-        except Exception as error:  # of any type: the network's code runs in it; the training goes on without
+        except Exception as error:  # of any type: the network's code runs in it
             self._forget()
             self._stay_eager(f"the capture of a step failed: {describe_cause(error)}")
 

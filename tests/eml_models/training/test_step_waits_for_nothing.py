@@ -7,6 +7,8 @@ needs a value, so a step that runs on them waits for nothing.
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -81,6 +83,27 @@ def test_blocks_and_epochs_wait_for_nothing_between_their_ends() -> None:
         training._run_blocks(steps, began=0.0)
     assert len(record.operators) > 100
     assert record.waiting is None
+
+
+WITHOUT_COMPILER = """
+import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
+from eml_models import Fit, Recipe, load_dataset
+capturer = SimpleNamespace(
+    device_type="cpu", working=nullcontext, capture=lambda work: work, release=lambda: None
+)
+recipe = Recipe(learning_rate=0.1, epochs=1, batch_size=8, max_train_samples=64)
+training = Fit(recipe, load_dataset("digits"), capturer=capturer)
+next(training)
+print(training.execution, "torch._dynamo" in sys.modules)
+"""
+
+
+def test_steps_become_graphs_without_torchs_compiler() -> None:
+    """Its import takes a second of each process that trains."""
+    done = subprocess.run([sys.executable, "-c", WITHOUT_COMPILER], capture_output=True, text=True)
+    assert done.stdout.split() == ["graph", "False"], done.stderr
 
 
 def count_launches(recipe: Recipe) -> int:

@@ -10,7 +10,7 @@ from session_testing import WORKER, Clock, a_study
 from tune_jobs.feasible.cost import count_cost
 from tune_jobs.search.asha import Verdict
 from tune_jobs.search.records import TrialRecord
-from tune_jobs.session.attempt import Attempt, LiveAttempt, Provenance
+from tune_jobs.session.attempt import Attempt, LiveAttempt, Provenance, WorkerInfo
 from tune_jobs.session.row_builder import Ending, RowBuilder, best_epoch, ending
 from tune_jobs.study.objective import Objective
 from tune_jobs.study.rows import Decision, EventKind, Failure, State
@@ -82,6 +82,15 @@ def test_a_failed_trial_has_no_objective_and_keeps_its_error(failure: Failure | 
     assert json.loads(row.objectives) == ({} if failure else {"val_accuracy": 0.5})
     assert (row.epochs, row.best_epoch, row.device_s, row.device) == (2, 1, 10.0, WORKER.device)
     assert json.loads(row.params) == {"a": 1}
+
+
+def test_the_end_of_an_attempt_says_how_its_steps_were_executed() -> None:
+    rows, live = builder(), live_attempt()
+    live.learn(WorkerInfo(execution="graph"))
+    live.learn(WorkerInfo(execution="eager", eager_because="a step waits"))
+    for event in (rows.attempt_interrupted(live), rows.attempt_ended(live, "completed")):
+        detail = json.loads(event.detail or "{}")
+        assert (detail["execution"], detail["eager_because"]) == ("eager", "a step waits")
 
 
 def test_events_of_an_attempt_name_it_and_its_worker() -> None:
