@@ -39,7 +39,7 @@ PARTS = (
     *("study graph", "study eager", "study ray"),
     *(f"{network} {way}" for network in ("mobilenet", "resnet", "small") for way in ("norms", "compiled")),
 )
-"""In the order of their value."""
+"""The names of the parts, the most valuable first."""
 
 MINUTES = 8.0
 MOST_S = 90.0

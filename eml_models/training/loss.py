@@ -20,9 +20,14 @@ def train_loss(logits: torch.Tensor, labels: torch.Tensor, *, smoothing: float) 
     Args:
         smoothing: share of a label that is spread over all classes (arXiv 1512.00567, section 7).
     """
-    if smoothing and logits.device.type == "cuda":
+    if smoothing and takes_few_operators(logits.device):
         return smoothed_cross_entropy(logits, labels, smoothing)
     return cross_entropy(logits, labels, label_smoothing=smoothing)
+
+
+def takes_few_operators(device: torch.device) -> bool:
+    """Whether `smoothed_cross_entropy` computes smoothed losses there, not torch's own operators."""
+    return device.type == "cuda"
 
 
 def smoothed_cross_entropy(logits: torch.Tensor, labels: torch.Tensor, smoothing: float) -> torch.Tensor:
