@@ -95,6 +95,38 @@ def test_a_worker_that_ends_itself_after_its_time_has_hung(played: Callable[...,
     assert ends(log) == ["attempt 1 hung"]
 
 
+FAULT = "BrokenDeviceError: so it ends: RuntimeError: CUDA error: an illegal memory access"
+
+
+@pytest.mark.parametrize(
+    ("mps", "gpus", "error", "how", "next_gpus"),
+    [
+        (True, 0.25, FAULT, "attempt 1 ended with a fault of a GPU that it shared", 0.5),
+        (True, 0.25, "the worker died", "attempt 1 crashed", 0.25),
+        (False, 0.25, FAULT, "attempt 1 crashed", 0.25),
+        (None, 0.25, FAULT, "attempt 1 crashed", 0.25),
+        (True, 1.0, FAULT, "attempt 1 crashed", 1.0),
+    ],
+)
+def test_a_fault_under_an_mps_server_costs_no_attempt_and_leads_to_a_larger_share(
+    played: Callable[..., Any], mps: bool | None, gpus: float, error: str, how: str, next_gpus: float
+) -> None:
+    from tune_jobs.on_ray.gpus.share import Shares
+
+    bridge, log, _ = played()
+    bridge._shares = Shares(gpus)
+    bridge.suggest("a")
+    bridge.take_start("a")
+    began = TrainingBegan(worker=WorkerInfo(mps=mps))
+    bridge.take_message("a", {"message": to_json(began), "pid": 7})
+    bridge.take_crash("a", error)
+    assert ends(log) == [how]
+    counted = bridge.session.history.trials[0].num_crashed
+    assert counted == (0 if "shared" in how else 1)
+    assert bridge.suggest("b")["gpus"] == next_gpus
+    assert Shares(gpus, log.rows).of(0) == next_gpus  # also of a run that continues
+
+
 def test_worker_that_a_signal_to_every_process_ends_has_not_failed(played: Callable[..., Any]) -> None:
     bridge, log, _ = played()
     bridge.suggest("a")

@@ -26,6 +26,20 @@ def test_a_death_is_described_by_its_error_first(message: str, first: str) -> No
     assert "\x1b" not in error_first(message)
 
 
+@pytest.mark.parametrize(
+    ("message", "is_fault"),
+    [
+        ("ray::ImplicitFunc.train() (pid=1)\ntune_jobs.errors.BrokenDeviceError: so it ends", True),
+        ("ray::ImplicitFunc.train() (pid=1)\nValueError: BrokenDeviceError", False),
+        ("The actor died unexpectedly.", False),
+    ],
+)
+def test_a_fault_of_a_gpu_is_told_from_other_deaths(message: str, is_fault: bool) -> None:
+    from tune_jobs.on_ray.cluster.deaths import error_first, is_device_fault
+
+    assert is_device_fault(error_first(message)) is is_fault
+
+
 def test_what_is_not_a_calls_own_error_is_its_workers_death() -> None:
     from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 

@@ -37,6 +37,11 @@ def describe_death(trial: Any) -> str:
     return error_first(error_of_trial(trial))
 
 
+def is_device_fault(error: str) -> bool:
+    """Whether the reason of a death (`describe_death`) is a GPU that its process could use no longer."""
+    return error.startswith(BrokenDeviceError.__name__)
+
+
 def error_first(text: str) -> str:
     """Ray's text about a death, without colours; the last line of a traceback, the error, comes first."""
     plain = COLOURS.sub("", text).strip()
