@@ -17,7 +17,7 @@ from ray.tune import Stopper
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from tune_jobs.on_ray.cluster.deaths import describe_death, is_device_fault
+from tune_jobs.on_ray.cluster.deaths import describe_death, is_shared_fault
 from tune_jobs.on_ray.cluster.openings import Openings
 from tune_jobs.on_ray.cluster.room import Room
 from tune_jobs.on_ray.failure_lines import FailureLines
@@ -78,7 +78,6 @@ class Bridge:
         self.interrupted = False
         self._numbers: dict[str, int] = {}
         self._gpus: dict[str, float] = {}
-        self._under_mps: set[str] = set()
         self._training: set[int] = set()
         self._heard_at: dict[str, float] = {}  # the start of its worker, then its newest message
 
@@ -161,7 +160,7 @@ class Bridge:
         if limit_s is not None and silent_s >= limit_s:
             failure = Failure.HUNG
             error = f"there was no report for {limit_s:g} s, so the worker ended itself\n{error}"
-        elif self._gpus[tune_id] < 1 and tune_id in self._under_mps and is_device_fault(error):
+        elif self._gpus[tune_id] < 1 and is_shared_fault(error):
             failure = Failure.SHARED_FAULT
             self._shares.note(number, failure)
         self.in_turn(lambda: self._record_crash(number, failure, error))
@@ -185,8 +184,6 @@ class Bridge:
         messages = [from_json(text) for text in result[MESSAGE].split("\n")]
         for num_left, message in zip(reversed(range(len(messages))), messages, strict=True):
             worker = replace(message.worker, pid=result.get("pid"), gpus=self._gpus[tune_id])
-            if worker.mps:
-                self._under_mps.add(tune_id)
             decision = self._dispatch(number, message, worker, more=num_left > 0)
             if decision is Decision.STOP:
                 break

@@ -12,7 +12,7 @@ import pytest
 from session_testing import Clock, MemoryLog, a_study
 
 from eml_models.training.recipe import Recipe
-from tune_jobs.errors import TuneJobsError
+from tune_jobs.errors import BrokenDeviceError, TuneJobsError
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.messages import (
     AttemptFailed,
@@ -95,21 +95,24 @@ def test_a_worker_that_ends_itself_after_its_time_has_hung(played: Callable[...,
     assert ends(log) == ["attempt 1 hung"]
 
 
-FAULT = "BrokenDeviceError: so it ends: RuntimeError: CUDA error: an illegal memory access"
+ALONE, SHARED = (
+    f"BrokenDeviceError: so it ends{words}: RuntimeError: CUDA error: an illegal memory access"
+    for words in ("", BrokenDeviceError.SHARED)
+)
 
 
+@pytest.mark.parametrize("began", [True, False])
 @pytest.mark.parametrize(
-    ("mps", "gpus", "error", "how", "next_gpus"),
+    ("gpus", "error", "how", "next_gpus"),
     [
-        (True, 0.25, FAULT, "attempt 1 ended with a fault of a GPU that it shared", 0.5),
-        (True, 0.25, "the worker died", "attempt 1 crashed", 0.25),
-        (False, 0.25, FAULT, "attempt 1 crashed", 0.25),
-        (None, 0.25, FAULT, "attempt 1 crashed", 0.25),
-        (True, 1.0, FAULT, "attempt 1 crashed", 1.0),
+        (0.25, SHARED, "attempt 1 ended with a fault of a GPU that it shared", 0.5),
+        (0.25, "the worker died", "attempt 1 crashed", 0.25),
+        (0.25, ALONE, "attempt 1 crashed", 0.25),
+        (1.0, SHARED, "attempt 1 crashed", 1.0),
     ],
 )
 def test_a_fault_under_an_mps_server_costs_no_attempt_and_leads_to_a_larger_share(
-    played: Callable[..., Any], mps: bool | None, gpus: float, error: str, how: str, next_gpus: float
+    played: Callable[..., Any], began: bool, gpus: float, error: str, how: str, next_gpus: float
 ) -> None:
     from tune_jobs.on_ray.gpus.share import Shares
 
@@ -117,8 +120,8 @@ def test_a_fault_under_an_mps_server_costs_no_attempt_and_leads_to_a_larger_shar
     bridge._shares = Shares(gpus)
     bridge.suggest("a")
     bridge.take_start("a")
-    began = TrainingBegan(worker=WorkerInfo(mps=mps))
-    bridge.take_message("a", {"message": to_json(began), "pid": 7})
+    if began:  # else the server refused the new process, while its other processes ended
+        bridge.take_message("a", {"message": to_json(TrainingBegan(worker=WorkerInfo(mps=True))), "pid": 7})
     bridge.take_crash("a", error)
     assert ends(log) == [how]
     counted = bridge.session.history.trials[0].num_crashed

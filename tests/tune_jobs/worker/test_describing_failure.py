@@ -38,6 +38,7 @@ CUDA kernel errors might be asynchronously reported at some other API call.
 Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions."""
 
 
+@pytest.mark.parametrize("mps", [True, False])
 @pytest.mark.parametrize(
     ("error", "is_initialized", "ends"),
     [
@@ -52,11 +53,12 @@ Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions."""
     ],
 )
 def test_a_gpu_that_is_lost_ends_the_process_with_its_reason_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, is_initialized: bool, ends: bool
+    monkeypatch: pytest.MonkeyPatch, error: Exception, is_initialized: bool, ends: bool, mps: bool
 ) -> None:
     def synchronize(device: object = None) -> None:
         raise RuntimeError("CUDA error: unspecified launch failure")
 
+    monkeypatch.setattr("tune_jobs.worker.describing_failure.uses_mps", lambda: mps)
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: is_initialized)
     monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
     require_working_device("cpu", error)
@@ -67,6 +69,7 @@ def test_a_gpu_that_is_lost_ends_the_process_with_its_reason_in_one_line(
         require_working_device("cuda", error)
     assert len(str(raised.value).splitlines()) == 1
     assert str(error).splitlines()[0] in str(raised.value)
+    assert (BrokenDeviceError.SHARED in str(raised.value)) is mps
 
 
 def test_one_network_that_no_compiler_takes_ends_its_trial_and_not_the_run() -> None:

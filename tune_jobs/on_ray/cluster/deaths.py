@@ -37,9 +37,10 @@ def describe_death(trial: Any) -> str:
     return error_first(error_of_trial(trial))
 
 
-def is_device_fault(error: str) -> bool:
-    """Whether the reason of a death (`describe_death`) is a GPU that its process could use no longer."""
-    return error.startswith(BrokenDeviceError.__name__)
+def is_shared_fault(error: str) -> bool:
+    """Whether the reason of a death (`describe_death`) is a GPU that an MPS server has closed for several."""
+    first = error.partition("\n")[0]
+    return first.startswith(BrokenDeviceError.__name__) and BrokenDeviceError.SHARED in first
 
 
 def error_first(text: str) -> str:
