@@ -5,7 +5,7 @@ waits for the host. The ratio is the share. The host waits for nothing because o
 eager step reach the device one by one, and even the launch of a graph takes a while, so the device is held
 back until a timed step is queued as a whole. This costs the time of some steps, once a training.
 
-Left out: validation, and the work between steps, such as the augmentation of a block, counts as idle. Where
+Validation is left out. The work between steps, such as the augmentation of a block, counts as idle. Where
 other processes take turns on the device, the time of a step includes their turns, so the share is an upper
 bound there. It is also one for a step that itself waits for the device. `device_steps` uses it on CUDA.
 """

@@ -1,4 +1,4 @@
-"""For how long trials kept their GPUs busy, and whether their steps wait for launches; from rows alone.
+"""The seconds for which trials kept their GPUs busy, and whether their steps wait for launches, from rows.
 
 An attempt of the shipped training on CUDA notes the duration of a training step and the share of it in which
 the GPU computes the step (`eml_models.training.step_meter` says how it is measured, and what is left out).

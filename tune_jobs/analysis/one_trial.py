@@ -133,7 +133,7 @@ def _attempt(start: StartRow, events: Sequence[EventRow]) -> AttemptFacts:
 
 
 def _on_gpu(*details: object) -> dict[str, object]:
-    """What the details of an attempt's events say of its GPU; the last one that says something counts."""
+    """What the details of an attempt's events say of its GPU; the last detail that says something counts."""
     said = ((name, getattr(detail, name, None)) for name in ON_GPU for detail in details)
     return {name: value for name, value in said if value is not None and value is not False}
 
