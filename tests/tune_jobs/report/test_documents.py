@@ -10,7 +10,13 @@ from session_testing import a_study, play
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.analysis.audit import Audit
-from tune_jobs.report.documents import audit_lines, pivot_document, report_document, study_document, study_notes
+from tune_jobs.report.documents import (
+    audit_lines,
+    pivot_document,
+    report_document,
+    study_document,
+    study_notes,
+)
 from tune_jobs.report.formats import CSV, JSON, REPORT_FORMATS, TABLE
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.reader import TrialStore
