@@ -29,6 +29,8 @@ store). It is 1 where the command is right and could not be carried out.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from eml_models.errors import EmlError, InvalidValueError
 
 EXIT_FAILED = 1
@@ -96,6 +98,9 @@ class JobError(TuneJobsError):
 
 class BrokenDeviceError(TuneJobsError):
     """No CUDA call of this process works any more; another process can use the GPU."""
+
+    SHARED: ClassVar = " (its GPU is shared through an MPS server, which ends all processes on it)"
+    """Words in the message if a fault may be another process's; Ray hands the driver only the message."""
 
 
 class RayLostError(TuneJobsError):

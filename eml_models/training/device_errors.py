@@ -59,12 +59,12 @@ def is_broken(device: torch.device) -> bool:
     """Whether every later CUDA call of this process will fail.
 
     Some errors are permanent for a process: an illegal access, a failed assertion on the device, a memory
-    error of the card. The process must then end; another process can use the card.
+    error of the card, a card that is lost. The process must then end; another process may use the card.
     """
     if device.type != "cuda":
         return False
     try:
         torch.cuda.synchronize(device)
-    except RuntimeError:
+    except (RuntimeError, AssertionError):  # the second from a torch that was built without CUDA
         return True
     return False

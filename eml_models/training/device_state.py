@@ -14,6 +14,9 @@ import torch
 
 from eml_models.training.kernels import Kernels, prepare_process
 
+OWN_BYTES = 1 << 30
+"""What a process takes of a CUDA device beside torch's memory, at most once it has begun: its context."""
+
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
@@ -62,6 +65,20 @@ def synchronize(device: torch.device) -> None:
     """Wait until the device has finished its work; on a CPU there is nothing to wait for."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def bytes_of_others(device: torch.device) -> int | None:
+    """Bytes of a CUDA device that other processes hold, without small amounts; None if it does not say so.
+
+    To be asked before a training. A process that has used the device keeps loaded kernels there, so up to 2
+    GiB count as this process's own.
+    """
+    try:
+        free, total = torch.cuda.mem_get_info(device)
+        held = total - free - torch.cuda.memory_reserved(device)
+    except RuntimeError:  # a card that does not work is for the training to say
+        return None
+    return held - OWN_BYTES if held > 2 * OWN_BYTES else 0
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -21,6 +21,7 @@ from eml_models.data.batches import Batch
 from eml_models.training.averaging import WeightAverage
 from eml_models.training.step import TrainingStep
 from eml_models.training.step_graph import Capturer, StepGraphs
+from eml_models.training.step_meter import DeviceClock, StepMeter, StepTimes
 
 
 class _Tables:
@@ -99,6 +100,7 @@ class DeviceSteps:
         bounds: of an epoch's batches, see `eml_models.data.batches.batch_bounds`.
         device: of the network and of the images.
         eager_because: the reason if the steps are not to be graphs.
+        clock: of the device; None for steps that are not measured.
     """
 
     def __init__(
@@ -110,8 +112,10 @@ class DeviceSteps:
         device: torch.device,
         capturer: Capturer,
         eager_because: str | None,
+        clock: DeviceClock | None = None,
     ) -> None:
         self._capturer = capturer
+        self._meter = StepMeter(clock)
         self._work = _Work(step, average, bounds=bounds, device=device)
         # no reference of the graphs leads back to this object: their memory is free once the training is
         self.graphs = StepGraphs(
@@ -149,6 +153,7 @@ class DeviceSteps:
             tables.shares.copy_(torch.tensor(shares))
         tables.restart()
         tables.correct.zero_()
+        self._meter.begin_epoch()
 
     def begin_block(self, block: Sequence[Batch]) -> None:
         """Copy a block of batches to where the steps take their rows from."""
@@ -165,7 +170,16 @@ class DeviceSteps:
 
     def advance(self, size: int) -> None:
         """Train the next `size` images of the block."""
-        self.graphs.advance(size)
+        self._meter.take(lambda: self.graphs.advance(size), way=self.graphs.way(size))
+
+    def end_epoch(self) -> None:
+        """Note that all steps of the epoch are queued; nothing has waited for them yet."""
+        self._meter.end_epoch()
+
+    def read_times(self) -> StepTimes | None:
+        """The times of a step so far, once the host has waited for the epoch; None if none was measured."""
+        self._meter.read()
+        return self._meter.times
 
     def rewind(self) -> None:
         """Go back to the first image of the block, and to the first step of the epoch."""

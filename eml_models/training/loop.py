@@ -44,6 +44,7 @@ from eml_models.training.recipe import Recipe
 from eml_models.training.snapshot import Snapshot, copy_to_cpu, load_snapshot
 from eml_models.training.step import TrainingStep
 from eml_models.training.step_graph import Capturer
+from eml_models.training.step_meter import CudaClock, DeviceClock, StepTimes
 from eml_models.training.trained import TrainedNetwork
 
 
@@ -92,9 +93,12 @@ class Fit(Iterator[EpochReport]):
         elapsed_s: training time so far.
         first_step_s: seconds from the start of the first epoch in this process to the end of its first step,
             including the loading of kernels; None before that.
+        step_times: on CUDA the duration of a training step, and the share of it in which the device computes
+            (`eml_models.training.step_meter`); None on a CPU, and before enough steps were measured.
 
     Args:
         capturer: captures steps as graphs; None for graphs on CUDA, and for a CPU's loop without graphs.
+        clock: of the device, with `capturer`.
     """
 
     def __init__(
@@ -105,9 +109,11 @@ class Fit(Iterator[EpochReport]):
         kernels: Kernels = Kernels.DEFAULT,
         execution: Execution = Execution.AUTO,
         capturer: Capturer | None = None,
+        clock: DeviceClock | None = None,
     ) -> None:
         self.recipe, self.dataset, self.device = recipe, dataset, dataset.device
         self.first_step_s: float | None = None
+        self.step_times: StepTimes | None = None
         self._kernels = kernels
         self.epoch, self.elapsed_s = 0, 0.0
         self._train, self._validation = _choose_images(recipe, dataset)
@@ -136,7 +142,7 @@ class Fit(Iterator[EpochReport]):
         )
         self._step = TrainingStep(recipe, self._trained, self._optimizer, device=self.device)
         if capturer is None and self.device.type == "cuda":
-            capturer = CudaCapturer(self.device)
+            capturer, clock = CudaCapturer(self.device), CudaClock()
         self._device_steps: DeviceSteps | None = None
         if capturer is not None:
             reason = "eager execution was chosen" if execution is Execution.EAGER else None
@@ -147,6 +153,7 @@ class Fit(Iterator[EpochReport]):
                 device=self.device,
                 capturer=capturer,
                 eager_because=reason or reason_to_stay_eager(recipe.optimizer, recipe.precision),
+                clock=clock,
             )
 
     def __next__(self) -> EpochReport:
@@ -309,6 +316,8 @@ class Fit(Iterator[EpochReport]):
         if self._average:
             self._average.copy_buffers()
         loss = sum(size * value for size, value in zip(self._sizes(), losses.tolist(), strict=True))
+        if self._device_steps:
+            self.step_times = self._device_steps.read_times() or self.step_times
         trained = Evaluation(loss=loss / len(self._train), accuracy=correct.item() / len(self._train))
         check_train_loss(trained.loss, self.recipe, self.epoch + 1, self.dataset.spec.num_classes)
         return trained, rate
@@ -344,6 +353,7 @@ class Fit(Iterator[EpochReport]):
         rates = [self._rate_at(first + i) for i in range(num_steps)]
         steps.begin_epoch(rates, first)
         self._run_blocks(steps, began)
+        steps.end_epoch()
         return steps.losses, steps.correct, rates[-1]
 
     def _run_blocks(self, steps: DeviceSteps, began: float) -> None:

@@ -19,6 +19,7 @@ from typing import Protocol
 import torch
 
 from eml_models.errors import describe_cause
+from eml_models.training.execution import GRAPH, Execution
 from eml_models.training.operator_record import OperatorRecord, difference
 
 WARM_UP = 3
@@ -95,6 +96,13 @@ class StepGraphs:
             self._graphs[size]()
         else:
             self._advance_eagerly(size)
+
+    def way(self, size: int) -> str | None:
+        """How the next step of that size is executed; None while it is one of those before the graphs."""
+        if size in self._graphs:
+            return GRAPH
+        is_settled = self.eager_because is not None and self._seen[size] >= WARM_UP
+        return Execution.EAGER.value if is_settled else None
 
     def drop(self) -> None:
         """Free the graphs; the next steps are eager and are captured again."""

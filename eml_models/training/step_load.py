@@ -16,12 +16,13 @@ from pathlib import Path
 
 import torch
 
-from eml_models.training.device_state import peak_memory_bytes, synchronize
+from eml_models.training.device_state import bytes_of_others, peak_memory_bytes, synchronize
 from eml_models.training.execution import Execution
 from eml_models.training.kernels import Kernels
 from eml_models.training.loop import fit
 from eml_models.training.recipe import Recipe
 from eml_models.training.step_graph import STEPS_BEFORE_REPLAYS
+from eml_models.training.step_meter import HELD_BACK, CudaClock
 
 FIRST_STEPS = 3
 """Steps on a CPU that are not measured: the first creates the optimizer's state. On CUDA these are all steps
@@ -29,14 +30,8 @@ before both sizes of a batch are replayed as graphs; the graphs' own memory is t
 
 LATER_STEPS = 8
 DEVICE_STEPS = 3
-CLOCK_HZ = 2e9
-"""At least the clock rate of a card; `torch.cuda._sleep` waits for a number of its cycles."""
-
 LEAST_BUSY = 0.01
 """The least `busy` that is reported: a step that seems to need no device time was measured badly."""
-
-HELD_BACK = 3.0
-"""The device is held back for this multiple of a step's duration, so that the whole step is queued first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +42,8 @@ class StepLoad:
         peak_bytes: on CUDA, the most that torch held in later steps and a validation, including the data set
             and free blocks; on a CPU, the most that the process ever held.
         beside_bytes: on CUDA, other memory in use on the device: the context and loaded kernels of this
-            process, and the memory of other processes; 0 on a CPU.
+            process; 0 on a CPU.
+        others_bytes: bytes that other processes held before, which trainings cannot have; 0 on a CPU.
         total_bytes: the memory of the device.
         busy: share of a step's duration in which the device computes, in (0, 1]; in the rest it waits for
             this process. 1 on a CPU.
@@ -57,6 +53,7 @@ class StepLoad:
     beside_bytes: int
     total_bytes: int
     busy: float
+    others_bytes: int = 0
 
 
 def measure_step_load(
@@ -74,6 +71,9 @@ def measure_step_load(
         torch.OutOfMemoryError: the device has too little memory for a step or a validation.
     """
     where = torch.device(device)
+    others = 0
+    if where.type == "cuda" and torch.cuda.is_available():  # else `fit` says that there is no such device
+        others = bytes_of_others(where) or 0
     training = fit(
         recipe, device=where, data_dir=data_dir, download=download, kernels=kernels, execution=execution
     )
@@ -94,7 +94,8 @@ def measure_step_load(
     free, total = torch.cuda.mem_get_info(where)
     return StepLoad(
         peak_bytes=torch.cuda.max_memory_reserved(where),
-        beside_bytes=max(0, total - free - torch.cuda.memory_reserved(where)),
+        beside_bytes=max(0, total - free - torch.cuda.memory_reserved(where) - others),
+        others_bytes=others,
         total_bytes=total,
         busy=min(1.0, max(LEAST_BUSY, device_s / step_s)),
     )
@@ -118,10 +119,10 @@ def _measure_device_s(step: Callable[[], object], device: torch.device, step_s: 
     for the device, as fp16's loss scaling does with some optimizers: the device then waits too.
     """
     with torch.cuda.device(device):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        torch.cuda._sleep(int(HELD_BACK * step_s * CLOCK_HZ))
-        start.record()
+        clock = CudaClock()
+        clock.hold_back(HELD_BACK * step_s)
+        start = clock.mark()
         step()
-        end.record()
+        end = clock.mark()
         end.synchronize()
-    return float(start.elapsed_time(end)) / 1e3
+    return clock.seconds(start, end)

@@ -7,7 +7,7 @@ command ``show``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from eml_models.errors import InvalidValueError
@@ -15,6 +15,20 @@ from tune_jobs.study.events import AttemptEnded, AttemptInterrupted, AttemptStar
 from tune_jobs.study.json_fields import parse_object
 from tune_jobs.study.rows import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow
 from tune_jobs.study.space import Params
+
+ON_GPU = (
+    "gpus",
+    "execution",
+    "eager_because",
+    "step_s",
+    "gpu_busy",
+    "kernels",
+    "driver_version",
+    "cudnn_version",
+    "mps",
+    "others_bytes",
+)
+"""Fields of an attempt's events (`tune_jobs.study.events`) that a CPU has not; also columns of `query`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +40,8 @@ class AttemptFacts:
         resumed_from_epoch: the epochs that it did not train again; None before its training began.
         held_s: seconds for which it held its resources; None if no row says it.
         how: how it ended, in words; None if it has not ended.
+        on_gpu: the facts of its events about its GPU and steps, by the names of `ON_GPU`, without those that
+            no event has; empty on a CPU.
     """
 
     attempt: int
@@ -36,6 +52,7 @@ class AttemptFacts:
     resumed_from_epoch: int | None = None
     held_s: float | None = None
     how: str | None = None
+    on_gpu: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +128,14 @@ def _attempt(start: StartRow, events: Sequence[EventRow]) -> AttemptFacts:
         resumed_from_epoch=_resumed_from(detail, last, detail_of(cut_short) if cut_short else None),
         held_s=last_row.duration_s if last_row else None,
         how=last.how if isinstance(last, AttemptEnded) else "cut short with its run" if cut_short else None,
+        on_gpu=_on_gpu(detail, last, detail_of(cut_short) if cut_short else None),
     )
+
+
+def _on_gpu(*details: object) -> dict[str, object]:
+    """What the details of an attempt's events say of its GPU; the last detail that says something counts."""
+    said = ((name, getattr(detail, name, None)) for name in ON_GPU for detail in details)
+    return {name: value for name, value in said if value is not None and value is not False}
 
 
 def _resumed_from(*details: object) -> int | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 from eml_models.wording import harmless
+from tune_jobs.analysis.gpu_busy import describe_launches
 from tune_jobs.analysis.one_trial import TrialFacts, facts_of, last_failed
 from tune_jobs.checkpoints.bounded_log import last_lines, terminal_lines
 from tune_jobs.checkpoints.logs import Logs
-from tune_jobs.cli.telling import put, say, tell
+from tune_jobs.cli.telling import put, say, tell, tell_note
 from tune_jobs.errors import StoreError
 from tune_jobs.inputs.user_code import stored_name
 from tune_jobs.report.formats import JSON, TABLE
@@ -40,6 +41,8 @@ def print_trial(store: str, name: str, number: int, form: str) -> None:
         for table in trial_tables(facts, metric=metric):
             put(render(table, form))
         _say_log(_logs_of(str(opened.path), facts), facts)
+        for line in describe_launches(row for row in known.rows if row.number == number):
+            tell_note(line)
     elif form == JSON:
         found = trial_object(facts, _logs_of(str(opened.path), facts))
         put(json.dumps(found, indent=2, allow_nan=False, ensure_ascii=False) + "\n")

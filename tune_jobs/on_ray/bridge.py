@@ -17,7 +17,7 @@ from ray.tune import Stopper
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from tune_jobs.on_ray.cluster.deaths import describe_death
+from tune_jobs.on_ray.cluster.deaths import describe_death, is_shared_fault
 from tune_jobs.on_ray.cluster.openings import Openings
 from tune_jobs.on_ray.cluster.room import Room
 from tune_jobs.on_ray.failure_lines import FailureLines
@@ -160,6 +160,9 @@ class Bridge:
         if limit_s is not None and silent_s >= limit_s:
             failure = Failure.HUNG
             error = f"there was no report for {limit_s:g} s, so the worker ended itself\n{error}"
+        elif self._gpus[tune_id] < 1 and is_shared_fault(error):
+            failure = Failure.SHARED_FAULT
+            self._shares.note(number, failure)
         self.in_turn(lambda: self._record_crash(number, failure, error))
 
     def _record_crash(self, number: int, failure: Failure, error: str) -> None:

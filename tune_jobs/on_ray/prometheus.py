@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 from ray.util.metrics import Counter, Gauge
 
+from tune_jobs.analysis.gpu_busy import gpu_busy_s
 from tune_jobs.analysis.ledger import CLASSES, account
 from tune_jobs.session.attempt import Progress
 from tune_jobs.study.rows import ReportRow, Row
@@ -48,12 +49,14 @@ class StudyMetrics:
         self._best = _gauge("best_objective", "Best objective of the study so far.")
         self._feasible = _gauge("feasible_share", "Share of the proposals within the limits.")
         self._seconds = _gauge("worker_seconds", "Worker-seconds of the study by class.", "ledger")
+        self._busy = _gauge("gpu_busy_seconds", "Seconds for which ended attempts kept GPUs busy.")
         self._reports = Counter(
             "tune_jobs_reports", description="Reports that this driver recorded.", tag_keys=("study",)
         )
         self._num_seen = len(rows)
         self._next_at = self._ledger_at = 0.0
         self._spent: dict[str, float] = {}
+        self._busy_s: float | None = None
 
     def update(self, progress: Progress) -> None:
         """Set every series, if it is time."""
@@ -76,10 +79,12 @@ class StudyMetrics:
             self._take_ledger()
         for name in CLASSES:
             self._seconds.set(self._spent.get(name, 0.0), self._tags(ledger=name))
+        if self._busy_s is not None:  # on CPUs there is no such series
+            self._busy.set(self._busy_s, self._tags())
 
     def _take_ledger(self) -> None:
         began = time.monotonic()
-        self._spent = dict(account(self._rows))
+        self._spent, self._busy_s = dict(account(self._rows)), gpu_busy_s(self._rows)
         ended = time.monotonic()
         self._ledger_at = ended + max(LEDGER_PERIOD_S, LEDGER_COST * (ended - began))
 

@@ -16,6 +16,7 @@ from eml_models.wording import count_of
 from tune_jobs.analysis.audit import Audit
 from tune_jobs.analysis.code_changes import describe_code_changes
 from tune_jobs.analysis.factors import design_of, read_outcomes, repeat_of
+from tune_jobs.analysis.gpu_busy import describe_launches, describe_others
 from tune_jobs.report import factors, finalists, leaderboard
 from tune_jobs.report.for_people import PARAMS, for_people
 from tune_jobs.report.formats import TABLE
@@ -127,9 +128,11 @@ def pivot_document(known: StudySnapshot, form: str, names: Sequence[str]) -> Tab
 
 
 def study_notes(known: StudySnapshot) -> list[str]:
-    """The lines below a study's tables: changes of the code that trained it, and a run without an end."""
+    """The lines below a study's tables: changes of the code that trained it, steps that wait for launches, a
+    GPU that others use too, and a run without an end."""
     runs = notes_of_runs({known.study: last_end(known.rows)}, {known.study: known.hold})
-    return [f"note: {line}" for line in [*describe_code_changes(known.rows), *runs]]
+    of_gpus = [*describe_launches(known.rows), *describe_others(known.rows)]
+    return [f"note: {line}" for line in [*describe_code_changes(known.rows), *of_gpus, *runs]]
 
 
 def audit_lines(result: Audit) -> Iterator[str]:

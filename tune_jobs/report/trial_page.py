@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.analysis.one_trial import TrialFacts
+from tune_jobs.analysis.one_trial import ON_GPU, TrialFacts
 from tune_jobs.report.column_numbers import whole, whole_column
 from tune_jobs.report.for_people import EPOCHS, network_words
 from tune_jobs.report.plain import plain
@@ -68,6 +68,7 @@ def trial_tables(facts: TrialFacts, *, metric: str) -> list[Table]:
         curve(facts, metric=metric),
         _decisions(facts, metric),
         _attempts(facts),
+        _on_gpu(facts),
     ]
     if facts.recipe is not None:
         tables.insert(2, _recipe(facts, facts.recipe))
@@ -200,6 +201,19 @@ def _attempts(facts: TrialFacts) -> Table:
     )
     columns = ("attempt", "started (UTC)", "node", "device", "pid", "resumed from", "held_s", "how it ended")
     return Table(title="attempts", columns=columns, rows=rows, below=("how it ended",))
+
+
+def _on_gpu(facts: TrialFacts) -> Table:
+    """What each attempt's events say of its GPU and steps; no rows on a CPU."""
+    present = [name for name in ON_GPU if any(name in a.on_gpu for a in facts.attempts)]
+    rows = tuple((a.attempt, *(a.on_gpu.get(name) for name in present)) for a in facts.attempts if a.on_gpu)
+    return Table(
+        title="on the GPU",
+        columns=("attempt", *present),
+        rows=rows,
+        shares=("gpu_busy",),
+        below=("eager_because",),
+    )
 
 
 def _shown(value: object, name: str = "") -> str:

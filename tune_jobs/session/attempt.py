@@ -48,6 +48,13 @@ class WorkerInfo:
         kernels: how the shipped training chooses its kernels on CUDA (`eml_models.training.kernels`).
         execution: how the shipped training executes its steps on CUDA, ``graph`` or ``eager``.
         eager_because: why its steps on CUDA are eager, in words; None if they are not.
+        step_s: seconds from step to step of the shipped training on CUDA, and `gpu_busy` the share of them in
+            which the GPU computes the step (`eml_models.training.step_meter`).
+        driver_version: of NVIDIA's driver, such as ``580.159.04``.
+        mps: whether an MPS server of NVIDIA's runs on its node, so that trials on a GPU share their
+            faults; None on a CPU.
+        others_bytes: bytes of its GPU's memory that other processes held when it began; None if it shares
+            the GPU with other trials.
         resumed_from_epoch: the epoch whose checkpoint, or saved state, it continued from; 0 for none.
         passed_over: why a newer checkpoint was not used to resume; None if there was no newer checkpoint.
         imports_s: seconds from the call of its function until its code was loaded.
@@ -69,6 +76,11 @@ class WorkerInfo:
     kernels: str | None = None
     execution: str | None = None
     eager_because: str | None = None
+    step_s: float | None = None
+    gpu_busy: float | None = None
+    driver_version: str | None = None
+    mps: bool | None = None
+    others_bytes: int | None = None
     data_fingerprint: str | None = None
     resumed_from_epoch: int = 0
     passed_over: str | None = None

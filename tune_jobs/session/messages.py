@@ -220,6 +220,7 @@ _READ: Mapping[Any, Callable[[Any], Any]] = {
     str: _read_only("text", str),
     str | None: _read_only("text or null", str, _NONE),
     bool: _read_only("true or false", bool),
+    bool | None: _read_only("true, false or null", bool, _NONE),
     int: _read_only("a whole number", int),
     int | None: _read_only("a whole number or null", int, _NONE),
     float: _read_only("a number", int, float),

@@ -132,6 +132,9 @@ class RowBuilder:
             latency_s=worker.latency_s,
             kernels=worker.kernels,
             cudnn_version=worker.cudnn_version,
+            driver_version=worker.driver_version,
+            mps=worker.mps,
+            others_bytes=worker.others_bytes,
         )
         waited = (self._clock() - live.handed_out_at).total_seconds()
         return replace(self._of_attempt(live, detail, waited), code=worker.code)
@@ -154,7 +157,7 @@ class RowBuilder:
     def _learned(self, live: LiveAttempt) -> dict[str, Any]:
         """What later messages than the first said of the worker."""
         worker = live.worker
-        names = ("data_s", "first_step_s", "execution", "eager_because")
+        names = ("data_s", "first_step_s", "execution", "eager_because", "step_s", "gpu_busy")
         learned = {name: getattr(worker, name) for name in names}
         if self._study.train is None:
             return learned

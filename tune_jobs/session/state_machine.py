@@ -38,6 +38,7 @@ from tune_jobs.study.instants import utc_now
 from tune_jobs.study.objective import LATENCY
 from tune_jobs.study.rows import (
     TRIED_AGAIN,
+    TRIED_WITH_MORE,
     Decision,
     Failure,
     ReportRow,
@@ -297,7 +298,8 @@ class Session:
 
     def record_failure(self, number: int, failure: Failure, error: str, *, worker: WorkerInfo) -> None:
         """Record a failed attempt. Crashes are retried until `max_attempts` attempts of the trial have
-        crashed; an attempt that ran out of its GPU share is always retried, with a larger share.
+        crashed; an attempt that ran out of its GPU share, or ended with a fault of a GPU that it shared, is
+        always retried, with a larger share.
 
         Args:
             failure: the kind of the failure.
@@ -313,7 +315,7 @@ class Session:
         reason = f"attempt {live.attempt.attempt} {failure.words}: {first_line(error)}"
         num_crashed = self.history.trials[number].num_crashed + 1
         again = failure in TRIED_AGAIN and num_crashed < self.settings.max_attempts
-        again = again or failure is Failure.OUT_OF_SHARE
+        again = again or failure in TRIED_WITH_MORE
         if again:
             rows.append(self._build.attempt_ended(live, reason, failure))
         else:

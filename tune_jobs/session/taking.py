@@ -33,6 +33,7 @@ class MessageTaker:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._reported_unsaved: set[str] = set()
+        self._warned_of_others: set[str | None] = set()
 
     def take(self, number: int, message: Message, worker: WorkerInfo, *, more: bool = False) -> Decision:
         """Record a message of a trial's attempt; STOP if the attempt ends with it.
@@ -49,6 +50,7 @@ class MessageTaker:
             case LatencyMeasured(latency_ms=latency_ms):
                 return self._session.record_latency(number, latency_ms, worker)
             case TrainingBegan():
+                self._warn_of_others(number, worker)
                 return self._session.record_begin(number, worker, more=more)
             case EpochReported(metrics=metrics, unsaved=unsaved, own=own):
                 self._warn_of_unsaved(number, unsaved)
@@ -62,6 +64,19 @@ class MessageTaker:
             case _:
                 assert_never(message)
         return Decision.STOP
+
+    def _warn_of_others(self, number: int, worker: WorkerInfo) -> None:
+        """Warn once per node that other processes use a GPU that Ray has given to a trial alone."""
+        if not worker.others_bytes or worker.hostname in self._warned_of_others:
+            return
+        self._warned_of_others.add(worker.hostname)
+        LOG.warning(
+            "other processes hold %.1f GB of the GPU of trial %d (%s); the trial has less memory, and takes"
+            " longer while they compute",
+            worker.others_bytes / 1e9,
+            number,
+            worker.hostname or worker.node,
+        )
 
     def _warn_of_unsaved(self, number: int, unsaved: Mapping[str, str]) -> None:
         """Warn once per run of each kind of file that could not be saved: a disk is full for every trial."""

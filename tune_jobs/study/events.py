@@ -96,6 +96,9 @@ class AttemptStarted:
     latency_s: Seconds | None = None
     kernels: Text | None = None
     cudnn_version: Whole | None = None
+    driver_version: Text | None = None
+    mps: Flag | None = None
+    others_bytes: Whole | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +126,8 @@ class AttemptEnded:
     first_step_s: Seconds | None = None
     execution: Text | None = None
     eager_because: Text | None = None
+    step_s: Seconds | None = None
+    gpu_busy: Number | None = None
     resumed_from_epoch: Count | None = None
     passed_over: Text | None = None
 
@@ -137,6 +142,8 @@ class AttemptInterrupted:
     first_step_s: Seconds | None = None
     execution: Text | None = None
     eager_because: Text | None = None
+    step_s: Seconds | None = None
+    gpu_busy: Number | None = None
     resumed_from_epoch: Count | None = None
     passed_over: Text | None = None
 

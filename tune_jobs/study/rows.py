@@ -35,13 +35,15 @@ class State(StrEnum):
 class Failure(StrEnum):
     """The kind of failure of an attempt; also of its trial, if no other attempt follows.
 
-    Another attempt follows a failure of the worker, and a failure because the share of a GPU was too small.
+    Another attempt follows a failure of the worker, a failure because the share of a GPU was too small, and a
+    fault of a GPU under an MPS server, which ends every trial on that GPU and not only the one at fault.
     """
 
     DIVERGED = "diverged"
     RAISED = "raised"
     OUT_OF_MEMORY = "out_of_memory"
     OUT_OF_SHARE = "out_of_share"
+    SHARED_FAULT = "shared_fault"
     CRASHED = "crashed"
     HUNG = "hung"
 
@@ -55,11 +57,15 @@ _VERBS = {
     Failure.RAISED: "raised an error",
     Failure.OUT_OF_MEMORY: "ran out of memory",
     Failure.OUT_OF_SHARE: "ran out of its share of GPU memory",
+    Failure.SHARED_FAULT: "ended with a fault of a GPU that it shared",
 }
 
 TRIED_AGAIN = frozenset({Failure.CRASHED, Failure.HUNG})
-"""Failures that may be the worker's fault. A limited number of other attempts follows. After `OUT_OF_SHARE`
-attempts follow until the trial has a whole GPU."""
+"""Failures that may be the worker's fault. A limited number of other attempts follows."""
+
+TRIED_WITH_MORE = frozenset({Failure.OUT_OF_SHARE, Failure.SHARED_FAULT})
+"""Failures of attempts with a share of a GPU. Attempts with larger shares follow until the trial has a whole
+GPU, where these failures do not occur. They cost it none of the limited number of attempts."""
 
 
 class Decision(StrEnum):

@@ -15,10 +15,12 @@ from eml_models.errors import (
     NotCompiledError,
     UnsupportedModeError,
 )
+from eml_models.wording import first_line
 from tune_jobs.errors import BrokenDeviceError, TuneJobsError
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.messages import AttemptFailed, WorkerUnusable
 from tune_jobs.study.rows import Failure
+from tune_jobs.worker.describing_card import uses_mps
 
 TRACEBACK_LINES = 12
 
@@ -44,9 +46,13 @@ def require_working_device(device: str, error: Exception) -> None:
 
     from eml_models.training.device_errors import is_broken
 
-    if torch.cuda.is_initialized() and is_broken(torch.device(device)):
-        raise BrokenDeviceError(
-            f"every later CUDA call of this process would fail, so it ends: {type(error).__name__}: {error}"
+    # a card that is lost before the first use of CUDA fails that use, and all later ones
+    of_cuda = torch.cuda.is_initialized() or "cuda" in _words_of(error).lower()
+    if of_cuda and is_broken(torch.device(device)):
+        shared = BrokenDeviceError.SHARED if uses_mps() else ""
+        raise BrokenDeviceError(  # in one line, because the last line of a traceback becomes the reason
+            f"every later CUDA call of this process would fail, so it ends{shared}:"
+            f" {type(error).__name__}: {first_line(_words_of(error))}"
         ) from error
 
 

@@ -13,20 +13,30 @@ from dataclasses import replace
 from eml_models.data.datasets import data_fingerprint
 from eml_models.training.recipe import Recipe
 from tune_jobs.session.attempt import WorkerInfo
+from tune_jobs.worker.describing_card import driver_version, uses_mps
 
 
-def with_device(worker: WorkerInfo, device: str, *, kernels: str | None) -> WorkerInfo:
-    """Adds the device, and for the shipped training on CUDA its kernels and cuDNN's version.
+def with_device(worker: WorkerInfo, device: str, *, kernels: str | None, is_alone: bool = True) -> WorkerInfo:
+    """Adds the device and what is known of a card; for the shipped training on CUDA its kernels and cuDNN.
 
     Args:
         device: ``cpu`` or ``cuda``.
         kernels: the choice of kernels of the shipped training; None for any other training.
+        is_alone: whether no other trial is to use the GPU; memory that is in use there is then a stranger's.
     """
     if device == "cpu":
         return replace(worker, device=f"cpu: {platform.machine()}")
     import torch
 
-    worker = replace(worker, device=f"cuda: {torch.cuda.get_device_name()}")
+    from eml_models.training.device_state import bytes_of_others
+
+    worker = replace(
+        worker,
+        device=f"cuda: {torch.cuda.get_device_name()}",
+        driver_version=driver_version(),
+        mps=uses_mps(),
+        others_bytes=bytes_of_others(torch.device(device)) if is_alone else None,
+    )
     if kernels is None:
         return worker
     return replace(worker, kernels=kernels, cudnn_version=torch.backends.cudnn.version())

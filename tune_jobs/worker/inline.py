@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 
 from tune_jobs.checkpoints.files import Checkpoints
+from tune_jobs.errors import BrokenDeviceError, RunFailedError
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.messages import Message
 from tune_jobs.session.settings import ProgressListener, RunSettings
@@ -21,8 +22,8 @@ from tune_jobs.session.state_machine import Session
 from tune_jobs.session.taking import MessageTaker
 from tune_jobs.study.code_digest import code_digest
 from tune_jobs.study.definition import Study
-from tune_jobs.study.rows import Decision
-from tune_jobs.worker.describing_failure import describe_failure
+from tune_jobs.study.rows import Decision, Failure
+from tune_jobs.worker.describing_failure import describe_failure, require_working_device
 from tune_jobs.worker.describing_worker import with_device, with_peak_memory
 from tune_jobs.worker.training import Job, TrainingSetup, iter_training, set_num_threads
 
@@ -41,7 +42,8 @@ def run_inline(
     next run.
 
     Raises:
-        RunFailedError: too many trials failed one after the other, or the search has no proposal.
+        RunFailedError: too many trials failed one after the other, the search has no proposal, or the GPU can
+            be used no longer.
     """
     setup = _setup_of(session.study, settings, checkpoints)
     code = code_digest(session.study.training, session.study.cost)  # once: a callable object may change
@@ -52,13 +54,29 @@ def run_inline(
             return False
         session.take_worker(attempt.number)
         with closing(_iter_messages(session.study, setup, Job.of(attempt), code)) as messages:
-            for message in messages:
+            for message in _recording_faults(messages, session, attempt.number):
                 worker = replace(message.worker, pid=os.getpid())
                 decision = taker.take(attempt.number, message, worker)
                 on_progress(session.progress())
                 if decision is Decision.STOP or ended():
                     break
     return ended()
+
+
+def _recording_faults(messages: Iterator[Message], session: Session, number: int) -> Iterator[Message]:
+    """The messages; a GPU that this process can use no longer ends the run, and counts as a crash.
+
+    Raises:
+        RunFailedError: the GPU cannot be used any more.
+    """
+    try:
+        yield from messages
+    except BrokenDeviceError as error:
+        session.record_failure(number, Failure.CRASHED, str(error), worker=WorkerInfo())
+        raise RunFailedError(
+            f"trial {number} left a GPU that this process cannot use: {error}. Run the same command again,"
+            " which continues the study in a new process"
+        ) from error
 
 
 def _setup_of(study: Study, settings: RunSettings, checkpoints: Checkpoints) -> TrainingSetup:
@@ -101,4 +119,5 @@ def _iter_messages(study: Study, setup: TrainingSetup, job: Job, code: str) -> G
         worker = replace(worker, imports_s=time.perf_counter() - began)
         yield from iter_training(study.training, setup, job, worker)
     except Exception as error:  # of any type: training code may raise anything, and it fails its trial alone
+        require_working_device(setup.device, error)
         yield describe_failure(error, gpus=0.0, worker=with_peak_memory(worker, setup.device))

@@ -157,7 +157,13 @@ def _iter_recipe(
         first = False
         if setup.device != "cpu" and (now := _execution_of(training)) != execution:
             execution = now
-            worker = replace(worker, execution=now.execution, eager_because=now.eager_because)
+            worker = replace(
+                worker,
+                execution=now.execution,
+                eager_because=now.eager_because,
+                step_s=now.step_s,
+                gpu_busy=now.gpu_busy,
+            )
         saving.before_report(training, report)
         unsaved, metrics = saving.take_unsaved(), _metrics(report)
         waits = saving.is_due or not goes_on(metrics, last_epoch, recipe.epochs, setup.rungs)
@@ -249,15 +255,24 @@ def goes_on(metrics: Mapping[str, Metric], last_epoch: int, epochs: int, rungs: 
 
 def _first_step_s(training: Any) -> float | None:
     """Seconds of the first step, if the training gives a valid number of seconds."""
-    seconds = _plain(getattr(training, "first_step_s", None))
+    return _seconds(getattr(training, "first_step_s", None))
+
+
+def _seconds(value: object) -> float | None:
+    """A valid number of seconds; None for anything else that a training may say."""
+    seconds = _plain(value)
     return seconds if isinstance(seconds, float) and 0 <= seconds <= MAX_SECONDS else None
 
 
 def _execution_of(training: Any) -> WorkerInfo:
-    """How the training executes its steps, and why they are eager, as far as it says so in text."""
+    """How the training executes its steps, why they are eager, and their time, as far as it says so."""
+    times = getattr(training, "step_times", None)
+    step_s, busy = _seconds(getattr(times, "step_s", None)), _seconds(getattr(times, "busy", None))
     return WorkerInfo(
         execution=_as_words(getattr(training, "execution", None)),
         eager_because=_as_words(getattr(training, "eager_because", None)),
+        step_s=step_s,
+        gpu_busy=busy if busy is not None and busy <= 1 else None,
     )
 
 

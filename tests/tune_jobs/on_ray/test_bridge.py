@@ -12,7 +12,7 @@ import pytest
 from session_testing import Clock, MemoryLog, a_study
 
 from eml_models.training.recipe import Recipe
-from tune_jobs.errors import TuneJobsError
+from tune_jobs.errors import BrokenDeviceError, TuneJobsError
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.messages import (
     AttemptFailed,
@@ -93,6 +93,41 @@ def test_a_worker_that_ends_itself_after_its_time_has_hung(played: Callable[...,
     time.now = 32.0
     bridge.take_crash("a", "the worker died")
     assert ends(log) == ["attempt 1 hung"]
+
+
+ALONE, SHARED = (
+    f"BrokenDeviceError: so it ends{words}: RuntimeError: CUDA error: an illegal memory access"
+    for words in ("", BrokenDeviceError.SHARED)
+)
+
+
+@pytest.mark.parametrize("began", [True, False])
+@pytest.mark.parametrize(
+    ("gpus", "error", "how", "next_gpus"),
+    [
+        (0.25, SHARED, "attempt 1 ended with a fault of a GPU that it shared", 0.5),
+        (0.25, "the worker died", "attempt 1 crashed", 0.25),
+        (0.25, ALONE, "attempt 1 crashed", 0.25),
+        (1.0, SHARED, "attempt 1 crashed", 1.0),
+    ],
+)
+def test_a_fault_under_an_mps_server_costs_no_attempt_and_leads_to_a_larger_share(
+    played: Callable[..., Any], began: bool, gpus: float, error: str, how: str, next_gpus: float
+) -> None:
+    from tune_jobs.on_ray.gpus.share import Shares
+
+    bridge, log, _ = played()
+    bridge._shares = Shares(gpus)
+    bridge.suggest("a")
+    bridge.take_start("a")
+    if began:  # else the server refused the new process, while its other processes ended
+        bridge.take_message("a", {"message": to_json(TrainingBegan(worker=WorkerInfo(mps=True))), "pid": 7})
+    bridge.take_crash("a", error)
+    assert ends(log) == [how]
+    counted = bridge.session.history.trials[0].num_crashed
+    assert counted == (0 if "shared" in how else 1)
+    assert bridge.suggest("b")["gpus"] == next_gpus
+    assert Shares(gpus, log.rows).of(0) == next_gpus  # also of a run that continues
 
 
 def test_worker_that_a_signal_to_every_process_ends_has_not_failed(played: Callable[..., Any]) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tune_jobs.errors import BrokenDeviceError
+
+CALL = "ray::ImplicitFunc.train() (pid=1)"
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
 
@@ -24,6 +27,21 @@ def test_a_death_is_described_by_its_error_first(message: str, first: str) -> No
 
     assert error_first(message).splitlines()[0] == first
     assert "\x1b" not in error_first(message)
+
+
+@pytest.mark.parametrize(
+    ("message", "is_fault"),
+    [
+        (f"{CALL}\ntune_jobs.errors.BrokenDeviceError: so it ends{BrokenDeviceError.SHARED}: x", True),
+        (f"{CALL}\ntune_jobs.errors.BrokenDeviceError: so it ends: x", False),
+        (f"{CALL}\nValueError: BrokenDeviceError{BrokenDeviceError.SHARED}", False),
+        ("The actor died unexpectedly.", False),
+    ],
+)
+def test_a_fault_of_a_shared_gpu_is_told_from_other_deaths(message: str, is_fault: bool) -> None:
+    from tune_jobs.on_ray.cluster.deaths import error_first, is_shared_fault
+
+    assert is_shared_fault(error_first(message)) is is_fault
 
 
 def test_what_is_not_a_calls_own_error_is_its_workers_death() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,6 +40,24 @@ def now(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(prometheus, "Counter", Series)
     monkeypatch.setattr(Series, "seen", {}, raising=False)
     return time
+
+
+@pytest.mark.parametrize(("busy", "seconds"), [(None, None), (0.25, 5.0)])
+def test_busy_seconds_of_a_gpu_are_a_series_and_on_a_cpu_there_is_none(
+    now: SimpleNamespace, busy: float | None, seconds: float | None
+) -> None:
+    log = MemoryLog()
+    session = Session(a_study(trials=1, asha=None), log, clock=Clock())
+    attempt = session.next_attempt()
+    assert attempt is not None
+    name = session.study.name
+    worker = replace(WORKER, gpu_busy=busy, step_s=None if busy is None else 0.01)
+    for epoch in range(1, attempt.recipe.epochs + 1):
+        report = {**rising(attempt, epoch), "epoch_s": 20.0 / attempt.recipe.epochs}
+        session.record_report(attempt.number, report, worker)
+    prometheus.StudyMetrics(name, log.rows).update(session.progress())
+    found = Series.seen.get(("tune_jobs_gpu_busy_seconds", name))
+    assert found == (None if seconds is None else pytest.approx(seconds))
 
 
 def test_metrics_count_the_reports_of_this_driver_alone(now: SimpleNamespace) -> None:

@@ -37,6 +37,20 @@ def test_measured_step_decides_how_many_share(peak: float, beside: float, busy: 
     assert part.beside_bytes == load.beside_bytes
 
 
+@pytest.mark.parametrize(
+    ("others", "trials"),
+    [(0, 13), (10, 10), (25, 5), (39, 1)],  # of 40 GB, for trials of 3 GB
+)
+def test_memory_that_strangers_hold_is_shared_out_to_nobody(others: float, trials: int) -> None:
+    load = StepLoad(
+        peak_bytes=2 * GB, beside_bytes=GB // 2, total_bytes=40 * GB, busy=0.05, others_bytes=int(others * GB)
+    )
+    part = choose_part(load)
+    assert part.gpus == 1 / trials
+    torchs = trials * (part.gpus * load.total_bytes - part.beside_bytes)
+    assert torchs + trials * load.beside_bytes + load.others_bytes <= load.total_bytes + trials
+
+
 def test_share_doubles_for_each_time_that_a_trial_ran_out_also_after_a_resume() -> None:
     log = MemoryLog()
     session = Session(a_study(trials=2, asha=None), log, clock=Clock())
@@ -54,6 +68,18 @@ def test_share_doubles_for_each_time_that_a_trial_ran_out_also_after_a_resume() 
     assert Shares(0.25, log.rows).of(0) == shares.of(0) == 1.0
     assert Shares(0.25, log.rows).of(1) == 0.25
     assert Shares(2.0, log.rows).of(0) == 2.0
+
+
+def test_a_fault_of_a_shared_gpu_leads_its_trials_apart_until_the_culprit_is_alone() -> None:
+    """Four trials under an MPS server: trial 2 faults at each try, and every neighbour ends with it."""
+    shares, rounds = Shares(0.25), 0
+    while shares.of(2) < 1:
+        rounds += 1
+        for number in range(round(1 / shares.of(2))):
+            shares.note((2 + number) % 4, Failure.SHARED_FAULT)
+    assert rounds == 2
+    assert shares.of(2) == 1.0
+    assert shares.of(1) < 1.0  # it was no neighbour in the second round
 
 
 def test_out_of_memory_has_its_peak_in_the_row() -> None:

@@ -10,12 +10,20 @@ from session_testing import a_study, play
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.analysis.audit import Audit
-from tune_jobs.report.documents import audit_lines, pivot_document, report_document, study_document
+from tune_jobs.report.documents import (
+    audit_lines,
+    pivot_document,
+    report_document,
+    study_document,
+    study_notes,
+)
 from tune_jobs.report.formats import CSV, JSON, REPORT_FORMATS, TABLE
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.reading.study_snapshot import StudySnapshot
 from tune_jobs.store.writer import StudyWriter
+from tune_jobs.study.rows import EventKind
+from tune_jobs.testing.rows import event_row
 
 
 @pytest.fixture
@@ -47,6 +55,15 @@ def test_page_of_a_study_has_its_tables_in_order(known: StudySnapshot) -> None:
     assert titles[0].startswith("best 2 of 2")
     assert titles[1:3] == ["how trials ended", "decisions at the rungs"]
     assert "worker-seconds went" in titles[3]
+
+
+def test_notes_of_a_study_name_steps_that_wait_for_launches(known: StudySnapshot) -> None:
+    assert not any("launches" in line for line in study_notes(known))
+    detail = '{"how":"completed","execution":"eager","step_s":0.027,"gpu_busy":0.2}'
+    ended = event_row(EventKind.ATTEMPT_ENDED, 0, detail=detail, seq=max(row.seq for row in known.rows) + 1)
+    (note,) = (line for line in study_notes(replace(known, rows=(*known.rows, ended))) if "launches" in line)
+    assert note.startswith("note: training is bound by launches: a step takes 27.00 ms, of which the GPU")
+    assert "--execution auto" in note
 
 
 def test_audit_in_lines() -> None:

@@ -62,6 +62,28 @@ def test_page_has_every_part_of_a_trial_in_order() -> None:
     assert tables["attempts"].rows[0][4] == "12345"
 
 
+def test_a_gpu_and_its_steps_have_a_table_of_their_own() -> None:
+    begun = '{"gpus":0.5,"driver_version":"580.159.04","cudnn_version":91900,"mps":false}'
+    ended = '{"how":"stopped","execution":"graph","step_s":0.005,"gpu_busy":0.96}'
+    rows = rows_of()
+    rows[1:2] = [event_row(EventKind.ATTEMPT_STARTED, 0, device="cuda: x", detail=begun)]
+    rows.append(event_row(EventKind.ATTEMPT_ENDED, 0, detail=ended))
+    table = tables_of(numbered(*rows))["on the GPU"]
+    assert dict(zip(table.columns, table.rows[0], strict=True)) == {
+        "attempt": 1,
+        "gpus": 0.5,
+        "execution": "graph",
+        "step_s": 0.005,
+        "gpu_busy": 0.96,
+        "driver_version": "580.159.04",
+        "cudnn_version": 91900,
+    }
+    assert "96.0 %" in render(table, "table")
+    found = trial_object(facts_of(numbered(*rows), 0, study="s"), [])
+    assert found["attempts"][0]["on_gpu"]["gpu_busy"] == 0.96
+    json.dumps(found, allow_nan=False)
+
+
 def test_error_of_a_failed_trial_is_on_its_page() -> None:
     table = tables_of(rows_of(state=State.FAILED, error="ValueError: no layer\nTraceback"))[
         "trial 0 of s: failed"

@@ -164,7 +164,13 @@ def test_a_trial_diverged_if_its_failure_is_that_whatever_the_reason_says() -> N
 
 @pytest.mark.parametrize(
     ("failure", "expected"),
-    [(Failure.CRASHED, 1), (Failure.HUNG, 1), (Failure.OUT_OF_SHARE, 0), (None, 0)],
+    [
+        (Failure.CRASHED, 1),
+        (Failure.HUNG, 1),
+        (Failure.OUT_OF_SHARE, 0),
+        (Failure.SHARED_FAULT, 0),
+        (None, 0),
+    ],
 )
 def test_an_attempt_counts_as_crashed_by_its_failure_whatever_the_detail_says(
     failure: Failure | None, expected: int

@@ -34,7 +34,15 @@ from tune_jobs.study.definition import Study
 from tune_jobs.study.events import SessionEnd
 from tune_jobs.study.method import Asha, LatencyMode, Limits
 from tune_jobs.study.objective import Objective
-from tune_jobs.study.rows import Decision, EventKind, EventRow, Failure, State, TrialRow
+from tune_jobs.study.rows import (
+    TRIED_WITH_MORE,
+    Decision,
+    EventKind,
+    EventRow,
+    Failure,
+    State,
+    TrialRow,
+)
 from tune_jobs.study.space import Choice, Float, Parameter, Space
 from tune_jobs.study.stored import study_from_definition
 
@@ -142,7 +150,7 @@ def test_trial_gets_larger_shares_up_to_a_whole_gpu_and_these_are_no_crashes() -
     log = MemoryLog()
     settings = SessionSettings(max_attempts=2)
     session = Session(a_study(trials=1), log, settings=settings, clock=Clock())
-    ways = [*[Failure.OUT_OF_SHARE] * 3, Failure.CRASHED, Failure.CRASHED]  # an eighth at first
+    ways = [Failure.OUT_OF_SHARE, *[Failure.SHARED_FAULT] * 2, Failure.CRASHED, Failure.CRASHED]  # from 1/8
     for number, failure in enumerate(ways, start=1):
         assert not log.trials
         attempt = session.next_attempt()
@@ -162,7 +170,7 @@ def test_each_failure_stands_in_the_row_of_its_attempt_and_of_its_trial(failure:
     session.record_failure(attempt.number, failure, "ValueError: no", worker=WORKER)
     ended = [row for row in log.rows if isinstance(row, EventRow) and row.kind is EventKind.ATTEMPT_ENDED]
     assert [row.failure for row in ended] == [failure]
-    assert [row.failure for row in log.trials] == ([] if failure is Failure.OUT_OF_SHARE else [failure])
+    assert [row.failure for row in log.trials] == ([] if failure in TRIED_WITH_MORE else [failure])
 
 
 def test_crashed_trial_that_recovers_completes_with_each_epoch_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 from session_testing import WORKER, MemoryLog, a_session
@@ -59,3 +60,17 @@ def test_what_could_not_be_saved_is_said_once_for_each_kind(caplog: pytest.LogCa
         with caplog.at_level(logging.WARNING):
             taker.take(attempt.number, EpochReported(metrics=metrics, unsaved=unsaved, worker=WORKER), WORKER)
     assert caplog.text.count("but its checkpoint could not be saved: No space left on device") == 1
+
+
+def test_a_gpu_that_strangers_use_too_is_said_once_per_node(caplog: pytest.LogCaptureFixture) -> None:
+    session = a_session(MemoryLog())
+    taker = MessageTaker(session)
+    for host in ("n1", "n1", "n2"):
+        attempt = session.next_attempt()
+        assert attempt
+        worker = replace(WORKER, hostname=host, others_bytes=31 * 10**9)
+        with caplog.at_level(logging.WARNING):
+            taker.take(attempt.number, TrainingBegan(worker=worker), worker)
+    said = [record.getMessage() for record in caplog.records if "other processes" in record.getMessage()]
+    assert len(said) == 2
+    assert said[0].startswith("other processes hold 31.0 GB of the GPU of trial 0 (n1)")

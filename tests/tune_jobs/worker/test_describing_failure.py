@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from eml_models.errors import (
     BatchTooLargeError,
@@ -17,7 +18,7 @@ from tune_jobs.errors import BrokenDeviceError, RunFailedError, StoreError, Tune
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.messages import AttemptFailed, WorkerUnusable
 from tune_jobs.study.rows import Failure
-from tune_jobs.worker.describing_failure import OwnTrainingError, describe_failure
+from tune_jobs.worker.describing_failure import OwnTrainingError, describe_failure, require_working_device
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
@@ -30,6 +31,45 @@ def test_a_batch_to_time_that_does_not_fit_into_a_share_asks_for_a_larger_one(
     message = describe_failure(error, gpus=gpus, worker=WorkerInfo())
     assert isinstance(message, AttemptFailed)
     assert message.failure is kind
+
+
+CUDA_ERROR = """CUDA error: an illegal memory access was encountered
+CUDA kernel errors might be asynchronously reported at some other API call.
+Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions."""
+
+
+@pytest.mark.parametrize("mps", [True, False])
+@pytest.mark.parametrize(
+    ("error", "is_initialized", "ends"),
+    [
+        (RuntimeError(CUDA_ERROR), True, True),
+        (ValueError("anything, once the card is lost"), True, True),
+        (
+            RuntimeError("CUDA unknown error - this may be due to an incorrectly set up environment"),
+            False,
+            True,
+        ),
+        (ValueError("no use of the GPU so far"), False, False),
+    ],
+)
+def test_a_gpu_that_is_lost_ends_the_process_with_its_reason_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, is_initialized: bool, ends: bool, mps: bool
+) -> None:
+    def synchronize(device: object = None) -> None:
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr("tune_jobs.worker.describing_failure.uses_mps", lambda: mps)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: is_initialized)
+    monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+    require_working_device("cpu", error)
+    if not ends:
+        require_working_device("cuda", error)
+        return
+    with pytest.raises(BrokenDeviceError) as raised:
+        require_working_device("cuda", error)
+    assert len(str(raised.value).splitlines()) == 1
+    assert str(error).splitlines()[0] in str(raised.value)
+    assert (BrokenDeviceError.SHARED in str(raised.value)) is mps
 
 
 def test_one_network_that_no_compiler_takes_ends_its_trial_and_not_the_run() -> None:

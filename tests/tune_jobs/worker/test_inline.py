@@ -15,6 +15,7 @@ from eml_models.training.recipe import Recipe
 from tune_jobs import Asha, Choice, Float, Maximize, RunSettings, Space, Study, TrialStore, run_study
 from tune_jobs.analysis.audit import audit
 from tune_jobs.checkpoints.files import Checkpoints
+from tune_jobs.errors import BrokenDeviceError, RunFailedError
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.rows import Failure, ReportRow, State
@@ -143,3 +144,34 @@ def test_settings_of_a_cluster_are_refused(wrong: dict[str, Any]) -> None:
 
 def test_one_worker_may_be_said() -> None:
     assert RunSettings(inline=True, workers=1).workers == 1
+
+
+def test_a_gpu_that_is_lost_ends_the_run_and_the_next_run_continues(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The card is simulated; each later trial of this process would fail too."""
+    study, lost = own_study(trials=2, asha=None), [True]
+
+    def require(device: str, error: Exception) -> None:
+        raised = error.__cause__ or error  # own training's errors are carried by another
+        if "CUDA error" in str(raised):
+            raise BrokenDeviceError(f"so it ends: {raised}")
+
+    def fails_once(params: dict[str, Any], run: Any) -> Any:
+        for report in train(params, run):
+            yield report
+            if lost:
+                lost.clear()
+                raise RuntimeError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr("tune_jobs.worker.inline.require_working_device", require)
+    study = study.with_changes(train=fails_once)
+    with pytest.raises(
+        RunFailedError, match=r"trial 0 left a GPU that .* continues the study in a new process"
+    ):
+        run_study(study, inline=True, store=str(tmp_path))
+    assert stored(tmp_path, study.name) == []
+    outcome = run_study(study, inline=True, store=str(tmp_path))
+    assert outcome.progress.completed == 2
+    failures = [row.failure for row in TrialStore(tmp_path).rows(study.name) if row.table == "events"]
+    assert [failure for failure in failures if failure] == [Failure.CRASHED]

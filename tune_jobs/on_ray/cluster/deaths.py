@@ -37,6 +37,12 @@ def describe_death(trial: Any) -> str:
     return error_first(error_of_trial(trial))
 
 
+def is_shared_fault(error: str) -> bool:
+    """Whether the reason of a death (`describe_death`) is a GPU that an MPS server has closed for several."""
+    first = error.partition("\n")[0]
+    return first.startswith(BrokenDeviceError.__name__) and BrokenDeviceError.SHARED in first
+
+
 def error_first(text: str) -> str:
     """Ray's text about a death, without colours; the last line of a traceback, the error, comes first."""
     plain = COLOURS.sub("", text).strip()

@@ -150,6 +150,13 @@ def measure_part(
     if load is None:
         return None
     part = choose_part(load)
+    if load.others_bytes:
+        LOG.warning(
+            "other processes hold %.1f of the GPU's %.1f GB, so trials share the rest; their times depend on"
+            " those processes",
+            load.others_bytes / 1e9,
+            load.total_bytes / 1e9,
+        )
     LOG.warning(
         "the largest candidate takes %.2f of %.1f GB and keeps the GPU busy for %.0f %% of a step: %s",
         load.peak_bytes / 1e9,

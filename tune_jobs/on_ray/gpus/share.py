@@ -3,8 +3,10 @@
 Ray only counts fractions; it does not keep a trial from taking the whole device. So each worker's process
 keeps torch within its share, less the memory of a CUDA context beside torch's own
 (`tune_jobs.on_ray.worker.gpu_limit`). If a trial needs more, the attempt fails with its peak in the row, and
-the next attempt gets twice the share. The rows say which attempts ran out, so a resumed study continues with
-the same shares. `tune_jobs.on_ray.tuning` and `tune_jobs.on_ray.bridge` call this.
+the next attempt gets twice the share. So does an attempt that a fault of a GPU under an MPS server has ended:
+the server does not say which of its processes caused the fault, and with larger shares there are fewer of
+them, until the trial at fault is alone. The rows say which attempts these were, so a resumed study continues
+with the same shares. `tune_jobs.on_ray.tuning` and `tune_jobs.on_ray.bridge` call this.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tune_jobs.on_ray.worker.gpu_limit import CONTEXT_BYTES
-from tune_jobs.study.rows import EventRow, Failure, Row
+from tune_jobs.study.rows import TRIED_WITH_MORE, EventRow, Failure, Row
 
 if TYPE_CHECKING:
     from eml_models.training.step_load import StepLoad
@@ -35,7 +37,8 @@ class GpuPart:
 
     Attributes:
         gpus: a fraction of a GPU, or a whole number of GPUs; 0 for none.
-        beside_bytes: bytes of a GPU's memory that a trial's process takes beside torch's allocator.
+        beside_bytes: bytes of the part that torch may not have: what a trial's process takes beside torch's
+            allocator, and the part's share of the memory that other processes hold.
     """
 
     gpus: float
@@ -45,11 +48,15 @@ class GpuPart:
 def choose_part(load: StepLoad) -> GpuPart:
     """The part of a GPU for each trial, 1/n, from the load of the largest candidate.
 
-    n is the largest number of trials that memory allows, but no more than keep the GPU busy.
+    n is the largest number of trials that memory allows, but no more than keep the GPU busy. A replayed graph
+    keeps it busy alone, so its `busy` is near 1. Memory that other processes hold is nobody's part: each part
+    leaves out an equal amount of it.
     """
     needed = load.peak_bytes * HEADROOM + load.beside_bytes
-    by_memory, by_time = int(load.total_bytes / needed), math.ceil(FILLED / load.busy)
-    return GpuPart(gpus=1 / max(1, min(by_memory, by_time)), beside_bytes=load.beside_bytes)
+    free = max(0, load.total_bytes - load.others_bytes)
+    by_memory, by_time = int(free / needed), math.ceil(FILLED / load.busy)
+    trials = max(1, min(by_memory, by_time))
+    return GpuPart(gpus=1 / trials, beside_bytes=load.beside_bytes + load.others_bytes // trials)
 
 
 class Shares:
@@ -62,16 +69,16 @@ class Shares:
 
     def __init__(self, first: float, rows: Iterable[Row] = ()) -> None:
         self._first = first
-        self._ran_out: Counter[int] = Counter()
+        self._doubled: Counter[int] = Counter()
         for row in rows:
             if isinstance(row, EventRow) and row.number is not None and row.failure is not None:
                 self.note(row.number, row.failure)
 
     def of(self, number: int) -> float:
-        """GPUs of a trial's next attempt: doubled each time that the trial ran out, up to a whole GPU."""
-        share = self._first * 2 ** self._ran_out[number]
+        """GPUs of a trial's next attempt: doubled after each failure of its share, up to a whole GPU."""
+        share = self._first * 2 ** self._doubled[number]
         return self._first if self._first >= 1 else min(1.0, share)
 
     def note(self, number: int, failure: Failure) -> None:
-        """Remember whether a trial ran out of its share; if so, its next attempt gets a larger share."""
-        self._ran_out[number] += failure is Failure.OUT_OF_SHARE
+        """Remember whether a trial's share failed it; if so, its next attempt gets a larger share."""
+        self._doubled[number] += failure in TRIED_WITH_MORE

@@ -25,7 +25,8 @@ def hold_to_share(share: float, beside_bytes: int = CONTEXT_BYTES) -> None:
     if not torch.cuda.is_available():
         raise TuneJobsError(
             "Ray gave this worker a GPU and torch sees none: the node's torch is built without CUDA, or the"
-            " node's driver is too old for it. Use the image of docker/ on GPU nodes, or give --device cpu"
+            " node's driver is too old for it, or the card is lost (nvidia-smi shows it). Use the image of"
+            " docker/ on GPU nodes, or give --device cpu"
         )
     total = torch.cuda.get_device_properties(0).total_memory
     fraction = 1.0 if share >= 1 else memory_fraction(share, total, beside_bytes)

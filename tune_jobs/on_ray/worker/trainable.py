@@ -115,7 +115,10 @@ def iter_messages(
         check_store(payload.probe)
         _prepare(payload, config["gpus"])
         worker = with_device(
-            worker, payload.device, kernels=str(payload.kernels) if payload.is_shipped else None
+            worker,
+            payload.device,
+            kernels=str(payload.kernels) if payload.is_shipped else None,
+            is_alone=config["gpus"] >= 1,
         )
         fit: Callable[..., Iterable[Any]] = cloudpickle.loads(payload.fit)
         worker = replace(worker, code=with_cost(code_digest(fit), payload.cost_code))

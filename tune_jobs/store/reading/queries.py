@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from tune_jobs.errors import QueryError
+from tune_jobs.store.columns.event_details import DETAIL, DETAIL_COLUMNS, EVENTS
 from tune_jobs.store.columns.metrics import METRICS, TABLES_WITH_METRICS, OwnMetric
 from tune_jobs.store.columns.params import OwnParam
 from tune_jobs.store.columns.schema import PARAM_COLUMNS, PARAM_PREFIX, TABLES_WITH_PARAMS
@@ -76,6 +77,8 @@ def _typed_columns(
 ) -> list[JsonColumn]:
     """The columns that a view adds to its table."""
     typed = []
+    if table == EVENTS:
+        typed += [event_column(name, kind) for name, kind in DETAIL_COLUMNS.items()]
     if table in TABLES_WITH_PARAMS:
         called = own_columns(own_params)
         typed += [param_column(called[column], own) for column, own in own_params.items()]
@@ -96,6 +99,11 @@ def param_column(column: str, own: OwnParam) -> JsonColumn:
 def metric_column(column: str, own: OwnMetric) -> JsonColumn:
     """The column of the values of one type of a metric of own training."""
     return JsonColumn(column=column, text=METRICS, key=own.name, kind=own.kind, is_mixed=own.is_mixed)
+
+
+def event_column(name: str, kind: str) -> JsonColumn:
+    """The column of what an attempt notes about its GPU and its steps."""
+    return JsonColumn(column=name, text=DETAIL, key=name, kind=kind)
 
 
 def own_columns(own_params: Iterable[str]) -> dict[str, str]:
