@@ -10,7 +10,7 @@ skip or repeat an epoch. The last report of a trial is sent after its function h
 ends with it; so a function may save or tidy up behind its last report.
 
 A child process that the function forks may come back to here, by an error or a return. It has a copy of the
-whole worker, and must not go on as that worker: it ends.
+whole worker, but it is not that worker: it ends.
 """
 
 from __future__ import annotations
