@@ -99,9 +99,8 @@ def _up(findings: Findings, launcher: Launcher, item: str) -> None:
     said = f"{time.perf_counter() - began:.0f} s" if done.returncode == 0 else done.stdout[-600:]
     findings.saw(item, "`ray up` ends with 0", done.returncode == 0, said)
     wait_for(lambda: launcher.num_nodes() == 1, "the head is a node", seconds=60)
-    code = "tr '\\0' '\\n' < /proc/$(pgrep -f monitor.py | head -n 1)/environ | grep -i autoscaler"
-    shown = launcher.head.call("sh", "-c", code).stdout
-    findings.saw(item, "it has the second autoscaler", "RAY_enable_autoscaler_v2=1" in shown, shown)
+    shown = [line for line in _monitor_variables(launcher) if "autoscaler" in line]
+    findings.saw(item, "it has the second autoscaler", shown == ["RAY_enable_autoscaler_v2=1"], shown)
     within = launcher.head.docker("exec", CONTAINER, "stat", "-c", "%a %u", TOKEN).stdout.strip()
     findings.saw(item, "the token is for user 1000 alone", within == "600 1000", within)
     owner = launcher.head.call("stat", "-c", "%u", "/mnt/shared").stdout.strip()
@@ -110,10 +109,20 @@ def _up(findings: Findings, launcher: Launcher, item: str) -> None:
     findings.saw(item, "no worker while nothing waits", launcher.num_nodes() == 1, launcher.num_nodes())
 
 
+def _monitor_variables(launcher: Launcher) -> list[str]:
+    """The variables of the process that is the autoscaler."""
+    for pid in launcher.head.pids():
+        place = Path(f"/proc/{pid}")
+        if b"autoscaler/_private/monitor.py" in (place / "cmdline").read_bytes():
+            return (place / "environ").read_bytes().decode().split("\0")
+    return []
+
+
 def _scale(findings: Findings, launcher: Launcher, item: str) -> None:
     with launcher.tunnel() as address:
         words = ("submit", "digits-recipes", "--store", "/shared/trials", "--device", "cpu", "--no-wait")
-        done = launcher.tune_jobs(*words, "--trials", "12", "--workers", "4", "--address", address)
+        long = ("--trials", "12", "--workers", "4", "--no-asha", "--epochs", "150")
+        done = launcher.tune_jobs(*words, *long, "--address", address)
         findings.saw(item, "a study is submitted", done.returncode == 0, done.stdout[-200:])
         began = time.perf_counter()
         wait_for(lambda: launcher.num_nodes() == 2, "a worker comes", seconds=180)

@@ -24,8 +24,11 @@ from pathlib import Path
 from benchmarks.cluster.engine import Done, Engine
 from benchmarks.cluster.waiting import wait_for
 
-NET = "10.77.0"
-BRIDGE = "tjbridge"
+NUMBER = int(os.environ.get("HOSTS_NET", "77"))
+"""Of the network, for two checks at once: 0 to 255."""
+
+NET = f"10.{NUMBER}.0"
+BRIDGE = f"tj{NUMBER}bridge"
 LOGIN = "ubuntu"
 USER = 1000
 NEEDED = ("podman", "runc", "sudo", "rsync", "ip", "nsenter", "unshare", "ssh", "ssh-keygen")
@@ -70,7 +73,7 @@ class Host:
 
     @property
     def name(self) -> str:
-        return f"tjhost{self.number}"
+        return f"tj{NUMBER}host{self.number}"
 
     @property
     def address(self) -> str:
@@ -155,7 +158,7 @@ class Host:
                 f"{LOGIN}:*:{self.uid}:{self.uid}::/home/{LOGIN}:/bin/bash",
             ],
             "group": ["root:x:0:", "tty:x:5:", "nogroup:x:65534:", f"{LOGIN}:x:{self.uid}:"],
-            "hosts": ["127.0.0.1 localhost", *(f"{NET}.{10 + at} tjhost{at}" for at in range(3))],
+            "hosts": ["127.0.0.1 localhost", *(f"{NET}.{10 + at} tj{NUMBER}host{at}" for at in range(3))],
             "sudoers": ["root ALL=(ALL) ALL", f"{LOGIN} ALL=(ALL) NOPASSWD: ALL"],
             "containers.conf": [
                 *("[containers]", "default_ulimits = []"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ class HostsProvider(NodeProvider):  # type: ignore[misc]  # Ray's class has no t
 
     def __init__(self, provider_config: dict[str, Any], cluster_name: str) -> None:
         super().__init__(provider_config, cluster_name)
+        self._lock = threading.Lock()  # Ray starts instances in threads
         on_head = provider_config.get("on_head", False)
         self._file = Path("/tmp/hosts.json") if on_head else Path(provider_config["state"])
         if on_head and not self._file.exists():
@@ -53,26 +55,29 @@ class HostsProvider(NodeProvider):  # type: ignore[misc]  # Ray's class has no t
         return node_id
 
     def set_node_tags(self, node_id: str, tags: dict[str, str]) -> None:
-        found = self._read()
-        found[node_id].update(tags)
-        self._write(found)
+        with self._lock:
+            found = self._read()
+            found[node_id].update(tags)
+            self._write(found)
 
     def create_node(self, node_config: dict[str, Any], tags: dict[str, str], count: int) -> None:
         """Take as many free hosts."""
         is_head = tags["ray-node-type"] == "head"
         hosts = [self.provider_config["head_ip"]] if is_head else self.provider_config["worker_ips"]
-        found = self._read()
-        free = [host for host in hosts if host not in found]
-        if len(free) < count:
-            raise RuntimeError(f"{count} hosts are wanted, and {len(free)} are free")
-        self._write({**found, **{host: dict(tags) for host in free[:count]}})
+        with self._lock:
+            found = self._read()
+            free = [host for host in hosts if host not in found]
+            if len(free) < count:
+                raise RuntimeError(f"{count} hosts are wanted, and {len(free)} are free")
+            self._write({**found, **{host: dict(tags) for host in free[:count]}})
 
     def terminate_node(self, node_id: str) -> None:
         login, remove = self.provider_config["login"], "docker rm --force tune_jobs"
         options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
         key = os.path.expanduser(KEY if self.provider_config.get("on_head") else self.provider_config["key"])
         subprocess.run(["ssh", "-i", key, *options, f"{login}@{node_id}", remove], check=False, timeout=60)
-        self._write({node: tags for node, tags in self._read().items() if node != node_id})
+        with self._lock:
+            self._write({node: tags for node, tags in self._read().items() if node != node_id})
 
     def _read(self) -> dict[str, dict[str, str]]:
         return dict(json.loads(self._file.read_text())) if self._file.exists() else {}

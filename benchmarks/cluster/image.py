@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas
 
-from benchmarks.cluster.engine import IMAGE, Engine, find_engine
+from benchmarks.cluster.engine import IMAGE, VERSION, Engine, find_engine
 from benchmarks.cluster.findings import Findings
 from benchmarks.cluster.waiting import wait_for
 from tune_jobs import TrialStore
@@ -69,6 +69,9 @@ def _search(findings: Findings, engine: Engine, item: str) -> None:
         _read_store(findings, item, folder / "trials")
         owners = {path.stat().st_uid for path in folder.rglob("*")}
         findings.saw(item, f"all files of the store are user {USER}'s", owners == {USER}, owners)
+    code = "from tune_jobs import TrialStore; import tune_jobs; print(tune_jobs.__version__)"
+    done = engine.run(IMAGE, "python", "-c", code)
+    findings.saw(item, "Python has its public names and version", done.stdout.strip() == VERSION, done.stdout)
     done = engine.run(IMAGE, "id")
     findings.saw(item, f"a container runs as user {USER}", f"uid={USER}" in done.stdout, done.stdout)
 

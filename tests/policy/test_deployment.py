@@ -224,6 +224,14 @@ def test_layer_of_packages_changes_only_with_their_versions() -> None:
     assert re.findall(r"^COPY (.+) \S+$", before, re.MULTILINE) == ["pyproject.toml constraints.txt"]
 
 
+def test_code_is_built_where_no_empty_packages_were() -> None:
+    """setuptools keeps what it built before, such as the empty `__init__.py` of the layer of packages."""
+    text = read("docker/Dockerfile")
+    empty, code = text.index("touch README.md"), text.index("COPY eml_models")
+    (first, second) = (text[:at].rpartition("WORKDIR ")[2].split()[0] for at in (empty, code))
+    assert first != second
+
+
 def test_build_context_is_the_code_alone() -> None:
     lines = read(".dockerignore").splitlines()
     assert lines[0] == "*"
