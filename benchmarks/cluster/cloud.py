@@ -113,7 +113,7 @@ def _monitor_variables(launcher: Launcher) -> list[str]:
     """The variables of the process that is the autoscaler."""
     for pid in launcher.head.pids():
         place = Path(f"/proc/{pid}")
-        if b"autoscaler/_private/monitor.py" in (place / "cmdline").read_bytes():
+        if b"/monitor.py" in (place / "cmdline").read_bytes():
             return (place / "environ").read_bytes().decode().split("\0")
     return []
 
