@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "cluster"
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 WIDEST = 600
 """Characters of a line; more is cut, so that a log stays a page."""
 
@@ -49,7 +51,7 @@ class Findings:
     def saw(self, item: str, what: str, held: bool, seen: object = "") -> bool:
         """Write whether something held, with what was seen; returns `held`."""
         self.wrong += not held
-        shown = " ".join(str(seen).split())
+        shown = " ".join(COLOURS.sub("", str(seen)).split())
         at = f"{time.perf_counter() - self.began:5.0f} s"
         self.say(f"{item:<4} {'holds ' if held else 'FAILED'} {at}  {what}{': ' if shown else ''}{shown}")
         return held
