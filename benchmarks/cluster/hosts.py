@@ -25,7 +25,7 @@ from benchmarks.cluster.engine import Done, Engine
 from benchmarks.cluster.waiting import wait_for
 
 NUMBER = int(os.environ.get("HOSTS_NET", "77"))
-"""Of the network, for two checks at once: 0 to 255."""
+"""The number of the network, 0 to 255, so that two checks can run at once."""
 
 NET = f"10.{NUMBER}.0"
 BRIDGE = f"tj{NUMBER}bridge"

@@ -197,10 +197,10 @@ def _second_autoscaler(findings: Findings, hosts: Hosts, item: str) -> None:
     listed = " ".join(launcher.status().partition("Active:")[2].partition("Recent")[0].split())
     num_nodes = launcher.num_nodes()
     findings.say(f"{item:<4} Ray's second autoscaler, after 120 s: {num_nodes} of 3 nodes: {listed}")
-    said = [
-        line for line in launcher.monitor_log(400).splitlines() if "Adding" in line or "min count" in line
-    ]
-    findings.say(f"{item:<4} it says: {' | '.join(said[-2:])}")
+    said = launcher.monitor_log(5000).splitlines()
+    for words in ("no longer found", "to satisfy min count"):
+        found = [line for line in said if words in line]
+        findings.say(f"{item:<4} it says {len(found)} times: {''.join(found[-1:])}")
     launcher.down()
     for host in hosts.hosts:
         settled(host)
