@@ -279,10 +279,9 @@ def _no_shared_folder(findings: Findings, launcher: Launcher, item: str) -> None
     spoilt.call("umount", "/mnt/shared")
     try:
         done = launcher.up()
+        words = f"{spoilt.name} has no shared folder mounted"
         said = wait_for(
-            lambda: [
-                line for line in launcher.monitor_log(2000).splitlines() if "has no shared folder" in line
-            ],
+            lambda: [line for line in launcher.monitor_log(5000).splitlines() if words in line],
             "the autoscaler says why",
             seconds=180,
         )
