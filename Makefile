@@ -8,7 +8,7 @@ PACKAGES := eml_models tune_jobs
 export RAY_USAGE_STATS_ENABLED := 0
 
 .PHONY: help setup run run-architectures test test-slow test-gpu test-oldest test-newest lint check fast coverage
-.PHONY: bench clean
+.PHONY: bench clean image-check cluster-check
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,8 @@ help:
 	@echo "make lint    format, lint, types, layers"
 	@echo "make check   make lint and the fast tests, those without Ray"
 	@echo "make coverage   the tests of make test, and how much of each file they run, with the total"
+	@echo "make image-check   builds the image with docker or podman, and looks at it in containers: minutes, 20 GB"
+	@echo "make cluster-check   starts the cluster files in containers: root, Linux, podman; see docker/README.md"
 	@echo "make bench   the benchmarks; make clean removes .venv and caches, never a store"
 
 setup: $(READY)
@@ -111,6 +113,13 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.latency_proxies
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
 	$(BIN)/python -m benchmarks.sampler
+
+# Neither is part of CI. docker/README.md says what they need and look at.
+image-check: $(READY)
+	$(BIN)/python -m benchmarks.cluster image
+
+cluster-check: $(READY)
+	$(BIN)/python -m benchmarks.cluster onpremise compose cloud pods
 
 clean:
 	rm -rf $(VENV) $(OLDEST) $(NEWEST) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

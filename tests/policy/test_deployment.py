@@ -6,7 +6,9 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
+import tempfile
 import tomllib
 import warnings
 from collections.abc import Callable
@@ -216,6 +218,20 @@ def test_containers_publish_the_dashboard_to_loopback_alone() -> None:
     assert all(service["stop_grace_period"] == "45s" for service in services.values())  # Ray takes up to 30
 
 
+def test_layer_of_packages_changes_only_with_their_versions() -> None:
+    """It has nearly all bytes of the image; a changed README or module must not make it anew."""
+    before, _, _ = read("docker/Dockerfile").partition("pip install")
+    assert re.findall(r"^COPY (.+) \S+$", before, re.MULTILINE) == ["pyproject.toml constraints.txt"]
+
+
+def test_code_is_built_where_no_empty_packages_were() -> None:
+    """setuptools keeps what it built before, such as the empty `__init__.py` of the layer of packages."""
+    text = read("docker/Dockerfile")
+    empty, code = text.index("touch README.md"), text.index("COPY eml_models")
+    (first, second) = (text[:at].rpartition("WORKDIR ")[2].split()[0] for at in (empty, code))
+    assert first != second
+
+
 def test_build_context_is_the_code_alone() -> None:
     lines = read(".dockerignore").splitlines()
     assert lines[0] == "*"
@@ -259,6 +275,128 @@ def test_container_starts_no_node_without_a_token(
         assert done.returncode == 2
         assert "no token: give RAY_AUTH_TOKEN_PATH" in done.stderr
         assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        (0o600, ""),
+        (0o640, ""),  # a group's, as Kubernetes gives a secret's file to the pod's group
+        (0o644, "others may read the token's file {token}"),
+        (0o604, "others may read the token's file {token}"),
+    ],
+)
+@pytest.mark.parametrize("word", ["head", "worker", "check-token"])
+def test_container_takes_no_token_that_others_may_read(
+    word: str,
+    mode: int,
+    said: str,
+    container: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("0" * 64)
+    token.chmod(mode)
+    done = container(word, RAY_AUTH_TOKEN_PATH=str(token))
+    assert done.returncode == (2 if said else 0)
+    assert said.format(token=token) in done.stderr
+    assert "0" * 64 not in done.stdout + done.stderr
+    linked = tmp_path / "linked"
+    linked.symlink_to(token)
+    assert container(word, RAY_AUTH_TOKEN_PATH=str(linked)).returncode == done.returncode
+
+
+def test_container_says_that_its_user_cannot_read_the_token() -> None:
+    """As where an `ssh_user` of `ray up` has another id; Ray says that there is none."""
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        token, entrypoint = Path(folder, "token"), Path(folder, "entrypoint.sh")
+        token.write_text("0" * 64)
+        token.chmod(0o600 if nobody else 0)
+        shutil.copy(ROOT / "docker" / "entrypoint.sh", entrypoint)
+        done = subprocess.run(
+            [entrypoint, "check-token"],
+            env={"PATH": "/usr/bin:/bin", "HOME": folder, "RAY_AUTH_TOKEN_PATH": str(token)},
+            capture_output=True,
+            text=True,
+            check=False,
+            **nobody,
+        )
+    assert done.returncode == 2
+    assert f"is not readable for user {nobody.get('user', os.getuid())}" in done.stderr
+    assert "chown" in done.stderr
+
+
+def test_container_with_an_empty_token_has_none(
+    container: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "token").touch(mode=0o600)
+    done = container("check-token", RAY_AUTH_TOKEN_PATH=str(tmp_path / "token"))
+    assert done.returncode == 2
+    assert "no token: give" in done.stderr
+
+
+@pytest.mark.parametrize("name", LAUNCHER)
+def test_nodes_of_ray_up_look_at_their_token_first(name: str) -> None:
+    """`ray up` starts nodes without the image's entrypoint."""
+    assert load(name)["setup_commands"] == ["/usr/local/bin/entrypoint.sh check-token"]
+
+
+def test_machines_that_are_there_have_the_autoscaler_that_starts_them_all() -> None:
+    """`ray up` puts a choice of its own before the commands, so the choice here has to come after it."""
+    from ray.autoscaler._private.util import with_envs
+
+    (start,) = [
+        line for line in load("cluster-onpremise.yaml")["head_start_ray_commands"] if "--head" in line
+    ]
+    (line,) = with_envs([start.partition("ray start")[0]], {"RAY_enable_autoscaler_v2": "1"})
+    shown = subprocess.run(
+        ["sh", "-c", f'{line} echo "$RAY_enable_autoscaler_v2"'], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip().endswith("0")
+
+
+def test_host_without_the_shared_folder_is_refused_by_name(tmp_path: Path) -> None:
+    (line,) = load("cluster-onpremise.yaml")["initialization_commands"]
+    (tmp_path / "mountpoint").write_text("#!/bin/sh\n[ -e mounted ]\n")
+    (tmp_path / "mountpoint").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", "-c", line], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "has no shared folder mounted at /mnt/shared" in done.stdout
+    (tmp_path / "mounted").touch()
+    assert subprocess.run(["sh", "-c", line], env=environment, cwd=tmp_path, check=False).returncode == 0
+
+
+def test_login_shells_of_the_image_find_its_programs() -> None:
+    """`ray up` and `ray exec` run theirs in such a shell, which sets a PATH of its own."""
+    made = "RUN echo 'PATH=/opt/tune-jobs/bin:$PATH' > /etc/profile.d/tune-jobs.sh"
+    assert made in read("docker/Dockerfile")
+
+
+def test_every_pod_is_one_that_a_restricted_namespace_takes() -> None:
+    spec = load("kubernetes/rayjob.yaml")["spec"]
+    cluster = spec["rayClusterSpec"]
+    templates = [spec["submitterPodTemplate"], cluster["headGroupSpec"]["template"]]
+    templates += [group["template"] for group in cluster["workerGroupSpecs"]]
+    pods = [template["spec"] for template in templates]
+    containers = [container for pod in pods for container in pod["containers"]]
+    for pod in pods:
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in [*containers, cluster["autoscalerOptions"]]:
+        assert not container["securityContext"]["allowPrivilegeEscalation"]
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_health_of_a_search_is_not_asked_of_a_head() -> None:
+    """A search has a Ray in its container that listens elsewhere, and no head that could answer."""
+    text = read("docker/entrypoint.sh")
+    assert 'grep -qs -- "--gcs_server_port=$HEAD_PORT' in text
+    assert "runs gcs_server" not in text
 
 
 def test_container_is_a_head_a_worker_or_a_search(

@@ -23,6 +23,7 @@ from tune_jobs.cli import finalists_verbs, job_verbs, latency_verbs, run_verbs, 
 from tune_jobs.cli.given_once import Verbs
 from tune_jobs.cli.telling import put, tell
 from tune_jobs.errors import EXIT_INTERRUPTED, EXIT_USAGE, exit_code
+from tune_jobs.on_ray.jobs.versions import require_same_version
 from tune_jobs.on_ray.leaving import has_left
 from tune_jobs.store.notes import ONCE
 
@@ -43,6 +44,7 @@ def main() -> int:
 
 def _run() -> int:
     try:
+        require_same_version()
         with _warnings_on_stderr():
             result = cli.main(standalone_mode=False, prog_name="tune-jobs")
         return result if isinstance(result, int) else 0

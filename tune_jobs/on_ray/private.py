@@ -61,6 +61,10 @@ CALL = "ray::"
 """The beginning of the traceback of a worker's call. Leans on its form (2.30). Without it: the reason of a
 failed trial begins with a useless line."""
 
+NODE = r"^\[Node ([^\]]+)\]"
+"""The name of the node in Ray's text about a worker that could not be prepared. Leans on its form (2.30).
+Without it: the reason of a failed trial does not say which node has a full disk."""
+
 
 def wait_for_ended_trials() -> None:
     """Let a worker take as long as it needs to end a trial.

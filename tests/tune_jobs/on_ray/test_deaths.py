@@ -19,6 +19,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::Depr
             "BrokenDeviceError: so it ends: RuntimeError: illegal memory access",
         ),
         ("The actor died unexpectedly.\n\tclass_name: ImplicitFunc", "The actor died unexpectedly."),
+        (
+            "Failed to set up runtime environment.\nCould not create the actor because its associated runtime"
+            " env failed to be created.\n[Node 10.0.0.2] Traceback (most recent call last):\n  File x\n"
+            "OSError: [Errno 28] No space left on device\n",
+            "no worker could be made on node 10.0.0.2: OSError: [Errno 28] No space left on device",
+        ),
         ("", "the worker died"),
     ],
 )

@@ -216,6 +216,13 @@ def test_ray_says_in_these_words_that_none_runs_here(tmp_path: Path, monkeypatch
         services.get_ray_address_from_environment("auto", str(tmp_path))
 
 
+def test_ray_names_a_node_that_could_not_prepare_a_worker_so() -> None:
+    assert '_node_prefix = f"[Node {self._node_ip}] "' in source("_private/runtime_env/agent")
+    found = re.search(private.NODE, "Could not create it.\n[Node 10.0.0.2] Traceback\n", re.MULTILINE)
+    assert found is not None
+    assert found[1] == "10.0.0.2"
+
+
 def test_advice_of_ray_on_tokens_begins_so() -> None:
     from ray.exceptions import AuthenticationError
 

@@ -15,7 +15,7 @@ from typing import Any
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from tune_jobs.errors import BrokenDeviceError
-from tune_jobs.on_ray.private import CALL, error_of_trial, worker_errors_as
+from tune_jobs.on_ray.private import CALL, NODE, error_of_trial, worker_errors_as
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -44,11 +44,16 @@ def is_shared_fault(error: str) -> bool:
 
 
 def error_first(text: str) -> str:
-    """Ray's text about a death, without colours; the last line of a traceback, the error, comes first."""
+    """Ray's text about a death, without colours; the last line of a traceback, the error, comes first.
+
+    A worker that did not come about has no call; then the node comes first, as Ray names it, with the error.
+    """
     plain = COLOURS.sub("", text).strip()
     lines = plain.splitlines()
     if not lines:
         return "the worker died"
+    if (node := re.search(NODE, plain, re.MULTILINE)) and not lines[0].startswith(CALL):
+        return "\n".join([f"no worker could be made on node {node[1]}: {lines[-1].strip()}", *lines])
     if not lines[0].startswith(CALL):
         return plain
     return "\n".join([lines[-1].strip().removeprefix(f"{BrokenDeviceError.__module__}."), *lines])

@@ -26,6 +26,7 @@ from tune_jobs.on_ray.cluster.reaching import jobs_url
 from tune_jobs.on_ray.jobs.client import JobClient, only_errors_logged
 from tune_jobs.on_ray.jobs.job import CommandReader, Job, Submission, job_of
 from tune_jobs.on_ray.jobs.upload import choose_files, describe, pack
+from tune_jobs.on_ray.jobs.versions import version_variables
 from tune_jobs.on_ray.private import time_of_grace
 from tune_jobs.store.provenance import GIT_COMMIT, git_state
 
@@ -75,7 +76,11 @@ class Jobs:
                     shlex.join(["python", "-m", "tune_jobs", *submission.words]),
                     metadata=submission.metadata,
                     archive=archive,
-                    variables={**time_of_grace(GRACE_S), **_describe_commit(submission.folder)},
+                    variables={
+                        **time_of_grace(GRACE_S),
+                        **_describe_commit(submission.folder),
+                        **version_variables(),
+                    },
                 )
                 return self.get(job_id)
             except JobError as error:
