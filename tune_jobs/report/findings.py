@@ -115,7 +115,8 @@ def _significance(seen: Seen) -> str:
     kind = "significant" if p < ALPHA else "not significant"
     return (
         f"{told} Its difference to the next, the recipe of trial {names[others[0]]}, is {kind}"
-        f" (p {p:.2g}, Welch's t, Holm over {count_of(len(others), 'recipe')}); it is significantly better than {worse} of them."
+        f" (p {p:.2g}, Welch's t, Holm over {count_of(len(others), 'recipe')});"
+        f" it is significantly better than {worse} of them."
     )
 
 
