@@ -24,7 +24,7 @@ def latency(seen: Seen) -> Figure | Undrawn:
     kept = thinned(timed, lambda item: (float(item[1]), item[2]))
     quick = min(timed, key=lambda item: item[2])
     x, y = numbers("macs", "MACs of one image"), numbers("ms", "latency, ms")
-    x["scale"] = {"type": "log", "nice": False}
+    x["scale"] = {"type": "log", "nice": False, "padding": 8}
     x["axis"] = {"format": "~s", "tickCount": 5}
     return Figure(
         name=NAME,

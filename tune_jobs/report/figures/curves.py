@@ -40,7 +40,8 @@ def curves(seen: Seen) -> Figure | Undrawn:
     low, high = range_of([value for *_, value in points], seen.objective.direction.sign)
     rungs = [rung for rung in seen.definition["rungs"] if rung <= max(epoch for _, _, epoch, _ in points)]
     found = list(dict.fromkeys(state for _, state, _, _ in points))
-    x, y = numbers("x", "epoch"), numbers("y", seen.metric, domain=[low, high], nice=False)
+    x, y = numbers("x", "epoch", nice=False), numbers("y", seen.metric, domain=[low, high], nice=False)
+    x["axis"] = {"tickMinStep": 1, "format": "d"}
     rule = {"type": "rule", "strokeDash": [4, 4], "color": GREY}
     line = {"type": "line", "clip": True, "strokeWidth": 1.4, "opacity": 0.8}
     end = {"type": "circle", "clip": True, "size": 26}

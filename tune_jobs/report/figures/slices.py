@@ -118,7 +118,7 @@ def _panel(seen: Seen, parameter: Mapping[str, Any], index: int, ends: Sequence[
     title = str(parameter["name"])
     x = names("x", title, axis={"labelAngle": -30}) if parameter["kind"] == "choice" else numbers("x", title)
     if parameter.get("log"):
-        x["scale"] = {"type": "log", "nice": False}
+        x["scale"] = {"type": "log", "nice": False, "padding": 8}
         x["axis"] = {"tickCount": 4, "format": "~g"}
     y = numbers("y", seen.metric, domain=list(ends), nice=False)
     dots = {"type": "circle", "size": 26, "opacity": 0.6, "color": BLUE, "clip": True}
