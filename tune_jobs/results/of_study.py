@@ -1,7 +1,7 @@
 """What a study came to at one instant: its best trial, its front, its failures, frames, and Optuna's view.
 
 A value: it holds the rows that were in the store when it was made, and reads the store again for weights
-alone. `trial_store` makes it of a store, `running` at the end of a run.
+and for timings of networks alone. `trial_store` makes it of a store, `running` at the end of a run.
 """
 
 from __future__ import annotations
@@ -159,12 +159,17 @@ class Results:
 
         return optuna_copy(self.study, self.known.rows)
 
-    @property
+    @cached_property
     def seen(self) -> Seen:
-        """The rows as figures and pages take them."""
-        from tune_jobs.report.figures.seen import Seen
+        """The rows as figures and pages take them, with the timings of networks that the store has now.
 
-        return Seen.of(self.known)
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        from tune_jobs.report.figures.seen import Seen, latencies_of
+        from tune_jobs.store.reader import TrialStore
+
+        return Seen.of(self.known, latencies_of(TrialStore(self.store).latencies(), self.name))
 
     def figure(self, name: str) -> Figure:
         """A figure of the study: a notebook shows it, `save` writes it, and `table` is its data.

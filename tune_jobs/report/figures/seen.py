@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
+
+import pandas as pd
 
 from tune_jobs.store.columns.latency_rows import LatencyRow
 from tune_jobs.store.reading.study_snapshot import StudySnapshot
@@ -117,6 +119,17 @@ class Seen:
 
         point = point_at_end(self.objectives, row)
         return {} if point is None else {o.metric: v for o, v in zip(self.objectives, point, strict=True)}
+
+
+def latencies_of(frame: pd.DataFrame, study: str) -> tuple[LatencyRow, ...]:
+    """The timings of a study's networks, from the store's frame of all timings."""
+    records = frame[frame["study"] == study].to_dict("records")
+    names = [f.name for f in fields(LatencyRow)]
+    return tuple(LatencyRow(**{name: _or_none(record[name]) for name in names}) for record in records)
+
+
+def _or_none(value: Any) -> Any:
+    return None if pd.isna(value) else value
 
 
 def value_of(row: TrialRow) -> float | None:
