@@ -44,9 +44,7 @@ def note_of(kept: int, total: int, what: str = "trials") -> tuple[str, ...]:
     """What was left out, as a note; none if everything is drawn."""
     if kept >= total:
         return ()
-    return (
-        f"{kept:,} of {total:,} {what} are drawn: those at the same place of the picture are drawn once.",
-    )
+    return (f"{kept:,} of {total:,} {what} are drawn: of those that lie close together one is drawn.",)
 
 
 def spread(items: Sequence[T], most: int) -> list[T]:

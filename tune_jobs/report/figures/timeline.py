@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,9 @@ PARTS = 120
 
 MOST_LANES = 32
 
+SLACK = 1e-6
+"""Seconds by which rounding may let an attempt begin before the last one of its worker has ended."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
@@ -32,6 +36,22 @@ class Held:
     state: str
     since: float
     until: float
+
+
+class Lanes:
+    """Gives each attempt the lowest lane that is free at its start; the attempts come by their starts."""
+
+    def __init__(self) -> None:
+        self._held: list[tuple[float, int]] = []
+        self._free: list[int] = []
+
+    def take(self, since: float, until: float) -> int:
+        """The lane of an attempt."""
+        while self._held and self._held[0][0] <= since + SLACK:
+            heapq.heappush(self._free, heapq.heappop(self._held)[1])
+        lane = heapq.heappop(self._free) if self._free else len(self._held)
+        heapq.heappush(self._held, (until, lane))
+        return lane
 
 
 def timeline(seen: Seen) -> Figure | Undrawn:
@@ -83,12 +103,11 @@ def held_of(seen: Seen) -> list[Held]:
     found: list[Held] = []
     offset = 0.0
     for session in sessions_of(seen.rows):
-        free: list[float] = []
+        lanes = Lanes()
         for held, since, until in sorted(session.iter_held(), key=lambda held: held[1]):
             start = max(0.0, (since - session.began_at).total_seconds())
             end = max(start, (until - session.began_at).total_seconds())
-            lane = next((i for i, at in enumerate(free) if at <= start + 1e-6), len(free))
-            free[lane : lane + 1] = [end]
+            lane = lanes.take(start, end)
             state = states.get(held.number, "unfinished")
             found.append(
                 Held(
