@@ -282,7 +282,7 @@ def report(
     """
     if html is not None or pictures is not None:
         if by or top is not None or pivot is not None:
-            raise click.UsageError("--html and --pictures write whole studies: leave --by, --top and --pivot out")
+            raise click.UsageError("--html and --pictures write it all: leave --by, --top and --pivot out")
         from tune_jobs.cli.picture_commands import write_pictures
 
         write_pictures(store, study, page=html, folder=pictures)

@@ -31,6 +31,7 @@ CONFIG: dict[str, Any] = {
         "gridColor": GRID,
         "domainColor": AXIS,
         "tickColor": AXIS,
+        "titlePadding": 8,
         "labelOverlap": True,
         "labelLimit": 160,
         "titleLimit": 300,

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tune_jobs.analysis.factors import design_of
 from tune_jobs.report.figures.colours import BLUE
 from tune_jobs.report.figures.figure import Figure, Spec, Undrawn
 from tune_jobs.report.figures.marks import TIP, layer, names, numbers, range_of, short
@@ -15,6 +16,12 @@ from tune_jobs.report.tables import Table
 from tune_jobs.study.rows import TrialRow
 
 NAME, TITLE = "slices", "Each parameter alone"
+
+BIASED = (
+    " The search has most dots where results were good, and trials that were stopped are not shown, so poor"
+    " values look better than they are."
+)
+"""The note of a search in which earlier results chose the trials."""
 
 MOST_PANELS = 9
 MOST_DOTS = 150
@@ -49,8 +56,7 @@ def slices(seen: Seen) -> Figure | Undrawn:
         title=TITLE,
         how=(
             f"A dot is a completed trial; {seen.better}. A panel without any shape is a parameter without a"
-            " visible effect. An adaptive search has most dots where results were good, and trials that were"
-            " stopped are not shown, so poor values look better than they are."
+            f" visible effect.{BIASED if design_of(seen.definition).is_adaptive else ''}"
         ),
         alt=f"{seen.metric} against {', '.join(str(p['name']) for p in parameters)}.",
         table=Table(
