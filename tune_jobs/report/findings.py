@@ -29,6 +29,9 @@ WON, STOPPED, SECONDS, CHECKS = (
 EDGE = 0.02
 """The part of a range, in its own scale, that counts as its edge."""
 
+FEW_WHOLE = 3
+"""A range of fewer whole steps is nearly all edge, so it is not looked at."""
+
 WEAK = 0.1
 """A rank correlation below this, over at least `ENOUGH` trials, is called no visible effect."""
 
@@ -167,17 +170,22 @@ def _edges(seen: Seen) -> Iterator[str]:
     if not seen.ranked:
         return
     best = seen.params[seen.ranked[0].number]
+    found = []
     for parameter in seen.searched:
         value = best.get(parameter["name"])
         if parameter["kind"] == "choice" or not isinstance(value, int | float):
             continue
+        if parameter["kind"] == "integer" and parameter["high"] - parameter["low"] < FEW_WHOLE:
+            continue
         side = _edge_of(parameter, float(value))
         if side:
-            yield (
-                f"The best {parameter['name']}, {shown(value)}, lies at the {side} edge of its range"
-                f" ({shown(parameter['low'])} to {shown(parameter['high'])}): a wider range may hold a"
-                " better one."
-            )
+            ends = f"{shown(parameter['low'])} to {shown(parameter['high'])}"
+            found.append(f"{parameter['name']} {shown(value)} ({side} edge of {ends})")
+    if found:
+        yield (
+            f"The best trial lies at the edge of a range: {listed(found)}. A wider range may hold a better"
+            " one."
+        )
 
 
 def _edge_of(parameter: Mapping[str, Any], value: float) -> str | None:
@@ -211,7 +219,7 @@ def _weak(seen: Seen) -> Iterator[str]:
 
 
 def _few_repeats(seen: Seen) -> str | None:
-    if len(seen.ranked) < 2:
+    if not seen.ranked:
         return None
     best = as_json_text(seen.params[seen.ranked[0].number])
     values = [row.objective or 0.0 for row in seen.ranked if as_json_text(seen.params[row.number]) == best]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -138,6 +139,16 @@ def test_findings_say_what_won_and_that_one_seed_judges_nothing(seen: Seen) -> N
     assert "cannot be judged" in parts[WON][1]
     assert "after epoch 1" in parts[STOPPED][0]
     assert "trained 1 time" in " ".join(parts[CHECKS])
+
+
+def test_best_value_at_an_edge_is_named(seen: Seen) -> None:
+    definition = json.loads(json.dumps(dict(seen.definition)))
+    best = seen.params[seen.ranked[0].number]
+    for parameter in definition["space"]:
+        if parameter["name"] == "p1":
+            parameter["low"] = best["p1"]
+    edged = Seen(name=seen.name, definition=definition, rows=seen.rows)
+    assert any("p1" in line and "lower edge" in line for line in findings_of(edged).parts[CHECKS])
 
 
 @pytest.mark.browser

@@ -21,6 +21,8 @@ MOST_CURVES = 40
 BEST_CURVES = 10
 """The number of best trials that are always among them."""
 
+MOST_TICKS = 10
+
 MOST_POINTS = 60
 """Most points of a curve."""
 
@@ -38,10 +40,11 @@ def curves(seen: Seen) -> Figure | Undrawn:
         for epoch, value in spread(lines[number], MOST_POINTS)
     ]
     low, high = range_of([value for *_, value in points], seen.objective.direction.sign)
-    rungs = [rung for rung in seen.definition["rungs"] if rung <= max(epoch for _, _, epoch, _ in points)]
+    last = max(epoch for _, _, epoch, _ in points)
+    rungs = [rung for rung in seen.definition["rungs"] if rung <= last]
     found = list(dict.fromkeys(state for _, state, _, _ in points))
     x, y = numbers("x", "epoch", nice=False), numbers("y", seen.metric, domain=[low, high], nice=False)
-    x["axis"] = {"tickMinStep": 1, "format": "d"}
+    x["axis"] = {"values": spread(range(1, last + 1), MOST_TICKS), "format": "d"}
     rule = {"type": "rule", "strokeDash": [4, 4], "color": GREY}
     line = {"type": "line", "clip": True, "strokeWidth": 1.4, "opacity": 0.8}
     end = {"type": "circle", "clip": True, "size": 26}

@@ -15,7 +15,8 @@ from typing import Any
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.report.figures.colours import AXIS, CATEGORIES, GRID, TEXT
 
-FONT = "system-ui, sans-serif"
+FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
+"""Fonts of one width, so that a browser needs the room that was measured when the page was written."""
 
 CONFIG: dict[str, Any] = {
     "background": None,

@@ -8,7 +8,7 @@ from typing import Any
 from eml_models.wording import count_of
 from tune_jobs.report.figures.colours import BLUE, GREY, RED
 from tune_jobs.report.figures.figure import Figure, Spec, Undrawn
-from tune_jobs.report.figures.marks import TIP, layer, numbers
+from tune_jobs.report.figures.marks import TIP, layer, numbers, widened
 from tune_jobs.report.figures.seen import Seen, words_of
 from tune_jobs.report.figures.thinning import note_of, thinned
 from tune_jobs.report.tables import Table
@@ -38,6 +38,7 @@ def front(seen: Seen) -> Figure | Undrawn:
     limits = Limits.from_json(seen.definition["limits"]).bounds()
     first, pairs = objectives[0], list(enumerate(objectives))[1 : 1 + MOST_PANELS]
     best = sorted(members, key=lambda number: first.direction.sign * points[number][0])
+    ends = widened(point[0] for point in points.values())
     return Figure(
         name=NAME,
         title=TITLE,
@@ -54,7 +55,10 @@ def front(seen: Seen) -> Figure | Undrawn:
             columns=("trial", *(objective.metric for objective in objectives), "params"),
             rows=tuple((n, *points[n], words_of(seen.params[n])) for n in best),
         ),
-        panels=[_panel(first, other, index, _limit(limits, other.metric)) for index, other in pairs],
+        panels=[
+            _panel(first, other, index, _limit(limits, other.metric), widened(p[0] for p in points.values()))
+            for index, other in pairs
+        ],
         values=[
             {
                 "kind": "member" if number in members else "trial",
@@ -98,9 +102,9 @@ def _limit(limits: Mapping[str, Any], metric: str) -> float | None:
     return None if found is None else float(found)
 
 
-def _panel(first: Objective, other: Objective, index: int, limit: float | None) -> Spec:
-    x, y = numbers(f"v{index}", other.metric), numbers("v0", first.metric)
-    x["axis"] = {"format": "~s"} if other.is_cost else {}
+def _panel(first: Objective, other: Objective, index: int, limit: float | None, ends: Spec) -> Spec:
+    x, y = numbers(f"v{index}", other.metric), numbers("v0", first.metric, **ends)
+    x["axis"] = {"format": "~s", "tickCount": 6} if other.is_cost else {}
     step = "step-after" if other.direction.sign > 0 else "step-before"
     dots = {"type": "circle", "size": 24, "color": GREY, "opacity": 0.6}
     line = {"type": "line", "interpolate": step, "color": BLUE, "strokeWidth": 1}

@@ -13,7 +13,7 @@ from tune_jobs.analysis.factors import design_of
 from tune_jobs.analysis.intervals import Estimate, estimate
 from tune_jobs.report.figures.colours import ON_DARK, ON_LIGHT
 from tune_jobs.report.figures.figure import Figure, Undrawn
-from tune_jobs.report.figures.marks import TIP, layer, names, short
+from tune_jobs.report.figures.marks import TIP, layer, names, short, widened
 from tune_jobs.report.figures.seen import Seen, shown
 from tune_jobs.report.tables import Table
 from tune_jobs.study.space import Params
@@ -55,7 +55,7 @@ def heat_map(seen: Seen) -> Figure | Undrawn:
         "field": "mean",
         "type": "quantitative",
         "title": f"mean {short(seen.metric)}",
-        "scale": {"scheme": "viridis", "reverse": not rising},
+        "scale": {"scheme": "viridis", "reverse": not rising, **widened(ordered)},
     }
     return Figure(
         name=NAME,

@@ -106,7 +106,7 @@ def _tip(seen: Seen, step: Step) -> str:
 
 
 def _panel(seen: Seen, axis: str, ends: Sequence[float]) -> Spec:
-    x = numbers(axis, AXES[axis], zero=True)
+    x = numbers(axis, AXES[axis], zero=True, padding=4)
     x["axis"] = {"tickCount": 4}
     y = numbers("y", f"{seen.metric} ({seen.better})", domain=list(ends), nice=False)
     dots = {"type": "circle", "color": GREY, "size": 22, "opacity": 0.6, "clip": True}

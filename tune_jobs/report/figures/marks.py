@@ -6,7 +6,7 @@ language reads dots and brackets in names as paths. Users' texts are titles and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tune_jobs.report.figures.figure import Spec
@@ -68,6 +68,16 @@ def layer(
 def short(text: str) -> str:
     """A text for an axis or a cell of a picture."""
     return text if len(text) <= TITLE_LENGTH else f"{text[: TITLE_LENGTH - 3]}..."
+
+
+def widened(values: Iterable[float]) -> Spec:
+    """A scale's domain if all values are equal, which otherwise have an axis without a length."""
+    known = set(values)
+    if len(known) != 1:
+        return {}
+    (value,) = known
+    pad = 0.05 * abs(value) or 0.5
+    return {"domain": [value - pad, value + pad]}
 
 
 def range_of(values: Sequence[float], sign: float) -> tuple[float, float]:

@@ -100,8 +100,9 @@ class Seen:
 
     @cached_property
     def params(self) -> dict[int, Params]:
-        """The params of each ended trial, by number, without the repeat."""
-        return {row.number: _without_repeat(params_from_json(row.params)) for row in self.ends}
+        """The params of each ended trial, by number, in the order of the space, without the repeat."""
+        order = [parameter["name"] for parameter in self.definition["space"] if parameter["name"] != REPEAT]
+        return {row.number: _in_order(params_from_json(row.params), order) for row in self.ends}
 
     @cached_property
     def starts(self) -> tuple[StartRow, ...]:
@@ -155,5 +156,5 @@ def median(values: Iterable[float]) -> float:
     return ordered[len(ordered) // 2]
 
 
-def _without_repeat(params: Params) -> Params:
-    return {name: value for name, value in params.items() if name != REPEAT}
+def _in_order(params: Params, order: Sequence[str]) -> Params:
+    return {name: params[name] for name in order if name in params}
