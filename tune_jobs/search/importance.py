@@ -18,7 +18,7 @@ from tune_jobs.study.rows import Row
 from tune_jobs.study.stored import study_from_definition
 
 LEAST_TRIALS = 10
-"""With fewer completed trials the best tenth is a single one."""
+"""The least number of completed trials: of fewer the best tenth is a single trial."""
 
 
 def importances(name: str, definition: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, float]:

@@ -36,7 +36,7 @@ def finalists(seen: Seen) -> Figure | Undrawn:
         title=TITLE,
         how=(
             "A dot is the mean over seeds, and the line its 95 % interval (Student's t). Intervals that"
-            " overlap do not tell candidates apart; the table has the tests of differences."
+            " overlap do not distinguish candidates; the table has the tests of differences."
         ),
         alt=f"The most accurate of {len(rows)} candidates is {first}: {best['test_accuracy']:.4f}.",
         table=table,

@@ -1,6 +1,6 @@
 """The colours of figures and pages, in the light and in the dark.
 
-The categories are those of Okabe and Ito (2008), which people with any colour vision tell apart, without
+The categories are those of Okabe and Ito (2008), which people with any colour vision distinguish, without
 their yellow, which white paper hides. They serve on white and on black.
 """
 

@@ -55,10 +55,7 @@ def front(seen: Seen) -> Figure | Undrawn:
             columns=("trial", *(objective.metric for objective in objectives), "params"),
             rows=tuple((n, *points[n], words_of(seen.params[n])) for n in best),
         ),
-        panels=[
-            _panel(first, other, index, _limit(limits, other.metric), widened(p[0] for p in points.values()))
-            for index, other in pairs
-        ],
+        panels=[_panel(first, other, index, _limit(limits, other.metric), ends) for index, other in pairs],
         values=[
             {
                 "kind": "member" if number in members else "trial",

@@ -22,7 +22,7 @@ NAME, TITLE = "rungs", "Survival at the rungs, and ranks between them"
 LEAST_PAIRS = 5
 """Fewer trials at two rungs give no rank correlation that means anything."""
 
-AT = {"went on": BLUE, "stopped": ORANGE}
+AT = {"continued": BLUE, "stopped": ORANGE}
 
 
 def rungs(seen: Seen) -> Figure | Undrawn:
@@ -52,7 +52,7 @@ def rungs(seen: Seen) -> Figure | Undrawn:
         name=NAME,
         title=TITLE,
         how=(
-            "The bars are the trials that a rung let go on and stopped. A rank correlation (Spearman) near 1"
+            "The bars are the trials that continued and those that were stopped. A rank correlation (Spearman) near 1"
             " says that the order at a rung is the order later, so that it stops the right trials. It is over"
             " trials that reached both rungs, which were alike already, so it is lower than over all trials."
         ),
@@ -63,7 +63,7 @@ def rungs(seen: Seen) -> Figure | Undrawn:
             rows=tuple(
                 (
                     rung,
-                    counts[rung, "went on"] + counts[rung, "stopped"],
+                    counts[rung, "continued"] + counts[rung, "stopped"],
                     counts[rung, "stopped"],
                     *next(((r, n) for a, _, r, n in links if a == rung), (None, None)),
                 )
@@ -88,7 +88,7 @@ def _decisions(seen: Seen) -> Counter[tuple[int, str]]:
         rung = rung_between(seen.definition["rungs"], 0, report.epoch) or report.epoch
         if (report.number, rung) not in decided:
             decided.add((report.number, rung))
-            found[rung, "stopped" if report.decision is Decision.STOP else "went on"] += 1
+            found[rung, "stopped" if report.decision is Decision.STOP else "continued"] += 1
     return found
 
 
