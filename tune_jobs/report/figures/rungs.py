@@ -52,9 +52,10 @@ def rungs(seen: Seen) -> Figure | Undrawn:
         name=NAME,
         title=TITLE,
         how=(
-            "The bars are the trials that continued and those that were stopped. A rank correlation (Spearman) near 1"
-            " says that the order at a rung is the order later, so that it stops the right trials. It is over"
-            " trials that reached both rungs, which were alike already, so it is lower than over all trials."
+            "The bars are the trials that continued and those that were stopped. A rank correlation"
+            " (Spearman) near 1 says that the order at a rung is the order later, so that it stops the right"
+            " trials. It is over trials that reached both rungs, which were alike already,"
+            " so it is lower than over all trials."
         ),
         alt=f"Trials stopped: {named}.",
         table=Table(
