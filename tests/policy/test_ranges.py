@@ -41,5 +41,5 @@ def test_extra_of_the_tools_has_the_ranges_of_the_libraries() -> None:
     """What the tests install of an optional library is what a user does."""
     extras = TABLE["optional-dependencies"]
     named = {Requirement(text).name: text for text in extras["dev"]}
-    for text in [*extras["s3"], *extras["onnx"], *extras["lightning"]]:
+    for text in [*extras["s3"], *extras["onnx"], *extras["lightning"], *extras["figures"]]:
         assert named[Requirement(text).name] == text

@@ -107,7 +107,7 @@ def account(rows: Iterable[Row]) -> Seconds:
     last_attempts = _last_attempts(ordered)
     seconds: Seconds = defaultdict(float)
     seen: set[tuple[int, int]] = set()
-    for session in _sessions(ordered):
+    for session in sessions_of(ordered):
         spent: Seconds = defaultdict(float)
         for held, since, until in session.iter_held():
             cut_short = held.attempt < last_attempts[held.number]
@@ -122,7 +122,8 @@ def account(rows: Iterable[Row]) -> Seconds:
     return seconds
 
 
-def _sessions(ordered: Sequence[Row]) -> list[SessionSpan]:
+def sessions_of(ordered: Sequence[Row]) -> list[SessionSpan]:
+    """The sessions of a study with the attempts that held a worker, from its rows by `seq`."""
     sessions: list[SessionSpan] = []
     for row in ordered:
         at = _instant(row)

@@ -254,8 +254,21 @@ def names_of(text: str) -> list[str]:
     metavar="A,B",
     help="Show one table, the objective by the levels of params: rows by A, columns by B.",
 )
+@click.option(
+    "--html", metavar="FILE", help="Write a page of the study to this file: findings, figures, their data."
+)
+@click.option(
+    "--pictures", metavar="DIR", help="Write the figures of the study to this folder, as SVG and PNG."
+)
 def report(
-    study: str, store: str, form: str, top: int | None, by: tuple[str, ...], pivot: str | None
+    study: str,
+    store: str,
+    form: str,
+    top: int | None,
+    by: tuple[str, ...],
+    pivot: str | None,
+    html: str | None,
+    pictures: str | None,
 ) -> None:
     """Compare the trials of STUDY, with intervals.
 
@@ -264,7 +277,16 @@ def report(
 
     With --pivot each cell has the mean of its trials, its 95 % interval and the number of trials. markdown
     and latex are ready to paste; latex needs no package.
+
+    With --html or --pictures it prints no table, and writes a page that needs no network, or pictures.
     """
+    if html is not None or pictures is not None:
+        if by or top is not None or pivot is not None:
+            raise click.UsageError("--html and --pictures write it all: leave --by, --top and --pivot out")
+        from tune_jobs.cli.picture_commands import write_pictures
+
+        write_pictures(store, study, page=html, folder=pictures)
+        return
     if pivot is not None:
         if by or top is not None:
             raise click.UsageError("--pivot is a table of its own: leave --by and --top out")

@@ -1,7 +1,7 @@
 """What a study came to at one instant: its best trial, its front, its failures, frames, and Optuna's view.
 
 A value: it holds the rows that were in the store when it was made, and reads the store again for weights
-alone. `trial_store` makes it of a store, `running` at the end of a run.
+and for timings of networks alone. `trial_store` makes it of a store, `running` at the end of a run.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from tune_jobs.study.stored import objectives_of
 if TYPE_CHECKING:  # both are heavy, and only a frame or a conversion needs them
     import pandas as pd
 
+    from tune_jobs.report.figures.figure import Figure
+    from tune_jobs.report.figures.seen import Seen
     from tune_jobs.search.optuna_copy import OptunaStudy
     from tune_jobs.store.reading.study_snapshot import StudySnapshot
 
@@ -156,6 +158,36 @@ class Results:
         from tune_jobs.search.optuna_copy import optuna_copy
 
         return optuna_copy(self.study, self.known.rows)
+
+    @cached_property
+    def seen(self) -> Seen:
+        """The rows as figures and pages take them, with the timings of networks that the store has now.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        from tune_jobs.report.figures.seen import Seen, latencies_of
+        from tune_jobs.store.reader import TrialStore
+
+        return Seen.of(self.known, latencies_of(TrialStore(self.store).latencies(), self.name))
+
+    def figure(self, name: str) -> Figure:
+        """A figure of the study: a notebook shows it, `save` writes it, and `table` is its data.
+
+        Args:
+            name: such as ``"history"``, ``"curves"`` or ``"front"``.
+
+        Raises:
+            UnknownNameError: there is no such figure; the message lists them.
+            InvalidValueError: the study does not give this figure; says why.
+        """
+        from tune_jobs.report.figures.catalog import figure_of
+        from tune_jobs.report.figures.figure import Undrawn
+
+        found = figure_of(self.seen, name)
+        if isinstance(found, Undrawn):
+            raise InvalidValueError(f"study {self.name!r} gives no figure {name!r}: {found.why}")
+        return found
 
     @cached_property
     def counts(self) -> dict[State, int]:

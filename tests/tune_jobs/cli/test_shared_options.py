@@ -31,7 +31,7 @@ OPTIONS = {
         "--kernels", "--max-checkpoint-gb", "--max-device-hours", "--max-failed-in-a-row", "--max-failures",
         "--name", "--rename", "--retry-failed", "--scale", "--store", "--trial-timeout", "--workers",
     },
-    "report": {"--by", "--format", "--pivot", "--store", "--top"},
+    "report": {"--by", "--format", "--html", "--pictures", "--pivot", "--store", "--top"},
     "latency": {
         "--address", "--batch-sizes", "--device", "--format", "--input", "--max-minutes", "--modes",
         "--store", "--threads",

@@ -1,0 +1,196 @@
+"""Figures are made of any rows, hold what they draw, and say why where there is nothing to draw."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from figures_testing import MARKUP, seen_of
+
+from eml_models.errors import InvalidValueError, UnknownNameError
+from tune_jobs import Maximize, State, TuneJobsError
+from tune_jobs.report.figures.catalog import FIGURES, figure_of
+from tune_jobs.report.figures.drawing import can_draw, draw_svg
+from tune_jobs.report.figures.figure import Figure, Undrawn
+from tune_jobs.report.figures.marks import range_of
+from tune_jobs.report.figures.seen import Seen
+from tune_jobs.report.figures.thinning import spread, thinned
+
+needs_library = pytest.mark.skipif(not can_draw(), reason="the extra figures is not installed")
+
+
+@pytest.fixture(scope="module")
+def seen() -> Seen:
+    return seen_of(60)
+
+
+def drawn(seen: Seen, name: str) -> Figure:
+    found = figure_of(seen, name)
+    assert isinstance(found, Figure), found
+    return found
+
+
+SHAPES = {
+    "no trial": {"num_trials": 0},
+    "one trial": {"num_trials": 1, "state": State.COMPLETED},
+    "all failed": {"num_trials": 4, "state": State.FAILED},
+    "all stopped": {"num_trials": 4, "state": State.STOPPED},
+    "one parameter": {"num_trials": 20, "parameters": 1},
+    "sixty parameters": {"num_trials": 30, "parameters": 60},
+    "four objectives": {"num_trials": 20, "objectives": 4},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_figure_is_made_or_says_why(shape: str) -> None:
+    seen = seen_of(**SHAPES[shape])  # type: ignore[arg-type]  # as each shape names them
+    for name in FIGURES:
+        found = figure_of(seen, name)
+        assert found.name == name
+        if isinstance(found, Undrawn):
+            assert found.why
+        else:
+            assert found.table.rows
+            assert found.how.endswith(".")
+            assert found.alt.endswith(".")
+            json.dumps(found.spec(), allow_nan=False)
+
+
+def test_history_has_the_best_so_far(seen: Seen) -> None:
+    table = drawn(seen, "history").table
+    best, bests = None, []
+    for row in seen.scored:
+        if best is None or row.objective > best:  # type: ignore[operator]  # `scored` has a value
+            best = row.objective
+            bests.append((row.number, best))
+    assert [row[:2] for row in table.rows] == bests
+    spent = table.rows[-1][2:]
+    last = bests[-1][0]
+    epochs = sum(row.epochs for row in seen.ends if row.number <= last)
+    assert spent == (last + 1, epochs, float(epochs))
+
+
+def test_rungs_count_their_decisions(seen: Seen) -> None:
+    rows = drawn(seen, "rungs").table.rows
+    stopped = [row for row in seen.ends if row.state is State.STOPPED]
+    assert [(row[0], row[2]) for row in rows] == [
+        (rung, sum(row.epochs == rung for row in stopped)) for rung in (1, 3)
+    ]
+
+
+def test_importance_finds_the_parameter_that_decides(seen: Seen) -> None:
+    from dataclasses import replace
+
+    from tune_jobs.study.json_fields import params_from_json
+    from tune_jobs.study.rows import TrialRow
+
+    def value_of(params: str) -> float:
+        return float(params_from_json(params)["p1"])  # type: ignore[arg-type]  # a number
+
+    decided = [
+        replace(row, objective=value_of(row.params), objectives=json.dumps({"iou": value_of(row.params)}))
+        if isinstance(row, TrialRow) and row.objective is not None
+        else row
+        for row in seen.rows
+    ]
+    changed = Seen(name=seen.name, definition=seen.definition, rows=decided)
+    figure = drawn(changed, "importance")
+    assert figure.table.rows[0][0] == "p1"
+    assert "Early stopping" in figure.notes[0]
+    assert drawn(changed, "slices").table.rows[0][0] == "p1"
+
+
+def test_front_is_drawn_with_its_limit() -> None:
+    seen = seen_of(30, objectives=2)
+    other = seen.objectives[1].metric
+    definition = {**seen.definition, "limits": {**seen.definition["limits"], "own": [[other, None, 0.5]]}}
+    limited = Seen(name=seen.name, definition=definition, rows=seen.rows)
+    layers = drawn(limited, "front").panels[0]["layer"]
+    assert layers[-1]["data"]["values"] == [{"v1": 0.5}]
+
+
+def test_unknown_figure_lists_the_known(seen: Seen) -> None:
+    with pytest.raises(UnknownNameError, match=r"history.*curves|curves.*history"):
+        figure_of(seen, "historie")
+
+
+@needs_library
+@pytest.mark.parametrize("name", ["history", "curves", "heat_map", "rungs", "timeline"])
+def test_picture_holds_no_markup_of_a_user(seen: Seen, name: str) -> None:
+    svg = drawn(seen, name).svg()
+    assert "<script" not in svg
+    assert svg.startswith('<svg role="img" aria-label="')
+
+
+@needs_library
+def test_marks_have_titles_and_labels_keep_small_numbers() -> None:
+    spec = {
+        "data": {"values": [{"x": 0.00125, "tip": "<b> & 0.123456"}, {"x": 0.0025, "tip": "b"}]},
+        "mark": {"type": "circle", "aria": True},
+        "encoding": {
+            "x": {"field": "x", "type": "quantitative", "axis": {"values": [0.00125], "format": ".5f"}},
+            "description": {"field": "tip"},
+        },
+    }
+    svg = draw_svg(spec, alt='a "text"')
+    assert "<title>&lt;b&gt; &amp; 0.123456</title>" in svg
+    assert ">0.00125<" in svg
+    assert 'aria-label="a &quot;text&quot;"' in svg
+
+
+@needs_library
+def test_save_writes_both_forms(seen: Seen, tmp_path: Path) -> None:
+    figure = drawn(seen, "ledger")
+    assert figure.save(tmp_path / "a.svg").read_text().startswith("<svg")
+    assert figure.save(tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(InvalidValueError, match=r"\.svg or a \.png file, got 'a.pdf'"):
+        figure.save(tmp_path / "a.pdf")
+    assert figure._repr_mimebundle_()["image/svg+xml"] == figure.svg()
+
+
+def test_without_the_extra_the_command_is_named(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    with pytest.raises(TuneJobsError, match=r"pip install 'tune-jobs\[figures\]'"):
+        drawn(seen, "ledger").svg()
+
+
+def test_making_a_figure_needs_no_library(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = builtins.__import__
+
+    def refuse(name: str, *args: Any, **words: Any) -> Any:
+        assert name != "vl_convert"
+        return inner(name, *args, **words)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    assert drawn(seen, "curves").spec()["data"]["values"]
+
+
+def test_thinned_keeps_the_extent() -> None:
+    items = [(x / 5000, (x * 7919 % 5000) / 5000) for x in range(5000)]
+    kept = thinned(items, lambda item: item, most=300)
+    assert 100 < len(kept) <= 300
+    assert min(x for x, _ in kept) < 0.1
+    assert max(x for x, _ in kept) > 0.9
+    assert kept == sorted(kept)
+    assert thinned(items[:10], lambda item: item) == items[:10]
+
+
+def test_spread_has_both_ends() -> None:
+    assert spread(range(100), 4) == [0, 33, 66, 99]
+    assert spread([1, 2], 4) == [1, 2]
+
+
+def test_range_leaves_outliers_out_on_the_worse_side() -> None:
+    values = [0.1, 0.2, 0.2, 0.3, 0.4, 0.2, 0.3, 1e9]
+    low, high = range_of(values, 1.0)
+    assert low < 0.1
+    assert 0.4 < high < 10
+    assert range_of([0.5], Maximize("iou").direction.sign)[0] < 0.5
+
+
+def test_hostile_level_is_in_the_data(seen: Seen) -> None:
+    assert any(MARKUP in str(row) for row in drawn(seen, "slices").table.rows)

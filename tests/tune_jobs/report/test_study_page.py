@@ -1,0 +1,171 @@
+"""The page of a study: it holds its data, no script, no address, and no markup of a user."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from figures_testing import MARKUP, seen_of
+
+from tune_jobs import State
+from tune_jobs.report.figures.catalog import FIGURES, figure_of
+from tune_jobs.report.figures.drawing import can_draw
+from tune_jobs.report.figures.figure import Figure
+from tune_jobs.report.figures.seen import Seen
+from tune_jobs.report.findings import CHECKS, SECONDS, STOPPED, WON, findings_of
+from tune_jobs.report.page.style import style_sheet
+from tune_jobs.report.page.whole import study_page
+
+pytestmark = pytest.mark.skipif(not can_draw(), reason="the extra figures is not installed")
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+
+
+class Reader(HTMLParser):
+    """Reads the tables of a page by section, and notes its tags and their nesting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tables: dict[str, list[list[str]]] = {}
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self._open: list[str] = []
+        self._section = ""
+        self._in_cell = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        self.tags.append(tag)
+        if tag not in VOID:
+            self._open.append(tag)
+        if named.get("id"):
+            self.ids.append(str(named["id"]))
+        self.links += [str(named[name]) for name in ("href", "src", "xlink:href") if named.get(name)]
+        if tag == "section":
+            self._section = str(named["id"])
+        if tag == "tr":
+            self.tables.setdefault(self._section, []).append([])
+        if tag in ("td", "th"):
+            self._in_cell = True
+            self.tables[self._section][-1].append("")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+        self._in_cell = self._in_cell and tag not in ("td", "th")
+
+    def handle_data(self, data: str) -> None:
+        if self._in_cell:
+            self.tables[self._section][-1][-1] += data
+
+
+@pytest.fixture(scope="module")
+def seen() -> Seen:
+    return seen_of(40, objectives=2)
+
+
+@pytest.fixture(scope="module")
+def page(seen: Seen) -> str:
+    return study_page(seen)
+
+
+@pytest.fixture(scope="module")
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    reader.close()
+    assert reader._open == []
+    return reader
+
+
+def test_page_holds_the_data_of_each_figure(seen: Seen, read: Reader) -> None:
+    figures = [found for name in FIGURES if isinstance(found := figure_of(seen, name), Figure)]
+    assert len(figures) >= 8
+    for figure in figures:
+        head, *rows = read.tables[figure.name]
+        assert head == list(figure.table.columns)
+        assert len(rows) == len(figure.table.rows)
+    best = seen.ranked[0]
+    newest = read.tables["history"][-1]
+    assert (int(newest[0]), float(newest[1])) == (best.number, pytest.approx(best.objective, rel=1e-5))
+
+
+def test_page_has_no_script_no_address_and_no_markup_of_a_user(page: str, read: Reader) -> None:
+    assert "script" not in read.tags
+    assert all(link.startswith("#") for link in read.links)
+    assert not re.search(r"""(?:src|href|url)\s*[=(]\s*["']?(?:https?:)?//""", page)
+    assert MARKUP not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_ids_are_unique_and_links_lead_to_them(read: Reader) -> None:
+    assert len(read.ids) == len(set(read.ids))
+    assert {link[1:] for link in read.links} <= set(read.ids)
+
+
+def test_page_has_one_headline_and_landmarks(read: Reader) -> None:
+    assert [read.tags.count(tag) for tag in ("h1", "main", "header", "nav", "footer")] == [1] * 5
+    assert read.tags.count("figure") == read.tags.count("figcaption") == read.tags.count("details")
+
+
+@pytest.mark.parametrize("what", ["prefers-color-scheme: dark", "@media print", "max-width: 640px"])
+def test_style_knows_themes_paper_and_phones(what: str) -> None:
+    assert what in style_sheet()
+
+
+@pytest.mark.parametrize(("count", "state"), [(0, None), (1, State.COMPLETED), (3, State.FAILED)])
+def test_page_of_few_trials_says_what_is_missing(count: int, state: State | None) -> None:
+    page = study_page(seen_of(count, state=state))
+    assert "Not drawn" in page
+    assert ("No trial has" in page) is (state is not State.COMPLETED)
+
+
+def test_findings_say_what_won_and_that_one_seed_judges_nothing(seen: Seen) -> None:
+    parts = findings_of(seen).parts
+    best = seen.ranked[0]
+    assert list(parts) == [WON, STOPPED, SECONDS, CHECKS]
+    assert parts[WON][0].startswith(f"Trial {best.number} is the best by iou: {best.objective:.6g}")
+    assert "cannot be judged" in parts[WON][1]
+    assert "after epoch 1" in parts[STOPPED][0]
+    assert "trained 1 time" in " ".join(parts[CHECKS])
+
+
+def test_best_value_at_an_edge_is_named(seen: Seen) -> None:
+    definition = json.loads(json.dumps(dict(seen.definition)))
+    best = seen.params[seen.ranked[0].number]
+    for parameter in definition["space"]:
+        if parameter["name"] == "p1":
+            parameter["low"] = best["p1"]
+    edged = Seen(name=seen.name, definition=definition, rows=seen.rows)
+    assert any("p1" in line and "lower edge" in line for line in findings_of(edged).parts[CHECKS])
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")
+@pytest.mark.parametrize("width", [1440, 768, 500])
+def test_browser_shows_the_page_without_an_error(page: str, tmp_path: Path, width: int) -> None:
+    file = tmp_path / "page.html"
+    probe = "<script>document.title = document.documentElement.scrollWidth</script>"
+    open_policy = page.replace("default-src 'none';", "default-src 'none'; script-src 'unsafe-inline';")
+    file.write_text(open_policy.replace("</body>", f"{probe}</body>"))
+    flags = ["--no-sandbox", "--headless=new", "--disable-gpu", f"--window-size={width},900"]
+    found = subprocess.run(
+        [str(BROWSER), *flags, f"--user-data-dir={tmp_path}/user", "--enable-logging=stderr", "--dump-dom",
+         file.as_uri()],
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert "CONSOLE" not in found.stderr
+    scrolled = re.search(r"<title>(\d+)</title>", found.stdout)
+    assert scrolled, found.stdout[:200]
+    assert int(scrolled[1]) <= width

@@ -1,0 +1,56 @@
+"""Acts for the verb report that write files: the page of a study, and its figures as pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from eml_models.errors import InvalidValueError
+from eml_models.whole_files import write_whole
+from eml_models.wording import count_of
+from tune_jobs.cli.telling import tell_note
+from tune_jobs.errors import TuneJobsError
+from tune_jobs.inputs.user_code import stored_name
+from tune_jobs.report.figures.catalog import iter_figures
+from tune_jobs.report.figures.figure import Figure
+from tune_jobs.report.figures.seen import Seen
+from tune_jobs.report.page.whole import study_page
+from tune_jobs.results.trial_store import TrialStore
+
+
+def write_pictures(store: str, name: str, *, page: str | None, folder: str | None) -> None:
+    """Write the page of a study to a file, and its figures as SVG and PNG into a folder.
+
+    Raises:
+        UnknownNameError: there is no such study.
+        InvalidValueError: the page or the folder cannot be where it is asked for.
+        TuneJobsError: the extra `figures` is not installed, or a file cannot be written.
+    """
+    opened = TrialStore(store)
+    seen = opened.results(stored_name(name)).seen
+    try:
+        if page is not None:
+            _write_page(seen, Path(page))
+        if folder is not None:
+            _write_folder(seen, Path(folder))
+    except OSError as error:
+        raise TuneJobsError(f"the pictures cannot be written: {error}") from error
+
+
+def _write_page(seen: Seen, target: Path) -> None:
+    if target.is_dir() or not target.parent.is_dir():
+        what = "a folder" if target.is_dir() else "in a folder that does not exist"
+        raise InvalidValueError(f"--html names the file of the page, got {str(target)!r}, which is {what}")
+    text = study_page(seen)
+    write_whole(target, text.encode())
+    tell_note(f"wrote {target} ({len(text) / 1e6:.1f} MB); it opens in any browser and loads nothing")
+
+
+def _write_folder(seen: Seen, folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InvalidValueError(f"--pictures names a folder, got the file {str(folder)!r}")
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = [found for found in iter_figures(seen) if isinstance(found, Figure)]
+    for figure in figures:
+        figure.save(folder / f"{figure.name}.svg")
+        figure.save(folder / f"{figure.name}.png")
+    tell_note(f"wrote {count_of(len(figures), 'figure')} to {folder}, each as .svg and .png")

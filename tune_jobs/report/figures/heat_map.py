@@ -1,0 +1,178 @@
+"""Two parameters against each other, such as optimizer and rate: the mean of each cell, n, interval."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any
+
+from eml_models.wording import count_of
+from tune_jobs.analysis.factors import design_of
+from tune_jobs.analysis.intervals import Estimate, estimate
+from tune_jobs.report.figures.colours import ON_DARK, ON_LIGHT
+from tune_jobs.report.figures.figure import Figure, Undrawn
+from tune_jobs.report.figures.marks import TIP, layer, names, short, widened
+from tune_jobs.report.figures.seen import Seen, shown
+from tune_jobs.report.tables import Table
+from tune_jobs.study.space import Params
+
+NAME, TITLE = "heat_map", "Two parameters against each other"
+
+PREFERRED = ("optimizer", "learning_rate", "lr", "schedule", "model", "weight_decay")
+"""Parameters that are compared first, where a study has them."""
+
+BINS = 6
+"""The number of parts of a range, equal in the scale in which it is searched."""
+
+MOST_LEVELS = 16
+
+Level = Callable[[Params], str | None]
+"""The name of the level of a parameter in a trial; None if it does not apply there."""
+
+
+def heat_map(seen: Seen) -> Figure | Undrawn:
+    """The mean of the first objective in each cell of two parameters."""
+    pair = _pair(seen)
+    if pair is None:
+        return Undrawn(name=NAME, title=TITLE, why="it needs two searched parameters")
+    across, down = pair
+    cells = _cells(seen, across, down)
+    if not cells:
+        return Undrawn(name=NAME, title=TITLE, why="no completed trial has values of two parameters")
+    design = design_of(seen.definition)
+    means = {cell: estimate(values).within(design.span) for cell, values in cells.items()}
+    ordered = sorted(found.mean for found in means.values())
+    low, high = ordered[0], ordered[-1]
+    columns, rows = _levels(across, {x for x, _ in cells}), _levels(down, {y for _, y in cells})
+    rising = design.sign > 0
+    title = f"{across['name']} and {down['name']}"
+    best = max(means, key=lambda cell: design.sign * means[cell].mean)
+    x = names("x", str(across["name"]), scale={"domain": columns}, axis={"labelAngle": -30})
+    y = names("y", str(down["name"]), scale={"domain": rows})
+    shade = {
+        "field": "mean",
+        "type": "quantitative",
+        "title": f"mean {short(seen.metric)}",
+        "scale": {"scheme": "viridis", "reverse": not rising, **widened(ordered)},
+    }
+    return Figure(
+        name=NAME,
+        title=f"{TITLE}: {title}",
+        how=(
+            f"A cell is the mean {seen.metric} of its completed trials, with their number n; {seen.better},"
+            " and better cells are brighter. The table has the 95 % intervals (Student's t)."
+            + (
+                ""
+                if design.is_grid
+                else " The search chose where to look: cells with few trials say little; nothing is tested."
+            )
+        ),
+        alt=(
+            f"{count_of(len(cells), 'cell')} of {title}. The best mean is {means[best].mean:.6g}"
+            f" at {best[0]} and {best[1]}, n {means[best].n}."
+        ),
+        table=Table(
+            title=f"Cells of {title}",
+            columns=(str(across["name"]), str(down["name"]), "n", f"mean {seen.metric}", "low", "high"),
+            rows=tuple((*cell, *_row(means[cell])) for cell in sorted(means)),
+        ),
+        panels=[
+            {
+                "layer": [
+                    layer({"type": "rect"}, x=x, y=y, color=shade, description=TIP),
+                    *(
+                        layer({"type": "text", "color": ink}, where=ink, x=x, y=y, text={"field": "text"})
+                        for ink in (ON_LIGHT, ON_DARK)
+                    ),
+                ]
+            }
+        ],
+        values=[
+            {
+                "x": cell[0],
+                "y": cell[1],
+                "mean": found.mean,
+                "text": f"{found.mean:.3g} ({found.n})",
+                "tip": f"{cell[0]}, {cell[1]}: {_told(found)}",
+                "kind": ON_LIGHT if _brightness(found.mean, low, high, rising=rising) > 0.6 else ON_DARK,
+            }
+            for cell, found in means.items()
+        ],
+        height=max(120, 44 * len(rows)),
+    )
+
+
+def _pair(seen: Seen) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+    """The parameters across and down: down a choice, where there is one."""
+    order = {name: place for place, name in enumerate(PREFERRED)}
+    ranked = sorted(seen.searched, key=lambda p: order.get(str(p["name"]), len(order)))
+    if len(ranked) < 2:
+        return None
+    first, second = ranked[:2]
+    return (first, second) if second["kind"] == "choice" and first["kind"] != "choice" else (second, first)
+
+
+def _cells(
+    seen: Seen, across: Mapping[str, Any], down: Mapping[str, Any]
+) -> dict[tuple[str, str], list[float]]:
+    level_across, level_down = _level_of(across), _level_of(down)
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for row in seen.scored:
+        x, y = level_across(seen.params[row.number]), level_down(seen.params[row.number])
+        if x is not None and y is not None and row.objective is not None:
+            found[x, y].append(row.objective)
+    return found
+
+
+def _level_of(parameter: Mapping[str, Any]) -> Level:
+    name = str(parameter["name"])
+    if parameter["kind"] == "choice":
+        return lambda params: short(shown(params[name])) if name in params else None
+    edges = _edges(parameter)
+    texts = _bins(edges)
+
+    def level(params: Params) -> str | None:
+        value = params.get(name)
+        if not isinstance(value, int | float):
+            return None
+        return texts[min(sum(value >= edge for edge in edges[1:-1]), len(texts) - 1)]
+
+    return level
+
+
+def _levels(parameter: Mapping[str, Any], there: set[str]) -> list[str]:
+    """The names of the levels in their order, those that have trials."""
+    if parameter["kind"] == "choice":
+        order = [short(shown(value)) for value in parameter["values"]]
+    else:
+        order = _bins(_edges(parameter))
+    return [name for name in dict.fromkeys(order) if name in there][:MOST_LEVELS]
+
+
+def _edges(parameter: Mapping[str, Any]) -> list[float]:
+    low, high = float(parameter["low"]), float(parameter["high"])
+    if parameter.get("log") and low > 0:
+        ratio = math.log(high / low)
+        return [low * math.exp(ratio * part / BINS) for part in range(BINS + 1)]
+    return [low + (high - low) * part / BINS for part in range(BINS + 1)]
+
+
+def _bins(edges: list[float]) -> list[str]:
+    return [f"{low:.2g} to {high:.2g}" for low, high in pairwise(edges)]
+
+
+def _row(found: Estimate) -> tuple[object, ...]:
+    return found.n, found.mean, found.low, found.high
+
+
+def _told(found: Estimate) -> str:
+    if found.low is None or found.high is None:
+        return f"{found.mean:.6g}, n {found.n}"
+    return f"{found.mean:.6g} [{found.low:.6g}, {found.high:.6g}], n {found.n}"
+
+
+def _brightness(value: float, low: float, high: float, *, rising: bool) -> float:
+    place = 0.5 if high == low else (value - low) / (high - low)
+    return place if rising else 1 - place

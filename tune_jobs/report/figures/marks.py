@@ -1,0 +1,94 @@
+"""Parts of descriptions in Vega-Lite that figures share: axes, dots, lines, and a range without outliers.
+
+Fields of the data have our own short names, never those of a user's parameters and metrics, because the
+language reads dots and brackets in names as paths. Users' texts are titles and values only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tune_jobs.report.figures.figure import Spec
+
+TITLE_LENGTH = 48
+
+FAR = 4.0
+"""A value that lies this many ranges of the better three quarters beyond them is not drawn to scale."""
+
+
+def numbers(field: str, title: str, **scale: Any) -> Spec:
+    """A channel of numbers; the axis need not begin at 0."""
+    return {
+        "field": field,
+        "type": "quantitative",
+        "title": short(title),
+        "scale": {"zero": False, "nice": True, **scale},
+    }
+
+
+def names(field: str, title: str | None = None, **more: Any) -> Spec:
+    """A channel of names, in the order of the data."""
+    return {"field": field, "type": "nominal", "title": title and short(title), "sort": None, **more}
+
+
+def colours(field: str, of: dict[str, str], title: str | None = None) -> Spec:
+    """A channel that colours by name, with a legend."""
+    return {
+        "field": field,
+        "type": "nominal",
+        "title": title,
+        "scale": {"domain": list(of), "range": list(of.values())},
+    }
+
+
+TIP: Spec = {"field": "tip", "type": "nominal"}
+"""The channel of a mark's words, which a browser shows under the pointer."""
+
+
+def layer(
+    mark: dict[str, Any], *, where: str = "", values: Sequence[Any] | None = None, **encoding: Any
+) -> Spec:
+    """A layer.
+
+    Args:
+        where: only data whose `kind` is this.
+        values: data of its own.
+    """
+    if "description" in encoding:
+        mark = {**mark, "aria": True}
+    found: Spec = {"mark": mark, "encoding": encoding}
+    if where:
+        found["transform"] = [{"filter": {"field": "kind", "equal": where}}]
+    if values is not None:
+        found["data"] = {"values": list(values)}
+    return found
+
+
+def short(text: str) -> str:
+    """A text for an axis or a cell of a picture."""
+    return text if len(text) <= TITLE_LENGTH else f"{text[: TITLE_LENGTH - 3]}..."
+
+
+def widened(values: Iterable[float]) -> Spec:
+    """A scale's domain if all values are equal, which otherwise have an axis without a length."""
+    known = set(values)
+    if len(known) != 1:
+        return {}
+    (value,) = known
+    pad = 0.05 * abs(value) or 0.5
+    return {"domain": [value - pad, value + pad]}
+
+
+def range_of(values: Sequence[float], sign: float) -> tuple[float, float]:
+    """The range of an axis, without values that are far worse than most; their marks are clipped.
+
+    Args:
+        sign: +1 if smaller is better, -1 if larger.
+    """
+    ordered = sorted(sign * value for value in values)
+    best, upper = ordered[0], ordered[(3 * (len(ordered) - 1)) // 4]
+    end = min(ordered[-1], upper + FAR * ((upper - best) or abs(best) or 1.0))
+    low, high = sorted((sign * best, sign * end))
+    pad = 0.04 * (high - low) or 0.01 * abs(high) or 0.01
+    return low - pad, high + pad

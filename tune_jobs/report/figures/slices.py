@@ -1,0 +1,131 @@
+"""The first objective against each parameter alone: where good values lie, and what has no effect."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tune_jobs.analysis.factors import design_of
+from tune_jobs.report.figures.colours import BLUE
+from tune_jobs.report.figures.figure import Figure, Spec, Undrawn
+from tune_jobs.report.figures.marks import TIP, layer, names, numbers, range_of, short
+from tune_jobs.report.figures.seen import Seen, shown, words_of
+from tune_jobs.report.figures.thinning import note_of, spread, thinned
+from tune_jobs.report.tables import Table
+from tune_jobs.study.rows import TrialRow
+
+NAME, TITLE = "slices", "Each parameter alone"
+
+BIASED = (
+    " The search has most dots where results were good, and trials that were stopped are not shown, so poor"
+    " values look better than they are."
+)
+"""The note of a search in which earlier results chose the trials."""
+
+MOST_PANELS = 9
+MOST_DOTS = 150
+"""Most dots of a panel; a page has many panels."""
+
+
+def slices(seen: Seen) -> Figure | Undrawn:
+    """A panel for each parameter, with the completed trials as dots."""
+    parameters = by_strength(seen)[:MOST_PANELS]
+    if not parameters:
+        return Undrawn(name=NAME, title=TITLE, why="no parameter is searched")
+    if not seen.scored:
+        return Undrawn(name=NAME, title=TITLE, why="no trial has completed with a value")
+    low, high = range_of([row.objective or 0.0 for row in seen.scored], seen.objective.direction.sign)
+    panels, values, kept, rows = [], [], set(), []
+    for index, parameter in enumerate(parameters):
+        drawn = _drawn(seen, parameter)
+        kept |= {row.number for row in drawn}
+        panels.append(_panel(seen, parameter, index, (low, high)))
+        for row in drawn:
+            value = seen.params[row.number][parameter["name"]]
+            x = short(shown(value)) if parameter["kind"] == "choice" else value
+            tip = f"trial {row.number}: {row.objective:.6g}, {words_of(seen.params[row.number])}"
+            values.append({"kind": f"p{index}", "x": x, "y": row.objective, "tip": tip})
+            rows.append((parameter["name"], shown(value), row.number, row.objective))
+    left = len(seen.searched) - len(parameters)
+    more = (
+        (f"{left} more parameters, whose values go less with {seen.metric}, are not drawn.",) if left else ()
+    )
+    return Figure(
+        name=NAME,
+        title=TITLE,
+        how=(
+            f"A dot is a completed trial; {seen.better}. A panel without any shape is a parameter without a"
+            f" visible effect.{BIASED if design_of(seen.definition).is_adaptive else ''}"
+        ),
+        alt=f"{seen.metric} against {', '.join(str(p['name']) for p in parameters)}.",
+        table=Table(
+            title="The dots that are drawn",
+            columns=("parameter", "value", "trial", seen.metric),
+            rows=tuple(rows),
+        ),
+        panels=panels,
+        values=values,
+        height=150,
+        least=240,
+        notes=(*note_of(len(kept), len(seen.scored), "completed trials"), *more),
+    )
+
+
+def by_strength(seen: Seen) -> list[Mapping[str, Any]]:
+    """The searched parameters, those first whose values go most with the first objective.
+
+    The strength is the share of the variance of ranks that the means of up to eight groups explain.
+    """
+    if len(seen.scored) < 2:
+        return list(seen.searched)
+    places = {row.number: place for place, row in enumerate(seen.ranked)}
+    return sorted(seen.searched, key=lambda p: -_strength(seen, p, places))
+
+
+def _strength(seen: Seen, parameter: Mapping[str, Any], places: Mapping[int, int]) -> float:
+    name = parameter["name"]
+    held = [
+        (seen.params[number][name], place) for number, place in places.items() if name in seen.params[number]
+    ]
+    if len(held) < 2:
+        return 0.0
+    if parameter["kind"] == "choice":
+        texts = [shown(value) for value, _ in held]
+    else:
+        order = sorted(range(len(held)), key=lambda index: float(held[index][0]))  # type: ignore[arg-type]  # numbers
+        groups = min(8, max(2, len(held) // 4))
+        texts = [""] * len(held)
+        for place, index in enumerate(order):
+            texts[index] = str(place * groups // len(held))
+    mean = sum(place for _, place in held) / len(held)
+    whole = sum((place - mean) ** 2 for _, place in held) or 1.0
+    sums: dict[str, list[int]] = {}
+    for text, (_, place) in zip(texts, held, strict=True):
+        sums.setdefault(text, []).append(place)
+    return sum(len(group) * (sum(group) / len(group) - mean) ** 2 for group in sums.values()) / whole
+
+
+def _drawn(seen: Seen, parameter: Mapping[str, Any]) -> list[TrialRow]:
+    name = parameter["name"]
+    held = [row for row in seen.scored if name in seen.params[row.number]]
+    if parameter["kind"] == "choice":
+        return spread(held, MOST_DOTS)
+
+    def place(row: TrialRow) -> tuple[float, float]:
+        value: Any = seen.params[row.number][name]
+        at = math.log(value) if parameter.get("log") and value > 0 else float(value)
+        return at, row.objective or 0.0
+
+    return thinned(held, place, most=MOST_DOTS)
+
+
+def _panel(seen: Seen, parameter: Mapping[str, Any], index: int, ends: Sequence[float]) -> Spec:
+    title = str(parameter["name"])
+    x = names("x", title, axis={"labelAngle": -30}) if parameter["kind"] == "choice" else numbers("x", title)
+    if parameter.get("log"):
+        x["scale"] = {"type": "log", "nice": False, "padding": 8}
+        x["axis"] = {"tickCount": 4, "format": "~g"}
+    y = numbers("y", seen.metric, domain=list(ends), nice=False)
+    dots = {"type": "circle", "size": 26, "opacity": 0.6, "color": BLUE, "clip": True}
+    return layer(dots, where=f"p{index}", x=x, y=y, description=TIP)

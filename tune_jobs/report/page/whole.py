@@ -1,0 +1,66 @@
+"""The whole page of a study as one text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eml_models.wording import count_of
+from tune_jobs.report.figures.catalog import iter_figures
+from tune_jobs.report.figures.figure import Figure, Undrawn
+from tune_jobs.report.figures.seen import Seen
+from tune_jobs.report.findings import findings_of
+from tune_jobs.report.page.markup import escaped
+from tune_jobs.report.page.sections import contents, figure_section, findings_section, undrawn_section
+from tune_jobs.report.page.style import style_sheet
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+"""What a browser may load for the page: its own style sheet, and nothing else. No script runs."""
+
+
+def study_page(seen: Seen) -> str:
+    """The page of a study: findings in words, then each figure with its data.
+
+    Raises:
+        TuneJobsError: the extra `figures` is not installed.
+    """
+    found = list(iter_figures(seen))
+    figures = [figure for figure in found if isinstance(figure, Figure)]
+    undrawn = [figure for figure in found if isinstance(figure, Undrawn)]
+    body = [findings_section(findings_of(seen)), *map(figure_section, figures), undrawn_section(undrawn)]
+    return page(seen.name, subtitle=_subtitle(seen), nav=contents(figures), body=body)
+
+
+def page(name: str, *, subtitle: str, nav: str, body: Sequence[str]) -> str:
+    """The frame of a page around its sections."""
+    sections = "\n".join(body)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<title>{escaped(name)} - tune-jobs</title>
+<style>{style_sheet()}</style>
+</head>
+<body>
+<a class="skip" href="#content">Skip to the findings</a>
+<header>
+<h1>{escaped(name)}</h1>
+<p class="soft">{escaped(subtitle, 2000)}</p>
+{nav}
+</header>
+<main id="content">
+{sections}
+</main>
+<footer><p>Written by tune-jobs from the rows of the study.
+The page holds no script and loads nothing.</p></footer>
+</body>
+</html>
+"""
+
+
+def _subtitle(seen: Seen) -> str:
+    objectives = ", ".join(f"{o.metric} ({o.direction})" for o in seen.objectives)
+    newest = max((row.ended_at for row in seen.ends), default=None)
+    until = f", the last at {newest:%Y-%m-%d %H:%M} UTC" if newest else ""
+    return f"{count_of(len(seen.ends), 'ended trial')}{until}. Objectives: {objectives}."

@@ -1,0 +1,43 @@
+"""The importance of parameters by PED-ANOVA, as Optuna computes it.
+
+PED-ANOVA compares where the best trials lie in the space with where all completed trials lie.
+Source: Watanabe, Bansal and Hutter 2023, arXiv:2304.10255. Called by `tune_jobs.report.figures.importance`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+
+from tune_jobs.search.optuna_copy import optuna_copy
+from tune_jobs.study.rows import Row
+from tune_jobs.study.stored import study_from_definition
+
+LEAST_TRIALS = 10
+"""The least number of completed trials: of fewer the best tenth is a single trial."""
+
+
+def importances(name: str, definition: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, float]:
+    """The share of each parameter in the effects on the first objective, the largest first; 1 in sum.
+
+    A parameter that some completed trials lack, because of a condition, is left out.
+
+    Raises:
+        InvalidValueError: the study needs parts that its own code registers.
+        ValueError: Optuna finds nothing to compare, as for values that are all equal.
+    """
+    study = study_from_definition(name, definition)
+    copy = optuna_copy(study, rows)
+    sign = study.objective.direction.sign  # Optuna takes low values for good ones
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes the importances")
+        evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+        found = optuna.importance.get_param_importances(
+            copy, evaluator=evaluator, target=lambda trial: sign * trial.values[0]
+        )
+    return {parameter: float(share) for parameter, share in found.items()}
