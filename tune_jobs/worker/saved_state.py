@@ -20,6 +20,8 @@ from tune_jobs.worker import saved_folder
 
 FORMAT = "tune_jobs.worker.saved_state/1"
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
+MAX_BITS = 2000
+"""Bits of a whole number; torch reads no number of more than 255 bytes as data."""
 _KEYS = frozenset({"format", "report", "elapsed_s", "state", "folder", "owner"})
 
 
@@ -86,36 +88,71 @@ def owner_of_state(path: Path) -> Mapping[str, str | int]:
 def copied(state: Any) -> Any:
     """A deep copy that later changes of the training leave alone: tensors on the CPU, plain values.
 
+    What it returns can be written and read again. Tuples stay tuples, as ``random.setstate`` needs them; of
+    other subclasses, such as the members of an enumeration, the plain value stays.
+
     Raises:
         InvalidValueError: the state holds anything else; the message names the place.
     """
+    try:
+        return _copied(state, "state")
+    except RecursionError:
+        raise _refused(
+            "lists or dictionaries that hold themselves, or too many within each other", "state"
+        ) from None
+
+
+def _copied(value: Any, where: str) -> Any:
     import torch
 
-    from eml_models.training.snapshot import copy_to_cpu
+    if isinstance(value, torch.Tensor):
+        return _copied_tensor(value, where)
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a number of NumPy
+        value = value.item()
+    if isinstance(value, PLAIN):
+        return _plain(value, where)
+    if isinstance(value, Mapping):
+        return {
+            _copied_key(key, f"a key of {where}"): _copied(item, f"{where}[{key!r}]")
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        items = [_copied(item, f"{where}[{index}]") for index, item in enumerate(value)]
+        return tuple(items) if isinstance(value, tuple) else items
+    raise _refused(type(value).__name__, where)
 
-    def plain(value: Any, where: str) -> Any:
-        if isinstance(value, torch.Tensor):
-            return value.detach().as_subclass(torch.Tensor)
-        if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a number of NumPy
-            value = value.item()
-        if isinstance(value, PLAIN):
-            # read as data, a file gives back no subclass, such as a member of an enumeration
-            kinds: tuple[Any, ...] = PLAIN[:-1]
-            return next((kind(value) for kind in kinds if isinstance(value, kind)), None)
-        if isinstance(value, Mapping):
-            return {
-                plain(key, f"a key of {where}"): plain(item, f"{where}[{key!r}]")
-                for key, item in value.items()
-            }
-        if isinstance(value, list | tuple):
-            return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
-        raise InvalidValueError(
-            f"run.save takes tensors and plain values (numbers, text, None, lists, dictionaries), got"
-            f" {type(value).__name__} at {where}; save its state_dict(), or write files and call"
-            " run.save_folder"
-        )
 
-    return copy_to_cpu(plain(state, "state"))
+def _copied_tensor(tensor: Any, where: str) -> Any:
+    import torch
+
+    try:
+        return tensor.detach().as_subclass(torch.Tensor).to("cpu", copy=True)
+    except (RuntimeError, ValueError) as error:
+        if tensor.layout is torch.strided and not isinstance(error, NotImplementedError | ValueError):
+            raise  # of the GPU, and not of the state
+        why = str(error).splitlines()[0][:200]
+        raise _refused(f"a tensor that cannot be copied ({why}; layout {tensor.layout})", where) from error
+
+
+def _copied_key(key: Any, where: str) -> Any:
+    if not isinstance(key, PLAIN):  # a list could be no key, and a tensor is found under itself alone
+        raise _refused(type(key).__name__, where)
+    return _plain(key, where)
+
+
+def _plain(value: Any, where: str) -> Any:
+    """A plain value of a type that a file gives back: read as data, it gives back no subclass."""
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise _refused(f"a whole number of {value.bit_length():,} bits (the most are {MAX_BITS:,})", where)
+    kinds: tuple[Any, ...] = PLAIN[:-1]
+    return next((kind(value) for kind in kinds if isinstance(value, kind)), None)
+
+
+def _refused(got: str, where: str) -> InvalidValueError:
+    return InvalidValueError(
+        f"run.save takes tensors and plain values (numbers, text, None, lists, dictionaries), got {got} at"
+        f" {where}; save its state_dict(), or write files and call run.save_folder"
+    )
 
 
 def write_state(saved: SavedState, target: str | os.PathLike[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -165,6 +166,12 @@ def test_a_store_that_stays_away_costs_the_state_and_not_the_trial(
     assert (second.resumed_from, second.passed_over) == (0, "could not list the bucket")
 
 
+def holding_itself() -> list[object]:
+    items: list[object] = []
+    items.append(items)
+    return items
+
+
 @pytest.mark.parametrize(
     ("state", "words"),
     [
@@ -172,6 +179,13 @@ def test_a_store_that_stays_away_costs_the_state_and_not_the_trial(
         ({"model": torch.nn.Linear(1, 1)}, "got Linear at state['model']"),
         ([np.zeros(2)], "got ndarray at state[0]"),
         ({"f": print}, "got builtin_function_or_method at state['f']"),
+        ({"best": {(1, 2): 3}}, "got tuple at a key of state['best']"),
+        ({torch.ones(1): 3}, "got Tensor at a key of state"),
+        ([torch.eye(2).to_sparse()], "got a tensor that cannot be copied"),
+        ({"w": torch.ones(2, device="meta")}, "layout torch.strided) at state['w']"),
+        (torch.nn.LazyLinear(2).state_dict(), "at state['weight']"),
+        ([10**1000], "got a whole number of 3,322 bits (the most are 2,000) at state[0]"),
+        (holding_itself(), "got lists or dictionaries that hold themselves"),
     ],
 )
 def test_a_state_of_anything_else_is_refused_with_its_place(state: object, words: str) -> None:
@@ -182,6 +196,25 @@ def test_a_state_of_anything_else_is_refused_with_its_place(state: object, words
     with pytest.raises(InvalidValueError) as error:
         reports_of(train)
     assert words in str(error.value)
+
+
+def test_the_state_of_pythons_own_generator_comes_back_as_it_takes_it(tmp_path: Path) -> None:
+    def train(params: Params, run: TrialRun) -> Iterator[dict[str, float]]:
+        generator = random.Random(run.seed)
+        if (state := run.load()) is not None:
+            generator.setstate(state["generator"])
+        for _ in range(run.epochs - run._last):
+            value = generator.random()
+            run.save({"generator": generator.getstate(), "largest": 2**2000 - 1})
+            yield {"iou": value}
+
+    checkpoints = checkpoints_in(tmp_path)
+    first = an_attempt(train, checkpoints=checkpoints).iter_reports()
+    found = [next(first).metrics, next(first).metrics]
+    first.close()
+    second = an_attempt(train, checkpoints=checkpoints, attempt=2, acknowledged={1: 2})
+    found += [report.metrics for report in second.iter_reports()]
+    assert found == [report.metrics for report in an_attempt(train).iter_reports()]
 
 
 def test_a_full_disk_costs_the_checkpoint_and_not_the_trial(
