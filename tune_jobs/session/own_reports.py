@@ -46,6 +46,8 @@ def own_report_problem(
 
 
 def _missing(name: str, own: Mapping[str, object]) -> str:
+    if name in own:
+        return f"{name} is an objective, so it must be a number, got None; report it once it is known"
     if not own:
         return f'the report lacks the objective {name}; it is empty. Report such as {{"{name}": 0.7}}'
     near = sort_by_nearness(name, own)

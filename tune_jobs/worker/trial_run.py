@@ -8,6 +8,7 @@ has saved until then. A child process may not: its memory is a copy, whose repor
 from __future__ import annotations
 
 import logging
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -142,8 +143,9 @@ class TrialRun:
         """Keep a state: tensors and plain values, as in ``{"model": net.state_dict(), "epoch": 3}``.
 
         It is copied now, and written with the next report of any thread, or with the end of the trial if none
-        follows. A later call before that report takes its place. The last state of each of the best trials
-        stays in the store (`RunSettings.keep_checkpoints`).
+        follows. So call it before the report of its epoch: behind it, the state would belong to the next. A
+        later call before that report takes its place. The last state of each of the best trials stays in the
+        store (`RunSettings.keep_checkpoints`).
 
         Raises:
             InvalidValueError: the state holds anything else, or this is a child process.
@@ -231,7 +233,10 @@ class TrialRun:
             return values, self._last + 1
         stated = _whole(given)
         last, epochs = self._last, self.epochs
-        if stated is None or not last < stated <= max(epochs, last + 1):
+        most = (
+            epochs if last < epochs else math.inf
+        )  # a report after the end is left out, whatever its number
+        if stated is None or not last < stated <= most:
             raise InvalidValueError(
                 f"the epoch of a report must be a whole number above the last ({last}) and at most {epochs},"
                 f" got {given!r}; leave it out, and the reports are counted"

@@ -88,7 +88,7 @@ def test_another_metric_that_is_not_finite_is_null() -> None:
             " Report it under the name iou",
         ),
         ({}, "the report lacks the objective iou; it is empty"),
-        ({"iou": None}, "the report lacks the objective iou"),
+        ({"iou": None}, "iou is an objective, so it must be a number, got None"),
         ({"iou": "high"}, "iou is an objective, so it must be a number, got 'high'"),
         ({"iou": True}, "iou is an objective, so it must be a number, got True"),
         ({"iou": 0.5, "macs": 3}, "the report has macs, which the study's cost function computes too"),
