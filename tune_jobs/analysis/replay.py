@@ -14,7 +14,7 @@ versions, device), which may explain a difference. Called by the command ``repla
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,11 +171,22 @@ def require_started(rows: Sequence[Row], number: int) -> list[StartRow]:
     starts = [row for row in rows if isinstance(row, StartRow)]
     of_trial = [row for row in starts if row.number == number]
     if not of_trial:
-        known = f"0 to {max(row.number for row in starts)}" if starts else "none"
+        known = _in_words({row.number for row in starts}) or "none"
         refused = any(isinstance(row, TrialRow) and row.number == number for row in rows)
         why = ", because a limit refused it" if refused else ""
         raise InvalidValueError(f"trial {number} was never trained{why}; the trained ones are {known}")
     return of_trial
+
+
+def _in_words(numbers: Iterable[int]) -> str:
+    """Numbers as in ``0, 2 to 5``; of more than ten gaps, the first."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1] = [runs[-1][0], number]
+        else:
+            runs.append([number])
+    return ", ".join([" to ".join(map(str, run)) for run in runs[:10]] + ["..."] * (len(runs) > 10))
 
 
 def begin_replay(trial: StoredTrial, *, device: str, data_dir: str | None) -> Any:

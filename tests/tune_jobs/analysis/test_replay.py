@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -10,9 +11,18 @@ from typing import Any
 
 import pytest
 from session_testing import WORKER, Clock, MemoryLog, a_study
+from store_testing import start
 
 from eml_models import Recipe, fit
-from tune_jobs.analysis.replay import ReplayedEpoch, begin_replay, iter_replay, stored_trial, tolerance_of
+from eml_models.errors import InvalidValueError
+from tune_jobs.analysis.replay import (
+    ReplayedEpoch,
+    begin_replay,
+    iter_replay,
+    require_started,
+    stored_trial,
+    tolerance_of,
+)
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.state_machine import Session
 from tune_jobs.study.fits import fit_recipe, name_of_fit
@@ -107,3 +117,23 @@ def test_a_replay_on_cuda_is_to_the_bit_only_where_all_kernels_were_deterministi
 def test_a_replay_on_a_cpu_is_to_the_bit() -> None:
     epoch = ReplayedEpoch(epoch=1, stored=(1.0, 0.5, 1.0, 0.9), replayed=(1.0, 0.5, 1.0, 0.9000000000000001))
     assert not epoch.agrees
+
+
+@pytest.mark.parametrize(
+    ("trained", "words"),
+    [
+        ((1, 2, 3), "1 to 3"),
+        ((0, 2, 3, 5), "0, 2 to 3, 5"),
+        ((0,), "0"),
+        ((), "none"),
+        (tuple(range(0, 24, 2)), "0, 2, 4, 6, 8, 10, 12, 14, 16, 18, ..."),
+    ],
+)
+def test_the_trained_ones_are_named_without_those_that_a_limit_refused(
+    trained: tuple[int, ...], words: str
+) -> None:
+    rows = [start(number) for number in trained]
+    with pytest.raises(
+        InvalidValueError, match=re.escape(f"trial 9 was never trained; the trained ones are {words}") + "$"
+    ):
+        require_started(rows, 9)
