@@ -110,9 +110,10 @@ def test_names_and_types_of_metrics_may_change_within_a_study(tmp_path: Path) ->
     store = TrialStore(tmp_path)
     reports = [json.loads(row.metrics) for row in store.rows("cells") if isinstance(row, ReportRow)]
     assert [set(report) for report in reports] == [{"iou", "early", "note"}, {"iou", "late", "note"}]
-    found = store.sql("select early, late, note from reports order by epoch")
+    found = store.sql("select early, late, note, note_string from reports order by epoch")
     assert found["early"].isna().tolist() == [False, True]
-    assert found["note"].tolist() == ["3", "text"]
+    assert found["note"].fillna(0).tolist() == [3, 0]
+    assert found["note_string"].fillna("").tolist() == ["", "text"]
 
 
 def test_metrics_that_differ_by_case_have_columns_that_an_error_names(tmp_path: Path) -> None:
