@@ -18,7 +18,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from eml_models.data.file_names import WORDS, split_word
-from eml_models.data.file_sets import file_set_of, open_file_set, require_file_set
+from eml_models.data.file_sets import file_set_of, open_file_set, require_file_set, words_of_files_at
 from eml_models.data.folder_lock import one_at_a_time
 from eml_models.data.places import (
     DEFAULT_DATA_DIR,
@@ -166,7 +166,7 @@ def get_dataset_spec(name: str, *, data_dir: str | Path | None = None) -> Datase
     if found is not None:
         return found
     if name not in known_datasets():
-        raise UnknownNameError("data set", name, (*known_datasets(), *WORDS))
+        raise UnknownNameError("data set", name, (*words_of_files_at(name), *known_datasets(), *WORDS))
     return _datasets.get(name)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from eml_models.data.array_files import read_array_file
 from eml_models.data.decoded_images import decode_once, find_decoded, read_kept
 from eml_models.data.file_content import FileContent
-from eml_models.data.file_names import FOLDER, WORDS, FileSetName, short_name_of, split_word
+from eml_models.data.file_names import ARRAYS, FOLDER, WORDS, FileSetName, short_name_of, split_word
 from eml_models.data.image_folders import find_images
 from eml_models.data.places import data_folder
 from eml_models.data.raw_data import RawDataset, fingerprint
@@ -117,6 +117,14 @@ def open_file_set(word: str, *, data_dir: str | Path | None = None) -> DatasetSp
         LOG.warning("%s", note)
     spec = _spec_of(content, kind, path, decoded)
     return register_file_set(spec)
+
+
+def words_of_files_at(path_text: str) -> list[str]:
+    """The word for a folder or a file of arrays at a path; empty if neither is there."""
+    path = Path(path_text)
+    if path.is_dir():
+        return [f"{FOLDER}:{path_text}"]
+    return [f"{ARRAYS}:{path_text}"] if path.suffix == ".npz" and path.is_file() else []
 
 
 def register_file_set(spec: DatasetSpec) -> DatasetSpec:

@@ -43,6 +43,7 @@ from eml_models.data.file_content import (
 )
 from eml_models.data.raw_data import RawDataset, as_arrays
 from eml_models.errors import DatasetMissingError, InvalidValueError, raise_if_any
+from eml_models.wording import count_of
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 """Pillow's formats that are read. Others are not: some start other programs."""
@@ -178,7 +179,10 @@ class ImageFolder:
         counts = Counter(size for _, size, _ in forms)
         if len(counts) > 1:
             first = {size: file for file, size, _ in reversed(forms)}
-            shown = [f"{w} x {h} ({n:,} images, such as {first[w, h]})" for (w, h), n in counts.most_common()]
+            shown = [
+                f"{w} x {h} ({count_of(n, 'image')}, such as {first[w, h]})"
+                for (w, h), n in counts.most_common()
+            ]
             raise InvalidValueError(
                 f"{subject} must have images of one size, got {len(counts)} sizes: {shortened(shown)}; scale"
                 " or cut them first, as in Image.open(file).convert('RGB').resize((64, 64)).save(file) with"

@@ -55,7 +55,7 @@ def test_cells_show_progress_results_and_changes(played: list[str]) -> None:
     assert "NaN" in curves  # of trials that were stopped
     assert "completed" in trials
     assert "'alpha'" in importances
-    assert "code changed since trial 11" in changed  # the function of the cell
+    assert "code changed after trial 11" in changed  # the function of the cell
     assert "<b>Results of short</b>" in changed
     assert "<td>digits</td><td>15</td>" in store
     assert "<b>Results of digits</b>" in later

@@ -3,7 +3,7 @@
 The code is that of the training and, of own training, the function of costs; a digest stands for each.
 
 A study stays the same when its code changes, so that a mended bug does not cost the trials before it. The
-results name the change instead, and the first trial after it. Pure functions of rows, called by `replay`,
+results name the change instead, and the last trial before it. Pure functions of rows, called by `replay`,
 `tune_jobs.on_ray.runner` and `tune_jobs.report.documents`.
 """
 
@@ -55,7 +55,7 @@ def notes_of_change(rows: Sequence[Row], now: str) -> list[str]:
 
 
 def _iter_changes(before: str, run: _Run) -> Iterator[str]:
-    since = "before its first trial" if run.before is None else f"since trial {run.before}"
+    since = "before its first trial" if run.before is None else f"after trial {run.before}"
     (training_before, cost_before), (training, cost) = parts_of(before), parts_of(run.code)
     if training_before != training:
         yield f"code changed {since}: {training_before} -> {training}"

@@ -13,6 +13,9 @@ from tune_jobs.feasible.own_cost import TrialCost
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Limits
 
+CLEAN_DIGITS = 12
+"""Significant digits of a cost in a reason. Sums and products of floats are off in the digits behind them."""
+
 
 def refusal(study: Study, cost: TrialCost) -> str | None:
     """The reason for which the study's limits refuse a network, or None if they admit it."""
@@ -61,7 +64,15 @@ def _reason(limits: Limits, limit: str, got: float | None) -> str:
     side = "above the limit" if limit.startswith("max_") else "below the minimum"
     if name in ("MACs", "parameters"):
         return f"{got:,} {name} are {side} of {bound:,}"
-    return f"{name} {got:,} is {side} of {bound:,}"
+    return f"{name} {_shown(got, bound)} is {side} of {_shown(bound, got)}"
+
+
+def _shown(value: float | None, other: float | None) -> str:
+    """A value without the noise of its last digits (4.7, not 4.7000000000000002), unless `other` would look
+    the same.
+    """
+    short, other_short = (f"{each:,.{CLEAN_DIGITS}g}" for each in (value, other))
+    return f"{value:,}" if isinstance(value, int) or short == other_short else short
 
 
 def excess_over(

@@ -15,6 +15,9 @@ LARGE = 1000
 
 DECIMALS, FEW_DECIMALS = 4, 1
 
+PART_DIGITS = 3
+"""Digits of the largest part of a sum."""
+
 MAX_DECIMALS = 7
 MAX_DIGITS = 10
 """Digits of the widest number, beyond which a column is written with exponents."""
@@ -40,6 +43,14 @@ def column_format(values: Iterable[float], *, decimals: int = DECIMALS) -> str:
     decimals = max([enough, *map(_decimals_of, sizes)])
     digits = math.floor(math.log10(greatest)) + 1 + decimals
     return f",.{decimals}f" if decimals <= MAX_DECIMALS and digits <= MAX_DIGITS else WITH_EXPONENT
+
+
+def parts_format(values: Iterable[float]) -> str:
+    """The format specification of a column of parts of a sum: small parts count for little, so they end where
+    the third digit of the largest ends. All have at least `FEW_DECIMALS`.
+    """
+    greatest = max((abs(value) for value in values if value and math.isfinite(value)), default=1.0)
+    return f",.{max(FEW_DECIMALS, PART_DIGITS - 1 - math.floor(math.log10(greatest)))}f"
 
 
 def whole(value: Any) -> Any:

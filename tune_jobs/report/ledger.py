@@ -29,4 +29,5 @@ def ledger(rows: Iterable[Row]) -> Table:
         columns=("class", "worker_s", "share"),
         rows=tuple(lines),
         shares=("share",),
+        parts=("worker_s",),
     )

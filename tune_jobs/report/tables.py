@@ -20,6 +20,7 @@ class Table:
             if they do not fit beside them.
         millions: columns of large counts, in text written in millions.
         shares: columns of shares of a whole, in text written in per cent.
+        parts: columns of the parts of a sum, in text with three digits of the largest part.
         note: a sentence under the title, only in text.
         empty: a sentence in place of the rows if there is none, only in text.
     """
@@ -31,6 +32,7 @@ class Table:
     groups: tuple[str, ...] = ()
     millions: tuple[str, ...] = ()
     shares: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
     note: str = ""
     empty: str = "no rows"
 

@@ -14,7 +14,7 @@ from itertools import zip_longest
 from rich.cells import cell_len, set_cell_size
 
 from eml_models.wording import harmless
-from tune_jobs.report.column_numbers import column_format, percent
+from tune_jobs.report.column_numbers import column_format, parts_format, percent
 from tune_jobs.report.plain import nested_text, plain
 from tune_jobs.report.tables import Table
 
@@ -81,6 +81,7 @@ def _with_seen_names(table: Table) -> Table:
         groups=tuple(map(_seen, table.groups)),
         millions=tuple(map(_seen, table.millions)),
         shares=tuple(map(_seen, table.shares)),
+        parts=tuple(map(_seen, table.parts)),
         title=_seen(table.title),
         note=_seen(table.note),
         empty=_seen(table.empty),
@@ -218,7 +219,7 @@ def _columns(table: Table) -> list[_Column]:
             numeric=all(isinstance(plain(value), int | float | None) for value in values),
             millions=name in table.millions,
             share=name in table.shares,
-            spec=_spec(values),
+            spec=_spec(values, are_parts=name in table.parts),
         )
         cells = [line for value in values for line in column.shown(value).splitlines()]
         head = _longest(WORD.findall(name))
@@ -229,12 +230,13 @@ def _columns(table: Table) -> list[_Column]:
     return found
 
 
-def _spec(values: Iterable[object]) -> str | None:
+def _spec(values: Iterable[object], *, are_parts: bool) -> str | None:
     """The format of a column's numbers; None if no number has a fraction."""
     numbers = [value for value in map(plain, values) if isinstance(value, int | float)]
     if not any(isinstance(number, float) for number in numbers):
         return None
-    return column_format(number for number in numbers if not isinstance(number, bool))
+    choose = parts_format if are_parts else column_format
+    return choose(number for number in numbers if not isinstance(number, bool))
 
 
 def _longest(texts: Iterable[str]) -> int:

@@ -64,6 +64,9 @@ NO_AUTO = (
     " its own; give --gpus-per-trial a number"
 )
 
+OF_SHIPPED_TRAINING = ("kernels", "execution")
+"""Settings that only the shipped training obeys."""
+
 ProgressListener = Callable[[Progress], None]
 
 
@@ -177,12 +180,15 @@ class RunSettings:
         ]
 
     def check_gpus(self, study: Study) -> None:
-        """Refuse a number of GPUs that this study cannot use.
+        """Refuse a number of GPUs, and settings of the steps on them, that this study cannot use.
 
         Raises:
             InvalidValueError: the training cannot use several GPUs, a latency would be measured on a GPU that
-                other trials use too, or a training of the user's own was to be measured.
+                other trials use too, or a training of the user's own was to be measured, or to have other
+                kernels or steps than its code gives it.
         """
+        if study.has_own_fit:
+            raise_if_any(f"study {study.name!r}", self._problems_of_own_training())
         gpus = self.gpus_per_trial
         if gpus == AUTO and study.has_own_fit and study.latency is None:
             raise InvalidValueError(NO_AUTO)
@@ -198,6 +204,16 @@ class RunSettings:
                 f"latency is measured on a whole GPU, got --gpus-per-trial {gpus:g}: other trials on the same"
                 " GPU would slow the network. Give --gpus-per-trial 1, or leave --measure-latency out"
             )
+
+    def _problems_of_own_training(self) -> list[str]:
+        """Settings that a training function of the user's own would not obey."""
+        defaults = {field.name: field.default for field in fields(self)}
+        return [
+            f"--{name} is of the shipped training, and this study trains by its own function, got"
+            f" {getattr(self, name)}; leave it out, and choose it in the function"
+            for name in OF_SHIPPED_TRAINING
+            if getattr(self, name) != defaults[name]
+        ]
 
 
 def as_points(given: Any) -> tuple[Params, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from pathlib import Path
 
 from eml_models.errors import (
     BatchTooLargeError,
@@ -23,6 +24,8 @@ from tune_jobs.study.rows import Failure
 from tune_jobs.worker.describing_card import uses_mps
 
 TRACEBACK_LINES = 12
+PACKAGE = Path(__file__).parents[1]
+"""The folder of `tune_jobs`."""
 
 
 class OwnTrainingError(Exception):
@@ -66,7 +69,7 @@ def describe_failure(error: Exception, *, gpus: float, worker: WorkerInfo) -> At
     if of_this_machine and not isinstance(error, NotCompiledError):
         return WorkerUnusable(error=str(error), worker=worker)
     error = _raised_by(error)
-    lines = "".join(traceback.format_exception(error)).strip().splitlines()
+    lines = _traceback_of(error).strip().splitlines()
     text = "\n".join([f"{type(error).__name__}: {_words_of(error)}", *lines[-TRACEBACK_LINES:]])
     return AttemptFailed(failure=_failure_of(error, gpus), error=text, worker=worker)
 
@@ -75,6 +78,14 @@ def _raised_by(error: Exception) -> Exception:
     """The error itself, or the error of the user's training function that it carries."""
     cause = error.__cause__
     return cause if isinstance(error, OwnTrainingError) and isinstance(cause, Exception) else error
+
+
+def _traceback_of(error: Exception) -> str:
+    """The traceback from the first frame of the user's code on; all of it if `tune_jobs` has every frame."""
+    frames = error.__traceback__
+    while frames is not None and Path(frames.tb_frame.f_code.co_filename).is_relative_to(PACKAGE):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames or error.__traceback__))
 
 
 def _words_of(error: Exception) -> str:

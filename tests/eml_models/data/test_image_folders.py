@@ -149,7 +149,7 @@ def bomb() -> bytes:
         (
             picture(1, size=(7, 8)),
             "png",
-            r"one size, got 2 sizes: 6 x 8 \(10 images.*7 x 8 \(1 images, such as",
+            r"one size, got 2 sizes: 6 x 8 \(10 images.*7 x 8 \(1 image, such as",
         ),
         (Image.fromarray(np.ones((8, 6), np.uint16)), "png", "its values are I"),
         (picture(1, "F"), "tif", "its values are F, and 8 bits for each channel are read"),

@@ -64,8 +64,8 @@ def runs(*codes: tuple[str, ...]) -> list[Row]:
         (
             [("a1b2c3d4", *["a1b2c3d4"] * 3), ("c3d4e5f6", "c3d4e5f6"), ("a1b2c3d4", "a1b2c3d4")],
             [
-                "code changed since trial 2: a1b2c3d4 -> c3d4e5f6",
-                "code changed since trial 3: c3d4e5f6 -> a1b2c3d4",
+                "code changed after trial 2: a1b2c3d4 -> c3d4e5f6",
+                "code changed after trial 3: c3d4e5f6 -> a1b2c3d4",
             ],
         ),
         ([("a1b2c3d4",), ("c3d4e5f6",)], ["code changed before its first trial: a1b2c3d4 -> c3d4e5f6"]),
@@ -85,7 +85,7 @@ def test_changes_are_read_from_the_events(codes: list[tuple[str, ...]], lines: l
 def test_a_run_notes_a_change_once_and_an_attempt_knows_its_code() -> None:
     rows = runs(("a1b2c3d4", "a1b2c3d4"), ("c3d4e5f6", "c3d4e5f6"))
     assert notes_of_change(rows, "c3d4e5f6") == []
-    assert notes_of_change(rows, "00000000") == ["code changed since trial 1: c3d4e5f6 -> 00000000"]
+    assert notes_of_change(rows, "00000000") == ["code changed after trial 1: c3d4e5f6 -> 00000000"]
     assert notes_of_change([], "00000000") == []
     assert [code_of_trial(rows, number) for number in (0, 1, 2)] == ["a1b2c3d4", "c3d4e5f6", None]
 
@@ -128,7 +128,7 @@ def test_failed_study_continues_once_its_code_is_mended(
 
     mended = build(tmp_path, 2)
     was, now = code_digest(broken.fit), code_digest(mended.fit)
-    change = f"code changed since trial 0: {was} -> {now}"
+    change = f"code changed after trial 0: {was} -> {now}"
     with StudyWriter.open(store, mended, versions={}) as writer:  # it is the same study
         assert notes_of_change(writer.rows, now) == [change]
         run(mended.with_changes(trials=2), writer, list(writer.rows), now, now)

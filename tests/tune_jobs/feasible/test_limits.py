@@ -12,6 +12,7 @@ from session_testing import Clock, MemoryLog, play, rising
 
 from tune_jobs.feasible.cost import NetworkCost
 from tune_jobs.feasible.limits import broken_limits, excess_over, refusal, too_slow
+from tune_jobs.feasible.own_cost import OwnCost
 from tune_jobs.inputs.shipped import digits_mobilenet
 from tune_jobs.search.optuna_view import constraints_of
 from tune_jobs.session.state_machine import Session
@@ -90,6 +91,23 @@ def test_bounds_are_inclusive_and_each_broken_limit_is_a_reason(
     cost = replace(NetworkCost(macs=75, parameters=5, activations=1, traffic_bytes=1), **changes)
     found = refusal(digits_mobilenet().with_changes(limits=replace(LIMITS, max_latency_ms=None)), cost)
     assert found == reason if reason is None else found is not None and found.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("got", "most", "reason"),
+    [
+        (117 * 0.1, 8, "memory_gb 11.7 is above the limit of 8"),
+        (8.0, 7.5, "memory_gb 8 is above the limit of 7.5"),
+        (1234567.25, 8, "memory_gb 1,234,567.25 is above the limit of 8"),
+        (10**15, 8, "memory_gb 1,000,000,000,000,000 is above the limit of 8"),
+        (0.1 + 0.2, 0.3, "memory_gb 0.30000000000000004 is above the limit of 0.3"),
+    ],
+)
+def test_a_reason_has_no_noise_of_floats_unless_it_is_the_difference(
+    got: float, most: float, reason: str
+) -> None:
+    (broken,) = broken_limits(Limits.of_costs({"memory_gb": most}), OwnCost(values={"memory_gb": got}))
+    assert broken.reason == reason
 
 
 @pytest.mark.parametrize(

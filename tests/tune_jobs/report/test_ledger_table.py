@@ -39,3 +39,21 @@ def test_shares_of_the_page_are_per_cent(monkeypatch: pytest.MonkeyPatch) -> Non
         [first, "1,000.0", "99.6", "%"],
         [second, "4.0", "0.4", "%"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        ((11.00185, 0.00074), ["11.0", "0.0"]),
+        ((5.2225, 0.0019), ["5.22", "0.00"]),
+        ((0.125, 0.0004), ["0.125", "0.000"]),
+        ((123456.7, 0.5), ["123,456.7", "0.5"]),
+    ],
+)
+def test_small_classes_do_not_widen_the_seconds_of_the_others(
+    seconds: tuple[float, float], shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {**dict.fromkeys(ledger.CLASSES, 0.0), **dict(zip(ledger.CLASSES, seconds, strict=False))}
+    monkeypatch.setattr("tune_jobs.report.ledger.account", lambda rows: found)
+    lines = render(ledger.ledger([]), "table").splitlines()
+    assert [line.split()[1] for line in lines[4:6]] == shown

@@ -145,7 +145,7 @@ def test_limits_on_costs_of_any_name() -> None:
     )
     log = run_in_process(study)
     reasons = {trial.reason for trial in log.trials if trial.state is State.INFEASIBLE}
-    assert reasons == {"memory_gb 3.0 is above the limit of 2.5"}
+    assert reasons == {"memory_gb 3 is above the limit of 2.5"}
 
 
 def test_two_runs_decide_alike_and_a_killed_run_continues_to_the_same_rows() -> None:

@@ -56,6 +56,17 @@ def own_training() -> Study:
     )
 
 
+@pytest.mark.parametrize("name", ["kernels", "execution"])
+def test_settings_that_a_function_of_ones_own_would_not_obey_are_refused(name: str) -> None:
+    value = {"kernels": "searched", "execution": "eager"}[name]
+    settings = RunSettings(**{name: value})  # type: ignore[arg-type]  # of that field's type
+    settings.check_gpus(digits_recipes())
+    with pytest.raises(
+        InvalidValueError, match=f"--{name} is of the shipped training.* got {value}; leave it"
+    ):
+        settings.check_gpus(own_training())
+
+
 def test_what_gpus_can_do_is_not_refused() -> None:
     RunSettings(gpus_per_trial=2).check_gpus(own_training())
     RunSettings(gpus_per_trial=2).check_gpus(digits_recipes().with_changes(fit=fit_of_ones_own))

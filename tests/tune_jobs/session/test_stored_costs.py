@@ -117,7 +117,7 @@ def test_a_run_says_that_the_cost_function_changed_and_stores_its_digest(tmp_pat
     assert run(1.0, 2) == []
     assert run(1.0, 3) == []
     (note,) = run(2.0, 4)
-    assert note.startswith("cost function changed since trial 2: ")
+    assert note.startswith("cost function changed after trial 2: ")
     assert note.endswith("; the trials before keep their stored costs")
     rows = TrialStore(tmp_path).rows("cells")
     codes = [row.code for row in rows if row.table == "events" and row.kind == "attempt_started"]
@@ -138,4 +138,4 @@ def test_a_run_says_that_a_captured_value_of_the_training_changed(tmp_path: Path
         study = a_study(1.0, train=train_with(share), trials=trials, asha=None, epochs=1)
         run_study(study, store=str(tmp_path), inline=True, on_note=notes.append)
     (note,) = [note for note in notes if "changed" in note]
-    assert note.startswith("code changed since trial 1: ")
+    assert note.startswith("code changed after trial 1: ")

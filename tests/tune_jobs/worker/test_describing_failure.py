@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
+import tune_jobs
 from eml_models.errors import (
     BatchTooLargeError,
     DatasetMissingError,
@@ -112,3 +118,29 @@ def test_training_that_has_diverged_by_its_own_words_has_diverged() -> None:
     message = describe_failure(carrier, gpus=0, worker=WorkerInfo())
     assert isinstance(message, AttemptFailed)
     assert message.failure is Failure.DIVERGED
+
+
+def called_by(path: Path, function: Callable[[], object]) -> Exception:
+    """The error of a function that code of this path calls."""
+    space: dict[str, Any] = {}
+    exec(compile("def call(function):\n    function()\n", path, "exec"), space)
+    with pytest.raises(KeyError) as raised:
+        space["call"](function)
+    frames = raised.value.__traceback__
+    assert frames is not None
+    return raised.value.with_traceback(frames.tb_next)  # without the frame of this file
+
+
+def test_a_traceback_begins_in_the_code_of_the_user_if_any_frame_is_there() -> None:
+    ours = Path(tune_jobs.__file__).parent / "worker" / "own_attempt.py"
+
+    def broken() -> None:
+        raise KeyError("widht")
+
+    of_user = describe_failure(called_by(ours, broken), gpus=0, worker=WorkerInfo())
+    assert isinstance(of_user, AttemptFailed)
+    assert "own_attempt.py" not in of_user.error
+    assert f'File "{__file__}"' in of_user.error
+    of_ours = describe_failure(called_by(ours, partial({}.pop, "widht")), gpus=0, worker=WorkerInfo())
+    assert isinstance(of_ours, AttemptFailed)
+    assert "own_attempt.py" in of_ours.error

@@ -95,11 +95,8 @@ def test_a_trial_that_cannot_be_used_says_what_to_write(
         assert words in trial.reason
 
 
-@pytest.mark.parametrize("every", [1, 2])
-def test_reports_after_the_end_are_left_out(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, every: int
-) -> None:
-    (trial,) = run(tmp_path, yielding(*({"iou": n / 10, "epoch": n} for n in range(every, 9, every))))
+def test_reports_after_the_end_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (trial,) = run(tmp_path, yielding(*({"iou": n / 10, "epoch": n} for n in range(1, 9))))
     assert (trial.state, trial.epochs, trial.objective) == (State.COMPLETED, 4, 0.4)
     assert "trial 0 reports after epoch 4, with which it is complete; train run.epochs epochs" in caplog.text
 
@@ -115,7 +112,8 @@ def test_names_and_types_of_metrics_may_change_within_a_study(tmp_path: Path) ->
     assert [set(report) for report in reports] == [{"iou", "early", "note"}, {"iou", "late", "note"}]
     found = store.sql("select early, late, note, note_string from reports order by epoch")
     assert found["early"].isna().tolist() == [False, True]
-    assert (found["note"][0], found["note_string"][1]) == (3.0, "text")
+    assert found["note"].fillna(0).tolist() == [3, 0]
+    assert found["note_string"].fillna("").tolist() == ["", "text"]
 
 
 def test_metrics_that_differ_by_case_have_columns_that_an_error_names(tmp_path: Path) -> None:
