@@ -12,7 +12,15 @@ import pytest
 from session_testing import WORKER, Clock, MemoryLog, a_study
 
 from eml_models import Recipe, fit
-from tune_jobs.analysis.replay import ReplayedEpoch, begin_replay, iter_replay, stored_trial, tolerance_of
+from eml_models.errors import InvalidValueError
+from tune_jobs.analysis.replay import (
+    ReplayedEpoch,
+    begin_replay,
+    iter_replay,
+    require_started,
+    stored_trial,
+    tolerance_of,
+)
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.state_machine import Session
 from tune_jobs.study.fits import fit_recipe, name_of_fit
@@ -107,3 +115,10 @@ def test_a_replay_on_cuda_is_to_the_bit_only_where_all_kernels_were_deterministi
 def test_a_replay_on_a_cpu_is_to_the_bit() -> None:
     epoch = ReplayedEpoch(epoch=1, stored=(1.0, 0.5, 1.0, 0.9), replayed=(1.0, 0.5, 1.0, 0.9000000000000001))
     assert not epoch.agrees
+
+
+def test_trial_of_a_study_without_trained_ones_is_refused_with_a_way_out() -> None:
+    with pytest.raises(
+        InvalidValueError, match=r"trial 0 was never trained; no trial .* yet, so run it first"
+    ):
+        require_started([], 0)
