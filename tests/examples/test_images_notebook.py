@@ -22,11 +22,12 @@ def test_ten_lines_lead_from_a_folder_to_the_network_its_curve_and_its_weights(t
 
     lines = [line for line in "".join(cells_of(FILE)[1]["source"]).splitlines() if line.strip()]
     assert len(lines) <= 10
-    drawn, curve, named, arrays = play(FILE, tmp_path)
+    drawn, curve, figure, named, arrays = play(FILE, tmp_path)
     assert drawn == ""
     assert "6/6 trials" in curve
     assert "fifth of each class is held out for testing, 40 of 200 images" in curve
     assert "val_accuracy" in curve
+    assert "Figure('curves'" in figure
     assert named.strip() == "'rows'"  # learned: the class of an image of it
     assert "<b>Results of noise</b>" in arrays
     assert "module" in "".join(torch.load(tmp_path / "best.pt", weights_only=True))
