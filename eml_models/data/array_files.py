@@ -181,8 +181,8 @@ def _as_images(array: Any, name: str, layout: str | None, subject: str) -> Any:
         )
     if array.ndim not in (3, 4) or 0 in array.shape:
         raise InvalidValueError(
-            f"{subject}: {name} must be images (N, C, H, W), (N, H, W, C) or (N, H, W), got shape"
-            f" {array.shape}"
+            f"{subject}: {name} must be at least one image, (N, C, H, W), (N, H, W, C) or (N, H, W), got"
+            f" shape {array.shape}"
         )
     if array.ndim == 3:
         return array[:, None]
@@ -217,6 +217,11 @@ def _as_labels(array: Any, name: str, subject: str) -> Any:
         way_out = f"; for a column for each class, take {name}.argmax(1)"
     elif array.dtype.kind == "f":
         way_out = f"; convert whole floats by {name}.astype('int64')"
+    elif array.dtype.kind in "US":
+        way_out = (
+            "; number the classes from 0, as numpy.unique(labels, return_inverse=True) does, and save its"
+            " texts as class_names"
+        )
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise InvalidValueError(
             f"{subject}: {name} must be (N,) whole numbers, got {array.dtype} of shape {array.shape}{way_out}"

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eml_models.data.file_names import WORDS, split_word
+from eml_models.data.file_names import WORDS, split_word, word_of_path
 from eml_models.data.file_sets import file_set_of, open_file_set, require_file_set, words_of_files_at
 from eml_models.data.folder_lock import one_at_a_time
 from eml_models.data.places import (
@@ -158,7 +158,7 @@ def get_dataset_spec(name: str, *, data_dir: str | Path | None = None) -> Datase
     Raises:
         UnknownNameError: there is none; the message lists the known names.
         DatasetMissingError: the files are missing.
-        InvalidValueError: the files break a rule.
+        InvalidValueError: the files break a rule, or the name is a path without ``arrays:`` or ``folder:``.
     """
     if split_word(name) is not None:
         return open_file_set(name, data_dir=data_dir)
@@ -166,6 +166,10 @@ def get_dataset_spec(name: str, *, data_dir: str | Path | None = None) -> Datase
     if found is not None:
         return found
     if name not in known_datasets():
+        if (word := word_of_path(name)) is not None:
+            raise InvalidValueError(
+                f"a data set is a name, {WORDS[0]} or {WORDS[1]}, got {name!r}; write {word}"
+            )
         raise UnknownNameError("data set", name, (*words_of_files_at(name), *known_datasets(), *WORDS))
     return _datasets.get(name)
 

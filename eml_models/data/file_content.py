@@ -18,6 +18,9 @@ from eml_models.errors import InvalidValueError
 TEST_FRACTION = 0.2
 """The share of the images that becomes the test set of a set without any."""
 
+MIN_TRAIN = 5
+"""The fewest training images: recipes hold a fifth of them out for validation, unless they say otherwise."""
+
 FALLBACK_BYTES = 16 << 30
 """The limit on a machine that does not say how much memory it has."""
 
@@ -82,6 +85,19 @@ def with_test_part(images: Any, labels: Any, subject: str) -> RawDataset:
         test_images=images[test],
         test_labels=labels[test],
     )
+
+
+def require_validation_part(raw: RawDataset, subject: str) -> None:
+    """Refuse training images of which a recipe could hold none out for validation.
+
+    Raises:
+        InvalidValueError: they are fewer than `MIN_TRAIN`.
+    """
+    if len(raw.train_labels) < MIN_TRAIN:
+        raise InvalidValueError(
+            f"{subject} must have at least {MIN_TRAIN} training images, so that a fifth of them can be held"
+            f" out for validation, got {len(raw.train_labels)}; add images"
+        )
 
 
 def split_note(raw: RawDataset, subject: str) -> str:

@@ -76,6 +76,15 @@ def split_word(text: str) -> tuple[str, str] | None:
     return (kind, path) if colon and kind in KINDS else None
 
 
+def word_of_path(text: str) -> str | None:
+    """The word that a path without its kind stands for, by its form alone; None if the text is no path."""
+    if ":" in text:
+        return None
+    if text.endswith(".npz"):
+        return f"{ARRAYS}:{text}"
+    return f"{FOLDER}:{text}" if "/" in text else None
+
+
 def short_name_of(path: Path) -> str:
     """A short name for the set in a file or folder, from the name of that."""
     stem = path.name.removesuffix(".npz")

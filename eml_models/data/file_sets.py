@@ -14,7 +14,7 @@ from pathlib import Path
 
 from eml_models.data.array_files import read_array_file
 from eml_models.data.decoded_images import decode_once, find_decoded, read_kept
-from eml_models.data.file_content import FileContent
+from eml_models.data.file_content import FileContent, require_validation_part
 from eml_models.data.file_names import ARRAYS, FOLDER, WORDS, FileSetName, short_name_of, split_word
 from eml_models.data.image_folders import find_images
 from eml_models.data.places import data_folder
@@ -113,6 +113,7 @@ def open_file_set(word: str, *, data_dir: str | Path | None = None) -> DatasetSp
         raise InvalidValueError(f"a set of files must be {' or '.join(WORDS)}, got {word!r}")
     path = Path(path_text).expanduser().absolute()
     content, decoded = _read(kind, path, data_folder(data_dir))
+    require_validation_part(content.raw, f"data set {path}")
     for note in content.notes:
         LOG.warning("%s", note)
     spec = _spec_of(content, kind, path, decoded)

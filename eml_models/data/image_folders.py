@@ -228,7 +228,7 @@ class _Part:
 def _find_part(path: Path, folders: list[Path], files: list[Path]) -> _Part:
     images = [file for file in files if _is_image(file)]
     if images or len(folders) < 2:
-        got = f"images such as {images[0]}" if images else f"{len(folders)} folders"
+        got = f"images such as {images[0]}" if images else count_of(len(folders), "folder")
         raise InvalidValueError(
             f"folder {path} must hold a folder of images for each class, at least 2, got {got}; write such as"
             f" {path}/cat/1.png and {path}/dog/2.png"

@@ -15,7 +15,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 from eml_models.data.datasets import get_dataset_spec
-from eml_models.data.file_names import split_word
+from eml_models.data.file_names import WORDS, split_word
 from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any, sort_by_nearness
 from eml_models.networks.registry import get_model
 from eml_models.shown import as_python, has_default, html_table
@@ -243,7 +243,8 @@ class Recipe:
         }
         for name, check in checks.items():
             if not isinstance(getattr(self, name), str):
-                yield f"{name} must be a name, got {getattr(self, name)!r}"
+                rule = f"a text: a name, {' or '.join(WORDS)}" if name == "dataset" else "a name"
+                yield f"{name} must be {rule}, got {getattr(self, name)!r}"
                 continue
             try:
                 check()

@@ -1,47 +1,17 @@
-"""The example notebook runs from its first cell to its last, shows results, and is kept without outputs."""
+"""The notebook of a search of your own runs from its first cell to its last, and shows results."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import pytest
+from played_notebooks import EXAMPLES, play
 
-ROOT = Path(__file__).parents[2]
-FILE = ROOT / "examples" / "notebook.ipynb"
-
-
-def cells() -> list[dict[str, Any]]:
-    return [cell for cell in json.loads(FILE.read_text())["cells"] if cell["cell_type"] == "code"]
-
-
-def test_notebook_is_kept_without_outputs() -> None:
-    assert [cell["outputs"] for cell in cells()] == [[]] * len(cells())
-    assert {cell["execution_count"] for cell in cells()} == {None}
+FILE = EXAMPLES / "notebook.ipynb"
 
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What each cell of code shows, as text."""
-    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed; make setup installs it")
-    pytest.importorskip("ipykernel", reason="ipykernel is not installed; make setup installs it")
-    import nbformat
-
-    folder = tmp_path_factory.mktemp("notebook")
-    notebook = nbformat.read(FILE, as_version=4)
-    client = nbclient.NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(folder)}})
-    client.execute()
-    return [_shown(cell) for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def _shown(cell: Any) -> str:
-    texts = []
-    for output in cell.outputs:
-        texts.append(output.get("text", ""))
-        data = output.get("data", {})
-        texts += [data.get("text/plain", ""), data.get("text/html", "")]
-    return "\n".join(texts)
+    return play(FILE, tmp_path_factory.mktemp("notebook"))
 
 
 @pytest.mark.filterwarnings("ignore")  # of the client and of what it imports

@@ -30,6 +30,8 @@ from tune_jobs.study.own_training import OwnRecipe
 from tune_jobs.study.rows import EventRow, ReportRow, Row, StartRow, TrialRow
 from tune_jobs.study.stored import NEEDS_CODE
 
+NONE_TRAINED = "no trial of the study has been trained yet, so run it first"
+
 COMPARED = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
@@ -171,10 +173,12 @@ def require_started(rows: Sequence[Row], number: int) -> list[StartRow]:
     starts = [row for row in rows if isinstance(row, StartRow)]
     of_trial = [row for row in starts if row.number == number]
     if not of_trial:
-        known = _in_words({row.number for row in starts}) or "none"
+        known = (
+            f"the trained ones are {_in_words({row.number for row in starts})}" if starts else NONE_TRAINED
+        )
         refused = any(isinstance(row, TrialRow) and row.number == number for row in rows)
         why = ", because a limit refused it" if refused else ""
-        raise InvalidValueError(f"trial {number} was never trained{why}; the trained ones are {known}")
+        raise InvalidValueError(f"trial {number} was never trained{why}; {known}")
     return of_trial
 
 

@@ -57,8 +57,9 @@ def pivot_table(
         if (values := values_of(group))
     }
     if not found:
+        way_out = "mend what makes its trials fail, and run it again" if cells else "run it first"
         raise InvalidValueError(
-            "no trial has completed with a value, so there is nothing to show; run it first"
+            f"no trial of the study has completed with a value, so there is nothing to show; {way_out}"
         )
     over = names[-1:] if len(names) > 1 else ()
     down = tuple(names[: len(names) - len(over)])

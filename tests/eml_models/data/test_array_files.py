@@ -102,7 +102,7 @@ def test_set_without_test_images_is_split_and_says_so(tmp_path: Path) -> None:
         ({"x_train": pixels(20, 7, 8, 9)}, "neither axis 1 nor axis 3 .*layout='NCHW'"),
         ({"layout": "CHW"}, "layout must be NCHW or NHWC, got 'CHW'"),
         ({"x_train": pixels(20, 8)}, r"got shape \(20, 8\)"),
-        ({"x_train": pixels(0, 8, 8)}, r"got shape \(0, 8, 8\)"),
+        ({"x_train": pixels(0, 8, 8)}, r"must be at least one image, .*got shape \(0, 8, 8\)"),
         (
             {"x_train": GOOD["x_train"].astype(int)},
             r"must be bytes \(uint8\) or floats, got int64; convert it",
@@ -117,6 +117,10 @@ def test_set_without_test_images_is_split_and_says_so(tmp_path: Path) -> None:
         ({"x_train": np.full((20, 8, 8), -1e300)}, r"must fit 32-bit floats, got values up to 1e\+300"),
         ({"y_train": np.arange(19) % 2}, "y_train must have 20 labels, one for each image, got 19"),
         ({"y_train": np.arange(20) % 2.0}, r"got float64 of shape \(20,\); convert whole floats by"),
+        (
+            {"y_train": np.array(["cat", "dog"] * 10)},
+            r"got <U3 of shape \(20,\); number the classes from 0, as numpy.unique\(labels, return_inverse",
+        ),
         ({"y_train": np.eye(2)[GOOD["y_train"]]}, r"take y_train.argmax\(1\)"),
         ({"y_train": GOOD["y_train"] == 1}, "must be .N,. whole numbers, got bool"),
         ({"y_train": GOOD["y_train"] + 1}, "every label from 0 to 2, got none with 0; number the classes"),

@@ -250,3 +250,14 @@ def test_short_names_do_not_identify() -> None:
     assert (label(name), label("digits")) == ("roses@0a0a0a0a", "digits")
     assert str(FileSetName.parse(name)) == name
     assert FileSetName.parse(name.removesuffix("5") + "0") is None
+
+
+@pytest.mark.parametrize(("count", "with_test"), [(5, False), (4, True)])
+def test_set_too_small_for_a_validation_part_is_refused_before_it_is_trained_on(
+    tmp_path: Path, count: int, with_test: bool
+) -> None:
+    images, labels = np.zeros((count, 8, 8), np.uint8), np.arange(count) % 2
+    rest = {"x_test": images, "y_test": labels} if with_test else {}
+    np.savez(tmp_path / "few.npz", x_train=images, y_train=labels, **rest)
+    with pytest.raises(InvalidValueError, match=r"few\.npz must have at least 5 training images.*got 4; add"):
+        Recipe(dataset=f"arrays:{tmp_path / 'few.npz'}", learning_rate=0.1, epochs=1)

@@ -208,7 +208,7 @@ def test_images_that_would_fill_memory_are_refused_undecoded(
     ("files", "message"),
     [
         ((), "a folder of images for each class, at least 2, got 0 folders; write such as"),
-        (("a/1.png",), "at least 2, got 1 folders"),
+        (("a/1.png",), "at least 2, got 1 folder;"),
         (("1.png", "a/1.png", "b/1.png"), "got images such as .*1.png"),
         (("a/1.png", "b/"), "class folder .*b has no image; add images"),
         (("a/1.png", "b/x.txt"), "class folder .*b has no image"),

@@ -106,7 +106,7 @@ def test_all_problems_of_a_recipe_are_shown_together() -> None:
         "  - epochs must be a whole number at least 1, got 2.5",
         "  - precision must be one of fp32, bf16, fp16, got 'fp8'",
         "  - unknown model 'smal_cnn'; known: small_cnn, mobilenet, resnet18; did you mean 'small_cnn'?",
-        "  - dataset must be a name, got ['digits']",
+        "  - dataset must be a text: a name, arrays:FILE.npz or folder:DIR, got ['digits']",
         "  - unknown optimizer 'adm'; known: adam, adamw, sgd, sgd_momentum, rmsprop, nesterov; did you mean"
         " 'adam'?",
     ]

@@ -125,7 +125,6 @@ def test_a_replay_on_a_cpu_is_to_the_bit() -> None:
         ((1, 2, 3), "1 to 3"),
         ((0, 2, 3, 5), "0, 2 to 3, 5"),
         ((0,), "0"),
-        ((), "none"),
         (tuple(range(0, 24, 2)), "0, 2, 4, 6, 8, 10, 12, 14, 16, 18, ..."),
     ],
 )
@@ -137,3 +136,10 @@ def test_the_trained_ones_are_named_without_those_that_a_limit_refused(
         InvalidValueError, match=re.escape(f"trial 9 was never trained; the trained ones are {words}") + "$"
     ):
         require_started(rows, 9)
+
+
+def test_trial_of_a_study_without_trained_ones_is_refused_with_a_way_out() -> None:
+    with pytest.raises(
+        InvalidValueError, match=r"trial 0 was never trained; no trial .* yet, so run it first"
+    ):
+        require_started([], 0)

@@ -123,7 +123,9 @@ def test_folder_of_images_trains_at_the_smoke_scale_and_says_what_it_decided(cli
         ("arrays:none.npz", "none.npz is missing; name a file of arrays"),
         ("folder:none", "none is missing; name a folder with a folder for each class"),
         ("arrays:", "must be arrays:FILE.npz or folder:DIR, got 'arrays:'"),
-        ("cats.npz", "unknown data set 'cats.npz'; known: "),
+        ("cats.npz", "arrays:FILE.npz or folder:DIR, got 'cats.npz'; write arrays:cats.npz"),
+        ("images/cats", "arrays:FILE.npz or folder:DIR, got 'images/cats'; write folder:images/cats"),
+        ("dir:images/cats", "unknown data set 'dir:images/cats'; known: "),
     ],
 )
 def test_files_that_are_not_there_are_said_before_anything_starts(

@@ -156,6 +156,8 @@ def test_without_the_extra_the_command_is_named(seen: Seen, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     with pytest.raises(TuneJobsError, match=r"pip install 'tune-jobs\[figures\]'"):
         drawn(seen, "ledger").svg()
+    (text,) = drawn(seen, "ledger")._repr_mimebundle_().values()  # no traceback below a notebook's cell
+    assert text.endswith("figures need a package: pip install 'tune-jobs[figures]'")
 
 
 def test_making_a_figure_needs_no_library(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:

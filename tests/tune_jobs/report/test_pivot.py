@@ -172,8 +172,9 @@ def test_unknown_parameter_is_refused_with_the_known_ones() -> None:
 
 
 def test_study_without_a_value_has_no_table() -> None:
-    for trials in ([], [({"optimizer": "adam", "learning_rate": 0.1}, None)]):
-        with pytest.raises(InvalidValueError, match="no trial has completed with a value"):
+    failed: list[tuple[dict[str, Any], float | None]] = [({"optimizer": "adam", "learning_rate": 0.1}, None)]
+    for trials, way_out in (([], "run it first"), (failed, "mend what makes its trials fail")):
+        with pytest.raises(InvalidValueError, match=f"has completed with a value, .*; {way_out}"):
             pivot(GRID, "optimizer", TABLE, trials)
 
 

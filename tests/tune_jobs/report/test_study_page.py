@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from figures_testing import MARKUP, seen_of
+from patience import patience_s
 
 from tune_jobs import State
 from tune_jobs.report.figures.catalog import FIGURES, figure_of
@@ -163,7 +164,7 @@ def test_browser_shows_the_page_without_an_error(page: str, tmp_path: Path, widt
     found = subprocess.run(
         [str(BROWSER), *flags, f"--user-data-dir={tmp_path}/user", "--enable-logging=stderr", "--dump-dom",
          file.as_uri()],
-        capture_output=True, text=True, timeout=600,
+        capture_output=True, text=True, timeout=patience_s(),
     )  # fmt: skip
     assert "CONSOLE" not in found.stderr
     scrolled = re.search(r"<title>(\d+)</title>", found.stdout)

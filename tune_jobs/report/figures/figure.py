@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eml_models.errors import InvalidValueError
+from tune_jobs.errors import TuneJobsError
 from tune_jobs.report.tables import Table
 
 Spec = dict[str, Any]
@@ -114,8 +115,12 @@ class Figure:
         return target
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        """What a notebook shows: the picture, which needs no network and no script."""
-        return {"image/svg+xml": self.svg(), "text/plain": f"Figure({self.name!r}: {self.title})"}
+        """What a notebook shows: the picture, which needs no network and no script; or how to get it."""
+        text = f"Figure({self.name!r}: {self.title})"
+        try:
+            return {"image/svg+xml": self.svg(), "text/plain": text}
+        except TuneJobsError as error:
+            return {"text/plain": f"{text}; {error}"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
