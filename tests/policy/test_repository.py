@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import subprocess
 import tomllib
@@ -91,3 +92,9 @@ def test_escapes_carry_a_reason() -> None:
         if bare.search(line)
     ]
     assert not found
+
+
+def test_names_of_test_files_are_unique() -> None:
+    """Pytest finds a test file by its name alone."""
+    names = sorted(path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py")
+    assert [name for name, other in itertools.pairwise(names) if name == other] == []

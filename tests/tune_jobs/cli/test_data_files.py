@@ -139,7 +139,9 @@ def test_files_that_are_not_there_are_said_before_anything_starts(
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize(("name", "word"), [("cats", "folder:cats"), ("cats.npz", "arrays:cats.npz")])
+@pytest.mark.parametrize(
+    ("name", "word"), [("cats", "known: folder:cats, "), ("cats.npz", "write arrays:cats.npz")]
+)
 def test_files_that_are_named_by_their_path_alone_get_their_word(
     cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, word: str
 ) -> None:
@@ -148,7 +150,7 @@ def test_files_that_are_named_by_their_path_alone_get_their_word(
     (folder / "cats.npz").touch()
     code, _, err = cli("run", "digits-recipes", "--dataset", name)
     assert code == 2
-    assert f"unknown data set '{name}'; known: {word}, " in err
+    assert word in err
 
 
 def test_data_of_own_training_and_of_named_sets_is_checked(cli: Cli, folder: Path) -> None:
