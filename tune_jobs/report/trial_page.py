@@ -193,7 +193,7 @@ def _attempts(facts: TrialFacts) -> Table:
             a.node,
             a.device,
             None if a.pid is None else str(a.pid),
-            a.resumed_from_epoch,
+            a.resumed_from_epoch or None,
             a.held_s,
             a.how,
         )

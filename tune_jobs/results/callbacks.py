@@ -178,8 +178,12 @@ def as_numbers(metrics: Mapping[str, Scalar]) -> dict[str, float]:
 
 def _complaint(callback: object, method: str, error: Exception) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
+    after = (
+        "Nothing of the run is lost"
+        if method == "on_end"
+        else ("The run continues; further errors of this method are not shown")
+    )
     return (
         f"{type(callback).__name__}.{method} raised {type(error).__name__}: {first_line(error)}"
-        f" ({Path(frame.filename).name}:{frame.lineno}). The run continues; further errors of this method are"
-        " not shown"
+        f" ({Path(frame.filename).name}:{frame.lineno}). {after}"
     )

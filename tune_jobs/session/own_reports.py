@@ -16,6 +16,7 @@ from tune_jobs.feasible.own_cost import OwnCost
 from tune_jobs.session.attempt import LiveAttempt
 from tune_jobs.session.report_checks import number_of, words_of_nearest
 from tune_jobs.study.definition import Study
+from tune_jobs.study.objective import Objective
 from tune_jobs.study.rows import Failure, as_json_text
 
 SAME_MEANING = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate")
@@ -51,7 +52,8 @@ def _missing(name: str, own: Mapping[str, object]) -> str:
     if not own:
         return f'the report lacks the objective {name}; it is empty. Report such as {{"{name}": 0.7}}'
     near = sort_by_nearness(name, own)
-    said = f"the report lacks the objective {name}; it has, nearest first: {', '.join(near)}"
+    default = ", which is that of a study without objectives=" if name == Objective().metric else ""
+    said = f"the report lacks the objective {name}{default}; it has, nearest first: {', '.join(near)}"
     hint = words_of_nearest(name, near)
     return f"{said}{hint}" + ("; a study with another objective needs another name (--name)" if hint else "")
 

@@ -8,6 +8,7 @@ definition. Neither is the number of trials, which may grow.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -399,10 +400,9 @@ def own_training_problems(study: Study) -> list[str]:
         given += [f"limits on {name}" for name, _, _ in study.limits.own]
         return [f"{name}: this belongs to own training (train=), got a recipe" for name in given]
     problems = []
-    if not callable(study.train):
-        problems.append(f"train must be a function of params and run, got {study.train!r}")
-    if study.cost is not None and not callable(study.cost):
-        problems.append(f"cost must be a function of params, got {study.cost!r}")
+    problems += _calling_problems("train", study.train, "params", "run")
+    if study.cost is not None:
+        problems += _calling_problems("cost", study.cost, "params")
     if study.epochs is None or isinstance(study.epochs, bool) or not 1 <= study.epochs < MAX_COUNT:
         problems.append(
             "epochs must be the number of reports after which a trial is complete, a whole number of at least"
@@ -418,6 +418,25 @@ def own_training_problems(study: Study) -> list[str]:
         if not OWN_METRIC.fullmatch(name)
     ]
     return problems or rung_problems(study, study.limits.costs)
+
+
+def _calling_problems(name: str, function: object, *arguments: str) -> list[str]:
+    """Problems of calling a user's function with positional arguments of these names."""
+    if not callable(function):
+        return [f"{name} must be a function of {' and '.join(arguments)}, got {function!r}"]
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some functions of C have none; the call will tell
+        return []
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        called = getattr(function, "__name__", type(function).__name__)
+        return [
+            f"{name} is called with {' and '.join(arguments)}, so write it as"
+            f" def {name}({', '.join(arguments)}), got {called}{signature}"
+        ]
+    return []
 
 
 def rung_problems(study: Study, costs: Container[str]) -> list[str]:

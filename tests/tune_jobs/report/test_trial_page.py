@@ -60,6 +60,7 @@ def test_page_has_every_part_of_a_trial_in_order() -> None:
     assert tables["curve"].rows == ((1, 0.001, None), (2, 0.002, None), (3, 0.5, None))
     assert tables["decisions"].rows == ((3, "stop", 0.5, "worse than 0.9"),)
     assert tables["attempts"].rows[0][4] == "12345"
+    assert tables["attempts"].rows[0][5] is None  # a first attempt continues nothing
 
 
 def test_a_gpu_and_its_steps_have_a_table_of_their_own() -> None:

@@ -149,6 +149,7 @@ def test_what_it_raises_is_shown_once_and_ends_nothing(tmp_path: Path) -> None:
     ]
     assert "raised KeyError: 'loss' (test_callbacks.py:" in shown[1]
     assert "The run continues" in shown[0]
+    assert "Nothing of the run is lost" in shown[2]
     assert len(noting.of("on_trial_end")) == len(results.trials)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tune_jobs import Asha, Choice, Float, Maximize, Minimize, Space, Study
+from tune_jobs import Asha, Choice, Float, Maximize, Minimize, Objective, Space, Study
 from tune_jobs.search.history import History
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.state_machine import Session
@@ -101,6 +102,12 @@ def test_a_report_without_its_objective_fails_and_says_what_is_there(
     log = run_in_process(study)
     assert log.trials[0].failure is Failure.RAISED
     assert words in log.trials[0].reason
+
+
+def test_a_report_without_the_objective_of_studies_that_name_none_says_where_it_comes_from() -> None:
+    log = run_in_process(replace(a_study(reporting(iou=0.5), trials=1), objectives=(Objective(),)))
+    said = "the report lacks the objective val_accuracy, which is that of a study without objectives="
+    assert said in log.trials[0].reason
 
 
 def test_metrics_may_come_and_go() -> None:

@@ -36,6 +36,14 @@ def a_study(**changes: Any) -> Study:
         ({"epochs": 0}, "at least 1, got 0"),
         ({"train": 3}, "train must be a function of params and run, got 3"),
         ({"cost": 3}, "cost must be a function of params, got 3"),
+        (
+            {"train": lambda params: {"iou": 1.0}},
+            "params and run, so write it as def train(params, run), got <lambda>(params)",
+        ),
+        (
+            {"cost": lambda params, shape: {"macs": 1}},
+            "cost is called with params, so write it as def cost(params), got <lambda>(params, shape)",
+        ),
         ({"limits": {"macs": 5}}, "limits (max_macs) need cost=, a function of params"),
         ({"limits": {"macs": "5"}, "cost": len}, "macs must be a finite number, the most, or a pair"),
         (
