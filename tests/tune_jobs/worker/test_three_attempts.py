@@ -104,11 +104,11 @@ class Trial:
             ),
         )
 
-    def last_saved(self) -> list[int] | None:
+    def last_saved(self) -> tuple[int, int] | None:
         """What was saved with the last recorded report, in the order of recording, that has a state."""
         keys = [(row.attempt, row.epoch) for row in self.log.rows if isinstance(row, ReportRow)]
         saved = [key for key in keys if key[1] in self._saves[key[0]]]
-        return list(saved[-1]) if saved else None
+        return saved[-1] if saved else None
 
 
 EVERY, NEVER, RARELY = set(range(1, 99)), set[int](), {2, 4, 6}
@@ -145,4 +145,4 @@ def test_state_that_was_written_and_not_recorded_stays_unused_when_a_later_attem
     trial.play(3, Moment.BEFORE_RECORD, Driver.DIES)
     trial.play(2, Moment.AFTER_RECORD, Driver.DIES)
     trial.play(1, Moment.AFTER_RECORD, Driver.DIES)
-    assert trial.loaded == [None, [1, 3], [1, 3]]
+    assert trial.loaded == [None, (1, 3), (1, 3)]
