@@ -123,7 +123,8 @@ def pivot_document(known: StudySnapshot, form: str, names: Sequence[str]) -> Tab
             f"study {known.study!r} compares finalists, which have no parameters with levels, got --pivot"
             f" {','.join(names)}; leave --pivot out"
         )
-    design, outcomes = design_of(known.definition), read_outcomes(known.trials)
+    design = design_of(known.definition)
+    outcomes = read_outcomes(known.trials, repeat=repeat_of(known.definition))
     return pivot_table(outcomes, design, known.definition, names, form)
 
 

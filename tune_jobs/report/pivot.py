@@ -13,13 +13,12 @@ from typing import Any
 
 from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
 from eml_models.wording import count_of
-from tune_jobs.analysis.factors import Design, Outcome, values_of
+from tune_jobs.analysis.factors import Design, Outcome, repeat_of, values_of
 from tune_jobs.analysis.intervals import Estimate, estimate
 from tune_jobs.report.column_numbers import column_format
 from tune_jobs.report.formats import CSV, JSON
 from tune_jobs.report.plain import plain
 from tune_jobs.report.tables import Table
-from tune_jobs.study.definition import REPEAT
 
 Level = Any
 Levels = tuple[Level, ...]
@@ -99,8 +98,13 @@ def require_levels(definition: Mapping[str, Any], design: Design, names: Sequenc
         if name not in space and name not in design.factors:
             raise UnknownNameError("parameter", name, (*design.factors, *design.numbers))
     levels = f"parameters with levels: {', '.join(design.factors) or 'none'}"
+    repeat = repeat_of(definition)
     problems = [
-        _problem_of(name, space[name], design, levels) for name in names if name not in design.factors
+        f"{name} stands for seeds, over which each cell is a mean; {levels}"
+        if name == repeat
+        else _problem_of(name, space[name], design, levels)
+        for name in names
+        if name not in design.factors
     ]
     problems += [f"{name} is given twice" for name in dict.fromkeys(names) if names.count(name) > 1]
     raise_if_any("--pivot", problems)
@@ -113,8 +117,6 @@ def _problem_of(name: str, parameter: Mapping[str, Any], design: Design, levels:
             f"{name} is searched over a range and so has no levels; {levels}. Search it as a choice of"
             " values, or take report without --pivot, which has its rank correlation"
         )
-    if name == REPEAT:
-        return f"{name} stands for seeds, over which each cell is a mean; {levels}"
     return f"{name} is {parameter.get('value')!r} in all trials, one level alone; {levels}"
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from tune_jobs import Choice, Integer, Maximize, Minimize, Space, Study, TrialStore
 from tune_jobs.analysis.one_trial import facts_of
-from tune_jobs.report.documents import report_document, study_document
+from tune_jobs.report.documents import pivot_document, report_document, study_document
+from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.leaderboard import STUDIES_SQL, studies
 from tune_jobs.report.render import render
 from tune_jobs.report.space_words import searched_table
@@ -166,3 +167,14 @@ def test_a_recipe_of_own_training_shows_its_epochs_beside_a_param_of_that_name(t
     tables = trial_tables(facts_of(trained(tmp_path, study).rows, 0, study="s"), metric="score")
     (recipe,) = [table for table in tables if table.title == "the rest of the recipe"]
     assert dict(recipe.rows)["epochs"] == "1"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_parameter_of_any_name_has_a_pivot_and_is_drawn(name: str, tmp_path: Path) -> None:
+    space = Space(Choice("width", (1, 2)), Choice("stop", (4,)), Choice(name, (1, 2)))
+    known = trained(tmp_path, small(space=space))
+    table = pivot_document(known, "markdown", [name, "width"])
+    assert [row[0] for row in table.rows] == ["1", "2"]
+    seen = Seen.of(known)
+    assert [parameter["name"] for parameter in seen.searched] == ["width", "stop", name]
+    assert {params[name] for params in seen.params.values()} == {1, 2}

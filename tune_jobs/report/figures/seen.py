@@ -15,9 +15,9 @@ from typing import Any
 
 import pandas as pd
 
+from tune_jobs.analysis.factors import repeat_of
 from tune_jobs.store.columns.latency_rows import LatencyRow
 from tune_jobs.store.reading.study_snapshot import StudySnapshot
-from tune_jobs.study.definition import REPEAT
 from tune_jobs.study.json_fields import params_from_json
 from tune_jobs.study.objective import Objective
 from tune_jobs.study.rows import ReportRow, Row, StartRow, State, TrialRow
@@ -101,7 +101,8 @@ class Seen:
     @cached_property
     def params(self) -> dict[int, Params]:
         """The params of each ended trial, by number, in the order of the space, without the repeat."""
-        order = [parameter["name"] for parameter in self.definition["space"] if parameter["name"] != REPEAT]
+        repeat = repeat_of(self.definition)
+        order = [parameter["name"] for parameter in self.definition["space"] if parameter["name"] != repeat]
         return {row.number: _in_order(params_from_json(row.params), order) for row in self.ends}
 
     @cached_property
@@ -112,7 +113,8 @@ class Seen:
     @cached_property
     def searched(self) -> tuple[Mapping[str, Any], ...]:
         """The parameters that may vary, as the definition states them, in the order of the space."""
-        return tuple(p for p in self.definition["space"] if p["kind"] != "constant" and p["name"] != REPEAT)
+        repeat = repeat_of(self.definition)
+        return tuple(p for p in self.definition["space"] if p["kind"] != "constant" and p["name"] != repeat)
 
     def values(self, row: TrialRow) -> dict[str, float]:
         """The objectives of a trial by name, without those that it lacks."""
