@@ -5,20 +5,25 @@ from __future__ import annotations
 import builtins
 import json
 import sys
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
-from figures_testing import MARKUP, seen_of
+from figures_testing import MARKUP, a_study, seen_of
 
 from eml_models.errors import InvalidValueError, UnknownNameError
-from tune_jobs import Maximize, State, TuneJobsError
+from tune_jobs import Choice, Integer, Maximize, Space, State, TuneJobsError
 from tune_jobs.report.figures.catalog import FIGURES, figure_of
 from tune_jobs.report.figures.drawing import can_draw, draw_svg
 from tune_jobs.report.figures.figure import Figure, Undrawn
-from tune_jobs.report.figures.marks import range_of
+from tune_jobs.report.figures.marks import level_texts, range_of
 from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.figures.thinning import spread, thinned
+from tune_jobs.study.rows import Row
+from tune_jobs.study.space import Parameter
+from tune_jobs.testing.rows import numbered, trial_row
 
 needs_library = pytest.mark.skipif(not can_draw(), reason="the extra figures is not installed")
 
@@ -83,8 +88,6 @@ def test_rungs_count_their_decisions(seen: Seen) -> None:
 
 
 def test_importance_finds_the_parameter_that_decides(seen: Seen) -> None:
-    from dataclasses import replace
-
     from tune_jobs.study.json_fields import params_from_json
     from tune_jobs.study.rows import TrialRow
 
@@ -196,3 +199,52 @@ def test_range_leaves_outliers_out_on_the_worse_side() -> None:
 
 def test_hostile_level_is_in_the_data(seen: Seen) -> None:
     assert any(MARKUP in str(row) for row in drawn(seen, "slices").table.rows)
+
+
+def of_levels(*parameters: Parameter) -> Seen:
+    """A completed trial for each combination of values; its objective is its place among them."""
+    space = Space(*parameters)
+    names = [parameter.name for parameter in parameters]
+    rows: list[Row] = []
+    for number, values in enumerate(product(*(parameter.grid() or () for parameter in parameters))):
+        params = dict(zip(names, values, strict=True))
+        objective = float(number)
+        rows.append(trial_row(number, State.COMPLETED, params, study="drawn", objective=objective))
+    definition = replace(a_study(), space=space).definition()
+    return Seen(name="drawn", definition=json.loads(json.dumps(definition)), rows=numbered(*rows))
+
+
+LONG = "a network with a name of many characters, which ends in "
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        Integer("width", 1000, 1010, step=2),
+        Choice("width", (0.12341, 0.12342)),
+        Choice("width", (f"{LONG}one", f"{LONG}two")),
+        Choice("width", tuple(range(20))),
+    ],
+)
+def test_levels_that_look_alike_are_never_one(parameter: Parameter) -> None:
+    values = parameter.grid() or ()
+    seen = of_levels(Choice("down", ("a", "b")), parameter)
+    heat_map = drawn(seen, "heat_map")
+    assert [row[2] for row in heat_map.table.rows] == [1] * (2 * len(values))
+    encoding = heat_map.panels[0]["layer"][0]["encoding"]
+    shown = [encoding[axis]["scale"]["domain"] for axis in ("x", "y")]
+    assert {len(levels) for levels in shown} == {2, min(16, len(values))}
+    assert all(
+        value[axis] in levels for value in heat_map.values for axis, levels in zip("xy", shown, strict=True)
+    )
+    assert max(value["mean"] for value in heat_map.values) == max(row.objective or 0 for row in seen.scored)
+    assert bool(heat_map.notes) is (len(values) > 16)
+    places = {v["x"] for v in drawn(seen, "slices").values if v["x"] not in ("a", "b")}
+    assert len(places) == len(values)
+    lines = {v["y"] for v in drawn(seen, "parallel").values if v["x"] == "width"}
+    assert len(lines) == len(values)
+
+
+def test_levels_have_short_texts_where_these_differ() -> None:
+    assert level_texts((0.1, 0.000123456)) == {0.1: "0.1", 0.000123456: "0.0001235"}
+    assert list(level_texts((True, False)).values()) == ["True", "False"]

@@ -13,8 +13,8 @@ from tune_jobs.analysis.factors import design_of
 from tune_jobs.analysis.intervals import Estimate, estimate
 from tune_jobs.report.figures.colours import ON_DARK, ON_LIGHT
 from tune_jobs.report.figures.figure import Figure, Undrawn
-from tune_jobs.report.figures.marks import TIP, layer, names, short, widened
-from tune_jobs.report.figures.seen import Seen, shown
+from tune_jobs.report.figures.marks import TIP, layer, level_texts, names, short, widened
+from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.tables import Table
 from tune_jobs.study.space import Params
 
@@ -25,6 +25,8 @@ PREFERRED = ("optimizer", "learning_rate", "lr", "schedule", "model", "weight_de
 
 BINS = 6
 """The number of parts of a range, equal in the scale in which it is searched."""
+
+LEAST_DIGITS, MOST_DIGITS = 2, 15
 
 MOST_LEVELS = 16
 
@@ -45,10 +47,11 @@ def heat_map(seen: Seen) -> Figure | Undrawn:
     means = {cell: estimate(values).within(design.span) for cell, values in cells.items()}
     ordered = sorted(found.mean for found in means.values())
     low, high = ordered[0], ordered[-1]
-    columns, rows = _levels(across, {x for x, _ in cells}), _levels(down, {y for _, y in cells})
+    worth = {cell: design.sign * found.mean for cell, found in means.items()}
+    columns, rows = _levels(across, worth, 0), _levels(down, worth, 1)
     rising = design.sign > 0
     title = f"{across['name']} and {down['name']}"
-    best = max(means, key=lambda cell: design.sign * means[cell].mean)
+    best = max(worth, key=lambda cell: worth[cell])
     x = names("x", str(across["name"]), scale={"domain": columns}, axis={"labelAngle": -30})
     y = names("y", str(down["name"]), scale={"domain": rows})
     shade = {
@@ -99,8 +102,13 @@ def heat_map(seen: Seen) -> Figure | Undrawn:
                 "kind": ON_LIGHT if _brightness(found.mean, low, high, rising=rising) > 0.6 else ON_DARK,
             }
             for cell, found in means.items()
+            if cell[0] in columns and cell[1] in rows
         ],
         height=max(120, 44 * len(rows)),
+        notes=(
+            *_note(across, len(columns), len({x for x, _ in cells})),
+            *_note(down, len(rows), len({y for _, y in cells})),
+        ),
     )
 
 
@@ -129,7 +137,8 @@ def _cells(
 def _level_of(parameter: Mapping[str, Any]) -> Level:
     name = str(parameter["name"])
     if parameter["kind"] == "choice":
-        return lambda params: short(shown(params[name])) if name in params else None
+        levels = level_texts(parameter["values"])
+        return lambda params: levels.get(params[name]) if name in params else None
     edges = _edges(parameter)
     texts = _bins(edges)
 
@@ -142,13 +151,21 @@ def _level_of(parameter: Mapping[str, Any]) -> Level:
     return level
 
 
-def _levels(parameter: Mapping[str, Any], there: set[str]) -> list[str]:
-    """The names of the levels in their order, those that have trials."""
+def _levels(parameter: Mapping[str, Any], worth: Mapping[tuple[str, str], float], axis: int) -> list[str]:
+    """The names of the levels that have trials, in their order; of too many those with the best cells."""
     if parameter["kind"] == "choice":
-        order = [short(shown(value)) for value in parameter["values"]]
+        order = list(level_texts(parameter["values"]).values())
     else:
         order = _bins(_edges(parameter))
-    return [name for name in dict.fromkeys(order) if name in there][:MOST_LEVELS]
+    best_first = dict.fromkeys(cell[axis] for cell in sorted(worth, key=lambda cell: -worth[cell]))
+    kept = set(list(best_first)[:MOST_LEVELS])
+    return [name for name in dict.fromkeys(order) if name in kept]
+
+
+def _note(parameter: Mapping[str, Any], kept: int, total: int) -> tuple[str, ...]:
+    if kept == total:
+        return ()
+    return (f"{kept} of {total:,} levels of {parameter['name']} are drawn, those with the best cells.",)
 
 
 def _edges(parameter: Mapping[str, Any]) -> list[float]:
@@ -160,7 +177,13 @@ def _edges(parameter: Mapping[str, Any]) -> list[float]:
 
 
 def _bins(edges: list[float]) -> list[str]:
-    return [f"{low:.2g} to {high:.2g}" for low, high in pairwise(edges)]
+    """The names of the parts between edges, with as many digits as tell the edges apart."""
+    texts: list[str] = []
+    for digits in range(LEAST_DIGITS, MOST_DIGITS + 1):
+        texts = [f"{edge:.{digits}g}" for edge in edges]
+        if len(set(texts)) == len(edges):
+            break
+    return [f"{low} to {high}" for low, high in pairwise(texts)]
 
 
 def _row(found: Estimate) -> tuple[object, ...]:

@@ -6,10 +6,12 @@ language reads dots and brackets in names as paths. Users' texts are titles and 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tune_jobs.report.figures.figure import Spec
+from tune_jobs.report.figures.seen import shown
 
 TITLE_LENGTH = 48
 
@@ -68,6 +70,18 @@ def layer(
 def short(text: str) -> str:
     """A text for an axis or a cell of a picture."""
     return text if len(text) <= TITLE_LENGTH else f"{text[: TITLE_LENGTH - 3]}..."
+
+
+def level_texts(values: Sequence[Any]) -> dict[Any, str]:
+    """The text of each level of a choice; no other level has it, however alike they are."""
+    texts = [shown(value) for value in values]
+    if len(set(texts)) < len(texts):
+        texts = [str(value) for value in values]
+    seen = Counter(map(short, texts))
+    return {
+        value: short(text if seen[short(text)] == 1 else f"({place}) {text}")
+        for place, (value, text) in enumerate(zip(values, texts, strict=True), start=1)
+    }
 
 
 def widened(values: Iterable[float]) -> Spec:

@@ -96,9 +96,8 @@ def _place(parameter: Mapping[str, Any], value: Any) -> float | None:
     if value is None:
         return None
     if parameter["kind"] == "choice":
-        texts = [shown(known) for known in parameter["values"]]
-        text = shown(value)
-        return texts.index(text) / max(1, len(texts) - 1) if text in texts else None
+        values = list(parameter["values"])
+        return values.index(value) / max(1, len(values) - 1) if value in values else None
     low, high, at = float(parameter["low"]), float(parameter["high"]), float(value)
     if high <= low:
         return 0.5

@@ -9,7 +9,7 @@ from typing import Any
 from tune_jobs.analysis.factors import design_of
 from tune_jobs.report.figures.colours import BLUE
 from tune_jobs.report.figures.figure import Figure, Spec, Undrawn
-from tune_jobs.report.figures.marks import TIP, layer, names, numbers, range_of, short
+from tune_jobs.report.figures.marks import TIP, layer, level_texts, names, numbers, range_of
 from tune_jobs.report.figures.seen import Seen, shown, words_of
 from tune_jobs.report.figures.thinning import note_of, spread, thinned
 from tune_jobs.report.tables import Table
@@ -39,11 +39,12 @@ def slices(seen: Seen) -> Figure | Undrawn:
     panels, values, kept, rows = [], [], set(), []
     for index, parameter in enumerate(parameters):
         drawn = _drawn(seen, parameter)
+        levels = level_texts(parameter["values"]) if parameter["kind"] == "choice" else {}
         kept |= {row.number for row in drawn}
         panels.append(_panel(seen, parameter, index, (low, high)))
         for row in drawn:
             value = seen.params[row.number][parameter["name"]]
-            x = short(shown(value)) if parameter["kind"] == "choice" else value
+            x = levels.get(value, shown(value)) if levels else value
             tip = f"trial {row.number}: {row.objective:.6g}, {words_of(seen.params[row.number])}"
             values.append({"kind": f"p{index}", "x": x, "y": row.objective, "tip": tip})
             rows.append((parameter["name"], shown(value), row.number, row.objective))
@@ -91,7 +92,7 @@ def _strength(seen: Seen, parameter: Mapping[str, Any], places: Mapping[int, int
     if len(held) < 2:
         return 0.0
     if parameter["kind"] == "choice":
-        texts = [shown(value) for value, _ in held]
+        texts = [str(value) for value, _ in held]
     else:
         order = sorted(range(len(held)), key=lambda index: float(held[index][0]))  # type: ignore[arg-type]  # numbers
         groups = min(8, max(2, len(held) // 4))
