@@ -13,9 +13,13 @@ from typing import Any
 import optuna
 from optuna.exceptions import ExperimentalWarning
 
+from eml_models.errors import InvalidValueError
 from tune_jobs.search.optuna_copy import optuna_copy
 from tune_jobs.study.rows import Row
 from tune_jobs.study.stored import study_from_definition
+
+NO_BEST = "Target and region quantiles select the same set of trials"
+"""The start of Optuna's warning that the best tenth is all trials, because of ties."""
 
 LEAST_TRIALS = 10
 """The least number of completed trials: of fewer the best tenth is a single trial."""
@@ -28,7 +32,8 @@ def importances(name: str, definition: Mapping[str, Any], rows: Sequence[Row]) -
 
     Raises:
         InvalidValueError: the study needs parts that its own code registers.
-        ValueError: Optuna finds nothing to compare, as for values that are all equal.
+            Or no best tenth stands out, as where all values are equal.
+        ValueError: Optuna finds nothing to compare.
     """
     study = study_from_definition(name, definition)
     copy = optuna_copy(study, rows)
@@ -36,8 +41,15 @@ def importances(name: str, definition: Mapping[str, Any], rows: Sequence[Row]) -
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes the importances")
+        warnings.filterwarnings("error", message=NO_BEST)
         evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-        found = optuna.importance.get_param_importances(
-            copy, evaluator=evaluator, target=lambda trial: sign * trial.values[0]
-        )
+        try:
+            found = optuna.importance.get_param_importances(
+                copy, evaluator=evaluator, target=lambda trial: sign * trial.values[0]
+            )
+        except UserWarning as error:  # Optuna would call all parameters equally important
+            raise InvalidValueError(
+                f"nearly all completed trials have the same {study.objective.metric}, so no best tenth"
+                " differs from the rest"
+            ) from error
     return {parameter: float(share) for parameter, share in found.items()}

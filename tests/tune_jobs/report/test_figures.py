@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -23,7 +24,7 @@ from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.figures.thinning import spread, thinned
 from tune_jobs.study.rows import Row
 from tune_jobs.study.space import Parameter
-from tune_jobs.testing.rows import numbered, trial_row
+from tune_jobs.testing.rows import numbered, start_row, trial_row
 
 needs_library = pytest.mark.skipif(not can_draw(), reason="the extra figures is not installed")
 
@@ -201,15 +202,17 @@ def test_hostile_level_is_in_the_data(seen: Seen) -> None:
     assert any(MARKUP in str(row) for row in drawn(seen, "slices").table.rows)
 
 
-def of_levels(*parameters: Parameter) -> Seen:
-    """A completed trial for each combination of values; its objective is its place among them."""
+def of_levels(*parameters: Parameter, value_of: Callable[[int], float] = float) -> Seen:
+    """A completed trial for each combination of values; its objective follows from its number."""
     space = Space(*parameters)
     names = [parameter.name for parameter in parameters]
     rows: list[Row] = []
     for number, values in enumerate(product(*(parameter.grid() or () for parameter in parameters))):
         params = dict(zip(names, values, strict=True))
-        objective = float(number)
-        rows.append(trial_row(number, State.COMPLETED, params, study="drawn", objective=objective))
+        objective = value_of(number)
+        text = json.dumps({"iou": objective})
+        ended = trial_row(number, params=params, study="drawn", objective=objective, objectives=text)
+        rows += [start_row(number, params, study="drawn"), ended]
     definition = replace(a_study(), space=space).definition()
     return Seen(name="drawn", definition=json.loads(json.dumps(definition)), rows=numbered(*rows))
 
@@ -248,3 +251,17 @@ def test_levels_that_look_alike_are_never_one(parameter: Parameter) -> None:
 def test_levels_have_short_texts_where_these_differ() -> None:
     assert level_texts((0.1, 0.000123456)) == {0.1: "0.1", 0.000123456: "0.0001235"}
     assert list(level_texts((True, False)).values()) == ["True", "False"]
+
+
+@pytest.mark.parametrize("better", [0, 1])
+def test_values_that_are_equal_make_no_parameter_important(better: int) -> None:
+    """The best tenth would be all trials: Optuna warns, and calls all parameters equally important."""
+    levels = (1, 2, 3, 4)
+    found = figure_of(
+        of_levels(Choice("a", levels), Choice("b", levels), value_of=lambda n: 1.0 if n < better else 0.5),
+        "importance",
+    )
+    assert isinstance(found, Undrawn)
+    assert found.why == (
+        "nearly all completed trials have the same iou, so no best tenth differs from the rest"
+    )
