@@ -14,8 +14,8 @@ unfinished     RUNNING
 Every trial has its params, their distributions, its number, the instants of its start and end (local and
 without a zone, as Optuna's are), the excess over each limit as a constraint (0 or less is feasible), and the
 first objective of each of its epochs as intermediate values. Its user attributes hold our state, the reason,
-the kind of failure, and the costs that are known. With several objectives Optuna draws no intermediate
-values, but they are there. Called by `tune_jobs.results.of_study`.
+the kind of failure, the costs that are known, and the last numbers of own training. With several objectives
+Optuna draws no intermediate values, but they are there. Called by `tune_jobs.results.of_study`.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ DIRECTIONS = {
     Direction.MINIMIZE: StudyDirection.MINIMIZE,
 }
 
+OURS = {name: f"metric_{name}" for name in ("number", "state", "reason", "failure")}
+"""User attributes that are ours; a number of own training with such a name has the other name."""
+
 OptunaStudy = optuna.Study
 """The type, for modules that do not import Optuna."""
 
@@ -69,7 +72,7 @@ def _as_it_was(study: Study, record: TrialRecord, trial: FrozenTrial) -> FrozenT
     if record.state is State.FAILED:
         trial.state = TrialState.FAIL
     trial.intermediate_values = dict(record.values(study.objective.metric))
-    trial.user_attrs = {"number": record.number, **_attributes(record)}
+    trial.user_attrs = {**_attributes(record), "number": record.number}
     return trial
 
 
@@ -77,12 +80,13 @@ def _attributes(record: TrialRecord) -> dict[str, Any]:
     end = record.end
     if end is None:
         return {}
+    own = {OURS.get(name, name): value for name, value in own_numbers(end.metrics).items()}
     found = {
+        **{name: getattr(end, name) for name in (*COSTS, LATENCY)},
+        **own,
         "state": str(end.state),
         "reason": end.reason,
         "failure": None if end.failure is None else str(end.failure),
-        **{name: getattr(end, name) for name in (*COSTS, LATENCY)},
-        **own_numbers(end.metrics),
     }
     return {name: value for name, value in found.items() if value is not None}
 

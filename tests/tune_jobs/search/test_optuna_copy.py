@@ -134,3 +134,12 @@ def test_plots_of_optuna_run_on_it(copy: optuna.Study) -> None:
 
     for plot in (plots.plot_optimization_history, plots.plot_intermediate_values, plots.plot_slice):
         assert plot(copy) is not None
+
+
+def test_metric_called_as_an_attribute_of_ours_has_another_name(tmp_path: Path) -> None:
+    results = run_study(cells(), store=tmp_path, inline=True)  # its objective is called number
+    trials = results.to_optuna().trials
+    assert [trial.user_attrs["number"] for trial in trials] == [trial.number for trial in trials]
+    assert {t.user_attrs["metric_number"] for t in trials if t.state is TrialState.COMPLETE} == {
+        t.value for t in trials if t.value is not None
+    }
