@@ -151,11 +151,10 @@ class Caller:
 
     def _call(self, method: str, value: object) -> None:
         for index, callback in enumerate(self._callbacks):
-            function = getattr(callback, method, None)
-            if function is None:
-                continue
             try:
-                function(value)
+                function = getattr(callback, method, None)
+                if function is not None:
+                    function(value)
             except Exception as error:  # a user's own code may raise anything, and the run continues
                 if (index, method) not in self._said:
                     self._said.add((index, method))
@@ -177,7 +176,7 @@ def as_numbers(metrics: Mapping[str, Scalar]) -> dict[str, float]:
 
 
 def _complaint(callback: object, method: str, error: Exception) -> str:
-    frame = traceback.extract_tb(error.__traceback__)[-1]
+    frame = _frame_of(callback, method, traceback.extract_tb(error.__traceback__))
     after = (
         "Nothing of the run is lost"
         if method == "on_end"
@@ -187,3 +186,12 @@ def _complaint(callback: object, method: str, error: Exception) -> str:
         f"{type(callback).__name__}.{method} raised {type(error).__name__}: {first_line(error)}"
         f" ({Path(frame.filename).name}:{frame.lineno}). {after}"
     )
+
+
+def _frame_of(
+    callback: object, method: str, frames: Sequence[traceback.FrameSummary]
+) -> traceback.FrameSummary:
+    """The last frame in the file of the callback, where its user can look; else the last of all."""
+    code = getattr(getattr(type(callback), method, None), "__code__", None)
+    own = [frame for frame in frames if code is not None and frame.filename == code.co_filename]
+    return own[-1] if own else frames[-1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import os
 import signal
 from contextlib import nullcontext
@@ -151,6 +153,28 @@ def test_what_it_raises_is_shown_once_and_ends_nothing(tmp_path: Path) -> None:
     assert "The run continues" in shown[0]
     assert "Nothing of the run is lost" in shown[2]
     assert len(noting.of("on_trial_end")) == len(results.trials)
+
+
+class Misusing:
+    """Raises in a library, and has an attribute that raises."""
+
+    def on_start(self, study: Study) -> None:
+        json.loads("no json")
+
+    @property
+    def on_end(self) -> Any:
+        raise RuntimeError("closed")
+
+
+def test_an_error_in_a_library_is_shown_at_the_line_that_called_it(tmp_path: Path) -> None:
+    notes: list[str] = []
+    run_study(
+        every_ending(trials=1), store=tmp_path, inline=True, callbacks=[Misusing()], on_note=notes.append
+    )
+    first, last = [note for note in notes if note.startswith("Misusing.")]
+    line = inspect.getsourcelines(Misusing.on_start)[1] + 1
+    assert f"(test_callbacks.py:{line})" in first
+    assert "on_end raised RuntimeError: closed" in last
 
 
 def test_the_end_of_a_run_that_fails_is_heard(tmp_path: Path) -> None:
