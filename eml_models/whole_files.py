@@ -3,6 +3,7 @@ and logs."""
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
 from collections.abc import Callable
@@ -42,9 +43,11 @@ def write_whole_by(
     """Write a file as `write_whole` does, by a function that puts the content into it part by part.
 
     Raises:
-        OSError: the file could not be written.
+        OSError: the file could not be written, or a device or pipe has its name.
     """
     path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():  # a rename would replace /dev/null too
+        raise FileExistsError(errno.EEXIST, "this is no plain file, and a file would replace it", str(path))
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as file:
