@@ -19,6 +19,7 @@
         ├── JobError                      the Jobs API of a cluster did not answer, or refused
         ├── BrokenDeviceError             a process cannot use its GPU any more; it ends, with its attempt
         ├── RayLostError                  Ray died during the run
+        ├── UndrawableError               the library of figures cannot draw a picture
         ├── NoBestTrialError              no trial of the study has completed, so none is the best
         └── RunFailedError                the search could not continue
 
@@ -105,6 +106,10 @@ class BrokenDeviceError(TuneJobsError):
 
 class RayLostError(TuneJobsError):
     """Ray died during the run; the store has every row that was written before."""
+
+
+class UndrawableError(TuneJobsError):
+    """The library of figures cannot draw a picture, such as one of numbers too small for an axis."""
 
 
 class NoBestTrialError(TuneJobsError):

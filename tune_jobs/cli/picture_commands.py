@@ -8,7 +8,7 @@ from eml_models.errors import InvalidValueError
 from eml_models.whole_files import write_whole
 from eml_models.wording import count_of
 from tune_jobs.cli.telling import tell_note
-from tune_jobs.errors import TuneJobsError
+from tune_jobs.errors import TuneJobsError, UndrawableError
 from tune_jobs.inputs.user_code import stored_name
 from tune_jobs.report.figures.catalog import iter_figures
 from tune_jobs.report.figures.figure import Figure
@@ -49,8 +49,14 @@ def _write_folder(seen: Seen, folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise InvalidValueError(f"--pictures names a folder, got the file {str(folder)!r}")
     folder.mkdir(parents=True, exist_ok=True)
-    figures = [found for found in iter_figures(seen) if isinstance(found, Figure)]
-    for figure in figures:
-        figure.save(folder / f"{figure.name}.svg")
-        figure.save(folder / f"{figure.name}.png")
-    tell_note(f"wrote {count_of(len(figures), 'figure')} to {folder}, each as .svg and .png")
+    written = 0
+    for figure in iter_figures(seen):
+        if not isinstance(figure, Figure):
+            continue
+        try:
+            figure.save(folder / f"{figure.name}.svg")
+            figure.save(folder / f"{figure.name}.png")
+            written += 1
+        except UndrawableError as error:
+            tell_note(f"{figure.name}: {error}")
+    tell_note(f"wrote {count_of(written, 'figure')} to {folder}, each as .svg and .png")

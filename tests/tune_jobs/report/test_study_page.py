@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from figures_testing import MARKUP, seen_of
 from patience import patience_s
 
 from tune_jobs import State
+from tune_jobs.errors import UndrawableError
 from tune_jobs.report.figures.catalog import FIGURES, figure_of
 from tune_jobs.report.figures.drawing import can_draw
 from tune_jobs.report.figures.figure import Figure
 from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.findings import CHECKS, SECONDS, STOPPED, WON, findings_of
+from tune_jobs.report.page.sections import figure_section
 from tune_jobs.report.page.style import style_sheet
 from tune_jobs.report.page.whole import study_page
 
@@ -170,3 +173,14 @@ def test_browser_shows_the_page_without_an_error(page: str, tmp_path: Path, widt
     scrolled = re.search(r"<title>(\d+)</title>", found.stdout)
     assert scrolled, found.stdout[:200]
     assert int(scrolled[1]) <= width
+
+
+def test_figure_that_cannot_be_drawn_leaves_its_words_and_its_table(seen: Seen) -> None:
+    figure = figure_of(seen, "front")
+    assert isinstance(figure, Figure)
+    undrawable = replace(figure, panels=[{"mark": "nothing", "encoding": {}}])
+    with pytest.raises(UndrawableError, match="cannot be drawn"):
+        undrawable.png()
+    section = figure_section(undrawable)
+    assert "<p>the picture cannot be drawn from its numbers" in section
+    assert section.count("<tr>") == 1 + len(figure.table.rows)

@@ -10,9 +10,12 @@ The colours of text and lines are those of `colours`, which a page replaces in t
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from tune_jobs.errors import TuneJobsError
+from eml_models.wording import cut
+from tune_jobs.errors import TuneJobsError, UndrawableError
 from tune_jobs.report.figures.colours import AXIS, CATEGORIES, GRID, TEXT
 
 FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
@@ -64,9 +67,10 @@ def draw_svg(spec: dict[str, Any], *, alt: str) -> str:
     The description of a mark becomes its title, which a browser shows under the pointer.
 
     Raises:
-        TuneJobsError: the extra `figures` is not installed.
+        TuneJobsError: the extra `figures` is not installed, or the library cannot draw it.
     """
-    svg: str = _library().vegalite_to_svg({**spec, "config": CONFIG})
+    with _refusing():
+        svg: str = _library().vegalite_to_svg({**spec, "config": CONFIG})
     svg = LABELLED.sub(r"<\1\3><title>\2</title></\1>", svg)
     svg = PLACE.sub(lambda found: NUMBER.sub(_rounded, found[0]), svg)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{_escaped(alt)}" ', 1)
@@ -76,10 +80,11 @@ def draw_png(spec: dict[str, Any], *, scale: float) -> bytes:
     """A picture as PNG on white.
 
     Raises:
-        TuneJobsError: the extra `figures` is not installed.
+        TuneJobsError: the extra `figures` is not installed, or the library cannot draw it.
     """
     config = {**CONFIG, "background": "white"}
-    png: bytes = _library().vegalite_to_png({**spec, "config": config}, scale=scale)
+    with _refusing():
+        png: bytes = _library().vegalite_to_png({**spec, "config": config}, scale=scale)
     return png
 
 
@@ -95,6 +100,18 @@ def can_draw() -> bool:
     except TuneJobsError:
         return False
     return True
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Errors of the library as a refusal: numbers at the ends of what a float holds have no axis."""
+    try:
+        yield
+    except ValueError as error:
+        reason = cut(" ".join(str(error).split()))
+        raise UndrawableError(
+            f"the picture cannot be drawn from its numbers: {reason}; its table has them"
+        ) from error
 
 
 def _library() -> Any:

@@ -75,7 +75,7 @@ class Figure:
         """The picture as SVG, which needs no script.
 
         Raises:
-            TuneJobsError: the extra `figures` is not installed.
+            TuneJobsError: the extra `figures` is not installed, or the library cannot draw it.
         """
         from tune_jobs.report.figures.drawing import draw_svg
 
@@ -88,7 +88,7 @@ class Figure:
             scale: pixels of the file for each pixel of the picture.
 
         Raises:
-            TuneJobsError: the extra `figures` is not installed.
+            TuneJobsError: the extra `figures` is not installed, or the library cannot draw it.
         """
         from tune_jobs.report.figures.drawing import draw_png
 
@@ -99,7 +99,7 @@ class Figure:
 
         Raises:
             InvalidValueError: the file has another ending.
-            TuneJobsError: the extra `figures` is not installed.
+            TuneJobsError: the extra `figures` is not installed, or the library cannot draw it.
         """
         from eml_models.whole_files import write_whole
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tune_jobs.errors import UndrawableError
 from tune_jobs.report.figures.drawing import with_own_ids
 from tune_jobs.report.figures.figure import NARROW, WIDE, Figure, Undrawn
 from tune_jobs.report.findings import Findings
@@ -21,10 +22,13 @@ WIDTHS = {"wide": WIDE, "narrow": NARROW}
 
 def figure_section(figure: Figure) -> str:
     """A figure: its headline, its picture, how to read it, and its data as a table."""
-    pictures = "\n".join(
-        f'<div class="{kind}">{with_own_ids(figure.svg(width), f"{figure.name}-{kind}")}</div>'
-        for kind, width in WIDTHS.items()
-    )
+    try:
+        pictures = "\n".join(
+            f'<div class="{kind}">{with_own_ids(figure.svg(width), f"{figure.name}-{kind}")}</div>'
+            for kind, width in WIDTHS.items()
+        )
+    except UndrawableError as error:  # the words and the table are worth the page
+        pictures = f"<p>{escaped(f'{error}.')}</p>"
     notes = "".join(f"<p>{escaped(note, 2000)}</p>" for note in figure.notes)
     return f"""<section id="{figure.name}" aria-labelledby="{figure.name}-title">
 <h2 id="{figure.name}-title">{escaped(figure.title)}</h2>
