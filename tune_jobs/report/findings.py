@@ -124,7 +124,8 @@ def _significance(seen: Seen) -> str:
 
 
 def _stopped(seen: Seen) -> Iterator[str]:
-    stops = Counter(report.epoch for report in seen.reports if report.decision is Decision.STOP)
+    reports = [report for curve in seen.curves.values() for report in curve.values()]
+    stops = Counter(report.epoch for report in reports if report.decision is Decision.STOP)
     if stops:
         total = sum(row.state is State.STOPPED for row in seen.ends)
         rungs = listed([f"{number:,} after epoch {epoch}" for epoch, number in sorted(stops.items())])

@@ -24,8 +24,8 @@ LATEX = {
 }
 LATEX_SPECIAL = re.compile("|".join(map(re.escape, LATEX)))
 
-MARKDOWN_SPECIAL = re.compile(r"[\\`*|<>]|(?<!\w)_|_(?!\w)|(?<=\])\(")
-"""What Markdown reads as its own; an underscore within a word is none of it."""
+MARKDOWN_SPECIAL = re.compile(r"[\\`*|<>~$]|(?<!\w)_|_(?!\w)|(?<=\])\(|&(?=#?\w+;)")
+"""What Markdown reads as its own; an underscore within a word is none of it, nor is an & before a space."""
 
 
 def as_markdown(table: Table) -> str:

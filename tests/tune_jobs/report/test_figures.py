@@ -24,7 +24,7 @@ from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.figures.thinning import spread, thinned
 from tune_jobs.study.rows import Row
 from tune_jobs.study.space import Parameter
-from tune_jobs.testing.rows import numbered, start_row, trial_row
+from tune_jobs.testing.rows import numbered, report_row, start_row, trial_row
 
 needs_library = pytest.mark.skipif(not can_draw(), reason="the extra figures is not installed")
 
@@ -265,3 +265,14 @@ def test_values_that_are_equal_make_no_parameter_important(better: int) -> None:
     assert found.why == (
         "nearly all completed trials have the same iou, so no best tenth differs from the rest"
     )
+
+
+def test_curve_of_a_redone_epoch_is_what_its_rung_compared() -> None:
+    params = {"optimizer": "sgd", "p0": 0.1, "p1": 0.1}
+    reports = [
+        report_row(0, epoch, attempt=attempt, study="drawn", metrics=json.dumps({"iou": value}))
+        for attempt, epoch, value in ((1, 1, 0.25), (1, 2, 0.5), (2, 2, 0.75), (2, 3, 1.0))
+    ]
+    rows = numbered(start_row(0, params, study="drawn"), *reports)
+    found = Seen(name="drawn", definition=json.loads(json.dumps(a_study().definition())), rows=rows)
+    assert [row[2:] for row in drawn(found, "curves").table.rows] == [(1, 0.25), (2, 0.5), (3, 1.0)]

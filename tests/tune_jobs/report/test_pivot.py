@@ -189,12 +189,17 @@ def test_markdown_takes_no_text_for_a_mark() -> None:
     assert as_markdown(HOSTILE).splitlines() == [
         "a_b & 5 %",
         "",
-        "| x_y                 |      n |",
-        "| ------------------- | -----: |",
-        "| [a]\\(b)\\|c          |      1 |",
-        "| \\*x\\* \\<b\\> \\_y\\_   | 22,000 |",
-        "| \\\\end{table} $#^~{} |      - |",
+        "| x_y                   |      n |",
+        "| --------------------- | -----: |",
+        "| [a]\\(b)\\|c            |      1 |",
+        "| \\*x\\* \\<b\\> \\_y\\_     | 22,000 |",
+        "| \\\\end{table} \\$#^\\~{} |      - |",
     ]
+
+
+def test_markdown_takes_no_text_for_a_character_by_name() -> None:
+    table = Table(columns=("level",), rows=(("a&lt;b &#60; c",), ("R&D & more;",)))
+    assert as_markdown(table).splitlines()[2:] == [r"| a\&lt;b \&#60; c |", r"| R&D & more;      |"]
 
 
 def test_latex_takes_no_text_for_a_command() -> None:

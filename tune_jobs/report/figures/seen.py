@@ -92,10 +92,10 @@ class Seen:
 
     @cached_property
     def curves(self) -> dict[int, dict[int, ReportRow]]:
-        """The reports of each trial by epoch; of an epoch that was redone the last counts."""
+        """The reports of each trial by epoch; of a redone epoch the first counts, as for the search."""
         found: dict[int, dict[int, ReportRow]] = defaultdict(dict)
         for row in self.reports:
-            found[row.number][row.epoch] = row
+            found[row.number].setdefault(row.epoch, row)
         return dict(found)
 
     @cached_property
