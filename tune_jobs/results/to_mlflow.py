@@ -6,6 +6,8 @@ thread owns, so that the runs of trials that train at a time stay separate.
 
 from __future__ import annotations
 
+import posixpath
+import re
 import time
 from typing import Any
 
@@ -25,6 +27,9 @@ ENDINGS = {
 }
 """MLflow's status of a run by our state; the tag ``tune_jobs.state`` has our own word."""
 
+REFUSED = re.compile(r"[^\w.\- :/]")
+"""A character that MLflow refuses in the name of a metric."""
+
 TRIAL, STATE, REASON = "tune_jobs.trial", "tune_jobs.state", "tune_jobs.reason"
 
 
@@ -32,6 +37,8 @@ class MLflow:
     """Logs each trial as a run: its params, its metrics by epoch, and tags with its state and the reason.
 
     A trial that is continued after a kill continues its run.
+
+    A character that MLflow refuses in the name of a metric becomes ``_`` there.
 
     Args:
         tracking_uri: the server or folder; None for MLflow's own default (``MLFLOW_TRACKING_URI``).
@@ -62,7 +69,8 @@ class MLflow:
 
         now_ms = int(time.time() * 1000)
         metrics = [
-            Metric(name, value, now_ms, report.epoch) for name, value in as_numbers(report.metrics).items()
+            Metric(mlflow_name(name), value, now_ms, report.epoch)
+            for name, value in as_numbers(report.metrics).items()
         ]
         self._client.log_batch(self._run(report.number, report.params), metrics=metrics)
 
@@ -96,3 +104,11 @@ class MLflow:
         given = [Param(param, str(value)) for param, value in params.items()]
         self._client.log_batch(run.info.run_id, params=given)
         return str(run.info.run_id)
+
+
+def mlflow_name(metric: str) -> str:
+    """The name of a metric as MLflow takes it; a name with slashes must be a plain relative path."""
+    name = REFUSED.sub("_", metric)
+    normal = posixpath.normpath(name)
+    is_plain = normal == name and normal != "." and not normal.startswith(("..", "/"))
+    return name if is_plain else "_" + name.replace("/", "_")

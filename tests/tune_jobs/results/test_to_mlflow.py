@@ -9,6 +9,7 @@ import pytest
 from every_ending import every_ending
 
 from tune_jobs import MLflow, Report, Results, TuneJobsError, run_study
+from tune_jobs.results.to_mlflow import mlflow_name
 
 HAS_MLFLOW = True
 try:
@@ -56,6 +57,34 @@ def test_trial_that_is_continued_continues_its_run(tmp_path: Path) -> None:
         for epoch in epochs:
             callback.on_report(Report(number=0, epoch=epoch, params={"lr": 0.1}, metrics={"iou": 0.5}))
         assert len(runs(uri)) == 1, first
+
+
+NAMES = {
+    "dice.mean": "dice.mean",
+    "val/loss": "val/loss",
+    "top-1 (%)": "top-1 ___",
+    "<b>": "_b_",
+    "größe": "größe",
+    "/loss": "__loss",
+    "a//b": "_a__b",
+    "..": "_..",
+    ".": "_.",
+}
+
+
+@pytest.mark.parametrize("metric", NAMES)
+def test_metric_of_any_name_has_one_that_mlflow_takes(metric: str) -> None:
+    assert mlflow_name(metric) == NAMES[metric]
+
+
+@needs_mlflow
+@pytest.mark.filterwarnings("ignore")  # of MLflow and of what it imports
+def test_metrics_of_any_name_are_logged(tmp_path: Path) -> None:
+    callback = MLflow(f"sqlite:///{tmp_path}/mlflow.db")
+    callback.on_start(every_ending())
+    callback.on_report(Report(number=0, epoch=1, params={"lr": 0.1}, metrics=dict.fromkeys(NAMES, 0.5)))
+    (run,) = runs(f"sqlite:///{tmp_path}/mlflow.db")
+    assert run.data.metrics == dict.fromkeys(NAMES.values(), 0.5)
 
 
 @pytest.mark.skipif(HAS_MLFLOW, reason="MLflow is installed")
