@@ -297,7 +297,7 @@ class Study:
         known = [f.name for f in fields(self)]
         for name in changes:
             if name not in known and name not in WORDS:
-                raise UnknownNameError("field of a study", name, [*known, *WORDS])
+                raise UnknownNameError("field of a study", name, dict.fromkeys([*known, *WORDS]))
         words = {
             name: value
             for name, value in changes.items()

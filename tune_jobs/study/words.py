@@ -83,7 +83,9 @@ def fields_of(words: Mapping[str, Any], parts: Parts, spelling: Spelling = PYTHO
         changes["limits"] = replace(parts.limits, **limits)
     if MEASURE in given:
         changes["latency"] = as_latency(given[MEASURE], spelling)
-    if given.get(NO_ASHA):
+    if given.get(NO_ASHA, False) is not False:
+        if given[NO_ASHA] is not True:
+            raise InvalidValueError(f"{NO_ASHA} must be True or False, got {cut(given[NO_ASHA])}")
         changes["asha"] = None
     if given.get(FIX):
         changes["space"] = _fixed(given[FIX], parts.space)

@@ -59,6 +59,10 @@ def test_latency_and_stopping() -> None:
     assert changed.asha is None
 
 
+def test_a_word_that_is_false_leaves_the_rungs() -> None:
+    assert study(no_asha=False).asha == study().asha is not None
+
+
 def test_own_training_takes_epochs_and_limits() -> None:
     changed = cells().with_changes(epochs=4, max_macs=3000)
     assert (changed.epochs, changed.limits.max_macs) == (4, 3000)
@@ -77,6 +81,7 @@ def test_none_changes_nothing() -> None:
         ({"fix": ["optimizer"]}, "fix must be a dict .* write such as fix={'optimizer': 'adam'}"),
         ({"fix": {"optimizer": "lion"}}, "optimizer must be one of .*, got 'lion'"),
         ({"measure_latency": "fp32@many"}, "measure_latency must be MODE@BATCH"),
+        ({"no_asha": "no"}, "no_asha must be True or False, got 'no'"),
         ({"space": 7, "epochs": 3}, "space must be a Space, got 7"),
         ({"recipe": 7, "epochs": 3}, "recipe must be a Recipe"),
     ],
@@ -102,6 +107,9 @@ def test_words_of_a_recipe_do_not_suit_own_training() -> None:
 def test_unknown_words_are_named_with_the_known() -> None:
     with pytest.raises(UnknownNameError, match="unknown field of a study 'max_mac'; known: max_macs"):
         study(max_mac=1)
+    with pytest.raises(UnknownNameError) as refused:
+        study(nothing=1)
+    assert len(refused.value.known) == len(set(refused.value.known))
     with pytest.raises(UnknownNameError, match="unknown parameter 'optimiser'"):
         study(fix={"optimiser": "adam"})
 
