@@ -28,6 +28,7 @@ def write_pictures(store: str, name: str, *, page: str | None, folder: str | Non
     opened = TrialStore(store)
     seen = opened.results(stored_name(name)).seen
     try:
+        _require_places(page, folder)
         if page is not None:
             _write_page(seen, Path(page))
         if folder is not None:
@@ -36,18 +37,24 @@ def write_pictures(store: str, name: str, *, page: str | None, folder: str | Non
         raise TuneJobsError(f"the pictures cannot be written: {error}") from error
 
 
+def _require_places(page: str | None, folder: str | None) -> None:
+    """Refuse places that cannot be, before anything is written."""
+    if page is not None and (Path(page).is_dir() or not Path(page).parent.is_dir()):
+        what = "a folder" if Path(page).is_dir() else "in a folder that does not exist"
+        raise InvalidValueError(f"--html names the file of the page, got {page!r}, which is {what}")
+    if folder == "":
+        raise InvalidValueError("--pictures names a folder, got an empty text; write . for this folder")
+    if folder is not None and Path(folder).exists() and not Path(folder).is_dir():
+        raise InvalidValueError(f"--pictures names a folder, got the file {folder!r}")
+
+
 def _write_page(seen: Seen, target: Path) -> None:
-    if target.is_dir() or not target.parent.is_dir():
-        what = "a folder" if target.is_dir() else "in a folder that does not exist"
-        raise InvalidValueError(f"--html names the file of the page, got {str(target)!r}, which is {what}")
     text = study_page(seen)
     write_whole(target, text.encode())
     tell_note(f"wrote {target} ({len(text) / 1e6:.1f} MB); it opens in any browser and loads nothing")
 
 
 def _write_folder(seen: Seen, folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise InvalidValueError(f"--pictures names a folder, got the file {str(folder)!r}")
     folder.mkdir(parents=True, exist_ok=True)
     written = 0
     for figure in iter_figures(seen):

@@ -43,10 +43,13 @@ def test_places_that_cannot_be_are_refused(store: str, tmp_path: Path) -> None:
     for words, said in (
         (("--html", str(tmp_path)), "is a folder"),
         (("--html", str(tmp_path / "no" / "page.html")), "in a folder that does not exist"),
-        (("--pictures", str(tmp_path / "file")), "names a folder"),
+        (("--html", ""), "is a folder"),
+        (("--pictures", ""), "got an empty text"),
+        (("--html", str(tmp_path / "page.html"), "--pictures", str(tmp_path / "file")), "names a folder"),
     ):
         done = CliRunner().invoke(cli, ["report", "cells", "--store", store, *words])
         assert said in str(done.exception) + done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_results_give_the_same_figure(store: str) -> None:
