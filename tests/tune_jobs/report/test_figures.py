@@ -19,7 +19,7 @@ from tune_jobs import Choice, Integer, Maximize, Space, State, TuneJobsError
 from tune_jobs.report.figures.catalog import FIGURES, figure_of
 from tune_jobs.report.figures.drawing import can_draw, draw_svg
 from tune_jobs.report.figures.figure import Figure, Undrawn
-from tune_jobs.report.figures.marks import level_texts, range_of
+from tune_jobs.report.figures.marks import distinct_texts, range_of
 from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.figures.thinning import spread, thinned
 from tune_jobs.study.rows import Row
@@ -249,8 +249,8 @@ def test_levels_that_look_alike_are_never_one(parameter: Parameter) -> None:
 
 
 def test_levels_have_short_texts_where_these_differ() -> None:
-    assert level_texts((0.1, 0.000123456)) == {0.1: "0.1", 0.000123456: "0.0001235"}
-    assert list(level_texts((True, False)).values()) == ["True", "False"]
+    assert distinct_texts((0.1, 0.000123456)) == {0.1: "0.1", 0.000123456: "0.0001235"}
+    assert list(distinct_texts((True, False)).values()) == ["True", "False"]
 
 
 @pytest.mark.parametrize("better", [0, 1])
@@ -276,3 +276,11 @@ def test_curve_of_a_redone_epoch_is_what_its_rung_compared() -> None:
     rows = numbered(start_row(0, params, study="drawn"), *reports)
     found = Seen(name="drawn", definition=json.loads(json.dumps(a_study().definition())), rows=rows)
     assert [row[2:] for row in drawn(found, "curves").table.rows] == [(1, 0.25), (2, 0.5), (3, 1.0)]
+
+
+def test_parameters_whose_names_begin_alike_are_never_one() -> None:
+    long = "a_parameter_with_a_name_that_has_more_characters_than_an_axis_"
+    levels = (1, 2, 3, 4)
+    seen = of_levels(Choice(f"{long}one", levels), Choice(f"{long}two", levels))
+    assert len({value["parameter"] for value in drawn(seen, "importance").values}) == 2
+    assert len({value["x"] for value in drawn(seen, "parallel").values}) == 2

@@ -6,7 +6,7 @@ import pandas as pd
 
 from tune_jobs.report.figures.colours import BLUE
 from tune_jobs.report.figures.figure import Figure, Undrawn
-from tune_jobs.report.figures.marks import TIP, layer, names, numbers, short
+from tune_jobs.report.figures.marks import TIP, distinct_texts, layer, names, numbers
 from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.finalists import candidates_table
 from tune_jobs.study.json_fields import params_from_json
@@ -29,7 +29,8 @@ def finalists(seen: Seen) -> Figure | Undrawn:
     if not rows:
         return Undrawn(name=NAME, title=TITLE, why="no candidate has a test accuracy yet")
     x = numbers("mean", "test accuracy")
-    y = names("name", None, scale={"domain": [short(name) for name in rows]})
+    texts = distinct_texts(list(rows))
+    y = names("name", None, scale={"domain": list(texts.values())})
     first, best = next(iter(rows.items()))
     return Figure(
         name=NAME,
@@ -59,7 +60,7 @@ def finalists(seen: Seen) -> Figure | Undrawn:
         values=[
             {
                 "kind": "interval" if row["low"] is not None else "mean",
-                "name": short(name),
+                "name": texts[name],
                 "mean": row["test_accuracy"],
                 "low": row["low"],
                 "high": row["high"],

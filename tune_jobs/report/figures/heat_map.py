@@ -13,7 +13,7 @@ from tune_jobs.analysis.factors import design_of
 from tune_jobs.analysis.intervals import Estimate, estimate
 from tune_jobs.report.figures.colours import ON_DARK, ON_LIGHT
 from tune_jobs.report.figures.figure import Figure, Undrawn
-from tune_jobs.report.figures.marks import TIP, layer, level_texts, names, short, widened
+from tune_jobs.report.figures.marks import TIP, distinct_texts, layer, names, short, widened
 from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.tables import Table
 from tune_jobs.study.space import Params
@@ -137,7 +137,7 @@ def _cells(
 def _level_of(parameter: Mapping[str, Any]) -> Level:
     name = str(parameter["name"])
     if parameter["kind"] == "choice":
-        levels = level_texts(parameter["values"])
+        levels = distinct_texts(parameter["values"])
         return lambda params: levels.get(params[name]) if name in params else None
     edges = _edges(parameter)
     texts = _bins(edges)
@@ -154,7 +154,7 @@ def _level_of(parameter: Mapping[str, Any]) -> Level:
 def _levels(parameter: Mapping[str, Any], worth: Mapping[tuple[str, str], float], axis: int) -> list[str]:
     """The names of the levels that have trials, in their order; of too many those with the best cells."""
     if parameter["kind"] == "choice":
-        order = list(level_texts(parameter["values"]).values())
+        order = list(distinct_texts(parameter["values"]).values())
     else:
         order = _bins(_edges(parameter))
     best_first = dict.fromkeys(cell[axis] for cell in sorted(worth, key=lambda cell: -worth[cell]))

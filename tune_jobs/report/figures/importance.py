@@ -8,7 +8,7 @@ from eml_models.errors import InvalidValueError
 from eml_models.wording import first_line
 from tune_jobs.report.figures.colours import BLUE
 from tune_jobs.report.figures.figure import Figure, Undrawn
-from tune_jobs.report.figures.marks import TIP, layer, names, numbers, short
+from tune_jobs.report.figures.marks import TIP, distinct_texts, layer, names, numbers
 from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.figures.thinning import spread
 from tune_jobs.report.tables import Table
@@ -36,7 +36,7 @@ def importance(seen: Seen) -> Figure | Undrawn:
             name=NAME, title=TITLE, why="all completed trials share the params that can be compared"
         )
     shown = dict(sorted(found.items(), key=lambda item: -item[1])[:MOST_BARS])
-    first = next(iter(shown))
+    first, texts = next(iter(shown)), distinct_texts(list(shown))
     x = numbers("share", "share of the effects", zero=True)
     x["axis"] = {"format": ".0%"}
     return Figure(
@@ -50,7 +50,7 @@ def importance(seen: Seen) -> Figure | Undrawn:
         table=Table(title="Importances", columns=("parameter", "share"), rows=tuple(found.items())),
         panels=[layer({"type": "bar", "color": BLUE}, x=x, y=names("parameter"), description=TIP)],
         values=[
-            {"parameter": short(name), "share": share, "tip": f"{name}: {share:.1%}"}
+            {"parameter": texts[name], "share": share, "tip": f"{name}: {share:.1%}"}
             for name, share in shown.items()
         ],
         height=max(60, 24 * len(shown)),

@@ -72,8 +72,8 @@ def short(text: str) -> str:
     return text if len(text) <= TITLE_LENGTH else f"{text[: TITLE_LENGTH - 3]}..."
 
 
-def level_texts(values: Sequence[Any]) -> dict[Any, str]:
-    """The text of each level of a choice; no other level has it, however alike they are."""
+def distinct_texts(values: Sequence[Any]) -> dict[Any, str]:
+    """The text of each value for an axis; no other value has it, however alike they are."""
     texts = [shown(value) for value in values]
     if len(set(texts)) < len(texts):
         texts = [str(value) for value in values]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tune_jobs.report.figures.figure import Figure, Undrawn
-from tune_jobs.report.figures.marks import layer, names, short
+from tune_jobs.report.figures.marks import distinct_texts, layer, names, short
 from tune_jobs.report.figures.seen import Seen, shown
 from tune_jobs.report.figures.slices import by_strength
 from tune_jobs.report.figures.thinning import spread
@@ -28,7 +28,7 @@ def parallel(seen: Seen) -> Figure | Undrawn:
     if not seen.scored:
         return Undrawn(name=NAME, title=TITLE, why="no trial has completed with a value")
     drawn = _drawn(seen)
-    axes = [short(str(parameter["name"])) for parameter in parameters]
+    axes = list(distinct_texts([parameter["name"] for parameter in parameters]).values())
     ranks = {row.number: place for place, row in enumerate(seen.ranked)}
     values = [
         {"trial": row.number, "x": axis, "y": place, "rank": 1 - ranks[row.number] / max(1, len(ranks) - 1)}

@@ -9,7 +9,7 @@ from typing import Any
 from tune_jobs.analysis.factors import design_of
 from tune_jobs.report.figures.colours import BLUE
 from tune_jobs.report.figures.figure import Figure, Spec, Undrawn
-from tune_jobs.report.figures.marks import TIP, layer, level_texts, names, numbers, range_of
+from tune_jobs.report.figures.marks import TIP, distinct_texts, layer, names, numbers, range_of
 from tune_jobs.report.figures.seen import Seen, shown, words_of
 from tune_jobs.report.figures.thinning import note_of, spread, thinned
 from tune_jobs.report.tables import Table
@@ -39,7 +39,7 @@ def slices(seen: Seen) -> Figure | Undrawn:
     panels, values, kept, rows = [], [], set(), []
     for index, parameter in enumerate(parameters):
         drawn = _drawn(seen, parameter)
-        levels = level_texts(parameter["values"]) if parameter["kind"] == "choice" else {}
+        levels = distinct_texts(parameter["values"]) if parameter["kind"] == "choice" else {}
         kept |= {row.number for row in drawn}
         panels.append(_panel(seen, parameter, index, (low, high)))
         for row in drawn:
