@@ -28,7 +28,7 @@ LEAST_TRIALS = 10
 def importances(name: str, definition: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, float]:
     """The share of each parameter in the effects on the first objective, the largest first; 1 in sum.
 
-    A parameter that some completed trials lack, because of a condition, is left out.
+    A parameter that some completed trials lack, because of a condition, counts by those that have it.
 
     Raises:
         InvalidValueError: the study needs parts that its own code registers.
@@ -41,6 +41,7 @@ def importances(name: str, definition: Mapping[str, Any], rows: Sequence[Row]) -
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes the importances")
+        warnings.filterwarnings("ignore", message="Some regimes for parameter")  # few trials have it
         warnings.filterwarnings("error", message=NO_BEST)
         evaluator = optuna.importance.PedAnovaImportanceEvaluator()
         try:

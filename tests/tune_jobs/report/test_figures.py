@@ -15,12 +15,13 @@ import pytest
 from figures_testing import MARKUP, a_study, seen_of
 
 from eml_models.errors import InvalidValueError, UnknownNameError
-from tune_jobs import Choice, Integer, Maximize, Space, State, TuneJobsError
+from tune_jobs import Choice, Integer, Maximize, Space, State, TuneJobsError, When
 from tune_jobs.report.figures.catalog import FIGURES, figure_of
 from tune_jobs.report.figures.drawing import can_draw, draw_svg
 from tune_jobs.report.figures.figure import Figure, Undrawn
 from tune_jobs.report.figures.marks import distinct_texts, range_of
 from tune_jobs.report.figures.seen import Seen
+from tune_jobs.report.figures.slices import _strength, by_strength
 from tune_jobs.report.figures.thinning import spread, thinned
 from tune_jobs.study.rows import Row
 from tune_jobs.study.space import Parameter
@@ -284,3 +285,35 @@ def test_parameters_whose_names_begin_alike_are_never_one() -> None:
     seen = of_levels(Choice(f"{long}one", levels), Choice(f"{long}two", levels))
     assert len({value["parameter"] for value in drawn(seen, "importance").values}) == 2
     assert len({value["x"] for value in drawn(seen, "parallel").values}) == 2
+
+
+def test_parameter_of_one_value_is_not_drawn() -> None:
+    seen = of_levels(Integer("one", 3, 3), Choice("single", ("a",)), Choice("b", (1, 2)), Integer("c", 1, 9))
+    assert [parameter["name"] for parameter in seen.searched] == ["b", "c"]
+    assert drawn(seen, "heat_map").table.columns[:2] == ("c", "b")
+
+
+def test_strength_of_a_range_counts_equal_values_together() -> None:
+    """The values of `few` say nothing, and those of `decides` all."""
+    few, decides = Integer("few", 1, 2), Integer("decides", 1, 20)
+    seen = of_levels(few, decides, value_of=lambda number: number % 20)
+    assert [parameter["name"] for parameter in by_strength(seen)] == ["decides", "few"]
+    places = {row.number: place for place, row in enumerate(seen.ranked)}
+    assert _strength(seen, seen.searched[0], places) < 0.01
+
+
+@pytest.mark.filterwarnings("error")
+def test_importance_of_a_conditional_parameter_is_without_a_word() -> None:
+    rows: list[Row] = []
+    for number in range(12):
+        params: dict[str, Any] = {"head": "deep" if number else "plain", "width": number}
+        params |= {"depth": number} if number else {}
+        value = {"iou": float(number)}
+        rows.append(start_row(number, params, study="drawn"))
+        ended = {"objective": value["iou"], "objectives": json.dumps(value)}
+        rows.append(trial_row(number, params=params, study="drawn", **ended))
+    depth = Integer("depth", 0, 20, when=When("head", ("deep",)))
+    space = Space(Choice("head", ("plain", "deep")), Integer("width", 0, 20), depth)
+    definition = replace(a_study(), space=space).definition()
+    seen = Seen(name="drawn", definition=json.loads(json.dumps(definition)), rows=numbered(*rows))
+    assert {row[0] for row in drawn(seen, "importance").table.rows} == {"head", "width", "depth"}

@@ -176,5 +176,5 @@ def test_parameter_of_any_name_has_a_pivot_and_is_drawn(name: str, tmp_path: Pat
     table = pivot_document(known, "markdown", [name, "width"])
     assert [row[0] for row in table.rows] == ["1", "2"]
     seen = Seen.of(known)
-    assert [parameter["name"] for parameter in seen.searched] == ["width", "stop", name]
+    assert [parameter["name"] for parameter in seen.searched] == ["width", name]
     assert {params[name] for params in seen.params.values()} == {1, 2}

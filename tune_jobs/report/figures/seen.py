@@ -112,9 +112,9 @@ class Seen:
 
     @cached_property
     def searched(self) -> tuple[Mapping[str, Any], ...]:
-        """The parameters that may vary, as the definition states them, in the order of the space."""
+        """The parameters of two values or more, as the definition states them, in the order of the space."""
         repeat = repeat_of(self.definition)
-        return tuple(p for p in self.definition["space"] if p["kind"] != "constant" and p["name"] != repeat)
+        return tuple(p for p in self.definition["space"] if p["name"] != repeat and _may_vary(p))
 
     def values(self, row: TrialRow) -> dict[str, float]:
         """The objectives of a trial by name, without those that it lacks."""
@@ -156,6 +156,12 @@ def median(values: Iterable[float]) -> float:
     """The middle of at least one value."""
     ordered = sorted(values)
     return ordered[len(ordered) // 2]
+
+
+def _may_vary(parameter: Mapping[str, Any]) -> bool:
+    if parameter["kind"] == "choice":
+        return len(parameter["values"]) > 1
+    return parameter["kind"] != "constant" and bool(parameter["low"] < parameter["high"])
 
 
 def _in_order(params: Params, order: Sequence[str]) -> Params:

@@ -96,9 +96,11 @@ def _strength(seen: Seen, parameter: Mapping[str, Any], places: Mapping[int, int
     else:
         order = sorted(range(len(held)), key=lambda index: float(held[index][0]))  # type: ignore[arg-type]  # numbers
         groups = min(8, max(2, len(held) // 4))
-        texts = [""] * len(held)
+        texts, first = [""] * len(held), 0
         for place, index in enumerate(order):
-            texts[index] = str(place * groups // len(held))
+            if held[index][0] != held[order[first]][0]:  # equal values are of one group
+                first = place
+            texts[index] = str(first * groups // len(held))
     mean = sum(place for _, place in held) / len(held)
     whole = sum((place - mean) ** 2 for _, place in held) or 1.0
     sums: dict[str, list[int]] = {}
