@@ -151,7 +151,8 @@ def _word(level: Level) -> str:
     """A level as a text that no other level has."""
     if level is None:
         return NOT_USED
-    return f"{level:.15g}" if isinstance(level, float) else str(level)
+    text = f"{level:.15g}" if isinstance(level, float) else str(level)
+    return repr(text) if text in ("", NOT_USED) or text != " ".join(text.split()) else text
 
 
 def _numbers(

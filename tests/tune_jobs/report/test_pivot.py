@@ -8,13 +8,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from own_studies import cells
 
 from eml_models.errors import InvalidValueError, UnknownNameError
 from tune_jobs.analysis.factors import design_of, read_outcomes
 from tune_jobs.inputs.shipped import digits_recipes, lab_mnist
 from tune_jobs.report.formats import CSV, JSON, LATEX, MARKDOWN, TABLE
 from tune_jobs.report.markup import as_latex, as_markdown
-from tune_jobs.report.pivot import pivot_table
+from tune_jobs.report.pivot import NOT_USED, pivot_table
 from tune_jobs.report.render import render
 from tune_jobs.report.tables import Table
 from tune_jobs.study.definition import Study
@@ -133,6 +134,16 @@ def test_a_third_parameter_adds_rows_and_one_that_does_not_apply_is_named() -> N
         ("sgd", "0.9", None, "0.5000 (1)"),
         ("adam", "(not used)", "0.7500 (1)", None),
     )
+
+
+def test_levels_that_look_alike_are_told_apart() -> None:
+    levels = ("", NOT_USED, " a", "a")
+    space = Space(Choice("head", ("none", "deep")), Choice("norm", levels, when=When("head", ("deep",))))
+    study = cells().with_changes(space=space, sampler="grid", asha=None, cost=None, limits={})
+    trials: list[tuple[dict[str, Any], float | None]] = [({"head": "none"}, 0.5)]
+    trials += [({"head": "deep", "norm": level}, 0.5) for level in levels]
+    shown = [row[0] for row in pivot(study, "norm,head", MARKDOWN, trials).rows]
+    assert shown == ["''", "'(not used)'", "' a'", "a", "(not used)"]
 
 
 def test_pivot_of_a_search_says_that_it_is_biased() -> None:

@@ -47,7 +47,7 @@ def front(seen: Seen) -> Figure | Undrawn:
             " objective only if it is better in a second. A red line is the study's limit."
         ),
         alt=(
-            f"{count_of(len(members), 'trial')} of {len(points):,} are on the front, from"
+            f"On the front: {count_of(len(members), 'trial')} of {len(points):,}, from"
             f" {first.metric} {points[best[-1]][0]:.6g} to {points[best[0]][0]:.6g}."
         ),
         table=Table(
