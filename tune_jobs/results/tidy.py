@@ -57,9 +57,9 @@ def trials_frame(known: StudySnapshot) -> pd.DataFrame:
             columns.setdefault(name, stored[name])
         columns["peak_memory_bytes"] = stored["peak_memory_bytes"]
     else:
-        metrics = _own_metrics(stored["metrics"], taken=taken)
-        firsts = [_own_name(o.metric, taken) for o in objectives_of(definition)]
-        columns |= {name: metrics[name] for name in firsts if name in metrics}
+        objectives = [objective.metric for objective in objectives_of(definition)]
+        metrics = _own_metrics(stored["metrics"], taken=taken, objectives=objectives)
+        columns |= {name: metrics[name] for name in (_own_name(metric, taken) for metric in objectives)}
         columns |= _params(stored["params"], definition)
         columns |= metrics
     return pd.DataFrame(columns | {name: stored[name] for name in (*ENDS, *WHY)})
@@ -77,7 +77,8 @@ def reports_frame(known: StudySnapshot) -> pd.DataFrame:
         names = [*SHIPPED_METRICS, *_final_metrics(known.definition), *_latency(known.definition)]
         columns |= {name: stored[name] for name in names}
     else:
-        columns |= _own_metrics(stored["metrics"], taken={*OF_REPORTS, *TIMES})
+        objectives = [objective.metric for objective in objectives_of(known.definition)]
+        columns |= _own_metrics(stored["metrics"], taken={*OF_REPORTS, *TIMES}, objectives=objectives)
     return pd.DataFrame(columns | {name: stored[name] for name in TIMES})
 
 
@@ -126,12 +127,18 @@ def _param(
     return as_series(values, index)
 
 
-def _own_metrics(texts: Iterable[str], *, taken: Iterable[str]) -> dict[str, Any]:
-    """The column of each metric of own training that a report holds, under its own name if that is free."""
+def _own_metrics(texts: Iterable[str], *, taken: Iterable[str], objectives: Sequence[str]) -> dict[str, Any]:
+    """The column of each objective of own training and of each other metric that a report holds.
+
+    It has the metric's own name if that is free. An objective that no report holds is a column too, so that
+    code for a study runs on one whose trials have all failed.
+    """
     rows = [json.loads(text or "{}") for text in texts]
-    names = sorted({name for row in rows for name in row})
     index = pd.RangeIndex(len(rows))
-    return {_own_name(name, taken): as_series([row.get(name) for row in rows], index) for name in names}
+    found = {name for row in rows for name in row}
+    columns: dict[str, Any] = {name: pd.Series(index=index, dtype="float64") for name in objectives}
+    columns |= {name: as_series([row.get(name) for row in rows], index) for name in found}
+    return {_own_name(name, taken): columns[name] for name in sorted(columns)}
 
 
 def _own_name(metric: str, taken: Iterable[str]) -> str:

@@ -103,7 +103,8 @@ def test_a_study_without_trials_has_empty_frames_and_no_best(tmp_path: Path) -> 
         """Defines the study."""
     found = TrialStore(tmp_path).results("cells")
     assert len(found.trials) == len(found.reports) == len(found.front) == len(found.failures) == 0
-    assert {"number", "state", "param_lr", "param_depth", "reason"} <= set(found.trials.columns)
+    assert {"number", "state", "iou", "param_lr", "param_depth", "reason"} <= set(found.trials.columns)
+    assert {"number", "epoch", "iou"} <= set(found.reports.columns)
     assert found.to_optuna().trials == []
     with pytest.raises(NoBestTrialError, match="has no trial that has ended, so it has no best trial"):
         _ = found.best
@@ -120,6 +121,8 @@ def test_a_study_of_failed_trials_says_where_the_errors_are(tmp_path: Path) -> N
         _ = found.best
     assert "no such file" in found.failures["error"].iloc[0]
     assert found.front.empty
+    assert found.trials["iou"].isna().all()
+    assert found.trials["iou"].dtype == "float64"
 
 
 def test_repr_is_one_line(ended: Results) -> None:
