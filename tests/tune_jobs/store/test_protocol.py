@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from store_testing import (
@@ -67,3 +68,9 @@ def test_a_path_opens_a_folder_and_a_url_a_bucket(tmp_path: Path) -> None:
     assert open_files(folder) is folder
     assert absolute("s3://bucket/trials") == "s3://bucket/trials"
     assert absolute("trials") == str(Path.cwd() / "trials")
+
+
+@pytest.mark.parametrize("given", [None, 5, ["trials"]])
+def test_what_is_no_place_is_refused(given: Any) -> None:
+    with pytest.raises(InvalidValueError, match="a store is a folder, as a text or a path, or a URL, got "):
+        open_files(given)

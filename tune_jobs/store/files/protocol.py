@@ -14,6 +14,7 @@ from typing import Protocol
 import pyarrow.fs as pafs
 
 from eml_models.errors import InvalidValueError
+from eml_models.wording import cut
 from tune_jobs.errors import StoreError
 from tune_jobs.store.files.file_urls import as_folder
 from tune_jobs.store.files.holders import Hold
@@ -163,12 +164,14 @@ def open_files(store: str | os.PathLike[str] | Files) -> Files:
     """The files of a store at a path or URL; an object that is `Files` already is returned unchanged.
 
     Raises:
-        InvalidValueError: a file URL names no folder of this machine.
+        InvalidValueError: it is neither a path nor `Files`, or a file URL names no folder of this machine.
         StoreError: the path is empty, the URL's scheme is not supported, or credentials are missing.
     """
     from tune_jobs.store.files.local import LocalFiles
 
     if not isinstance(store, str | os.PathLike):
+        if not hasattr(store, "describe"):
+            raise InvalidValueError(f"a store is a folder, as a text or a path, or a URL, got {cut(store)}")
         return store
     text = as_folder(os.fspath(store))
     if is_url(text):
