@@ -5,10 +5,12 @@
 
 A part is one way to train one network: ``eager``; ``graph`` (steps replayed as CUDA graphs); ``compiled``
 (torch.compile of the network); ``norms`` (torch.compile of each batch norm with its activation); ``plain``
-(a PyTorch loop with a DataLoader). The parts named ``study`` are the same eight short trials as a study here,
-eager and with graphs, and as Ray's own example. Each part has a process of its own, so start-up includes the
-imports. A part that fails or takes too long costs its own figures from there on. A figure is printed as soon
-as it is known, and FILE is written anew after each part. SIGTERM and Ctrl-C end it with the table.
+(a PyTorch loop with a DataLoader); ``side_by_side`` (graphs in one, two and four processes at the same time,
+as ``--gpus-per-trial auto`` measures them). The parts named ``study`` are the same eight short trials as a
+study here, eager and with graphs, and as Ray's own example. Each part has a process of its own, so start-up
+includes the imports. A part that fails or takes too long costs its own figures from there on. A figure is
+printed as soon as it is known, and FILE is written anew after each part. SIGTERM and Ctrl-C end it with the
+table.
 
 Printed of each part: seconds from the start of its process to its first step, steps and images per second of
 its last epoch, and the busy share: kernels' time of a step by its duration. n = 1 of each; the busy share is
@@ -36,7 +38,7 @@ PARTS = (
         for network in ("mobilenet", "resnet", "small")
         for way in ("eager", "graph", "plain")
     ),
-    *("study graph", "study eager", "study ray"),
+    *("study graph", "study eager", "study ray", "mobilenet side_by_side"),
     *(f"{network} {way}" for network in ("mobilenet", "resnet", "small") for way in ("norms", "compiled")),
 )
 """The names of the parts, the most valuable first."""

@@ -26,6 +26,9 @@ MODELS = {"mobilenet": "mobilenet", "resnet": "resnet18", "small": "small_cnn"}
 WARM_UP = 2 if TINY else 10
 """Steps before the busy share is measured: a graph is captured in them."""
 
+SIDE_BY_SIDE_S = 80.0
+"""Seconds of the part ``side_by_side``: less than a part may take."""
+
 SHARE = 0.25
 """Part of the GPU for each trial of a study, of ours and of Ray's."""
 
@@ -67,6 +70,22 @@ class Part:
         rates += [self._time_epoch(lambda: [next(steps) for _ in range(num_steps)], num_steps)]
         say(execution="plain", steps_per_s=rates[-1], images_per_s=rates[-1] * BATCH_SIZE)
         self._say_busy(lambda: next(steps))
+
+    def side_by_side(self) -> None:
+        """One, two and four processes at the same time, and how many of them ``auto`` would choose."""
+        from tune_jobs.inputs.user_code import UserCode
+        from tune_jobs.on_ray.gpus.share import choose_part
+        from tune_jobs.on_ray.gpus.side_by_side import Limits, measure_card
+        from tune_jobs.on_ray.gpus.step_program import StepRequest
+
+        code = UserCode(module="benchmarks.gpu.synthetic")  # registers the images
+        request = StepRequest(recipe=self.recipe, code=code, where={"device": str(self.device)})
+        limits = Limits(whole_s=SIDE_BY_SIDE_S, window_s=0.2 if TINY else 1.0, answer_s=4.0)
+        card = measure_card(request, limits)
+        part = choose_part(card.load, card.images_per_s)
+        paces = ", ".join(f"{count}: {pace:.0f}" for count, pace in card.images_per_s.items())
+        say(**card.fields()["load"], images_per_s_together=card.images_per_s, chosen=round(1 / part.gpus))
+        say(note=f"images/s of {paces}" if paces else card.not_together_because)
 
     def _fit(self, execution: str, change: Callable[[nn.Module], object] = lambda network: None) -> None:
         from eml_models import fit

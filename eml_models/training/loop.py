@@ -236,6 +236,11 @@ class Fit(Iterator[EpochReport]):
         return self._device_steps.graphs.eager_because if self._device_steps else None
 
     @property
+    def mean_batch_size(self) -> float:
+        """Images of a training step, a mean: the sizes of the batches differ by one image at most."""
+        return len(self._train) / (len(self._bounds) - 1)
+
+    @property
     def num_validation(self) -> int:
         """Number of validation images."""
         return len(self._validation[1]) if self._validation else 0

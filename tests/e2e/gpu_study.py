@@ -4,7 +4,7 @@
 if the share is smaller. It reports the fraction that the worker was held to, and which device it was given.
 
 `measured` trains by `eml_models`, really, on the CPU: what asks for the device ``cuda`` computes there. Its
-memory is simulated: it grows with the batch alone.
+memory is simulated: it grows with the batch alone. So is its pace: side by side no training slows another.
 
 `sticky` meets an error after which all CUDA calls of the process fail, once for each trial.
 """
@@ -22,6 +22,8 @@ import torch
 
 import eml_models.training.loop
 from eml_models import Recipe
+from eml_models.training.device_load import Pace
+from eml_models.training.step_load import TriedSteps
 from tune_jobs import Choice, Space, Study
 
 TOTAL_BYTES = 16 << 30
@@ -63,6 +65,7 @@ torch.cuda.Event = lambda enable_timing: SimpleNamespace(
     record=answer, synchronize=answer, elapsed_time=lambda other: 1e-3
 )
 eml_models.training.loop.resolve_device = lambda device: torch.device("cpu")
+TriedSteps.train_until = lambda self, is_over: Pace(images=1000.0, seconds=1.0)
 torch.nn.modules.module.register_module_forward_pre_hook(
     lambda module, arguments: take(len(arguments[0]) * BYTES_PER_IMAGE) if module.training else None
 )

@@ -15,7 +15,7 @@ from tests.patience import patience_s, wait_until
 from tune_jobs.errors import TuneJobsError
 from tune_jobs.inputs.shipped import digits_recipes, lab_macs_30m
 from tune_jobs.inputs.user_code import UserCode
-from tune_jobs.on_ray.gpus.measure import LocalMeasurement, measured_here
+from tune_jobs.on_ray.gpus.measure import LocalMeasurement, describe_choice, measured_here
 from tune_jobs.on_ray.gpus.share import choose_part
 from tune_jobs.session.settings import RunSettings
 from tune_jobs.study.definition import Study
@@ -44,15 +44,22 @@ def measured(study: Study, **settings: Any) -> Any:
 def test_a_process_of_this_machine_measures_the_largest_candidate() -> None:
     """On the simulated card of `gpu_study`, which the study's code brings along."""
     code = UserCode(module="gpu_study", search_paths=(str(Path(__file__).parents[2] / "e2e"),))
-    study = digits_recipes().with_changes(space=Space(Choice("batch_size", (16, 128))))
+    study = digits_recipes().with_changes(space=Space(Choice("batch_size", (16, 256))))
     with measured_here(study, code, RunSettings(gpus_per_trial="auto")) as found:
         assert found is not None
-        load = found.result(ended=lambda: False)
-    assert load is not None
-    assert load.peak_bytes == 127 * (20 << 20)  # batches of 127 images of the 1,150
-    assert load.beside_bytes == 600 << 20
-    assert load.total_bytes == 16 << 30
-    assert choose_part(load).gpus == 1 / 4
+        card = found.result(ended=lambda: False)
+    assert card is not None
+    assert card.load.peak_bytes == 230 * (20 << 20)  # batches of 230 images of the 1,150
+    assert card.load.beside_bytes == 600 << 20
+    assert card.load.total_bytes == 16 << 30
+    assert card.not_together_because is None
+    assert card.images_per_s == {1: 1000.0, 2: 2000.0}  # memory holds no more
+    part = choose_part(card.load, card.images_per_s)
+    assert part.gpus == 1 / 2
+    assert describe_choice(card, part) == (
+        "the largest candidate takes 4.82 of 17.2 GB and keeps the GPU busy for 1 % of a step;"
+        " 1, 2 of it side by side train 1000, 2000 images/s in all: 2 trials share a GPU"
+    )
 
 
 def test_a_measurement_here_says_why_it_failed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from session_testing import Clock, MemoryLog, a_study, rising
 
-from eml_models.training.step_load import StepLoad
-from tune_jobs.on_ray.gpus.share import Shares, choose_part
+from eml_models.training.device_load import StepLoad
+from tune_jobs.on_ray.gpus.share import Shares, choose_part, fastest_together
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.state_machine import Session
 from tune_jobs.study.rows import Failure
@@ -49,6 +49,45 @@ def test_memory_that_strangers_hold_is_shared_out_to_nobody(others: float, trial
     assert part.gpus == 1 / trials
     torchs = trials * (part.gpus * load.total_bytes - part.beside_bytes)
     assert torchs + trials * load.beside_bytes + load.others_bytes <= load.total_bytes + trials
+
+
+@pytest.mark.parametrize(
+    ("images_per_s", "trials"),
+    [
+        ({1: 100.0}, 1),
+        ({1: 100.0, 2: 99.0, 4: 98.0}, 1),  # the card is full
+        ({1: 100.0, 2: 114.0, 4: 120.0}, 1),  # less than the least gain, of each over the other
+        ({1: 100.0, 2: 115.0, 4: 116.0}, 2),
+        ({1: 100.0, 2: 180.0, 4: 150.0}, 2),  # four get in each other's way
+        ({1: 100.0, 2: 90.0, 4: 110.0}, 1),  # faster than two, and hardly faster than a single one
+        ({1: 100.0, 2: 105.0, 4: 130.0}, 4),
+        ({1: 100.0, 2: 180.0, 4: 323.0}, 4),
+        ({1: 100.0, 2: 180.0, 4: 324.0}, 8),  # 1.8 times: nearly linear
+        ({1: 100.0, 2: 200.0, 3: 300.0}, 3),  # memory held three
+        ({1: 100.0, 2: 200.0}, 2),
+    ],
+)
+def test_the_number_of_trials_is_the_fastest_that_was_measured(
+    images_per_s: dict[int, float], trials: int
+) -> None:
+    assert fastest_together(images_per_s) == trials
+
+
+@pytest.mark.parametrize(
+    ("peak", "images_per_s", "trials"),
+    [
+        (2, {}, 2),  # not measured: the busy share decides
+        (2, {1: 100.0, 2: 101.0, 4: 102.0}, 1),  # measured: it does not
+        (2, {1: 100.0, 2: 150.0, 4: 240.0}, 4),
+        (2, {1: 100.0, 2: 200.0, 4: 400.0}, 8),
+        (4, {1: 100.0, 2: 200.0, 4: 400.0}, 7),  # of 40 GB, for trials of 5.5
+    ],
+)
+def test_measured_paces_decide_in_place_of_the_busy_share(
+    peak: int, images_per_s: dict[int, float], trials: int
+) -> None:
+    load = StepLoad(peak_bytes=peak * GB, beside_bytes=GB // 2, total_bytes=40 * GB, busy=0.95)
+    assert choose_part(load, images_per_s).gpus == 1 / trials
 
 
 def test_share_doubles_for_each_time_that_a_trial_ran_out_also_after_a_resume() -> None:

@@ -2,6 +2,7 @@
 
 Does not enforce a share; `worker/gpu_limit` does.
 
-Doors: `share` (the choice, and larger shares for retries), `measure` (the measured step). Private:
-`step_program` (the program that measures on this machine).
+Doors: `share` (the choice, and larger shares for retries), `measure` (the measured step), `side_by_side`
+(several processes on a card). Private: `card_program` (measures on this machine), `step_process` and
+`step_program` (both ends of a process that trains steps).
 """

@@ -1,69 +1,123 @@
-"""The program that measures a step of a recipe on this machine's first GPU, while Ray starts.
+"""The program of one process that trains steps of a recipe on the first GPU that it sees, to measure them.
 
-``python -m tune_jobs.on_ray.gpus.step_program`` reads a request as a line of JSON from stdin (`request_text`)
-and writes the answer as JSON to stdout (`read_answer`). Everything else that is printed goes to stderr. The
-program ends when stdin is closed. `tune_jobs.on_ray.gpus.measure` starts it.
+``python -m tune_jobs.on_ray.gpus.step_program`` reads a request as a line of JSON from stdin
+(`StepRequest.text`), prepares the steps, and answers with a line of JSON: the load of a step, or that it is
+ready. From then on it trains steps from each line `GO` to the line `STOP`, and answers with their pace. An
+answer may be an error; it is the last. Everything else that is printed goes to stderr. The program ends when
+stdin is closed. `tune_jobs.on_ray.gpus.side_by_side` starts such processes.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import IO, Any
 
 from eml_models.errors import EmlError
-from eml_models.request_lines import iter_requests
+from eml_models.request_lines import RequestLines, iter_requests
 from eml_models.training.recipe import Recipe
 from tune_jobs.inputs.user_code import UserCode
 
-if TYPE_CHECKING:
-    from eml_models.training.step_load import StepLoad
+GO, STOP = "go", "stop"
 
 
-def request_text(
-    recipe: Recipe,
-    code: UserCode | None,
-    *,
-    data_dir: str | None,
-    download: bool,
-    kernels: str,
-    execution: str,
-) -> str:
-    """The request that the program reads from stdin."""
-    where = {"data_dir": data_dir, "download": download, "kernels": kernels, "execution": execution}
-    asked = json.dumps({"recipe": recipe.to_json(), "code": asdict(code) if code else None, "where": where})
-    return f"{asked}\n"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRequest:
+    """What a process trains, and how.
+
+    Attributes:
+        recipe: the recipe.
+        code: the user's module, which is loaded first.
+        where: options of `eml_models.training.step_load.tried_steps`: the device, and the settings that the
+            steps of trials have too.
+        registered: parts that the driver registered itself, see `tune_jobs.on_ray.worker.registered`; empty
+            if there are none.
+    """
+
+    recipe: Recipe
+    code: UserCode | None
+    where: dict[str, Any]
+    registered: bytes = b""
+
+    def text(self, *, measures: bool) -> str:
+        """The request as a line.
+
+        Args:
+            measures: whether the answer is to be the load of a step.
+        """
+        return json.dumps({**self.fields(), "measures": measures})
+
+    def fields(self) -> dict[str, Any]:
+        """The request in types of JSON."""
+        return {
+            "recipe": self.recipe.to_json(),
+            "code": asdict(self.code) if self.code else None,
+            "where": self.where,
+            "registered": base64.b64encode(self.registered).decode(),
+        }
+
+    @classmethod
+    def of(cls, fields: dict[str, Any]) -> StepRequest:
+        """The request of these `fields`; others are ignored."""
+        code = fields["code"]
+        return cls(
+            recipe=Recipe.from_json(fields["recipe"]),
+            code=UserCode(**{**code, "search_paths": tuple(code["search_paths"])}) if code else None,
+            where=fields["where"],
+            registered=base64.b64decode(fields["registered"]),
+        )
+
+    def load_parts(self) -> None:
+        """Load the user's parts into this process."""
+        if self.registered:
+            from tune_jobs.on_ray.worker.registered import load_parts
+
+            load_parts(self.code, self.registered)
+        elif self.code is not None:
+            self.code.load()
 
 
-def read_answer(text: str) -> StepLoad | str:
-    """The program's answer: the load of a step, or the reason why it could not be measured."""
-    from eml_models.training.step_load import StepLoad
-
-    answer = json.loads(text)
-    return str(answer["error"]) if "error" in answer else StepLoad(**answer)
-
-
-def main() -> None:
-    """Answer the one request."""
+def take_answers() -> IO[str]:
+    """Stdout for answers alone: what the user's code and C++ libraries print there goes to stderr."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # the user's code and C++ libraries may print to stdout
-    print(json.dumps(_answer(json.loads(next(iter_requests())))), file=answers, flush=True)
+    os.dup2(2, 1)
+    return answers
 
 
-def _answer(request: dict[str, Any]) -> dict[str, Any]:
-    from eml_models.training.step_load import measure_step_load
+def serve(lines: RequestLines, answers: IO[str]) -> None:
+    """Answer a request and the lines after it, until an error or the end of stdin."""
+
+    def answer(**known: Any) -> None:
+        print(json.dumps(known), file=answers, flush=True)
 
     try:
-        if (code := request["code"]) is not None:
-            UserCode(**{**code, "search_paths": tuple(code["search_paths"])}).load()
-        recipe = Recipe.from_json(request["recipe"])
-        return asdict(measure_step_load(recipe, device="cuda", **request["where"]))
+        _serve(lines, answer)
     except EmlError as error:
-        return {"error": str(error)}
+        answer(error=str(error))
     except Exception as error:  # torch and CUDA raise many types; the driver shows the message
-        return {"error": f"{type(error).__name__}: {error}"}
+        answer(error=f"{type(error).__name__}: {error}")
+
+
+def _serve(lines: RequestLines, answer: Callable[..., None]) -> None:
+    from eml_models.training.step_load import tried_steps
+
+    fields = json.loads(next(lines))
+    request = StepRequest.of(fields)
+    request.load_parts()
+    with tried_steps(request.recipe, **request.where) as steps:
+        if fields["measures"]:
+            answer(load=asdict(steps.load()))
+        else:
+            steps.prepare()
+            answer(ready=True)
+        for _ in lines:  # GO
+            pace = steps.train_until(lines.have_next)
+            next(lines)  # STOP
+            answer(pace=asdict(pace))
 
 
 if __name__ == "__main__":
-    main()
+    serve(iter_requests(), take_answers())
