@@ -131,7 +131,7 @@ def _own_metrics(texts: Iterable[str], *, taken: Iterable[str], objectives: Sequ
     """The column of each objective of own training and of each other metric that a report holds.
 
     It has the metric's own name if that is free. An objective that no report holds is a column too, so that
-    code for a study runs on one whose trials have all failed.
+    code for a study also runs where all trials have failed.
     """
     rows = [json.loads(text or "{}") for text in texts]
     index = pd.RangeIndex(len(rows))

@@ -177,7 +177,7 @@ def _edges(parameter: Mapping[str, Any]) -> list[float]:
 
 
 def _bins(edges: list[float]) -> list[str]:
-    """The names of the parts between edges, with as many digits as tell the edges apart."""
+    """The names of the parts between edges, with the digits that distinguish the edges."""
     texts: list[str] = []
     for digits in range(LEAST_DIGITS, MOST_DIGITS + 1):
         texts = [f"{edge:.{digits}g}" for edge in edges]
