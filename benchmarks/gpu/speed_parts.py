@@ -79,7 +79,7 @@ class Part:
         from tune_jobs.on_ray.gpus.step_program import StepRequest
 
         code = UserCode(module="benchmarks.gpu.synthetic")  # registers the images
-        request = StepRequest(recipe=self.recipe, code=code, where={"device": str(self.device)})
+        request = StepRequest(recipe=self.recipe.to_json(), code=code, where={"device": str(self.device)})
         limits = Limits(whole_s=SIDE_BY_SIDE_S, window_s=0.2 if TINY else 1.0, answer_s=4.0)
         card = measure_card(request, limits)
         part = choose_part(card.load, card.images_per_s)

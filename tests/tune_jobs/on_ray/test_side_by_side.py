@@ -23,7 +23,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::Depr
 
 GB = 10**9
 REQUEST = StepRequest(
-    recipe=Recipe(learning_rate=0.1, epochs=2, max_train_samples=64), code=None, where={"device": "cpu"}
+    recipe=Recipe(learning_rate=0.1, epochs=2, max_train_samples=64).to_json(),
+    code=None,
+    where={"device": "cpu"},
 )
 SHORT = Limits(whole_s=100.0, window_s=0.001)
 

@@ -26,7 +26,7 @@ RECIPE = Recipe(learning_rate=0.1, epochs=2, max_train_samples=64)
 
 
 def a_request(device: str = "cpu", **fields: Any) -> StepRequest:
-    return StepRequest(**{"recipe": RECIPE, "code": None, "where": {"device": device}, **fields})
+    return StepRequest(**{"recipe": RECIPE.to_json(), "code": None, "where": {"device": device}, **fields})
 
 
 class Lines:
@@ -84,6 +84,30 @@ def test_parts_that_the_driver_registered_are_loaded_with_the_users_module(
     with pytest.raises(InvalidValueError, match="no_such_module"):
         a_request(code=code).load_parts()
     assert len(loaded) == 1
+
+
+def test_a_data_set_that_the_users_module_registers_is_known_to_the_process_that_trains(
+    tmp_path: Path,
+) -> None:
+    """And needs not be known to the process that sends the request on."""
+    module = """
+import numpy as np
+from eml_models import DatasetSpec, RawDataset, register_dataset
+
+IMAGES = np.arange(80 * 64, dtype=np.uint8).reshape(80, 1, 8, 8)
+LABELS = np.arange(80) % 10
+RAW = RawDataset(train_images=IMAGES, train_labels=LABELS, test_images=IMAGES, test_labels=LABELS)
+register_dataset(
+    DatasetSpec(name="digits_again", input_shape=(1, 8, 8), num_classes=10, read=lambda *_: RAW)
+)
+"""
+    (tmp_path / "registers_digits_again.py").write_text(module)
+    code = UserCode(module="registers_digits_again", search_paths=(str(tmp_path),))
+    recipe = RECIPE.to_json().replace('"digits"', '"digits_again"')
+    assert "digits_again" in recipe
+    request = StepRequest.of(json.loads(a_request(code=code, recipe=recipe).text(measures=False)))
+    with StepProcess(request, measures=False) as process:
+        assert process.answer(patience_s()) == {"ready": True}
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")

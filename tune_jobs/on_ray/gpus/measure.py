@@ -123,7 +123,7 @@ def _request(
     """Steps of the largest candidate, with the settings that they have in common with the steps of trials."""
     names = ("data_dir", "download", "kernels", "execution")
     return StepRequest(
-        recipe=largest_candidate(study),
+        recipe=largest_candidate(study).to_json(),
         code=code,
         where={"device": "cuda", **{name: getattr(settings, name) for name in names}},
         registered=registered,

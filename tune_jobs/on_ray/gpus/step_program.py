@@ -29,7 +29,7 @@ class StepRequest:
     """What a process trains, and how.
 
     Attributes:
-        recipe: the recipe.
+        recipe: the recipe as JSON: what it names may be known only once the user's parts are loaded.
         code: the user's module, which is loaded first.
         where: options of `eml_models.training.step_load.tried_steps`: the device, and the settings that the
             steps of trials have too.
@@ -37,7 +37,7 @@ class StepRequest:
             if there are none.
     """
 
-    recipe: Recipe
+    recipe: str
     code: UserCode | None
     where: dict[str, Any]
     registered: bytes = b""
@@ -53,7 +53,7 @@ class StepRequest:
     def fields(self) -> dict[str, Any]:
         """The request in types of JSON."""
         return {
-            "recipe": self.recipe.to_json(),
+            "recipe": self.recipe,
             "code": asdict(self.code) if self.code else None,
             "where": self.where,
             "registered": base64.b64encode(self.registered).decode(),
@@ -64,7 +64,7 @@ class StepRequest:
         """The request of these `fields`; others are ignored."""
         code = fields["code"]
         return cls(
-            recipe=Recipe.from_json(fields["recipe"]),
+            recipe=fields["recipe"],
             code=UserCode(**{**code, "search_paths": tuple(code["search_paths"])}) if code else None,
             where=fields["where"],
             registered=base64.b64decode(fields["registered"]),
@@ -107,7 +107,7 @@ def _serve(lines: RequestLines, answer: Callable[..., None]) -> None:
     fields = json.loads(next(lines))
     request = StepRequest.of(fields)
     request.load_parts()
-    with tried_steps(request.recipe, **request.where) as steps:
+    with tried_steps(Recipe.from_json(request.recipe), **request.where) as steps:
         if fields["measures"]:
             answer(load=asdict(steps.load()))
         else:
