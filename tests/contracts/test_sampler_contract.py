@@ -46,7 +46,8 @@ class Forgetful(SamplerContract):
 @pytest.mark.parametrize(
     "name",
     [
-        "test_proposals_follow_from_the_rows_alone",
+        # Hypothesis makes its smallest example smaller for half a minute
+        pytest.param("test_proposals_follow_from_the_rows_alone", marks=pytest.mark.slow),
         "test_proposals_do_not_depend_on_earlier_questions",
         "test_returned_params_may_be_changed",
     ],

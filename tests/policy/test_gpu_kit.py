@@ -27,6 +27,7 @@ def test_steps_are_measured_on_a_cpu_too(part: str) -> None:
     assert "failed" not in answer, done.stderr
 
 
+@pytest.mark.slow
 def test_latencies_are_investigated_on_a_cpu_too() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
