@@ -157,7 +157,7 @@ def _wait_until_ready(steppers: Sequence[Stepper], limit_s: float) -> None:
 
 
 def _measure_paces(steppers: Sequence[Stepper], limits: Limits) -> dict[int, float]:
-    """By the number of processes, the images per second of all together."""
+    """The images per second of all together, by the number of processes."""
     _measure_pace(steppers, limits, WARM_UP_SHARE * limits.window_s)
     counts = sorted({min(count, len(steppers)) for count in TOGETHER})
     return {count: _measure_pace(steppers[:count], limits, limits.window_s) for count in counts}
