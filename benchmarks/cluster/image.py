@@ -21,7 +21,7 @@ from tune_jobs.on_ray.jobs.secret_names import is_secret
 USER = 1000
 SEARCH = ("local", "run", "digits-recipes", "--trials", "4", "--workers", "2")
 READ_ONLY = ("--read-only", "--tmpfs", "/tmp", "--volume", "/var/lib/ray")
-"""What a container with a root that cannot be written needs; README.md has the same words."""
+"""What a container with a root that cannot be written needs; docker/README.md has the same words."""
 
 OF_DEBIAN = (
     *("usr/share/", "usr/lib/", "usr/bin/", "usr/sbin/", "var/lib/dpkg/", "var/cache/debconf/"),

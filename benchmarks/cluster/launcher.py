@@ -136,8 +136,8 @@ def answers(host: str, port: int, seconds: float = 1.0) -> bool:
 
 
 def make_token(home: Path) -> Path:
-    """Make the token as the README says; returns its file."""
-    (line,) = MAKE_TOKEN.findall((ROOT / "README.md").read_text())
+    """Make the token as docs/cluster.md says; returns its file."""
+    (line,) = MAKE_TOKEN.findall((ROOT / "docs" / "cluster.md").read_text())
     subprocess.run(["sh", "-c", line], env={**os.environ, "HOME": str(home)}, check=True)
     return home / ".ray" / "auth_token"
 

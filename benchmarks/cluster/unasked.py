@@ -14,7 +14,7 @@ from benchmarks.cluster.engine import IMAGE
 from benchmarks.cluster.hosts import Host
 
 METRICS = {8080, 44217, 44227}
-"""The ports whose metrics the README lists as open."""
+"""The ports whose metrics docs/security.md lists as open."""
 
 ASK = """
 import json, sys, urllib.error, urllib.request
@@ -77,7 +77,7 @@ class Answer:
 
     @property
     def is_expected(self) -> bool:
-        """Metrics are open where the README says so; everything else refuses."""
+        """Metrics are open where docs/security.md says so; everything else refuses."""
         more = 200 in self.http or "OK" in self.grpc
         return not self.opened or (self.port in METRICS and not more)
 

@@ -1,4 +1,4 @@
-"""A head and a node as the README starts them: where they listen, and what other users of the head reach.
+"""A head and a node as `docs/cluster.md` starts them: where they listen, what other users of the head reach.
 
 Each is a machine of its own, a network namespace, so that the usual ports are free; that takes root.
 """
@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from job_cluster import ROOT, TUNE_JOBS
+from documents import page
+from job_cluster import TUNE_JOBS
 from open_doors import files_to_write, is_private, listeners
 from patience import patience_s, wait_until
 from ray_nodes import RAY
@@ -31,7 +32,7 @@ pytestmark = [
         reason="makes network namespaces, which takes root on Linux",
     ),
 ]
-README = (ROOT / "README.md").read_text()
+CLUSTER, SECURITY = page("cluster"), page("security")
 NET = "10.213.78"
 NOBODY = 65534
 OF_WORKERS = range(10002, 20000)
@@ -39,14 +40,14 @@ OF_WORKERS = range(10002, 20000)
 
 
 def readme_line(words: str) -> str:
-    """The line of the README's shell blocks that has these words, without its comment."""
-    (line,) = [found for found in README.splitlines() if words in found and not found.startswith(("*", "|"))]
+    """The line of the page's shell blocks that has these words, without its comment."""
+    (line,) = [found for found in CLUSTER.splitlines() if words in found and not found.startswith(("*", "|"))]
     return line.partition(" #")[0].strip()
 
 
 def documented(role: str) -> dict[int, str]:
-    """The README's table of ports: of a head or of a node, with the address that each is at."""
-    rows = re.findall(r"^\| (\d+) \| ([\w ]+) \| (loopback|the network) \|", README, re.MULTILINE)
+    """The table of ports in `docs/security.md`: of a head or of a node, with the address that each is at."""
+    rows = re.findall(r"^\| (\d+) \| ([\w ]+) \| (loopback|the network) \|", SECURITY, re.MULTILINE)
     return {int(port): at for port, of, at in rows if role in of.split()}
 
 
@@ -215,7 +216,9 @@ def test_what_answers_without_the_token_is_documented(machines: tuple[Machine, M
     )
     done = head.call(sys.executable, "-c", code, *(f"{port}{path}" for port, path in asked.items()))
     got = dict(zip(asked, map(int, done.stdout.split()), strict=True))
-    answers = {port for port in asked if "**answers**" in README.partition(f"\n| {port} |")[2].split("\n")[0]}
+    answers = {
+        port for port in asked if "**answers**" in SECURITY.partition(f"\n| {port} |")[2].split("\n")[0]
+    }
     assert answers == {8080, 44217, 44227}
     assert got == {port: 200 if port in answers else 401 for port in asked}
 

@@ -1,4 +1,4 @@
-"""The segmentation example: each version runs, and the README quotes how many lines each adds."""
+"""The segmentation example: each version runs, and `docs/own-training.md` quotes the lines that each adds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from documents import ROOT, page
 
 from tune_jobs.checkpoints.files import Checkpoints, Identity
 from tune_jobs.inputs.user_code import load_study
@@ -21,9 +22,8 @@ from tune_jobs.study.rows import State
 from tune_jobs.testing.in_process import run_in_process
 from tune_jobs.worker.own_attempt import OwnAttempt
 
-ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "segmentation"
-README = (ROOT / "README.md").read_text()
+OWN_TRAINING = page("own-training")
 ADDED = {"ours.py": 12, "with_ray_tune.py": 20, "with_optuna.py": 27}
 """The lines of each version that are not in `plain.py`, new and changed ones."""
 
@@ -44,7 +44,7 @@ def added_lines(name: str) -> list[str]:
 def test_added_lines_are_as_many_as_the_readme_says(name: str) -> None:
     added = added_lines(name)
     assert len(added) == ADDED[name], "\n".join(added)
-    assert re.search(rf"\(examples/segmentation/{name}\) \| {len(added)} \|", README)
+    assert re.search(rf"\(\.\./examples/segmentation/{name}\) \| {len(added)} \|", OWN_TRAINING)
 
 
 def test_ours_adds_twelve_lines_at_most_and_one_statement_on_each() -> None:

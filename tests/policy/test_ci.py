@@ -34,6 +34,7 @@ def test_ci_runs_each_test_that_needs_no_gpu_once() -> None:
 
 def test_ci_runs_the_readmes_command_and_the_checks() -> None:
     assert "\nmake lint\n" in CI
+    assert "\nmake docs\n" in CI
     assert "\nmake test\n" in CI
     assert "\nmake test " in (ROOT / "README.md").read_text()
     assert selections("lint") == []

@@ -133,7 +133,7 @@ def test_every_start_asks_for_the_token(name: str) -> None:
 
 def test_token_that_is_made_as_we_say_is_its_owners_alone(tmp_path: Path) -> None:
     """Also where Ray has made the folder before, for all to read."""
-    (line,) = re.findall(r"^\(umask .* > ~/\.ray/auth_token\)$", read("README.md"), re.MULTILINE)
+    (line,) = re.findall(r"^\(umask .* > ~/\.ray/auth_token\)$", read("docs/cluster.md"), re.MULTILINE)
     assert f"#   {line}\n" in read("cluster.yaml")
     (tmp_path / "old" / ".ray").mkdir(mode=0o755, parents=True)
     (tmp_path / "old" / ".ray" / "auth_token").touch(mode=0o644)
@@ -146,9 +146,9 @@ def test_token_that_is_made_as_we_say_is_its_owners_alone(tmp_path: Path) -> Non
         assert (folder.stat().st_mode & 0o777, token.stat().st_mode & 0o777) == (0o700, 0o600)
 
 
-def test_jobs_of_the_readmes_head_find_its_python() -> None:
+def test_jobs_of_the_documented_head_find_its_python() -> None:
     """A job is `python ...` in the environment that `ray start` had."""
-    blocks = re.findall(r"```sh\n(.*?)```", read("README.md"), re.DOTALL)
+    blocks = re.findall(r"```sh\n(.*?)```", read("docs/cluster.md"), re.DOTALL)
     (block,) = [block for block in blocks if "ray start --head" in block]
     assert block.index("PATH=$PWD/.venv/bin:$PATH") < block.index("ray start")
     for name in LAUNCHER:
@@ -166,7 +166,7 @@ def starts_of_ray(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "private"), [("README.md", "$(mktemp -d)"), *((name, PRIVATE) for name in LAUNCHER)]
+    ("name", "private"), [("docs/cluster.md", "$(mktemp -d)"), *((name, PRIVATE) for name in LAUNCHER)]
 )
 def test_nodes_write_where_their_user_alone_may_go(name: str, private: str) -> None:
     """Ray lets everybody write in the folder that it is given, so that one lies in another."""
@@ -182,7 +182,7 @@ def test_folder_of_the_image_is_its_users_alone_and_short_enough_for_sockets() -
 
 
 def test_pods_keep_others_from_every_port_that_listens() -> None:
-    ports = re.findall(r"^\| (\d+) \| head", read("README.md"), re.MULTILINE)
+    ports = re.findall(r"^\| (\d+) \| head", read("docs/security.md"), re.MULTILINE)
     assert len(ports) >= 6
     comment = read("kubernetes/rayjob.yaml").partition("apiVersion")[0]
     assert [port for port in ports if port not in comment] == []

@@ -274,7 +274,7 @@ def lab_mnist() -> Study:
 def lab_cifar10() -> Study:
     """The lab report's table on CIFAR-10: a ResNet-18 at rates from 1e-4 (the report's advice) to 1e-1.
 
-    The rate 1.0 is left out. In the README's tables of a small CNN it is worse than the best rate on both
+    The rate 1.0 is left out. With a small CNN (docs/lab-report.md) it is worse than the best rate on both
     data sets (p 0.039 and 0.005), and on CIFAR-10 a rate costs 300 PFLOP.
 
     An estimate of its cost, not a measurement: a trial is 555.4 M MACs x 2 operations x 3 (forward, and

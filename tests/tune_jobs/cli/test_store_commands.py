@@ -207,7 +207,7 @@ def test_list_of_columns_says_that_instants_are_utc(cli: Cli, sql: str, noted: b
 
 
 def test_instants_are_in_utc_as_the_words_say(cli: Cli, folder: Path) -> None:
-    """The zone that the README adds in pandas is that of the writer's clock."""
+    """The zone that the page on the store adds in pandas is that of the writer's clock."""
     ended = TrialStore(folder / "trials").trials()["ended_at"].dt.tz_localize("UTC")
     age = datetime.now(UTC) - ended.max()
     assert timedelta(0) <= age < timedelta(hours=1)

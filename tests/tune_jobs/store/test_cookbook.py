@@ -1,11 +1,11 @@
-"""Every query of the README's cookbook is answered over a store that holds every kind of row."""
+"""Every query of the SQL cookbook is answered over a store that holds every kind of row."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from documents import ROOT, all_text, blocks
 from session_testing import WORKER, MemoryLog, a_study, play
 
 from tune_jobs import TrialStore
@@ -15,8 +15,7 @@ from tune_jobs.session.state_machine import Session
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.rows import Failure
 
-ROOT = Path(__file__).parents[3]
-BLOCKS = re.findall(r"```sql\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+BLOCKS = blocks("sql", all_text())
 QUERIES = [query.strip() for block in BLOCKS for query in re.split(r"\n\n", block)]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
+from documents import DOCUMENTS, ROOT
 from event_strategies import DETAIL
 from hypothesis import given, settings
 
@@ -30,8 +30,6 @@ from tune_jobs.study.events import (
     preparing_s,
 )
 from tune_jobs.study.rows import EventKind, State
-
-ROOT = Path(__file__).parents[3]
 
 
 @given(detail=DETAIL)
@@ -102,8 +100,8 @@ def test_preparing_is_what_an_event_says_of_it() -> None:
 
 
 def queries() -> list[tuple[str, str]]:
-    """The SQL of the README, of the package and of tests that looks into a detail, with the file."""
-    files = [ROOT / "README.md", *(ROOT / "tune_jobs").rglob("*.py"), *(ROOT / "tests" / "e2e").glob("*.py")]
+    """The SQL of README and pages, of the package and of tests that looks into a detail, with the file."""
+    files = [*DOCUMENTS, *(ROOT / "tune_jobs").rglob("*.py"), *(ROOT / "tests" / "e2e").glob("*.py")]
     return [
         (file.name, line)
         for file in files
@@ -114,7 +112,7 @@ def queries() -> list[tuple[str, str]]:
 
 def test_sql_that_looks_into_a_detail_names_keys_that_there_are() -> None:
     keys = {key for kind in DETAILS.values() for key in json_forms.keys_of(kind)}
-    assert {"README.md", "leaderboard.py"} <= {file for file, _ in queries()}
+    assert {"sql-cookbook.md", "leaderboard.py"} <= {file for file, _ in queries()}
     for file, line in queries():
         named = re.findall(r"detail\s*->>?\s*'([^']*)'", line)
         assert named, (file, line)
@@ -122,7 +120,7 @@ def test_sql_that_looks_into_a_detail_names_keys_that_there_are() -> None:
 
 
 def test_sql_names_kinds_that_there_are() -> None:
-    files = [ROOT / "README.md", *(ROOT / "tune_jobs").rglob("*.py"), *(ROOT / "tests" / "e2e").glob("*.py")]
+    files = [*DOCUMENTS, *(ROOT / "tune_jobs").rglob("*.py"), *(ROOT / "tests" / "e2e").glob("*.py")]
     for file in files:
         for said in re.findall(r"\bkind (?:=|==|in) (\([^)]*\)|'[^']*')", file.read_text()):
             assert set(re.findall(r"'([^']*)'", said)) <= set(EventKind), (file, said)

@@ -102,7 +102,7 @@ def test_a_child_of_multiprocessing_gets_the_error_and_may_use_the_scratch_folde
 
 
 def test_results_come_back_through_a_queue() -> None:
-    """The pattern that the README shows: rank 0 sends, and the training function reports."""
+    """The pattern that the page on own training shows: rank 0 sends, and the training function reports."""
 
     def rank(queue: Any, epochs: int) -> None:
         for epoch in range(1, epochs + 1):
