@@ -32,7 +32,7 @@ from eml_models.training.recipe import Recipe
 from tune_jobs import TrialStore
 from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.checkpoints.saving import Saving
-from tune_jobs.cli import store_commands
+from tune_jobs.cli import network_commands
 from tune_jobs.inputs.shipped import digits_recipes
 from tune_jobs.inputs.user_code import load_study
 from tune_jobs.session.attempt import WorkerInfo
@@ -263,12 +263,12 @@ def test_file_is_looked_at_before_a_replay_trains(cli: Cli, lost: str) -> None:
 def test_replay_that_differs_writes_its_network_and_says_so(
     cli: Cli, folder: Path, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = store_commands.begin_replay
+    begin = network_commands.begin_replay
 
     def begin_another(trial: Any, **where: Any) -> Any:
         return begin(replace(trial, recipe=trial.recipe.with_changes(seed=99)), **where)
 
-    monkeypatch.setattr(store_commands, "begin_replay", begin_another)
+    monkeypatch.setattr(network_commands, "begin_replay", begin_another)
     code, _, err = cli("replay", lost, "0", "--output", "other.pt")
     assert code == 1
     assert "note: the network in other.pt is not that of the trial: its reports differ from the stored" in err
