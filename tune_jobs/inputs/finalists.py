@@ -24,8 +24,9 @@ from eml_models.training.recipe import Recipe
 from eml_models.wording import count_of
 from tune_jobs.feasible.cost import count_cost
 from tune_jobs.search.pareto import non_dominated
+from tune_jobs.study.bindings import EPOCHS, REPEAT
 from tune_jobs.study.candidate import CANDIDATE, SAME_FOR_ALL, Candidate
-from tune_jobs.study.definition import EPOCHS, REPEAT, Study
+from tune_jobs.study.definition import Study
 from tune_jobs.study.fits import fit_and_test
 from tune_jobs.study.json_fields import objectives_from_json
 from tune_jobs.study.method import Limits, SamplerName

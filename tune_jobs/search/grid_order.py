@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count, product
 
 from eml_models import seeds
-from tune_jobs.study.definition import REPEAT
+from tune_jobs.study.bindings import REPEAT
 from tune_jobs.study.space import Parameter, Params, Space, Value
 
 MAX_SHUFFLED = 256
