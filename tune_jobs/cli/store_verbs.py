@@ -78,8 +78,8 @@ def query(sql: str, store: str, form: str) -> None:
     """Answer a SQL query over the rows of the store.
 
     SQL is the query itself, - for a query on stdin, or @FILE for a query in a file. The views are trials,
-    reports, starts, events, studies and latencies. A query can only read. "describe trials" lists columns.
-    Instants are in UTC and carry no zone.
+    reports, starts, events, studies and latencies. A query can only read. "describe trials" lists
+    columns, those that no study of the store fills last. Instants are in UTC and carry no zone.
 
     Example: tune-jobs query "select number, objective from trials order by objective desc limit 5"
     """
