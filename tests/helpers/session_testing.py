@@ -9,7 +9,8 @@ from tune_jobs.session.attempt import Attempt, SessionSettings, WorkerInfo
 from tune_jobs.session.state_machine import Session
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha
-from tune_jobs.study.space import Choice, Float, Space
+from tune_jobs.study.parameters import Choice, Float
+from tune_jobs.study.space import Space
 from tune_jobs.testing import in_process
 from tune_jobs.testing.clock import SteppingClock
 from tune_jobs.testing.memory_log import MemoryLog

@@ -34,7 +34,8 @@ from tune_jobs.study.objective import (
     needs_direction,
 )
 from tune_jobs.study.param_texts import read_text
-from tune_jobs.study.space import Params, Space
+from tune_jobs.study.parameters import Params
+from tune_jobs.study.space import Space
 from tune_jobs.study.words import FIX, OF_THE_RECIPE, TYPED, WORDS
 from tune_jobs.study.written_numbers import read_number
 

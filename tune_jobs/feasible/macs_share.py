@@ -13,7 +13,7 @@ from eml_models.training.recipe import Recipe
 from tune_jobs.feasible.cost import count_cost
 from tune_jobs.study.bindings import MACS_SHARE
 from tune_jobs.study.definition import Study
-from tune_jobs.study.space import Params
+from tune_jobs.study.parameters import Params
 
 NEEDS_LIMIT = (
     f"parameter {MACS_SHARE!r} is a share of the limit on MACs, and this study has none; give --max-macs"

@@ -24,7 +24,8 @@ from tune_jobs.study.candidate import CANDIDATE
 from tune_jobs.study.definition import Study
 from tune_jobs.study.guidance import rung_problems
 from tune_jobs.study.method import Limits
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Params, Space, Value
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Parameter, Params, Value
+from tune_jobs.study.space import Space
 
 MAX_CORNERS = 64
 """Combinations of choices to look at. In a space with more, limits are checked at each proposal alone."""

@@ -31,8 +31,9 @@ from tune_jobs.study.fits import fit_and_test
 from tune_jobs.study.json_fields import objectives_from_json
 from tune_jobs.study.method import Limits, SamplerName
 from tune_jobs.study.objective import Direction, Objective
+from tune_jobs.study.parameters import Choice, Integer
 from tune_jobs.study.rows import Row, StartRow, State, TrialRow, as_json_text
-from tune_jobs.study.space import Choice, Integer, Space
+from tune_jobs.study.space import Space
 
 SUFFIX = "-final"
 """The end of the name of a study of finalists."""

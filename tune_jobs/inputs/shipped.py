@@ -12,7 +12,8 @@ from eml_models.training.recipe import Recipe
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha, Limits, SamplerName
 from tune_jobs.study.objective import Objective
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Space, Value, When
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Value, When
+from tune_jobs.study.space import Space
 
 OPTIMIZERS = ("sgd", "sgd_momentum", "adam", "adamw", "rmsprop")
 SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle")

@@ -18,7 +18,7 @@ from tune_jobs.study.bindings import DATASET, MACS_SHARE, REPEAT, SEED
 from tune_jobs.study.candidate import CANDIDATE
 from tune_jobs.study.definition import Study
 from tune_jobs.study.fits import name_of_fit
-from tune_jobs.study.space import Choice, Constant, Float, Parameter, Role
+from tune_jobs.study.parameters import Choice, Constant, Float, Parameter, Role
 
 NOTES = {
     MACS_SHARE: "the share of max_macs that a network may use",

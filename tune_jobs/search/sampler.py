@@ -27,7 +27,7 @@ from tune_jobs.search.shown import MAX_SHOWN
 from tune_jobs.study.bindings import REPEAT
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import SamplerName
-from tune_jobs.study.space import Constant, Params
+from tune_jobs.study.parameters import Constant, Params
 
 NUM_STARTUP_TRIALS = 10
 """Ended trials before TPE takes over from random search; Optuna's default."""

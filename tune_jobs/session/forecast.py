@@ -16,7 +16,7 @@ from tune_jobs.study.bindings import EPOCHS
 from tune_jobs.study.definition import Study
 from tune_jobs.study.events import Enqueued, Point
 from tune_jobs.study.method import SamplerName
-from tune_jobs.study.space import Choice, Float, Integer
+from tune_jobs.study.parameters import Choice, Float, Integer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,8 +36,9 @@ from tune_jobs.study.objective import (
     objective_problems,
 )
 from tune_jobs.study.own_training import CostFunction, OwnRecipe, Train, calling_problems
+from tune_jobs.study.parameters import Choice, Float, Integer, Parameter, Role, Value
 from tune_jobs.study.rows import as_json_text
-from tune_jobs.study.space import EXAMPLE, Choice, Float, Integer, Parameter, Role, Space, Value
+from tune_jobs.study.space import EXAMPLE, Space
 from tune_jobs.study.words import PYTHON, WORDS, Parts, Spelling, fields_of
 
 DEFINITION_VERSION = 1

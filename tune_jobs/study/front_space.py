@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from tune_jobs.study.bindings import MACS_SHARE
 from tune_jobs.study.objective import Objective
-from tune_jobs.study.space import Float, Space
+from tune_jobs.study.parameters import Float
+from tune_jobs.study.space import Space
 
 SPREAD_SHARE = 0.05
 """The least share of a limit to search where the cost itself is an objective."""

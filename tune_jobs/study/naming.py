@@ -1,4 +1,4 @@
-"""Names of studies: which are valid, and a valid name near one that is not.
+"""Names of studies: which are valid, and a valid name near what a person wrote.
 
 Pure functions. Called by `tune_jobs.study.definition` and by the store, whose folders bear the names.
 """

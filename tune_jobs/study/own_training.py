@@ -14,8 +14,8 @@ from typing import Any
 
 from eml_models.errors import raise_if_any
 from tune_jobs.study.json_fields import params_from_json, parse_object
+from tune_jobs.study.parameters import Params
 from tune_jobs.study.rows import as_json_text
-from tune_jobs.study.space import Params
 
 Train = Callable[[dict[str, Any], Any], Any]
 """``train(params, run)``: `params` is a plain dict of the space's values, `run` a

@@ -17,7 +17,8 @@ from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Tpe
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha, Limits
-from tune_jobs.study.space import Choice, Float, Params, Space
+from tune_jobs.study.parameters import Choice, Float, Params
+from tune_jobs.study.space import Space
 
 
 def proposals(study: Study, count: int) -> list[Params]:

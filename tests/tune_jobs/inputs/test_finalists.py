@@ -27,8 +27,9 @@ from tune_jobs.study.definition import Candidate, Study
 from tune_jobs.study.fits import fit_and_test
 from tune_jobs.study.method import Asha, SamplerName
 from tune_jobs.study.objective import Direction, Objective
+from tune_jobs.study.parameters import Choice, Float, Integer
 from tune_jobs.study.rows import Decision, Row, State, TrialRow
-from tune_jobs.study.space import Choice, Float, Integer, Space
+from tune_jobs.study.space import Space
 from tune_jobs.study.stored import study_from_definition
 
 MAX, MIN = Direction.MAXIMIZE, Direction.MINIMIZE

@@ -41,8 +41,9 @@ from tune_jobs.study.definition import Study
 from tune_jobs.study.method import LatencyMode
 from tune_jobs.study.objective import Maximize
 from tune_jobs.study.own_training import OwnRecipe
+from tune_jobs.study.parameters import Choice
 from tune_jobs.study.rows import Failure
-from tune_jobs.study.space import Choice, Space
+from tune_jobs.study.space import Space
 from tune_jobs.worker import training
 from tune_jobs.worker.trial_run import TrialStopped
 

@@ -34,6 +34,7 @@ from tune_jobs.study.definition import Study
 from tune_jobs.study.events import SessionEnd
 from tune_jobs.study.method import Asha, LatencyMode, Limits
 from tune_jobs.study.objective import Objective
+from tune_jobs.study.parameters import Choice, Float, Parameter
 from tune_jobs.study.rows import (
     TRIED_WITH_MORE,
     Decision,
@@ -43,7 +44,7 @@ from tune_jobs.study.rows import (
     State,
     TrialRow,
 )
-from tune_jobs.study.space import Choice, Float, Parameter, Space
+from tune_jobs.study.space import Space
 from tune_jobs.study.stored import study_from_definition
 
 

@@ -19,7 +19,8 @@ from tune_jobs.study.differences import differences
 from tune_jobs.study.method import LatencyMode, Limits
 from tune_jobs.study.naming import name_problems, suggest_name
 from tune_jobs.study.objective import Objective
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Parameter
+from tune_jobs.study.space import Space
 from tune_jobs.study.stored import study_from_definition
 
 

@@ -16,7 +16,8 @@ from tune_jobs.inputs.shipped import digits_recipes
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha, LatencyMode, Limits
 from tune_jobs.study.objective import Direction, Maximize, Objective, as_objectives
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Space, When
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, When
+from tune_jobs.study.space import Space
 
 RATE = Float("learning_rate", 1e-4, 1.0, log=True)
 

@@ -8,7 +8,8 @@ from own_studies import cells
 from tune_jobs.inputs.shipped import digits_mobilenet
 from tune_jobs.study.front_space import least_share, spread_share
 from tune_jobs.study.objective import Objective
-from tune_jobs.study.space import Constant, Float, Space
+from tune_jobs.study.parameters import Constant, Float
+from tune_jobs.study.space import Space
 
 ACCURATE_AND_CHEAP = (Objective(), Objective("macs"))
 
