@@ -91,7 +91,7 @@ def test_part_to_train_on_is_random_the_same_for_every_seed_and_holds_a_smaller_
     recipe = Recipe(learning_rate=0.1, epochs=1, max_train_samples=300)
     labels, parts = load_dataset("digits").train_labels, []
     for changes in ({}, {"seed": 7}, {"max_train_samples": 100}):
-        parts.append(set(fit(recipe.with_changes(**changes))._train.tolist()))
+        parts.append(set(fit(recipe.with_changes(**changes))._images.train.tolist()))
     assert parts[0] == parts[1]
     assert parts[2] < parts[0]
     assert (len(parts[0]), len(parts[2])) == (300, 100)
