@@ -20,9 +20,10 @@ from eml_models.training.recipe import Recipe
 from eml_models.wording import cut
 from tune_jobs.study.bindings import EPOCHS, OF_THE_STUDY, RECIPE_FIELDS, binding_problems
 from tune_jobs.study.candidate import CANDIDATE, Candidate, candidate_problems
-from tune_jobs.study.field_kinds import FUNCTION, TEXT, WHOLE, Kind, UnfitError, instance_of, read_fields
+from tune_jobs.study.field_kinds import UnfitError, read_fields
 from tune_jobs.study.fits import SHIPPED_FITS, Fit, fit_recipe, name_of_fit
 from tune_jobs.study.front_space import spread_share
+from tune_jobs.study.given_fields import FIELD_KINDS, as_limits
 from tune_jobs.study.guidance import final_metric_problems, latency_problems, rung_problems
 from tune_jobs.study.json_fields import MAX_COUNT
 from tune_jobs.study.list_options import gather_lists
@@ -38,7 +39,7 @@ from tune_jobs.study.objective import (
 from tune_jobs.study.own_training import CostFunction, OwnRecipe, Train, calling_problems
 from tune_jobs.study.parameters import Choice, Float, Integer, Parameter, Role, Value
 from tune_jobs.study.rows import as_json_text
-from tune_jobs.study.space import EXAMPLE, Space
+from tune_jobs.study.space import Space
 from tune_jobs.study.words import PYTHON, WORDS, Parts, Spelling, fields_of
 
 DEFINITION_VERSION = 1
@@ -124,8 +125,8 @@ class Study:
             raise UnknownNameError("sampler", self.sampler, list(SamplerName))
         object.__setattr__(self, "sampler", SamplerName(self.sampler))
         own = self.train is not None
-        object.__setattr__(self, "limits", _as_limits(self.limits))
-        read_fields(self, KINDS, subject=f"study {self.name!r}")
+        object.__setattr__(self, "limits", as_limits(self.limits))
+        read_fields(self, FIELD_KINDS, subject=f"study {self.name!r}")
         objectives = tuple(replace(objective, own=own) for objective in as_objectives(self.objectives))
         object.__setattr__(self, "objectives", objectives)
         problems = [*name_problems(self.name), *own_training_problems(self)]
@@ -320,11 +321,11 @@ class Study:
     def _part(self, name: str, given: Mapping[str, Any]) -> Any:
         """A part of the study as changes give it, or its own."""
         value = given.get(name, getattr(self, name))
-        value = _as_limits(value) if name == "limits" else value
+        value = as_limits(value) if name == "limits" else value
         try:
-            return KINDS[name].read(value)
+            return FIELD_KINDS[name].read(value)
         except UnfitError as error:
-            problem = KINDS[name].problem_of(name, value)
+            problem = FIELD_KINDS[name].problem_of(name, value)
             raise InvalidValueError(f"study {self.name!r}: {problem}") from error
 
 
@@ -332,43 +333,6 @@ def definition_fingerprint(text: str) -> str:
     """Sixteen hex digits of a definition's JSON text. A data set of files counts by its fingerprint, whatever
     its files are called."""
     return hashlib.blake2b(without_short_names(text).encode(), digest_size=8).hexdigest()
-
-
-def _as_limits(value: Any) -> Any:
-    """Limits as a person gives them: a dictionary by cost, or None for none."""
-    if isinstance(value, Mapping):
-        return Limits.of_costs(value)
-    return Limits() if value is None else value
-
-
-def _read_space(value: Any) -> Space:
-    if isinstance(value, list | tuple | Parameter):
-        return Space(value)
-    if not isinstance(value, Space):
-        raise UnfitError
-    return value
-
-
-KINDS: Mapping[str, Kind] = {
-    "name": TEXT,
-    "description": TEXT,
-    "space": Kind("a Space", _read_space, f"write such as space={EXAMPLE}"),
-    "recipe": instance_of(
-        Recipe, "a Recipe", way_out="write such as recipe=Recipe(learning_rate=0.1, epochs=9)"
-    ).or_none("None, with train="),
-    "epochs": WHOLE.or_none("None, with a recipe"),
-    "trials": WHOLE,
-    "asha": instance_of(Asha, "an Asha", way_out="write such as asha=Asha(min_epochs=1)").or_none(
-        "None, which stops no trial early"
-    ),
-    "limits": instance_of(Limits, "a Limits", way_out="write such as limits=Limits(max_macs=30_000_000)"),
-    "fit": FUNCTION,
-    "seed": WHOLE,
-    "latency": instance_of(
-        LatencyMode, "a LatencyMode", way_out='write such as latency=LatencyMode(mode="fp32")'
-    ).or_none("None, which measures none"),
-}
-"""The kinds of a study's fields; the others have rules of their own."""
 
 
 def own_training_problems(study: Study) -> list[str]:
