@@ -39,8 +39,9 @@ from tune_jobs.search.objectives import Point, final_point
 from tune_jobs.search.pareto import hypervolume
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import SamplerName
+from tune_jobs.study.parameters import Float
 from tune_jobs.study.rows import State
-from tune_jobs.study.space import Float, Space
+from tune_jobs.study.space import Space
 
 OURS = ("ours", "ours, random")
 METHODS = (*OURS, "Optuna TPE", "Optuna NSGA-II", "random")

@@ -34,8 +34,9 @@ from tune_jobs.inputs.shipped import digits_mobilenet
 from tune_jobs.search.distributions import distributions_of
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha, Limits
+from tune_jobs.study.parameters import Float
 from tune_jobs.study.rows import ReportRow, State
-from tune_jobs.study.space import Float, Space
+from tune_jobs.study.space import Space
 
 METHODS = ("share, tpe", "soft, tpe", "share, random", "soft, random", "trained, tpe")
 PAIRS = (

@@ -32,8 +32,9 @@ from tune_jobs.search.sampler import Random, Sampler, Tpe
 from tune_jobs.search.shown import MAX_SHOWN
 from tune_jobs.study.definition import Study
 from tune_jobs.study.objective import Objective
+from tune_jobs.study.parameters import Choice, Integer, Params
 from tune_jobs.study.rows import ReportRow, Row, StartRow, State, TrialRow, as_json_text
-from tune_jobs.study.space import Choice, Integer, Params, Space
+from tune_jobs.study.space import Space
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 ALL = 10**9

@@ -27,7 +27,8 @@ from benchmarks.comparing import describe_conditions, run_variant, summarise, wr
 from eml_models.data.datasets import DatasetSpec, RawDataset, register_dataset
 from eml_models.training.recipe import Recipe
 from tune_jobs.study.definition import Study
-from tune_jobs.study.space import Float, Space
+from tune_jobs.study.parameters import Float
+from tune_jobs.study.space import Space
 
 VARIANTS = ("own", "shared")
 TRIALS_PER_WORKER = 3

@@ -20,7 +20,8 @@ from tune_jobs.store.format.layout import batch_name, new_writer, segment_key
 from tune_jobs.store.format.publishing import parquet_bytes
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.definition import Study
-from tune_jobs.study.space import Choice, Constant, Float, Space
+from tune_jobs.study.parameters import Choice, Constant, Float
+from tune_jobs.study.space import Space
 
 REPORTS = 20
 """Reports of a trial that runs to its end; the average over all trials is close to it."""

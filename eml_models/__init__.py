@@ -51,7 +51,8 @@ _HOMES = {
     "eml_models.latency.deploy": ("Deployed", "deploy", "save_deployed", "save_onnx"),
     "eml_models.training.evaluation": ("Evaluation",),
     "eml_models.training.epoch_report": ("EpochReport",),
-    "eml_models.training.loop": ("Fit", "evaluate_test", "fit"),
+    "eml_models.training.final_evaluation": ("evaluate_test",),
+    "eml_models.training.loop": ("Fit", "fit"),
 }
 """The public names of each module."""
 

@@ -42,8 +42,8 @@ from eml_models.training.epoch_report import EpochReport as EpochReport
 from eml_models.training.evaluation import Evaluation as Evaluation
 from eml_models.training.exporting import export_network as export_network
 from eml_models.training.exporting import export_trained as export_trained
+from eml_models.training.final_evaluation import evaluate_test as evaluate_test
 from eml_models.training.loop import Fit as Fit
-from eml_models.training.loop import evaluate_test as evaluate_test
 from eml_models.training.loop import fit as fit
 from eml_models.training.recipe import Recipe as Recipe
 from eml_models.training.snapshot import Snapshot as Snapshot

@@ -11,7 +11,8 @@ from __future__ import annotations
 from eml_models.lazy import lazy_names
 
 _HOMES = {
-    "tune_jobs.study.space": ("Choice", "Constant", "Float", "Integer", "Space", "When"),
+    "tune_jobs.study.parameters": ("Choice", "Constant", "Float", "Integer", "When"),
+    "tune_jobs.study.space": ("Space",),
     "tune_jobs.study.definition": ("Study",),
     "tune_jobs.study.method": ("Asha", "Limits", "SamplerName"),
     "tune_jobs.study.objective": ("Direction", "Maximize", "Minimize", "Objective"),

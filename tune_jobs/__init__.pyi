@@ -22,14 +22,14 @@ from tune_jobs.study.objective import Direction as Direction
 from tune_jobs.study.objective import Maximize as Maximize
 from tune_jobs.study.objective import Minimize as Minimize
 from tune_jobs.study.objective import Objective as Objective
+from tune_jobs.study.parameters import Choice as Choice
+from tune_jobs.study.parameters import Constant as Constant
+from tune_jobs.study.parameters import Float as Float
+from tune_jobs.study.parameters import Integer as Integer
+from tune_jobs.study.parameters import When as When
 from tune_jobs.study.rows import Decision as Decision
 from tune_jobs.study.rows import State as State
-from tune_jobs.study.space import Choice as Choice
-from tune_jobs.study.space import Constant as Constant
-from tune_jobs.study.space import Float as Float
-from tune_jobs.study.space import Integer as Integer
 from tune_jobs.study.space import Space as Space
-from tune_jobs.study.space import When as When
 from tune_jobs.worker.trial_run import TrialRun as TrialRun
 from tune_jobs.worker.trial_run import TrialStopped as TrialStopped
 

@@ -55,13 +55,12 @@ def check(findings: Findings) -> None:
         kept = yaml.safe_load((ROOT / FILE).read_text())
         findings.say(f"run as they are: {', '.join(name for name in COMMANDS if kept[name])}")
         launcher = write_overlaid(FILE, hosts, changes)
-        for item, what, look in (
+        findings.look_at(
+            launcher,
             ("4.1", "ray up", _up),
             ("4.2", "a worker that comes and goes", _scale),
             ("4.3", "ray down", _down),
-        ):
-            with findings.section(item, what):
-                look(findings, launcher, item)
+        )
 
 
 def _changes(hosts: Hosts) -> dict[str, Any]:

@@ -11,12 +11,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "cluster"
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 WIDEST = 600
 """Characters of a line; more is cut, so that a log stays a page."""
+
+
+Subject = TypeVar("Subject")
+Look = Callable[["Findings", Subject, str], None]
+"""Looks at a subject, and writes what it sees under an item."""
 
 
 @dataclass
@@ -68,6 +74,12 @@ class Findings:
         """Run a function as a section."""
         with self.section(item, what):
             look()
+
+    def look_at(self, subject: Subject, *sections: tuple[str, str, Look[Subject]]) -> None:
+        """Run a section after the other on one subject: each has its item, its words and its function."""
+        for item, what, look in sections:
+            with self.section(item, what):
+                look(self, subject, item)
 
 
 def _output(*words: str) -> str:

@@ -41,16 +41,15 @@ def check(findings: Findings) -> None:
         if not findings.saw("1.1", "the image builds", done.returncode == 0, took):
             findings.say(done.stderr[-3000:])
             return
-    for item, what, look in (
+    findings.look_at(
+        engine,
         ("1.2", "a search in a container", _search),
         ("1.3", "a search in a container that cannot write its root", _read_only_search),
         ("1.4", "health of head, worker and search", _health),
         ("1.5", "what is in the image", _contents),
         ("1.6", "what everybody may write", _open_to_write),
         ("1.7", "sizes", _sizes),
-    ):
-        with findings.section(item, what):
-            look(findings, engine, item)
+    )
 
 
 @contextmanager

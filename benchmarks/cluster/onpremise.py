@@ -50,15 +50,14 @@ def check(findings: Findings) -> None:
             f"replaced in {FILE}, and nothing else: {yaml.safe_dump(changes, default_flow_style=True)}"
         )
         launcher = write_overlaid(FILE, hosts, changes)
-        for item, what, look in (
+        findings.look_at(
+            launcher,
             ("2.1", "ray up", _up),
             ("2.2", "the token", _token),
             ("2.3", "a study from outside", _submit),
             ("2.4", "ports, and a host that is cut off", _cut_off),
             ("2.5", "ray down", _down),
-        ):
-            with findings.section(item, what):
-                look(findings, launcher, item)
+        )
         if not os.environ.get("NO_SECOND"):
             with findings.section("2.6", "the second autoscaler"):
                 _second_autoscaler(findings, hosts, "2.6")

@@ -110,13 +110,12 @@ def check(findings: Findings) -> None:
     """The head, a worker, and the job."""
     engine = find_engine()
     with _cluster(engine) as cluster:
-        for item, what, look in (
+        findings.look_at(
+            cluster,
             ("5.1", "the head's pod", _head),
             ("5.2", "a worker's pod", _worker),
             ("5.3", "the submitter's pod", _submitter),
-        ):
-            with findings.section(item, what):
-                look(findings, cluster, item)
+        )
 
 
 @contextmanager
@@ -176,11 +175,15 @@ def _worker(findings: Findings, cluster: Cluster, item: str) -> None:
     name = cluster.start("worker", options, f"ulimit -n 65536; ray start {started}")
     wait_for(lambda: _probe(cluster, name, RAYLET), "the worker's probe succeeds", seconds=120)
     findings.saw(item, "liveness of the worker succeeds", True)
-    head = f"{cluster.name}-head"
+    joined = wait_for(lambda: _joined(cluster), "the worker joins", seconds=120)
+    findings.saw(item, "the worker has joined", True, " ".join(joined.split("---")[-1].split()))
+
+
+def _joined(cluster: Cluster) -> str:
+    """What Ray says of the nodes that have joined, once the worker is among them; empty before."""
     status = ("ray", "status", "--address", "127.0.0.1:6379")
-    joined = lambda: cluster.engine.execute(head, *status).stdout.partition("Pending")[0]  # noqa: E731 - one use
-    wait_for(lambda: "worker" in joined() or joined().count(" node_") == 2, "the worker joins", seconds=120)
-    findings.saw(item, "the worker has joined", True, " ".join(joined().split("---")[-1].split()))
+    said = cluster.engine.execute(f"{cluster.name}-head", *status).stdout.partition("Pending")[0]
+    return said if "worker" in said or said.count(" node_") == 2 else ""
 
 
 def _submitter(findings: Findings, cluster: Cluster, item: str) -> None:

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eml_models.data.raw_data import RawDataset
-from eml_models.data.splits import split_indices
+from eml_models.data.raw_data import RawDataset, hold_out_test
 from eml_models.errors import InvalidValueError
 
 TEST_FRACTION = 0.2
@@ -72,19 +71,13 @@ def with_test_part(images: Any, labels: Any, subject: str) -> RawDataset:
     Raises:
         InvalidValueError: there are too few images for two parts.
     """
-    train, test = split_indices(labels, TEST_FRACTION)
-    if len(test) == 0:
+    raw = hold_out_test(images, labels, TEST_FRACTION)
+    if len(raw.test_labels) == 0:
         raise InvalidValueError(
             f"{subject} has no test images and {len(labels)} others, too few to hold a fifth of them out; add"
             " images"
         )
-    train.sort()
-    return RawDataset(
-        train_images=images[train],
-        train_labels=labels[train],
-        test_images=images[test],
-        test_labels=labels[test],
-    )
+    return raw
 
 
 def require_validation_part(raw: RawDataset, subject: str) -> None:

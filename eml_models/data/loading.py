@@ -1,7 +1,7 @@
 """Loads data sets as tensors on the training device, and makes their fixed validation split.
 
 `eml_models.data.datasets` knows the sets and reads them; the training loop and notebooks call this module.
-The test images are loaded too, but only `eml_models.training.loop.evaluate_test` uses them.
+The test images are loaded too, but only `eml_models.training.final_evaluation` uses them.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from eml_models.data.splits import split_indices
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RawDataset:
@@ -25,6 +27,22 @@ class RawDataset:
     train_labels: Any
     test_images: Any
     test_labels: Any
+
+
+def hold_out_test(images: Any, labels: Any, fraction: float) -> RawDataset:
+    """Images without a test set, split: a fixed share of each class becomes the test set, both in order.
+
+    Args:
+        fraction: the share, in (0, 1). The test set is empty if there are too few images.
+    """
+    train, test = split_indices(labels, fraction)
+    train.sort()
+    return RawDataset(
+        train_images=images[train],
+        train_labels=labels[train],
+        test_images=images[test],
+        test_labels=labels[test],
+    )
 
 
 def as_arrays(raw: RawDataset) -> RawDataset:

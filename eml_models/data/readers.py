@@ -12,8 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from eml_models.data.raw_data import RawDataset
-from eml_models.data.splits import split_indices
+from eml_models.data.raw_data import RawDataset, hold_out_test
 from eml_models.errors import DatasetMissingError
 
 DIGITS_FILE = "datasets/data/digits.csv.gz"
@@ -41,14 +40,7 @@ def read_digits(folder: Path, download: bool) -> RawDataset:
         Path(package.submodule_search_locations[0], DIGITS_FILE), delimiter=",", dtype=np.uint8
     )
     images, labels = table[:, :-1].reshape(-1, 1, 8, 8), table[:, -1].astype(np.int64)
-    train, test = split_indices(labels, DIGITS_TEST_FRACTION)
-    train.sort()
-    return RawDataset(
-        train_images=images[train],
-        train_labels=labels[train],
-        test_images=images[test],
-        test_labels=labels[test],
-    )
+    return hold_out_test(images, labels, DIGITS_TEST_FRACTION)
 
 
 def read_mnist(folder: Path, download: bool) -> RawDataset:

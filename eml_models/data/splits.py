@@ -1,6 +1,6 @@
 """Holds images out at random: the same share of each class, fixed by a seed.
 
-Pure NumPy on labels. `eml_models.data.readers` takes the test set of digits this way, and
+Pure NumPy on labels. `eml_models.data.raw_data` holds out the test set of a set without any this way, and
 `eml_models.data.loading` takes the validation set of every data set, and the part that `--train-samples` asks
 for.
 """

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
+from eml_models.training.final_evaluation import evaluate_test
 from eml_models.training.final_report import FinalReport
-from eml_models.training.loop import evaluate_test, fit
+from eml_models.training.loop import fit
 from eml_models.training.recipe import Recipe
 from eml_models.training.snapshot import Snapshot
 

@@ -6,10 +6,9 @@ Knows nothing of searches. A notebook, a test and Ray's trainable all use the sa
         print(report.epoch, report.val_accuracy)
 
 On a CPU all runs of a recipe are equal to the bit, and earlier work of the process changes nothing: all
-    chance
-comes from the recipe's seed and the epoch, and torch's global generator is restored. On CUDA this holds for
-`Kernels.DETERMINISTIC`; with the default kernels the last bits differ between runs. The caller sets the
-number of threads (``torch.set_num_threads``). Only `evaluate_test` uses the test set.
+chance comes from the recipe's seed and the epoch, and torch's global generator is restored. On CUDA this
+holds for `Kernels.DETERMINISTIC`; with the default kernels the last bits differ between runs. The caller sets
+the number of threads (``torch.set_num_threads``). Nothing here uses the test set.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from itertools import cycle, pairwise
+from itertools import cycle
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from eml_models import seeds
-from eml_models.data.batches import Batch, ImagePreparation, batch_bounds, iter_blocks
-from eml_models.data.loading import Dataset, load_dataset, resolve_device, split, take_part
+from eml_models.data.batches import Batch
+from eml_models.data.loading import Dataset, load_dataset, resolve_device
 from eml_models.errors import InvalidValueError
 from eml_models.networks.registry import build_model
 from eml_models.training.averaging import WeightAverage
@@ -36,8 +35,9 @@ from eml_models.training.device_state import chosen_kernels, peak_memory_bytes, 
 from eml_models.training.device_steps import DeviceSteps, as_on_host
 from eml_models.training.divergence import check_finite, check_train_loss
 from eml_models.training.epoch_report import EpochReport
-from eml_models.training.evaluation import Evaluation, Preparation, compute_dtype, evaluate
+from eml_models.training.evaluation import Evaluation, evaluate
 from eml_models.training.execution import GRAPH, Execution, parse_execution, reason_to_stay_eager
+from eml_models.training.images import choose_images
 from eml_models.training.kernels import Kernels, parse_kernels
 from eml_models.training.optimizers import build_optimizer
 from eml_models.training.recipe import Recipe
@@ -45,7 +45,6 @@ from eml_models.training.snapshot import Snapshot, copy_to_cpu, load_snapshot
 from eml_models.training.step import TrainingStep
 from eml_models.training.step_graph import Capturer
 from eml_models.training.step_meter import CudaClock, DeviceClock, StepTimes
-from eml_models.training.trained import TrainedNetwork
 
 
 def fit(
@@ -116,9 +115,7 @@ class Fit(Iterator[EpochReport]):
         self.step_times: StepTimes | None = None
         self._kernels = kernels
         self.epoch, self.elapsed_s = 0, 0.0
-        self._train, self._validation = _choose_images(recipe, dataset)
-        self._bounds = batch_bounds(len(self._train), recipe.batch_size)
-        self._prepare = build_preparation(recipe, dataset)
+        self._images = choose_images(recipe, dataset)
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         with seeded(self._seed("init"), self.device):
@@ -128,7 +125,7 @@ class Fit(Iterator[EpochReport]):
                 num_classes=dataset.spec.num_classes,
                 **recipe.model_options,
             )
-        self._trained: nn.Module = module.to(self.device, memory_format=self._prepare.memory_format)
+        self._trained: nn.Module = module.to(self.device, memory_format=self._images.prepare.memory_format)
         self._average = None
         if recipe.ema_decay is not None:
             self._average = WeightAverage(self._trained, recipe.ema_decay)
@@ -149,7 +146,7 @@ class Fit(Iterator[EpochReport]):
             self._device_steps = DeviceSteps(
                 self._step,
                 self._average,
-                bounds=self._bounds,
+                bounds=self._images.bounds,
                 device=self.device,
                 capturer=capturer,
                 eager_because=reason or reason_to_stay_eager(recipe.optimizer, recipe.precision),
@@ -166,7 +163,7 @@ class Fit(Iterator[EpochReport]):
         if self.epoch >= self.recipe.epochs:
             raise StopIteration
         began = time.perf_counter()
-        with self._working(f"noise/{self.epoch}", num_batches=len(self._bounds) - 1):
+        with self._working(f"noise/{self.epoch}", num_batches=self._images.num_steps):
             trained, rate = self._train_epoch(began)
             train_s = time.perf_counter() - began
             validated = self._validate()
@@ -184,7 +181,7 @@ class Fit(Iterator[EpochReport]):
             learning_rate=rate,
             epoch_s=epoch_s,
             elapsed_s=self.elapsed_s,
-            samples_per_s=len(self._train) / train_s,
+            samples_per_s=len(self._images.train) / train_s,
             peak_memory_bytes=peak_memory_bytes(self.device),
         )
 
@@ -195,7 +192,7 @@ class Fit(Iterator[EpochReport]):
         Do not train further afterwards: the measured steps have changed the weights.
         """
         with self._working("tried"):
-            block = next(self._iter_blocks())
+            block = next(self._images.iter_blocks(self.epoch))
             if self._device_steps is None:
                 images, labels = block[0]
 
@@ -209,7 +206,7 @@ class Fit(Iterator[EpochReport]):
 
     def _try_on_device(self, steps: DeviceSteps, block: list[Batch]) -> Callable[[], object]:
         """A step of each size of the block in turn; it always trains on the first images."""
-        steps.begin_epoch([self._rate_at(i) for i in range(len(self._bounds) - 1)], first_step=0)
+        steps.begin_epoch([self._rate_at(i) for i in range(self._images.num_steps)], first_step=0)
         steps.begin_block(block)
         sizes = cycle(sorted({len(labels) for _, labels in block}))
 
@@ -238,12 +235,12 @@ class Fit(Iterator[EpochReport]):
     @property
     def mean_batch_size(self) -> float:
         """Images of a training step, a mean: the sizes of the batches differ by one image at most."""
-        return len(self._train) / (len(self._bounds) - 1)
+        return len(self._images.train) / self._images.num_steps
 
     @property
     def num_validation(self) -> int:
         """Number of validation images."""
-        return len(self._validation[1]) if self._validation else 0
+        return self._images.num_validation
 
     def snapshot(self) -> Snapshot:
         """The state after the finished epochs, as a copy; further training does not change it."""
@@ -286,7 +283,7 @@ class Fit(Iterator[EpochReport]):
         state = self._optimizer.state_dict()
         # a rate that the device holds is the last step's
         return (
-            as_on_host(state, self._rate_at(max(0, self.epoch * (len(self._bounds) - 1) - 1)))
+            as_on_host(state, self._rate_at(max(0, self.epoch * self._images.num_steps - 1)))
             if self._device_steps
             else state
         )
@@ -320,20 +317,21 @@ class Fit(Iterator[EpochReport]):
         losses, correct, rate = run(began)
         if self._average:
             self._average.copy_buffers()
-        loss = sum(size * value for size, value in zip(self._sizes(), losses.tolist(), strict=True))
+        loss = sum(size * value for size, value in zip(self._images.sizes, losses.tolist(), strict=True))
         if self._device_steps:
             self.step_times = self._device_steps.read_times() or self.step_times
-        trained = Evaluation(loss=loss / len(self._train), accuracy=correct.item() / len(self._train))
+        count = len(self._images.train)
+        trained = Evaluation(loss=loss / count, accuracy=correct.item() / count)
         check_train_loss(trained.loss, self.recipe, self.epoch + 1, self.dataset.spec.num_classes)
         return trained, rate
 
     def _run_host_steps(self, began: float) -> tuple[torch.Tensor, torch.Tensor, float]:
         """All steps of an epoch; returns their losses, the number of correct images and the last rate."""
-        step = self.epoch * (len(self._bounds) - 1)
+        step = self.epoch * self._images.num_steps
         losses: list[torch.Tensor] = []
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         rate = 0.0
-        for block in self._iter_blocks():
+        for block in self._images.iter_blocks(self.epoch):
             logits = []
             for images, labels in block:
                 rate = self._set_learning_rate(self._rate_at(step))
@@ -353,7 +351,7 @@ class Fit(Iterator[EpochReport]):
         """The same on the device."""
         steps = self._device_steps
         assert steps is not None
-        num_steps = len(self._bounds) - 1
+        num_steps = self._images.num_steps
         first = self.epoch * num_steps
         rates = [self._rate_at(first + i) for i in range(num_steps)]
         steps.begin_epoch(rates, first)
@@ -363,7 +361,7 @@ class Fit(Iterator[EpochReport]):
 
     def _run_blocks(self, steps: DeviceSteps, began: float) -> None:
         """All blocks of an epoch; the host waits for nothing here, except for the very first step."""
-        for block in self._iter_blocks():
+        for block in self._images.iter_blocks(self.epoch):
             steps.begin_block(block)
             for _, labels in block:
                 steps.advance(len(labels))
@@ -374,31 +372,11 @@ class Fit(Iterator[EpochReport]):
             synchronize(self.device)
             self.first_step_s = time.perf_counter() - began
 
-    def _sizes(self) -> Iterator[int]:
-        return (stop - start for start, stop in pairwise(self._bounds))
-
     def _rate_at(self, step: int) -> float:
         """The learning rate of a step, counted from 0 over all epochs."""
-        num_steps = self.recipe.epochs * (len(self._bounds) - 1)
+        num_steps = self.recipe.epochs * self._images.num_steps
         # the middle of the step, so that a warm-up's first and a cosine's last rate are above 0
         return self.recipe.learning_rate_at((step + 0.5) / num_steps)
-
-    def _iter_blocks(self) -> Iterator[list[Batch]]:
-        shuffle, chance = (
-            torch.Generator(self.device).manual_seed(
-                seeds.derive(self.recipe.seed, 0, f"{role}/{self.epoch}")
-            )
-            for role in ("order", "augmentation")
-        )
-        order = torch.randperm(len(self._train), generator=shuffle, device=self.device)
-        return iter_blocks(
-            self._prepare,
-            self._train[order],
-            self._bounds,
-            augmentation=self.recipe.augmentation,
-            erased_share=self.recipe.cutout,
-            generator=chance,
-        )
 
     def _set_learning_rate(self, rate: float) -> float:
         for group in self._optimizer.param_groups:
@@ -412,65 +390,8 @@ class Fit(Iterator[EpochReport]):
         return validated
 
     def _evaluate(self) -> Evaluation | None:
-        if self._validation is None:
+        if self._images.validation is None:
             self.module.eval()
             return None
-        images, labels = self._validation
-        return evaluate(self.module, self._prepare, images, labels, precision=self.recipe.precision)
-
-
-def evaluate_test(module: nn.Module, recipe: Recipe, *, data_dir: str | Path | None = None) -> Evaluation:
-    """The loss and accuracy on the test set of a network that was chosen without the test set.
-
-    Args:
-        module: trained by `recipe`. Either a result of `load_trained`, which standardises images itself, or a
-            network that takes standardised images, such as ``fit(recipe).module`` after the last epoch. Left
-            in eval mode.
-
-    Raises:
-        DivergedError: the loss is not finite.
-        InvalidValueError: a `TrainedNetwork` was trained on other data than the data set in the folder.
-    """
-    device = next(module.parameters()).device
-    dataset = load_dataset(recipe.dataset, data_dir=data_dir, device=device)
-    prepare: Preparation = build_preparation(recipe, dataset)
-    if isinstance(module, TrainedNetwork):
-        _check_same_data(module, dataset)
-        prepare = torch.nn.Identity()
-    tested = evaluate(
-        module,
-        prepare,
-        dataset.test_images_NCHW,
-        dataset.test_labels,
-        precision=recipe.precision,
-    )
-    check_finite("test_loss", tested.loss, recipe, recipe.epochs)
-    return tested
-
-
-def _check_same_data(network: TrainedNetwork, dataset: Dataset) -> None:
-    """Refuse other data: its test images may be among the training images of the network."""
-    trained_on = network.facts.data.fingerprint
-    if trained_on != dataset.fingerprint:
-        raise InvalidValueError(
-            f"the network was trained on data {trained_on}, but data set {dataset.spec.name!r} in this folder"
-            f" is {dataset.fingerprint}; test it on the data of its training (--data-dir, data_dir=...)"
-        )
-
-
-def build_preparation(recipe: Recipe, dataset: Dataset) -> ImagePreparation:
-    """The preparation that turns images of the data set into the input of the recipe's network."""
-    memory_format = torch.channels_last if recipe.channels_last else torch.contiguous_format
-    return ImagePreparation(
-        dataset=dataset, dtype=compute_dtype(recipe.precision), memory_format=memory_format
-    )
-
-
-def _choose_images(recipe: Recipe, dataset: Dataset) -> tuple[torch.Tensor, Batch | None]:
-    """The positions of the training images, and the images and labels for validation."""
-    parts = split(dataset, recipe.validation_fraction)
-    train = take_part(dataset, parts.train, recipe.max_train_samples)
-    if recipe.train_on == "train_and_validation":
-        return torch.cat([train, parts.validation])[: recipe.max_train_samples], None
-    held_out = dataset.train_images_NCHW[parts.validation], dataset.train_labels[parts.validation]
-    return train, held_out
+        images, labels = self._images.validation
+        return evaluate(self.module, self._images.prepare, images, labels, precision=self.recipe.precision)

@@ -139,23 +139,13 @@ def tried_steps(
         yield TriedSteps(training, device=where, step=step, validate=validate, others_bytes=others)
 
 
-def measure_step_load(
-    recipe: Recipe,
-    *,
-    device: str | torch.device,
-    data_dir: str | Path | None = None,
-    download: bool = False,
-    kernels: Kernels | str = Kernels.DEFAULT,
-    execution: Execution | str = Execution.AUTO,
-) -> StepLoad:
-    """Train some steps and validate; measure later steps, after those that load kernels and are captured.
+def measure_step_load(recipe: Recipe, *, device: str | torch.device) -> StepLoad:
+    """The load of a training with the choices that `fit` makes by default; see `TriedSteps.load`.
 
     Raises:
         torch.OutOfMemoryError: the device has too little memory for a step or a validation.
     """
-    with tried_steps(
-        recipe, device=device, data_dir=data_dir, download=download, kernels=kernels, execution=execution
-    ) as steps:
+    with tried_steps(recipe, device=device) as steps:
         return steps.load()
 
 

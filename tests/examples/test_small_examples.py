@@ -13,8 +13,8 @@ import pytest
 from tune_jobs.checkpoints.files import Checkpoints, Identity
 from tune_jobs.inputs.user_code import load_study
 from tune_jobs.study.definition import Study
+from tune_jobs.study.parameters import Params
 from tune_jobs.study.rows import Failure, State
-from tune_jobs.study.space import Params
 from tune_jobs.testing.in_process import run_in_process
 from tune_jobs.worker.own_attempt import OwnAttempt
 from tune_jobs.worker.saved_folder import unpack

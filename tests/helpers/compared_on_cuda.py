@@ -12,24 +12,10 @@ import json
 from typing import Any
 
 import torch
+from full_recipe import FULL
 
 from eml_models import Fit, Recipe, fit
 
-RECIPE = Recipe(
-    learning_rate=0.02,
-    epochs=3,
-    batch_size=40,
-    max_train_samples=300,  # batches of 37 and 38 images
-    schedule="one_cycle",
-    warmup_fraction=0.2,
-    ema_decay=0.9,
-    weight_decay=1e-3,
-    max_grad_norm=1.0,
-    label_smoothing=0.1,
-    augmentation="crop_flip",
-    cutout=0.3,
-    model_options={"dropout": 0.2},
-)
 OPTIMIZERS = ("sgd", "sgd_momentum", "nesterov", "adam", "adamw", "rmsprop")
 PRECISIONS = ("fp32", "bf16", "fp16")
 DEEP = {
@@ -70,7 +56,7 @@ def train(recipe: Recipe, execution: str, *, resumed: bool = False) -> dict[str,
 
 def main() -> None:
     for name, changes in CASES.items():
-        recipe = RECIPE.with_changes(**changes)
+        recipe = FULL.with_changes(**changes)
         ways = {"graph": train(recipe, "auto"), "eager": train(recipe, "eager")}
         ways["resumed"] = train(recipe, "auto", resumed=True)
         print(json.dumps({"case": name, **ways}), flush=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tune_jobs import Asha, Choice, Float, Integer, Maximize, Space, Study
-from tune_jobs.study.space import When
+from tune_jobs.study.parameters import When
 
 
 def train(params: dict[str, Any], run: Any) -> Iterator[dict[str, object]]:

@@ -14,7 +14,7 @@ from eml_models import EpochReport, ModelFamily, Option, OptionKind, Recipe, reg
 from eml_models.networks.plan_builder import PlanBuilder
 from eml_models.networks.registry import unregister_model
 from tune_jobs import Asha, Choice, Float, Integer, Space, Study
-from tune_jobs.study.space import Parameter
+from tune_jobs.study.parameters import Parameter
 
 TAGS = ("null", "1e5", "true", "plain")
 

@@ -12,13 +12,13 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+
+from store_testing import MortalFiles
 
 from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.session.attempt import Attempt, SessionSettings, WorkerInfo
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.batches import PublishPolicy
-from tune_jobs.store.files.local import LocalFiles, LocalLock
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.definition import Study
 from tune_jobs.study.events import SessionEnd
@@ -48,22 +48,6 @@ KILLED, OUTLIVES = 0.7, 0.5
 
 class Killed(BaseException):
     """Stands for the death of a process: nothing may handle it."""
-
-
-class MortalFiles(LocalFiles):
-    """A local folder whose locks end with the process that holds them."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self.locks: list[LocalLock] = []
-
-    def lock(self, key: str, **options: Any) -> LocalLock:
-        self.locks.append(super().lock(key, **options))
-        return self.locks[-1]
-
-    def die(self) -> None:
-        for lock in self.locks:
-            lock.release()
 
 
 @dataclass(slots=True, kw_only=True)

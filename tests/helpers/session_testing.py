@@ -8,8 +8,10 @@ from eml_models.training.recipe import Recipe
 from tune_jobs.session.attempt import Attempt, SessionSettings, WorkerInfo
 from tune_jobs.session.state_machine import Session
 from tune_jobs.study.definition import Study
+from tune_jobs.study.events import SessionEnd, SessionStarted
 from tune_jobs.study.method import Asha
-from tune_jobs.study.space import Choice, Float, Space
+from tune_jobs.study.parameters import Choice, Float
+from tune_jobs.study.space import Space
 from tune_jobs.testing import in_process
 from tune_jobs.testing.clock import SteppingClock
 from tune_jobs.testing.memory_log import MemoryLog
@@ -60,6 +62,21 @@ def rising(attempt: Attempt, epoch: int) -> Metrics:
 def play(session: Session, curve: Curve = rising) -> None:
     """One worker that trains what the session hands out until there is nothing left."""
     in_process.play(session, along(curve), worker=WORKER)
+
+
+def played(cut: int | None = None, **changes: object) -> MemoryLog:
+    """The rows of a study; with `cut` its first session was killed after so many rows."""
+    log = MemoryLog()
+    settings = SessionSettings(started=SessionStarted(workers=1))
+    clock = Clock()
+    session = Session(a_study(**changes), log, settings=settings, clock=clock)
+    play(session)
+    if cut is not None:
+        log = MemoryLog(log.rows[:cut])
+        session = Session(a_study(**changes), log, log.rows[:], settings=settings, clock=clock)
+        play(session)
+    session.close(SessionEnd.FINISHED)
+    return log
 
 
 def play_attempt(session: Session, attempt: Attempt, curve: Curve = rising) -> None:

@@ -17,8 +17,9 @@ from tune_jobs.store.files.protocol import AppendFile
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.definition import Study
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Parameter
 from tune_jobs.study.rows import EventKind, EventRow, ReportRow, Row, StartRow, TrialRow
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space
+from tune_jobs.study.space import Space
 from tune_jobs.testing.rows import NOON, event_row, report_row, start_row, trial_row
 
 EACH_TRIAL = PublishPolicy(trials=1)

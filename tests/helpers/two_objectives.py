@@ -12,7 +12,8 @@ from tune_jobs.session.state_machine import Session
 from tune_jobs.study.definition import Study
 from tune_jobs.study.events import SessionEnd, SessionStarted
 from tune_jobs.study.objective import Objective
-from tune_jobs.study.space import Float, Integer, Space
+from tune_jobs.study.parameters import Float, Integer
+from tune_jobs.study.space import Space
 
 
 def two_objectives(**changes: object) -> Study:

@@ -25,7 +25,7 @@ from tune_jobs.analysis.intervals import (
     span_of,
     welch,
 )
-from tune_jobs.study.definition import REPEAT
+from tune_jobs.study.bindings import REPEAT
 from tune_jobs.study.json_fields import parse_object
 from tune_jobs.study.method import SamplerName
 from tune_jobs.study.objective import Objective

@@ -13,8 +13,8 @@ from datetime import datetime
 from eml_models.errors import InvalidValueError
 from tune_jobs.study.events import AttemptEnded, AttemptInterrupted, AttemptStarted, detail_of
 from tune_jobs.study.json_fields import parse_object
+from tune_jobs.study.parameters import Params
 from tune_jobs.study.rows import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow
-from tune_jobs.study.space import Params
 
 ON_GPU = (
     "gpus",

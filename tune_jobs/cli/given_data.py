@@ -1,6 +1,6 @@
 """The data that ``--dataset`` names: a set by name, or a user's files, which are read here.
 
-Called by `resolving` for a study that is to run, and by `finalists_commands` and `store_commands` for the
+Called by `resolving` for a study that is to run, and by `finalists_commands` and `network_commands` for the
 data of a stored study.
 """
 

@@ -19,7 +19,15 @@ import click
 
 import tune_jobs
 from eml_models.errors import EmlError
-from tune_jobs.cli import finalists_verbs, job_verbs, latency_verbs, run_verbs, store_verbs
+from tune_jobs.cli import (
+    finalists_verbs,
+    job_verbs,
+    latency_verbs,
+    network_verbs,
+    run_verbs,
+    store_verbs,
+    upkeep_verbs,
+)
 from tune_jobs.cli.given_once import Verbs
 from tune_jobs.cli.telling import put, tell
 from tune_jobs.errors import EXIT_INTERRUPTED, EXIT_USAGE, exit_code
@@ -125,8 +133,8 @@ VERBS = (
     finalists_verbs.finalists,
     *(job_verbs.submit, job_verbs.status, job_verbs.logs, job_verbs.stop),
     *(store_verbs.list_studies, store_verbs.show, store_verbs.report, store_verbs.query),
-    *(store_verbs.replay, store_verbs.export),
-    *(store_verbs.compact, store_verbs.repair, store_verbs.delete),
+    *(network_verbs.replay, network_verbs.export),
+    *(upkeep_verbs.compact, upkeep_verbs.repair, upkeep_verbs.delete),
     latency_verbs.latency,
 )
 for _verb in VERBS:

@@ -1,6 +1,6 @@
 """Acts for `export` and `replay` of a trial of own training: what it saved, and a second training.
 
-Called by `store_commands`.
+Called by `network_commands`.
 """
 
 from __future__ import annotations

@@ -16,14 +16,15 @@ from tune_jobs.cli.given_data import opened
 from tune_jobs.cli.option_values import RunningOptions, RunOptions
 from tune_jobs.cli.telling import tell, tell_note
 from tune_jobs.errors import StoreError
-from tune_jobs.feasible.macs_share import SPREAD_SHARE, with_spread_share
 from tune_jobs.inputs.named_study import load_target
 from tune_jobs.inputs.point_files import read_points
 from tune_jobs.inputs.smoke import smoke_study
 from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.session.settings import RunSettings
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.study.definition import MACS_SHARE, Study
+from tune_jobs.study.bindings import MACS_SHARE
+from tune_jobs.study.definition import Study
+from tune_jobs.study.front_space import SPREAD_SHARE, least_share
 from tune_jobs.study.json_fields import parse_object
 from tune_jobs.study.objective import (
     Direction,
@@ -33,7 +34,8 @@ from tune_jobs.study.objective import (
     needs_direction,
 )
 from tune_jobs.study.param_texts import read_text
-from tune_jobs.study.space import Params, Space
+from tune_jobs.study.parameters import Params
+from tune_jobs.study.space import Space
 from tune_jobs.study.words import FIX, OF_THE_RECIPE, TYPED, WORDS
 from tune_jobs.study.written_numbers import read_number
 
@@ -136,7 +138,13 @@ def apply_options(study: Study, options: RunOptions) -> Study:
     if options.fix:
         changes[FIX] = _parse_assignments(options.fix, study.space)
     changed = study.changed_by(changes, TYPED)
-    return changed if options.objectives is None else _spread(changed)
+    if options.objectives is not None and least_share(changed.space) not in (None, least_share(study.space)):
+        tell_note(
+            f"{MACS_SHARE} is searched from {SPREAD_SHARE:g} upwards, because --objectives names a cost"
+            " and a front needs networks of every cost. To keep other bounds, name the objectives in the"
+            " study itself"
+        )
+    return changed
 
 
 def _objectives_asked(study: Study, options: RunOptions) -> tuple[Objective, ...]:
@@ -173,18 +181,6 @@ def _reported(study: Study, store: str) -> list[str]:
         return [name for (text,) in TrialStore(store).answer(sql).rows for name in parse_object(str(text))]
     except (StoreError, InvalidValueError):
         return []  # there is no store yet, or it is damaged, which a run says
-
-
-def _spread(study: Study) -> Study:
-    """The study, with small shares of MACs in its space if a cost is an objective; a note says so."""
-    spread = with_spread_share(study)
-    if spread.space != study.space:
-        tell_note(
-            f"{MACS_SHARE} is searched from {SPREAD_SHARE:g} upwards, because --objectives names a cost"
-            " and a front needs networks of every cost. To keep other bounds, name the objectives in the"
-            " study itself"
-        )
-    return spread
 
 
 def _parse_gpus(text: str | None) -> float | str | None:

@@ -27,7 +27,7 @@ from tune_jobs.session.settings import RunSettings
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study.definition import Study
 from tune_jobs.study.objective import Direction
-from tune_jobs.study.space import Choice, Role
+from tune_jobs.study.parameters import Choice, Role
 
 
 def run(target: str, form: str, options: RunOptions, *, inline: bool, dry_run: bool) -> int:

@@ -1,6 +1,6 @@
 """A trial by its word: its number, or `best`.
 
-Called by `store_commands` and `latency_commands`.
+Called by `network_commands` and `latency_commands`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from eml_models import seeds
 from tune_jobs.study.definition import Study
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Params, Value
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Parameter, Params, Value
 
 
 def iter_drawn(study: Study, count: int, *, role: str) -> Iterator[Params]:

@@ -11,8 +11,9 @@ from eml_models.networks.family import Option, OptionKind
 from eml_models.networks.registry import get_model
 from eml_models.training.recipe import Recipe
 from tune_jobs.feasible.cost import count_cost
-from tune_jobs.study.definition import MACS_SHARE, Study
-from tune_jobs.study.space import Float, Params, Space
+from tune_jobs.study.bindings import MACS_SHARE
+from tune_jobs.study.definition import Study
+from tune_jobs.study.parameters import Params
 
 NEEDS_LIMIT = (
     f"parameter {MACS_SHARE!r} is a share of the limit on MACs, and this study has none; give --max-macs"
@@ -20,9 +21,6 @@ NEEDS_LIMIT = (
 
 WIDTH_HALVINGS = 12
 """Halvings of the range of widths: a result to a thousandth, finer than channels are."""
-
-SPREAD_SHARE = 0.05
-"""The least share of a limit to search where the cost itself is an objective."""
 
 
 def resolve_recipe(study: Study, params: Params, number: int) -> Recipe:
@@ -94,19 +92,3 @@ def _width_option(model: str) -> Option:
             " the width (ModelFamily.width); leave the parameter out, or choose another model"
         )
     return option
-
-
-def with_spread_share(study: Study) -> Study:
-    """The study; where a cost is an objective, `macs_share` starts at `SPREAD_SHARE`, on a logarithmic scale.
-
-    A front needs networks of every cost, and large shares alone lead to networks near the limit.
-    """
-    if not any(objective.is_cost for objective in study.objectives):
-        return study
-    parameters = [
-        Float(p.name, SPREAD_SHARE, p.high, log=True, when=p.when)
-        if isinstance(p, Float) and p.name == MACS_SHARE and SPREAD_SHARE < p.low < p.high
-        else p
-        for p in study.space.parameters
-    ]
-    return study.with_changes(space=Space(*parameters))

@@ -20,7 +20,7 @@ from tune_jobs.study.field_kinds import plain_number
 from tune_jobs.study.fits import name_of_fit
 from tune_jobs.study.objective import COSTS, OWN_METRIC
 from tune_jobs.study.own_training import OwnRecipe, StoredTrain
-from tune_jobs.study.space import Params
+from tune_jobs.study.parameters import Params
 from tune_jobs.study.written_numbers import MAX_WHOLE
 
 

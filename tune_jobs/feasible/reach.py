@@ -19,10 +19,13 @@ from tune_jobs.feasible.cost import NetworkCost, count_cost
 from tune_jobs.feasible.macs_share import NEEDS_LIMIT, resolve_recipe, width_bounds, with_width
 from tune_jobs.feasible.own_cost import OwnCost, cost_of_trial
 from tune_jobs.feasible.together import check_together
+from tune_jobs.study.bindings import MACS_SHARE, RECIPE_FIELDS
 from tune_jobs.study.candidate import CANDIDATE
-from tune_jobs.study.definition import MACS_SHARE, RECIPE_FIELDS, Study, rung_problems
+from tune_jobs.study.definition import Study
+from tune_jobs.study.guidance import rung_problems
 from tune_jobs.study.method import Limits
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Params, Space, Value
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Parameter, Params, Value
+from tune_jobs.study.space import Space
 
 MAX_CORNERS = 64
 """Combinations of choices to look at. In a space with more, limits are checked at each proposal alone."""
@@ -69,7 +72,7 @@ def _check_own(study: Study) -> list[str]:
     corner = next(_iter_corners(study.space.parameters, {}))
     cost = cost_of_trial(study, study.own_recipe_for(corner, 0))
     assert isinstance(cost, OwnCost)
-    raise_if_any(f"study {study.name!r}", rung_problems(study, cost.values))
+    raise_if_any(f"study {study.name!r}", rung_problems(study.objectives, study.rungs, cost.values))
     return []
 
 

@@ -17,9 +17,11 @@ from tune_jobs.feasible.drawing import iter_drawn
 from tune_jobs.feasible.limits import refusal
 from tune_jobs.feasible.macs_share import resolve_recipe
 from tune_jobs.feasible.refusals import Refusals
+from tune_jobs.study.bindings import MACS_SHARE, RECIPE_FIELDS
 from tune_jobs.study.candidate import CANDIDATE
-from tune_jobs.study.definition import MACS_SHARE, RECIPE_FIELDS, Study
-from tune_jobs.study.space import Parameter, Space
+from tune_jobs.study.definition import Study
+from tune_jobs.study.parameters import Parameter
+from tune_jobs.study.space import Space
 
 NETWORK_LIMITS = ("max_macs", "min_macs", "max_parameters")
 

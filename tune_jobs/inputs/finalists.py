@@ -24,14 +24,16 @@ from eml_models.training.recipe import Recipe
 from eml_models.wording import count_of
 from tune_jobs.feasible.cost import count_cost
 from tune_jobs.search.pareto import non_dominated
+from tune_jobs.study.bindings import EPOCHS, REPEAT
 from tune_jobs.study.candidate import CANDIDATE, SAME_FOR_ALL, Candidate
-from tune_jobs.study.definition import EPOCHS, REPEAT, Study
+from tune_jobs.study.definition import Study
 from tune_jobs.study.fits import fit_and_test
 from tune_jobs.study.json_fields import objectives_from_json
 from tune_jobs.study.method import Limits, SamplerName
 from tune_jobs.study.objective import Direction, Objective
+from tune_jobs.study.parameters import Choice, Integer
 from tune_jobs.study.rows import Row, StartRow, State, TrialRow, as_json_text
-from tune_jobs.study.space import Choice, Integer, Space
+from tune_jobs.study.space import Space
 
 SUFFIX = "-final"
 """The end of the name of a study of finalists."""

@@ -20,9 +20,10 @@ from tune_jobs.search.given import check_point
 from tune_jobs.store.columns.params import KNOWN_TYPES, column_of_type
 from tune_jobs.study.json_fields import INT64_MAX, INT64_MIN
 from tune_jobs.study.param_texts import as_whole, read_text
+from tune_jobs.study.parameters import Integer, Parameter, Params
 from tune_jobs.study.rows import StartRow, TrialRow
 from tune_jobs.study.same_names import spelled
-from tune_jobs.study.space import Integer, Parameter, Params, Space
+from tune_jobs.study.space import Space
 
 PREFIX = "param_"
 PARAMS = "params"

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from eml_models.training.recipe import Recipe
-from tune_jobs.feasible.macs_share import with_spread_share
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha, Limits, SamplerName
 from tune_jobs.study.objective import Objective
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Space, Value, When
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Value, When
+from tune_jobs.study.space import Space
 
 OPTIMIZERS = ("sgd", "sgd_momentum", "adam", "adamw", "rmsprop")
 SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle")
@@ -191,7 +191,7 @@ def digits_front() -> Study:
     Channels are not rounded to multiples and the head is narrow, so that small networks are within reach.
     """
     shipped = digits_mobilenet()
-    study = shipped.with_changes(
+    return shipped.with_changes(
         name="digits-front",
         description="MobileNet's stages from the smallest networks up to a limit on MACs, for a front.",
         recipe=shipped.shipped_recipe.with_changes(model_options={"divisor": 1, "head_channels": 32}),
@@ -199,7 +199,6 @@ def digits_front() -> Study:
         trials=48,
         asha=Asha(min_epochs=3, reduction_factor=3),
     )
-    return with_spread_share(study)
 
 
 def fashion_mnist_front() -> Study:

@@ -25,6 +25,7 @@ from tune_jobs.study.definition import Study
 from tune_jobs.study.events import WarmStarted, detail_of
 from tune_jobs.study.json_fields import objectives_from_json, params_from_json
 from tune_jobs.study.objective import COSTS, LATENCY, Objective
+from tune_jobs.study.parameters import Constant, Params
 from tune_jobs.study.rows import (
     EventRow,
     Failure,
@@ -36,7 +37,6 @@ from tune_jobs.study.rows import (
     as_json_text,
     own_numbers,
 )
-from tune_jobs.study.space import Constant, Params
 from tune_jobs.study.stored import objectives_of
 
 SEPARATOR = "::"

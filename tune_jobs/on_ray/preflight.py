@@ -20,7 +20,8 @@ from tune_jobs.on_ray.cluster.reaching import check_address
 from tune_jobs.on_ray.private import gpus_here
 from tune_jobs.session.settings import AUTO, RunSettings
 from tune_jobs.store.columns.params import param_types
-from tune_jobs.study.definition import DATASET, Study
+from tune_jobs.study.bindings import DATASET
+from tune_jobs.study.definition import Study
 from tune_jobs.study.method import SamplerName
 
 MAX_CPUS_PER_CORE = 16

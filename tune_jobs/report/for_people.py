@@ -18,7 +18,7 @@ from eml_models.errors import UnknownNameError
 from eml_models.networks.words import CIFAR_SHAPE, NetworkSpec, name_network
 from tune_jobs.report.column_numbers import whole
 from tune_jobs.report.tables import Table
-from tune_jobs.study.definition import OF_THE_STUDY, RECIPE_FIELDS
+from tune_jobs.study.bindings import OF_THE_STUDY, RECIPE_FIELDS
 from tune_jobs.study.json_fields import parse_object
 from tune_jobs.study.rows import State
 

@@ -14,10 +14,11 @@ from eml_models.wording import listed
 from tune_jobs.report.for_people import short
 from tune_jobs.report.summary import NUMBERED, applying
 from tune_jobs.report.tables import Table
+from tune_jobs.study.bindings import DATASET, MACS_SHARE, REPEAT, SEED
 from tune_jobs.study.candidate import CANDIDATE
-from tune_jobs.study.definition import DATASET, MACS_SHARE, REPEAT, SEED, Study
+from tune_jobs.study.definition import Study
 from tune_jobs.study.fits import name_of_fit
-from tune_jobs.study.space import Choice, Constant, Float, Parameter, Role
+from tune_jobs.study.parameters import Choice, Constant, Float, Parameter, Role
 
 NOTES = {
     MACS_SHARE: "the share of max_macs that a network may use",

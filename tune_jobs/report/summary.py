@@ -11,9 +11,11 @@ from collections.abc import Iterable
 
 from eml_models.data.file_names import label
 from eml_models.wording import count_of
-from tune_jobs.study.definition import EPOCHS, Study
+from tune_jobs.study.bindings import EPOCHS
+from tune_jobs.study.definition import Study
 from tune_jobs.study.fits import name_of_fit
-from tune_jobs.study.space import Choice, Constant, Parameter, Role, Space
+from tune_jobs.study.parameters import Choice, Constant, Parameter, Role
+from tune_jobs.study.space import Space
 
 NUMBERED = re.compile(r"(\w+_)(\d+)")
 """A parameter for one item of a list option: ``width_3``."""

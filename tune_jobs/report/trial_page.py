@@ -17,7 +17,7 @@ from tune_jobs.report.for_people import EPOCHS, network_words
 from tune_jobs.report.plain import plain
 from tune_jobs.report.tables import Table
 from tune_jobs.report.text import format_value
-from tune_jobs.study.definition import SEED
+from tune_jobs.study.bindings import SEED
 from tune_jobs.study.json_fields import parse_object
 from tune_jobs.study.objective import COSTS
 from tune_jobs.study.rows import ReportRow, State, own_numbers

@@ -20,6 +20,7 @@ from tune_jobs.study.definition import Study
 from tune_jobs.study.events import SessionStarted, detail_of
 from tune_jobs.study.field_kinds import Scalar
 from tune_jobs.study.json_fields import metrics_from_json, params_from_json
+from tune_jobs.study.parameters import Params
 from tune_jobs.study.rows import (
     METRICS_OF_REPORTS,
     Decision,
@@ -30,7 +31,6 @@ from tune_jobs.study.rows import (
     StartRow,
     TrialRow,
 )
-from tune_jobs.study.space import Params
 
 if TYPE_CHECKING:  # for readers of the protocol
     from tune_jobs.results.of_study import Results

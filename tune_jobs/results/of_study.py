@@ -21,8 +21,8 @@ from tune_jobs.results.one_trial import Kept, TrialResult
 from tune_jobs.study.definition import Study
 from tune_jobs.study.json_fields import objectives_from_json, params_from_json
 from tune_jobs.study.objective import Objective
+from tune_jobs.study.parameters import Params
 from tune_jobs.study.rows import State, TrialRow
-from tune_jobs.study.space import Params
 from tune_jobs.study.stored import objectives_of
 
 if TYPE_CHECKING:  # both are heavy, and only a frame or a conversion needs them

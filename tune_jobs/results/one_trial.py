@@ -15,8 +15,8 @@ from typing import Any
 from eml_models.errors import InvalidValueError
 from eml_models.wording import listed
 from tune_jobs.errors import StoreError
+from tune_jobs.study.parameters import Params
 from tune_jobs.study.rows import Row, StartRow, State
-from tune_jobs.study.space import Params
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

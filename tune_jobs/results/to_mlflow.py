@@ -16,8 +16,8 @@ from tune_jobs.results.callbacks import Report, as_numbers
 from tune_jobs.results.of_study import Results
 from tune_jobs.results.one_trial import TrialResult
 from tune_jobs.study.definition import Study
+from tune_jobs.study.parameters import Params
 from tune_jobs.study.rows import State, trial_id
-from tune_jobs.study.space import Params
 
 ENDINGS = {
     State.COMPLETED: "FINISHED",

@@ -16,7 +16,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Params, Space, Value
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Parameter, Params, Value
+from tune_jobs.study.space import Space
 
 Searched = Float | Integer | Choice
 Distributions = Mapping[str, BaseDistribution]

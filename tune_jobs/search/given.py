@@ -15,8 +15,9 @@ from typing import Any
 from eml_models.errors import InvalidValueError
 from tune_jobs.study.events import TrialElsewhere, WarmStarted
 from tune_jobs.study.objective import METRICS
+from tune_jobs.study.parameters import Constant, Params
 from tune_jobs.study.rows import ReportRow, TrialRow, as_json_text
-from tune_jobs.study.space import Constant, Params, Space
+from tune_jobs.study.space import Space
 
 MAX_SOURCE_TRIALS = 250
 """A search learns from at most this many trials of another study. More would make each proposal slower and

@@ -31,8 +31,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count, product
 
 from eml_models import seeds
-from tune_jobs.study.definition import REPEAT
-from tune_jobs.study.space import Parameter, Params, Space, Value
+from tune_jobs.study.bindings import REPEAT
+from tune_jobs.study.parameters import Parameter, Params, Value
+from tune_jobs.study.space import Space
 
 MAX_SHUFFLED = 256
 """Levels. More levels come in the order of an arithmetic progression, which needs no list of them."""

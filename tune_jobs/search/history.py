@@ -25,6 +25,7 @@ from tune_jobs.search.records import Ranking, Rung, TrialRecord
 from tune_jobs.study.definition import Study
 from tune_jobs.study.events import AttemptStarted, Enqueued, Point, WarmStarted, detail_of
 from tune_jobs.study.json_fields import params_from_json
+from tune_jobs.study.parameters import Params
 from tune_jobs.study.rows import (
     TRIED_AGAIN,
     EventKind,
@@ -36,7 +37,6 @@ from tune_jobs.study.rows import (
     TrialRow,
     as_json_text,
 )
-from tune_jobs.study.space import Params
 
 
 class History:

@@ -12,7 +12,7 @@ from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Sampler, build_sampler
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import SamplerName
-from tune_jobs.study.space import Params
+from tune_jobs.study.parameters import Params
 
 
 class QueueFirst:

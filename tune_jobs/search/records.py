@@ -14,8 +14,8 @@ from datetime import datetime
 
 from tune_jobs.search.objectives import Point
 from tune_jobs.study.own_training import costs_of_recipe
+from tune_jobs.study.parameters import Params
 from tune_jobs.study.rows import Failure, ReportRow, State, TrialRow
-from tune_jobs.study.space import Params
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

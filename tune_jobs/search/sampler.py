@@ -24,9 +24,10 @@ from tune_jobs.search.grid_order import iter_points
 from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import OptunaView
 from tune_jobs.search.shown import MAX_SHOWN
-from tune_jobs.study.definition import REPEAT, Study
+from tune_jobs.study.bindings import REPEAT
+from tune_jobs.study.definition import Study
 from tune_jobs.study.method import SamplerName
-from tune_jobs.study.space import Constant, Params
+from tune_jobs.study.parameters import Constant, Params
 
 NUM_STARTUP_TRIALS = 10
 """Ended trials before TPE takes over from random search; Optuna's default."""

@@ -14,7 +14,7 @@ from tune_jobs.feasible.own_cost import TrialCost
 from tune_jobs.search.given import SourceTrial
 from tune_jobs.study.events import SessionStarted
 from tune_jobs.study.own_training import OwnRecipe
-from tune_jobs.study.space import Params
+from tune_jobs.study.parameters import Params
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,11 @@ from tune_jobs.search.grid_order import count_points
 from tune_jobs.search.history import History
 from tune_jobs.session.attempt import SessionSettings
 from tune_jobs.session.resume import new_inputs
-from tune_jobs.study.definition import EPOCHS, Study
+from tune_jobs.study.bindings import EPOCHS
+from tune_jobs.study.definition import Study
 from tune_jobs.study.events import Enqueued, Point
 from tune_jobs.study.method import SamplerName
-from tune_jobs.study.space import Choice, Float, Integer
+from tune_jobs.study.parameters import Choice, Float, Integer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from statistics import fmean
 from typing import Any
 
 from tune_jobs.session.forecast import Pace
-from tune_jobs.study.definition import OF_THE_STUDY, RECIPE_FIELDS, Study
+from tune_jobs.study.bindings import OF_THE_STUDY, RECIPE_FIELDS
+from tune_jobs.study.definition import Study
 from tune_jobs.study.fits import name_of_fit
 from tune_jobs.study.json_fields import parse_object
 from tune_jobs.study.rows import ReportRow, Row

@@ -18,7 +18,7 @@ from tune_jobs.session.attempt import Progress
 from tune_jobs.store.files.file_urls import as_folder
 from tune_jobs.study.field_kinds import FLAG, NUMBER, PATH, TEXT, WHOLE, Kind, read_fields
 from tune_jobs.study.json_fields import MAX_COUNT
-from tune_jobs.study.space import Params
+from tune_jobs.study.parameters import Params
 from tune_jobs.study.words import WORDS
 
 if TYPE_CHECKING:

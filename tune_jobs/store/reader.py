@@ -46,6 +46,7 @@ from tune_jobs.store.reading.frames import as_frame
 from tune_jobs.store.reading.own_metrics import find_metrics
 from tune_jobs.store.reading.snapshot import Segments, TableSnapshot, parse_tables, take_snapshot
 from tune_jobs.store.reading.study_snapshot import StudySnapshot, study_frame, tables_of
+from tune_jobs.store.reading.unfilled import trains_itself, unfilled_columns
 from tune_jobs.store.upkeep.examining import examine
 from tune_jobs.study.json_fields import parse_object
 from tune_jobs.study.rows import Row
@@ -168,6 +169,8 @@ class TrialStore:
         SQL ignores the case of letters in names. So parameters that differ only by case (w, W) get columns
         that say where the capitals are (`param_w_caps0`, `param_W_caps1`); frames of `trials` keep the names.
         The columns of metrics of own training are those of `tune_jobs.store.columns.metrics`, also in frames.
+        A view lists columns that no study of the store fills behind all others, such as those of shipped
+        parameters in a store of own training.
 
         Args:
             max_rows: the most rows that are fetched; None for all.
@@ -257,16 +260,17 @@ class TrialStore:
         limits: QueryLimits,
     ) -> pa.Table:
         tables: dict[str, Any] = {name: part.dataset() for name, part in snapshot.items()}
-        studies = self._definitions().studies.values()
+        studies = list(self._definitions().studies.values())
         own_params = _own_params(studies)
-        with_metrics = any(map(_trains_itself, studies))
+        with_metrics = any(map(trains_itself, studies))
         own_metrics = find_metrics(tables, own_params, limits=limits) if with_metrics else {}
         self._tell(query_notes(query, own_params, own_metrics))
         return queries.run_query(
             query,
-            {STUDIES: rows_to_arrow(STUDIES, list(studies)), **tables},
+            {STUDIES: rows_to_arrow(STUDIES, studies), **tables},
             own_params=own_params,
             own_metrics=own_metrics,
+            last=unfilled_columns(studies, own_metrics.values()),
             max_rows=max_rows,
             limits=limits,
         )
@@ -282,7 +286,7 @@ class TrialStore:
         studies = self._definitions().studies.values() if study is None else [self._require(study)]
         problems: list[str] = []
         own_params, own_metrics = _own_params(studies), {}
-        with_metrics = table in TABLES_WITH_METRICS and any(map(_trains_itself, studies))
+        with_metrics = table in TABLES_WITH_METRICS and any(map(trains_itself, studies))
         names = TABLES_WITH_METRICS if with_metrics else (table,)
         snapshot = take_snapshot(self._segments, names, study=study, problems=problems)
         rows = snapshot[table].read(self._files, problems)
@@ -344,11 +348,6 @@ def _stores_beside(path: str) -> list[str]:
 def _own_params(studies: Iterable[StudyRow]) -> dict[str, OwnParam]:
     """The parameters that have no column of their type in the files (those of users' own spaces)."""
     return own_params_of(parse_object(row.params) for row in studies)
-
-
-def _trains_itself(study: StudyRow) -> bool:
-    """Whether a study trains by a function of its own, so that its reports have metrics of its own."""
-    return parse_object(study.definition).get("train") is not None
 
 
 def _num_segments(part: TableSnapshot) -> int:

@@ -8,40 +8,40 @@ definition. Neither is the number of trials, which may grow.
 from __future__ import annotations
 
 import hashlib
-import inspect
-import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from eml_models import seeds
-from eml_models.data.file_names import split_word, without_short_names
+from eml_models.data.file_names import without_short_names
 from eml_models.errors import InvalidValueError, UnknownNameError, raise_if_any
 from eml_models.shown import html_table
-from eml_models.training.final_report import FINAL_METRICS
 from eml_models.training.recipe import Recipe
 from eml_models.wording import cut
+from tune_jobs.study.bindings import EPOCHS, OF_THE_STUDY, RECIPE_FIELDS, binding_problems
 from tune_jobs.study.candidate import CANDIDATE, Candidate, candidate_problems
-from tune_jobs.study.field_kinds import FUNCTION, TEXT, WHOLE, Kind, UnfitError, instance_of, read_fields
+from tune_jobs.study.field_kinds import UnfitError, read_fields
 from tune_jobs.study.fits import SHIPPED_FITS, Fit, fit_recipe, name_of_fit
+from tune_jobs.study.front_space import spread_share
+from tune_jobs.study.given_fields import FIELD_KINDS, as_limits
+from tune_jobs.study.guidance import final_metric_problems, latency_problems, rung_problems
 from tune_jobs.study.json_fields import MAX_COUNT
 from tune_jobs.study.list_options import gather_lists
 from tune_jobs.study.method import Asha, Bounds, LatencyMode, Limits, SamplerName
+from tune_jobs.study.naming import name_problems
 from tune_jobs.study.objective import (
-    LATENCY,
     NAME_RULE,
     OWN_METRIC,
     Objective,
     as_objectives,
     objective_problems,
 )
-from tune_jobs.study.own_training import CostFunction, OwnRecipe, Train
+from tune_jobs.study.own_training import CostFunction, OwnRecipe, Train, calling_problems
+from tune_jobs.study.parameters import Choice, Float, Integer, Parameter, Role, Value
 from tune_jobs.study.rows import as_json_text
-from tune_jobs.study.space import EXAMPLE, Choice, Float, Integer, Parameter, Role, Space, Value
+from tune_jobs.study.space import Space
 from tune_jobs.study.words import PYTHON, WORDS, Parts, Spelling, fields_of
 
-NAME_PATTERN = re.compile(r"[a-z][a-z0-9._-]*")
-MAX_NAME_LENGTH = 100
 DEFINITION_VERSION = 1
 
 
@@ -125,19 +125,18 @@ class Study:
             raise UnknownNameError("sampler", self.sampler, list(SamplerName))
         object.__setattr__(self, "sampler", SamplerName(self.sampler))
         own = self.train is not None
-        object.__setattr__(self, "limits", _as_limits(self.limits))
-        read_fields(self, KINDS, subject=f"study {self.name!r}")
+        object.__setattr__(self, "limits", as_limits(self.limits))
+        read_fields(self, FIELD_KINDS, subject=f"study {self.name!r}")
         objectives = tuple(replace(objective, own=own) for objective in as_objectives(self.objectives))
         object.__setattr__(self, "objectives", objectives)
         problems = [*name_problems(self.name), *own_training_problems(self)]
         if self.trials < 1:
             problems.append(f"trials must be at least 1, got {self.trials}")
-        metrics = [objective.metric for objective in self.objectives]
-        problems += [*objective_problems(objectives, own=own), *_latency_problems(self, metrics)]
-        problems += _final_metric_problems(self)
+        problems += objective_problems(objectives, own=own)
+        problems += final_metric_problems(objectives, self.sampler, self.asha)
         if not own:
-            problems += [*candidate_problems(self.candidates, self.space), *_seed_problems(self.space)]
-            problems += _data_problems(self.space)
+            problems += latency_problems(objectives, self.limits, self.latency)
+            problems += [*candidate_problems(self.candidates, self.space), *binding_problems(self.space)]
         raise_if_any(f"study {self.name!r}", problems)
 
     def __repr__(self) -> str:
@@ -285,6 +284,9 @@ class Study:
         ``max_parameters`` ``max_latency_ms`` (as numbers, or as texts such as ``30M`` and ``0.5*resnet18``),
         ``measure_latency``, ``no_asha``, and ``fix``, a dictionary of parameters to hold at a value.
 
+        New objectives with a cost among them also change the space: `macs_share` is then searched from
+        small shares upwards (`tune_jobs.study.front_space`), unless `space` is given too.
+
         Raises:
             UnknownNameError: a change is neither a field of a study nor such a word, or `fix` names a
                 parameter that the space does not have.
@@ -304,6 +306,8 @@ class Study:
             if name in WORDS and not (name in known and value is None)
         }
         given = {name: value for name, value in changes.items() if name not in words}
+        if "objectives" in given and "space" not in given and given.get("train", self.train) is None:
+            given["space"] = spread_share(self.space, as_objectives(given["objectives"]))
         if not words:
             return replace(self, **given)
         parts = Parts(
@@ -317,11 +321,11 @@ class Study:
     def _part(self, name: str, given: Mapping[str, Any]) -> Any:
         """A part of the study as changes give it, or its own."""
         value = given.get(name, getattr(self, name))
-        value = _as_limits(value) if name == "limits" else value
+        value = as_limits(value) if name == "limits" else value
         try:
-            return KINDS[name].read(value)
+            return FIELD_KINDS[name].read(value)
         except UnfitError as error:
-            problem = KINDS[name].problem_of(name, value)
+            problem = FIELD_KINDS[name].problem_of(name, value)
             raise InvalidValueError(f"study {self.name!r}: {problem}") from error
 
 
@@ -329,65 +333,6 @@ def definition_fingerprint(text: str) -> str:
     """Sixteen hex digits of a definition's JSON text. A data set of files counts by its fingerprint, whatever
     its files are called."""
     return hashlib.blake2b(without_short_names(text).encode(), digest_size=8).hexdigest()
-
-
-RECIPE_FIELDS = frozenset(f.name for f in fields(Recipe))
-
-MACS_SHARE = "macs_share"
-"""The parameter that sets a network's width through the share of the MAC limit that it may use."""
-
-REPEAT = "repeat"
-"""The parameter whose values stand for several runs of one recipe. These differ in the trial's number alone,
-and so in the seed."""
-
-EPOCHS = "epochs"
-"""The field of a recipe that ends a trial; a space may search it."""
-
-DATASET = "dataset"
-"""The field of a recipe, and the parameter, that name a data set."""
-
-SEED = "seed"
-"""The field of a recipe that no parameter may set."""
-
-OF_THE_STUDY = frozenset({MACS_SHARE, REPEAT, CANDIDATE})
-"""The parameters that are neither a field of the recipe nor an option of the model."""
-
-
-def _as_limits(value: Any) -> Any:
-    """Limits as a person gives them: a dictionary by cost, or None for none."""
-    if isinstance(value, Mapping):
-        return Limits.of_costs(value)
-    return Limits() if value is None else value
-
-
-def _read_space(value: Any) -> Space:
-    if isinstance(value, list | tuple | Parameter):
-        return Space(value)
-    if not isinstance(value, Space):
-        raise UnfitError
-    return value
-
-
-KINDS: Mapping[str, Kind] = {
-    "name": TEXT,
-    "description": TEXT,
-    "space": Kind("a Space", _read_space, f"write such as space={EXAMPLE}"),
-    "recipe": instance_of(
-        Recipe, "a Recipe", way_out="write such as recipe=Recipe(learning_rate=0.1, epochs=9)"
-    ).or_none("None, with train="),
-    "epochs": WHOLE.or_none("None, with a recipe"),
-    "trials": WHOLE,
-    "asha": instance_of(Asha, "an Asha", way_out="write such as asha=Asha(min_epochs=1)").or_none(
-        "None, which stops no trial early"
-    ),
-    "limits": instance_of(Limits, "a Limits", way_out="write such as limits=Limits(max_macs=30_000_000)"),
-    "fit": FUNCTION,
-    "seed": WHOLE,
-    "latency": instance_of(
-        LatencyMode, "a LatencyMode", way_out='write such as latency=LatencyMode(mode="fp32")'
-    ).or_none("None, which measures none"),
-}
-"""The kinds of a study's fields; the others have rules of their own."""
 
 
 def own_training_problems(study: Study) -> list[str]:
@@ -400,9 +345,9 @@ def own_training_problems(study: Study) -> list[str]:
         given += [f"limits on {name}" for name, _, _ in study.limits.own]
         return [f"{name}: this belongs to own training (train=), got a recipe" for name in given]
     problems = []
-    problems += _calling_problems("train", study.train, "params", "run")
+    problems += calling_problems("train", study.train, "params", "run")
     if study.cost is not None:
-        problems += _calling_problems("cost", study.cost, "params")
+        problems += calling_problems("cost", study.cost, "params")
     if study.epochs is None or isinstance(study.epochs, bool) or not 1 <= study.epochs < MAX_COUNT:
         problems.append(
             "epochs must be the number of reports after which a trial is complete, a whole number of at least"
@@ -417,104 +362,8 @@ def own_training_problems(study: Study) -> list[str]:
         for name, _, _ in study.limits.own
         if not OWN_METRIC.fullmatch(name)
     ]
-    return problems or rung_problems(study, study.limits.costs)
-
-
-def _calling_problems(name: str, function: object, *arguments: str) -> list[str]:
-    """Problems of calling a user's function with positional arguments of these names."""
-    if not callable(function):
-        return [f"{name} must be a function of {' and '.join(arguments)}, got {function!r}"]
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # some functions of C have none; the call will tell
-        return []
-    try:
-        signature.bind(*arguments)
-    except TypeError:
-        called = getattr(function, "__name__", type(function).__name__)
-        return [
-            f"{name} is called with {' and '.join(arguments)}, so write it as"
-            f" def {name}({', '.join(arguments)}), got {called}{signature}"
-        ]
-    return []
-
-
-def rung_problems(study: Study, costs: Container[str]) -> list[str]:
-    """Problems of early stopping where training reports no objective at all.
-
-    Args:
-        costs: the names of the costs of own training, as far as they are known.
-    """
-    names = [objective.metric for objective in study.objectives]
-    if not study.rungs or not names or not all(name in costs for name in names):
-        return []
-    return [
-        f"ASHA compares what training reports, and each objective ({', '.join(names)}) is a cost, which is"
-        f" known before the training; add a metric, as in --objectives METRIC:max,{names[0]}:min, or search"
-        " without ASHA (asha=None, --no-asha)"
-    ]
-
-
-def _data_problems(space: Space) -> list[str]:
-    """Places of files among the values of a space, because a definition knows data by their fingerprint."""
-    if DATASET not in space.names:
-        return []
-    words = [text for text in map(str, space[DATASET].grid() or ()) if split_word(text) is not None]
-    return [
-        f"parameter {DATASET} has the place {word!r}, and a study knows files by their fingerprint; write"
-        f" eml_models.load_dataset({word!r}).spec.name"
-        for word in words
-    ]
-
-
-def _latency_problems(study: Study, metrics: Sequence[str]) -> list[str]:
-    if study.train is not None:
-        return []
-    wanted = LATENCY in metrics or study.limits.max_latency_ms is not None
-    if not wanted or study.latency is not None:
-        return []
-    return ["latency as an objective or a limit needs a mode to measure it in; give --measure-latency"]
-
-
-def _final_metric_problems(study: Study) -> list[str]:
-    """Problems of a search on results of the test set, which must not guide it."""
-    final = [o.metric for o in study.objectives if o.metric in FINAL_METRICS and not o.own]
-    looks = study.asha is not None or study.sampler not in (SamplerName.GRID, SamplerName.RANDOM)
-    if not final or not looks:
-        return []
-    return [
-        f"{final[0]} is measured once, after training, and must not guide a search; it needs --sampler grid"
-        f" or random, and no ASHA, got sampler {study.sampler}{'' if study.asha is None else ' with ASHA'}"
-    ]
+    return problems or rung_problems(study.objectives, study.rungs, study.limits.costs)
 
 
 def _fields_of(part: Asha | LatencyMode | None) -> dict[str, object] | None:
     return {f.name: getattr(part, f.name) for f in fields(part)} if part else None
-
-
-def _seed_problems(space: Space) -> list[str]:
-    """Problems of a seed as a parameter: it follows from the study's seed and the trial's number."""
-    if SEED not in space.names:
-        return []
-    return [
-        f"{SEED!r} cannot be a parameter: every trial has a seed of its own; for N runs of each recipe take"
-        f' Integer("{REPEAT}", 1, N)'
-    ]
-
-
-def name_problems(name: str) -> list[str]:
-    """Problems of a study's name; empty if it is valid."""
-    if len(name) > MAX_NAME_LENGTH:
-        return [f"a study's name has at most {MAX_NAME_LENGTH} characters, got {len(name)}; shorten it"]
-    if NAME_PATTERN.fullmatch(name):
-        return []
-    return [
-        f"a study's name starts with a-z, followed by a-z, 0-9, '.', '_' or '-', got {name!r};"
-        f" for example {suggest_name(name)!r}"
-    ]
-
-
-def suggest_name(name: str) -> str:
-    """A valid name near `name`."""
-    kept = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")
-    return kept if kept[:1].isalpha() and kept.isascii() else f"study-{kept}".rstrip("-")

@@ -102,26 +102,13 @@ class AttemptStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptEnded:
-    """An attempt is over.
+class Learned:
+    """What is known of a worker only after its attempt has begun: part of each end of an attempt.
 
-    Attributes:
-        how: the state in which its trial ended, or the reason for another attempt, in words. No decision
-            depends on it; the column `failure` holds the kind of failure.
-        train_s: seconds of training, as in its last report.
-        epochs: the last epoch that it reported; 0 without a report.
-        peak_memory_bytes: for a failure, the most memory that it took on its device.
-
-    The other fields are those of `tune_jobs.session.attempt.WorkerInfo`. Own training loads a state after it
-    has begun, so `resumed_from_epoch` and `passed_over` of its attempts are here; None if it loaded none.
+    The fields are those of `tune_jobs.session.attempt.WorkerInfo`. Own training loads a state after it has
+    begun, so `resumed_from_epoch` and `passed_over` of its attempts are here; None if it loaded none.
     """
 
-    kind: ClassVar = EventKind.ATTEMPT_ENDED
-
-    how: Reason
-    train_s: Seconds = 0.0
-    epochs: Count = 0
-    peak_memory_bytes: Whole | None = None
     data_s: Seconds | None = None
     first_step_s: Seconds | None = None
     execution: Text | None = None
@@ -133,19 +120,30 @@ class AttemptEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptInterrupted:
-    """The session ended before the attempt did. The fields are those of `AttemptEnded`."""
+class AttemptEnded(Learned):
+    """An attempt is over.
+
+    Attributes:
+        how: the state in which its trial ended, or the reason for another attempt, in words. No decision
+            depends on it; the column `failure` holds the kind of failure.
+        train_s: seconds of training, as in its last report.
+        epochs: the last epoch that it reported; 0 without a report.
+        peak_memory_bytes: for a failure, the most memory that it took on its device.
+    """
+
+    kind: ClassVar = EventKind.ATTEMPT_ENDED
+
+    how: Reason
+    train_s: Seconds = 0.0
+    epochs: Count = 0
+    peak_memory_bytes: Whole | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptInterrupted(Learned):
+    """The session ended before the attempt did."""
 
     kind: ClassVar = EventKind.ATTEMPT_INTERRUPTED
-
-    data_s: Seconds | None = None
-    first_step_s: Seconds | None = None
-    execution: Text | None = None
-    eager_because: Text | None = None
-    step_s: Seconds | None = None
-    gpu_busy: Number | None = None
-    resumed_from_epoch: Count | None = None
-    passed_over: Text | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -17,7 +18,7 @@ from typing import Any
 
 from eml_models.errors import InvalidValueError, raise_if_any
 from eml_models.wording import cut
-from tune_jobs.study.written_numbers import MAX_WHOLE, read_number
+from tune_jobs.study.written_numbers import MAX_WHOLE, parse_count, read_number
 
 Scalar = bool | int | float | str
 
@@ -52,7 +53,7 @@ class Kind:
 
     def problem_of(self, name: str, value: object) -> str:
         """What is wrong with a value that does not fit, and what to write instead."""
-        way_out = _number_in(value) if self.is_number and isinstance(value, str) else self.way_out
+        way_out = number_in(value) if self.is_number and isinstance(value, str) else self.way_out
         return f"{name} must be {self.words}, got {cut(value)}{f'; {way_out}' if way_out else ''}"
 
 
@@ -207,13 +208,13 @@ def _read_function(value: Any) -> Any:
     return value
 
 
-def _number_in(text: str) -> str:
-    """The way out for a text that may hold a number."""
-    try:
-        number = read_number(text)
-    except InvalidValueError:
-        return "write it as a number of Python, without quotes"
-    return f"write it without quotes: {number:.15g}"
+def number_in(text: str) -> str:
+    """The way out for a text that may hold a number, such as ``8`` or ``5k``."""
+    with suppress(InvalidValueError):
+        return f"write it without quotes: {read_number(text):.15g}"
+    with suppress(InvalidValueError):
+        return f"write it as a whole number: {parse_count(text)}"
+    return "write it as a number of Python, without quotes"
 
 
 WHOLE = Kind("a whole number", _read_whole, is_number=True)

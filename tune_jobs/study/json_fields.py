@@ -18,7 +18,7 @@ from eml_models.errors import InvalidValueError
 from eml_models.strict_json import MAX_DEPTH, depth_of, finite_float, refuse_constant
 from eml_models.wording import first_line
 from tune_jobs.study.field_kinds import Scalar
-from tune_jobs.study.space import Params
+from tune_jobs.study.parameters import Params
 
 MAX_SECONDS = 1e9
 """About 30 years. No duration of a study is longer, and an instant cannot hold the sum with a much longer

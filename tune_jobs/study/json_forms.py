@@ -28,7 +28,7 @@ from tune_jobs.study.json_fields import (
     is_whole,
     shape_problems,
 )
-from tune_jobs.study.space import Params
+from tune_jobs.study.parameters import Params
 
 JSON_NAME = "json_name"
 """The entry in a field's metadata with the key in JSON, for a key that cannot be a name in Python."""

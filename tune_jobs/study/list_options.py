@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from eml_models.errors import raise_if_any
 from eml_models.networks.registry import get_model
-from tune_jobs.study.space import Value
+from tune_jobs.study.parameters import Value
 
 PART = re.compile(r"(.+)_([1-9][0-9]*)")
 

@@ -14,7 +14,7 @@ from typing import Any
 from eml_models.errors import InvalidValueError, raise_if_any
 from eml_models.latency.measuring.modes import parse_mode
 from eml_models.wording import cut
-from tune_jobs.study.field_kinds import NUMBER, TEXT, WHOLE, plain_number, read_fields
+from tune_jobs.study.field_kinds import NUMBER, TEXT, WHOLE, number_in, plain_number, read_fields
 from tune_jobs.study.objective import OWN_METRIC
 from tune_jobs.study.written_numbers import MAX_WHOLE
 
@@ -67,6 +67,9 @@ Bounds = float | tuple[float | None, float | None]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Hard limits on the network, inclusive; a proposal that breaks one is never trained.
+
+    Bounds are numbers. `Study.with_changes` takes texts too, as the command line does:
+    ``study.with_changes(max_macs="0.5*resnet18")``.
 
     Attributes:
         own: limits on costs of own training that have other names: ``(name, least, most)``, None for no
@@ -182,9 +185,10 @@ def _read_bounds(name: str, given: object) -> tuple[float | None, float | None]:
     least, most = (None if bound is None else plain_number(bound) for bound in pair)
     known = [bound for bound in (least, most) if bound is not None]
     if len(known) < sum(bound is not None for bound in pair) or not known or known != sorted(known):
+        texts = [bound for bound in pair if isinstance(bound, str)]
         raise InvalidValueError(
             f"limits: {name} must be a finite number, the most, or a pair (least, most) with the least first"
-            f" and None for no bound, got {cut(given)}"
+            f" and None for no bound, got {cut(given)}{''.join(f'; {number_in(text)}' for text in texts[:1])}"
         )
     return least, most
 

@@ -5,6 +5,7 @@ Frozen values and types; `tune_jobs.study.definition` holds them, and `tune_jobs
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,8 +14,8 @@ from typing import Any
 
 from eml_models.errors import raise_if_any
 from tune_jobs.study.json_fields import params_from_json, parse_object
+from tune_jobs.study.parameters import Params
 from tune_jobs.study.rows import as_json_text
-from tune_jobs.study.space import Params
 
 Train = Callable[[dict[str, Any], Any], Any]
 """``train(params, run)``: `params` is a plain dict of the space's values, `run` a
@@ -67,6 +68,25 @@ def costs_of_recipe(text: str) -> Mapping[str, float]:
     """The costs in the text of a recipe; empty for a shipped recipe, whose costs follow from its plan."""
     costs: Mapping[str, float] = parse_object(text).get("costs", {})
     return costs
+
+
+def calling_problems(name: str, function: object, *arguments: str) -> list[str]:
+    """Problems of calling a user's function with positional arguments of these names."""
+    if not callable(function):
+        return [f"{name} must be a function of {' and '.join(arguments)}, got {function!r}"]
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some functions of C have none; the call will tell
+        return []
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        called = getattr(function, "__name__", type(function).__name__)
+        return [
+            f"{name} is called with {' and '.join(arguments)}, so write it as"
+            f" def {name}({', '.join(arguments)}), got {called}{signature}"
+        ]
+    return []
 
 
 class StoredTrain:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from eml_models.errors import InvalidValueError
 from eml_models.strict_json import parse_written
 from tune_jobs.study.field_kinds import Scalar
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Parameter
 from tune_jobs.study.written_numbers import read_decimal, read_number, way_out
 
 

@@ -17,7 +17,8 @@ from tune_jobs.study.fits import SHIPPED_FITS, fit_recipe
 from tune_jobs.study.method import Asha, LatencyMode, Limits, SamplerName
 from tune_jobs.study.objective import Direction, Objective
 from tune_jobs.study.own_training import StoredTrain
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space, When
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Parameter, When
+from tune_jobs.study.space import Space
 
 KINDS: Mapping[str, Callable[..., Parameter]] = {
     "float": Float,

@@ -13,10 +13,10 @@ from typing import Any
 from eml_models.errors import InvalidValueError, raise_if_any
 from eml_models.training.recipe import Recipe
 from eml_models.wording import cut
-from tune_jobs.study.amounts import parse_count, parse_macs
+from tune_jobs.study.amounts import parse_macs
 from tune_jobs.study.method import LatencyMode, Limits
 from tune_jobs.study.space import Space
-from tune_jobs.study.written_numbers import read_whole
+from tune_jobs.study.written_numbers import parse_count, read_whole
 
 OF_THE_RECIPE = {
     "epochs": "epochs",

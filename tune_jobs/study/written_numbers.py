@@ -2,7 +2,7 @@
 
 Pure functions. A number has a decimal point, never a decimal comma. Commas or underscores may stand in it
 only where they group thousands; Python's own `int` and `float` read ``1_5`` as 15. Called by the command
-line, by `param_texts` and by `tune_jobs.study.amounts`.
+line, by `param_texts`, by `tune_jobs.study.amounts`, and by `field_kinds` for the words of a refusal.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ WHOLE = re.compile(rf"[+-]?(?:{GROUPED}|[0-9]+)(?:\.0*)?")
 NUMBER = re.compile(
     rf"[+-]?(?:(?:{GROUPED}|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]{{1,4}})?", re.IGNORECASE
 )
+SUFFIXES = {"k": 10**3, "m": 10**6, "g": 10**9}
+COUNT_PATTERN = re.compile(r"(.*?[0-9.])\s*([kmg]?)", re.IGNORECASE | re.DOTALL)
+"""A number and its suffix."""
 MARKS = re.compile(r"[0-9]*[,_][0-9,_]*")
 SEPARATORS = str.maketrans("", "", ",_")
 
@@ -66,6 +69,30 @@ def read_whole(text: str) -> int:
     if abs(number) > MAX_WHOLE:
         raise InvalidValueError(f"a whole number must fit in 64 bits, got {cut(text)}")
     return int(number)
+
+
+def parse_count(text: str, *, also: str = "") -> int:
+    """A whole number, or a number with k, M or G (decimal, any case): ``30M`` is 30,000,000.
+
+    Commas and underscores may stand where they group thousands: ``1,500,000``.
+
+    Args:
+        also: another form that the caller takes, for the message.
+
+    Raises:
+        InvalidValueError: anything else, or a value that is not a positive whole number of at most 64 bits.
+    """
+    rule = (
+        f"a count is a positive whole number, or a number with k, M or G such as 30M{also}, got {cut(text)}"
+    )
+    match = COUNT_PATTERN.fullmatch(text.strip())
+    try:
+        value = read_decimal(match[1]) * SUFFIXES.get(match[2].lower(), 1) if match else Decimal(0)
+    except InvalidValueError as error:
+        raise InvalidValueError(rule + way_out(text.strip())) from error
+    if not 1 <= value <= MAX_WHOLE or value != value.to_integral_value():
+        raise InvalidValueError(rule)
+    return int(value)
 
 
 def way_out(word: str) -> str:

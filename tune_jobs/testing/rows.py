@@ -11,6 +11,7 @@ from typing import Any
 
 from tune_jobs.search.history import History
 from tune_jobs.study.definition import Study
+from tune_jobs.study.parameters import Params
 from tune_jobs.study.rows import (
     EventKind,
     EventRow,
@@ -23,7 +24,6 @@ from tune_jobs.study.rows import (
     as_json_text,
     trial_id,
 )
-from tune_jobs.study.space import Params
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 STUDY = "s"

@@ -14,8 +14,8 @@ from tune_jobs.search.asha import decide
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Sampler, build_sampler
 from tune_jobs.study.definition import Study
+from tune_jobs.study.parameters import Params
 from tune_jobs.study.rows import Decision, Failure, Row, State
-from tune_jobs.study.space import Params
 from tune_jobs.testing.rows import report_row, start_row, trial_row
 
 Curve = Callable[[Params, int, int], float | None]

@@ -109,7 +109,10 @@ class TrialRun:
 
     @property
     def scratch(self) -> Path:
-        """A folder for files of this attempt; it is removed when the attempt ends.
+        """A folder for files of this attempt. It is removed when the attempt ends.
+
+        The path then leads nowhere, also for a process that runs on. What shall stay goes through `save` or
+        `save_folder`, or into a folder of your own.
 
         A child process may use it too, if the function has asked for it before.
         """

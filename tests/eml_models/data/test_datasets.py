@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from dataset_archives import random_bytes
+from tiny_data import TINY, read_tiny, tiny
 from torchvision import datasets as torchvision_datasets
 
 from eml_models.data import loading
@@ -31,33 +32,6 @@ from eml_models.errors import DatasetMissingError, InvalidValueError, UnknownNam
 
 Bytes = npt.NDArray[np.uint8]
 DIGITS_FINGERPRINT = "c911f9ec02380ec2c329e9b445c2dab1"
-
-
-def random_bytes(seed: int, *shape: int) -> Bytes:
-    return np.random.RandomState(seed).randint(0, 256, shape).astype(np.uint8)
-
-
-def tiny(num_train: int = 40, *, classes: int = 2) -> RawDataset:
-    return RawDataset(
-        train_images=random_bytes(1, num_train, 8, 8),
-        train_labels=np.arange(num_train) % classes,
-        test_images=random_bytes(2, 10, 8, 8),
-        test_labels=np.arange(10) % classes,
-    )
-
-
-def read_tiny(folder: Path, download: bool) -> RawDataset:
-    return tiny()
-
-
-TINY = DatasetSpec(name="tiny", input_shape=(1, 8, 8), num_classes=2, read=read_tiny)
-
-
-@pytest.fixture(autouse=True)
-def _leave_no_data_set_behind() -> Iterator[None]:
-    yield
-    for spec in custom_datasets():
-        unregister_dataset(spec.name)
 
 
 class TestDigits:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from tiny_data import TINY
 
 from eml_models.data.datasets import (
-    DatasetSpec,
-    RawDataset,
-    custom_datasets,
     register_dataset,
-    unregister_dataset,
 )
 from eml_models.data.loading import Dataset, load_dataset, split
 from eml_models.errors import InvalidValueError
@@ -29,33 +23,6 @@ VALIDATION_START = [3, 12, 23, 27, 29, 31]
 
 
 TRAIN_START = [411, 998, 1313, 887, 1216, 548]
-
-
-def random_bytes(seed: int, *shape: int) -> Bytes:
-    return np.random.RandomState(seed).randint(0, 256, shape).astype(np.uint8)
-
-
-def tiny(num_train: int = 40, *, classes: int = 2) -> RawDataset:
-    return RawDataset(
-        train_images=random_bytes(1, num_train, 8, 8),
-        train_labels=np.arange(num_train) % classes,
-        test_images=random_bytes(2, 10, 8, 8),
-        test_labels=np.arange(10) % classes,
-    )
-
-
-def read_tiny(folder: Path, download: bool) -> RawDataset:
-    return tiny()
-
-
-TINY = DatasetSpec(name="tiny", input_shape=(1, 8, 8), num_classes=2, read=read_tiny)
-
-
-@pytest.fixture(autouse=True)
-def _leave_no_data_set_behind() -> Iterator[None]:
-    yield
-    for spec in custom_datasets():
-        unregister_dataset(spec.name)
 
 
 class TestSplit:
@@ -91,7 +58,7 @@ def test_part_to_train_on_is_random_the_same_for_every_seed_and_holds_a_smaller_
     recipe = Recipe(learning_rate=0.1, epochs=1, max_train_samples=300)
     labels, parts = load_dataset("digits").train_labels, []
     for changes in ({}, {"seed": 7}, {"max_train_samples": 100}):
-        parts.append(set(fit(recipe.with_changes(**changes))._train.tolist()))
+        parts.append(set(fit(recipe.with_changes(**changes))._images.train.tolist()))
     assert parts[0] == parts[1]
     assert parts[2] < parts[0]
     assert (len(parts[0]), len(parts[2])) == (300, 100)

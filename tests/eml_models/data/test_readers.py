@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,21 +22,12 @@ from torchvision import datasets as torchvision_datasets
 
 from eml_models.data.datasets import (
     SHIPPED,
-    custom_datasets,
     read_dataset,
     register_dataset,
     require_dataset,
-    unregister_dataset,
 )
 from eml_models.data.loading import load_dataset
 from eml_models.errors import DatasetMissingError, InvalidValueError
-
-
-@pytest.fixture(autouse=True)
-def _leave_no_data_set_behind() -> Iterator[None]:
-    yield
-    for spec in custom_datasets():
-        unregister_dataset(spec.name)
 
 
 def small(name: str, *, num_train: int = 30, num_test: int = 10) -> str:

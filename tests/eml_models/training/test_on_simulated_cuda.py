@@ -35,19 +35,6 @@ def pretend_cuda(monkeypatch: pytest.MonkeyPatch, training: Any) -> None:
     monkeypatch.setattr(eml_models.training.loop, "seeded", unseeded)
     monkeypatch.setattr(eml_models.training.loop, "peak_memory_bytes", lambda device: 1)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda device=None: None)
-    monkeypatch.setattr(training, "_iter_blocks", _blocks_on_cpu(training))
-
-
-def _blocks_on_cpu(training: Any) -> Any:
-    made = type(training)._iter_blocks
-
-    def iter_blocks() -> Any:
-        training.device = torch.device("cpu")
-        blocks = list(made(training))
-        training.device = CUDA
-        return iter(blocks)
-
-    return iter_blocks
 
 
 @pytest.mark.parametrize("kernels", list(Kernels))

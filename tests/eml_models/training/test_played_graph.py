@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from full_recipe import FULL
 from played_graph import Played
 from torch import nn
 
@@ -26,21 +27,7 @@ from eml_models.training.optimizers import OPTIMIZERS
 from eml_models.training.schedules import SCHEDULES
 from eml_models.training.snapshot import load_snapshot
 
-RECIPE = Recipe(
-    learning_rate=0.02,
-    epochs=2,
-    batch_size=16,
-    max_train_samples=124,  # batches of 15 and 16 images
-    schedule="one_cycle",
-    warmup_fraction=0.2,
-    ema_decay=0.9,
-    weight_decay=1e-3,
-    max_grad_norm=1.0,
-    label_smoothing=0.1,
-    augmentation="crop_flip",
-    cutout=0.3,
-    model_options={"dropout": 0.2},
-)
+RECIPE = FULL.with_changes(epochs=2, batch_size=16, max_train_samples=124)  # batches of 15 and 16 images
 NUM_WARM_UP = 6
 """Eager steps: three of each of two sizes."""
 

@@ -17,7 +17,7 @@ from eml_models.data.datasets import (
 )
 from eml_models.data.facts import NetworkFacts
 from eml_models.errors import InvalidValueError
-from eml_models.training.loop import evaluate_test
+from eml_models.training.final_evaluation import evaluate_test
 from eml_models.training.snapshot import load_snapshot, load_trained
 from eml_models.training.trained import TrainedNetwork
 

@@ -6,29 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from session_testing import WORKER, Clock, MemoryLog, a_study, play
+from session_testing import WORKER, Clock, MemoryLog, a_study, played
 
 from tune_jobs.analysis.audit import audit
-from tune_jobs.session.attempt import SessionSettings
 from tune_jobs.session.state_machine import Session
-from tune_jobs.study.events import SessionEnd, SessionStarted
 from tune_jobs.study.method import LatencyMode, Limits
 from tune_jobs.study.rows import Decision, ReportRow, Row, StartRow, State
-
-
-def played(cut: int | None = None, **changes: object) -> MemoryLog:
-    """The rows of a study; with `cut` its first session was killed after so many rows."""
-    log = MemoryLog()
-    settings = SessionSettings(started=SessionStarted(workers=1))
-    clock = Clock()
-    session = Session(a_study(**changes), log, settings=settings, clock=clock)
-    play(session)
-    if cut is not None:
-        log = MemoryLog(log.rows[:cut])
-        session = Session(a_study(**changes), log, log.rows[:], settings=settings, clock=clock)
-        play(session)
-    session.close(SessionEnd.FINISHED)
-    return log
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random"])

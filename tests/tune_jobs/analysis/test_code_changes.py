@@ -22,8 +22,9 @@ from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.code_digest import code_digest
 from tune_jobs.study.definition import Study
 from tune_jobs.study.events import SessionEnd, SessionStarted
+from tune_jobs.study.parameters import Float
 from tune_jobs.study.rows import Failure, Row
-from tune_jobs.study.space import Float, Space
+from tune_jobs.study.space import Space
 
 FIT = """
 from eml_models import Recipe

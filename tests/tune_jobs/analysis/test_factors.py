@@ -21,7 +21,8 @@ from tune_jobs.analysis.factors import (
 )
 from tune_jobs.inputs.shipped import digits_recipes, lab_mnist
 from tune_jobs.study.method import SamplerName
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Space, When
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, When
+from tune_jobs.study.space import Space
 
 GRID = lab_mnist().with_changes(
     space=Space(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from session_testing import WORKER, Clock, MemoryLog, a_study, play, play_attempt, rising
+from session_testing import WORKER, Clock, MemoryLog, a_study, play_attempt, played, rising
 
 from tune_jobs.analysis.ledger import DATA, FIRST_STEP, IMPORTS, WORKERS, account
 from tune_jobs.report.ledger import ledger
@@ -109,21 +109,6 @@ def test_measuring_a_latency_is_overhead_and_what_follows_is_recorded_at_the_end
     session.close(SessionEnd.INTERRUPTED)
     spent = {name: seconds for name, seconds in account(log.rows).items() if seconds}
     assert spent == {IMPORTS: 5.0, "overhead": 3.0, DATA: 7.0, "unfinished": 10.0}
-
-
-def played(cut: int | None = None, **changes: object) -> MemoryLog:
-    """The rows of a study; with `cut` its first session was killed after so many rows."""
-    log = MemoryLog()
-    settings = SessionSettings(started=SessionStarted(workers=1))
-    clock = Clock()
-    session = Session(a_study(**changes), log, settings=settings, clock=clock)
-    play(session)
-    if cut is not None:
-        log = MemoryLog(log.rows[:cut])
-        session = Session(a_study(**changes), log, log.rows[:], settings=settings, clock=clock)
-        play(session)
-    session.close(SessionEnd.FINISHED)
-    return log
 
 
 @pytest.mark.parametrize("cut", [None, 7, 20, 41])

@@ -21,7 +21,8 @@ from tune_jobs.session.state_machine import Session
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import SamplerName
-from tune_jobs.study.space import Choice, Space
+from tune_jobs.study.parameters import Choice
+from tune_jobs.study.space import Space
 
 
 @pytest.fixture

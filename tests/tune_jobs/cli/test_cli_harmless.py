@@ -17,8 +17,9 @@ from eml_models.training.recipe import Recipe
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.definition import Study
 from tune_jobs.study.events import AttemptEnded, SessionStarted, detail_as_json
+from tune_jobs.study.parameters import Choice, Float
 from tune_jobs.study.rows import EventRow, Failure, StartRow, State, TrialRow, as_json_text
-from tune_jobs.study.space import Choice, Float, Space
+from tune_jobs.study.space import Space
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202eevil\u2066\rover\x00\u2028"
 NOON = "2026-11-24T12:00:00+00:00"

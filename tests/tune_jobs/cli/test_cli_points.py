@@ -15,8 +15,9 @@ from tune_jobs.cli.resolving import _parse_assignments
 from tune_jobs.inputs.point_files import read_points
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.definition import Study
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer
 from tune_jobs.study.rows import StartRow, State, TrialRow, as_json_text
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Space
+from tune_jobs.study.space import Space
 
 SPACE = Space(
     Float("learning_rate", 1e-6, 1.0, log=True),

@@ -16,6 +16,7 @@ import onnxruntime
 import pytest
 import torch
 from cli_testing import Cli
+from trained_studies import train_into
 
 from eml_models import load_trained
 from eml_models.data.datasets import (
@@ -31,15 +32,12 @@ from eml_models.networks.registry import known_models, unregister_model
 from eml_models.training.recipe import Recipe
 from tune_jobs import TrialStore
 from tune_jobs.checkpoints.files import Checkpoints
-from tune_jobs.checkpoints.saving import Saving
-from tune_jobs.cli import store_commands
+from tune_jobs.cli import network_commands
 from tune_jobs.inputs.shipped import digits_recipes
 from tune_jobs.inputs.user_code import load_study
-from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.upkeep.deletion import delete_study
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study.definition import Study
 from tune_jobs.study.fits import fit_and_test
 from tune_jobs.study.objective import Objective
 
@@ -64,25 +62,6 @@ def read_stripes(folder: Path, download: bool) -> RawDataset:
 
 
 STRIPES = DatasetSpec(name="stripes", input_shape=(1, 10, 10), num_classes=2, read=read_stripes)
-
-
-def train_into(store: str, study: Study) -> None:
-    """Run a study to its end, as a worker and its driver do."""
-    with StudyWriter.open(store, study, versions={}) as writer:
-        session = Session(study, writer)
-        while (attempt := session.next_attempt()) is not None:
-            saving = Saving(
-                checkpoints=Checkpoints.of(store, study.name),
-                number=attempt.number,
-                attempt=attempt.attempt,
-                epochs=attempt.recipe.epochs,
-                period_s=1e6,
-            )
-            training = saving.begin(study.fit, attempt.recipe)
-            for report in training:
-                saving.before_report(training, report)
-                metrics = {name: getattr(report, name) for name in dir(report) if not name.startswith("_")}
-                session.record_report(attempt.number, metrics, WorkerInfo(device="cpu: x"))
 
 
 @pytest.fixture(scope="module")
@@ -263,12 +242,12 @@ def test_file_is_looked_at_before_a_replay_trains(cli: Cli, lost: str) -> None:
 def test_replay_that_differs_writes_its_network_and_says_so(
     cli: Cli, folder: Path, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = store_commands.begin_replay
+    begin = network_commands.begin_replay
 
     def begin_another(trial: Any, **where: Any) -> Any:
         return begin(replace(trial, recipe=trial.recipe.with_changes(seed=99)), **where)
 
-    monkeypatch.setattr(store_commands, "begin_replay", begin_another)
+    monkeypatch.setattr(network_commands, "begin_replay", begin_another)
     code, _, err = cli("replay", lost, "0", "--output", "other.pt")
     assert code == 1
     assert "note: the network in other.pt is not that of the trial: its reports differ from the stored" in err

@@ -16,7 +16,8 @@ from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import SamplerName
-from tune_jobs.study.space import Choice, Integer, Space
+from tune_jobs.study.parameters import Choice, Integer
+from tune_jobs.study.space import Space
 
 
 def fit_nothing(*args: object, **options: object) -> list[object]:

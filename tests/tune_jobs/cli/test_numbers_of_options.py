@@ -12,8 +12,9 @@ from tune_jobs.cli import cli, main
 from tune_jobs.cli.latency_commands import _parse_batch_sizes
 from tune_jobs.cli.resolving import _parse_gpus
 from tune_jobs.cli.shared_options import Number, Whole, WholeFrom
-from tune_jobs.study.amounts import parse_count, parse_macs
+from tune_jobs.study.amounts import parse_macs
 from tune_jobs.study.words import as_latency
+from tune_jobs.study.written_numbers import parse_count
 
 
 def test_no_option_reads_underscores_or_commas_as_python_does(

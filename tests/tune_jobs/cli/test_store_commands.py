@@ -9,18 +9,16 @@ from pathlib import Path
 
 import pytest
 from cli_testing import Cli
+from trained_studies import train_into
 
-from eml_models import evaluate_test, fit, load_trained
+from eml_models import evaluate_test, load_trained
 from eml_models.training.recipe import Recipe
 from tune_jobs import TrialStore
-from tune_jobs.checkpoints.files import Checkpoints
-from tune_jobs.checkpoints.saving import Saving
 from tune_jobs.cli.latency_commands import resolve_network
 from tune_jobs.inputs.shipped import digits_recipes
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study.rows import Decision
 
 RECIPE = Recipe(model="small_cnn", learning_rate=0.01, epochs=3, max_train_samples=200)
 
@@ -30,26 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with three trained trials, made without Ray."""
     folder = tmp_path_factory.mktemp("trained")
     study = digits_recipes().with_changes(recipe=RECIPE, trials=3)
-    store = str(folder / "trials")
-    with StudyWriter.open(store, study, versions={}) as writer:
-        session = Session(study, writer)
-        while (attempt := session.next_attempt()) is not None:
-            saving = Saving(
-                checkpoints=Checkpoints.of(store, study.name),
-                number=attempt.number,
-                attempt=attempt.attempt,
-                epochs=attempt.recipe.epochs,
-                period_s=1e6,
-            )
-            training = saving.begin(fit, attempt.recipe)
-            for report in training:
-                saving.before_report(training, report)
-                metrics = {name: getattr(report, name) for name in report.__slots__}
-                if (
-                    session.record_report(attempt.number, metrics, WorkerInfo(device="cpu: x"))
-                    is Decision.STOP
-                ):
-                    break
+    train_into(str(folder / "trials"), study)
     return folder
 
 

@@ -10,7 +10,8 @@ import pytest
 from eml_models.training.recipe import Recipe
 from tune_jobs.feasible.drawing import iter_drawn
 from tune_jobs.study.definition import Study
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Params, Space, When
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Parameter, Params, When
+from tune_jobs.study.space import Space
 
 
 def a_study(*parameters: Parameter, seed: int = 0) -> Study:

@@ -11,14 +11,14 @@ from eml_models.errors import InvalidValueError
 from eml_models.training.recipe import Recipe
 from tune_jobs.feasible.cost import count_cost
 from tune_jobs.feasible.drawing import iter_drawn
-from tune_jobs.feasible.macs_share import resolve_recipe, width_bounds, with_spread_share
+from tune_jobs.feasible.macs_share import resolve_recipe, width_bounds
 from tune_jobs.inputs.shipped import digits_families, digits_mobilenet, mobilenet
 from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Tpe
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha, Limits
-from tune_jobs.study.objective import Objective
-from tune_jobs.study.space import Choice, Float, Params, Space
+from tune_jobs.study.parameters import Choice, Float, Params
+from tune_jobs.study.space import Space
 
 
 def proposals(study: Study, count: int) -> list[Params]:
@@ -85,20 +85,6 @@ def test_recipe_without_a_share_is_that_of_the_study() -> None:
     study = digits_mobilenet()
     free = study.with_changes(space=Space(Float("learning_rate", 0.1, 1.0)), limits=Limits())
     assert resolve_recipe(free, {"learning_rate": 0.5}, 3) == free.recipe_for({"learning_rate": 0.5}, 3)
-
-
-def test_small_shares_are_searched_where_a_cost_is_an_objective() -> None:
-    study = digits_mobilenet()
-    assert with_spread_share(study) == study
-    front = with_spread_share(study.with_changes(objectives=(Objective(), Objective(metric="macs"))))
-    share, plain = front.space["macs_share"], study.space["macs_share"]
-    assert isinstance(share, Float)
-    assert isinstance(plain, Float)
-    assert (share.low, share.high, share.log) == (0.05, plain.high, True)
-    assert with_spread_share(front) == front
-    assert [p for p in front.space.parameters if p != share] == [
-        p for p in study.space.parameters if p != plain
-    ]
 
 
 def test_a_search_across_families_has_each_ones_own_parameters() -> None:

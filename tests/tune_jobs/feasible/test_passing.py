@@ -9,7 +9,8 @@ from tune_jobs.feasible.passing import Passing, count_passing
 from tune_jobs.inputs.shipped import digits_recipes
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import LatencyMode, Limits
-from tune_jobs.study.space import Integer, Space
+from tune_jobs.study.parameters import Integer
+from tune_jobs.study.space import Space
 
 WIDTHS = Space(Integer("width", 1, 64))
 

@@ -20,7 +20,8 @@ from tune_jobs.search.sampler import Random
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Limits
 from tune_jobs.study.objective import Maximize, Minimize
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Params, Space, When
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Params, When
+from tune_jobs.study.space import Space
 from tune_jobs.study.steps import Steps
 
 

@@ -11,7 +11,8 @@ from tune_jobs.feasible.together import check_together
 from tune_jobs.inputs.shipped import digits_mobilenet
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Limits
-from tune_jobs.study.space import Float, Integer, Space
+from tune_jobs.study.parameters import Float, Integer
+from tune_jobs.study.space import Space
 
 
 def test_limits_that_exclude_each_other_are_refused_where_all_networks_can_be_looked_at() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from session_testing import WORKER, Clock, MemoryLog, a_study, play
+from trained_studies import train_into
 
 from eml_models import evaluate_test, fit
 from eml_models.errors import InvalidValueError
@@ -15,20 +16,18 @@ from eml_models.training.recipe import Recipe
 from tune_jobs import TrialStore
 from tune_jobs.analysis.audit import audit
 from tune_jobs.analysis.replay import begin_replay, iter_replay, stored_trial
-from tune_jobs.checkpoints.files import Checkpoints
-from tune_jobs.checkpoints.saving import Saving
 from tune_jobs.inputs.finalists import FinalOptions, best, final_study, front, list_tried, parse_baseline
 from tune_jobs.report.finalists import candidates_table, recipes_table
 from tune_jobs.search.pareto import non_dominated
 from tune_jobs.session.attempt import Attempt
 from tune_jobs.session.state_machine import Session
-from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.definition import Candidate, Study
 from tune_jobs.study.fits import fit_and_test
 from tune_jobs.study.method import Asha, SamplerName
 from tune_jobs.study.objective import Direction, Objective
+from tune_jobs.study.parameters import Choice, Float, Integer
 from tune_jobs.study.rows import Decision, Row, State, TrialRow
-from tune_jobs.study.space import Choice, Float, Integer, Space
+from tune_jobs.study.space import Space
 from tune_jobs.study.stored import study_from_definition
 
 MAX, MIN = Direction.MAXIMIZE, Direction.MINIMIZE
@@ -282,38 +281,14 @@ def test_report_of_a_final_study_lacks_its_metric_until_the_last_epoch_alone() -
     assert "lacks test_accuracy" in failed.reason
 
 
-def train(store: str, study: Study, *, stop_after: int | None = None) -> None:
-    """Train what the session hands out, as a worker does; give up after so many reports, as a kill does."""
-    num_reports = 0
-    with StudyWriter.open(store, study, versions={}) as writer:
-        session = Session(study, writer, writer.rows)
-        while (attempt := session.next_attempt()) is not None:
-            saving = Saving(
-                checkpoints=Checkpoints.of(store, study.name),
-                number=attempt.number,
-                attempt=attempt.attempt,
-                epochs=attempt.recipe.epochs,
-                period_s=0.0,
-            )
-            training = saving.begin(study.fit, attempt.recipe, device="cpu", data_dir=None)
-            for report in training:
-                saving.before_report(training, report)
-                metrics = {name: getattr(report, name) for name in ("epoch", "train_loss", "test_accuracy")}
-                session.record_report(attempt.number, metrics, WORKER)
-                num_reports += 1
-                if num_reports == stop_after:
-                    return
-                saving.after_report(training)
-
-
 def test_finalists_are_trained_and_tested_once_also_when_killed_between(tmp_path: Path) -> None:
     study, rows = searched()
     options = FinalOptions(top=1, repeats=2, epochs=2, baselines=("resnet18:width=2",))
     final, _ = final_study(study, rows, options)
     whole, killed = str(tmp_path / "whole"), str(tmp_path / "killed")
-    train(whole, final)
-    train(killed, final, stop_after=3)
-    train(killed, final)
+    train_into(whole, final, period_s=0.0)
+    train_into(killed, final, period_s=0.0, stop_after=3)
+    train_into(killed, final, period_s=0.0)
     trials = TrialStore(whole).trials(final.name).sort_values("number")
     assert list(trials["state"]) == ["completed"] * 4
     assert list(trials["param_repeat"]) == [1, 1, 2, 2]

@@ -17,7 +17,8 @@ from tune_jobs.inputs.point_files import read_points
 from tune_jobs.report.render import render
 from tune_jobs.report.tables import Table
 from tune_jobs.study.param_texts import read_text
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space, When
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Parameter, When
+from tune_jobs.study.space import Space
 
 TAGS = (
     "null",

@@ -12,7 +12,8 @@ from tune_jobs.feasible.reach import check_reachable
 from tune_jobs.inputs.shipped import SHIPPED, lab_cifar10, lab_macs_30m, lab_mnist, mobilenet
 from tune_jobs.inputs.smoke import dataset_at_hand, narrowed, smoke_study
 from tune_jobs.study.method import Limits
-from tune_jobs.study.space import Choice, Space
+from tune_jobs.study.parameters import Choice
+from tune_jobs.study.space import Space
 from tune_jobs.study.stored import study_from_definition
 
 

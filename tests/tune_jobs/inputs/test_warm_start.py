@@ -38,8 +38,9 @@ from tune_jobs.study.definition import Study
 from tune_jobs.study.events import TrialElsewhere, WarmStarted, detail_as_json
 from tune_jobs.study.method import LatencyMode, Limits
 from tune_jobs.study.objective import Objective
+from tune_jobs.study.parameters import Choice, Constant, Float
 from tune_jobs.study.rows import Decision, EventRow, Failure, State
-from tune_jobs.study.space import Choice, Constant, Float, Space
+from tune_jobs.study.space import Space
 
 
 def played(study: Study) -> MemoryLog:

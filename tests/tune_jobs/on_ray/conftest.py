@@ -1,4 +1,4 @@
-"""The job commands as their tests call them, and the servers that they call: a dashboard, and any other."""
+"""The job commands as their tests call them, their servers, and a place for a worker without Ray."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,14 @@ import pytest
 from job_dashboard import Dashboard
 
 from tune_jobs.cli import main
+from tune_jobs.on_ray.worker import trainable
+
+
+@pytest.fixture
+def known_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trainable that asks Ray for nothing, and takes its store for reachable."""
+    monkeypatch.setattr(trainable, "with_place", lambda worker: replace(worker, node="10.0.0.1"))
+    monkeypatch.setattr(trainable, "check_store", lambda probe: None)
 
 
 @pytest.fixture

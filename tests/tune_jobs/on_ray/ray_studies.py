@@ -17,7 +17,8 @@ from typing import Any
 from eml_models.training.recipe import Recipe
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha, SamplerName
-from tune_jobs.study.space import Choice, Float, Space
+from tune_jobs.study.parameters import Choice, Float
+from tune_jobs.study.space import Space
 
 CRASH_FOLDER = "TUNE_JOBS_TEST_CRASH_FOLDER"
 

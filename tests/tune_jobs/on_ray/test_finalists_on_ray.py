@@ -11,7 +11,8 @@ from tune_jobs import RunSettings, TrialStore, run_study
 from tune_jobs.inputs.finalists import FinalOptions, final_study
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import SamplerName
-from tune_jobs.study.space import Choice, Space
+from tune_jobs.study.parameters import Choice
+from tune_jobs.study.space import Space
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_of_the_tests")]
 

@@ -20,7 +20,8 @@ from tune_jobs.on_ray.gpus.share import choose_part
 from tune_jobs.session.settings import RunSettings
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import LatencyMode
-from tune_jobs.study.space import Choice, Space
+from tune_jobs.study.parameters import Choice
+from tune_jobs.study.space import Space
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 

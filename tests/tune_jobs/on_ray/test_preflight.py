@@ -32,7 +32,8 @@ from tune_jobs.study.definition import Study
 from tune_jobs.study.method import SamplerName
 from tune_jobs.study.objective import Maximize
 from tune_jobs.study.own_training import OwnRecipe
-from tune_jobs.study.space import Choice, Constant, Float, Space
+from tune_jobs.study.parameters import Choice, Constant, Float
+from tune_jobs.study.space import Space
 from tune_jobs.worker.own_attempt import OwnAttempt
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")

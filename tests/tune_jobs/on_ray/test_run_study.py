@@ -25,7 +25,8 @@ from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.on_ray.worker.store_probe import StoreProbe
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import SamplerName
-from tune_jobs.study.space import Choice, Space
+from tune_jobs.study.parameters import Choice
+from tune_jobs.study.space import Space
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_of_the_tests")]
 

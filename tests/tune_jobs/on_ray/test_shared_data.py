@@ -45,7 +45,8 @@ from tune_jobs.on_ray.worker.shared_data import (
 from tune_jobs.on_ray.worker.store_probe import StoreProbe
 from tune_jobs.study.definition import Study
 from tune_jobs.study.fits import fit_and_test
-from tune_jobs.study.space import Float, Space
+from tune_jobs.study.parameters import Float
+from tune_jobs.study.space import Space
 
 TRIALS = 6
 EPOCHS = 20

@@ -16,7 +16,8 @@ from tune_jobs.inputs.shipped import digits_recipes, lab_mnist
 from tune_jobs.report import factors
 from tune_jobs.report.factors import cells_table, correlations_table, factor_table
 from tune_jobs.study.objective import Objective
-from tune_jobs.study.space import Choice, Constant, Integer, Parameter, Space, When
+from tune_jobs.study.parameters import Choice, Constant, Integer, Parameter, When
+from tune_jobs.study.space import Space
 
 GRID = lab_mnist().with_changes(
     space=Space(

@@ -23,8 +23,8 @@ from tune_jobs.report.figures.marks import distinct_texts, range_of
 from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.figures.slices import _strength, by_strength
 from tune_jobs.report.figures.thinning import spread, thinned
+from tune_jobs.study.parameters import Parameter
 from tune_jobs.study.rows import Row
-from tune_jobs.study.space import Parameter
 from tune_jobs.testing.rows import numbered, report_row, start_row, trial_row
 
 needs_library = pytest.mark.skipif(not can_draw(), reason="the extra figures is not installed")

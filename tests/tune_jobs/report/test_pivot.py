@@ -19,7 +19,8 @@ from tune_jobs.report.pivot import NOT_USED, pivot_table
 from tune_jobs.report.render import render
 from tune_jobs.report.tables import Table
 from tune_jobs.study.definition import Study
-from tune_jobs.study.space import Choice, Constant, Integer, Parameter, Space, When
+from tune_jobs.study.parameters import Choice, Constant, Integer, Parameter, When
+from tune_jobs.study.space import Space
 
 GRID = lab_mnist().with_changes(
     space=Space(

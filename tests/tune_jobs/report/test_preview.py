@@ -17,8 +17,9 @@ from tune_jobs.session.settings import RunSettings
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha, LatencyMode, Limits
 from tune_jobs.study.objective import Objective
+from tune_jobs.study.parameters import Constant
 from tune_jobs.study.rows import State
-from tune_jobs.study.space import Constant, Space
+from tune_jobs.study.space import Space
 
 PACE = Pace(epoch_s=2.0, count=5, source="this study")
 

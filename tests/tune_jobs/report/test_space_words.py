@@ -9,7 +9,8 @@ from tune_jobs import Maximize
 from tune_jobs.inputs.shipped import digits_families, digits_mobilenet, digits_recipes
 from tune_jobs.report.space_words import fixed_values, searched_table, values_in_words
 from tune_jobs.study.definition import Study
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space, When
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Parameter, When
+from tune_jobs.study.space import Space
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from eml_models.training.recipe import Recipe
 from tune_jobs.inputs.shipped import SHIPPED
 from tune_jobs.report.summary import summary
 from tune_jobs.study.definition import Study
-from tune_jobs.study.space import Choice, Constant, Float, Space, When
+from tune_jobs.study.parameters import Choice, Constant, Float, When
+from tune_jobs.study.space import Space
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -7,8 +7,9 @@ from typing import Any
 from eml_models.training.recipe import Recipe
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Parameter, Params, When
 from tune_jobs.study.rows import State, TrialRow
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Params, Space, When
+from tune_jobs.study.space import Space
 from tune_jobs.testing.rows import (
     NOON,
     STUDY,

@@ -21,8 +21,9 @@ from tune_jobs.search.pareto import front_numbers, standings
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha
 from tune_jobs.study.objective import Direction, Maximize, Minimize, Objective
+from tune_jobs.study.parameters import Float, Params
 from tune_jobs.study.rows import Decision, ReportRow, Row, State
-from tune_jobs.study.space import Float, Params, Space
+from tune_jobs.study.space import Space
 from tune_jobs.testing.in_process import run_in_process
 
 STUDY = make_study(epochs=10, asha=Asha(min_epochs=4, reduction_factor=3))

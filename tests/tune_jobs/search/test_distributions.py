@@ -20,7 +20,8 @@ from tune_jobs.search.distributions import (
     only_value,
     value_of,
 )
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Space, When
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, When
+from tune_jobs.study.space import Space
 
 
 def floats() -> st.SearchStrategy[Float]:

@@ -9,8 +9,9 @@ from search_testing import NOON, end, report
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.search.given import SourceTrial, as_event, check_point, source_trials_of
+from tune_jobs.study.parameters import Choice, Constant, Float, When
 from tune_jobs.study.rows import ReportRow, State
-from tune_jobs.study.space import Choice, Constant, Float, Space, When
+from tune_jobs.study.space import Space
 
 SPACE = Space(
     Choice("optimizer", ("sgd", "adam")),

@@ -19,7 +19,8 @@ from tune_jobs.search.history import History
 from tune_jobs.search.sampler import build_sampler
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import SamplerName
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Params, Space, When
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Params, When
+from tune_jobs.study.space import Space
 
 SIZES = st.lists(st.integers(1, 7), min_size=1, max_size=5).filter(lambda sizes: math.prod(sizes) <= 600)
 GRIDS = [name for name, make in SHIPPED.items() if make().sampler is SamplerName.GRID]

@@ -15,8 +15,8 @@ from own_studies import cells
 from tune_jobs import Results, TrialStore, run_study
 from tune_jobs.search.distributions import distributions_of
 from tune_jobs.search.optuna_copy import optuna_copy
+from tune_jobs.study.parameters import Constant
 from tune_jobs.study.rows import StartRow, TrialRow
-from tune_jobs.study.space import Constant
 
 STATES = {
     "completed": TrialState.COMPLETE,

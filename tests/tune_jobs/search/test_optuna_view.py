@@ -32,8 +32,8 @@ from tune_jobs.session.state_machine import Session
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha, Limits
 from tune_jobs.study.objective import Objective
+from tune_jobs.study.parameters import Params
 from tune_jobs.study.rows import Failure, ReportRow, Row, State
-from tune_jobs.study.space import Params
 
 STUDY = make_study(limits=Limits(max_macs=100, min_macs=10, max_parameters=1000))
 PARAMS: Params = {

@@ -10,8 +10,9 @@ from session_testing import WORKER, MemoryLog, a_session, a_study, play, table
 from tune_jobs.analysis.audit import audit
 from tune_jobs.study.events import SessionEnd
 from tune_jobs.study.method import Limits, SamplerName
+from tune_jobs.study.parameters import Choice, Float
 from tune_jobs.study.rows import Failure, State
-from tune_jobs.study.space import Choice, Float, Space
+from tune_jobs.study.space import Space
 
 POINT = {"learning_rate": 0.25, "optimizer": "adam"}
 

@@ -20,8 +20,8 @@ from tune_jobs.search.optuna_view import as_optuna_study
 from tune_jobs.search.sampler import NUM_STARTUP_TRIALS, build_sampler
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Limits, SamplerName
+from tune_jobs.study.parameters import Choice, Float, Integer, Parameter, Params, When
 from tune_jobs.study.rows import Failure, Row, StartRow, State, TrialRow, as_json_text
-from tune_jobs.study.space import Choice, Float, Integer, Parameter, Params, When
 from tune_jobs.study.steps import Steps
 
 

@@ -14,8 +14,9 @@ from tune_jobs.session.attempt import Attempt, SessionSettings, WorkerInfo
 from tune_jobs.session.forecast import Pace, Work, estimate_time, work_before
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha, SamplerName
+from tune_jobs.study.parameters import Choice, Float, Integer
 from tune_jobs.study.rows import Failure
-from tune_jobs.study.space import Choice, Float, Integer, Space
+from tune_jobs.study.space import Space
 
 
 def before(study: Study, log: MemoryLog | None = None, **settings: object) -> Work:

@@ -21,7 +21,8 @@ from tune_jobs.session.state_machine import Session
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.definition import Study
-from tune_jobs.study.space import Choice, Float, Space
+from tune_jobs.study.parameters import Choice, Float
+from tune_jobs.study.space import Space
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 STUDY = a_study()

@@ -20,8 +20,9 @@ from tune_jobs.session.attempt import Provenance
 from tune_jobs.session.proposals import Proposal, iter_proposals
 from tune_jobs.session.row_builder import RowBuilder
 from tune_jobs.study.method import Limits, SamplerName
+from tune_jobs.study.parameters import Choice, Float, Integer
 from tune_jobs.study.rows import State
-from tune_jobs.study.space import Choice, Float, Integer, Space
+from tune_jobs.study.space import Space
 from tune_jobs.testing.rows import history_of, start_row
 
 

@@ -18,7 +18,8 @@ from tune_jobs.session.settings import OF_THE_STUDY, RunSettings, SettingFields,
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import LatencyMode
 from tune_jobs.study.objective import Maximize
-from tune_jobs.study.space import Float, Space
+from tune_jobs.study.parameters import Float
+from tune_jobs.study.space import Space
 from tune_jobs.study.words import WORDS
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")

@@ -1,11 +1,8 @@
-"""A session: the attempts that it hands out, the rows that it records, and its decisions and limits."""
+"""A session: the attempts that it hands out, the rows that it records, and its decisions."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections import Counter
-from datetime import timedelta
 
 import pytest
 from optuna.trial import TrialState
@@ -14,25 +11,20 @@ from session_testing import (
     Clock,
     MemoryLog,
     Metrics,
-    a_session,
     a_study,
     play,
     play_attempt,
     rising,
     session_of,
-    table,
 )
 from two_objectives import two_objectives, wide_is_better
 
-from tune_jobs.analysis.audit import audit
 from tune_jobs.errors import RunFailedError
-from tune_jobs.search.history import History, params_from_json
+from tune_jobs.search.history import History
 from tune_jobs.search.optuna_view import as_optuna_study
-from tune_jobs.session.attempt import Attempt, SessionSettings, WorkerInfo
+from tune_jobs.session.attempt import Attempt, SessionSettings
 from tune_jobs.session.state_machine import Session
-from tune_jobs.study.definition import Study
 from tune_jobs.study.events import SessionEnd
-from tune_jobs.study.method import Asha, LatencyMode, Limits
 from tune_jobs.study.objective import Objective
 from tune_jobs.study.rows import (
     TRIED_WITH_MORE,
@@ -43,8 +35,6 @@ from tune_jobs.study.rows import (
     State,
     TrialRow,
 )
-from tune_jobs.study.space import Choice, Float, Parameter, Space
-from tune_jobs.study.stored import study_from_definition
 
 
 def test_study_ends_with_every_trial_in_a_terminal_row_with_a_reason() -> None:
@@ -247,176 +237,3 @@ def test_a_missing_objective_fails_the_trial() -> None:
     record = session.history.trials[attempt.number]
     assert record.state is State.FAILED
     assert "the report lacks val_loss" in (record.reason or "")
-
-
-def next_attempt(session: Session) -> Attempt:
-    attempt = session.next_attempt()
-    assert attempt is not None
-    return attempt
-
-
-def measured(session: Session, attempt: Attempt, latency_ms: float) -> Decision:
-    decision = session.record_latency(attempt.number, latency_ms, WORKER)
-    if decision is Decision.CONTINUE:
-        play_attempt(session, attempt, wide_is_better)
-    return decision
-
-
-def test_latency_is_an_objective_and_a_limit() -> None:
-    """Networks above it are not trained, count as refused, and teach the sampler by how much."""
-    study = two_objectives(
-        objectives=(Objective(), Objective(metric="latency_ms")),
-        latency=LatencyMode(),
-        limits=Limits(max_latency_ms=2.0),
-    ).with_changes(trials=8)
-    log = MemoryLog()
-    session = Session(study, log, clock=Clock())
-    while (attempt := session.next_attempt()) is not None:
-        measured(session, attempt, float(attempt.recipe.model_options["width"]) / 10)
-    refused = [row for row in log.trials if row.state is State.INFEASIBLE]
-    trained = [row for row in log.trials if row.state is not State.INFEASIBLE]
-    assert len(trained) == 8
-    assert refused
-    assert {row.number for row in refused} & {row.number for row in log.reports} == set()
-    assert all((row.latency_ms or 0) > 2.0 and "above the limit of 2 ms" in row.reason for row in refused)
-    assert all(row.train_s == 0 and row.epochs == 0 for row in refused)
-    assert all(0 < (row.latency_ms or 0) <= 2.0 for row in trained)
-    assert all(row.latency_ms is not None for row in log.reports)
-    assert all("latency_ms" in json.loads(row.objectives) for row in trained)
-    assert audit(study, log.rows).differences == ()
-    view = as_optuna_study(study, session.history)
-    seen = {trial.number: trial.constraints for trial in view.trials}
-    assert all(seen[row.number]["max_latency_ms"] > 0 for row in refused)
-    again = study_from_definition(study.name, json.loads(json.dumps(study.definition())))
-    assert again.fingerprint() == study.fingerprint()
-
-
-def test_a_latency_that_nothing_meets_ends_the_search() -> None:
-    study = two_objectives(latency=LatencyMode(), limits=Limits(max_latency_ms=0.001))
-    session = Session(study, MemoryLog(), clock=Clock())
-    for _ in range(49):
-        assert measured(session, next_attempt(session), 1.0) is Decision.STOP
-    with pytest.raises(RunFailedError, match="50 networks in a row were too slow"):
-        measured(session, next_attempt(session), 1.0)
-
-
-def test_limit_of_device_time_counts_all_sessions() -> None:
-    log = MemoryLog()
-    settings = SessionSettings(max_device_s=60)
-    session = Session(a_study(), log, settings=settings, clock=Clock())
-    while not session.limit_reached and (attempt := session.next_attempt()) is not None:
-        play_attempt(session, attempt)
-    assert 60 <= session.device_s < 60 + 30
-    again = Session(a_study(), log, log.rows[:], settings=settings, clock=Clock())
-    assert again.limit_reached
-    assert again.device_s == pytest.approx(sum(row.device_s for row in log.trials), abs=len(log.trials))
-    assert not Session(a_study(), log, log.rows[:], clock=Clock()).limit_reached
-
-
-def test_wait_for_a_worker_takes_no_device_time() -> None:
-    log, clock = MemoryLog(), Clock()
-    session = Session(a_study(trials=1, asha=None), log, clock=clock)
-    attempt = session.next_attempt()
-    assert attempt is not None
-    clock.now += timedelta(hours=1)  # until there is a worker
-    assert session.device_s == 0.0
-    session.take_worker(attempt.number)
-    assert session.device_s < 60
-    for epoch in range(1, 10):
-        session.record_report(attempt.number, rising(attempt, epoch), WORKER)
-    assert 0 < log.trials[0].device_s < 60
-    killed = log.rows[: log.rows.index(log.reports[1])]
-    assert 0 < Session(a_study(asha=None), MemoryLog(killed), killed, clock=Clock()).device_s < 60
-
-
-def test_attempt_whose_worker_never_came_took_no_device_time() -> None:
-    log = MemoryLog()
-    session = a_session(log, a_study(trials=1))
-    attempt = session.next_attempt()
-    assert attempt is not None
-    session.record_failure(attempt.number, Failure.CRASHED, "its node went", worker=WorkerInfo())
-    assert session.history.trials[0].held_s == session.device_s == 0.0
-    assert not [
-        row for row in log.rows if isinstance(row, EventRow) and row.kind is EventKind.ATTEMPT_STARTED
-    ]
-
-
-def test_limit_of_device_time_counts_what_an_interrupted_session_held() -> None:
-    log, clock = MemoryLog(), Clock()
-    settings = SessionSettings(max_device_s=60)
-    session = Session(a_study(), log, settings=settings, clock=clock)
-    attempt = session.next_attempt()
-    assert attempt is not None
-    session.take_worker(attempt.number)
-    clock.now += timedelta(seconds=60)  # it has reported nothing yet
-    assert session.limit_reached
-    session.close(SessionEnd.FINISHED)
-    again = Session(a_study(), log, log.rows[:], settings=settings, clock=Clock())
-    assert again.limit_reached
-    assert again.next_attempt() is not None  # counted once, in the next attempt too
-    assert 60 <= again.device_s < 60 + 30
-
-
-def searching_epochs(*parameters: Parameter) -> Study:
-    return a_study(
-        space=Space(*parameters, Float("learning_rate", 1e-4, 1.0, log=True)), sampler="random", trials=18
-    )
-
-
-SEARCHED_EPOCHS = searching_epochs(Choice("epochs", (1, 3, 9)))
-
-
-def asked_epochs(params: str) -> int:
-    epochs = params_from_json(params)["epochs"]
-    assert isinstance(epochs, int)
-    return epochs
-
-
-def test_trial_that_ran_all_its_epochs_is_completed_though_they_end_at_a_rung() -> None:
-    log = MemoryLog()
-    play(a_session(log, SEARCHED_EPOCHS))
-    asked = Counter(asked_epochs(trial.params) for trial in log.trials)
-    assert min(asked[1], asked[3], asked[9]) >= 2
-    last = {row.number: row for row in log.reports}
-    for trial in log.trials:
-        ran_all = trial.epochs == asked_epochs(trial.params)
-        assert trial.state is (State.COMPLETED if ran_all else State.STOPPED)
-        assert last[trial.number].decision is (None if ran_all else Decision.STOP)
-        if ran_all:
-            assert trial.reason in ("ran its only epoch", "ran all 3 epochs", "ran all 9 epochs")
-    states = Counter(trial.state for trial in log.trials)
-    assert states[State.STOPPED] >= 1
-    assert states[State.COMPLETED] >= asked[1]
-
-
-def test_sampler_audit_and_rungs_agree() -> None:
-    log = MemoryLog()
-    play(a_session(log, SEARCHED_EPOCHS))
-    history = History.from_rows(SEARCHED_EPOCHS, log.rows)
-    seen = Counter(trial.state for trial in as_optuna_study(SEARCHED_EPOCHS, history).trials)
-    assert seen[TrialState.COMPLETE] == history.counts[State.COMPLETED]
-    assert seen[TrialState.PRUNED] == history.counts[State.STOPPED]
-    assert audit(SEARCHED_EPOCHS, log.rows).differences == ()
-    assert len(history.rungs[1].values) == len(log.trials)  # short trials count there for the others
-
-
-def test_killed_between_a_last_report_and_its_end_it_is_completed_by_the_next_run() -> None:
-    whole, log = MemoryLog(), MemoryLog()
-    play(a_session(whole, SEARCHED_EPOCHS))
-    ended = next(t for t in whole.trials if t.epochs == asked_epochs(t.params) == 3)
-    log.rows = whole.rows[: whole.rows.index(ended)]
-    assert log.reports[-1].epoch == 3
-    assert ended not in log.trials
-    play(a_session(log, SEARCHED_EPOCHS))
-    assert table(log) == table(whole)
-
-
-def test_rungs_between_the_epochs_of_trials_still_stop() -> None:
-    """Epochs 5 end at no rung: rungs 1 and 3 stop such trials as ever."""
-    study = searching_epochs(Choice("epochs", (5, 9))).with_changes(
-        asha=Asha(min_epochs=1, reduction_factor=3)
-    )
-    log = MemoryLog()
-    play(a_session(log, study))
-    assert {trial.epochs for trial in log.trials if trial.state is State.STOPPED} == {1, 3}
-    assert {trial.epochs for trial in log.trials if trial.state is State.COMPLETED} <= {5, 9}

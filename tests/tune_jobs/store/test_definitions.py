@@ -15,7 +15,7 @@ from eml_models.errors import InvalidValueError
 from tune_jobs.errors import StoreError, StudyChangedError
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.study.method import Asha
-from tune_jobs.study.space import Choice, Float
+from tune_jobs.study.parameters import Choice, Float
 
 
 def test_a_changed_definition_is_refused_with_the_difference(tmp_path: Path) -> None:

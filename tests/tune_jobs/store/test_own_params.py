@@ -17,7 +17,7 @@ from tune_jobs.report.tables import Table
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.columns.params import OwnParam, own_params_of, param_types
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study.space import Parameter
+from tune_jobs.study.parameters import Parameter
 from tune_jobs.testing.in_process import own_reports, play
 
 MOMENTUM = Choice("momentum", ("heavy", "light"))

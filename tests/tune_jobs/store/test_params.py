@@ -9,7 +9,8 @@ from store_testing import integer, make_study
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.store.columns.params import conflicts, param_types, typed_params
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Space
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer
+from tune_jobs.study.space import Space
 
 
 def test_param_types_follow_from_the_space() -> None:

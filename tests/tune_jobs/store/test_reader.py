@@ -30,8 +30,8 @@ from tune_jobs.store.batches import PublishPolicy
 from tune_jobs.store.columns.schema import SCHEMAS
 from tune_jobs.store.files.local import LocalFiles
 from tune_jobs.store.reader import TrialStore
+from tune_jobs.study.parameters import Float
 from tune_jobs.study.rows import Failure, State
-from tune_jobs.study.space import Float
 
 
 def a_segment(store: Path, table: str) -> Path:

@@ -6,7 +6,8 @@ import pytest
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.study.candidate import CANDIDATE, SAME_FOR_ALL, Candidate, candidate_problems
-from tune_jobs.study.space import Choice, Constant, Float, Parameter, Space
+from tune_jobs.study.parameters import Choice, Constant, Float, Parameter
+from tune_jobs.study.space import Space
 
 A, B = Candidate(name="a", changes={"learning_rate": 0.5}), Candidate(name="b", baseline=True)
 RATE = Float("learning_rate", 0.1, 1.0)

@@ -14,11 +14,13 @@ from eml_models.training.recipe import Recipe
 from tune_jobs.feasible.drawing import iter_drawn
 from tune_jobs.inputs.shipped import digits_mobilenet, digits_recipes
 from tune_jobs.study import definition
-from tune_jobs.study.definition import Study, name_problems, suggest_name
+from tune_jobs.study.definition import Study
 from tune_jobs.study.differences import differences
 from tune_jobs.study.method import LatencyMode, Limits
+from tune_jobs.study.naming import name_problems, suggest_name
 from tune_jobs.study.objective import Objective
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Parameter
+from tune_jobs.study.space import Space
 from tune_jobs.study.stored import study_from_definition
 
 

@@ -16,7 +16,8 @@ from tune_jobs.inputs.shipped import digits_recipes
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha, LatencyMode, Limits
 from tune_jobs.study.objective import Direction, Maximize, Objective, as_objectives
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Space, When
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, When
+from tune_jobs.study.space import Space
 
 RATE = Float("learning_rate", 1e-4, 1.0, log=True)
 
@@ -112,7 +113,10 @@ def test_what_is_plain_is_taken(given: Callable[[], object], meant: object) -> N
         (lambda: study(name=3), "name must be a text, got 3"),
         (lambda: study(name=3, trials="1"), "2 problems"),
         (lambda: Asha(min_epochs="1"), "min_epochs must be a whole number, got '1'; write it without quotes"),  # type: ignore[arg-type]  # wrong on purpose
-        (lambda: Limits(max_macs="30M"), "max_macs must be a whole number or None, got '30M'; write it as a"),  # type: ignore[arg-type]  # wrong on purpose
+        (
+            lambda: Limits(max_macs="30M"),
+            "max_macs must be a whole number or None, got '30M'; write it as a whole number: 30000000",
+        ),  # type: ignore[arg-type]  # wrong on purpose
         (lambda: LatencyMode(batch_size="1"), "batch_size must be a whole number, got '1'"),  # type: ignore[arg-type]  # wrong on purpose
         (
             lambda: Choice("optimizer", "sgd"),

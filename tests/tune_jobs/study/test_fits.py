@@ -13,7 +13,8 @@ from eml_models.training.recipe import Recipe
 from tune_jobs.inputs.user_code import load_study
 from tune_jobs.study.definition import Study
 from tune_jobs.study.fits import SHIPPED_FITS, Fit, fit_and_test, fit_recipe, name_of_fit
-from tune_jobs.study.space import Float, Space
+from tune_jobs.study.parameters import Float
+from tune_jobs.study.space import Space
 
 FILE = """
 from eml_models import Recipe

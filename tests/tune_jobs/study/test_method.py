@@ -84,6 +84,20 @@ def test_a_limit_that_is_no_finite_number_is_refused(name: str, bound: object) -
         Limits.of_costs({name: bound})  # type: ignore[dict-item]  # the error
 
 
+@pytest.mark.parametrize(
+    ("bound", "way_out"),
+    [
+        ("5k", "write it as a whole number: 5000"),
+        ((None, "1.5M"), "write it as a whole number: 1500000"),
+        ("0.5", "write it without quotes: 0.5"),
+        ("0.5*resnet18", "write it as a number of Python, without quotes"),
+    ],
+)
+def test_a_limit_as_a_text_is_refused_with_the_number_to_write(bound: object, way_out: str) -> None:
+    with pytest.raises(InvalidValueError, match=f"limits: macs must be a finite number, .*; {way_out}$"):
+        Limits.of_costs({"macs": bound})  # type: ignore[dict-item]  # the error
+
+
 @pytest.mark.parametrize("name", [3, "", None, 'a"b', ("gb",)])
 def test_a_limit_on_what_is_no_name_is_refused(name: object) -> None:
     with pytest.raises(InvalidValueError, match="limits name a cost by a text"):

@@ -10,7 +10,8 @@ import pytest
 from eml_models.errors import InvalidValueError
 from tune_jobs.study.definition import Study
 from tune_jobs.study.objective import COSTS, METRICS, Direction, Maximize, Objective, as_objectives
-from tune_jobs.study.space import Choice, Constant, Float, Space
+from tune_jobs.study.parameters import Choice, Constant, Float
+from tune_jobs.study.space import Space
 
 
 def test_less_of_a_value_with_its_sign_is_better() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from eml_models.errors import InvalidValueError
 from tune_jobs.study.param_texts import as_whole, read_text
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Parameter
 
 NUMBER, WHOLE = Float("x", 0, 1e9), Integer("x", 0, 10**9)
 TAGS = Choice("x", ("null", "1e5", "true", " padded", "plain"))

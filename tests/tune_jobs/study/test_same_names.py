@@ -25,9 +25,10 @@ from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.reading.queries import own_columns
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.definition import Study
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer
 from tune_jobs.study.rows import State, TrialRow, as_json_text
 from tune_jobs.study.same_names import alike, fold, spelled
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Space
+from tune_jobs.study.space import Space
 
 NAMES = st.text(st.sampled_from("aAbB_1é"), min_size=1, max_size=4)
 

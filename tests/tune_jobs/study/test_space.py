@@ -10,17 +10,8 @@ from hypothesis import strategies as st
 
 from eml_models.errors import InvalidValueError, UnknownNameError
 from tune_jobs.study.field_kinds import Scalar
-from tune_jobs.study.space import (
-    Choice,
-    Constant,
-    Float,
-    Integer,
-    Parameter,
-    Role,
-    Space,
-    Value,
-    When,
-)
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Parameter, Role, Value, When
+from tune_jobs.study.space import Space
 
 SPACE = Space(
     Choice("optimizer", ("sgd", "adam")),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eml_models.errors import InvalidValueError
-from tune_jobs.study.space import Float
+from tune_jobs.study.parameters import Float
 from tune_jobs.study.steps import STEP_TOLERANCE, Steps
 
 STEPS = st.sampled_from([0.1, 0.25, 0.3, 1e-3, 7.0, 1e-6, 1 / 3])

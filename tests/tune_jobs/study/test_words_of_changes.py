@@ -11,7 +11,7 @@ from eml_models import Recipe
 from eml_models.errors import InvalidValueError, UnknownNameError
 from tune_jobs import Choice, Float, Limits, Space, Study
 from tune_jobs.study.method import LatencyMode
-from tune_jobs.study.space import Constant
+from tune_jobs.study.parameters import Constant
 from tune_jobs.study.words import WORDS
 
 RESNET_MACS = 555_422_720

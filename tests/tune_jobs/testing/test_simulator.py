@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from session_testing import a_study
 
+from tune_jobs.study.parameters import Params
 from tune_jobs.study.rows import Failure, ReportRow, State, TrialRow
-from tune_jobs.study.space import Params
 from tune_jobs.testing.simulator import simulate
 
 STUDY = a_study(sampler="random", trials=12)

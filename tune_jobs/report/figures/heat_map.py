@@ -16,7 +16,7 @@ from tune_jobs.report.figures.figure import Figure, Undrawn
 from tune_jobs.report.figures.marks import TIP, distinct_texts, layer, names, short, widened
 from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.tables import Table
-from tune_jobs.study.space import Params
+from tune_jobs.study.parameters import Params
 
 NAME, TITLE = "heat_map", "Two parameters against each other"
 

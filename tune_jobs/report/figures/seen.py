@@ -20,8 +20,8 @@ from tune_jobs.store.columns.latency_rows import LatencyRow
 from tune_jobs.store.reading.study_snapshot import StudySnapshot
 from tune_jobs.study.json_fields import params_from_json
 from tune_jobs.study.objective import Objective
+from tune_jobs.study.parameters import Params
 from tune_jobs.study.rows import ReportRow, Row, StartRow, State, TrialRow
-from tune_jobs.study.space import Params
 from tune_jobs.study.stored import objectives_of
 
 

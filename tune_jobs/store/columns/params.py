@@ -18,7 +18,8 @@ from typing import Any
 from eml_models.errors import InvalidValueError, raise_if_any
 from tune_jobs.store.columns.schema import PARAM_COLUMNS
 from tune_jobs.study.json_fields import INT64_MAX, INT64_MIN, parse_object
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Parameter, Space
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Parameter
+from tune_jobs.study.space import Space
 
 _SCALARS = ("string", "double", "int64", "bool")
 KNOWN_TYPES = (*_SCALARS, *(f"list<{scalar}>" for scalar in _SCALARS))

@@ -24,9 +24,10 @@ from tune_jobs.store.format.plain_readers import warn_if_new
 from tune_jobs.store.format.publishing import make_tables, put_rows
 from tune_jobs.store.format.segments import open_segment, read_segments
 from tune_jobs.store.format.version_check import require_version
-from tune_jobs.study.definition import Study, definition_fingerprint, name_problems
+from tune_jobs.study.definition import Study, definition_fingerprint
 from tune_jobs.study.differences import differences
 from tune_jobs.study.json_fields import parse_object
+from tune_jobs.study.naming import name_problems
 from tune_jobs.study.objective import Direction
 from tune_jobs.study.rows import as_json_text
 

@@ -25,7 +25,7 @@ import secrets
 import zlib
 from datetime import UTC, datetime
 
-from tune_jobs.study.definition import NAME_PATTERN
+from tune_jobs.study.naming import NAME_PATTERN
 
 STUDIES = "studies"
 LATENCIES = "latencies"

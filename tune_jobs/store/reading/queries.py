@@ -9,7 +9,7 @@ anything else is refused before it runs. Knows Arrow data and names, not the sto
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import duckdb
@@ -41,6 +41,7 @@ def run_query(
     *,
     own_params: Mapping[str, OwnParam],
     own_metrics: Mapping[str, OwnMetric],
+    last: Container[str] = (),
     max_rows: int | None,
     limits: QueryLimits,
 ) -> pa.Table:
@@ -50,6 +51,7 @@ def run_query(
         own_params: the parameters that have no column of their type in the files, by their columns; the
             views of `starts` and `trials` add these columns.
         own_metrics: the metrics of own training, by the columns that the views of `reports` and `trials` add.
+        last: columns that a view lists behind all others.
         max_rows: the most rows that are fetched; None for all.
 
     Raises:
@@ -64,7 +66,8 @@ def run_query(
         for name, table in tables.items():
             connection.register(f"{name}_in_files", table)
             rows = select_with(table.schema.names, typed[name], source=f"{name}_in_files")
-            connection.execute(f"CREATE VIEW {quoted(name)} AS {rows}")
+            order = ", ".join(map(quoted, sorted(columns[name], key=lambda column: column in last)))
+            connection.execute(f"CREATE VIEW {quoted(name)} AS SELECT {order} FROM ({rows})")
         for statement in _LOCKDOWN:
             connection.execute(statement)
         _check_statement(connection, sql)

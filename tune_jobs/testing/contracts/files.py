@@ -18,8 +18,9 @@ from tune_jobs.store.files.protocol import Files, Lock
 from tune_jobs.store.format.layout import lock_key
 from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.definition import Study
+from tune_jobs.study.parameters import Float
 from tune_jobs.study.rows import EventKind, EventRow, ReportRow, Row, StartRow, State, TrialRow
-from tune_jobs.study.space import Float, Space
+from tune_jobs.study.space import Space
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 STUDY = Study(

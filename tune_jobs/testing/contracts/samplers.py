@@ -17,8 +17,9 @@ from tune_jobs.search.history import History
 from tune_jobs.search.sampler import Sampler, build_sampler
 from tune_jobs.study.definition import Study
 from tune_jobs.study.method import Asha, Limits, SamplerName
+from tune_jobs.study.parameters import Choice, Constant, Float, Integer, Params, When
 from tune_jobs.study.rows import Failure, Row, StartRow, State, TrialRow, as_json_text
-from tune_jobs.study.space import Choice, Constant, Float, Integer, Params, Space, When
+from tune_jobs.study.space import Space
 from tune_jobs.testing.rows import report_row, start_row, trial_row
 
 EPOCHS = 4
