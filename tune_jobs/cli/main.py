@@ -28,8 +28,8 @@ from tune_jobs.cli import (
     store_verbs,
     upkeep_verbs,
 )
-from tune_jobs.cli.given_once import Verbs
 from tune_jobs.cli.telling import put, tell
+from tune_jobs.cli.verb_groups import GroupedVerbs
 from tune_jobs.errors import EXIT_INTERRUPTED, EXIT_USAGE, exit_code
 from tune_jobs.on_ray.jobs.versions import require_same_version
 from tune_jobs.on_ray.leaving import has_left
@@ -110,7 +110,7 @@ def _show_version(context: click.Context, parameter: click.Parameter, asked: boo
         context.exit()
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=GroupedVerbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version",
     is_flag=True,
@@ -128,14 +128,14 @@ def cli() -> None:
     """
 
 
-VERBS = (
-    run_verbs.run,
-    finalists_verbs.finalists,
-    *(job_verbs.submit, job_verbs.status, job_verbs.logs, job_verbs.stop),
-    *(store_verbs.list_studies, store_verbs.show, store_verbs.report, store_verbs.query),
-    *(network_verbs.replay, network_verbs.export),
-    *(upkeep_verbs.compact, upkeep_verbs.repair, upkeep_verbs.delete),
-    latency_verbs.latency,
-)
-for _verb in VERBS:
-    cli.add_command(_verb)
+VERBS = {
+    "Search": (run_verbs.run, finalists_verbs.finalists),
+    "Results": (store_verbs.list_studies, store_verbs.show, store_verbs.report, store_verbs.query),
+    "Networks": (network_verbs.replay, network_verbs.export, latency_verbs.latency),
+    "Jobs of a cluster": (job_verbs.submit, job_verbs.status, job_verbs.logs, job_verbs.stop),
+    "Upkeep of a store": (upkeep_verbs.compact, upkeep_verbs.repair, upkeep_verbs.delete),
+}
+"""The verbs under the headings of the help."""
+
+for _heading, _verbs in VERBS.items():
+    cli.add_verbs(_heading, _verbs)

@@ -56,6 +56,14 @@ class GroupedCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: HelpFormatter) -> None:
         """Write the options of each group, all sentences in one column."""
+        headed = self.headed_options(ctx)
+        width = min(WIDEST_NAME, max(len(words) for _, rows in headed for words, _ in rows))
+        for heading, rows in headed:
+            with formatter.section(heading):
+                formatter.write_dl([(words.ljust(width), text) for words, text in rows])
+
+    def headed_options(self, ctx: click.Context) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Each heading that has options, with them: an option with its value, and its sentence."""
         records = {
             name: record
             for param in self.get_params(ctx)
@@ -63,12 +71,10 @@ class GroupedCommand(click.Command):
             for name in param.opts
             if name.startswith("--")
         }
-        width = min(WIDEST_NAME, max(len(words) for words, _ in records.values()))
         grouped = {name for _, names in GROUPS for name in names}
         rest = (OTHERS, tuple(name for name in records if name not in grouped))
-        for heading, names in (*GROUPS, rest):
-            found = [records[name] for name in names if name in records]
-            rows = [(words.ljust(width), text) for words, text in found]
-            if rows:
-                with formatter.section(heading):
-                    formatter.write_dl(rows)
+        headed = [
+            (heading, [records[name] for name in names if name in records])
+            for heading, names in (*GROUPS, rest)
+        ]
+        return [(heading, rows) for heading, rows in headed if rows]
