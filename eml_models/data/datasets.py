@@ -133,9 +133,7 @@ _datasets = NamedEntries(
 SHIPPED = _datasets.shipped
 """The data sets that come with the package."""
 
-register_dataset = _datasets.register
 unregister_dataset = _datasets.unregister
-known_datasets = _datasets.names
 custom_datasets = _datasets.custom
 
 _fingerprints: dict[tuple[DatasetSpec, Path], str] = {}
@@ -144,6 +142,22 @@ fingerprint."""
 
 _provided: dict[tuple[DatasetSpec, Path], RawDataset] = {}
 """The arrays that callers gave to `provide_dataset` in this process."""
+
+
+def register_dataset(spec: DatasetSpec) -> DatasetSpec:
+    """Add a data set to this process and to the workers of its runs; returns it.
+
+    A set registered earlier under the same name is replaced, so that a notebook's cell can run twice.
+
+    Raises:
+        InvalidValueError: a shipped set has this name.
+    """
+    return _datasets.register(spec)
+
+
+def known_datasets() -> tuple[str, ...]:
+    """The names of all data sets, the shipped ones first."""
+    return _datasets.names()
 
 
 def get_dataset_spec(name: str, *, data_dir: str | Path | None = None) -> DatasetSpec:

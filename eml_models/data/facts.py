@@ -27,6 +27,7 @@ class DataFacts:
             digits, 0 and 255 for the other shipped sets.
         mean, std: of each channel over all training images, in stored values; images are standardised by
             them.
+        num_classes: number of classes.
         class_names: in the order of the labels; empty if the data set has none.
         fingerprint: see `eml_models.data.datasets.data_fingerprint`.
     """

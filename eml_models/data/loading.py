@@ -33,6 +33,7 @@ class Dataset:
     read that memory too.
 
     Attributes:
+        spec: what was read.
         train_images_NCHW, test_images_NCHW: as stored, uint8 or float32.
         train_labels, test_labels: (N,) int64.
         mean, std: of each channel over all training images, (C,) float32; a constant channel has std 1.

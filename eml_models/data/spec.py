@@ -21,6 +21,7 @@ class DatasetSpec:
     Attributes:
         name: its name in recipes and on the command line.
         input_shape: (channels, height, width) of an image.
+        num_classes: number of classes.
         read: ``read(folder, download)`` returns the arrays; any exception from it becomes a
             `DatasetMissingError`.
         files: the files that the folder must hold, relative to it; empty if the reader checks by itself.

@@ -34,6 +34,7 @@ class Deployed:
 
     Attributes:
         prepared: takes images (on any device, in any type) through `__call__` of this.
+        mode: how it runs.
         error: the largest difference from the model in eager fp32, as a share of the largest logit (see
             `compare_logits`).
         same_class: the share of the example's images that get the same class.

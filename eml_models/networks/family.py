@@ -32,6 +32,8 @@ class Option:
     """One option of a family.
 
     Attributes:
+        name: its name in recipes and on the command line.
+        kind: the kind of its value.
         default: the value if none is given; `doc` says what None means.
         low, high: inclusive bounds of the number, or of each number of a list.
         choices: the allowed values of a choice.

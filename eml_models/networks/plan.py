@@ -38,6 +38,7 @@ class LayerSpec:
 
     Attributes:
         name: dotted, unique in the plan, for instance ``stage2.0.body.expand.conv``.
+        kind: what it computes.
         in_channels, out_channels: channels of the maps; features of a linear layer.
         input_size, output_size: (height, width) of the maps; (1, 1) after the global pooling.
         kernel, stride, groups, bias: of convolutions and pooling; padding is (kernel - 1) // 2.
@@ -142,6 +143,7 @@ class Plan:
         model: name of the family.
         options: every option of the family with its value, defaults included.
         input_shape: (channels, height, width) of an image.
+        num_classes: number of classes that the network distinguishes.
         nodes: the layers, grouped as in the module.
         adapted: notes on changes that kept maps from becoming too small.
         layers: all layers of `nodes`, in the order in which they run.

@@ -53,11 +53,25 @@ _families = NamedEntries("model", (SMALL_CNN, RESNET18, MOBILENET))
 SHIPPED = _families.shipped
 """The families that come with the package. A new family is one file and one entry here."""
 
-register_model = _families.register
 unregister_model = _families.unregister
-known_models = _families.names
 custom_models = _families.custom
 get_model = _families.get
+
+
+def register_model(family: ModelFamily) -> ModelFamily:
+    """Add a family to this process and to the workers of its runs; returns it.
+
+    A family registered earlier under the same name is replaced, so that a notebook's cell can run twice.
+
+    Raises:
+        InvalidValueError: a shipped family has this name.
+    """
+    return _families.register(family)
+
+
+def known_models() -> tuple[str, ...]:
+    """The names of all families, the shipped ones first."""
+    return _families.names()
 
 
 def build_plan(

@@ -37,7 +37,12 @@ LOW_PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """Mean cross-entropy in nats, without label smoothing, and the share of correctly classified images."""
+    """The quality of a network on images.
+
+    Attributes:
+        loss: mean cross-entropy in nats, without label smoothing.
+        accuracy: share of correctly classified images, in [0, 1].
+    """
 
     loss: float
     accuracy: float

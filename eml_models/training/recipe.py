@@ -109,11 +109,14 @@ class Recipe:
             read at once and become the name of their content (`eml_models.data.file_names`). A folder's
             decoded images are kept in the folder ``data``; ``load_dataset(word, data_dir=...).spec.name``
             keeps them elsewhere.
+        optimizer: a name of `eml_models.training.optimizers`.
         learning_rate: the peak rate; `schedule` and warm-up multiply it by a number in [0, 1].
         momentum: None is the optimizer's default; must be None for an optimizer without momentum.
         weight_decay: of convolutions and linear layers; never of batch norms and biases.
         warmup_fraction: share of all steps over which the rate first rises linearly.
+        epochs: passes over the training images.
         batch_size: the most images per step; the sizes of an epoch's batches differ by at most one image.
+        precision: of the steps: ``fp32``, or autocast to ``bf16`` or ``fp16``.
         channels_last: order of the maps in memory. Changes results by rounding only; 1.2-1.6x faster on the
             CPU.
         augmentation: of training images, see `eml_models.data.augment`.

@@ -37,6 +37,8 @@ class Snapshot:
     """A training after `epoch` epochs. Random draws need no state here: they depend on seed and epoch only.
 
     Attributes:
+        recipe: of the training.
+        epoch: number of finished epochs.
         elapsed_s: training time so far.
         module, optimizer: their state dicts, copied to the CPU; validation and test use `module`.
         trained: if `module` holds averaged weights (`Recipe.ema_decay`), the weights that are being trained;

@@ -43,6 +43,7 @@ class Report:
     Attributes:
         number: that of the trial.
         epoch: counted from 1.
+        params: the values of the space, by name.
         metrics: by name, without those that the trial did not report. Of own training these are its own
             metrics and its costs.
         decision: that of the rung, if the epoch is one.

@@ -138,6 +138,7 @@ class TrialResult:
         value: the first objective at its last epoch; None if it has none.
         values: all objectives by name, without those that it lacks.
         epochs: how many epochs it reported.
+        kept: what leads to its weights; read `weights`.
     """
 
     number: int

@@ -26,7 +26,11 @@ from tune_jobs.study.definition import Study
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class RunResults(Results):
-    """The results of a study at the end of a run, and how the run ended."""
+    """The results of a study at the end of a run, and how the run ended.
+
+    Attributes:
+        outcome: how it ended, as one value; the properties below are its parts.
+    """
 
     outcome: RunOutcome
 

@@ -83,6 +83,8 @@ class RunSettings:
         device: ``auto``, ``cpu`` or ``cuda``.
         kernels: how the shipped training chooses its kernels on CUDA: a name of `Kernels`.
         execution: how the shipped training executes its steps on CUDA: a name of `Execution`.
+        data_dir: the folder of data sets; None is ``data`` in the working folder.
+        download: whether a data set that is missing there is downloaded.
         address: the address of a running cluster; None, or Ray's word ``local``, starts Ray on this machine
             for the run alone.
         max_failures: how many crashes of its workers a trial survives.

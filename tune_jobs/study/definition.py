@@ -61,6 +61,7 @@ class Study:
             them. A study has either a recipe or `train`.
         candidates: the recipes between which the parameter `CANDIDATE` chooses; only a study of finalists has
             them.
+        description: a sentence for people; not part of the definition.
         trials: the number of trials to train; not part of the definition.
         objectives: from one on. With several there is no single best trial but a front: the trials that no
             other trial beats in every objective. Where only one value is shown, it is that of the first. Of a
@@ -70,6 +71,8 @@ class Study:
             measurement. Needed where latency is an objective or has a limit. Workers that share a machine
             disturb each other's times.
         asha: early stopping, or None to train every trial to its end.
+        sampler: the method of proposing trials; its word is taken too.
+        limits: what refuses a proposal before it is trained.
         train: the user's own training function (`tune_jobs.study.own_training.Train`), instead of a recipe.
             Its params are the values of the space under the user's names, bound to nothing. Its name is part
             of the definition, its code is not (`name_of_fit`).

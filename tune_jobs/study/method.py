@@ -31,9 +31,13 @@ class SamplerName(StrEnum):
 class Asha:
     """Asynchronous successive halving.
 
-    Rungs lie at `min_epochs * reduction_factor**k` epochs, below the study's epochs. At each rung about one
+    Rungs lie at ``min_epochs * reduction_factor**k`` epochs, below the study's epochs. At each rung about one
     trial of `reduction_factor` continues. Source: Li et al. 2018, arXiv 1810.05934, algorithm 2 (the stopping
     variant).
+
+    Attributes:
+        min_epochs: the epochs of the first rung, at least 1.
+        reduction_factor: at least 2.
     """
 
     min_epochs: int = 1
@@ -72,6 +76,9 @@ class Limits:
     ``study.with_changes(max_macs="0.5*resnet18")``.
 
     Attributes:
+        max_macs, min_macs: multiply-adds of one input; None for no bound, as for each of these.
+        max_parameters: trainable parameters.
+        max_latency_ms: milliseconds of a forward pass in the mode of the study's `latency`.
         own: limits on costs of own training that have other names: ``(name, least, most)``, None for no
             bound. A dictionary ``{"memory_gb": 8, "flops": (1e6, 1e9)}`` is accepted too: one number is the
             most. A bound is a finite number.

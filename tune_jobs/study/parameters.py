@@ -73,7 +73,18 @@ OF_ALL: Mapping[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Float:
-    """A real number in [low, high], on a logarithmic scale if `log`, on a grid from `low` if `step`."""
+    """A real number in [low, high].
+
+    Attributes:
+        name: its key in params.
+        low, high: inclusive bounds.
+        log: whether its scale is logarithmic; then `low` is above 0, and there is no step.
+        step: the distance of the values of a grid from `low`; None for a continuous range.
+        when: the condition under which it applies; None for always.
+
+    Raises:
+        InvalidValueError: the bounds or the step break a rule; says which.
+    """
 
     name: str
     low: float
@@ -127,7 +138,18 @@ class Float:
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """A whole number in [low, high], on a logarithmic scale if `log`; steps start from `low`."""
+    """A whole number in [low, high].
+
+    Attributes:
+        name: its key in params.
+        low, high: inclusive bounds.
+        log: whether its scale is logarithmic; then `low` is at least 1, and there is no step.
+        step: the distance of its values, which start at `low`.
+        when: the condition under which it applies; None for always.
+
+    Raises:
+        InvalidValueError: the bounds or the step break a rule; says which.
+    """
 
     name: str
     low: int
@@ -168,7 +190,16 @@ class Integer:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of a few values, without an order."""
+    """One of a few values, without an order.
+
+    Attributes:
+        name: its key in params.
+        values: numbers, texts and truth values, each once.
+        when: the condition under which it applies; None for always.
+
+    Raises:
+        InvalidValueError: there is no value, or two of them are equal, as 1 and True are.
+    """
 
     name: str
     values: tuple[Scalar, ...]
@@ -204,7 +235,13 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A parameter with one value, which is part of every trial's params."""
+    """A parameter with one value, which is part of every trial's params.
+
+    Attributes:
+        name: its key in params.
+        value: the value; a list of values becomes a tuple.
+        when: the condition under which it applies; None for always.
+    """
 
     name: str
     value: Value

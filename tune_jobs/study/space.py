@@ -28,6 +28,13 @@ class Space:
     """Parameters in order; a conditional parameter comes after the parameter that it depends on.
 
     They may also come as one list: ``Space([...])``.
+
+    Attributes:
+        parameters: a `Float`, `Integer`, `Choice` or `Constant` each.
+
+    Raises:
+        InvalidValueError: a name is no identifier or is given twice, or a condition names no earlier
+            parameter.
     """
 
     parameters: tuple[Parameter, ...]

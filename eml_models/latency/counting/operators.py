@@ -81,7 +81,12 @@ class Operator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorCounts:
-    """The operators of one pass over a batch, in the order in which they run."""
+    """The operators of one pass over a batch.
+
+    Attributes:
+        batch_size: images of the batch.
+        operators: in the order in which they run.
+    """
 
     batch_size: int
     operators: tuple[Operator, ...]

@@ -64,6 +64,10 @@ class Mode:
     """One way to run a network.
 
     Attributes:
+        precision: the type of its numbers.
+        cast: what is cast to it: nothing in fp32; the weights, or what autocast casts.
+        layout: the order of images and maps in memory.
+        execution: eager, or as a compiled program or a graph.
         folded: batch norms are merged into the convolutions before them.
     """
 

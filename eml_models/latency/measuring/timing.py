@@ -37,6 +37,10 @@ class Measurement:
     """Milliseconds of one call over a batch, and what they depend on.
 
     Attributes:
+        mode: how the network ran.
+        batch_size: images of a call.
+        median_ms, q1_ms, q3_ms: median and quartiles of a call.
+        conditions: device, threads and versions.
         n: calls that were timed.
         requested_batch_size: what was asked for; larger than `batch_size` where memory did not suffice.
         notes: what a reader must know, in words, such as a halved batch; noise is in `noise`.
