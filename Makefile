@@ -8,7 +8,7 @@ PACKAGES := eml_models tune_jobs
 export RAY_USAGE_STATS_ENABLED := 0
 
 .PHONY: help setup run run-architectures test test-slow test-gpu test-oldest test-newest lint check fast coverage
-.PHONY: bench docs clean image-check cluster-check
+.PHONY: bench docs pictures clean image-check cluster-check
 .DEFAULT_GOAL := help
 
 help:
@@ -17,7 +17,7 @@ help:
 	@echo "make test    all tests except those marked slow or gpu"
 	@echo "make test-oldest, make test-newest   the fast tests and a run, at the ends of the ranges of pyproject.toml"
 	@echo "make lint    format, lint, types, layers"
-	@echo "make docs    builds the pages of docs/ in build/docs, without a network"
+	@echo "make docs    builds the pages of docs/ in build/docs, without a network; make pictures makes their pictures anew"
 	@echo "make check   make lint and the fast tests, those without Ray"
 	@echo "make coverage   the tests of make test, and how much of each file they run, with the total"
 	@echo "make image-check   builds the image with docker or podman, and looks at it in containers: minutes, 20 GB"
@@ -105,6 +105,10 @@ coverage: $(READY)
 # A warning is an error: a link that leads nowhere, a page in no list, a name that the package does not have.
 docs: $(READY)
 	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --nitpicky --quiet docs build/docs
+
+# The pictures of README and pages, from two studies that it runs: two minutes of a core. Not part of CI.
+pictures: $(READY)
+	$(BIN)/python docs/pictures/make.py
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.overhead

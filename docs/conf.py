@@ -58,6 +58,8 @@ OF_THE_REPOSITORY = re.compile(r"(?<=\]\()(?=\.\./[^)]*\.md\))")
 COMMANDS = "<!-- commands -->"
 """Where the reference of commands stands in its page."""
 
+COMMANDS_FROM = Path(__file__).parents[1] / "tune_jobs" / "cli"
+
 
 def setup(app: Sphinx) -> None:
     """Complete the text of each page before it is read."""
@@ -71,7 +73,11 @@ def setup(app: Sphinx) -> None:
 def complete(app: Sphinx, name: str, source: list[str]) -> None:
     """Let a page link to a Markdown file that is no page, which is copied, and put in what is made."""
     text = OF_THE_REPOSITORY.sub("path:", source[0])
-    source[0] = expand_names(text.replace(COMMANDS, commands_as_markdown()) if name == "cli" else text)
+    if COMMANDS in text:
+        text = text.replace(COMMANDS, commands_as_markdown())
+        for path in COMMANDS_FROM.glob("*.py"):  # so that the page is made again when a help text changes
+            app.env.note_dependency(path)
+    source[0] = expand_names(text)
 
 
 def before_napoleon(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+from building.commands import commands_as_markdown
 from documents import DOCUMENTS, PAGES, README, ROOT, all_text, blocks, shell_lines
 
 from tune_jobs.cli import cli
@@ -41,7 +42,12 @@ def links_of(name: str) -> list[str]:
 
 
 def anchors(path: Path) -> set[str]:
-    return {anchor_of(heading) for heading in re.findall(r"^#+ (.+)$", path.read_text(), re.M)}
+    """Places of a page to link to; of the page of commands those that are made too."""
+    text = path.read_text()
+    if path == ROOT / "docs" / "cli.md":
+        text += commands_as_markdown()
+    made = re.findall(r"\{#([\w-]+)\}", text)
+    return {anchor_of(heading) for heading in re.findall(r"^#+ (.+)$", text, re.M)} | {*made}
 
 
 def anchor_of(heading: str) -> str:
