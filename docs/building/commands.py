@@ -73,10 +73,10 @@ def _verb(verb: click.Command) -> str:
     for heading, rows in _headed_options(verb, context):
         shared = [row for row in rows if _is_shared(verb, row, long)]
         own = [row for row in rows if row not in shared]
-        parts.append(f"**{heading}**" if own else f"**{heading}**, as of [run](#{LONG}): {_links(shared)}.")
+        parts.append(f"**{heading}**" if own else f"**{heading}**, as in [run](#{LONG}): {_links(shared)}.")
         parts += [_option(verb, row) for row in own]
         if own and shared:
-            parts.append(f"As of [run](#{LONG}): {_links(shared)}.")
+            parts.append(f"As in [run](#{LONG}): {_links(shared)}.")
     return "\n\n".join(parts)
 
 
