@@ -49,6 +49,8 @@ nitpick_ignore_regex = [  # their pages are elsewhere, and a build fetches no in
 ]
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["wrapped.css"]
 html_title = f"{project} {release}"
 html_copy_source = False
 html_show_sourcelink = False
