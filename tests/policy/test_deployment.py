@@ -146,6 +146,18 @@ def test_token_that_is_made_as_we_say_is_its_owners_alone(tmp_path: Path) -> Non
         assert (folder.stat().st_mode & 0o777, token.stat().st_mode & 0o777) == (0o700, 0o600)
 
 
+def test_token_that_is_copied_as_we_say_is_its_owners_alone(tmp_path: Path) -> None:
+    """Also where an older token is there for all to read."""
+    (line,) = re.findall(r"^ssh HEAD '(.*)' < ~/\.ray/auth_token$", read("docs/cluster.md"), re.MULTILINE)
+    token = tmp_path / ".ray" / "auth_token"
+    token.parent.mkdir(mode=0o755)
+    token.touch(mode=0o644)
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    subprocess.run(["sh", "-c", line], env=environment, input="secret\n", text=True, check=True)
+    assert token.read_text() == "secret\n"
+    assert (token.parent.stat().st_mode & 0o777, token.stat().st_mode & 0o777) == (0o700, 0o600)
+
+
 def test_jobs_of_the_documented_head_find_its_python() -> None:
     """A job is `python ...` in the environment that `ray start` had."""
     blocks = re.findall(r"```sh\n(.*?)```", read("docs/cluster.md"), re.DOTALL)
