@@ -8,7 +8,7 @@ from importlib import import_module
 
 from benchmarks.cluster.findings import Findings
 
-PARTS = ("image", "onpremise", "compose", "cloud", "pods")
+PARTS = ("image", "onpremise", "compose", "cloud", "pods", "metrics")
 
 
 def main(parts: list[str]) -> int:
