@@ -178,9 +178,10 @@ def written_files() -> list[str]:
     return sorted(name for name in listed.split("\0") if name and (ROOT / name).is_file())
 
 
-@pytest.mark.parametrize("name", written_files())
-def test_no_sentence_has_to_be_read_twice(name: str) -> None:
-    found = complaints(name, (ROOT / name).read_text())
+def test_no_sentence_has_to_be_read_twice() -> None:
+    files = written_files()
+    assert len(files) > 100
+    found = [line for name in files for line in complaints(name, (ROOT / name).read_text())]
     assert not found, "\n" + "\n".join(found)
 
 
