@@ -131,7 +131,7 @@ def _write_config(head: Head) -> Path:
     config = yaml.safe_load(CONFIG.read_text())
     from_dashboard = {
         "url": f"{head.dashboard}/api/prometheus/sd",
-        "authorization": {"credentials_file": str(head.token)},
+        "authorization": {"type": "Bearer", "credentials_file": str(head.token)},
         "refresh_interval": "5s",
     }
     none = [{"source_labels": ["__name__"], "regex": ".*", "action": "drop"}]
@@ -176,13 +176,16 @@ def _running(words: list[str], environment: dict[str, str]) -> Iterator[subproce
 
 
 def _look_at_targets(findings: Findings, url: str) -> None:
-    for job, way in (
-        ("ray", "the list that the head writes"),
-        ("dashboard", "the dashboard, with the token"),
-    ):
-        found = wait_for(lambda job=job: _ask(url, f'up{{job="{job}"}} == 1'), f"{job} is up", seconds=180)
+    """By Prometheus' names of the jobs: the dashboard gives each node the label `job="ray"` in every job."""
+    for job, way in (("ray", "the head's own list"), ("dashboard", "the dashboard, with the token")):
+
+        def up(job: str = job) -> list[str]:
+            targets = _get(f"{url}/api/v1/targets")["activeTargets"]
+            return [t["scrapeUrl"] for t in targets if t["scrapePool"] == job and t["health"] == "up"]
+
+        found = wait_for(up, f"{job} is up", seconds=180)
         findings.saw(
-            "6.2", f"Prometheus finds and scrapes the nodes of {way}", bool(found), f"{len(found)} ports"
+            "6.2", f"Prometheus scrapes what it learns from {way}", bool(found), f"{len(found)} ports"
         )
 
 
