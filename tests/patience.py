@@ -31,13 +31,25 @@ def patience_s() -> float:
 def wait_until(holds: Callable[[], T], problem: str, *, period_s: float = 0.3) -> T:
     """Come back with what `holds` returns as soon as it is true; an OSError is taken for not yet.
 
+    Args:
+        period_s: the least seconds between two looks; `pause_s` makes them more where a look is dear.
+
     Raises:
         AssertionError: it hangs; the message is `problem`.
     """
     began = time.monotonic()
     while time.monotonic() - began < patience_s():
+        looked = time.monotonic()
         with suppress(OSError):
             if found := holds():
                 return found
-        time.sleep(period_s)
+        time.sleep(pause_s(looked, period_s=period_s))
     raise AssertionError(problem)
+
+
+def pause_s(looked: float, *, period_s: float) -> float:
+    """Seconds to wait after a look that began at `looked`: as long as the look took.
+
+    What is waited for runs on the same cores as the looks.
+    """
+    return max(period_s, time.monotonic() - looked)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from patience import patience_s, slowness, wait_until
+from patience import patience_s, pause_s, slowness, wait_until
 
 from tune_jobs import TrialStore
 from tune_jobs.errors import StoreError
@@ -27,6 +27,9 @@ ENVIRONMENT = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABL
 OBJECT_STORE_BYTES = 100 << 20
 ASKING_S = 30.0
 """On a quiet machine. Who asks a head that has died waits for ever."""
+
+ASKS_FOR_S = 10.0
+"""A node that joins on a quiet machine takes less."""
 
 PORTS = itertools.count(6400 + os.getpid() % 1500)
 
@@ -85,11 +88,17 @@ class Cluster:
         wait_until(lambda: self.has(cpus=cpus), f"the cluster did not get {cpus} CPUs")
 
     def has(self, *, cpus: int) -> bool:
-        """Whether the cluster has so many CPUs, as a driver of its own hears it."""
+        """Whether the cluster has so many CPUs, as a driver of its own hears it.
+
+        The driver asks for some seconds: to start one costs more than that.
+        """
         code = (
-            "import ray, sys\n"
+            "import ray, sys, time\n"
             f"ray.init('{self.address}', logging_level='ERROR', log_to_driver=False)\n"
-            f"sys.exit(ray.cluster_resources().get('CPU', 0) < {cpus})"
+            f"has = lambda: ray.cluster_resources().get('CPU', 0) >= {cpus}\n"
+            f"ends = time.monotonic() + {ASKS_FOR_S}\n"
+            "while not has() and time.monotonic() < ends: time.sleep(0.2)\n"
+            "sys.exit(not has())"
         )
         with suppress(subprocess.TimeoutExpired):
             words = [sys.executable, "-c", code]
@@ -132,12 +141,13 @@ def freeze_when(process: subprocess.Popen[str], holds: Callable[[], bool]) -> No
     """
     began = time.monotonic()
     while time.monotonic() - began < patience_s() and process.poll() is None:
+        looked = time.monotonic()
         if holds():
             os.kill(process.pid, signal.SIGSTOP)
             if holds():
                 return
             thaw(process)
-        time.sleep(0.2)
+        time.sleep(pause_s(looked, period_s=0.2))
     kill_tree(process)
     raise AssertionError(f"it was not to be seen: {process.communicate()}")
 

@@ -31,7 +31,7 @@ LONG = [
     "--trials",
     "4",
     "--epochs",
-    "60",
+    "40",
     "--checkpoint-period",
     "0",
 ]
@@ -119,16 +119,30 @@ def test_second_driver_is_refused_and_an_interrupt_keeps_what_finished(tmp_path:
     assert sorted(trials["number"]) == [0, 1, 2, 3]
 
 
-def test_killed_run_ends_with_the_table_of_an_uninterrupted_one(tmp_path: Path) -> None:
-    (tmp_path / "whole").mkdir()
-    assert call(LONG, tmp_path / "whole").returncode == 0
-    (tmp_path / "killed").mkdir()
-    process = begin_and_freeze(LONG, tmp_path / "killed", str(tmp_path / "killed" / "trials"))
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> TrialStore:
+    """What `LONG` ends with when nothing happens to it."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert call(LONG, folder).returncode == 0
+    return TrialStore(folder / "trials")
+
+
+def kill_and_continue(folder: Path, store: str) -> TrialStore:
+    """`LONG`, killed in the midst of a trial and called again; it ends with 0."""
+    words = [*LONG, "--store", store]
+    process = begin_and_freeze(words, folder, store)
     process.kill()
     process.communicate()
-    assert call(LONG, tmp_path / "killed").returncode == 0
-    whole, killed = (TrialStore(tmp_path / name / "trials") for name in ("whole", "killed"))
-    pd.testing.assert_frame_equal(whole.sql(Q_TABLE), killed.sql(Q_TABLE))
+    done = call(words, folder)
+    assert done.returncode == 0, done.stderr
+    return TrialStore(store)
+
+
+def test_killed_run_ends_with_the_table_of_an_uninterrupted_one(
+    tmp_path: Path, uninterrupted: TrialStore
+) -> None:
+    killed = kill_and_continue(tmp_path, str(tmp_path / "trials"))
+    pd.testing.assert_frame_equal(uninterrupted.sql(Q_TABLE), killed.sql(Q_TABLE))
     assert killed.starts()["attempt"].max() == 2
     resumed = killed.sql(
         "select max(cast(detail->>'resumed_from_epoch' as int)) as n from events where attempt = 2"
@@ -136,18 +150,11 @@ def test_killed_run_ends_with_the_table_of_an_uninterrupted_one(tmp_path: Path) 
     assert resumed["n"][0] > 0
 
 
-def test_store_in_a_bucket_is_killed_and_continued(tmp_path: Path, s3_store: str) -> None:
-    words = [*RUN, "digits-recipes", "--workers", "1", "--trials", "3", "--epochs", "40"]
-    words += ["--checkpoint-period", "0", "--no-asha", "--store"]
-    (tmp_path / "local").mkdir()
-    assert call([*words, "trials"], tmp_path / "local").returncode == 0
-    process = begin_and_freeze([*words, s3_store], tmp_path, s3_store)
-    process.kill()
-    process.communicate()
-    done = call([*words, s3_store], tmp_path)
-    assert done.returncode == 0, done.stderr
-    whole, killed = TrialStore(tmp_path / "local" / "trials"), TrialStore(s3_store)
-    pd.testing.assert_frame_equal(whole.sql(Q_TABLE), killed.sql(Q_TABLE))
+def test_store_in_a_bucket_is_killed_and_continued(
+    tmp_path: Path, s3_store: str, uninterrupted: TrialStore
+) -> None:
+    killed = kill_and_continue(tmp_path, s3_store)
+    pd.testing.assert_frame_equal(uninterrupted.sql(Q_TABLE), killed.sql(Q_TABLE))
     assert killed.starts()["attempt"].max() == 2
     assert 'resumed_from_epoch":0' not in killed.events().query("attempt == 2")["detail"].iloc[0]
 

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
 ]
 
-TRIALS, EPOCHS = 6, 60
+TRIALS, EPOCHS = 4, 60
 WORDS = [sys.executable, "-m", "tune_jobs", "run", "digits-recipes", "--no-asha", "--epochs", str(EPOCHS)]
 WORDS += ["--trials", str(TRIALS), "--workers", "2", "--checkpoint-period", "0", "--fix", "batch_size=32"]
 RECONNECT_S = 10
