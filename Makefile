@@ -41,12 +41,13 @@ run-architectures: $(READY)
 	$(BIN)/python -m tune_jobs run digits-front --workers 2
 	$(BIN)/python -m tune_jobs run digits-families --workers 2
 
-# Tests without a Ray of their own run side by side; those with one share it, one after the other.
+# Tests run side by side. Those with Ray share one, so they run one after the other in one of the workers, beside
+# the others: they wait for Ray for half of their time. tests/conftest.py says who gets which.
 FAST := -m "not ray and not slow and not gpu" -n auto --maxprocesses 8
+ALL := -m "not slow and not gpu" -n auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 
 test: $(READY)
-	$(BIN)/python -m pytest $(FAST)
-	$(BIN)/python -m pytest -m "ray and not slow and not gpu"
+	$(BIN)/python -m pytest $(ALL)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow --timeout 3600
@@ -97,8 +98,7 @@ check: lint fast
 coverage: $(READY)
 	rm -rf build/coverage
 	mkdir -p build/coverage
-	$(BIN)/coverage run -m pytest $(FAST)
-	$(BIN)/coverage run -m pytest -m "ray and not slow and not gpu"
+	$(BIN)/coverage run -m pytest $(ALL)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
