@@ -128,7 +128,7 @@ image-check: $(READY)
 	$(BIN)/python -m benchmarks.cluster image
 
 cluster-check: $(READY)
-	$(BIN)/python -m benchmarks.cluster onpremise compose cloud pods
+	$(BIN)/python -m benchmarks.cluster onpremise compose cloud pods metrics
 
 clean:
 	rm -rf $(VENV) $(OLDEST) $(NEWEST) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -176,7 +176,7 @@ def _running(words: list[str], environment: dict[str, str]) -> Iterator[subproce
 
 
 def _look_at_targets(findings: Findings, url: str) -> None:
-    """By Prometheus' names of the jobs: the dashboard gives each node the label `job="ray"` in every job."""
+    """Jobs are recognised by their pool: the dashboard gives each node the label `job="ray"` in every job."""
     for job, way in (("ray", "the head's own list"), ("dashboard", "the dashboard, with the token")):
 
         def up(job: str = job) -> list[str]:
