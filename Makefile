@@ -44,7 +44,7 @@ run-architectures: $(READY)
 # Tests run side by side. Those with Ray share one, so they run one after the other in one of the workers, beside
 # the others: they wait for Ray for half of their time. tests/conftest.py says who gets which.
 FAST := -m "not ray and not slow and not gpu" -n auto --maxprocesses 8
-ALL := -m "not slow and not gpu" -n auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+ALL := -m "not slow and not gpu" -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 test: $(READY)
 	$(BIN)/python -m pytest $(ALL)

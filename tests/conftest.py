@@ -9,12 +9,14 @@ import secrets
 import sys
 import warnings
 from collections.abc import Generator, Iterator
+from functools import cache
 from operator import attrgetter
+from pathlib import Path
 
 import hypothesis
 import pytest
 from xdist.remote import Producer
-from xdist.scheduler import LoadGroupScheduling
+from xdist.scheduler import LoadFileScheduling
 
 hypothesis.settings.register_profile("tests", deadline=None)  # an example may have to wait for a core
 hypothesis.settings.load_profile("tests")
@@ -22,22 +24,28 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
 
 
-class ByFileAndRay(LoadGroupScheduling):
-    """Gives a worker one file after the other, and all tests that need Ray to one of them.
+class ByFileAndRay(LoadFileScheduling):
+    """Gives a worker one file after the other, and all files with tests that need Ray to one of them.
 
     So one Ray serves them, and a fixture of a file is made once.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        group = super()._split_scope(nodeid)
-        return group if group == RAY else nodeid.split("::", 1)[0]
+        file = super()._split_scope(nodeid)
+        return RAY if needs_ray(self.config.rootpath / file) else file
 
 
 RAY = "ray"
 
 
+@cache
+def needs_ray(file: Path) -> bool:
+    """Whether tests of a file have the marker; the process that schedules sees their names alone."""
+    return f"mark.{RAY}" in file.read_text()
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFileAndRay | None:
-    return ByFileAndRay(config, log) if config.getoption("dist") == "loadgroup" else None
+    return ByFileAndRay(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -45,17 +53,6 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int,
     """One worker more than there are cores where it has the tests with Ray, which wait for Ray for long."""
     num_cores = yield
     return num_cores + ("not ray" not in config.getoption("markexpr"))
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The tests with Ray come first where other tests run beside them: they take longest."""
-    if not getattr(config.option, "loadgroup", False):
-        return
-    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
-    for item in items:
-        if item.get_closest_marker("ray"):
-            item.add_marker(pytest.mark.xdist_group(RAY))
 
 
 @pytest.fixture(autouse=True)

@@ -50,3 +50,12 @@ def test_limits_of_time_are_those_of_patience() -> None:
         if FIXED_LIMIT.search(line) and "FIXED_LIMIT" not in line
     ]
     assert found == []
+
+
+def test_files_that_share_the_ray_of_the_tests_say_so_by_the_marker() -> None:
+    """The scheduler of conftest.py finds them by its words, and gives them to one worker."""
+    files = {path: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    sharing = [path for path, text in files.items() if "ray_of_the_tests" in text and path != Path(__file__)]
+    assert sharing
+    assert [path.name for path in sharing if "mark.ray" not in files[path]] == []
+    assert "--dist loadfile" in (ROOT / "Makefile").read_text()
