@@ -37,6 +37,7 @@ CONFIG: dict[str, Any] = {
         "tickColor": AXIS,
         "titlePadding": 8,
         "labelOverlap": True,
+        "labelSeparation": 6,
         "labelLimit": 160,
         "titleLimit": 300,
     },

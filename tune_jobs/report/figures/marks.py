@@ -15,6 +15,9 @@ from tune_jobs.report.figures.seen import shown
 
 TITLE_LENGTH = 48
 
+SLANTED, UPRIGHT = 8, 16
+"""As many levels have room for their texts on a phone, if these are slanted or upright."""
+
 FAR = 4.0
 """A value that lies this many ranges of the better three quarters beyond them is not drawn to scale."""
 
@@ -32,6 +35,11 @@ def numbers(field: str, title: str, **scale: Any) -> Spec:
 def names(field: str, title: str | None = None, **more: Any) -> Spec:
     """A channel of names, in the order of the data."""
     return {"field": field, "type": "nominal", "title": title and short(title), "sort": None, **more}
+
+
+def levels_axis(count: int) -> Spec:
+    """The axis of this many levels, each with its text, but where there are too many for all texts."""
+    return {"labelAngle": -30 if count <= SLANTED else -90, "labelOverlap": count > UPRIGHT}
 
 
 def colours(field: str, of: dict[str, str], title: str | None = None) -> Spec:
