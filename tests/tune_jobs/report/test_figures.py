@@ -347,11 +347,8 @@ def test_networks_of_equal_macs_have_no_front() -> None:
     )
 
     def front_of(*macs: int) -> Figure | Undrawn:
-        params = {"optimizer": "sgd"}
-        ends = [
-            trial_row(n, params=params, study="drawn", objective=0.5, val_accuracy=0.5, macs=m)
-            for n, m in enumerate(macs)
-        ]
+        end = {"objective": 0.5, "objectives": '{"val_accuracy": 0.5}', "study": "drawn"}
+        ends = [trial_row(n, params={"optimizer": "sgd"}, macs=m, **end) for n, m in enumerate(macs)]
         return figure_of(Seen(name="drawn", definition=definition, rows=numbered(*ends)), "front")
 
     assert isinstance(front_of(1000, 2000), Figure)
