@@ -22,8 +22,14 @@ from tune_jobs.report.findings import CHECKS, SECONDS, STOPPED, WON, findings_of
 from tune_jobs.report.page.sections import figure_section
 from tune_jobs.report.page.style import style_sheet
 from tune_jobs.report.page.whole import study_page
+from tune_jobs.report.tables import Table
 
 pytestmark = pytest.mark.skipif(not can_draw(), reason="the extra figures is not installed")
+
+TABLES = (
+    Table(title=f"Levels {MARKUP}", columns=("level", MARKUP), rows=tuple((MARKUP, n) for n in range(30))),
+    Table(title="Wide", columns=tuple(f"column_{n}" for n in range(30)), rows=((0.5,) * 30,), note="A note."),
+)
 
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
@@ -78,7 +84,7 @@ def seen() -> Seen:
 
 @pytest.fixture(scope="module")
 def page(seen: Seen) -> str:
-    return study_page(seen)
+    return study_page(seen, TABLES)
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +114,15 @@ def test_page_has_no_script_no_address_and_no_markup_of_a_user(page: str, read: 
     assert not re.search(r"""(?:src|href|url)\s*[=(]\s*["']?(?:https?:)?//""", page)
     assert MARKUP not in page
     assert "&lt;script&gt;" in page
+
+
+def test_page_ends_with_the_tables_of_the_report(page: str, read: Reader) -> None:
+    rows = read.tables["tables"]
+    assert [len(row) for row in rows] == [2] * 31 + [30] * 2
+    assert rows[1] == [MARKUP, "0"]
+    assert rows[-1] == ["0.5000"] * 30  # as in the table of a terminal
+    assert "<p>A note.</p>" in page
+    assert 'id="tables"' not in study_page(seen_of(0))
 
 
 def test_ids_are_unique_and_links_lead_to_them(read: Reader) -> None:
