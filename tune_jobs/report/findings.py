@@ -139,7 +139,7 @@ def _stopped(seen: Seen) -> Iterator[str]:
         yield "No trial was stopped at a rung."
     else:
         yield "The study stops no trial early."
-    if stops or not seen.definition["rungs"]:
+    if stops or not (seen.definition["rungs"] or seen.definition["candidates"]):
         yield false_stops_in_words(seen)
     refused = sum(row.state is State.INFEASIBLE for row in seen.ends)
     if refused:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from figures_testing import MARKUP, a_study, seen_of
+from figures_testing import EPOCHS, MARKUP, a_study, seen_of
 
 from eml_models.errors import InvalidValueError, UnknownNameError
 from eml_models.training.recipe import Recipe
@@ -30,7 +30,7 @@ from tune_jobs.report.figures.thinning import sampled, spread, thinned
 from tune_jobs.report.findings import STOPPED, findings_of
 from tune_jobs.study.method import SamplerName
 from tune_jobs.study.parameters import Parameter
-from tune_jobs.study.rows import Row
+from tune_jobs.study.rows import ReportRow, Row
 from tune_jobs.testing.rows import numbered, report_row, start_row, trial_row
 
 needs_library = pytest.mark.skipif(not can_draw(), reason="the extra figures is not installed")
@@ -126,6 +126,16 @@ def test_false_stop_rate_that_is_not_known_says_why(changes: dict[str, Any], why
     (line,) = [line for line in findings_of(seen).parts[STOPPED] if "false-stop rate" in line]
     assert line.startswith("The false-stop rate is not known: ")
     assert why in line
+
+
+def test_metric_of_the_last_epoch_alone_has_no_complete_curve() -> None:
+    """Such as the test accuracy of finalists, which no rung compares."""
+    seen = seen_of(9, rungs=False, state=State.COMPLETED)
+    last = [
+        replace(row, metrics="{}") if isinstance(row, ReportRow) and row.epoch < EPOCHS else row
+        for row in seen.rows
+    ]
+    assert "the study has 0" in str(false_stops_of(replace(seen, rows=last)))
 
 
 def test_words_of_curves_name_rungs_only_where_there_are_any() -> None:

@@ -28,7 +28,14 @@ def false_stops_of(seen: Seen) -> FalseStops | str:
         )
     if len(seen.objectives) > 1:
         return f"{UNKNOWN}several objectives give the ends of trials no single order."
-    finals = {row.number: row.objective or 0.0 for row in seen.scored[:MOST_CURVES]}
+    finals = {
+        row.number: row.objective or 0.0
+        for row in seen.scored[:MOST_CURVES]
+        if any(
+            epoch < row.epochs and report.value(seen.metric) is not None
+            for epoch, report in seen.curves.get(row.number, {}).items()
+        )
+    }
     if len(finals) < LEAST_CURVES:
         return f"{UNKNOWN}it needs {LEAST_CURVES} complete curves, and the study has {len(finals)}."
     reports = sorted(

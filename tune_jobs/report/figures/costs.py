@@ -139,7 +139,7 @@ def _panel(timed: Sequence[Timed], panel: str) -> Spec:
     x, y = numbers("macs", "MACs of one image"), numbers("ms", "latency, ms")
     x["scale"] = {"type": "log", "nice": False, "padding": 12}
     x["axis"] = {"format": "~s", "tickCount": 5}
-    y["scale"] = {"type": "log", "nice": True, "padding": 6}
+    y["scale"] = {"type": "log", "nice": False, "padding": 14}
     y["axis"] = {"format": "~g", "tickCount": 5}
     modes = list(dict.fromkeys(item.how for item in timed))
     shade = colours("how", {how: SHADES[how] for how in modes})

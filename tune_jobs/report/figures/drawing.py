@@ -41,6 +41,7 @@ CONFIG: dict[str, Any] = {
         "labelLimit": 160,
         "titleLimit": 300,
     },
+    "axisQuantitative": {"tickCount": 6},
     "legend": {
         "labelColor": TEXT,
         "titleColor": TEXT,

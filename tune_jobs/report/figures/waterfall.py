@@ -96,6 +96,8 @@ def _bars(fall: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
     bars, at = [_bar(kind, texts[REAL_STEP], WHOLE, at=total, ms=total, total=total)], total
     for share in fall["shares"]:
         ms = float(share["ms"])
+        if not ms:  # such as depthwise convolutions of a network that has none
+            continue
         bars.append(_bar(kind, texts[share["name"]], _what(share), at=at, ms=ms, total=total))
         at -= ms
     return bars
