@@ -305,6 +305,13 @@ def test_levels_that_look_alike_are_never_one(parameter: Parameter) -> None:
     assert len(lines) == len(values)
 
 
+def test_names_of_levels_differ_in_what_an_axis_shows() -> None:
+    """The drawing cuts names at 160 pixels, some 27 letters."""
+    texts = distinct_texts([f"{LONG[:30]} {number}" for number in range(200)])
+    assert len({text[:26] for text in texts.values()}) == 200
+    assert all(len(text) <= 26 for text in texts.values())
+
+
 def test_levels_have_short_texts_where_these_differ() -> None:
     assert distinct_texts((0.1, 0.000123456)) == {0.1: "0.1", 0.000123456: "0.0001235"}
     assert list(distinct_texts((True, False)).values()) == ["True", "False"]

@@ -23,6 +23,7 @@ from tune_jobs.report.page.sections import figure_section
 from tune_jobs.report.page.style import style_sheet
 from tune_jobs.report.page.whole import study_page
 from tune_jobs.report.tables import Table
+from tune_jobs.study.rows import ReportRow, Row, StartRow, TrialRow
 
 pytestmark = pytest.mark.skipif(not can_draw(), reason="the extra figures is not installed")
 
@@ -194,6 +195,40 @@ def test_browser_shows_the_whole_page_without_a_word(
         assert len(kinds) == len(tab.evaluate("[...document.querySelectorAll('figure')].map(e => 1)"))
         red = int(re.findall(r"\d+", tab.evaluate("getComputedStyle(document.body).backgroundColor"))[0])
         assert (red < 64) is dark
+
+
+def hostile() -> Seen:
+    """Sixty parameters, a choice of 200 levels with long names among them; four objectives; lost reports."""
+    seen = seen_of(60, objectives=4, parameters=60)
+    levels = [f"{MARKUP} level {number} {'long ' * 12}" for number in range(200)]
+    definition = json.loads(json.dumps(dict(seen.definition)))
+    definition["space"][0]["values"] = levels
+    rows: list[Row] = []
+    for row in seen.rows:
+        if isinstance(row, StartRow | TrialRow):
+            params = {**json.loads(row.params), "optimizer": levels[row.number * 3]}
+            row = replace(row, params=json.dumps(params))
+        if isinstance(row, ReportRow) and (row.number % 3 == 0 or row.epoch == 2):
+            row = replace(row, metrics="{}")  # as where a loss was not finite
+        rows.append(row)
+    return Seen(name=seen.name, definition=definition, rows=rows)
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [1440, 390])
+def test_browser_shows_a_hostile_study_whole(chromium: Browser, hostile_address: str, width: int) -> None:
+    with chromium.tab(width=width) as tab:
+        tab.go(hostile_address)
+        assert tab.evaluate("document.documentElement.scrollWidth") == width
+        assert tab.cut() == []
+        assert tab.console == []
+
+
+@pytest.fixture(scope="module")
+def hostile_address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    file = tmp_path_factory.mktemp("hostile") / "page.html"
+    file.write_text(study_page(hostile(), TABLES))
+    return file.as_uri()
 
 
 @needs_browser
