@@ -15,7 +15,7 @@ LEAST_CURVES = 5
 """Fewer complete curves give no rate that means anything."""
 
 MOST_CURVES = 5000
-"""Of more complete curves the first are taken."""
+"""The most complete curves that are taken: the first of more."""
 
 UNKNOWN = "The false-stop rate is not known: "
 
@@ -60,7 +60,7 @@ def words_of_rule(found: FalseStops) -> str:
 
 
 def false_stops_in_words(seen: Seen) -> str:
-    """The rate, exactly what it is, and its numbers; or why it is not known."""
+    """The rate, how it is computed, and its counts; or why it is not known."""
     found = false_stops_of(seen)
     if isinstance(found, str):
         return found
