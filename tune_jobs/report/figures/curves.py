@@ -43,7 +43,10 @@ def curves(seen: Seen) -> Figure | Undrawn:
     last = max(epoch for _, _, epoch, _ in points)
     rungs = [rung for rung in seen.definition["rungs"] if rung <= last]
     found = list(dict.fromkeys(state for _, state, _, _ in points))
-    x, y = numbers("x", "epoch", nice=False), numbers("y", seen.metric, domain=[low, high], nice=False)
+    x, y = (
+        numbers("x", "epoch", nice=False, padding=6),
+        numbers("y", seen.metric, domain=[low, high], nice=False),
+    )
     x["axis"] = {"values": spread(range(1, last + 1), MOST_TICKS), "format": "d"}
     rule = {"type": "rule", "strokeDash": [4, 4], "color": GREY}
     line = {"type": "line", "clip": True, "strokeWidth": 1.4, "opacity": 0.8}
