@@ -15,6 +15,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from browser_testing import Browser, browser
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -75,6 +76,13 @@ def ray_of_the_tests() -> Iterator[None]:
         warnings.simplefilter("ignore")  # Ray opens pipes and sockets that it leaves to the collector
         with local_ray(num_cpus=2, object_store_memory=128 << 20):
             yield
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser for all tests of this process, each of which opens tabs of its own."""
+    with browser(tmp_path_factory.mktemp("chromium")) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

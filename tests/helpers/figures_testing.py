@@ -23,8 +23,8 @@ def train(params: dict[str, Any], run: Any) -> Iterator[dict[str, object]]:
     yield {"iou": params["p0"]}
 
 
-def a_study(*, objectives: int = 1, parameters: int = 3) -> Study:
-    """A study of own training with hostile names of levels and metrics."""
+def a_study(*, objectives: int = 1, parameters: int = 3, rungs: bool = True) -> Study:
+    """A study of own training with hostile names of levels and metrics; without rungs it stops no trial."""
     choice = Choice("optimizer", ("sgd", "adam", MARKUP))
     ranges = [Float(f"p{index}", 1e-3, 1.0, log=True) for index in range(parameters - 1)]
     others = [Minimize(f"{MARKUP.replace(chr(39), '')}.[{index}]") for index in range(1, objectives)]
@@ -34,7 +34,7 @@ def a_study(*, objectives: int = 1, parameters: int = 3) -> Study:
         train=train,
         epochs=EPOCHS,
         objectives=(Maximize("iou"), *others),
-        asha=Asha(min_epochs=1, reduction_factor=3),
+        asha=Asha(min_epochs=RUNGS[0], reduction_factor=3) if rungs else None,
     )
 
 
@@ -43,7 +43,7 @@ def seen_of(num_trials: int, *, state: State | None = None, **changes: int) -> S
 
     Args:
         state: in which all end; None for ends of all kinds.
-        changes: `objectives` and `parameters`, how many.
+        changes: `objectives` and `parameters`, how many; `rungs`, whether there are any.
     """
     study = a_study(**changes)
     drawn = random.Random(7)
@@ -69,7 +69,7 @@ def _trial(study: Study, number: int, drawn: random.Random, state: State | None)
     for epoch in range(1, epochs + 1):
         values = {name: quality * (1 - math.exp(-epoch)) + 0.01 * drawn.random() for name in names}
         decided: dict[str, Any] = {}
-        if epoch in RUNGS and end is not State.FAILED:
+        if study.rungs and epoch in RUNGS and end is not State.FAILED:
             stops = end is State.STOPPED and epoch == epochs
             decided = {
                 "decision": Decision.STOP if stops else Decision.CONTINUE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -40,6 +41,39 @@ def test_ci_runs_the_readmes_command_and_the_checks() -> None:
 
 def test_coverage_is_that_of_the_tests_that_ci_runs() -> None:
     assert selections("coverage") == selections("test")
+
+
+@pytest.mark.parametrize(
+    ("there", "says"),
+    [
+        (("chromium", "apt-get"), ""),
+        (("apt-get",), "installed Chromium"),
+        (("broken",), "the tests that open a page are skipped"),
+        ((), "the tests that open a page are skipped"),
+    ],
+)
+def test_ci_installs_a_browser_where_it_can_and_never_fails(
+    tmp_path: Path, there: tuple[str, ...], says: str
+) -> None:
+    for name in ("bash", "timeout"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+    called = tmp_path / "called"
+    programs = {"id": "echo 0", **dict.fromkeys(there, "exit 0")}
+    if "apt-get" in there:
+        programs["apt-get"] = f'echo "$@" >> {called}'
+    if "broken" in there:
+        programs["apt-get"] = "exit 100"
+    for name, does in programs.items():
+        program = tmp_path / name
+        program.write_text(f"#!{shutil.which('bash')}\n{does}\n")
+        program.chmod(0o755)
+    done = subprocess.run(
+        [ROOT / ".ci" / "browser"], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
+    assert says in done.stdout
+    assert bool(done.stdout) is bool(says)
+    assert called.exists() is ("installed" in says)
+    assert "\n.ci/browser\n" in CI
 
 
 def test_limits_of_time_are_those_of_patience() -> None:

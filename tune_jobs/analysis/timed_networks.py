@@ -6,6 +6,7 @@ import socket
 from dataclasses import dataclass
 from datetime import datetime
 
+from eml_models.latency.bench.cases import Source
 from eml_models.latency.explaining.campaign import CampaignResult, Timed
 from eml_models.networks.words import NetworkSpec
 from tune_jobs.store.columns.latency_rows import LatencyRow
@@ -64,6 +65,16 @@ def row_of(
         load_average=conditions.load_average,
         hostname=socket.gethostname(),
         git_commit=commit,
+        waterfall=_waterfall_of(timed, result),
         notes="\n".join([*measured.notes, *filter(None, [measured.noise])]),
         measured_at=now,
     )
+
+
+def _waterfall_of(timed: Timed, result: CampaignResult) -> str | None:
+    """Where the step went, as JSON, if this is the step that a waterfall takes apart."""
+    if timed.case.source is not Source.LOADER:
+        return None
+    place = (timed.case.network.name, timed.case.batch_size)
+    found = [w for w in result.waterfalls if (w.network, w.batch_size) == place]
+    return as_json_text(found[0].as_dict()) if found else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from eml_models.errors import InvalidValueError
@@ -10,15 +11,22 @@ from eml_models.wording import count_of
 from tune_jobs.cli.telling import tell_note
 from tune_jobs.errors import TuneJobsError, UndrawableError
 from tune_jobs.inputs.user_code import stored_name
+from tune_jobs.report.documents import report_document
 from tune_jobs.report.figures.catalog import iter_figures
 from tune_jobs.report.figures.figure import Figure
 from tune_jobs.report.figures.seen import Seen
+from tune_jobs.report.formats import LATEX, MARKDOWN, TABLE
 from tune_jobs.report.page.whole import study_page
+from tune_jobs.report.render import render
+from tune_jobs.report.tables import Table
 from tune_jobs.results.trial_store import TrialStore
+
+TABLE_FILES = {MARKDOWN: ".md", LATEX: ".tex"}
+"""The endings of the files of tables, by form."""
 
 
 def write_pictures(store: str, name: str, *, page: str | None, folder: str | None) -> None:
-    """Write the page of a study to a file, and its figures as SVG and PNG into a folder.
+    """Write the page of a study to a file; and its figures and its tables, as files, into a folder.
 
     Raises:
         UnknownNameError: there is no such study.
@@ -26,13 +34,15 @@ def write_pictures(store: str, name: str, *, page: str | None, folder: str | Non
         TuneJobsError: the extra `figures` is not installed, or a file cannot be written.
     """
     opened = TrialStore(store)
-    seen = opened.results(stored_name(name)).seen
+    found = opened.results(stored_name(name))
+    seen, tables = found.seen, report_document(found.known, TABLE) if len(found.known.trials) else []
     try:
         _require_places(page, folder)
         if page is not None:
-            _write_page(seen, Path(page))
+            _write_page(seen, tables, Path(page))
         if folder is not None:
             _write_folder(seen, Path(folder))
+            _write_tables(tables, Path(folder))
     except OSError as error:
         raise TuneJobsError(f"the pictures cannot be written: {error}") from error
 
@@ -48,8 +58,8 @@ def _require_places(page: str | None, folder: str | None) -> None:
         raise InvalidValueError(f"--pictures names a folder, got the file {folder!r}")
 
 
-def _write_page(seen: Seen, target: Path) -> None:
-    text = study_page(seen)
+def _write_page(seen: Seen, tables: Sequence[Table], target: Path) -> None:
+    text = study_page(seen, tables)
     write_whole(target, text.encode())
     tell_note(f"wrote {target} ({len(text) / 1e6:.1f} MB); it opens in any browser and loads nothing")
 
@@ -67,3 +77,12 @@ def _write_folder(seen: Seen, folder: Path) -> None:
         except UndrawableError as error:
             tell_note(f"{figure.name}: {error}")
     tell_note(f"wrote {count_of(written, 'figure')} to {folder}, each as .svg and .png")
+
+
+def _write_tables(tables: Sequence[Table], folder: Path) -> None:
+    """Write the tables of the report, all of a form in one file."""
+    for form, ending in TABLE_FILES.items():
+        text = "\n".join(render(table, form) for table in tables)
+        write_whole(folder / f"tables{ending}", text.encode())
+    names = " and ".join(f"tables{ending}" for ending in TABLE_FILES.values())
+    tell_note(f"wrote {count_of(len(tables), 'table')} to {folder}, in {names}")

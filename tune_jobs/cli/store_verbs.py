@@ -121,10 +121,15 @@ def names_of(text: str) -> list[str]:
     help="Show one table, the objective by the levels of params: rows by A, columns by B.",
 )
 @click.option(
-    "--html", metavar="FILE", help="Write a page of the study to this file: findings, figures, their data."
+    "--html",
+    metavar="FILE",
+    help="Write a page of the study to this file: findings, figures with their data, tables.",
 )
 @click.option(
-    "--pictures", metavar="DIR", help="Write the figures of the study to this folder, as SVG and PNG."
+    "--pictures",
+    metavar="DIR",
+    help="Write the figures of the study to this folder, as SVG and PNG, and its tables, as Markdown and"
+    " LaTeX.",
 )
 def report(
     study: str,
@@ -144,7 +149,8 @@ def report(
     With --pivot each cell has the mean of its trials, its 95 % interval and the number of trials. markdown
     and latex are ready to paste; latex needs no package.
 
-    With --html or --pictures it prints no table, and writes a page that needs no network, or pictures.
+    With --html or --pictures it prints no table. It writes a page that needs no network, or pictures and
+    tables.
     """
     if html is not None or pictures is not None:
         if by or top is not None or pivot is not None:

@@ -16,6 +16,7 @@ from tune_jobs.analysis.factors import Outcome, design_of
 from tune_jobs.analysis.intervals import ALPHA, estimate, holm, welch, with_interval
 from tune_jobs.analysis.ledger import account
 from tune_jobs.report.factors import correlations_table
+from tune_jobs.report.figures.complete_curves import false_stops_in_words
 from tune_jobs.report.figures.seen import Seen, shown, value_of, words_of
 from tune_jobs.study.rows import Decision, State, as_json_text
 
@@ -138,6 +139,8 @@ def _stopped(seen: Seen) -> Iterator[str]:
         yield "No trial was stopped at a rung."
     else:
         yield "The study stops no trial early."
+    if stops or not (seen.definition["rungs"] or seen.definition["candidates"]):
+        yield false_stops_in_words(seen)
     refused = sum(row.state is State.INFEASIBLE for row in seen.ends)
     if refused:
         yield f"{count_of(refused, 'proposal')} broke a limit and cost no training."

@@ -13,7 +13,7 @@ from eml_models.latency.bench.cases import Case
 from eml_models.latency.counting.operators import OperatorCounts
 from eml_models.latency.counting.roofline import DEVICES, estimate_roofline
 from eml_models.latency.explaining.campaign import CampaignResult, Timed
-from eml_models.latency.explaining.waterfall import Hypothesis, Share
+from eml_models.latency.explaining.waterfall import Share
 from eml_models.latency.measuring.modes import Precision
 from eml_models.latency.measuring.timing import Measurement
 from eml_models.wording import count_of
@@ -252,25 +252,7 @@ def as_document(result: CampaignResult) -> dict[str, Any]:
         "ended": result.end.value,
         "measurements": _records(describe_modes(result, with_untimed=False)),
         "skipped": [{"case": case.key, "reason": reason} for case, reason in result.skipped],
-        "waterfalls": [
-            {
-                "network": w.network,
-                "batch_size": w.batch_size,
-                "total_ms": w.total_ms,
-                "shares": [
-                    {
-                        "name": s.name,
-                        "cause": s.cause,
-                        "hypothesis": None if s.hypothesis is Hypothesis.NONE else s.hypothesis.value,
-                        "how": s.kind.value,
-                        "ms": s.ms,
-                    }
-                    for s in w.shares
-                ],
-                "untestable": dict(w.untestable),
-            }
-            for w in result.waterfalls
-        ],
+        "waterfalls": [waterfall.as_dict() for waterfall in result.waterfalls],
         "verdicts": [
             {
                 "hypothesis": v.hypothesis.value,

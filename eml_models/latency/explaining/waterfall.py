@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from eml_models.latency.bench.cases import Allocator, Case, Source
 from eml_models.latency.counting.roofline import Roofline
@@ -92,6 +93,25 @@ class Waterfall:
         """Whether each of these interventions was made, by itself or with others of the same hypothesis."""
         made = {name for share in self.shares if share.hypothesis is hypothesis for name in share.names}
         return made.issuperset(names)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "network": self.network,
+            "batch_size": self.batch_size,
+            "total_ms": self.total_ms,
+            "shares": [
+                {
+                    "name": share.name,
+                    "cause": share.cause,
+                    "hypothesis": None if share.hypothesis is Hypothesis.NONE else share.hypothesis.value,
+                    "how": share.kind.value,
+                    "ms": share.ms,
+                }
+                for share in self.shares
+            ],
+            "untestable": dict(self.untestable),
+        }
 
     def find(self, name: str) -> Share | None:
         """The share of an intervention by itself."""

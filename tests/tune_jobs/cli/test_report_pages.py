@@ -32,10 +32,16 @@ def test_page_and_pictures_are_written(store: str, tmp_path: Path) -> None:
     code, out, err = report(store, "--html", str(page), "--pictures", str(folder))
     assert (code, out) == (0, "")
     assert "cells.html" in err
-    assert page.read_text().startswith("<!DOCTYPE html>")
+    text = page.read_text()
+    assert text.startswith("<!DOCTYPE html>")
+    assert 'href="#tables"' in text
     names = {path.name for path in folder.iterdir()}
     assert {"history.svg", "history.png", "curves.svg", "ledger.png"} <= names
-    assert len([name for name in names if name.endswith(".svg")]) * 2 == len(names)
+    assert names >= {"tables.md", "tables.tex"}
+    assert len([name for name in names if name.endswith(".svg")]) * 2 == len(names) - 2
+    _, printed, _ = report(store, "--format", "markdown")
+    assert (folder / "tables.md").read_text().startswith(printed.splitlines()[0])
+    assert (folder / "tables.tex").read_text().count(r"\begin{table}") >= 1
 
 
 def test_places_that_cannot_be_are_refused(store: str, tmp_path: Path) -> None:

@@ -12,19 +12,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from figures_testing import MARKUP, a_study, seen_of
+from figures_testing import EPOCHS, MARKUP, a_study, seen_of
 
 from eml_models.errors import InvalidValueError, UnknownNameError
-from tune_jobs import Choice, Integer, Maximize, Space, State, TuneJobsError, When
+from eml_models.training.recipe import Recipe
+from tune_jobs import Choice, Integer, Maximize, Space, State, Study, TuneJobsError, When
+from tune_jobs.analysis.false_stops import FalseStops
 from tune_jobs.report.figures.catalog import FIGURES, figure_of
+from tune_jobs.report.figures.complete_curves import false_stops_of
 from tune_jobs.report.figures.drawing import can_draw, draw_svg
 from tune_jobs.report.figures.figure import Figure, Undrawn
+from tune_jobs.report.figures.heat_map import _digits
 from tune_jobs.report.figures.marks import distinct_texts, range_of
 from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.figures.slices import _strength, by_strength
-from tune_jobs.report.figures.thinning import spread, thinned
+from tune_jobs.report.figures.thinning import sampled, spread, thinned
+from tune_jobs.report.findings import STOPPED, findings_of
+from tune_jobs.study.method import SamplerName
 from tune_jobs.study.parameters import Parameter
-from tune_jobs.study.rows import Row
+from tune_jobs.study.rows import ReportRow, Row
 from tune_jobs.testing.rows import numbered, report_row, start_row, trial_row
 
 needs_library = pytest.mark.skipif(not can_draw(), reason="the extra figures is not installed")
@@ -49,6 +55,7 @@ SHAPES = {
     "one parameter": {"num_trials": 20, "parameters": 1},
     "sixty parameters": {"num_trials": 30, "parameters": 60},
     "four objectives": {"num_trials": 20, "objectives": 4},
+    "no rungs": {"num_trials": 20, "rungs": False, "state": State.COMPLETED},
 }
 
 
@@ -87,6 +94,55 @@ def test_rungs_count_their_decisions(seen: Seen) -> None:
     assert [(row[0], row[2]) for row in rows] == [
         (rung, sum(row.epochs == rung for row in stopped)) for rung in (1, 3)
     ]
+
+
+def test_rungs_of_complete_curves_say_how_many_good_trials_they_would_stop() -> None:
+    seen = seen_of(40, rungs=False, state=State.COMPLETED)
+    figure = drawn(seen, "rungs")
+    assert figure.title.startswith("What rungs would have stopped")
+    judged = false_stops_of(seen)
+    assert isinstance(judged, FalseStops)
+    assert [(row[0], row[1], row[2]) for row in figure.table.rows] == [
+        (epoch, judged.reached[epoch], judged.stopped[epoch]) for epoch in (1, 3)
+    ]
+    assert {row[-1] for row in figure.table.rows} == {40}  # ranks are over all trials
+    rate = f"The false-stop rate is {judged.rate:.0%} ({judged.num_missed} of {judged.num_whole}; 40 complete"
+    assert figure.notes[-1].startswith(rate)
+    assert "rungs after epochs 1 and 3; of 3 trials about 1 continues" in figure.notes[-1]
+    assert figure.notes[-1] in findings_of(seen).parts[STOPPED]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"num_trials": 20}, "no complete curve"),
+        ({"num_trials": 4, "rungs": False, "state": State.COMPLETED}, "the study has 4"),
+        ({"num_trials": 9, "rungs": False, "state": State.FAILED}, "the study has 0"),
+        ({"num_trials": 9, "rungs": False, "objectives": 2, "state": State.COMPLETED}, "no single order"),
+    ],
+)
+def test_false_stop_rate_that_is_not_known_says_why(changes: dict[str, Any], why: str) -> None:
+    seen = seen_of(**changes)
+    (line,) = [line for line in findings_of(seen).parts[STOPPED] if "false-stop rate" in line]
+    assert line.startswith("The false-stop rate is not known: ")
+    assert why in line
+
+
+def test_metric_of_the_last_epoch_alone_has_no_complete_curve() -> None:
+    """Such as the test accuracy of finalists, which no rung compares."""
+    seen = seen_of(9, rungs=False, state=State.COMPLETED)
+    last = [
+        replace(row, metrics="{}") if isinstance(row, ReportRow) and row.epoch < EPOCHS else row
+        for row in seen.rows
+    ]
+    assert "the study has 0" in str(false_stops_of(replace(seen, rows=last)))
+
+
+def test_words_of_curves_name_rungs_only_where_there_are_any() -> None:
+    with_rungs, without = (drawn(seen_of(9, state=State.COMPLETED, rungs=r), "curves") for r in (True, False))
+    assert "rungs" in with_rungs.title
+    assert "rung" in with_rungs.how
+    assert "rung" not in f"{without.title} {without.how} {without.alt}"
 
 
 def test_importance_finds_the_parameter_that_decides(seen: Seen) -> None:
@@ -249,9 +305,86 @@ def test_levels_that_look_alike_are_never_one(parameter: Parameter) -> None:
     assert len(lines) == len(values)
 
 
+def test_names_of_levels_differ_in_what_an_axis_shows() -> None:
+    """The drawing cuts names at 160 pixels, some 27 letters."""
+    texts = distinct_texts([f"{LONG[:30]} {number}" for number in range(200)])
+    assert len({text[:26] for text in texts.values()}) == 200
+    assert all(len(text) <= 26 for text in texts.values())
+
+
 def test_levels_have_short_texts_where_these_differ() -> None:
     assert distinct_texts((0.1, 0.000123456)) == {0.1: "0.1", 0.000123456: "0.0001235"}
     assert list(distinct_texts((True, False)).values()) == ["True", "False"]
+
+
+def test_slices_draw_each_level_of_a_large_grid_in_the_order_of_the_space() -> None:
+    """Every second trial of a grid has the same level."""
+    levels = ("c", "a", "b", "d")
+    seen = of_levels(Choice("outer", tuple(range(100))), Choice("inner", levels))
+    figure = drawn(seen, "slices")
+    place = [panel["encoding"]["x"]["title"] for panel in figure.panels].index("inner")
+    assert {v["x"] for v in figure.values if v["kind"] == f"p{place}"} == set(levels)
+    assert figure.panels[place]["encoding"]["x"]["scale"]["domain"] == list(levels)
+
+
+def test_lot_of_trials_leaves_no_level_of_a_grid_out() -> None:
+    numbers = list(range(2000))
+    drawn_by_lot = sampled(numbers, 1000)
+    assert len(drawn_by_lot) == 1000
+    assert drawn_by_lot == sorted(set(drawn_by_lot)) == sampled(numbers, 1000)
+    assert {number % 2 for number in drawn_by_lot} == {0, 1}
+    assert sampled([2, 1], 2) == [2, 1]
+
+
+def test_number_of_a_repeat_is_no_parameter_that_matters() -> None:
+    space = Space(Integer("repeat", 1, 3), Choice("optimizer", ("sgd", "adam")))
+    study = Study(
+        name="drawn",
+        space=space,
+        recipe=Recipe(learning_rate=0.1, epochs=3),
+        asha=None,
+        sampler=SamplerName.GRID,
+    )
+    rows: list[Row] = []
+    for number in range(12):
+        params = {"repeat": number % 3 + 1, "optimizer": ("sgd", "adam")[number % 2]}
+        value = number % 2 + number / 100
+        rows += [
+            start_row(number, params, study="drawn"),
+            trial_row(number, params=params, study="drawn", objective=value),
+        ]
+    seen = Seen(name="drawn", definition=json.loads(json.dumps(study.definition())), rows=numbered(*rows))
+    assert drawn(seen, "importance").table.rows == (("optimizer", 1.0),)
+
+
+def test_networks_of_equal_macs_have_no_front() -> None:
+    space = Space(Choice("optimizer", ("sgd", "adam")))
+    definition = json.loads(
+        json.dumps(Study(name="drawn", space=space, recipe=Recipe(learning_rate=0.1, epochs=3)).definition())
+    )
+
+    def front_of(*macs: int) -> Figure | Undrawn:
+        end = {"objective": 0.5, "objectives": '{"val_accuracy": 0.5}', "study": "drawn"}
+        ends = [trial_row(n, params={"optimizer": "sgd"}, macs=m, **end) for n, m in enumerate(macs)]
+        return figure_of(Seen(name="drawn", definition=definition, rows=numbered(*ends)), "front")
+
+    assert isinstance(front_of(1000, 2000), Figure)
+    equal = front_of(1000, 1000)
+    assert isinstance(equal, Undrawn)
+    assert "different MACs" in equal.why
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ((0.61, 0.0934), ["0.610", "0.093"]),
+        ((12.3, 4.0), ["12.3", "4.0"]),
+        ((1e-7, 2e-7), ["1e-07", "2e-07"]),
+    ],
+)
+def test_means_of_cells_have_equal_decimals(values: tuple[float, ...], texts: list[str]) -> None:
+    digits = _digits(values)
+    assert [f"{value:{digits}}" for value in values] == texts
 
 
 @pytest.mark.parametrize("better", [0, 1])

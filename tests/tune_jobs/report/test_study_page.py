@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from browser_testing import Browser, needs_browser
 from figures_testing import MARKUP, seen_of
-from patience import patience_s
 
 from tune_jobs import State
 from tune_jobs.errors import UndrawableError
@@ -24,10 +22,16 @@ from tune_jobs.report.findings import CHECKS, SECONDS, STOPPED, WON, findings_of
 from tune_jobs.report.page.sections import figure_section
 from tune_jobs.report.page.style import style_sheet
 from tune_jobs.report.page.whole import study_page
+from tune_jobs.report.tables import Table
+from tune_jobs.study.rows import ReportRow, Row, StartRow, TrialRow
 
 pytestmark = pytest.mark.skipif(not can_draw(), reason="the extra figures is not installed")
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+TABLES = (
+    Table(title=f"Levels {MARKUP}", columns=("level", MARKUP), rows=tuple((MARKUP, n) for n in range(30))),
+    Table(title="Wide", columns=tuple(f"column_{n}" for n in range(30)), rows=((0.5,) * 30,), note="A note."),
+)
+
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
 
@@ -81,7 +85,7 @@ def seen() -> Seen:
 
 @pytest.fixture(scope="module")
 def page(seen: Seen) -> str:
-    return study_page(seen)
+    return study_page(seen, TABLES)
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +115,15 @@ def test_page_has_no_script_no_address_and_no_markup_of_a_user(page: str, read: 
     assert not re.search(r"""(?:src|href|url)\s*[=(]\s*["']?(?:https?:)?//""", page)
     assert MARKUP not in page
     assert "&lt;script&gt;" in page
+
+
+def test_page_ends_with_the_tables_of_the_report(page: str, read: Reader) -> None:
+    rows = read.tables["tables"]
+    assert [len(row) for row in rows] == [2] * 31 + [30] * 2
+    assert rows[1] == [MARKUP, "0"]
+    assert rows[-1] == ["0.5000"] * 30  # as in the table of a terminal
+    assert "<p>A note.</p>" in page
+    assert 'id="tables"' not in study_page(seen_of(0))
 
 
 def test_ids_are_unique_and_links_lead_to_them(read: Reader) -> None:
@@ -155,24 +168,111 @@ def test_best_value_at_an_edge_is_named(seen: Seen) -> None:
     assert any("p1" in line and "lower edge" in line for line in findings_of(edged).parts[CHECKS])
 
 
-@pytest.mark.browser
-@pytest.mark.skipif(BROWSER is None, reason="there is no Chromium")
-@pytest.mark.parametrize("width", [1440, 768, 500])
-def test_browser_shows_the_page_without_an_error(page: str, tmp_path: Path, width: int) -> None:
-    file = tmp_path / "page.html"
-    probe = "<script>document.title = document.documentElement.scrollWidth</script>"
-    open_policy = page.replace("default-src 'none';", "default-src 'none'; script-src 'unsafe-inline';")
-    file.write_text(open_policy.replace("</body>", f"{probe}</body>"))
-    flags = ["--no-sandbox", "--headless=new", "--disable-gpu", f"--window-size={width},900"]
-    found = subprocess.run(
-        [str(BROWSER), *flags, f"--user-data-dir={tmp_path}/user", "--enable-logging=stderr", "--dump-dom",
-         file.as_uri()],
-        capture_output=True, text=True, timeout=patience_s(),
-    )  # fmt: skip
-    assert "CONSOLE" not in found.stderr
-    scrolled = re.search(r"<title>(\d+)</title>", found.stdout)
-    assert scrolled, found.stdout[:200]
-    assert int(scrolled[1]) <= width
+@pytest.fixture(scope="module")
+def address(page: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Of the page as a file."""
+    file = tmp_path_factory.mktemp("page") / "page.html"
+    file.write_text(page)
+    return file.as_uri()
+
+
+@needs_browser
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 768, 390])
+def test_browser_shows_the_whole_page_without_a_word(
+    chromium: Browser, address: str, width: int, dark: bool
+) -> None:
+    with chromium.tab(width=width, dark=dark) as tab:
+        tab.go(address)
+        assert tab.evaluate("document.documentElement.scrollWidth") == width
+        assert tab.cut() == []
+        assert tab.console == []
+        assert tab.asked_of_others() == []
+        shown = "e => getComputedStyle(e).display != 'none'"
+        pictures = f"[...document.querySelectorAll('figure > div')].filter({shown}).map(e => e.className)"
+        kinds = tab.evaluate(pictures)
+        assert set(kinds) == {"narrow" if width < 640 else "wide"}
+        assert len(kinds) == len(tab.evaluate("[...document.querySelectorAll('figure')].map(e => 1)"))
+        red = int(re.findall(r"\d+", tab.evaluate("getComputedStyle(document.body).backgroundColor"))[0])
+        assert (red < 64) is dark
+
+
+def hostile() -> Seen:
+    """Sixty parameters, a choice of 200 levels with long names among them; four objectives; lost reports."""
+    seen = seen_of(60, objectives=4, parameters=60)
+    levels = [f"{MARKUP} level {number} {'long ' * 12}" for number in range(200)]
+    definition = json.loads(json.dumps(dict(seen.definition)))
+    definition["space"][0]["values"] = levels
+    rows: list[Row] = []
+    for row in seen.rows:
+        if isinstance(row, StartRow | TrialRow):
+            params = {**json.loads(row.params), "optimizer": levels[row.number * 3]}
+            row = replace(row, params=json.dumps(params))
+        if isinstance(row, ReportRow) and (row.number % 3 == 0 or row.epoch == 2):
+            row = replace(row, metrics="{}")  # as where a loss was not finite
+        rows.append(row)
+    return Seen(name=seen.name, definition=definition, rows=rows)
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [1440, 390])
+def test_browser_shows_a_hostile_study_whole(chromium: Browser, hostile_address: str, width: int) -> None:
+    with chromium.tab(width=width) as tab:
+        tab.go(hostile_address)
+        assert tab.evaluate("document.documentElement.scrollWidth") == width
+        assert tab.cut() == []
+        assert tab.console == []
+
+
+@pytest.fixture(scope="module")
+def hostile_address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    file = tmp_path_factory.mktemp("hostile") / "page.html"
+    file.write_text(study_page(hostile(), TABLES))
+    return file.as_uri()
+
+
+@needs_browser
+def test_keyboard_reaches_the_findings_and_the_data(chromium: Browser, address: str) -> None:
+    with chromium.tab() as tab:
+        tab.go(address)
+        tab.press("Tab")
+        assert tab.evaluate("document.activeElement.className") == "skip"
+        assert tab.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
+        tab.evaluate("document.querySelector('#history summary').focus()")
+        tab.press("Enter")
+        assert tab.evaluate("document.querySelector('#history details').open")
+        tab.press("Tab")
+        assert tab.evaluate("document.activeElement.className") == "scroll"
+
+
+@needs_browser
+def test_paper_is_white_also_for_readers_in_the_dark(chromium: Browser, address: str, tmp_path: Path) -> None:
+    with chromium.tab(width=390, dark=True) as tab:
+        tab.go(address)
+        assert tab.print_to(tmp_path / "page.pdf").stat().st_size > 10_000
+        tab.call("Emulation.setEmulatedMedia", media="print")
+        assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert tab.evaluate("getComputedStyle(document.querySelector('.wide')).display") == "block"
+        assert tab.evaluate("getComputedStyle(document.querySelector('figure')).breakInside") == "avoid"
+        assert tab.evaluate("document.querySelector('details').getBoundingClientRect().height") == 0
+
+
+@needs_browser
+def test_browser_of_the_tests_notices_what_is_wrong(chromium: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "wrong.html"
+    file.write_text(
+        "<meta name=viewport content='width=device-width'>"
+        "<p id=wide style='width: 500px'>wide</p>"
+        "<div style='overflow: auto'><p style='width: 900px'></p></div>"
+        "<svg width=50 height=20><text x=30 y=15>beyond</text></svg>"
+        "<script>console.error('wrong'); fetch('http://127.0.0.1:9/').catch(() => 0)</script>"
+    )
+    with chromium.tab(width=390) as tab:
+        tab.go(file.as_uri())
+        assert {name.split()[-1] for name in tab.cut()} == {"wide", "beyond"}
+        tab.browser.wait(lambda: len(tab.console) > 1, "the refused request is not on the console")
+        assert "error: wrong" in tab.console
+        assert tab.asked_of_others() == ["http://127.0.0.1:9/"]
 
 
 def test_figure_that_cannot_be_drawn_leaves_its_words_and_its_table(seen: Seen) -> None:

@@ -76,7 +76,7 @@ COLUMNS = {
         allocator: string, kernel_search: bool, batch_size: int64, requested_batch_size: int64, n: int64,
         median_ms: double, q1_ms: double, q3_ms: double, threads: int64, torch_version: string,
         cudnn_version: int64, clock_mhz: double, load_average: double, hostname: string, git_commit: string,
-        notes: string, measured_at: timestamp[us]
+        waterfall: string, notes: string, measured_at: timestamp[us]
     """,
 }
 

@@ -21,6 +21,7 @@ from tune_jobs.report.figures.slices import slices
 from tune_jobs.report.figures.spending import ledger
 from tune_jobs.report.figures.timeline import timeline
 from tune_jobs.report.figures.volume import volume
+from tune_jobs.report.figures.waterfall import waterfall
 
 Draws = Callable[[Seen], Figure | Undrawn]
 """Makes a figure of a study, or says why there is none."""
@@ -39,6 +40,7 @@ FIGURES: Mapping[str, Draws] = MappingProxyType(
         "timeline": timeline,
         "ledger": ledger,
         "latency": latency,
+        "waterfall": waterfall,
         "hypervolume": volume,
     }
 )

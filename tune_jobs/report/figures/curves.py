@@ -13,7 +13,7 @@ from tune_jobs.report.figures.thinning import spread
 from tune_jobs.report.tables import Table
 from tune_jobs.study.rows import State
 
-NAME, TITLE = "curves", "Learning curves, and the rungs that cut them"
+NAME, TITLE, WHOLE = "curves", "Learning curves, and the rungs that cut them", "Learning curves"
 
 MOST_CURVES = 40
 """Most curves that are drawn; more of them hide one another."""
@@ -43,24 +43,30 @@ def curves(seen: Seen) -> Figure | Undrawn:
     last = max(epoch for _, _, epoch, _ in points)
     rungs = [rung for rung in seen.definition["rungs"] if rung <= last]
     found = list(dict.fromkeys(state for _, state, _, _ in points))
-    x, y = numbers("x", "epoch", nice=False), numbers("y", seen.metric, domain=[low, high], nice=False)
+    x, y = (
+        numbers("x", "epoch", nice=False, padding=6),
+        numbers("y", seen.metric, domain=[low, high], nice=False),
+    )
     x["axis"] = {"values": spread(range(1, last + 1), MOST_TICKS), "format": "d"}
     rule = {"type": "rule", "strokeDash": [4, 4], "color": GREY}
     line = {"type": "line", "clip": True, "strokeWidth": 1.4, "opacity": 0.8}
     end = {"type": "circle", "clip": True, "size": 26}
     shades = colours("state", {state: STATE_COLOURS[state] for state in found}, "end of the trial")
     stopped = sum(row.state is State.STOPPED for row in seen.ends)
+    cut = f"; {stopped:,} were stopped at rungs (epochs {', '.join(map(str, rungs))})" if rungs else ""
     return Figure(
         name=NAME,
-        title=TITLE,
+        title=TITLE if rungs else WHOLE,
         how=(
-            "A line is a trial, and the dot its last report. Dashed lines are the rungs, where the worse"
-            " trials are stopped. Lines that cross behind a rung say that it may stop good trials too."
+            f"A line is a trial, and the dot its last report; {seen.better}."
+            + (
+                " Dashed lines are the rungs, where the worse trials are stopped. Lines that cross behind a"
+                " rung say that it may stop good trials too."
+                if rungs
+                else ""
+            )
         ),
-        alt=(
-            f"{count_of(len(lines), 'trial')} reported {seen.metric}; {stopped:,} were stopped at rungs"
-            f" (epochs {', '.join(map(str, rungs)) or 'none'})."
-        ),
+        alt=f"{count_of(len(lines), 'trial')} reported {seen.metric}{cut}.",
         table=Table(
             title="The curves that are drawn",
             columns=("trial", "state", "epoch", seen.metric),

@@ -37,9 +37,11 @@ CONFIG: dict[str, Any] = {
         "tickColor": AXIS,
         "titlePadding": 8,
         "labelOverlap": True,
+        "labelSeparation": 6,
         "labelLimit": 160,
         "titleLimit": 300,
     },
+    "axisQuantitative": {"tickCount": 6},
     "legend": {
         "labelColor": TEXT,
         "titleColor": TEXT,

@@ -27,7 +27,8 @@ def front(seen: Seen) -> Figure | Undrawn:
     objectives = _objectives(seen)
     points = _points(seen, objectives)
     if len(objectives) < 2:
-        return Undrawn(name=NAME, title=TITLE, why="it needs two objectives, or the MACs of networks")
+        why = "it needs two objectives, or networks of different MACs"
+        return Undrawn(name=NAME, title=TITLE, why=why)
     if not points:
         return Undrawn(name=NAME, title=TITLE, why="no completed trial has a value of every objective")
     numbers_of = list(points)
@@ -70,8 +71,8 @@ def front(seen: Seen) -> Figure | Undrawn:
 
 
 def _objectives(seen: Seen) -> tuple[Objective, ...]:
-    """The objectives; with one alone also the MACs, where trials have them."""
-    if len(seen.objectives) > 1 or not any(row.macs for row in seen.scored):
+    """The objectives; with one alone also the MACs, where trials differ in them."""
+    if len(seen.objectives) > 1 or len({row.macs for row in seen.scored if row.macs}) < 2:
         return seen.objectives
     return (*seen.objectives, Objective("macs"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +13,7 @@ from tune_jobs.analysis.factors import design_of
 from tune_jobs.analysis.intervals import Estimate, estimate
 from tune_jobs.report.figures.colours import ON_DARK, ON_LIGHT
 from tune_jobs.report.figures.figure import Figure, Undrawn
-from tune_jobs.report.figures.marks import TIP, distinct_texts, layer, names, short, widened
+from tune_jobs.report.figures.marks import TIP, distinct_texts, layer, levels_axis, names, short, widened
 from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.tables import Table
 from tune_jobs.study.parameters import Params
@@ -29,6 +29,12 @@ BINS = 6
 LEAST_DIGITS, MOST_DIGITS = 2, 15
 
 MOST_LEVELS = 16
+
+TEXT_WIDTH = 32
+"""Pixels of a cell that its text needs; narrower cells have their colour alone."""
+
+LIGHT = 0.5
+"""The part of viridis from which dark text is easier to read than white: #21918c lies there."""
 
 Level = Callable[[Params], str | None]
 """The name of the level of a parameter in a trial; None if it does not apply there."""
@@ -49,17 +55,19 @@ def heat_map(seen: Seen) -> Figure | Undrawn:
     low, high = ordered[0], ordered[-1]
     worth = {cell: design.sign * found.mean for cell, found in means.items()}
     columns, rows = _levels(across, worth, 0), _levels(down, worth, 1)
-    rising = design.sign > 0
+    rising, digits = design.sign > 0, _digits(ordered)
     title = f"{across['name']} and {down['name']}"
     best = max(worth, key=lambda cell: worth[cell])
-    x = names("x", str(across["name"]), scale={"domain": columns}, axis={"labelAngle": -30})
-    y = names("y", str(down["name"]), scale={"domain": rows})
+    x = names("x", str(across["name"]), scale={"domain": columns}, axis=levels_axis(len(columns)))
+    y = names("y", str(down["name"]), scale={"domain": rows}, axis={"labelOverlap": False})
     shade = {
         "field": "mean",
         "type": "quantitative",
         "title": f"mean {short(seen.metric)}",
         "scale": {"scheme": "viridis", "reverse": not rising, **widened(ordered)},
     }
+    room = f"width / {len(columns)} < {TEXT_WIDTH} ? 0 : 1"
+    text = {"type": "text", "lineBreak": "\n", "dy": -6, "fontSize": 10, "opacity": {"expr": room}}
     return Figure(
         name=NAME,
         title=f"{TITLE}: {title}",
@@ -86,7 +94,7 @@ def heat_map(seen: Seen) -> Figure | Undrawn:
                 "layer": [
                     layer({"type": "rect"}, x=x, y=y, color=shade, description=TIP),
                     *(
-                        layer({"type": "text", "color": ink}, where=ink, x=x, y=y, text={"field": "text"})
+                        layer({**text, "color": ink}, where=ink, x=x, y=y, text={"field": "text"})
                         for ink in (ON_LIGHT, ON_DARK)
                     ),
                 ]
@@ -97,9 +105,9 @@ def heat_map(seen: Seen) -> Figure | Undrawn:
                 "x": cell[0],
                 "y": cell[1],
                 "mean": found.mean,
-                "text": f"{found.mean:.3g} ({found.n})",
+                "text": f"{found.mean:{digits}}\nn {found.n}",
                 "tip": f"{cell[0]}, {cell[1]}: {_told(found)}",
-                "kind": ON_LIGHT if _brightness(found.mean, low, high, rising=rising) > 0.6 else ON_DARK,
+                "kind": ON_LIGHT if _brightness(found.mean, low, high, rising=rising) > LIGHT else ON_DARK,
             }
             for cell, found in means.items()
             if cell[0] in columns and cell[1] in rows
@@ -184,6 +192,14 @@ def _bins(edges: list[float]) -> list[str]:
         if len(set(texts)) == len(edges):
             break
     return [f"{low} to {high}" for low, high in pairwise(texts)]
+
+
+def _digits(values: Sequence[float]) -> str:
+    """The format of numbers with equal decimals, of which the largest has three digits."""
+    largest = max(abs(value) for value in values)
+    if not 1e-3 <= largest < 1e5:
+        return ".3g"
+    return f".{max(0, 2 - math.floor(math.log10(largest)))}f"
 
 
 def _row(found: Estimate) -> tuple[object, ...]:

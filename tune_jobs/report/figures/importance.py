@@ -6,11 +6,12 @@ import math
 
 from eml_models.errors import InvalidValueError
 from eml_models.wording import first_line
+from tune_jobs.analysis.factors import repeat_of
 from tune_jobs.report.figures.colours import BLUE
 from tune_jobs.report.figures.figure import Figure, Undrawn
 from tune_jobs.report.figures.marks import TIP, distinct_texts, layer, names, numbers
 from tune_jobs.report.figures.seen import Seen
-from tune_jobs.report.figures.thinning import spread
+from tune_jobs.report.figures.thinning import sampled
 from tune_jobs.report.tables import Table
 from tune_jobs.search.importance import LEAST_TRIALS, importances
 from tune_jobs.study.rows import EventRow, Row, State
@@ -30,11 +31,14 @@ def importance(seen: Seen) -> Figure | Undrawn:
         found = importances(seen.name, seen.definition, _rows(seen))
     except (InvalidValueError, ValueError) as error:
         return Undrawn(name=NAME, title=TITLE, why=first_line(error).rstrip("."))
-    found = {name: share for name, share in found.items() if math.isfinite(share)}
-    if not found:
+    repeat = repeat_of(seen.definition)
+    found = {name: share for name, share in found.items() if math.isfinite(share) and name != repeat}
+    whole = sum(found.values())
+    if not whole:
         return Undrawn(
             name=NAME, title=TITLE, why="all completed trials share the params that can be compared"
         )
+    found = {name: share / whole for name, share in found.items()}
     shown = dict(sorted(found.items(), key=lambda item: -item[1])[:MOST_BARS])
     first, texts = next(iter(shown)), distinct_texts(list(shown))
     x = numbers("share", "share of the effects", zero=True)
@@ -60,7 +64,7 @@ def importance(seen: Seen) -> Figure | Undrawn:
 
 def _rows(seen: Seen) -> list[Row]:
     """The rows of the completed trials that are compared; Optuna takes a millisecond for each."""
-    kept = {row.number for row in spread(seen.scored, MOST_TRIALS)}
+    kept = {row.number for row in sampled(seen.scored, MOST_TRIALS)}
     return [row for row in seen.rows if not isinstance(row, EventRow) and row.number in kept]
 
 
@@ -68,9 +72,7 @@ def _notes(seen: Seen) -> tuple[str, ...]:
     stopped = sum(row.state is State.STOPPED for row in seen.ends)
     part: tuple[str, ...] = ()
     if len(seen.scored) > MOST_TRIALS:
-        part = (
-            f"{MOST_TRIALS:,} of {len(seen.scored):,} completed trials are compared, evenly over the search.",
-        )
+        part = (f"{MOST_TRIALS:,} of {len(seen.scored):,} completed trials are compared, drawn by lot.",)
     if not stopped:
         return part
     return (

@@ -15,6 +15,12 @@ from tune_jobs.report.figures.seen import shown
 
 TITLE_LENGTH = 48
 
+LEVEL_LENGTH = 26
+"""Characters of the name of a level, which the drawing would else cut at 160 pixels, other levels alike."""
+
+SLANTED, UPRIGHT = 8, 16
+"""As many levels have room for their texts on a phone, if these are slanted or upright."""
+
 FAR = 4.0
 """A value that lies this many ranges of the better three quarters beyond them is not drawn to scale."""
 
@@ -32,6 +38,11 @@ def numbers(field: str, title: str, **scale: Any) -> Spec:
 def names(field: str, title: str | None = None, **more: Any) -> Spec:
     """A channel of names, in the order of the data."""
     return {"field": field, "type": "nominal", "title": title and short(title), "sort": None, **more}
+
+
+def levels_axis(count: int) -> Spec:
+    """The axis of this many levels, each with its text, but where there are too many for all texts."""
+    return {"labelAngle": -30 if count <= SLANTED else -90, "labelOverlap": count > UPRIGHT}
 
 
 def colours(field: str, of: dict[str, str], title: str | None = None) -> Spec:
@@ -67,9 +78,13 @@ def layer(
     return found
 
 
-def short(text: str) -> str:
+def short(text: str, most: int = TITLE_LENGTH) -> str:
     """A text for an axis or a cell of a picture."""
-    return text if len(text) <= TITLE_LENGTH else f"{text[: TITLE_LENGTH - 3]}..."
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def _level(text: str) -> str:
+    return short(text, LEVEL_LENGTH)
 
 
 def distinct_texts(values: Sequence[Any]) -> dict[Any, str]:
@@ -77,9 +92,9 @@ def distinct_texts(values: Sequence[Any]) -> dict[Any, str]:
     texts = [shown(value) for value in values]
     if len(set(texts)) < len(texts):
         texts = [str(value) for value in values]
-    seen = Counter(map(short, texts))
+    seen = Counter(map(_level, texts))
     return {
-        value: short(text if seen[short(text)] == 1 else f"({place}) {text}")
+        value: _level(text if seen[_level(text)] == 1 else f"({place}) {text}")
         for place, (value, text) in enumerate(zip(values, texts, strict=True), start=1)
     }
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import pandas as pd
 
 from eml_models.wording import count_of
+from tune_jobs.analysis.false_stops import FalseStops
 from tune_jobs.report.figures.colours import BLUE, ORANGE
+from tune_jobs.report.figures.complete_curves import false_stops_in_words, false_stops_of
 from tune_jobs.report.figures.figure import Figure, Spec, Undrawn
 from tune_jobs.report.figures.marks import TIP, colours, layer, names, numbers
 from tune_jobs.report.figures.seen import Seen
@@ -18,66 +20,106 @@ from tune_jobs.search.history import rung_between
 from tune_jobs.study.rows import Decision
 
 NAME, TITLE = "rungs", "Survival at the rungs, and ranks between them"
+WOULD_TITLE = "What rungs would have stopped, and ranks between them"
 
 LEAST_PAIRS = 5
 """Fewer trials at two rungs give no rank correlation that means anything."""
 
-AT = {"continued": BLUE, "stopped": ORANGE}
+UNCOMPARED = f"No two rungs were reached by {count_of(LEAST_PAIRS, 'trial')}, so no ranks are compared."
+
+CONTINUED, STOPPED = "continued", "stopped"
+WOULD = {CONTINUED: "would have continued", STOPPED: "would have been stopped"}
+"""The words for a study that stops no trial: what its rungs would have done."""
+
+SHADES = {CONTINUED: BLUE, STOPPED: ORANGE}
 
 
 def rungs(seen: Seen) -> Figure | Undrawn:
-    """The decisions of each rung, and Spearman's correlation of values between following rungs."""
-    counts = _decisions(seen)
+    """The decisions of each rung, and Spearman's correlation of values between following rungs.
+
+    Of a study that stops no trial it shows what rungs would have decided.
+    """
+    counts, would = _decisions(seen), False
+    if not counts and not seen.definition["rungs"]:
+        counts, would = _decisions_of(false_stops_of(seen)), True
     if not counts:
         why = "no rung has decided yet" if seen.definition["rungs"] else "the study stops no trial early"
         return Undrawn(name=NAME, title=TITLE, why=why)
     epochs = sorted({rung for rung, _ in counts})
     links = _links(seen, epochs)
+    words = WOULD if would else {what: what for what in SHADES}
     survival = [
         {
             "kind": "survival",
             "rung": str(rung),
-            "what": what,
+            "what": words[what],
             "n": counts[rung, what],
-            "tip": f"epoch {rung}: {counts[rung, what]:,} {what}",
+            "tip": f"epoch {rung}: {counts[rung, what]:,} {words[what]}",
         }
         for rung in epochs
-        for what in AT
+        for what in SHADES
     ]
     ranks = [
-        {"kind": "rank", "link": f"{a} and {b}", "r": r, "tip": f"{r:.2f}, n {n}"} for a, b, r, n in links
+        {
+            "kind": "rank",
+            "link": f"{a} and {b}",
+            "r": r,
+            "text": f"{r:.2f} (n {n:,})",
+            "tip": f"{r:.2f}, n {n}",
+        }
+        for a, b, r, n in links
     ]
-    named = ", ".join(f"{counts[rung, 'stopped']:,} at epoch {rung}" for rung in epochs)
+    named = ", ".join(f"{counts[rung, STOPPED]:,} at epoch {rung}" for rung in epochs)
     return Figure(
         name=NAME,
-        title=TITLE,
-        how=(
-            "The bars are the trials that continued and those that were stopped. A rank correlation"
-            " (Spearman) near 1 says that the order at a rung is the order later, so that it stops the right"
-            " trials. It is over trials that reached both rungs, which were alike already,"
-            " so it is lower than over all trials."
-        ),
-        alt=f"Trials stopped: {named}.",
+        title=WOULD_TITLE if would else TITLE,
+        how=_how(would=would),
+        alt=f"Trials that rungs {'would have stopped' if would else 'stopped'}: {named}.",
         table=Table(
             title="Rungs",
-            columns=("epoch", "trials", "stopped", "rank correlation with the next", "n"),
+            columns=("epoch", "trials", words[STOPPED], "rank correlation with the next", "n"),
             rows=tuple(
                 (
                     rung,
-                    counts[rung, "continued"] + counts[rung, "stopped"],
-                    counts[rung, "stopped"],
+                    counts[rung, CONTINUED] + counts[rung, STOPPED],
+                    counts[rung, STOPPED],
                     *next(((r, n) for a, _, r, n in links if a == rung), (None, None)),
                 )
                 for rung in epochs
             ),
         ),
-        panels=[_survival(epochs), *([_ranks()] if links else [])],
+        panels=[_survival(epochs, words), *([_ranks()] if links else [])],
         values=[*survival, *ranks],
         height=230,
-        notes=()
-        if links
-        else (f"No two rungs were reached by {count_of(LEAST_PAIRS, 'trial')}, so no ranks are compared.",),
+        notes=(*([] if links else [UNCOMPARED]), false_stops_in_words(seen)),
     )
+
+
+def _how(*, would: bool) -> str:
+    """How to read the figure."""
+    ranks = (
+        " A rank correlation (Spearman) near 1 says that the order at a rung is the order later, so that it"
+        " stops the right trials."
+    )
+    if would:
+        return (
+            "The study stops no trial early. The bars are what rungs would have done with its trials."
+            f"{ranks} It is over all trials that trained so long."
+        )
+    return (
+        f"The bars are the trials that continued and those that were stopped.{ranks} It is over trials that"
+        " reached both rungs, which were alike already, so it is lower than over all trials."
+    )
+
+
+def _decisions_of(found: FalseStops | str) -> Counter[tuple[int, str]]:
+    """The decisions of rungs that the study does not have."""
+    if isinstance(found, str):
+        return Counter()
+    stopped = {(epoch, STOPPED): found.stopped.get(epoch, 0) for epoch in found.epochs}
+    reached = {epoch: found.reached.get(epoch, 0) for epoch in found.epochs}
+    going = {(epoch, CONTINUED): reached[epoch] - stopped[epoch, STOPPED] for epoch in found.epochs}
+    return Counter({key: n for key, n in {**stopped, **going}.items() if reached[key[0]]})
 
 
 def _decisions(seen: Seen) -> Counter[tuple[int, str]]:
@@ -89,7 +131,7 @@ def _decisions(seen: Seen) -> Counter[tuple[int, str]]:
         rung = rung_between(seen.definition["rungs"], 0, report.epoch) or report.epoch
         if (report.number, rung) not in decided:
             decided.add((report.number, rung))
-            found[rung, "stopped" if report.decision is Decision.STOP else "continued"] += 1
+            found[rung, STOPPED if report.decision is Decision.STOP else CONTINUED] += 1
     return found
 
 
@@ -113,15 +155,21 @@ def _links(seen: Seen, epochs: Sequence[int]) -> list[tuple[int, int, float, int
     return found
 
 
-def _survival(epochs: Sequence[int]) -> Spec:
+def _survival(epochs: Sequence[int], words: Mapping[str, str]) -> Spec:
     x = names("rung", "rung (epoch)", scale={"domain": [str(e) for e in epochs]}, axis={"labelAngle": 0})
-    shades = colours("what", AT)
+    shades = colours("what", {words[what]: colour for what, colour in SHADES.items()})
     bar = {"type": "bar"}
     return layer(bar, where="survival", x=x, y=numbers("n", "trials"), color=shades, description=TIP)
 
 
 def _ranks() -> Spec:
     x = names("link", "between epochs", axis={"labelAngle": 0})
-    bar = {"type": "bar", "color": BLUE}
-    y = numbers("r", "rank correlation", domain=[-0.2, 1])
-    return layer(bar, where="rank", x=x, y=y, description=TIP)
+    y = numbers("r", "rank correlation", domain=[-0.2, 1.1], nice=False)
+    y["axis"] = {"values": [0, 0.2, 0.4, 0.6, 0.8, 1]}
+    bar, text = {"type": "bar", "color": BLUE}, {"type": "text", "dy": -7, "fontSize": 11}
+    return {
+        "layer": [
+            layer(bar, where="rank", x=x, y=y, description=TIP),
+            layer(text, where="rank", x=x, y=y, text={"field": "text"}),
+        ]
+    }

@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import UTC
 from functools import cached_property
 from typing import Any
 
@@ -32,7 +33,8 @@ class Seen:
     Attributes:
         name: of the study.
         rows: all its rows, by `seq`.
-        latencies: timings of networks of its trials, which lie beside the study in a store.
+        latencies: timings of networks of its trials, and of those that were measured together with them. They
+            lie beside the study in a store.
     """
 
     name: str
@@ -125,13 +127,17 @@ class Seen:
 
 
 def latencies_of(frame: pd.DataFrame, study: str) -> tuple[LatencyRow, ...]:
-    """The timings of a study's networks, from the store's frame of all timings."""
-    records = frame[frame["study"] == study].to_dict("records")
+    """The timings of the runs that measured networks of a study, from the store's frame of all timings."""
+    runs = set(frame.loc[frame["study"] == study, "run"])
+    records = frame[frame["run"].isin(runs)].to_dict("records")
     names = [f.name for f in fields(LatencyRow)]
     return tuple(LatencyRow(**{name: _or_none(record[name]) for name in names}) for record in records)
 
 
 def _or_none(value: Any) -> Any:
+    """A cell of a frame as rows have it: instants in UTC."""
+    if isinstance(value, pd.Timestamp):
+        return value.to_pydatetime().replace(tzinfo=UTC)
     return None if pd.isna(value) else value
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from tune_jobs.analysis.factors import design_of
 from tune_jobs.report.figures.colours import BLUE
 from tune_jobs.report.figures.figure import Figure, Spec, Undrawn
-from tune_jobs.report.figures.marks import TIP, distinct_texts, layer, names, numbers, range_of
+from tune_jobs.report.figures.marks import TIP, distinct_texts, layer, levels_axis, names, numbers, range_of
 from tune_jobs.report.figures.seen import Seen, shown, words_of
-from tune_jobs.report.figures.thinning import note_of, spread, thinned
+from tune_jobs.report.figures.thinning import note_of, thinned
 from tune_jobs.report.tables import Table
 from tune_jobs.study.rows import TrialRow
 
@@ -41,9 +41,11 @@ def slices(seen: Seen) -> Figure | Undrawn:
         drawn = _drawn(seen, parameter)
         levels = distinct_texts(parameter["values"]) if parameter["kind"] == "choice" else {}
         kept |= {row.number for row in drawn}
-        panels.append(_panel(seen, parameter, index, (low, high)))
+        held = {row.number: seen.params[row.number][parameter["name"]] for row in drawn}
+        there = [text for level, text in levels.items() if level in held.values()]
+        panels.append(_panel(seen, parameter, index, levels=there, ends=(low, high)))
         for row in drawn:
-            value = seen.params[row.number][parameter["name"]]
+            value = held[row.number]
             x = levels.get(value, shown(value)) if levels else value
             tip = f"trial {row.number}: {row.objective:.6g}, {words_of(seen.params[row.number])}"
             values.append({"kind": f"p{index}", "x": x, "y": row.objective, "tip": tip})
@@ -112,20 +114,28 @@ def _strength(seen: Seen, parameter: Mapping[str, Any], places: Mapping[int, int
 def _drawn(seen: Seen, parameter: Mapping[str, Any]) -> list[TrialRow]:
     name = parameter["name"]
     held = [row for row in seen.scored if name in seen.params[row.number]]
-    if parameter["kind"] == "choice":
-        return spread(held, MOST_DOTS)
+    order = (
+        {level: at for at, level in enumerate(parameter["values"])} if parameter["kind"] == "choice" else {}
+    )
 
     def place(row: TrialRow) -> tuple[float, float]:
         value: Any = seen.params[row.number][name]
+        if order:
+            return float(order.get(value, len(order))), row.objective or 0.0
         at = math.log(value) if parameter.get("log") and value > 0 else float(value)
         return at, row.objective or 0.0
 
     return thinned(held, place, most=MOST_DOTS)
 
 
-def _panel(seen: Seen, parameter: Mapping[str, Any], index: int, ends: Sequence[float]) -> Spec:
+def _panel(
+    seen: Seen, parameter: Mapping[str, Any], index: int, *, levels: Sequence[str], ends: Sequence[float]
+) -> Spec:
     title = str(parameter["name"])
-    x = names("x", title, axis={"labelAngle": -30}) if parameter["kind"] == "choice" else numbers("x", title)
+    if parameter["kind"] == "choice":
+        x = names("x", title, scale={"domain": list(levels)}, axis=levels_axis(len(levels)))
+    else:
+        x = numbers("x", title)
     if parameter.get("log"):
         x["scale"] = {"type": "log", "nice": False, "padding": 8}
         x["axis"] = {"tickCount": 4, "format": "~g"}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from eml_models.wording import harmless
 from tune_jobs.report.tables import Table
+from tune_jobs.report.text import column_texts
 
 MAX_TEXT = 300
 """Most characters of a cell."""
@@ -21,27 +22,36 @@ def escaped(text: object, most: int = MAX_TEXT) -> str:
     return html.escape(seen if len(seen) <= most else f"{seen[:most]}...")
 
 
-def table_html(table: Table) -> str:
-    """A table with a caption; numbers have six digits, and a missing value is a dash."""
+def table_html(table: Table, *, digits_of_text: bool = False) -> str:
+    """A table with a caption; numbers have six digits, and a missing value is a dash.
+
+    Args:
+        digits_of_text: numbers have the digits of the table as text instead, equal in each column.
+    """
     head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in table.columns)
-    rows = "\n".join(f"<tr>{_cells(row)}</tr>" for row in table.rows[:MAX_ROWS])
+    shown = list(zip(*column_texts(table), strict=True)) if digits_of_text else table.rows
+    rows = "\n".join(
+        f"<tr>{_cells(row, texts)}</tr>" for row, texts in zip(table.rows[:MAX_ROWS], shown, strict=False)
+    )
     left = len(table.rows) - MAX_ROWS
-    note = f"<p>The first {MAX_ROWS:,} of {len(table.rows):,} rows.</p>" if left > 0 else ""
+    cut = f"<p>The first {MAX_ROWS:,} of {len(table.rows):,} rows.</p>" if left > 0 else ""
+    note = f"<p>{escaped(table.note, 2000)}</p>" if table.note else ""
     if not table.rows:
         return f"<p>{escaped(table.empty)}</p>"
     return (
         '<div class="scroll" role="region" tabindex="0" aria-label="'
         f'{escaped(table.title)}"><table><caption>{escaped(table.title)}</caption>'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>{note}"
+        f"<thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>{cut}{note}"
     )
 
 
-def _cells(row: Sequence[object]) -> str:
-    return "".join(_cell(value) for value in row)
+def _cells(row: Sequence[object], texts: Sequence[object]) -> str:
+    return "".join(_cell(value, text) for value, text in zip(row, texts, strict=True))
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, text: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"<td>{escaped('-' if value is None else value)}</td>"
-    text = f"{value:.6g}" if isinstance(value, float) else f"{value:,}"
-    return f'<td class="n">{text}</td>'
+    if text is value:
+        text = f"{value:.6g}" if isinstance(value, float) else f"{value:,}"
+    return f'<td class="n">{escaped(text)}</td>'

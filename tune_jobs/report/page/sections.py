@@ -16,6 +16,7 @@ from tune_jobs.report.figures.drawing import with_own_ids
 from tune_jobs.report.figures.figure import NARROW, WIDE, Figure, Undrawn
 from tune_jobs.report.findings import Findings
 from tune_jobs.report.page.markup import escaped, table_html
+from tune_jobs.report.tables import Table
 
 WIDTHS = {"wide": WIDE, "narrow": NARROW}
 
@@ -55,6 +56,16 @@ def findings_section(findings: Findings) -> str:
     )
 
 
+def tables_section(tables: Sequence[Table]) -> str:
+    """The tables of a report, each in full; empty if there is none."""
+    if not tables:
+        return ""
+    return (
+        '<section id="tables" aria-labelledby="tables-title"><h2 id="tables-title">Tables</h2>'
+        f"{''.join(table_html(table, digits_of_text=True) for table in tables)}</section>"
+    )
+
+
 def undrawn_section(undrawn: Sequence[Undrawn]) -> str:
     """The figures that the study does not give, each with the reason; empty if there is none."""
     if not undrawn:
@@ -66,7 +77,8 @@ def undrawn_section(undrawn: Sequence[Undrawn]) -> str:
     )
 
 
-def contents(figures: Sequence[Figure]) -> str:
+def contents(figures: Sequence[Figure], *, has_tables: bool = False) -> str:
     """Links to the parts of the page."""
     links = "".join(f'<li><a href="#{f.name}">{escaped(f.title)}</a></li>' for f in figures)
+    links += '<li><a href="#tables">Tables</a></li>' if has_tables else ""
     return f'<nav aria-label="Contents"><ul><li><a href="#findings">Findings</a></li>{links}</ul></nav>'

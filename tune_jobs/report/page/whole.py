@@ -10,15 +10,25 @@ from tune_jobs.report.figures.figure import Figure, Undrawn
 from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.findings import findings_of
 from tune_jobs.report.page.markup import escaped
-from tune_jobs.report.page.sections import contents, figure_section, findings_section, undrawn_section
+from tune_jobs.report.page.sections import (
+    contents,
+    figure_section,
+    findings_section,
+    tables_section,
+    undrawn_section,
+)
 from tune_jobs.report.page.style import style_sheet
+from tune_jobs.report.tables import Table
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """What a browser may load for the page: its own style sheet, and nothing else. No script runs."""
 
 
-def study_page(seen: Seen) -> str:
-    """The page of a study: findings in words, then each figure with its data.
+def study_page(seen: Seen, tables: Sequence[Table] = ()) -> str:
+    """The page of a study: findings in words, each figure with its data, then tables.
+
+    Args:
+        tables: those of `tune_jobs.report.documents` for people.
 
     Raises:
         TuneJobsError: the extra `figures` is not installed.
@@ -26,8 +36,14 @@ def study_page(seen: Seen) -> str:
     found = list(iter_figures(seen))
     figures = [figure for figure in found if isinstance(figure, Figure)]
     undrawn = [figure for figure in found if isinstance(figure, Undrawn)]
-    body = [findings_section(findings_of(seen)), *map(figure_section, figures), undrawn_section(undrawn)]
-    return page(seen.name, subtitle=_subtitle(seen), nav=contents(figures), body=body)
+    body = [
+        findings_section(findings_of(seen)),
+        *map(figure_section, figures),
+        tables_section(tables),
+        undrawn_section(undrawn),
+    ]
+    nav = contents(figures, has_tables=bool(tables))
+    return page(seen.name, subtitle=_subtitle(seen), nav=nav, body=body)
 
 
 def page(name: str, *, subtitle: str, nav: str, body: Sequence[str]) -> str:
