@@ -8,6 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 MARKERS = ("ray", "slow", "gpu")
 CI = (ROOT / ".ci" / "run").read_text()
