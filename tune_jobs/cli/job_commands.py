@@ -142,7 +142,7 @@ def print_status(jobs: Jobs, name: str | None, form: str) -> None:
         for job in shown
     )
     columns = ("study", "state", "started_at", "seconds", "store", "exit_code", "job")
-    put(render(Table(columns=columns, rows=rows), form))
+    put(render(Table(columns=columns, rows=rows, states=("state",)), form))
 
 
 def print_logs(jobs: Jobs, name: str, *, follows: bool) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -100,6 +101,7 @@ def cells_table(outcomes: Sequence[Outcome], design: Design, top: int | None = N
         title=f"{count_of(len(rows), 'cell')}; the mean over seeds with its 95 % interval (Student's t)",
         columns=(*factors, "n", "failed", metric, "low", "high"),
         rows=tuple(rows[:top]),
+        states=("failed",),
     )
 
 
@@ -153,6 +155,7 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, *crossed: str) -> 
         note=LACKING if lacks else "",
         columns=columns,
         rows=tuple(rows),
+        states=("failed",),
     )
 
 
@@ -166,7 +169,7 @@ def for_people(table: Table) -> Table:
     at = table.columns.index(DIFFERENCE)
     rows = [(*row[:at], _difference_in_words(row[at:])) for row in table.rows]
     columns = (*table.columns[:at], DIFFERENCE)
-    return Table(title=table.title, note=table.note, columns=columns, rows=tuple(rows), below=(DIFFERENCE,))
+    return replace(table, columns=columns, rows=tuple(rows), below=(DIFFERENCE,))
 
 
 def _difference_in_words(cells: Sequence[Any]) -> str | None:
