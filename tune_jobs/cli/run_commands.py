@@ -63,7 +63,7 @@ def run_shown(study: Study, settings: RunSettings, code: UserCode | None) -> Run
     from tune_jobs.on_ray.runner import run_study  # imports Ray, which a dry run does not need
 
     try:
-        with show_progress() as show:
+        with show_progress(on_ray=not settings.inline) as show:
 
             def on_progress(progress: Progress) -> None:
                 with suppress(OSError):  # the terminal was closed, whose signal ends the run in order

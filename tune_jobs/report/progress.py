@@ -16,7 +16,7 @@ from datetime import datetime
 
 from eml_models.wording import count_of
 from tune_jobs.report.column_numbers import LARGE, whole
-from tune_jobs.report.notebook import cell_line, in_notebook
+from tune_jobs.report.notebook import STARTING, STARTING_RAY, cell_line, in_notebook
 from tune_jobs.report.sparkline import levels_of, sparkline
 from tune_jobs.report.terminal import PLAIN, Paint, Tone, paint_of
 from tune_jobs.report.text import format_value
@@ -39,10 +39,14 @@ NUM_MILESTONES = 10
 
 
 @contextmanager
-def show_progress() -> Iterator[ProgressListener]:
-    """A listener that shows progress during the block: in a notebook below the cell, else on stderr."""
+def show_progress(*, on_ray: bool = True) -> Iterator[ProgressListener]:
+    """A listener that shows progress during the block: in a notebook below the cell, else on stderr.
+
+    Args:
+        on_ray: whether the run starts Ray, for which its first trial waits.
+    """
     if in_notebook():
-        with cell_line() as show:
+        with cell_line(first=STARTING_RAY if on_ray else STARTING) as show:
             yield lambda progress: show(describe(progress))
     elif sys.stderr.isatty():
         with progress_line() as on_progress:
@@ -103,7 +107,7 @@ def progress_line() -> Iterator[ProgressListener]:
     from rich.text import Text
 
     console, paint, levels = Console(stderr=True), paint_of(sys.stderr), levels_of(sys.stderr)
-    with Live(Text("starting ..."), console=console, auto_refresh=False) as live:
+    with Live(Text(STARTING), console=console, auto_refresh=False) as live:
 
         def show(progress: Progress) -> None:
             line = describe(progress, width=console.width, levels=levels, paint=paint)
