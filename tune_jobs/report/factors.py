@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -30,6 +29,7 @@ from tune_jobs.analysis.intervals import (
     Difference,
     estimate,
     holm,
+    mean_of,
     verdict,
     with_interval,
 )
@@ -122,7 +122,7 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, *crossed: str) -> 
     for outcome in outcomes:
         if any(factor in outcome.params for factor in crossed):
             levels[tuple(outcome.params.get(factor) for factor in crossed)].append(outcome)
-    means = {level: fmean(values) for level, group in levels.items() if (values := values_of(group))}
+    means = {level: mean_of(values) for level, group in levels.items() if (values := values_of(group))}
     by_cells = design.is_grid and not vary_alone(levels, design.comes_with(*crossed))
     compare = cells_comparison(design, *crossed) if by_cells else compare_trials
     ordered = ranked(levels, means, design, *crossed)
