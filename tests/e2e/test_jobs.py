@@ -149,7 +149,9 @@ def test_studies_survive_what_clusters_do(cluster: JobCluster, tmp_path: Path) -
     assert followed.returncode == 0, followed.stdout + followed.stderr
     for name in ("one", "two"):
         check_complete(store, name)
-        assert job_of(cluster, name)["exit_code"] == 0
+        job = job_of(cluster, name)
+        assert job["exit_code"] == 0
+        assert f"{len(TrialStore(store).trials(name))} of " in str(job["progress"])
     assert TrialStore(store).starts()["attempt"].max() >= 2
     commits = TrialStore(store).trials()["git_commit"]
     assert commits.notna().all()  # although a job runs in a copy without history

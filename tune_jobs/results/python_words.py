@@ -1,7 +1,7 @@
 """The command line's words in messages, as a caller in Python writes them: ``--store`` becomes ``store=...``.
 
 The wings below write a message once, with the options of `run`. `tune_jobs.results.running` passes the
-errors and notes of a run through here. Pure, but for `errors_in_python`.
+errors and notes of a run through here. All but `errors_in_python` is pure.
 """
 
 from __future__ import annotations

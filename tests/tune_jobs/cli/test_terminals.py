@@ -12,7 +12,9 @@ from cli_testing import Cli
 from terminal_testing import CODE, Kind, Stream
 
 from tune_jobs import Float, Maximize, Space, Study, run_study
+from tune_jobs.cli.run_commands import say_how_to_watch
 from tune_jobs.cli.telling import put, tell, tell_note
+from tune_jobs.cli.typed_words import python_command
 
 
 def train(params: dict[str, Any], run: Any) -> Any:
@@ -117,3 +119,35 @@ def test_a_character_that_fits_is_unchanged(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys, "stdout", stream)
     put("é ☃")
     assert stream.getvalue() == r"é \u2603"
+
+
+@pytest.mark.parametrize(
+    ("store", "option"), [("trials", ""), ("/shared/my trials", " --store '/shared/my trials'")]
+)
+def test_a_run_names_the_command_of_its_board(
+    capsys: pytest.CaptureFixture[str], store: str, option: str
+) -> None:
+    say_how_to_watch("seen", store)
+    said = f"watch it in a browser:\n  {python_command()} -m tune_jobs board seen{option}\n"
+    assert capsys.readouterr() == ("", said)
+
+
+def test_a_run_says_how_to_watch_it_once_and_a_complete_study_does_not(
+    cli: Cli, tmp_path: Path, folder: Path
+) -> None:
+    words = ("run", f"{__file__}:tiny", "--store", str(tmp_path / "s"), "--inline")
+    code, _, said = cli(*words)
+    assert code == 0
+    assert said.count("board tiny --store ") == 1
+    code, _, said = cli(*words)
+    assert "is complete" in said
+    assert "board tiny" not in said
+
+
+def train_tiny(params: dict[str, Any], run: Any) -> Any:
+    yield {"score": params["x"]}
+
+
+def tiny() -> Study:
+    space = Space(Float("x", 0, 1))
+    return Study(name="tiny", space=space, train=train_tiny, objectives=Maximize("score"), trials=2, epochs=1)
