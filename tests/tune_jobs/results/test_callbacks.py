@@ -143,7 +143,9 @@ def test_a_run_on_ray_is_heard_alike(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(runner, "measured_here", lambda *args: nullcontext())
     monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext(LivingRay()))
     noting = Noting()
-    results = run_study(a_study(trials=4), store=tmp_path, callbacks=[noting])
+    notes: list[str] = []
+    results = run_study(a_study(trials=4), store=tmp_path, callbacks=[noting], on_note=notes.append)
+    assert notes[-1:] == ["the Ray dashboard shows this run: http://10.0.0.5:8265"]
     assert len(noting.of("on_report")) == len(results.reports) > 4
     assert len(noting.of("on_trial_end")) == 4
 
