@@ -62,6 +62,14 @@ class JobCluster(Cluster):
                     return pid
         raise AssertionError(f"no process {words}")
 
+    def titles(self) -> list[str]:
+        """The titles of the processes of the nodes that joined, as the dashboard shows them."""
+        found = []
+        for pid in (pid for node in self.nodes for pid in descendants(node.pid)):
+            with suppress(OSError):
+                found.append(Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[0])
+        return found
+
     def metrics(self) -> str:
         """What Prometheus would read of the head, where the drivers run."""
         host = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=True).stdout.split()

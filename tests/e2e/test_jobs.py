@@ -115,6 +115,10 @@ def test_studies_survive_what_clusters_do(cluster: JobCluster, tmp_path: Path) -
     assert f"job '{first}' runs study 'one' of store" in again.stderr
     for name in ("one", "two"):
         wait_until(lambda name=name: num_reports(store, name) >= 8, f"no reports of {name}")
+    wait_until(
+        lambda: {"one", "two"} <= {t[5:8] for t in cluster.titles() if re.match(r"ray::\w+-\d{5}", t)},
+        "no worker is named by its trial",
+    )
 
     as_is = subprocess.run(
         [RAY, "job", "submit", "--address", cluster.url, "--working-dir", str(ROOT), "--", "python", "-m",
@@ -149,7 +153,9 @@ def test_studies_survive_what_clusters_do(cluster: JobCluster, tmp_path: Path) -
     assert followed.returncode == 0, followed.stdout + followed.stderr
     for name in ("one", "two"):
         check_complete(store, name)
-        assert job_of(cluster, name)["exit_code"] == 0
+        job = job_of(cluster, name)
+        assert job["exit_code"] == 0
+        assert f"{len(TrialStore(store).trials(name))} of " in str(job["progress"])
     assert TrialStore(store).starts()["attempt"].max() >= 2
     commits = TrialStore(store).trials()["git_commit"]
     assert commits.notna().all()  # although a job runs in a copy without history

@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import fmean
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -21,6 +20,7 @@ import pandas as pd
 from tune_jobs.analysis.intervals import (
     Difference,
     Span,
+    mean_of,
     paired,
     span_of,
     welch,
@@ -184,7 +184,9 @@ def cells_comparison(design: Design, *factors: str) -> Compare:
     def compare(group: Sequence[Outcome], best: Sequence[Outcome]) -> Difference:
         ours, theirs = means_without(group, names), means_without(best, names)
         common = [ours[key] - theirs[key] for key in ours if key in theirs]
-        return paired(common) if common else Difference(value=fmean(ours.values()) - fmean(theirs.values()))
+        return (
+            paired(common) if common else Difference(value=mean_of(ours.values()) - mean_of(theirs.values()))
+        )
 
     return compare
 
@@ -200,7 +202,7 @@ def means_without(group: Sequence[Outcome], names: Collection[str]) -> dict[str,
     for outcome in group:
         if outcome.value is not None:
             values[outcome.without(names)].append(outcome.value)
-    return {key: fmean(found) for key, found in values.items()}
+    return {key: mean_of(found) for key, found in values.items()}
 
 
 def best_cell(group: Sequence[Outcome], sign: float) -> float | None:
@@ -209,7 +211,7 @@ def best_cell(group: Sequence[Outcome], sign: float) -> float | None:
     for outcome in group:
         if outcome.value is not None:
             values[outcome.cell].append(outcome.value)
-    means = [fmean(found) for found in values.values()]
+    means = [mean_of(found) for found in values.values()]
     return sign * max(sign * mean for mean in means) if means else None
 
 

@@ -7,13 +7,16 @@ values near 1 its upper end can lie above 1. Shown intervals are cut at the rang
 the part that is cut off, so the interval contains the mean as often as before; its half width is read from
 the end that was not cut. P values do not depend on the cut.
 
+Values beyond 1e60 are scaled before they are squared or added. An end of an interval that is then still
+beyond the largest float is None.
+
 Called by `factors`, and by `tune_jobs.report.factors` and `tune_jobs.report.finalists`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
@@ -23,6 +26,10 @@ ALPHA = 1 - CONFIDENCE
 ROUNDING = 1e-12
 """A standard deviation up to this share of the mean counts as 0: rounding makes equal values differ."""
 
+LARGE = 2.0**200
+"""The size from which values are scaled by a power of two, which changes no digit. Welch's degrees of freedom
+are of the fourth power of the values, and 2**1024 is too large for a float."""
+
 Span = tuple[float, float]
 ACCURACY = "accuracy"
 """The end of the names of metrics in [0, 1]."""
@@ -30,7 +37,10 @@ ACCURACY = "accuracy"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A mean of `n` values, its standard deviation and its interval; these are None for a single value."""
+    """A mean of `n` values, its standard deviation and its interval; these are None for a single value.
+
+    An end of the interval is None too where it is no finite number.
+    """
 
     n: int
     mean: float
@@ -55,6 +65,11 @@ class Difference:
     high: float | None = None
     p: float | None = None
 
+    def times(self, scale: float) -> Difference:
+        """The difference of values that are larger by a factor."""
+        low, high = (None if end is None else _finite(end * scale) for end in (self.low, self.high))
+        return replace(self, value=self.value * scale, low=low, high=high)
+
     def within(self, span: Span) -> Difference:
         """The difference with its interval cut to the differences that two means in this range can have."""
         width = span[1] - span[0]
@@ -75,12 +90,25 @@ def estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimat
     """
     if not values:
         raise ValueError("a mean needs at least one value, got none")
-    n, mean = len(values), fmean(values)
+    n, mean = len(values), mean_of(values)
     if n < 2:
         return Estimate(n=n, mean=mean, sd=None, low=None, high=None)
-    sd = stdev(values)
+    sd = deviation_of(values)
     half = t_quantile(n - 1, (1 + confidence) / 2) * sd / math.sqrt(n)
-    return Estimate(n=n, mean=mean, sd=sd, low=mean - half, high=mean + half)
+    return Estimate(n=n, mean=mean, sd=sd, low=_finite(mean - half), high=_finite(mean + half))
+
+
+def mean_of(values: Iterable[float]) -> float:
+    """The mean of values of any size; there must be one."""
+    values = list(values)
+    scale = _scale_of(values)
+    return scale * fmean(value / scale for value in values)
+
+
+def deviation_of(values: Sequence[float]) -> float:
+    """The standard deviation of two values or more, of any size."""
+    scale = _scale_of(values)
+    return scale * stdev(value / scale for value in values)
 
 
 def welch(values: Sequence[float], others: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
@@ -88,6 +116,12 @@ def welch(values: Sequence[float], others: Sequence[float], confidence: float = 
 
     Source: Welch 1947, Biometrika 34; degrees of freedom by Satterthwaite 1946, Biometrics Bulletin 2.
     """
+    scale = _scale_of([*values, *others])
+    values, others = [value / scale for value in values], [value / scale for value in others]
+    return _welch(values, others, confidence).times(scale)
+
+
+def _welch(values: Sequence[float], others: Sequence[float], confidence: float) -> Difference:
     difference = fmean(values) - fmean(others)
     if len(values) < 2 or len(others) < 2:
         return Difference(value=difference)
@@ -102,6 +136,13 @@ def welch(values: Sequence[float], others: Sequence[float], confidence: float = 
 
 def paired(differences: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
     """The mean of differences within pairs (Student's one-sample t)."""
+    scale = _scale_of(differences)
+    if math.isinf(scale):  # a difference of two floats may be
+        return Difference(value=sum(differences))
+    return _paired([difference / scale for difference in differences], confidence).times(scale)
+
+
+def _paired(differences: Sequence[float], confidence: float) -> Difference:
     mean = fmean(differences)
     if len(differences) < 2 or (spread := _spread(differences)) == 0:
         return Difference(value=mean)
@@ -147,6 +188,18 @@ def _spread(values: Sequence[float]) -> float:
     """The standard deviation; 0 if only rounding makes the values differ, as in 0.9 - 0.8 and 0.4 - 0.3."""
     found = stdev(values)
     return 0.0 if found <= ROUNDING * max(1.0, abs(fmean(values))) else found
+
+
+def _scale_of(values: Iterable[float]) -> float:
+    """What to divide values by, so that their sum and their squares are finite; infinite if a value is."""
+    largest = max(map(abs, values))
+    if math.isinf(largest):
+        return largest
+    return 1.0 if largest < LARGE else 2.0 ** (math.frexp(largest)[1] - 1)
+
+
+def _finite(end: float) -> float | None:
+    return end if math.isfinite(end) else None
 
 
 def _cut(end: float | None, span: Span) -> float | None:

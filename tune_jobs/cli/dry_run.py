@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +22,7 @@ from tune_jobs.inputs.warm_start import Source, read_source
 from tune_jobs.report.formats import CSV, JSON
 from tune_jobs.report.preview import Preview, preview_page
 from tune_jobs.report.summary import summary
+from tune_jobs.report.terminal import paint_of
 from tune_jobs.report.text import text_width
 from tune_jobs.search.given import check_point
 from tune_jobs.search.grid_order import count_points
@@ -71,7 +73,7 @@ def print_dry_run(study: Study, settings: RunSettings, form: str) -> None:
     if form == JSON:
         put(json.dumps(_resolved(study, settings), indent=2, ensure_ascii=False) + "\n")
     else:
-        put(preview_page(_preview(study, settings, source), width=text_width()))
+        put(preview_page(_preview(study, settings, source), width=text_width(), paint=paint_of(sys.stdout)))
 
 
 def _resolved(study: Study, settings: RunSettings) -> dict[str, object]:

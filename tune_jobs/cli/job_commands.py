@@ -138,11 +138,20 @@ def print_status(jobs: Jobs, name: str | None, form: str) -> None:
     """Print the jobs of a cluster as a table, or those of a study: its running jobs, else its newest."""
     shown = jobs.named(name) if name else jobs.list()
     rows = tuple(
-        (job.study, job.state.lower(), _text(job.started_at), _seconds(job), job.store, job.exit_code, job.id)
+        (
+            job.study,
+            job.state.lower(),
+            job.progress,
+            _text(job.started_at),
+            _seconds(job),
+            job.store,
+            job.exit_code,
+            job.id,
+        )
         for job in shown
     )
-    columns = ("study", "state", "started_at", "seconds", "store", "exit_code", "job")
-    put(render(Table(columns=columns, rows=rows), form))
+    columns = ("study", "state", "progress", "started_at", "seconds", "store", "exit_code", "job")
+    put(render(Table(columns=columns, rows=rows, states=("state",)), form))
 
 
 def print_logs(jobs: Jobs, name: str, *, follows: bool) -> int:

@@ -63,9 +63,14 @@ def run_shown(study: Study, settings: RunSettings, code: UserCode | None) -> Run
     from tune_jobs.on_ray.runner import run_study  # imports Ray, which a dry run does not need
 
     try:
-        with show_progress() as show:
+        with show_progress(on_ray=not settings.inline) as show:
+            begun = False
 
             def on_progress(progress: Progress) -> None:
+                nonlocal begun
+                if not begun:  # a study that is complete has no progress to watch
+                    say_how_to_watch(study.name, settings.store)
+                begun = True
                 with suppress(OSError):  # the terminal was closed, whose signal ends the run in order
                     show(progress)
 
@@ -74,6 +79,11 @@ def run_shown(study: Study, settings: RunSettings, code: UserCode | None) -> Run
         raise RayLostError(
             f"{error}. All finished trials are in the store. Continue with:\n  {typed_command()}"
         ) from error
+
+
+def say_how_to_watch(name: str, store: str) -> None:
+    """Write the command on stderr that shows a run in a browser while it lasts."""
+    tell(f"watch it in a browser:\n  {python_command()} -m tune_jobs board {name}{store_option(store)}")
 
 
 def print_outcome(outcome: RunOutcome, form: str, *, again: str) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from tune_jobs.analysis.audit import audit
@@ -24,9 +25,11 @@ from tune_jobs.report.formats import TABLE
 from tune_jobs.report.last_runs import NO_END
 from tune_jobs.report.leaderboard import STUDIES_SQL
 from tune_jobs.report.render import render
+from tune_jobs.report.sparkline import describe_best, levels_of
 from tune_jobs.report.tables import Table
 from tune_jobs.store.reader import TrialStore
-from tune_jobs.study.stored import study_from_definition
+from tune_jobs.store.reading.study_snapshot import StudySnapshot
+from tune_jobs.study.stored import objectives_of, study_from_definition
 
 INSTANT_TYPE = "TIMESTAMP"
 INSTANTS = f"a {INSTANT_TYPE} is an instant in UTC; it carries no zone"
@@ -52,12 +55,22 @@ def print_study(store: str, name: str, form: str, *, top: int = 10, with_log: bo
         with_log: whether people also get the end of the log of the trial that failed last.
     """
     known = TrialStore(store).read(stored_name(name))
-    for table in study_document(known, form, top=top):
+    first, *others = study_document(known, form, top=top)
+    put(render(first, form))
+    if form == TABLE and sys.stdout.isatty():
+        say_best(known)
+    for table in others:
         put(render(table, form))
     if with_log and form == TABLE:
         say_last_failure(store, known)
     for note in study_notes(known):
         tell(note)
+
+
+def say_best(known: StudySnapshot) -> None:
+    """Print a line on the best value so far, if there are enough trials for it."""
+    if line := describe_best(known.trials, objectives_of(known.definition), levels=levels_of(sys.stdout)):
+        say(f"{line}\n")
 
 
 def print_pivot(store: str, name: str, form: str, names: Sequence[str]) -> None:

@@ -48,6 +48,7 @@ diverged."""
 
 OUTSIDE = "with params outside this space"
 REFUSED_THERE = "refused by a limit that this study does not have"
+ANOTHER = "choose another study to warm-start from"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,41 +93,42 @@ def read_source(study: Study, text: str, *, store: str) -> Source:
     known = TrialStore(where).read(name)
     definition = known.definition
     if (definition["train"] is None) != (study.train is None):
-        raise InvalidValueError(_other_kind(study, name, definition["train"]))
+        raise InvalidValueError(_other_kind(study, text, definition["train"]))
     searched = objectives_of(definition)
     theirs = [objective.metric for objective in searched]
     if turned := [mine.metric for mine in study.objectives for one in searched if _is_opposite(mine, one)]:
         raise InvalidValueError(
-            f"warm start needs the same objectives: {name!r} searches {turned[0]} in the other direction"
+            f"warm start needs the same objectives: {text!r} searches {turned[0]} in the other direction;"
+            f" {ANOTHER}"
         )
     if theirs[0] != study.objective.metric or not set(study.metrics) <= set(theirs):
         raise InvalidValueError(
-            f"warm start needs the same objectives: {name!r} searches {', '.join(theirs)}, {study.name!r}"
-            f" searches {', '.join(objective.metric for objective in study.objectives)}"
+            f"warm start needs the same objectives: {text!r} searches {', '.join(theirs)}, and this study"
+            f" {', '.join(objective.metric for objective in study.objectives)}; {ANOTHER}"
         )
     latency = definition["latency"]
     same_latency = latency == study.definition()["latency"]
     if LATENCY in study.metrics and not same_latency:
         raise InvalidValueError(
-            f"warm start needs the same objectives: {name!r} measures latency as {latency}, {study.name!r} as"
-            f" {study.definition()['latency']}"
+            f"warm start needs the same objectives: {text!r} measures latency as {latency}, and this study as"
+            f" {study.definition()['latency']}; {ANOTHER}"
         )
     chosen, left_out = choose_source_trials(study, known.rows, same_latency=same_latency)
     if not chosen:
         why = "; ".join(f"{count:,} {reason}" for reason, count in left_out.items()) or "it has none"
         raise InvalidValueError(
-            f"no trial of {name!r} can be learned from: {why}. Params must be of this space"
-            f" ({', '.join(study.space.names)}); choose another study to warm-start from"
+            f"no trial of {text!r} can be learned from: {why}. Params must be of this space"
+            f" ({', '.join(study.space.names)}); {ANOTHER}"
         )
     return Source(origin=text, trials=tuple(chosen), left_out=left_out)
 
 
-def _other_kind(study: Study, name: str, train: str | None) -> str:
+def _other_kind(study: Study, text: str, train: str | None) -> str:
     """Why a recipe and own training do not learn from each other."""
     kinds = {True: "a recipe", False: "its own function"}
     return (
-        f"warm start needs params of the same meaning: {name!r} trains by {kinds[train is None]}, and"
-        f" {study.name!r} by {kinds[study.train is None]}, which may mean another thing by the same name; try"
+        f"warm start needs params of the same meaning: {text!r} trains by {kinds[train is None]}, and"
+        f" this study by {kinds[study.train is None]}, which may mean another thing by the same name; try"
         " good points of the other study first, with --enqueue"
     )
 

@@ -14,11 +14,14 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 TUNE_ENVIRONMENT: Mapping[str, str] = {
     "RAY_AIR_NEW_OUTPUT": "0",  # without it: Tune prints tables of its own over the progress line
@@ -329,6 +332,103 @@ def worker_errors_as(translate: Callable[[Exception], Exception]) -> Iterator[No
         yield
     finally:
         module.RayActorManager = before
+
+
+@contextmanager
+def workers_named(run: str, trial_of: Callable[[Mapping[str, Any]], str]) -> Iterator[None]:
+    """A context in which the workers and the calls of each new run of Tune have names in the Ray dashboard.
+
+    A worker keeps its name while it takes one trial after the other, so it is ``RUN worker 3``. Each call of
+    it has the name of its trial, and so has its process, which Ray calls by the call that it runs.
+
+    Args:
+        run: the beginning of the workers' names; no other run of the cluster may have the same.
+        trial_of: the name of a trial, by its config.
+
+    Leans on `add_actor` and `_schedule_tracked_actor_task` of the `RayActorManager` that
+    `ray.tune.execution.tune_controller` makes, on its `_live_actors_to_ray_actors_resources`, on the config
+    that Tune gives to a new worker and to ``reset``, and on the default options of an actor's class (2.30).
+    Without it: the dashboard shows every worker as the same function, without a trial.
+    """
+    from ray.tune.execution import tune_controller
+
+    module: Any = tune_controller
+    before = module.RayActorManager
+
+    class Manager(before):  # type: ignore[misc, valid-type]  # known at run time alone
+        def __init__(self, *words: Any, **options: Any) -> None:
+            super().__init__(*words, **options)
+            self._num_named, self._trial_names = 0, WeakKeyDictionary[Any, str]()
+
+        def add_actor(self, *, cls: Any, kwargs: Mapping[str, Any], **options: Any) -> Any:
+            self._num_named += 1
+            named = _with_name(cls, f"{run} worker {self._num_named}")
+            tracked = super().add_actor(cls=named, kwargs=kwargs, **options)
+            self._trial_names[tracked] = trial_of(kwargs["config"])
+            return tracked
+
+        def _schedule_tracked_actor_task(
+            self, tracked_actor_task: Any, method_name: str, **options: Any
+        ) -> Any:
+            tracked, live = tracked_actor_task._tracked_actor, self._live_actors_to_ray_actors_resources
+            if method_name == "reset" and options.get("args"):
+                self._trial_names[tracked] = trial_of(options["args"][0])
+            actor, resources = live[tracked]
+            live[tracked] = _NamedCalls(actor, self._trial_names.get(tracked) or run), resources
+            try:
+                return super()._schedule_tracked_actor_task(tracked_actor_task, method_name, **options)
+            finally:
+                live[tracked] = actor, resources
+
+    module.RayActorManager = Manager
+    try:
+        yield
+    finally:
+        module.RayActorManager = before
+
+
+def _with_name(actor_class: Any, name: str) -> Any:
+    """The class of an actor, whose next actor has this name. What Ray has registered of it is shared.
+
+    Leans on `_default_options` of `ray.actor.ActorClass` (2.30). Without it: as for `workers_named`.
+    """
+    named = copy(actor_class)
+    named._default_options = {**actor_class._default_options, "name": name}
+    return named
+
+
+class _NamedCalls:
+    """An actor whose calls have a name."""
+
+    def __init__(self, actor: Any, name: str) -> None:
+        self._actor, self._name = actor, name
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._actor, method).options(name=self._name)
+
+
+def note_in_job(job_id: str, key: str, value: str) -> None:
+    """Write a value into the metadata of a job that runs; does nothing if the record cannot be changed.
+
+    Ray writes the record at the beginning and the end of a job, and none of its calls changes the metadata in
+    between. This reads the record and writes it back within a millisecond, and only while it says that the
+    job runs; Ray itself writes a job's end after its driver, who calls this, has ended.
+
+    Leans on the key of GCS's key-value store under which `JobInfoStorageClient` of
+    `ray.dashboard.modules.job.common` keeps a job's record as JSON, and on its fields ``status`` and
+    ``metadata`` (2.30). Without it: the dashboard shows the study of a job, and not its progress.
+    """
+    place = {"namespace": b"job", "timeout": 2}
+    record_key = f"_ray_internal_job_info_{job_id}".encode()
+    try:
+        client = _gcs()
+        record = json.loads(client.internal_kv_get(record_key, **place) or "{}")
+        if record.get("status") != "RUNNING":
+            return
+        record["metadata"] = {**(record.get("metadata") or {}), key: value}
+        client.internal_kv_put(record_key, json.dumps(record).encode(), True, **place)
+    except Exception as error:  # of any type of Ray's: a record that is not written costs nothing
+        logging.getLogger("tune_jobs.ray").debug("the job's metadata was not written: %s", error)
 
 
 def error_of_trial(trial: Any) -> str:

@@ -24,6 +24,7 @@ from tune_jobs.inputs.named_study import find_study, with_stored_data_name
 from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.inputs.warm_start import Source, read_source
 from tune_jobs.on_ray.cluster.connect import connected
+from tune_jobs.on_ray.cluster.presence import describe_dashboard
 from tune_jobs.on_ray.cluster.private_folder import scratch_folder
 from tune_jobs.on_ray.cluster.reaching import check_address, require_listener
 from tune_jobs.on_ray.gpus.measure import measured_here
@@ -202,6 +203,8 @@ def _run_session(
         ):
             signals.listen()  # again: Ray has set its own handler of SIGTERM, which exits at once
             is_up = True
+            if dashboard := describe_dashboard(connection.dashboard):
+                on_note(dashboard)
             from tune_jobs.on_ray.tuning import fit_session  # Ray: not before the token is shown
 
             turns = Turns()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Protocol
 
 from ray import tune
@@ -25,8 +26,9 @@ from tune_jobs.on_ray.cluster.room import Room, Share, has_gpus
 from tune_jobs.on_ray.failure_lines import FailureLines
 from tune_jobs.on_ray.gpus.measure import LocalMeasurement, measure_part
 from tune_jobs.on_ray.gpus.share import GpuPart, Shares
+from tune_jobs.on_ray.jobs.progress import JobProgress
 from tune_jobs.on_ray.leaving import Turns
-from tune_jobs.on_ray.private import ray_logs_here
+from tune_jobs.on_ray.private import ray_logs_here, workers_named
 from tune_jobs.on_ray.prometheus import StudyMetrics
 from tune_jobs.on_ray.worker.payload import build_payload
 from tune_jobs.on_ray.worker.shared_data import SharedRead, is_shared
@@ -128,6 +130,10 @@ def fit_session(
         build_trainable(payload), lambda config: _place(Share(cpus=share.cpus, gpus=config["gpus"]))
     )
     name = session.study.name  # Tune pickles what its options refer to
+
+    def trial_name(config: Mapping[str, Any]) -> str:
+        return f"{name}-{config['number']:05d}"
+
     tuner = Tuner(
         trainable,
         tune_config=TuneConfig(
@@ -135,7 +141,7 @@ def fit_session(
             scheduler=StudyScheduler(bridge),
             num_samples=-1,
             reuse_actors=True,
-            trial_name_creator=lambda trial: f"{name}-{trial.config['number']:05d}",
+            trial_name_creator=lambda trial: trial_name(trial.config),
             trial_dirname_creator=lambda trial: str(trial.trial_id),
         ),
         run_config=RunConfig(
@@ -149,7 +155,7 @@ def fit_session(
     )
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     try:
-        with deaths_recognised():
+        with deaths_recognised(), workers_named(f"{name}/{token_hex(3)}", trial_name):
             tuner.fit()
     finally:
         room.close()
@@ -184,7 +190,7 @@ class _Ticker(DriverOnly, Callback):
         reading: SharedRead | None,
     ) -> None:
         self._bridge, self._reading, self._on_note = bridge, reading, on_note
-        self._metrics, self._on_progress = metrics, on_progress
+        self._metrics, self._on_progress, self._job = metrics, on_progress, JobProgress()
         self._next_at = 0.0
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -198,10 +204,14 @@ class _Ticker(DriverOnly, Callback):
             if self._reading:
                 self._reading.warn_of_failure()
 
+    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
+        self._job.update(self._bridge.session.progress(), last=True)
+
     def show_progress(self) -> None:
         """Pass the session's progress, and notes on silent trials, to the listeners."""
         progress = self._bridge.session.progress()
         self._metrics.update(progress)
+        self._job.update(progress)
         self._on_progress(progress)
         for silence in self._bridge.iter_silences():
             self._on_note(silence)

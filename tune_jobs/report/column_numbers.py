@@ -7,6 +7,7 @@ several numbers into one cell.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -65,6 +66,11 @@ def whole_column(values: Sequence[Any]) -> list[Any]:
     if all(value is None or isinstance(value, int) for value in found):
         return found
     return [float(value) if isinstance(value, int) else value for value in found]
+
+
+def nearest_float(value: float) -> float:
+    """A finite number as it is, and the nearest one to a number that is beyond all of them."""
+    return max(-sys.float_info.max, min(value, sys.float_info.max))
 
 
 def percent(share: float) -> str:

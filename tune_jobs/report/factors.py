@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from statistics import fmean
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -29,6 +29,7 @@ from tune_jobs.analysis.intervals import (
     Difference,
     estimate,
     holm,
+    mean_of,
     verdict,
     with_interval,
 )
@@ -100,6 +101,7 @@ def cells_table(outcomes: Sequence[Outcome], design: Design, top: int | None = N
         title=f"{count_of(len(rows), 'cell')}; the mean over seeds with its 95 % interval (Student's t)",
         columns=(*factors, "n", "failed", metric, "low", "high"),
         rows=tuple(rows[:top]),
+        states=("failed",),
     )
 
 
@@ -120,7 +122,7 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, *crossed: str) -> 
     for outcome in outcomes:
         if any(factor in outcome.params for factor in crossed):
             levels[tuple(outcome.params.get(factor) for factor in crossed)].append(outcome)
-    means = {level: fmean(values) for level, group in levels.items() if (values := values_of(group))}
+    means = {level: mean_of(values) for level, group in levels.items() if (values := values_of(group))}
     by_cells = design.is_grid and not vary_alone(levels, design.comes_with(*crossed))
     compare = cells_comparison(design, *crossed) if by_cells else compare_trials
     ordered = ranked(levels, means, design, *crossed)
@@ -153,6 +155,7 @@ def factor_table(outcomes: Sequence[Outcome], design: Design, *crossed: str) -> 
         note=LACKING if lacks else "",
         columns=columns,
         rows=tuple(rows),
+        states=("failed",),
     )
 
 
@@ -166,7 +169,7 @@ def for_people(table: Table) -> Table:
     at = table.columns.index(DIFFERENCE)
     rows = [(*row[:at], _difference_in_words(row[at:])) for row in table.rows]
     columns = (*table.columns[:at], DIFFERENCE)
-    return Table(title=table.title, note=table.note, columns=columns, rows=tuple(rows), below=(DIFFERENCE,))
+    return replace(table, columns=columns, rows=tuple(rows), below=(DIFFERENCE,))
 
 
 def _difference_in_words(cells: Sequence[Any]) -> str | None:

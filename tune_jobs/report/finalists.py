@@ -90,7 +90,13 @@ def for_people(table: Table) -> Table:
         first["test_accuracy"] = _with_interval(first["test_accuracy"], first["low"], first["high"])
         differences = [_difference_in_words(row) for row in (first, *others) if row["less"] is not None]
         cells.append((*(first[name] for name in shown), "\n".join(differences) or None))
-    return Table(title=table.title, columns=(*shown, DIFFERENCE), rows=tuple(cells), below=(DIFFERENCE,))
+    return Table(
+        title=table.title,
+        columns=(*shown, DIFFERENCE),
+        rows=tuple(cells),
+        below=(DIFFERENCE,),
+        states=("failed",),
+    )
 
 
 def _difference_in_words(row: Mapping[str, object]) -> str:

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from statistics import stdev
 from typing import Any
 
 from eml_models.wording import count_of, duration_of, first_line, listed
 from tune_jobs.analysis.factors import Outcome, design_of
-from tune_jobs.analysis.intervals import ALPHA, estimate, holm, welch, with_interval
+from tune_jobs.analysis.intervals import ALPHA, deviation_of, estimate, holm, welch, with_interval
 from tune_jobs.analysis.ledger import account
 from tune_jobs.report.factors import correlations_table
 from tune_jobs.report.figures.complete_curves import false_stops_in_words
@@ -229,7 +228,7 @@ def _few_repeats(seen: Seen) -> str | None:
     values = [row.objective or 0.0 for row in seen.ranked if as_json_text(seen.params[row.number]) == best]
     if len(values) >= FEW_REPEATS:
         return None
-    spread = f", standard deviation {stdev(values):.2g}" if len(values) > 1 else ""
+    spread = f", standard deviation {deviation_of(values):.2g}" if len(values) > 1 else ""
     return (
         f"The best recipe was trained {count_of(len(values), 'time')}{spread}: at least {FEW_REPEATS} seeds"
         " are needed to know how much of its lead is chance."

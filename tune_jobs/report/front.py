@@ -6,6 +6,7 @@ The hypervolume is the share of the box between an ideal and a reference that th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from eml_models.wording import count_of
-from tune_jobs.report.column_numbers import whole_column
+from tune_jobs.report.column_numbers import nearest_float, whole_column
 from tune_jobs.report.for_people import NETWORK, PARAMS, TRIAL, name_networks
 from tune_jobs.report.leaderboard import column_of, metrics_column, way_on
 from tune_jobs.report.tables import Table
@@ -120,7 +121,7 @@ def box(
             reference.append(worst)
             continue
         limit = limits.get(LIMIT_OF.get(objective.metric, ""))
-        worst = MARGIN * max((point[column] for point in points), default=1.0)
+        worst = nearest_float(MARGIN * max((point[column] for point in points), default=1.0))
         ideal.append(1.0 if rising else 0.0)
         reference.append(0.0 if rising else float(limit or worst or 1.0))
     return tuple(ideal), tuple(reference)
@@ -128,8 +129,8 @@ def box(
 
 def _ends_of_own(values: Sequence[float], *, rising: bool) -> tuple[float, float]:
     low, high = min(values, default=0.0), max(values, default=1.0)
-    beyond = OF_OWN * (high - low) or 1.0
-    return (high, low - beyond) if rising else (low, high + beyond)
+    beyond = (OF_OWN * high - OF_OWN * low if high - low == math.inf else OF_OWN * (high - low)) or 1.0
+    return (high, nearest_float(low - beyond)) if rising else (low, nearest_float(high + beyond))
 
 
 def _volume(

@@ -84,6 +84,7 @@ def leaderboard(trials: pd.DataFrame, starts: pd.DataFrame, *, objective: Object
         title=f"best {len(rows)} of {count_of(len(shown), f'{kind} trial')}",
         columns=(TRIAL, column_of(objective.metric, (TRIAL, *fixed)), *fixed),
         rows=tuple(rows),
+        best=(0,),
         empty=way_on(trials),
     )
     # equal MACs for all rank nothing, and own training may compute none
@@ -194,6 +195,7 @@ def states(trials: pd.DataFrame, reports: pd.DataFrame, *, of: int | None = None
         title="how trials ended",
         columns=("state", "trials", RETURNED_EARLY, "epochs", "train_s", "last reason"),
         rows=tuple(rows),
+        states=("state",),
     )
     return table if any(row[2] for row in rows) else table.without(RETURNED_EARLY)
 
@@ -254,6 +256,7 @@ def studies(found: pd.DataFrame, holds: Mapping[str, Hold | None]) -> Table:
     return Table(
         columns=("study", "objective", "best", *map(str, State), LAST_RUN, HELD_BY, "created_at"),
         rows=tuple(rows),
+        states=(*State, LAST_RUN),
         empty="The store holds no study yet. The first run with --store adds one.",
     )
 

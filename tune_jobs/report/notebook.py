@@ -16,8 +16,11 @@ from contextlib import contextmanager
 LOOK_S = 0.25
 """Least seconds between two updates: a notebook keeps each message of a cell."""
 
-STARTING = "starting: on Ray the first trial begins after 5 to 20 seconds"
+STARTING = "starting ..."
 """The line before the first progress."""
+
+STARTING_RAY = "starting: on Ray the first trial begins after 5 to 20 seconds"
+"""The same for a run on Ray."""
 
 
 def in_notebook() -> bool:
@@ -38,10 +41,13 @@ def expect_no_widgets() -> None:
 
 
 @contextmanager
-def cell_line(*, elapsed: Callable[[], float] = time.monotonic) -> Iterator[Callable[[str], None]]:
+def cell_line(
+    *, first: str = STARTING, elapsed: Callable[[], float] = time.monotonic
+) -> Iterator[Callable[[str], None]]:
     """A function that shows a line below the cell during the block; the last line stays.
 
     Args:
+        first: the line until there is another; it does not stay.
         elapsed: gives seconds that never step.
     """
     from IPython.display import display
@@ -49,8 +55,8 @@ def cell_line(*, elapsed: Callable[[], float] = time.monotonic) -> Iterator[Call
     def content(text: str) -> dict[str, str]:
         return {"text/plain": text}
 
-    handle = display(content(STARTING), raw=True, display_id=True)
-    shown, newest, next_at = STARTING, STARTING, elapsed()
+    handle = display(content(first), raw=True, display_id=True)
+    shown, newest, next_at = first, "", elapsed()
 
     def update() -> None:
         nonlocal shown

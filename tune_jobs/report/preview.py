@@ -14,6 +14,7 @@ from tune_jobs.feasible.passing import Passing
 from tune_jobs.report.finalists import recipes_table
 from tune_jobs.report.space_words import fixed_values, searched_table
 from tune_jobs.report.tables import Table
+from tune_jobs.report.terminal import PLAIN, Paint, Tone
 from tune_jobs.report.text import draw_text, wrapped
 from tune_jobs.session.forecast import Pace, TimeEstimate, Work
 from tune_jobs.session.settings import AUTO, RunSettings
@@ -59,13 +60,13 @@ class Preview:
     used_s: float
 
 
-def preview_page(preview: Preview, *, width: int) -> str:
+def preview_page(preview: Preview, *, width: int, paint: Paint = PLAIN) -> str:
     """The page as text whose lines fit `width` characters."""
     study = preview.study
     title = f"{study.name}: {study.description}" if study.description else study.name
     lines = wrapped(harmless(title), width)
-    tables = [draw_text(table, width=width) for table in _tables(study)]
-    labelled = [line for label, text in _iter_lines(preview) for line in _labelled(label, text, width)]
+    tables = [draw_text(table, width=width, paint=paint) for table in _tables(study)]
+    labelled = [line for label, text in _iter_lines(preview) for line in _labelled(label, text, width, paint)]
     end = wrapped("This is a dry run: nothing was trained, and no row was written.", width)
     return (
         "\n".join([*lines, *("\n" + table.strip("\n") for table in tables), "", *labelled, "", *end]) + "\n"
@@ -80,10 +81,10 @@ def _tables(study: Study) -> Iterator[Table]:
         yield recipes_table(study.definition())
 
 
-def _labelled(label: str, text: str, width: int) -> list[str]:
+def _labelled(label: str, text: str, width: int, paint: Paint) -> list[str]:
     """The text in lines behind a label."""
     lines = wrapped(harmless(text), max(width - LABEL, LABEL))
-    first = f"{label:<{LABEL}}"
+    first = paint(f"{label:<{LABEL}}", Tone.HEAD)
     return [f"{first}{lines[0]}", *(textwrap.indent(line, " " * LABEL) for line in lines[1:])]
 
 

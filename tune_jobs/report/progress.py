@@ -16,7 +16,9 @@ from datetime import datetime
 
 from eml_models.wording import count_of
 from tune_jobs.report.column_numbers import LARGE, whole
-from tune_jobs.report.notebook import cell_line, in_notebook
+from tune_jobs.report.notebook import STARTING, STARTING_RAY, cell_line, in_notebook
+from tune_jobs.report.sparkline import levels_of, sparkline
+from tune_jobs.report.terminal import PLAIN, Paint, Tone, paint_of
 from tune_jobs.report.text import format_value
 from tune_jobs.session.attempt import Progress
 from tune_jobs.session.settings import ProgressListener
@@ -29,15 +31,22 @@ LINE_PERIOD_S = 30.0
 LINE_GAP_S = 2.0
 """The least time between two lines; a milestone in between is in the next line."""
 
+SHORT = 8
+"""Characters of the line of the best so far; 16 would not fit into a terminal of 80."""
+
 NUM_MILESTONES = 10
 """The number of milestones for ended trials alone."""
 
 
 @contextmanager
-def show_progress() -> Iterator[ProgressListener]:
-    """A listener that shows progress during the block: in a notebook below the cell, else on stderr."""
+def show_progress(*, on_ray: bool = True) -> Iterator[ProgressListener]:
+    """A listener that shows progress during the block: in a notebook below the cell, else on stderr.
+
+    Args:
+        on_ray: whether the run starts Ray, for which its first trial waits.
+    """
     if in_notebook():
-        with cell_line() as show:
+        with cell_line(first=STARTING_RAY if on_ray else STARTING) as show:
             yield lambda progress: show(describe(progress))
     elif sys.stderr.isatty():
         with progress_line() as on_progress:
@@ -97,36 +106,49 @@ def progress_line() -> Iterator[ProgressListener]:
     from rich.live import Live
     from rich.text import Text
 
-    console = Console(stderr=True)
-    with Live(Text("starting ..."), console=console, auto_refresh=False) as live:
+    console, paint, levels = Console(stderr=True), paint_of(sys.stderr), levels_of(sys.stderr)
+    with Live(Text(STARTING), console=console, auto_refresh=False) as live:
 
         def show(progress: Progress) -> None:
-            line = describe(progress, width=console.width)
-            live.update(Text(line, no_wrap=True, overflow="crop"), refresh=True)
+            line = describe(progress, width=console.width, levels=levels, paint=paint)
+            live.update(Text.from_ansi(line, no_wrap=True, overflow="crop"), refresh=True)
 
         yield show
 
 
-def describe(progress: Progress, *, width: int | None = None) -> str:
+def describe(progress: Progress, *, width: int | None = None, levels: str = "", paint: Paint = PLAIN) -> str:
     """One line: trials done, their states, the best so far, the time used and the time left.
 
     Args:
         width: of the terminal, in characters; None for no limit. Words that do not fit are left out, the
             least important first; the number of trials and the time left stay. A still narrower line loses
             its left end.
+        levels: of the line of the best so far (`sparkline.levels_of`); empty for no such line.
+        paint: gives some words the colours of the terminal.
     """
-    words = _words_of(progress)
+    words = _words_of(progress, levels)
     for left_out in range(len(LEAST_FIRST) + 1):
         line = _joined(words, without=LEAST_FIRST[:left_out])
         if width is None or len(line) <= width:
-            break
+            painted = {name: paint(text, TONES.get(name)) for name, text in words.items()}
+            return _joined(painted, without=LEAST_FIRST[:left_out])
     return line if width is None else line[-width:]
 
+
+TONES: Mapping[str, Tone] = {
+    "failed": Tone.FAILED,
+    "infeasible": Tone.REFUSED,
+    "running": Tone.LIVE,
+    "best": Tone.BEST,
+    "line": Tone.BEST,
+}
+"""The tones of words of the line, in a terminal with colours."""
 
 LEAST_FIRST = (
     "infeasible",
     "stopped",
     "completed",
+    "line",
     "best_number",
     "front",
     "running",
@@ -136,11 +158,14 @@ LEAST_FIRST = (
 )
 """The words that a narrow line leaves out, in this order."""
 
+OF_BEST = ("best", "best_number", "line")
+"""The words on the best trial, in the order of the line."""
+
 COUNTED = ("running", "completed", "stopped", "failed", "infeasible")
 """The states that the line counts, in its order."""
 
 
-def _words_of(progress: Progress) -> dict[str, str]:
+def _words_of(progress: Progress, levels: str) -> dict[str, str]:
     """The words of the line by name; those with nothing to say are absent."""
     counts = {name: getattr(progress, name) for name in COUNTED}
     words = {name: f"{count} {name}" for name, count in counts.items() if count}
@@ -149,6 +174,9 @@ def _words_of(progress: Progress) -> dict[str, str]:
         best = whole(progress.best) if abs(progress.best) >= LARGE else progress.best
         words["best"] = f"best {format_value(best)}"
         words["best_number"] = f" (trial {progress.best_number})"
+    ended = progress.completed + progress.stopped + progress.failed
+    if levels and (line := sparkline(progress.bests, ended, levels=levels, width=SHORT)):
+        words["line"] = f" {line}"
     if progress.front:
         words["front"] = f"{progress.front} on the front"
     words["used"] = _clock(progress.elapsed_s)
@@ -159,7 +187,7 @@ def _words_of(progress: Progress) -> dict[str, str]:
 
 def _joined(words: Mapping[str, str], *, without: Sequence[str]) -> str:
     kept = {name: text for name, text in words.items() if name not in without or _is_only_time(name, words)}
-    best = kept.get("best", "") + (kept.get("best_number", "") if "best" in kept else "")
+    best = "".join(kept.get(name, "") for name in OF_BEST if "best" in kept)
     counts = ", ".join(kept[name] for name in COUNTED if name in kept)
     times = ", ".join(kept[name] for name in ("used", "left") if name in kept)
     return " | ".join(part for part in (kept["trials"], counts, best, kept.get("front"), times) if part)

@@ -1,17 +1,19 @@
 """A table in one of the forms: text for people, JSON and CSV for programs, Markdown and LaTeX for documents.
 
-Text fits the terminal; JSON and CSV hold every digit. Called by `tune_jobs.cli`.
+Text fits the terminal and has its colours; JSON and CSV hold every digit. Called by `tune_jobs.cli`.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 
 from eml_models.errors import UnknownNameError
 from tune_jobs.report.formats import CSV, JSON, LATEX, MARKDOWN, REPORT_FORMATS, TABLE
 from tune_jobs.report.markup import as_latex, as_markdown
 from tune_jobs.report.plain import csv_line, plain
 from tune_jobs.report.tables import Table
+from tune_jobs.report.terminal import paint_of
 from tune_jobs.report.text import draw_text
 
 
@@ -27,7 +29,7 @@ def render(table: Table, form: str) -> str:
     if form == CSV:
         return "".join(csv_line(row) for row in (table.columns, *table.rows))
     if form == TABLE:
-        return draw_text(table)
+        return draw_text(table, paint=paint_of(sys.stdout))
     if form == MARKDOWN:
         return as_markdown(table)
     if form == LATEX:

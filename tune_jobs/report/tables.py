@@ -21,6 +21,8 @@ class Table:
         millions: columns of large counts, in text written in millions.
         shares: columns of shares of a whole, in text written in per cent.
         parts: columns of the parts of a sum, in text with three digits of the largest part.
+        states: columns of states, or of counts named for a state, in a terminal coloured by it.
+        best: the indexes of the best rows, in a terminal coloured.
         note: a sentence under the title, only in text.
         empty: a sentence in place of the rows if there is none, only in text.
     """
@@ -33,6 +35,8 @@ class Table:
     millions: tuple[str, ...] = ()
     shares: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    best: tuple[int, ...] = ()
     note: str = ""
     empty: str = "no rows"
 

@@ -7,16 +7,20 @@ to fit and break words anywhere. Called by `render`; `wrapped` and `format_value
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import zip_longest
 
 from rich.cells import cell_len, set_cell_size
 
 from eml_models.wording import harmless
 from tune_jobs.report.column_numbers import column_format, parts_format, percent
+from tune_jobs.report.last_runs import KILLED, RUNNING
 from tune_jobs.report.plain import nested_text, plain
 from tune_jobs.report.tables import Table
+from tune_jobs.report.terminal import PLAIN, Paint, Tone
+from tune_jobs.study.rows import State
 
 PLAIN_WIDTH = 160
 """Width of a text that is not written to a terminal, in characters."""
@@ -33,6 +37,14 @@ WORD_OR_COMMA = re.compile(r"[^\s,]*,\s*|[^\s,]+\s*")
 
 BREAKS = re.compile(r"[^\s,/]*[,/]\s*|[^\s,/]+\s*")
 """Breaks behind commas and slashes too: a mode's name has slashes."""
+
+TONES: Mapping[str, Tone] = {
+    State.FAILED: Tone.FAILED,
+    KILLED: Tone.FAILED,
+    State.INFEASIBLE: Tone.REFUSED,
+    RUNNING: Tone.LIVE,
+}
+"""The tones of states of trials, runs and jobs."""
 
 TAB = 4
 """Blanks to the next multiple of this number stand for a tab."""
@@ -60,15 +72,15 @@ def _seen(text: str) -> str:
     return harmless(text).expandtabs(TAB)
 
 
-def draw_text(table: Table, *, width: int | None = None) -> str:
+def draw_text(table: Table, *, width: int | None = None, paint: Paint = PLAIN) -> str:
     """The table as lines that fit `width` (default: the terminal's), under its title and notes."""
     table, width = _with_seen_names(table), text_width() if width is None else width
     counts = ", ".join(name for name in table.columns if name in table.millions)
     notes = [table.title, table.note, *([f"in millions: {counts}"] if counts else [])]
     head = [line for note in notes for line in wrapped(note, width)]
-    body = (
-        _draw(table, width) if table.rows else [*_draw(table, width)[:-1], *wrapped(table.empty, width), ""]
-    )
+    body = _draw(table, width, paint)
+    if not table.rows:
+        body = [*body[:-1], *wrapped(table.empty, width), ""]
     return "\n".join([*head, *body]) + "\n"
 
 
@@ -82,6 +94,7 @@ def _with_seen_names(table: Table) -> Table:
         millions=tuple(map(_seen, table.millions)),
         shares=tuple(map(_seen, table.shares)),
         parts=tuple(map(_seen, table.parts)),
+        states=tuple(map(_seen, table.states)),
         title=_seen(table.title),
         note=_seen(table.note),
         empty=_seen(table.empty),
@@ -107,7 +120,7 @@ def wrapped(text: str, width: int, indent: str = "", *, at: re.Pattern[str] = WO
     return [indent + line.rstrip() for line in lines]
 
 
-def _draw(table: Table, width: int) -> list[str]:
+def _draw(table: Table, width: int, paint: Paint) -> list[str]:
     """The table without its title, with one line for each row if the width allows.
 
     If not, the first of these ways that fits is taken: shared values stand above their rows; long texts stand
@@ -116,48 +129,63 @@ def _draw(table: Table, width: int) -> list[str]:
     columns = _columns(table)
     groups = [column for column in columns if column.name in table.groups and len(table.rows) > 1]
     below = [column for column in columns if column.name in table.below]
-    layouts: list[tuple[list[_Column], list[_Column]]] = [
+    places: list[tuple[list[_Column], list[_Column]]] = [
         ([], []),
         (groups, []),
         ([], below),
         (groups, below),
     ]
-    for above, beneath in layouts:
+    for above, beneath in places:
         beside = [column for column in columns if column not in (*above, *beneath)]
         for gap in (GAP, NARROW_GAP):  # a header may take several lines
+            layout = _Layout(beside=beside, above=above, below=beneath, gap=gap)
             if _total([column.whole for column in beside], gap) <= width:
-                return _draw_blocks(table.rows, beside, above, beneath, width, gap)
-    return _draw_blocks(table.rows, beside, above, beneath, width, NARROW_GAP)
+                return _draw_blocks(table, layout, width, paint)
+    return _draw_blocks(table, layout, width, paint)
 
 
 def _total(widths: Sequence[int], gap: int) -> int:
     return 1 + sum(widths) + gap * (len(widths) - 1)
 
 
-def _draw_blocks(
-    rows: Sequence[Sequence[object]],
-    beside: Sequence[_Column],
-    above: Sequence[_Column],
-    below: Sequence[_Column],
-    width: int,
-    gap: int,
-) -> list[str]:
-    """The header and the rows: shared values of `above` over their rows, long texts of `below` under each."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layout:
+    """The places of columns: beside each other, shared values above their rows, long texts below each row."""
+
+    beside: Sequence[_Column]
+    above: Sequence[_Column]
+    below: Sequence[_Column]
+    gap: int
+
+
+def _draw_blocks(table: Table, layout: _Layout, width: int, paint: Paint) -> list[str]:
+    """The header and the rows."""
+    beside, below, gap = layout.beside, layout.below, layout.gap
     widths = _shrunk(beside, width, gap)
-    lines = ["", *_row_lines([column.name for column in beside], beside, widths, gap, at=WORD)]
+    names = _row_lines([column.name for column in beside], beside, widths, gap, at=WORD)
+    lines = ["", *(paint(line, Tone.HEAD) for line in names)]
     lines.append(" " + "\u2500" * (_total(widths, gap) - 1))
     blocks, heads, spaced = [], [], False
-    for row in rows:
+    for index, row in enumerate(table.rows):
         beneath = [line for column in below for line in _iter_below(row[column.index], width)]
         shown = [column.shown(row[column.index]) for column in beside]
-        blocks.append([*_row_lines(shown, beside, widths, gap, at=BREAKS), *beneath])
+        painted = [partial(paint, tone=_tone(table, index, column)) for column in beside]
+        blocks.append([*_row_lines(shown, beside, widths, gap, at=BREAKS, painted=painted), *beneath])
         spaced |= bool(below) and len(blocks[-1]) > 2
-        heads.append(", ".join(_named(column, row[column.index]) for column in above))
+        heads.append(", ".join(_named(column, row[column.index]) for column in layout.above))
     for index, (block, head) in enumerate(zip(blocks, heads, strict=True)):
         if head and (not index or head != heads[index - 1]):
             lines += [*([""] if index and not spaced else []), *wrapped(head, width, " ")]
         lines += [*block, *([""] if spaced else [])]
     return lines if spaced else [*lines, ""]
+
+
+def _tone(table: Table, row: int, column: _Column) -> Tone | None:
+    """The tone of a cell: of its state, or of the state that its column counts; else of a best row."""
+    value, found = table.rows[row][column.index], None
+    if column.name in table.states and value:
+        found = TONES.get(value if isinstance(value, str) else column.name)
+    return found or (Tone.BEST if row in table.best else None)
 
 
 def _named(column: _Column, value: object) -> str:
@@ -261,14 +289,26 @@ def _shrunk(columns: Sequence[_Column], width: int, gap: int) -> list[int]:
 
 
 def _row_lines(
-    cells: Sequence[str], columns: Sequence[_Column], widths: Sequence[int], gap: int, *, at: re.Pattern[str]
+    cells: Sequence[str],
+    columns: Sequence[_Column],
+    widths: Sequence[int],
+    gap: int,
+    *,
+    at: re.Pattern[str],
+    painted: Sequence[Callable[[str], str]] | None = None,
 ) -> list[str]:
+    """The lines of a row.
+
+    Args:
+        painted: for each column, gives a part of a cell its colour; None for no colours.
+    """
+    painted = painted or [str] * len(columns)
     broken = [_broken(cell, width, at) for cell, width in zip(cells, widths, strict=True)]
     lines = []
     for parts in zip_longest(*broken, fillvalue=""):
         padded = [
-            " " * (width - cell_len(part)) + part if column.numeric else set_cell_size(part, width)
-            for part, column, width in zip(parts, columns, widths, strict=True)
+            paint(" " * (width - cell_len(part)) + part if column.numeric else set_cell_size(part, width))
+            for part, column, width, paint in zip(parts, columns, widths, painted, strict=True)
         ]
         lines.append((" " + (" " * gap).join(padded)).rstrip())
     return lines

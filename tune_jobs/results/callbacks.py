@@ -73,7 +73,10 @@ class Callback(Protocol):
         """A trial has ended, in any state; a trial that a limit refused ends without a report."""
 
     def on_end(self, results: Results) -> None:
-        """The run has ended, also if it failed or was interrupted. Trials without an end are unfinished."""
+        """The run has ended, also if it failed or was interrupted. Trials without an end are unfinished.
+
+        If the store cannot be read then, the results hold the rows of this run alone.
+        """
 
 
 METHODS = ("on_start", "on_report", "on_trial_end", "on_end")
@@ -106,6 +109,7 @@ class Caller:
 
     Attributes:
         began: whether the run has begun.
+        rows: what the run has written.
     """
 
     def __init__(
@@ -113,11 +117,13 @@ class Caller:
     ) -> None:
         self._study, self._callbacks, self._store, self._say = study, callbacks, store, say
         self.began = False
+        self.rows: list[Row] = []
         self._starts: dict[int, list[StartRow]] = {}
         self._said: set[tuple[int, str]] = set()
 
     def hear(self, rows: Sequence[Row]) -> None:
         """Take rows that are in the store."""
+        self.rows += rows
         for row in rows:
             if isinstance(row, EventRow) and row.kind is EventKind.SESSION_STARTED:
                 assert isinstance(detail_of(row), SessionStarted)

@@ -18,6 +18,7 @@ from eml_models.wording import count_of, harmless
 from tune_jobs.inputs.user_code import UserCode
 from tune_jobs.results.callbacks import Caller, check_callbacks
 from tune_jobs.results.of_study import Results
+from tune_jobs.results.python_words import errors_in_python, in_python
 from tune_jobs.session.attempt import Progress
 from tune_jobs.session.outcome import RunOutcome
 from tune_jobs.session.settings import ProgressListener, RunSettings, SettingFields, joined_settings
@@ -117,6 +118,29 @@ def run_study(
             this machine does not have.
         RunFailedError: the search cannot continue.
     """
+    with errors_in_python():
+        check_callbacks(callbacks)
+        settings = joined_settings(settings, fields)
+        note = on_note or _write_note
+        return _run(
+            study,
+            settings,
+            code=code,
+            on_progress=on_progress,
+            say=lambda text: note(in_python(text)),
+            callbacks=callbacks,
+        )
+
+
+def _run(
+    study: Study | str,
+    settings: RunSettings,
+    *,
+    code: UserCode | None,
+    on_progress: ProgressListener | None,
+    say: Callable[[str], object],
+    callbacks: Sequence[object],
+) -> RunResults:
     from tune_jobs.report.notebook import expect_no_widgets
 
     expect_no_widgets()
@@ -124,13 +148,10 @@ def run_study(
     from tune_jobs.on_ray import runner
     from tune_jobs.report.progress import show_progress
 
-    check_callbacks(callbacks)
-    settings = joined_settings(settings, fields)
     study, found_code = find_study(study, store=settings.store)
-    say = on_note or _write_note
     caller = Caller(study, callbacks, store=settings.store, say=say)
     try:
-        with nullcontext(on_progress) if on_progress else show_progress() as listen:
+        with nullcontext(on_progress) if on_progress else show_progress(on_ray=not settings.inline) as listen:
             outcome = runner.run_study(
                 study,
                 settings,
@@ -139,10 +160,10 @@ def run_study(
                 on_note=say,
                 on_rows=caller.hear if callbacks else None,
             )
+        results = _results(outcome)
     except BaseException as error:  # an interrupt too: what the callbacks hold open must be closed
         _end_after(error, caller, study, settings.store)
         raise
-    results = _results(outcome)
     if caller.began:
         caller.end(results)
     _have_effect(outcome)
@@ -159,14 +180,16 @@ def _results(outcome: RunOutcome) -> RunResults:
 def _end_after(error: BaseException, caller: Caller, study: Study, store: str) -> None:
     """Call the end of a run that raised; the error goes before one of the store."""
     from tune_jobs.results.trial_store import TrialStore
+    from tune_jobs.store.reading.study_snapshot import snapshot_of
 
     if not caller.began:
         return
     try:
         results = TrialStore(store).results(study)
     except EmlError as second:
-        error.add_note(f"the callbacks did not hear of the end, because {second}")
-        return
+        results = Results(store=store, known=snapshot_of(study, caller.rows), given=study)
+        if second is not error:
+            error.add_note(f"the callbacks got the rows of this run alone at its end, because {second}")
     caller.end(results)
 
 

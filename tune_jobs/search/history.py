@@ -50,6 +50,7 @@ class History:
         counts: ended trials by state.
         rungs: the reports at each of the study's rungs, by the rung's epoch.
         best: the completed trial with the best first objective; the earlier trial on ties.
+        bests: each best objective so far, with the number of trained trials that had ended with it.
         front: the completed trials that no other beats; empty if there is one objective.
         num_trained: how many ended trials count towards the study's trials.
         next_number: the number of the next proposal.
@@ -69,6 +70,7 @@ class History:
         self.counts: Counter[State] = Counter()
         self.rungs: dict[int, Rung] = {epoch: Rung() for epoch in study.rungs}
         self.best: TrialRecord | None = None
+        self.bests: list[tuple[int, float]] = []
         self.front: list[TrialRecord] = []
         self.num_trained = 0
         self.next_number = 0
@@ -246,8 +248,10 @@ class History:
             self.failed_in_a_row = 0
         elif row.state is State.FAILED and not record.diverged:
             self.failed_in_a_row += 1
-        if row.state is State.COMPLETED and self._is_new_best(row):
+        value = row.objective
+        if row.state is State.COMPLETED and value is not None and self._is_new_best(value):
             self.best = record
+            self.bests.append((self.counts.total() - self.counts[State.INFEASIBLE], value))
         if row.state is State.COMPLETED and point is not None:
             self._add_to_front(record)
 
@@ -257,11 +261,9 @@ class History:
         directions = [objective.direction for objective in self.study.objectives]
         self.front = [front[index] for index in non_dominated(points, directions)]
 
-    def _is_new_best(self, row: TrialRow) -> bool:
-        if row.objective is None:
-            return False
+    def _is_new_best(self, value: float) -> bool:
         best = self.best.objective if self.best else None
-        return best is None or self.study.objective.is_better(row.objective, best)
+        return best is None or self.study.objective.is_better(value, best)
 
     def _apply_event(self, row: EventRow) -> None:
         if row.kind is EventKind.ATTEMPT_ENDED:

@@ -19,6 +19,9 @@ from tune_jobs.study.objective import Direction, Objective
 
 Array = NDArray[np.float64]
 
+HUGE = 2.0**1000
+"""The size from which the difference of two values may be infinite."""
+
 
 def non_dominated(points: Sequence[Point], directions: Sequence[Direction]) -> list[int]:
     """The indices of the points that no other beats: no other is as good in all objectives and better in one.
@@ -74,8 +77,8 @@ def hypervolume(
     """
     if not points:
         return 0.0
-    best, worst = _losses([ideal, reference], directions)
-    scaled = (_losses(points, directions) - best) / (worst - best)
+    best, worst, *losses = _small(_losses([ideal, reference, *points], directions))
+    scaled = (np.asarray(losses) - best) / (worst - best)
     return float(moocore.hypervolume(np.maximum(scaled, 0.0), ref=np.ones(len(best))))
 
 
@@ -84,12 +87,19 @@ def _losses(points: Sequence[Point], directions: Sequence[Direction]) -> Array:
     return np.asarray(points, dtype=np.float64) * [direction.sign for direction in directions]
 
 
+def _small(losses: Array) -> Array:
+    """The losses so that differences are finite: an objective near the largest float is scaled, exactly."""
+    huge = np.abs(losses).max(axis=0) > HUGE
+    return np.asarray(losses * np.where(huge, 0.25, 1.0), dtype=np.float64)
+
+
 def _scaled(losses: Array, objectives: Sequence[Objective]) -> Array:
     """Each objective in [0, 1] over these points; a cost by its logarithm, since costs differ by factors."""
     scaled: Array = losses.copy()
     for column, objective in enumerate(objectives):
         if objective.is_cost:
             scaled[:, column] = np.log(np.maximum(scaled[:, column], 1.0))
+    scaled = _small(scaled)
     low = scaled.min(axis=0)
     extent = scaled.max(axis=0) - low
     return np.asarray((scaled - low) / np.where(extent > 0, extent, 1.0), dtype=np.float64)

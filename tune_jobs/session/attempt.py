@@ -137,6 +137,8 @@ class Progress:
         trained_before: the trained trials of earlier sessions.
         best: the best value of the first objective; None before a trial has completed.
         working_s: seconds since the first attempt, so without the start of Ray.
+        bests: with one objective, each best value so far, with the number of trained trials that had ended
+            with it.
         front: with several objectives, how many completed trials no other beats; else None.
     """
 
@@ -153,6 +155,7 @@ class Progress:
     elapsed_s: float
     working_s: float
     front: int | None = None
+    bests: Sequence[tuple[int, float]] = ()
 
 
 @dataclass(slots=True, kw_only=True)

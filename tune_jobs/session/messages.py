@@ -57,6 +57,7 @@ class EpochReported:
         own: the metrics of own training; `metrics` then has the epoch and the seconds.
         waits: whether the worker trains on only after the driver has recorded the report: a rung decides, it
             is the last epoch, or a checkpoint is due. Otherwise the next epoch has begun already.
+        advice: a sentence for the author of the training function; None for nothing to say.
     """
 
     kind: ClassVar[str] = "epoch_reported"
@@ -66,6 +67,7 @@ class EpochReported:
     waits: bool = True
     worker: WorkerInfo
     own: Mapping[str, Metric] = field(default_factory=dict)
+    advice: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

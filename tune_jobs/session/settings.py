@@ -300,7 +300,7 @@ def joined_settings(settings: RunSettings | None, given: Mapping[str, Any]) -> R
                 f" run_study(study.with_changes({name}={cut(value)}))"
             )
         if name not in defaults:
-            raise UnknownNameError("setting of a run", name, defaults)
+            raise UnknownNameError("setting of a run", name, dict.fromkeys([*defaults, *OF_THE_STUDY]))
     if settings is None:
         return RunSettings(**given)
     raise_if_any(

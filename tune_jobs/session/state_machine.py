@@ -363,6 +363,7 @@ class Session:
             best=best.objective if best else None,
             best_number=best.number if best else None,
             front=len(self.history.front) if len(self.study.objectives) > 1 else None,
+            bests=() if len(self.study.objectives) > 1 else tuple(self.history.bests),
             elapsed_s=(now - self._began_at).total_seconds(),
             working_s=(now - (self._working_since or now)).total_seconds(),
         )

@@ -34,6 +34,7 @@ class MessageTaker:
         self._session = session
         self._reported_unsaved: set[str] = set()
         self._warned_of_others: set[str | None] = set()
+        self._advised: set[str] = set()
 
     def take(self, number: int, message: Message, worker: WorkerInfo, *, more: bool = False) -> Decision:
         """Record a message of a trial's attempt; STOP if the attempt ends with it.
@@ -54,6 +55,7 @@ class MessageTaker:
                 return self._session.record_begin(number, worker, more=more)
             case EpochReported(metrics=metrics, unsaved=unsaved, own=own):
                 self._warn_of_unsaved(number, unsaved)
+                self._advise(number, message.advice)
                 return self._session.record_report(number, metrics, worker, own=own, more=more)
             case AttemptFailed(failure=failure, error=error):
                 self._session.record_failure(number, failure, error, worker=worker)
@@ -84,6 +86,12 @@ class MessageTaker:
             if kind not in self._reported_unsaved:
                 LOG.warning("trial %d continues, but its %s could not be saved: %s", number, kind, reason)
             self._reported_unsaved.add(kind)
+
+    def _advise(self, number: int, advice: str | None) -> None:
+        """Pass each sentence for the author of the training function on once per run: all trials run it."""
+        if advice is not None and advice not in self._advised:
+            self._advised.add(advice)
+            LOG.warning("trial %d: %s", number, advice)
 
 
 def _warn_of_passed_over(number: int, worker: WorkerInfo) -> None:

@@ -33,6 +33,7 @@ from tune_jobs.checkpoints.files import Checkpoints
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.study.own_training import OwnRecipe, Train
 from tune_jobs.worker.plain_metrics import Plain
+from tune_jobs.worker.save_order import ADVICE, SaveOrder
 from tune_jobs.worker.saved_state import SavedState
 from tune_jobs.worker.trial_run import WAY_OUT, OwnReport, TrialRun, TrialStopped
 
@@ -53,6 +54,7 @@ class OwnAttempt:
         resumed_from: the report whose state `TrialRun.load` returned; 0 if it returned none.
         passed_over: why newer checkpoints were not used; None if there were none.
         unsaved: what could not be written since the last report, with the reason.
+        advice: a sentence for the author of the function, with the newest report; None for nothing to say.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class OwnAttempt:
     ) -> None:
         self._train, self._recipe, self._checkpoints, self._attempt = train, recipe, checkpoints, attempt
         self.unsaved: dict[str, str] = {}
+        self.advice: str | None = None
         self._said: tuple[int, str | None] = (0, None)
         self.run = TrialRun(
             device=device,
@@ -114,9 +117,11 @@ class OwnAttempt:
         """
         run, reports = self.run, _iter_counted(self._train, self.run, dict(self._recipe.params))
         try:
-            began, elapsed_s = time.perf_counter(), 0.0
+            began, elapsed_s, order = time.perf_counter(), 0.0, SaveOrder()
             for metrics, epoch in reports:
                 epoch_s = time.perf_counter() - began
+                saved_after_s = run._save_began - began if run._staged else None
+                self.advice = ADVICE if order.hear(epoch_s, saved_after_s) else None
                 elapsed_s = (elapsed_s or run._before_s) + epoch_s
                 report = OwnReport(epoch=epoch, metrics=metrics, epoch_s=epoch_s, elapsed_s=elapsed_s)
                 if epoch >= run.epochs:

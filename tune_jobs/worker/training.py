@@ -199,6 +199,7 @@ def _iter_own(train: Train, setup: TrainingSetup, job: Job, worker: WorkerInfo) 
                 metrics=seconds,
                 own=report.metrics,
                 unsaved=training.take_unsaved(),
+                advice=training.advice,
                 worker=training.with_resumed(with_torch(WorkerInfo())),
             )
     except Exception as error:  # raised again; the end of a failed attempt says too what it loaded

@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +101,7 @@ class TrialRun:
     _resumed_from: int = 0
     _before_s: float = 0.0
     _staged: dict[str, Any] = field(default_factory=dict, repr=False)
+    _save_began: float = 0.0
     _saved: SavedState | None = field(default=None, repr=False)
     _scratch: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
     _problems: list[str] = field(default_factory=list)
@@ -154,7 +156,8 @@ class TrialRun:
             InvalidValueError: the state holds anything else, or this is a child process.
         """
         self._require_own_process("run.save")
-        self._stage("state", saved_state.copied(state))
+        began = time.perf_counter()
+        self._stage("state", saved_state.copied(state), began)
 
     def save_folder(self, path: str | os.PathLike[str]) -> None:
         """Keep the files of a folder as they are now, for what a library writes itself; see `save`.
@@ -168,7 +171,8 @@ class TrialRun:
                 process.
         """
         self._require_own_process("run.save_folder")
-        self._stage("folder", saved_folder.packed(path))
+        began = time.perf_counter()
+        self._stage("folder", saved_folder.packed(path), began)
 
     def load(self) -> Any:
         """What `save` took for the last acknowledged report of the trial that has a state; None without any.
@@ -211,9 +215,10 @@ class TrialRun:
                 f" child process {os.getpid()}. {WAY_OUT}"
             )
 
-    def _stage(self, name: str, content: Any) -> None:
+    def _stage(self, name: str, content: Any, began: float) -> None:
         with self._staging:
             self._staged[name] = content
+            self._save_began = began
 
     def _take_staged(self) -> dict[str, Any]:
         """What was saved since the last report; a save of another thread comes before or after it whole."""

@@ -111,3 +111,25 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     assert held == pytest.approx(0.95, abs=0.015)
     pairs = (welch(list(map(float, a)), list(map(float, b))) for a, b in zip(samples, others, strict=True))
     assert sum((d.p or 0) < 0.05 for d in pairs) / 2000 == pytest.approx(0.05, abs=0.015)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1.0, 1e160, 1e307])
+def test_values_of_any_size_have_means_and_intervals(size: float) -> None:
+    ours, theirs = [1.0, 2.0, 4.0], [2.0, 5.0, 6.0]
+    large = [size * value for value in ours]
+    plain, found = estimate(ours), estimate(large)
+    for name in ("mean", "sd", "low", "high"):
+        assert getattr(found, name) == pytest.approx(size * getattr(plain, name), rel=1e-9)
+    for compare, others in ((welch, [size * value for value in theirs]), (None, None)):
+        difference = compare(large, others) if compare else paired(large)
+        expected = welch(ours, theirs) if compare else paired(ours)
+        assert difference.value == pytest.approx(size * expected.value, rel=1e-9)
+        assert size < 1e-12 or difference.p == pytest.approx(expected.p, rel=1e-9)
+
+
+def test_an_interval_beyond_the_largest_float_has_no_end() -> None:
+    found = estimate([1.7e308, -1.7e308, 1.7e308])
+    assert found.mean == pytest.approx(1.7e308 / 3)
+    assert (found.low, found.high) == (None, None)
+    assert math.isinf(welch([1.7e308] * 2, [-1.7e308, -1.6e308]).value)
+    assert math.isinf(paired([math.inf, 1.0]).value)

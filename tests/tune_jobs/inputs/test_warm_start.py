@@ -37,7 +37,7 @@ from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.definition import Study
 from tune_jobs.study.events import TrialElsewhere, WarmStarted, detail_as_json
 from tune_jobs.study.method import LatencyMode, Limits
-from tune_jobs.study.objective import Objective
+from tune_jobs.study.objective import Minimize, Objective
 from tune_jobs.study.parameters import Choice, Constant, Float
 from tune_jobs.study.rows import Decision, EventRow, Failure, State
 from tune_jobs.study.space import Space
@@ -164,6 +164,19 @@ def test_latency_in_another_mode_is_another_objective(tmp_path: Path) -> None:
     study = source.with_changes(name="second", latency=LatencyMode(batch_size=32))
     with pytest.raises(InvalidValueError, match=r"'played' measures latency as .*'batch_size': 1.*: 32"):
         read_source(study, "played", store=str(tmp_path))
+
+
+def test_sources_are_named_as_they_were_given(tmp_path: Path) -> None:
+    """Two stores may hold studies of one name."""
+    source = a_study(objectives=(Minimize("val_loss"),))
+    with StudyWriter.open(str(tmp_path / "a"), source, versions={}):
+        pass
+    words = f"{tmp_path / 'a'}::{source.name}"
+    with pytest.raises(InvalidValueError) as caught:
+        read_source(a_study(), words, store=str(tmp_path / "b"))
+    assert f"{words!r} searches val_loss, and this study val_accuracy; choose another study" in str(
+        caught.value
+    )
 
 
 def test_trials_that_diverged_are_learned_as_the_worst_and_other_failures_are_not() -> None:

@@ -13,7 +13,7 @@ import pytest
 from patience import wait_until
 
 from tune_jobs.on_ray.cluster import presence
-from tune_jobs.on_ray.cluster.presence import Head, JoinedRay, OwnRay
+from tune_jobs.on_ray.cluster.presence import Head, JoinedRay, OwnRay, describe_dashboard
 from tune_jobs.on_ray.private import HEAD_PATIENCE, VITAL
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="starts programs of its own")
@@ -161,3 +161,25 @@ def test_head_is_asked_once_a_second(head: PlayedHead) -> None:
         asked.ask()
         head.now += 0.1
     assert 9 <= head.asked <= 11
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        (None, None),
+        ("10.0.0.5:8265", "the Ray dashboard shows this run: http://10.0.0.5:8265"),
+        (
+            "127.0.0.1:8265",
+            "the Ray dashboard shows this run: http://127.0.0.1:8265 on the machine of the head",
+        ),
+        ("localhost:80", "the Ray dashboard shows this run: http://localhost:80 on the machine of the head"),
+    ],
+)
+def test_the_dashboard_is_named_where_there_is_one(address: str | None, words: str | None) -> None:
+    assert describe_dashboard(address) == words
+
+
+@pytest.mark.parametrize("address", [None, "", "10.0.0.5:8265"])
+def test_a_joined_ray_knows_its_dashboard(address: str | None) -> None:
+    assert JoinedRay("10.0.0.5:6379", dashboard=address).dashboard == (address or None)
+    assert OwnRay.dashboard is None

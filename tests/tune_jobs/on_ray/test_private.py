@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -361,6 +362,98 @@ def test_tune_hears_of_a_workers_error_as_it_is_translated(monkeypatch: pytest.M
         )
     assert tune_controller.RayActorManager is RayActorManager
     assert [(type(error), *error.args) for error in heard] == [(KeyError, "the node is low")]
+
+
+def test_workers_and_their_calls_have_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker keeps its name; its calls are named by the trial that it has then."""
+    import ray
+    from ray.air.execution._internal import RayActorManager
+    from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
+    from ray.tune.execution import tune_controller
+
+    assert {"cls", "kwargs", "resource_request"} <= set(parameters(RayActorManager.add_actor))
+    assert {"method_name", "args"} <= set(parameters(RayActorManager._schedule_tracked_actor_task))
+    controller = source("tune/execution/tune_controller.py")
+    assert re.search(r"add_actor\(\s*cls=_actor_cls,", controller)
+    assert re.search(r'method_name="reset",\s*args=\(extra_config,\),', controller)
+    made: list[Any] = []
+    called: list[tuple[str, str]] = []
+
+    class Actor:
+        def __getattr__(self, method: str) -> Any:
+            return Method(method)
+
+    class Method:
+        def __init__(self, method: str, name: str = "") -> None:
+            self.method, self.name = method, name
+
+        def options(self, *, name: str) -> Any:
+            return Method(self.method, name)
+
+        def remote(self, *words: Any, **options: Any) -> Any:
+            called.append((self.method, self.name))
+            return object()
+
+    @ray.remote
+    class Trainable:
+        pass
+
+    with private.workers_named("demo/1f", lambda config: f"demo-{config['number']}"):
+        manager: Any = tune_controller.RayActorManager(
+            resource_manager=SimpleNamespace(request_resources=lambda **options: None)
+        )
+        monkeypatch.setattr(manager._actor_task_events, "track_future", lambda **options: None)
+        for number in (0, 1):
+            tracked = manager.add_actor(
+                cls=Trainable, kwargs={"config": {"number": number}}, resource_request=number
+            )
+            made.append(manager._pending_actors_to_attrs[tracked][0]._default_options["name"])
+        actor = Actor()
+        manager._live_actors_to_ray_actors_resources[tracked] = (actor, None)
+        for method, args in (("train", ()), ("reset", ({"number": 7},)), ("train", ())):
+            task = TrackedActorTask(tracked_actor=tracked)
+            manager._schedule_tracked_actor_task(
+                tracked_actor_task=task, method_name=method, args=args, kwargs={}
+            )
+        assert manager._live_actors_to_ray_actors_resources[tracked] == (actor, None)
+    assert made == ["demo/1f worker 1", "demo/1f worker 2"]
+    assert "name" not in Trainable._default_options
+    assert called == [("train", "demo-1"), ("reset", "demo-7"), ("train", "demo-7")]
+    assert tune_controller.RayActorManager is RayActorManager
+
+
+def test_progress_is_written_only_to_a_job_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray.dashboard.modules.job.common import JobInfo, JobInfoStorageClient
+    from ray.job_submission import JobStatus
+
+    kept: dict[bytes, bytes] = {}
+
+    class Client:
+        def internal_kv_get(self, key: bytes, namespace: bytes, timeout: int) -> bytes | None:
+            return kept.get(key)
+
+        def internal_kv_put(
+            self, key: bytes, value: bytes, overwrite: bool, *, namespace: bytes, timeout: int
+        ) -> int:
+            assert overwrite
+            kept[key] = value
+            return 0
+
+    monkeypatch.setattr(private, "_gcs", Client)
+    key = JobInfoStorageClient.JOB_DATA_KEY.format(job_id="demo-1").encode()
+    private.note_in_job("demo-1", "progress", "1 of 2 trials")
+    assert kept == {}
+    info = JobInfo(status=JobStatus.RUNNING, entrypoint="python -m tune_jobs", metadata={"study": "demo"})
+    kept[key] = json.dumps(info.to_json()).encode()
+    private.note_in_job("demo-1", "progress", "1 of 2 trials")
+    found = JobInfo.from_json(json.loads(kept[key]))
+    assert found == dataclasses.replace(info, metadata={"study": "demo", "progress": "1 of 2 trials"})
+    kept[key] = json.dumps(dataclasses.replace(info, status=JobStatus.STOPPED).to_json()).encode()
+    before = kept[key]
+    private.note_in_job("demo-1", "progress", "2 of 2 trials")
+    assert kept[key] == before
+    monkeypatch.setattr(private, "_gcs", lambda: None)  # as a cluster without its control process
+    private.note_in_job("demo-1", "progress", "2 of 2 trials")
 
 
 def test_tune_writes_the_error_of_a_trial_below_a_line_of_its_own(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tune_jobs.report.notebook import STARTING, cell_line, expect_no_widgets, in_notebook
+from tune_jobs.report.notebook import STARTING, STARTING_RAY, cell_line, expect_no_widgets, in_notebook
 from tune_jobs.report.progress import show_progress
 from tune_jobs.session.attempt import Progress
 
@@ -64,6 +64,14 @@ def test_line_is_updated_now_and_then_and_at_the_end(shown: list[str]) -> None:
             now = step / 100
             show(f"step {step}")
     assert shown == [STARTING, "step 0", "step 25", "step 50", "step 75", "step 99"]
+
+
+def test_first_line_says_how_long_ray_takes_only_where_ray_starts(shown: list[str]) -> None:
+    with show_progress(on_ray=False):
+        pass
+    with show_progress():
+        pass
+    assert shown == ["starting ...", "", STARTING_RAY, ""]  # and what has begun nothing keeps no such line
 
 
 def test_equal_lines_are_shown_once(shown: list[str]) -> None:

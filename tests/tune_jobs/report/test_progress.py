@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from rich.color import ColorSystem
+from terminal_testing import CODE, Kind, Stream
 
 from tune_jobs.report.progress import LogLines, describe, progress_line, remaining_s, show_progress
+from tune_jobs.report.sparkline import ASCII, BLOCKS
+from tune_jobs.report.terminal import Paint, Tone
 from tune_jobs.session.attempt import Progress
 from tune_jobs.store.provenance import JOB_CONFIG
 
@@ -162,3 +167,39 @@ def test_a_job_tells_from_its_start(
     with show_progress() as on_progress:
         on_progress(HALFWAY)
     assert "4/8 trials" in capsys.readouterr().err
+
+
+IMPROVING = replace(HALFWAY, bests=((1, 0.9), (3, 0.99651)))
+
+
+def test_line_of_a_terminal_draws_the_best_so_far() -> None:
+    assert describe(IMPROVING) == describe(HALFWAY)  # as a job's log has it
+    assert "best 0.9965 (trial 3) ▁▁██ |" in describe(IMPROVING, levels=BLOCKS)
+    assert "best 0.9965 (trial 3) __## |" in describe(IMPROVING, levels=ASCII)
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 120])
+def test_colours_need_no_room(width: int) -> None:
+    paint = Paint(system=ColorSystem.EIGHT_BIT)
+    plain = describe(IMPROVING, width=width, levels=BLOCKS)
+    painted = describe(IMPROVING, width=width, levels=BLOCKS, paint=paint)
+    assert CODE.sub("", painted) == plain
+    assert ("failed" in plain) == (paint("1 failed", Tone.FAILED) in painted)
+
+
+@pytest.mark.parametrize("variables", [{"TERM": "xterm-256color"}, {"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_a_terminal_without_colours_gets_none_in_its_line(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    stream = Stream(Kind())
+    monkeypatch.setattr(sys, "stderr", stream)
+    with progress_line() as on_progress:
+        on_progress(IMPROVING)
+    written = stream.getvalue()
+    assert "1 failed" in CODE.sub("", written)
+    assert bool(CODE.search(written)) == ("NO_COLOR" not in variables and variables.get("TERM") != "dumb")

@@ -17,7 +17,19 @@ from session_testing import a_study, play
 
 from eml_models.errors import InvalidValueError
 from eml_models.training.recipe import Recipe
-from tune_jobs import Callback, Float, Report, Results, RunFailedError, Space, Study, TrialResult, run_study
+from tune_jobs import (
+    Callback,
+    Float,
+    Report,
+    Results,
+    RunFailedError,
+    Space,
+    Study,
+    TrialResult,
+    TrialStore,
+    run_study,
+)
+from tune_jobs.errors import StoreError
 from tune_jobs.on_ray import runner, tuning
 from tune_jobs.session.state_machine import Session
 
@@ -131,7 +143,9 @@ def test_a_run_on_ray_is_heard_alike(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(runner, "measured_here", lambda *args: nullcontext())
     monkeypatch.setattr(runner, "connected", lambda *args, **options: nullcontext(LivingRay()))
     noting = Noting()
-    results = run_study(a_study(trials=4), store=tmp_path, callbacks=[noting])
+    notes: list[str] = []
+    results = run_study(a_study(trials=4), store=tmp_path, callbacks=[noting], on_note=notes.append)
+    assert notes[-1:] == ["the Ray dashboard shows this run: http://10.0.0.5:8265"]
     assert len(noting.of("on_report")) == len(results.reports) > 4
     assert len(noting.of("on_trial_end")) == 4
 
@@ -249,3 +263,29 @@ def test_sigterm_has_its_usual_effect_after_the_orderly_end(
     assert results.interrupted
     assert len(results.trials) == 1
     assert "was interrupted after 1 of 3 trials" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("num_unread", [1, 2])
+def test_the_end_is_heard_although_the_store_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_unread: int
+) -> None:
+    """If reading fails twice, the results are those of the rows that this run has written."""
+    reads = iter([StoreError("the disk has gone") for _ in range(num_unread)])
+    read = TrialStore.read
+
+    def failing(store: TrialStore, *words: Any, **options: Any) -> Any:
+        for error in reads:
+            raise error
+        return read(store, *words, **options)
+
+    monkeypatch.setattr(TrialStore, "read", failing)
+    noting = Noting()
+    with pytest.raises(StoreError, match="the disk has gone") as caught:
+        run_study(own_study(trials=3), store=tmp_path, inline=True, callbacks=[noting])
+    monkeypatch.undo()
+    (ended,) = noting.of("on_end")
+    whole = TrialStore(tmp_path).results(own_study())
+    assert ended.best == whole.best
+    assert list(ended.trials["number"]) == list(whole.trials["number"])
+    assert list(ended.reports["iou"]) == list(whole.reports["iou"])
+    assert (num_unread == 2) == any("of this run alone" in n for n in getattr(caught.value, "__notes__", ()))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tune_jobs.search.objectives import Point
 from tune_jobs.search.pareto import front_numbers, hypervolume, non_dominated, standings
-from tune_jobs.study.objective import Direction, Objective
+from tune_jobs.study.objective import Direction, Maximize, Minimize, Objective
 
 UP_DOWN = (Direction.MAXIMIZE, Direction.MINIMIZE)
 ACCURACY_MACS = (Objective(metric="val_accuracy"), Objective(metric="macs"))
@@ -95,3 +95,11 @@ def test_three_objectives() -> None:
     assert front_numbers([], directions) == []
     volume = hypervolume([(0.5, 5.0, 5.0)], directions, ideal=(1.0, 0.0, 0.0), reference=(0.0, 10.0, 10.0))
     assert volume == pytest.approx(0.5**3)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1.0, 1.7e308])
+def test_values_of_any_size_have_an_order_and_a_hypervolume(size: float) -> None:
+    points = [(-size, 0.0), (0.0, 0.5), (size, 1.0)]
+    share = hypervolume(points, UP_DOWN, ideal=(size, 0.0), reference=(-size, 1.0))
+    assert share == pytest.approx(0.5 * 0.5)
+    assert standings(points, (Maximize("score"), Minimize("loss"))) == [2, 3, 1]

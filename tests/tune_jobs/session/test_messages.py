@@ -60,6 +60,7 @@ MESSAGES: dict[type, st.SearchStrategy[Any]] = {
                 str: TEXTS,
                 float: st.floats(),
                 bool: st.booleans(),
+                str | None: st.none() | TEXTS,
             }.get(hint, st.dictionaries(st.text(), METRICS if name == "metrics" else st.text()))
             for name, hint in get_type_hints(kind).items()
             if name in {f.name for f in fields(kind)}

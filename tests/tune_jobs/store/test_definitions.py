@@ -27,7 +27,7 @@ def test_a_changed_definition_is_refused_with_the_difference(tmp_path: Path) -> 
     message = str(caught.value)
     assert "space.learning_rate.high: was 1.0, is now 0.5" in message
     assert "asha.min_epochs: was 1, is now 2" in message
-    assert "--name s-2" in message
+    assert "--name=s-2" in message
     open_writer(tmp_path).close()  # the refused one has freed the study
 
 

@@ -66,10 +66,10 @@ def _joined(address: str) -> Iterator[JoinedRay]:
     if address == "auto":
         _require_one()
     try:
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+        context = ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except Exception as error:  # Ray raises a bare Exception where a part of it is not up in time
         raise TuneJobsError(_describe(address, error)) from error
-    joined = JoinedRay(ray.get_runtime_context().gcs_address)
+    joined = JoinedRay(ray.get_runtime_context().gcs_address, dashboard=context.dashboard_url)
     try:
         yield joined
     finally:

@@ -26,6 +26,9 @@ SHARE_OF_PATIENCE = 0.75
 
 ASK_PERIOD_S = 1.0
 ASK_TIMEOUT_S = 2.0
+LOOPBACK = ("127.", "localhost", "[::1]")
+"""Beginnings of addresses that other machines cannot reach."""
+
 MIN_ASKED = 3
 """A head is not lost before this number of questions: this process itself may have been stopped meanwhile."""
 
@@ -75,7 +78,10 @@ class OwnRay:
     Attributes:
         folder: the folder that Ray writes to.
         abandoned: whether it may not be called any more.
+        dashboard: None: such a Ray has no dashboard.
     """
+
+    dashboard: str | None = None
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.abandoned = folder, False
@@ -114,10 +120,14 @@ class JoinedRay:
 
     Attributes:
         abandoned: whether it may not be called any more.
+        dashboard: HOST:PORT of its dashboard as the head knows it; None if it has none, or if this process
+            had joined it before.
     """
 
-    def __init__(self, head: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.abandoned = False
+    def __init__(
+        self, head: str, *, dashboard: str | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.abandoned, self.dashboard = False, dashboard or None
         self._head, self._clock = Head(head, clock=clock), clock
 
     def lost(self, *, patient: bool = True) -> str | None:
@@ -140,3 +150,15 @@ class JoinedRay:
         """Never call this cluster again: calls to it may not return."""
         self.abandoned = True
         abandon_ray()
+
+
+def describe_dashboard(address: str | None) -> str | None:
+    """The dashboard that shows a run, in words; None where there is none.
+
+    Args:
+        address: HOST:PORT, as the head knows it; a loopback address is one of the head's own machine.
+    """
+    if address is None:
+        return None
+    place = " on the machine of the head" if address.startswith(LOOPBACK) else ""
+    return f"the Ray dashboard shows this run: http://{address}{place}"

@@ -14,8 +14,8 @@ from ray.job_submission import JobDetails, JobStatus
 
 from tune_jobs.errors import EXIT_FAILED, EXIT_INTERRUPTED
 
-STUDY, STORE = "study", "store"
-"""The keys of a job's metadata."""
+STUDY, STORE, PROGRESS = "study", "store", "progress"
+"""The keys of a job's metadata. The job itself writes the last (`tune_jobs.on_ray.jobs.progress`)."""
 
 CommandReader = Callable[[str], tuple[str | None, str | None]]
 """Reads the study and the store from a command that a user typed; the study is None where it runs none."""
@@ -29,6 +29,7 @@ class Job:
         id: the id of its submission.
         state: ``PENDING``, ``RUNNING``, ``SUCCEEDED``, ``FAILED`` or ``STOPPED``.
         exit_code: of the command, if it ended by itself.
+        progress: in words, as of some seconds ago or of the job's end; None before its first.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Job:
     ended_at: datetime | None
     exit_code: int | None
     message: str | None
+    progress: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -103,6 +105,7 @@ def job_of(details: JobDetails, read_command: CommandReader) -> Job | None:
         ended_at=_instant(details.end_time),
         exit_code=details.driver_exit_code,
         message=details.message,
+        progress=metadata.get(PROGRESS),
     )
 
 

@@ -213,5 +213,5 @@ def _told(found: Estimate) -> str:
 
 
 def _brightness(value: float, low: float, high: float, *, rising: bool) -> float:
-    place = 0.5 if high == low else (value - low) / (high - low)
+    place = 0.5 if high == low else (value / 2 - low / 2) / (high / 2 - low / 2)
     return place if rising else 1 - place

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from tune_jobs.report.column_numbers import nearest_float
 from tune_jobs.report.figures.figure import Spec
 from tune_jobs.report.figures.seen import shown
 
@@ -106,7 +107,7 @@ def widened(values: Iterable[float]) -> Spec:
         return {}
     (value,) = known
     pad = 0.05 * abs(value) or 0.5
-    return {"domain": [value - pad, value + pad]}
+    return {"domain": [nearest_float(value - pad), nearest_float(value + pad)]}
 
 
 def range_of(values: Sequence[float], sign: float) -> tuple[float, float]:
@@ -120,4 +121,4 @@ def range_of(values: Sequence[float], sign: float) -> tuple[float, float]:
     end = min(ordered[-1], upper + FAR * ((upper - best) or abs(best) or 1.0))
     low, high = sorted((sign * best, sign * end))
     pad = 0.04 * (high - low) or 0.01 * abs(high) or 0.01
-    return low - pad, high + pad
+    return nearest_float(low - pad), nearest_float(high + pad)

@@ -138,7 +138,7 @@ def _check_unchanged(files: Files, existing: StudyRow, study: Study) -> None:
         f"study {study.name!r} in {files.describe('')!r} has another definition:\n  - "
         + "\n  - ".join(changes)
         + "\nTrials of different definitions cannot be compared. Undo the change, or give the changed study"
-        f" its own name with --name {study.name}-2 or --rename; --warm-start {study.name} then lets it learn"
+        f" its own name with --name={study.name}-2 or --rename; --warm-start={study.name} then lets it learn"
         " from the trials of the old study"
     )
 

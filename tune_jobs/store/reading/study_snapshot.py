@@ -17,12 +17,14 @@ import pyarrow as pa
 
 from tune_jobs.store.columns.convert import rows_to_arrow
 from tune_jobs.store.columns.metrics import TABLES_WITH_METRICS, OwnMetric
-from tune_jobs.store.columns.params import OwnParam
+from tune_jobs.store.columns.params import OwnParam, own_params_of, param_types
 from tune_jobs.store.columns.schema import ROW_TYPE_OF, columns_of
 from tune_jobs.store.files.holders import Hold
 from tune_jobs.store.reading.frames import as_frame, with_own_params
 from tune_jobs.store.reading.own_metrics import find_metrics, with_own_metrics
-from tune_jobs.study.rows import Row
+from tune_jobs.study.definition import Study
+from tune_jobs.study.json_fields import parse_object
+from tune_jobs.study.rows import Row, as_json_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,18 @@ class StudySnapshot:
     @cached_property
     def events(self) -> pd.DataFrame:
         return study_frame("events", self.tables["events"], self.own_params)
+
+
+def snapshot_of(study: Study, rows: Sequence[Row]) -> StudySnapshot:
+    """A study of these rows, in `seq` order, without a look at the store."""
+    types = param_types(study.space, own=study.train is not None)
+    return StudySnapshot(
+        study=study.name,
+        definition=parse_object(as_json_text(study.definition())),
+        rows=tuple(rows),
+        tables=tables_of(rows),
+        own_params=own_params_of([types]),
+    )
 
 
 def study_frame(
