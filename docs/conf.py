@@ -57,8 +57,6 @@ html_title = f"{project} {release}"
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
-html_static_path = ["_static"]
-html_css_files = ["commands.css"]
 
 OF_THE_REPOSITORY = re.compile(r"(?<=\]\()(?=\.\./[^)]*\.md\))")
 COMMANDS = "<!-- commands -->"
