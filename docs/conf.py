@@ -48,6 +48,8 @@ nitpick_ignore_regex = [  # their pages are elsewhere, and a build fetches no in
     (r"py:.*", rf"({'|'.join(OTHER_PACKAGES)})\..*"),
 ]
 
+highlight_language = "text"  # of blocks that name none: what a command prints
+
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["wrapped.css"]
