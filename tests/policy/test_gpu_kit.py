@@ -105,7 +105,7 @@ def test_speed_is_measured_on_a_cpu_too(tmp_path: Path) -> None:
 def test_every_part_of_speed_but_rays_runs_on_a_cpu(tmp_path: Path) -> None:
     output = tmp_path / "speed.json"
     parts = check_speed(output, run_speed("--minutes", "60", "--skip", "ray", "--output", str(output)))
-    assert len(parts) == 17
+    assert len(parts) == 18
 
 
 def test_speed_ends_in_order_when_its_time_is_up() -> None:
