@@ -39,6 +39,9 @@ class MemoryFiles:
             return []
         return sorted(path.rstrip("/").rpartition("/")[2] for path in self.fs.ls(f"/{folder}", detail=False))
 
+    def list_sizes(self, folder: str) -> Mapping[str, int]:
+        return {name: len(self.read(f"{folder}/{name}") or b"") for name in self.list_names(folder)}
+
     def exists(self, key: str) -> bool:
         return bool(self.fs.exists(f"/{key}"))
 

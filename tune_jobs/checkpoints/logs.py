@@ -7,8 +7,8 @@ of it and a killed worker leaves what it wrote last.
 
 A log stays as long as the rows of its study, however the attempt ended: only `delete` removes it. It removes
 files with these names alone, and their unfinished copies, in real folders. Checkpoints have another fate
-(`retention`), so logs lie in a folder of their own. Called by the workers, the driver, and the commands
-`show` and `delete`.
+(`retention`), so logs lie in a folder of their own. Called by the workers, the driver, the board, and
+the commands `show` and `delete`.
 """
 
 from __future__ import annotations
@@ -67,14 +67,35 @@ class Logs:
         except OSError:  # a log only explains: it must not end what asks for it
             return []
 
+    def end(self, number: int, attempt: int, *, most: int) -> bytes | None:
+        """The last bytes of an attempt's log, at most `most`; None if it has none. No link is followed.
+
+        Raises:
+            OSError: the store cannot be read.
+        """
+        try:
+            return self._place.read_end(str(number), _name_of(attempt), most)
+        except FileNotFoundError:
+            return None
+
     def attempts(self, number: int) -> list[int]:
         """The attempts of a trial that have a log, ascending.
 
         Raises:
             OSError: the store cannot be read.
         """
-        found = (FILE_PATTERN.fullmatch(name) for name in self._place.sizes(str(number)))
-        return sorted(int(match["attempt"]) for match in found if match)
+        return list(self.sizes(number))
+
+    def sizes(self, number: int) -> dict[int, int]:
+        """The attempts of a trial that have a log, ascending, each with the bytes of its log.
+
+        Raises:
+            OSError: the store cannot be read.
+        """
+        found = (
+            (FILE_PATTERN.fullmatch(name), size) for name, size in self._place.sizes(str(number)).items()
+        )
+        return dict(sorted((int(match["attempt"]), size) for match, size in found if match))
 
     def describe(self, number: int, attempt: int) -> str:
         """The path or URL of an attempt's log, for messages."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,7 +34,15 @@ from tune_jobs.store.files.file_urls import as_folder
 from tune_jobs.store.files.holders import Hold
 from tune_jobs.store.files.protocol import Files, is_url, open_files
 from tune_jobs.store.format.definitions import Definitions, read_definition, read_definitions
-from tune_jobs.store.format.layout import LATENCIES, STUDIES, lock_key
+from tune_jobs.store.format.layout import (
+    DEVICE_SLUG,
+    LATENCIES,
+    STUDIES,
+    journal_folder,
+    lock_key,
+    table_folder,
+)
+from tune_jobs.store.format.listing import list_devices, list_studies
 from tune_jobs.store.format.plain_readers import holds_store
 from tune_jobs.store.latencies import latency_snapshot, read_latencies
 from tune_jobs.store.notes import tell_left_out, tell_note
@@ -44,7 +52,8 @@ from tune_jobs.store.reading.column_notes import metric_notes, query_notes
 from tune_jobs.store.reading.connection import QueryLimits
 from tune_jobs.store.reading.frames import as_frame
 from tune_jobs.store.reading.own_metrics import find_metrics
-from tune_jobs.store.reading.snapshot import Segments, TableSnapshot, parse_tables, take_snapshot
+from tune_jobs.store.reading.parsed import ParsedFiles
+from tune_jobs.store.reading.snapshot import Segments, TableSnapshot, take_snapshot
 from tune_jobs.store.reading.study_snapshot import StudySnapshot, study_frame, tables_of
 from tune_jobs.store.reading.unfilled import trains_itself, unfilled_columns
 from tune_jobs.store.upkeep.examining import examine
@@ -100,18 +109,38 @@ class TrialStore:
         """
         return parse_object(self._require(study).definition)
 
-    def read(self, study: str, *, whole: bool = False) -> StudySnapshot:
+    def read(self, study: str, *, whole: bool = False, parsed: ParsedFiles | None = None) -> StudySnapshot:
         """A study at one instant, for callers that need several of its tables.
 
         Args:
             whole: whether damage raises an error instead of being left out. An audit needs the whole history.
+            parsed: the published files of this study that earlier calls have parsed; only new files are
+                parsed, and are added.
 
         Raises:
             UnknownNameError: there is no such study; the message lists the studies of the store.
             StoreCorruptError: `whole` is true and some of the study is damaged; the message names the files
                 and the way out.
         """
-        return self._while_compacting(lambda: self._read(study, whole=whole))
+        return self._while_compacting(lambda: self._read(study, whole=whole, parsed=parsed))
+
+    def stamp(self, study: str | None = None) -> Hashable:
+        """A value that changes when a row of a study is acknowledged, or a file of it comes or goes.
+
+        Costs a listing of its folders; no file is opened. Timings of networks count as rows of each study.
+
+        Args:
+            study: its name; None for all studies of the store.
+
+        Raises:
+            StoreError: the store cannot be listed.
+        """
+        names = list_studies(self._files, STUDIES).names if study is None else [study]
+        folders = [f"{LATENCIES}/{DEVICE_SLUG}{device}" for device in list_devices(self._files).names]
+        for name in names:
+            folders += [table_folder(table, name) for table in (STUDIES, *ROW_TYPE_OF)]
+            folders.append(journal_folder(name))
+        return tuple((folder, *sorted(self._files.list_sizes(folder).items())) for folder in folders)
 
     def trials(self, study: str | None = None) -> pd.DataFrame:
         """One row per ended trial, of one study or all, with a typed `param_` column for each parameter."""
@@ -217,7 +246,7 @@ class TrialStore:
                 time.sleep(wait_s)
         return read()
 
-    def _read(self, study: str, *, whole: bool) -> StudySnapshot:
+    def _read(self, study: str, *, whole: bool, parsed: ParsedFiles | None) -> StudySnapshot:
         defined = self._require(study)
         hold = self.hold(study)
         if whole:
@@ -226,8 +255,7 @@ class TrialStore:
         else:
             problems: list[str] = []
             snapshot = take_snapshot(self._segments, tuple(ROW_TYPE_OF), study=study, problems=problems)
-            tables = {name: part.read(self._files, problems) for name, part in snapshot.items()}
-            rows = parse_tables(tables, self._files, problems)
+            tables, rows = (parsed or ParsedFiles()).read(snapshot, self._files, problems)
             self._note(problems)
         return StudySnapshot(
             study=study,

@@ -37,6 +37,28 @@ def test_a_tail_is_its_last_lines(logs: Logs) -> None:
     assert list(logs.tail(0, 1, num_lines=2)) == ["two", "three"]
 
 
+def test_the_end_of_a_log_is_its_last_bytes(logs: Logs) -> None:
+    logs.write(0, 1, "0123456789")
+    logs.write(0, 3, "")
+    assert logs.end(0, 1, most=4) == b"6789"
+    assert logs.end(0, 1, most=10) == logs.end(0, 1, most=5 << 20) == b"0123456789"
+    assert logs.end(0, 3, most=4) == b""
+    assert logs.end(0, 2, most=4) is None
+    assert logs.end(7, 1, most=4) is None
+    assert logs.sizes(0) == {1: 10, 3: 0}
+
+
+def test_no_link_in_the_place_of_a_log_is_followed(tmp_path: Path) -> None:
+    logs = Logs(store=str(tmp_path / "store"), study="study")
+    logs.write(0, 1, "text")
+    secret = tmp_path / "secret"
+    secret.write_text("of somebody else")
+    (tmp_path / "store" / "logs" / "study" / "0" / "attempt-2.log").symlink_to(secret)
+    assert logs.attempts(0) == [1]
+    with pytest.raises(OSError, match="symbolic links"):
+        logs.end(0, 2, most=100)
+
+
 def test_all_logs_of_a_study_are_removed_and_nothing_else(logs: Logs) -> None:
     other = Logs(store=logs.store, study="other")
     for number in (0, 11):

@@ -64,6 +64,12 @@ class BucketPlace:
     def read(self, folder: str, name: str) -> bytes:
         return self.read_bytes(f"{folder}/{name}")
 
+    def read_end(self, folder: str, name: str, most: int) -> bytes:
+        """The last bytes of an object, at most `most`."""
+        start = max(0, self._list(folder).get(name, 0) - most)
+        with self._path(f"{folder}/{name}", "read") as path:
+            return bytes(self.fs.cat_file(path, start=start or None))[-most:]
+
     def fetch(self, folder: str, name: str) -> Path:
         """A local copy, which is removed when this process ends."""
         local = Path(_copies().name) / f"{folder}-{name}"

@@ -71,6 +71,15 @@ class LocalFiles:
             except FileNotFoundError:
                 return []
 
+    def list_sizes(self, folder: str) -> Mapping[str, int]:
+        path = self.root / folder
+        found = {}
+        with explained("list", path), suppress(FileNotFoundError), os.scandir(path) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # another process may have removed it meanwhile
+                    found[entry.name] = entry.stat().st_size
+        return found
+
     def exists(self, key: str) -> bool:
         path = self.root / key
         with explained("look for", path):

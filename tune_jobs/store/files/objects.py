@@ -72,6 +72,18 @@ class ObjectFiles:
         names = {path.rstrip("/").rpartition("/")[2] for path in paths}
         return sorted({_without_part(name) for name in names if name})
 
+    def list_sizes(self, folder: str) -> Mapping[str, int]:
+        with self._explained("list", folder):
+            try:
+                found = self._fs.ls(self._path(folder), detail=True, refresh=True)
+            except FileNotFoundError:
+                return {}
+        sizes = {entry["name"].rstrip("/").rpartition("/")[2]: entry["size"] or 0 for entry in found}
+        for path in self._waiting_files(f"{folder}/*"):
+            with suppress(FileNotFoundError):
+                sizes[str(path)] = path.stat().st_size
+        return sizes
+
     def exists(self, key: str) -> bool:
         with self._explained("look for", key):
             path = self._path(key)

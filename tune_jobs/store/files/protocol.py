@@ -62,6 +62,13 @@ class Files(Protocol):
     def list_names(self, folder: str) -> list[str]:
         """The names in a folder, sorted; none if there is no such folder."""
 
+    def list_sizes(self, folder: str) -> Mapping[str, int]:
+        """The files in a folder, each with its size in bytes; none if there is no such folder.
+
+        Two equal answers say that no line was appended in between and that no file came or went. A bucket
+        gives each object of an appended file, and the lines that wait on this machine's disk.
+        """
+
     def exists(self, key: str) -> bool: ...
 
     def read(self, key: str) -> bytes | None:

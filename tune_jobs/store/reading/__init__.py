@@ -3,5 +3,5 @@
 Writes nothing and takes no lock.
 
 Doors: `snapshot` (tables at one instant), `study_snapshot` (one study, for reports), `queries` (SQL),
-`frames` (pandas) and `answers` (tuples).
+`frames` (pandas), `answers` (tuples) and `parsed` (rows as values).
 """

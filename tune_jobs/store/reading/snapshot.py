@@ -25,8 +25,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from tune_jobs.errors import SegmentGoneError, StoreCorruptError, StoreError, StoreVersionError
-from tune_jobs.store.columns.convert import parse_rows, rows_to_arrow
-from tune_jobs.store.columns.schema import ROW_TYPE_OF
+from tune_jobs.store.columns.convert import rows_to_arrow
 from tune_jobs.store.files.protocol import Files
 from tune_jobs.store.format.journal import JournalContent, read_batch
 from tune_jobs.store.format.layout import COMPACTED, NO_ROWS, old_folder, segment_key, table_folder
@@ -124,17 +123,6 @@ def take_snapshot(
     studies = sorted({name for folder in folders for name in folder.names}) if study is None else [study]
     instants = {name: _take_instant(segments.files, name, problems) for name in studies}
     return {table: _snapshot_table(segments, table, instants, problems) for table in tables}
-
-
-def parse_tables(tables: Mapping[str, pa.Table], files: Files, problems: list[str]) -> list[Row]:
-    """The rows of tables in `seq` order; damaged ones are added to `problems`."""
-    rows: dict[int, Row] = {}
-    for table, read in tables.items():
-        parsed = parse_rows(ROW_TYPE_OF[table], read)
-        problems += [damaged.describe(files.describe(f"{table}/")) for damaged in parsed.damaged]
-        for row in parsed.rows:
-            rows.setdefault(row.seq, row)
-    return [rows[seq] for seq in sorted(rows)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,9 +133,15 @@ class FilesContract:
         files.put("a/b/x", b"two", scratch="_tmp")
         files.move("a/b/x", "a/b/y")
         assert (files.list_names("a/b"), files.read("a/b/y"), files.list_names("_tmp")) == (["y"], b"two", [])
+        assert dict(files.list_sizes("a/b")) == {"y": 3}
         grown = files.open_append("a/b/z")
-        grown.append(b"1\n")
-        grown.append(b"2\n")
+        sizes = [files.list_sizes("a/b")]
+        for line in (b"1\n", b"2\n"):
+            grown.append(line)
+            sizes.append(files.list_sizes("a/b"))
+            assert sizes[-1] != sizes[-2]
+        assert files.list_sizes("a/b") == sizes[-1]
+        assert dict(files.list_sizes("nowhere")) == {}
         grown.close()
         assert files.read("a/b/z") == b"1\n2\n"
         files.remove("a/b/y")
