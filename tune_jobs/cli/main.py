@@ -20,6 +20,7 @@ import click
 import tune_jobs
 from eml_models.errors import EmlError
 from tune_jobs.cli import (
+    board_verbs,
     finalists_verbs,
     job_verbs,
     latency_verbs,
@@ -130,7 +131,10 @@ def cli() -> None:
 
 VERBS = {
     "Search": (run_verbs.run, finalists_verbs.finalists),
-    "Results": (store_verbs.list_studies, store_verbs.show, store_verbs.report, store_verbs.query),
+    "Results": (
+        *(store_verbs.list_studies, store_verbs.show, store_verbs.report, board_verbs.board),
+        store_verbs.query,
+    ),
     "Networks": (network_verbs.replay, network_verbs.export, latency_verbs.latency),
     "Jobs of a cluster": (job_verbs.submit, job_verbs.status, job_verbs.logs, job_verbs.stop),
     "Upkeep of a store": (upkeep_verbs.compact, upkeep_verbs.repair, upkeep_verbs.delete),

@@ -1,4 +1,4 @@
-"""A study that is read again and again: its stamp says when to read, and each published file is parsed once."""
+"""A study that is read again and again: a stamp says when, and each published file is parsed once."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def study_page(seen: Seen, tables: Sequence[Table] = ()) -> str:
         undrawn_section(undrawn),
     ]
     nav = contents(figures, has_tables=bool(tables))
-    return page(seen.name, subtitle=_subtitle(seen), nav=nav, body=body)
+    return page(seen.name, subtitle=subtitle_of(seen), nav=nav, body=body)
 
 
 def page(name: str, *, subtitle: str, nav: str, body: Sequence[str]) -> str:
@@ -75,7 +75,8 @@ The page holds no script and loads nothing.</p></footer>
 """
 
 
-def _subtitle(seen: Seen) -> str:
+def subtitle_of(seen: Seen) -> str:
+    """The line under the headline: ended trials, the instant of the last, objectives."""
     objectives = ", ".join(f"{o.metric} ({o.direction})" for o in seen.objectives)
     newest = max((row.ended_at for row in seen.ends), default=None)
     until = f", the last at {newest:%Y-%m-%d %H:%M} UTC" if newest else ""

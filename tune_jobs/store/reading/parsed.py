@@ -1,4 +1,4 @@
-"""The rows of a snapshot as values; of a study that is read again and again, each published file is parsed once.
+"""The rows of a snapshot as values. For a reader that comes again, each published file is parsed once.
 
 Parsing takes nearly all the time of a reading: 5 of 9 s of a study of 20,000 trials and 98,000 reports, and
 with the files of earlier readings 0.4 s in all. Called by `tune_jobs.store.reader`.
