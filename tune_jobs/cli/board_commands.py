@@ -15,7 +15,7 @@ from tune_jobs.cli.telling import put, tell, tell_note
 from tune_jobs.errors import EXIT_INTERRUPTED
 from tune_jobs.inputs.user_code import stored_name
 from tune_jobs.report.board.access import TOKEN_VARIABLE, Access, checked_token, is_loopback, new_token
-from tune_jobs.report.board.addresses import study_path
+from tune_jobs.report.board.addresses import ROOT, study_path
 from tune_jobs.report.board.server import Board, Shown, serve
 from tune_jobs.store.reader import TrialStore
 
@@ -54,9 +54,10 @@ def show_board(store: str, study: str | None, options: BoardOptions) -> int:
     token, is_new = _token(options)
     shown = Shown(store=str(opened.path), study=name)
     board = _board(shown, Access(host=options.host, token=token), with_optuna=options.with_optuna)
+    first = ROOT if name is None or options.with_optuna else study_path(name)
 
     def ready(address: str) -> None:
-        put(f"{address}{study_path(name)[1:] if name else ''}\n")
+        put(f"{address}{first[1:]}\n")
         tell_note(f"{f'study {name!r}' if name else 'the studies'} of {shown.store}; Ctrl-C ends the board")
         if is_new:
             tell(f"token: {token}")

@@ -37,6 +37,7 @@ from tune_jobs.store.format.definitions import Definitions, read_definition, rea
 from tune_jobs.store.format.layout import (
     DEVICE_SLUG,
     LATENCIES,
+    LOCK,
     STUDIES,
     journal_folder,
     lock_key,
@@ -128,6 +129,7 @@ class TrialStore:
         """A value that changes when a row of a study is acknowledged, or a file of it comes or goes.
 
         Costs a listing of its folders; no file is opened. Timings of networks count as rows of each study.
+        The lock is left out: `hold` looks at it.
 
         Args:
             study: its name; None for all studies of the store.
@@ -140,7 +142,10 @@ class TrialStore:
         for name in names:
             folders += [table_folder(table, name) for table in (STUDIES, *ROW_TYPE_OF)]
             folders.append(journal_folder(name))
-        return tuple((folder, *sorted(self._files.list_sizes(folder).items())) for folder in folders)
+        sizes = [(folder, self._files.list_sizes(folder).items()) for folder in folders]
+        return tuple(
+            (folder, *sorted(s for s in found if not s[0].startswith(LOCK))) for folder, found in sizes
+        )
 
     def trials(self, study: str | None = None) -> pd.DataFrame:
         """One row per ended trial, of one study or all, with a typed `param_` column for each parameter."""

@@ -131,6 +131,10 @@ def test_ids_are_unique_and_links_lead_to_them(read: Reader) -> None:
     assert {link[1:] for link in read.links} <= set(read.ids)
 
 
+def test_page_of_the_same_rows_is_the_same_text(seen: Seen, page: str) -> None:
+    assert study_page(seen) == page
+
+
 def test_page_has_one_headline_and_landmarks(read: Reader) -> None:
     assert [read.tags.count(tag) for tag in ("h1", "main", "header", "nav", "footer")] == [1] * 5
     assert read.tags.count("figure") == read.tags.count("figcaption") == read.tags.count("details")

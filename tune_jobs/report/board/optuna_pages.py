@@ -50,11 +50,11 @@ class OptunaBoard(Board):
         TuneJobsError: the package is not installed.
     """
 
-    def __init__(self, shown: Shown, access: Access) -> None:
-        super().__init__(shown, access)
+    def __init__(self, shown: Shown, access: Access, **options: Any) -> None:
+        super().__init__(shown, access, **options)
         require_dashboard()
         assert shown.study is not None
-        self._copy: Watched[Wsgi] = Watched(_Copies(shown.store, shown.study), self.worker)
+        self._copy: Watched[Wsgi] = self.watch(_Copies(shown.store, shown.study))
 
     def app(self) -> web.Application:
         app = super().bare_app()

@@ -36,7 +36,7 @@ from tune_jobs.report.board.frames import (
     words_page,
 )
 from tune_jobs.report.board.moment import Part
-from tune_jobs.report.board.sources import StudiesSource, StudySource
+from tune_jobs.report.board.sources import Source, StudiesSource, StudySource
 from tune_jobs.report.board.store_parts import STUDIES
 from tune_jobs.report.board.study_parts import WHOLE
 from tune_jobs.report.board.trial_parts import (
@@ -49,7 +49,7 @@ from tune_jobs.report.board.trial_parts import (
     logs_part,
     words_part,
 )
-from tune_jobs.report.board.watching import WAIT_S, Watched, Worker
+from tune_jobs.report.board.watching import PACE, WAIT_S, Watched, Worker
 from tune_jobs.report.page.whole import POLICY as PAGE_POLICY
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.reading.study_snapshot import StudySnapshot
@@ -86,18 +86,32 @@ class Shown:
 
 
 class Board:
-    """The handlers of a board."""
+    """The handlers of a board.
 
-    def __init__(self, shown: Shown, access: Access) -> None:
+    Args:
+        look_s: least seconds between two looks at the store; None for as many as its place deserves.
+        pace: as `watching.PACE`.
+    """
+
+    def __init__(
+        self, shown: Shown, access: Access, *, look_s: float | None = None, pace: float = PACE
+    ) -> None:
         self.worker = Worker()
+        self._look_s, self._pace = look_s, pace
         self._shown, self._access = shown, access
         self._studies: dict[str, Watched[StudySnapshot]] = {}
-        self._all: Watched[None] = Watched(StudiesSource(shown.store), self.worker)
+        self._all: Watched[None] = self.watch(StudiesSource(shown.store))
         here = Path(__file__).parent
         self._static = {
             "board.css": (CSS, Part.of(board_style())),
             **{name: (SCRIPT, Part.of((here / name).read_text())) for name in ("live.js", "enter.js")},
         }
+
+    def watch(self, source: Source) -> Watched[Any]:
+        """The source, watched at the pace of this board."""
+        if self._look_s is not None:
+            source.look_s = self._look_s
+        return Watched(source, self.worker, pace=self._pace)
 
     def bare_app(self) -> web.Application:
         """An application without paths, which refuses what may not look."""
@@ -260,7 +274,7 @@ class Board:
         if self._shown.study not in (None, name) or not NAME_PATTERN.fullmatch(name):
             known = [self._shown.study] if self._shown.study is not None else []
             raise UnknownNameError("study", name, known)
-        found = self._studies.pop(name, None) or Watched(StudySource(self._shown.store, name), self.worker)
+        found = self._studies.pop(name, None) or self.watch(StudySource(self._shown.store, name))
         self._studies[name] = found  # the one asked for last stands last
         while len(self._studies) > MOST_STUDIES:
             del self._studies[next(iter(self._studies))]

@@ -85,12 +85,17 @@ class Watched(Generic[Subject]):
     """
 
     def __init__(
-        self, source: Source, worker: Worker, *, clock: Callable[[], float] = time.monotonic
+        self,
+        source: Source,
+        worker: Worker,
+        *,
+        pace: float = PACE,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.source = source
         self.moment: Moment[Subject] | None = None
         self.problem: EmlError | None = None
-        self._worker, self._clock = worker, clock
+        self._worker, self._pace, self._clock = worker, pace, clock
         self._begin, self._count = os.urandom(4).hex(), 0
         self._looked_at = self._read_at = -float("inf")
         self._spent_s = 0.0
@@ -155,7 +160,7 @@ class Watched(Generic[Subject]):
             self._looked_at, self._looking = self._clock(), None
         if self.moment is not None and stamp == self.moment.stamp and not self._is_stale:
             return
-        if self._reading is None and self._clock() >= self._read_at + PACE * self._spent_s:
+        if self._reading is None and self._clock() >= self._read_at + self._pace * self._spent_s:
             self._reading = asyncio.create_task(self._read(stamp))
 
     async def _read(self, stamp: Any) -> None:

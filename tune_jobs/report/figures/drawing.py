@@ -91,8 +91,17 @@ def draw_png(spec: dict[str, Any], *, scale: float) -> bytes:
 
 
 def with_own_ids(svg: str, prefix: str) -> str:
-    """The picture with ids that no other picture of the page has."""
-    return CLIP.sub(rf"\1{prefix}-\2", svg)
+    """The picture with ids that no other picture of the page has.
+
+    The library numbers them through its whole process; here they begin anew, so a picture of the same data
+    has the same text each time.
+    """
+    numbers: dict[str, int] = {}
+
+    def renamed(found: re.Match[str]) -> str:
+        return f"{found[1]}{prefix}-{numbers.setdefault(found[2], len(numbers) + 1)}"
+
+    return CLIP.sub(renamed, svg)
 
 
 def can_draw() -> bool:
