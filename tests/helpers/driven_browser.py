@@ -46,10 +46,10 @@ class Page:
         return await asyncio.wait_for(self._waiting[number], patience_s())
 
     async def run(self, script: str) -> Any:
-        """The value of an expression in the page."""
+        """The value of an expression in the page; None if the page is left meanwhile."""
         found = await self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
+        return found["result"].get("value") if "result" in found else None
 
     async def wait_for(self, script: str) -> Any:
         """The value of an expression as soon as it is true."""
