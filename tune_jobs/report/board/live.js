@@ -131,8 +131,8 @@
         }
         delete problemLine.dataset.away;
         for (const part of parts) if (part.always) part.version = null;
-        wait = period;
         await refresh();
+        wait = newsTag.endsWith("-0") ? period / 4 : period;  // the first reading is not done yet
       } catch (error) {
         problemLine.dataset.away = "yes";
         sayProblem("The board does not answer; it may have ended. What is below is of the last answer. The page tries again.");

@@ -88,7 +88,7 @@ def now_part(known: StudySnapshot, problems: Sequence[str]) -> str:
 
 def _sentence(line: str) -> str:
     """A line of a terminal as a sentence of a page."""
-    return f"{line[:1].upper()}{line[1:].rstrip('.')}."
+    return f"{line.rstrip('.')}."
 
 
 def figure_part(figure: Figure | Undrawn) -> str:

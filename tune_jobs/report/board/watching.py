@@ -105,7 +105,9 @@ class Watched(Generic[Subject]):
 
     @property
     def version(self) -> str:
-        """A text that changes with each reading and each problem; no other board has it."""
+        """A text that changes with each reading and each problem; no other board has it.
+
+        It ends with ``-0`` before the first."""
         return f"{self._begin}-{self._count}"
 
     async def look(self, *, wait_s: float | None = None) -> None:
