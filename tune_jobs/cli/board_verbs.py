@@ -30,7 +30,7 @@ class Port(Whole):
     default=DEFAULT_HOST,
     show_default=True,
     metavar="NAME",
-    help="Address to listen at. One that other machines reach needs a token; 0.0.0.0 takes all.",
+    help="Address to listen at; 0.0.0.0 takes all. If other machines reach it, it needs a token.",
 )
 @click.option(
     "--port",
@@ -52,7 +52,7 @@ class Port(Whole):
     help="Show STUDY in Optuna's own dashboard instead (needs the extra optuna-dashboard).",
 )
 def board(study: str | None, store: str, host: str, port: int, token_file: str | None, optuna: bool) -> int:
-    """Show STUDY in a browser, and keep the page new while a run goes on.
+    """Show STUDY in a browser, and keep the page new during a run.
 
     The page has the figures and findings of `report --html`, the trials that run, and the logs of attempts.
     The run may be of another process or machine, and the store in a bucket. Without STUDY it begins with the

@@ -53,7 +53,7 @@ from tune_jobs.report.board.watching import PACE, WAIT_S, Watched, Worker
 from tune_jobs.report.page.whole import POLICY as PAGE_POLICY
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.reading.study_snapshot import StudySnapshot
-from tune_jobs.study.definition import NAME_PATTERN
+from tune_jobs.study.naming import NAME_PATTERN
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
