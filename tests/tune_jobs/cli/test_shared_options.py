@@ -32,6 +32,7 @@ OPTIONS = {
         "--name", "--rename", "--retry-failed", "--scale", "--store", "--trial-timeout", "--workers",
     },
     "report": {"--by", "--format", "--html", "--pictures", "--pivot", "--store", "--top"},
+    "board": {"--host", "--optuna", "--port", "--store", "--token-file"},
     "latency": {
         "--address", "--batch-sizes", "--device", "--format", "--input", "--max-minutes", "--modes",
         "--store", "--threads",

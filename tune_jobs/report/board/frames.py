@@ -101,8 +101,8 @@ def trial_frame(study: str, number: int) -> str:
 def enter_page() -> str:
     """The page for viewers without the token. Its field has no name, so no browser puts it in an address."""
     body = f"""<header><h1>This board needs its token</h1></header>
-<main id="content"><p>The terminal in which the board was started shows the token, or the person who started it
-has it.</p>
+<main id="content"><p>The terminal in which the board was started shows the token, or the person who
+started it has it.</p>
 <form id="enter" data-enter="{ENTER}"><label for="token">Token</label>
 <input id="token" type="password" autocomplete="off" size="44" required><button>Enter</button></form>
 <p id="answer" role="alert"></p>
