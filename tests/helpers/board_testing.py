@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiohttp.test_utils import TestClient, TestServer
 from figures_testing import a_study, seen_of
@@ -17,7 +17,7 @@ from tune_jobs.store.writer import StudyWriter
 from tune_jobs.study.definition import Study
 from tune_jobs.study.rows import Row, State
 
-Client = TestClient[Any, Any]
+Client: TypeAlias = "TestClient[Any, Any]"  # aiohttp before 3.11 cannot say it at run time
 
 HOME = "/study/drawn/"
 """The page of the study of `write_drawn`."""

@@ -16,6 +16,9 @@ HTML, TEXT, JSON, CSS, SCRIPT = (
 COMPRESSED = 2_000
 """Bytes from which an answer is compressed."""
 
+LONG = 100_000
+"""Bytes from which a thread compresses it, so that other answers do not wait."""
+
 
 def answer(
     request: web.Request, text: str | bytes, kind: str = HTML, *, tag: str = "", status: int = 200
@@ -29,7 +32,9 @@ def answer(
         response = web.Response(status=304)
     else:
         body = text.encode(errors="replace") if isinstance(text, str) else text
-        response = web.Response(body=body, content_type=kind, charset="utf-8", status=status)
+        response = web.Response(
+            body=body, content_type=kind, charset="utf-8", status=status, zlib_executor_size=LONG
+        )
         if len(body) >= COMPRESSED:
             response.enable_compression()
     if tag:
