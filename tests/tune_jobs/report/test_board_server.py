@@ -22,10 +22,12 @@ from tune_jobs.checkpoints.logs import Logs
 from tune_jobs.report.board.server import MOST_STUDIES
 from tune_jobs.report.board.study_parts import HEADLINES
 from tune_jobs.report.board.trial_parts import END_BYTES
+from tune_jobs.report.documents import report_document
 from tune_jobs.report.figures.catalog import FIGURES, figure_of
 from tune_jobs.report.figures.drawing import can_draw
 from tune_jobs.report.figures.figure import Figure
 from tune_jobs.report.figures.seen import Seen
+from tune_jobs.report.formats import TABLE
 from tune_jobs.report.page.whole import study_page
 from tune_jobs.results.trial_store import TrialStore
 from tune_jobs.store.files.objects import CACHE_VARIABLE
@@ -61,11 +63,13 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_parts_are_those_of_the_page_of_the_report(drawn: Path) -> None:
-    seen = TrialStore(drawn).results("drawn").seen
-    page = study_page(seen)
+    results = TrialStore(drawn).results("drawn")
+    seen, tables = results.seen, report_document(results.known, TABLE)
+    page = study_page(seen, tables)
 
     async def talk(client: Client) -> None:
-        assert await text_of(client, f"{HOME}part/findings") in page
+        for name in ("findings", "tables"):
+            assert await text_of(client, f"{HOME}part/{name}") in page
         for name in FIGURES:
             text = await text_of(client, f"{HOME}part/{name}")
             assert text.startswith(f'<section id="{name}"')

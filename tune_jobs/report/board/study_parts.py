@@ -12,7 +12,7 @@ from functools import cache, partial
 from eml_models.wording import count_of, first_line
 from tune_jobs.report.board.addresses import trial_path
 from tune_jobs.report.board.moment import Builders
-from tune_jobs.report.documents import study_document, study_notes
+from tune_jobs.report.documents import report_document, study_document, study_notes
 from tune_jobs.report.figures.catalog import FIGURES, figure_of
 from tune_jobs.report.figures.figure import Figure, Undrawn
 from tune_jobs.report.figures.seen import Seen
@@ -21,18 +21,25 @@ from tune_jobs.report.for_people import TRIAL
 from tune_jobs.report.formats import TABLE
 from tune_jobs.report.last_runs import last_end, last_run
 from tune_jobs.report.page.markup import escaped, table_html
-from tune_jobs.report.page.sections import contents, figure_section, findings_section, undrawn_section
+from tune_jobs.report.page.sections import (
+    contents,
+    figure_section,
+    findings_section,
+    tables_section,
+    undrawn_section,
+)
 from tune_jobs.report.page.whole import page, subtitle_of
 from tune_jobs.report.tables import Table
 from tune_jobs.report.unfinished import unfinished
 from tune_jobs.store.reading.study_snapshot import StudySnapshot
 from tune_jobs.study.stored import objectives_of
 
-NOW, FINDINGS, ENDED, WHOLE = "now", "findings", "ended", "page"
+NOW, FINDINGS, TABLES, ENDED, WHOLE = "now", "findings", "tables", "ended", "page"
 HEADLINES: Mapping[str, str] = {
     NOW: "Now",
     FINDINGS: "Findings",
     **{name: name.replace("_", " ").capitalize() for name in FIGURES},
+    TABLES: "Tables",
     ENDED: "Newest ends",
 }
 """The parts of the page in their order, each with a short name for links to it."""
@@ -54,17 +61,22 @@ def study_builders(known: StudySnapshot, seen: Seen, problems: Sequence[str]) ->
     parts = {name: cache(partial(_drawn, figure)) for name, figure in figures.items()}
     findings = cache(lambda: findings_section(findings_of(seen)))
 
+    tables = cache(lambda: report_document(known, TABLE) if len(known.trials) else [])
+
     def whole() -> str:
         found = {name: figure() for name, figure in figures.items()}
         drawn = [figure for figure in found.values() if isinstance(figure, Figure)]
         undrawn = [figure for figure in found.values() if isinstance(figure, Undrawn)]
-        body = [findings(), *(parts[figure.name]() for figure in drawn), undrawn_section(undrawn)]
-        return page(seen.name, subtitle=subtitle_of(seen), nav=contents(drawn), body=body)
+        figure_texts = [parts[figure.name]() for figure in drawn]
+        body = [findings(), *figure_texts, tables_section(tables()), undrawn_section(undrawn)]
+        nav = contents(drawn, has_tables=bool(tables()))
+        return page(seen.name, subtitle=subtitle_of(seen), nav=nav, body=body)
 
     return {
         NOW: partial(now_part, known, problems),
         FINDINGS: findings,
         **parts,
+        TABLES: lambda: tables_section(tables()) or section(TABLES, "<p>No trial has ended.</p>"),
         ENDED: partial(ended_part, seen),
         WHOLE: whole,
     }
@@ -131,6 +143,5 @@ def section(name: str, body: str, *, title: str = "") -> str:
 
 
 def noted_table(table: Table, links: Mapping[str, str]) -> str:
-    """A table, and the sentence that stands under its title in a terminal."""
-    note = f'<p class="soft">{escaped(table.note, 4000)}</p>' if table.note else ""
-    return table_html(replace(table, title=table.title or "values"), links) + note
+    """A table with the digits that it has in a terminal, and its note."""
+    return table_html(replace(table, title=table.title or "values"), links, digits_of_text=True)

@@ -26,9 +26,7 @@ def escaped(text: object, most: int = MAX_TEXT) -> str:
     return html.escape(seen if len(seen) <= most else f"{seen[:most]}...")
 
 
-def table_html(
-    table: Table, links: Mapping[str, str] = NO_LINKS, *, digits_of_text: bool = False
-) -> str:
+def table_html(table: Table, links: Mapping[str, str] = NO_LINKS, *, digits_of_text: bool = False) -> str:
     """A table with a caption; numbers have six digits, and a missing value is a dash.
 
     Args:
