@@ -33,15 +33,23 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @contextmanager
 def served(store: str, *words: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A board in a process of its own, and the address that it prints."""
+    """A board in a process of its own, and the address that it prints.
+
+    It begins as a shell's script begins what runs in the background: with Ctrl-C ignored.
+    """
     paths = os.pathsep.join(path for path in sys.path if path)
-    with subprocess.Popen(
-        [sys.executable, "-m", "tune_jobs", "board", "--store", store, "--port", "0", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": paths, **environment},
-    ) as process:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tune_jobs", "board", "--store", store, "--port", "0", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": paths, **environment},
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
         try:
             assert process.stdout is not None
             yield process, process.stdout.readline().rstrip("\n")

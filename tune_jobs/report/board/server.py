@@ -381,8 +381,9 @@ async def serve(
 
     loop = asyncio.get_running_loop()
     for number in ENDING:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as below nohup
-            loop.add_signal_handler(number, end, number)
+        if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+            continue  # as below nohup
+        loop.add_signal_handler(number, end, number)
     runner = web.AppRunner(board.app(), access_log=None, handle_signals=False, shutdown_timeout=0.5)
     await runner.setup()
     try:
