@@ -14,7 +14,8 @@ from typing import Any
 import compared_on_cuda
 import pytest
 import torch
-from compared_on_cuda import CASES, RECIPE
+from compared_on_cuda import CASES
+from full_recipe import FULL
 from torch import nn
 
 from eml_models import fit
@@ -57,7 +58,7 @@ def test_a_resumed_training_equals_a_straight_one(case: str, compared: dict[str,
 
 
 def test_the_host_waits_for_nothing_during_an_epoch_of_replays(monkeypatch: pytest.MonkeyPatch) -> None:
-    training = fit(RECIPE, device="cuda")
+    training = fit(FULL, device="cuda")
     next(training)
     assert training.execution == "graph"
     made = Fit._run_blocks
@@ -82,7 +83,7 @@ def waiting_forward(self: nn.Sequential, x: torch.Tensor) -> torch.Tensor:
 
 def test_a_network_that_waits_stays_eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layers.Network, "forward", waiting_forward, raising=False)
-    training = fit(RECIPE, device="cuda")
+    training = fit(FULL, device="cuda")
     assert len(list(training)) == 3
     assert training.execution == "eager"
     assert training.eager_because == "a step waits for the device (aten._local_scalar_dense.default)"

@@ -87,6 +87,15 @@ def test_run_of_which_something_came_or_that_was_interrupted_is_not_failed(
     assert "nothing but failures" not in err
 
 
+@pytest.fixture
+def hangs_up() -> Iterator[None]:
+    """SIGHUP ends a process here, also where the tests themselves run below `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangs_up")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("has_own_handler", [True, False])
 def test_signal_while_ray_starts_ends_the_run_in_order(
@@ -134,6 +143,7 @@ study = Study(name="own", space=Space(Float("lr", 0.1, 1.0)), train=train, epoch
 """
 
 
+@pytest.mark.usefixtures("hangs_up")
 def test_closed_terminal_ends_an_inline_run_in_order(cli: Cli, folder: Path) -> None:
     (folder / "inline.py").write_text(INLINE)
     code, _, err = cli("run", "inline.py:study", "--inline")
