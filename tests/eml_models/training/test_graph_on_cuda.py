@@ -110,7 +110,7 @@ def test_a_capture_that_cuda_refuses_leaves_the_training_eager(
     precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the process in order: later trainings have graphs again."""
-    recipe = RECIPE.with_changes(precision=precision)
+    recipe = FULL.with_changes(precision=precision)
     with monkeypatch.context() as patched:
         patched.setattr(layers.Network, "forward", secretly_waiting_forward, raising=False)
         training = fit(recipe, device="cuda")
@@ -123,7 +123,7 @@ def test_a_capture_that_cuda_refuses_leaves_the_training_eager(
 
 
 def test_memory_of_graphs_is_part_of_the_measured_load_and_freed_after_the_training() -> None:
-    recipe = RECIPE.with_changes(model="mobilenet", model_options={}, dataset="digits", batch_size=256)
+    recipe = FULL.with_changes(model="mobilenet", model_options={}, dataset="digits", batch_size=256)
     torch.cuda.empty_cache()
     before = torch.cuda.memory_reserved()
     load = measure_step_load(recipe, device="cuda")
