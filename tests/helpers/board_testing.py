@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from threading import Thread
 from typing import Any, TypeAlias
 
 from aiohttp.test_utils import TestClient, TestServer
 from figures_testing import a_study, seen_of
+from patience import patience_s
 
 from tune_jobs.report.board.access import Access
 from tune_jobs.report.board.server import Board, Shown
@@ -32,6 +35,35 @@ def write_rows(store: Any, study: Study, rows: Iterable[Row]) -> None:
 def write_drawn(store: Any, count: int, *, state: State | None = None, **changes: int) -> None:
     """Write a study of `figures_testing` with this many ended trials."""
     write_rows(store, a_study(**changes), seen_of(count, state=state, **changes).rows)
+
+
+@contextmanager
+def served(store: Any, **options: Any) -> Iterator[str]:
+    """A board in a thread of its own, for a browser; yields its address. Takes the options of `asked`."""
+    loop, ends = asyncio.new_event_loop(), asyncio.Event()
+    address: Future[str] = Future()
+
+    async def serve() -> None:
+        async with asked(store, **options) as client:
+            address.set_result(f"http://127.0.0.1:{client.port}")
+            await ends.wait()
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(serve())
+        except Exception as error:  # whoever waits for the address has to know
+            if address.done():
+                raise
+            address.set_exception(error)
+
+    thread = Thread(target=run)
+    thread.start()
+    try:
+        yield address.result(patience_s())
+    finally:
+        loop.call_soon_threadsafe(ends.set)
+        thread.join()
+        loop.close()
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,10 @@ CUT = """
 """The elements that end beyond the window without a bar to scroll, and the texts that their picture cuts."""
 
 
+class PageLeftError(AssertionError):
+    """A page was left while it was asked something."""
+
+
 def needs_browser(test: Any) -> Any:
     """Marks a test that opens a page; it is skipped, with the reason, where there is no browser."""
     skipped = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium (apt-get install chromium)")
@@ -98,8 +102,25 @@ class Tab:
         return found["result"].get("value")
 
     def wait_for(self, script: str) -> Any:
-        """The value of an expression as soon as it is true, for a page that changes by itself."""
-        return wait_until(lambda: self.evaluate(script), f"never true: {script}", period_s=0.1)
+        """The value of an expression as soon as it is true, for a page that changes or leads on by itself."""
+
+        def found() -> Any:
+            with suppress(PageLeftError):
+                return self.evaluate(script)
+
+        return wait_until(found, f"never true: {script}", period_s=0.1)
+
+    def resize(self, width: int, *, height: int = 900, dark: bool = False) -> None:
+        """Give the window this many CSS pixels, as on a phone where it is narrow, and this theme."""
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 500,
+        )
+        theme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[theme])
 
     def cut(self) -> list[str]:
         """What is wider than the window without a bar to scroll, or cut by its picture; see `CUT`."""
@@ -155,24 +176,17 @@ class Browser:
 
     @contextmanager
     def tab(self, *, width: int = 1440, height: int = 900, dark: bool = False) -> Iterator[Tab]:
-        """A new page in a window of this many CSS pixels; of a phone where it is narrow."""
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        """A new page in a window of this size, with cookies of its own; see `Tab.resize`."""
+        context = self.call("Target.createBrowserContext")["browserContextId"]
+        target = self.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         tab = self._tabs[session] = Tab(browser=self, session=session)
         for domain in ("Page", "Runtime", "Log", "Network"):
             tab.call(f"{domain}.enable")
-        is_phone = width < 500
-        tab.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=is_phone,
-        )
-        theme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        tab.call("Emulation.setEmulatedMedia", features=[theme])
+        tab.resize(width, height=height, dark=dark)
         yield tab
         self.call("Target.closeTarget", targetId=target)
+        self.call("Target.disposeBrowserContext", browserContextId=context)
 
     def call(self, method: str, *, session: str = "", **params: Any) -> dict[str, Any]:
         """A command of the DevTools protocol, and its answer."""
@@ -183,6 +197,8 @@ class Browser:
         os.write(self._writing, json.dumps(message).encode() + b"\0")
         self.wait(lambda: number in self._answers, f"Chromium does not answer {method}")
         answer = self._answers.pop(number)
+        if any(word in str(answer.get("error")) for word in ("context", "navigated")):
+            raise PageLeftError(f"{method}: {answer['error']}")
         assert "error" not in answer, f"{method}: {answer['error']}"
         found: dict[str, Any] = answer["result"]
         return found

@@ -3,6 +3,9 @@
 // the focus, and a selection of text (a part with one is exchanged later).
 "use strict";
 (() => {
+  // A link with a token that is opened again needs it no more: the cookie is there.
+  if (location.hash.startsWith("#token=")) history.replaceState(null, "", location.pathname + location.search);
+
   const main = document.getElementById("content");
   const statusLine = document.getElementById("status");
   const problemLine = document.getElementById("problem");
