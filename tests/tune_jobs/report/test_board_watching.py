@@ -13,7 +13,7 @@ import pytest
 from eml_models.errors import UnknownNameError
 from tune_jobs.errors import StoreError, TuneJobsError
 from tune_jobs.report.board.moment import Moment
-from tune_jobs.report.board.watching import Watched, Worker
+from tune_jobs.report.board.watching import WANTED_S, Watched, Worker
 
 
 class Played:
@@ -183,6 +183,25 @@ def test_fault_of_the_program_is_shown_in_words_and_logged(caplog: pytest.LogCap
 
     watch(source, talk)
     assert "the board met a fault" in caplog.text
+
+
+def test_source_is_wanted_while_pages_ask_and_something_is_shown() -> None:
+    source = Played()
+
+    async def talk(watched: Watched[None]) -> None:
+        assert not watched.is_wanted
+        await settled(watched)
+        source.now += WANTED_S - 1
+        assert watched.is_wanted
+        source.now += 1
+        assert not watched.is_wanted
+        source.fault = StoreError("away")
+        await settled(watched)
+        assert watched.is_wanted  # what was read before is still shown
+        watched.moment = None
+        assert not watched.is_wanted
+
+    watch(source, talk)
 
 
 def test_unknown_part_is_refused() -> None:

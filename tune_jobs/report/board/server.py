@@ -58,7 +58,7 @@ from tune_jobs.study.naming import NAME_PATTERN
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MOST_STUDIES = 4
-"""Studies whose rows are kept in memory: those that viewers asked for last."""
+"""Studies whose rows are kept in memory though no page of them is open: those asked for last."""
 
 WHOLE_LOG = 64 << 20
 """Most bytes of a log that are sent, the last of it. A worker writes at most 256 KiB."""
@@ -264,25 +264,31 @@ class Board:
         Raises:
             UnknownNameError: there is no such study.
         """
-        watched, name = self._watched(request), request.match_info["study"]
-        if watched.moment is None:
+        name = self._name_of(request)
+        watched = self._studies.get(name)
+        if watched is None or watched.moment is None:
             await self.worker.look(lambda: TrialStore(self._shown.store).definition(name))
         return name
 
     def _watched(self, request: web.Request) -> Watched[StudySnapshot]:
+        name = self._name_of(request)
+        found = self._studies.pop(name, None) or self.watch(StudySource(self._shown.store, name))
+        self._studies[name] = found  # the one asked for last stands last
+        for earlier in [*self._studies][:-MOST_STUDIES]:
+            if not self._studies[earlier].is_wanted:
+                del self._studies[earlier]
+        return found
+
+    def _name_of(self, request: web.Request) -> str:
+        """The study of a request, which need not exist."""
         name = request.match_info["study"]
         if self._shown.study not in (None, name) or not NAME_PATTERN.fullmatch(name):
             known = [self._shown.study] if self._shown.study is not None else []
             raise UnknownNameError("study", name, known)
-        found = self._studies.pop(name, None) or self.watch(StudySource(self._shown.store, name))
-        self._studies[name] = found  # the one asked for last stands last
-        while len(self._studies) > MOST_STUDIES:
-            del self._studies[next(iter(self._studies))]
-        return found
+        return name
 
     def _logs(self, request: web.Request) -> Logs:
-        self._watched(request)
-        return Logs(store=self._shown.store, study=request.match_info["study"])
+        return Logs(store=self._shown.store, study=self._name_of(request))
 
     def _require_all(self) -> None:
         if self._shown.study is not None:

@@ -35,6 +35,10 @@ NUM_LOOKING = 4
 WAIT_S = 2.0
 """Seconds for which an answer waits for a look; a bucket may take longer."""
 
+WANTED_S = 60.0
+"""Seconds for which a source counts as watched after a viewer asked. A page in view asks every 2 s, and every
+30 s while no answer comes."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -97,7 +101,7 @@ class Watched(Generic[Subject]):
         self.problem: EmlError | None = None
         self._worker, self._pace, self._clock = worker, pace, clock
         self._begin, self._count = os.urandom(4).hex(), 0
-        self._looked_at = self._read_at = -float("inf")
+        self._asked_at = self._looked_at = self._read_at = -float("inf")
         self._spent_s = 0.0
         self._is_stale = True
         self._looking: asyncio.Task[None] | None = None
@@ -110,6 +114,13 @@ class Watched(Generic[Subject]):
         It ends with ``-0`` before the first."""
         return f"{self._begin}-{self._count}"
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a page that shows something is open: its rows must stay in memory, else each question of
+        the page would read them anew."""
+        is_asked = self._clock() - self._asked_at < WANTED_S
+        return is_asked and (self.moment is not None or self.problem is None)
+
     async def look(self, *, wait_s: float | None = None) -> None:
         """Look whether there is something new, if the last look is old enough, and begin to read it.
 
@@ -118,6 +129,7 @@ class Watched(Generic[Subject]):
         Args:
             wait_s: seconds to wait for the look, which continues; None for its end.
         """
+        self._asked_at = self._clock()
         if self._looking is None and self._clock() - self._looked_at >= self.source.look_s:
             self._looking = asyncio.create_task(self._look())
         if self._looking is not None:
