@@ -26,6 +26,7 @@ from tune_jobs.errors import StoreError, StoreMissingError, TuneJobsError
 from tune_jobs.report.board.access import HEADERS, Access, is_unspecified
 from tune_jobs.report.board.addresses import ENTER, ROOT, STATIC, study_path, trial_path
 from tune_jobs.report.board.answers import CSS, JSON, SCRIPT, TEXT, answer, as_json
+from tune_jobs.report.board.connections import IDLE_S, Connections, quiet_when_full, request_logger
 from tune_jobs.report.board.frames import (
     RELOAD_S,
     board_style,
@@ -96,7 +97,7 @@ class Board:
     def __init__(
         self, shown: Shown, access: Access, *, look_s: float | None = None, pace: float = PACE
     ) -> None:
-        self.worker = Worker()
+        self.worker, self.connections = Worker(), Connections()
         self._look_s, self._pace = look_s, pace
         self._shown, self._access = shown, access
         self._studies: dict[str, Watched[StudySnapshot]] = {}
@@ -153,6 +154,8 @@ class Board:
         authorization = request.headers.get("Authorization")
         if not open_path and not self._access.admits(authorization=authorization, cookies=request.cookies):
             return answer(request, enter_page(), status=401)
+        if not open_path:
+            self.connections.hear(request.protocol)
         try:
             return await handler(request)
         except web.HTTPRedirection:
@@ -390,13 +393,25 @@ async def serve(
         if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
             continue  # as below nohup
         loop.add_signal_handler(number, end, number)
-    runner = web.AppRunner(board.app(), access_log=None, handle_signals=False, shutdown_timeout=0.5)
+    loop.set_exception_handler(quiet_when_full())
+    runner = web.AppRunner(
+        board.app(),
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=0.5,
+        logger=request_logger(),
+        keepalive_timeout=IDLE_S,
+    )
     await runner.setup()
+    server = runner.server
+    assert server is not None  # since the setup
+    watch = asyncio.create_task(board.connections.watch(lambda: server.connections))
     try:
         await _listen(runner, host, port)
         ready(_address(host, runner.addresses[0][1]))
         return await ended
     finally:
+        watch.cancel()
         board.worker.close()
         await runner.cleanup()
 
