@@ -3,7 +3,8 @@
 A look is cheap. It happens when a viewer asks, at most every `look_s` seconds. If the stamp has changed, the
 rows are read in the worker's thread, while viewers keep the earlier reading. Readings and figures take at
 most a part of a core (`PACE`), and without viewers nothing is read. If a store cannot be read, the reason is
-kept beside the last reading, and the store is tried again at each look.
+kept beside the last reading, and the store is tried again at each look. If a reading left files out, it is
+done again from time to time, since what cannot be read now may be readable later.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ WAIT_S = 2.0
 WANTED_S = 60.0
 """Seconds for which a source counts as watched after a viewer asked. A page in view asks every 2 s, and every
 30 s while no answer comes."""
+
+AGAIN_S = 20.0
+"""Least seconds between two readings of the same files, if the first left some of them out."""
 
 logger = logging.getLogger(__name__)
 
@@ -172,9 +176,12 @@ class Watched(Generic[Subject]):
             return
         finally:
             self._looked_at, self._looking = self._clock(), None
+        wait_s = self._pace * self._spent_s
         if self.moment is not None and stamp == self.moment.stamp and not self._is_stale:
-            return
-        if self._reading is None and self._clock() >= self._read_at + self._pace * self._spent_s:
+            if not self.moment.problems:
+                return
+            wait_s = max(wait_s, AGAIN_S)
+        if self._reading is None and self._clock() >= self._read_at + wait_s:
             self._reading = asyncio.create_task(self._read(stamp))
 
     async def _read(self, stamp: Any) -> None:
