@@ -246,3 +246,20 @@ def test_worker_is_busy_while_a_thread_reads() -> None:
         assert not worker.is_busy
 
     asyncio.run(run())
+
+
+def test_worker_is_busy_also_when_who_waits_for_it_was_cancelled() -> None:
+    async def run() -> None:
+        worker, may_end = Worker(), threading.Event()
+        job = asyncio.create_task(worker.work(lambda: may_end.wait(60)))
+        while not worker._long._work_queue.empty() or not worker.is_busy:
+            await asyncio.sleep(0.001)
+        job.cancel()
+        await asyncio.wait({job})
+        worker.close()
+        assert worker.is_busy
+        may_end.set()
+        while worker.is_busy:
+            await asyncio.sleep(0.001)
+
+    asyncio.run(run())

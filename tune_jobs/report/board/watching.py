@@ -60,7 +60,7 @@ class Worker:
     @property
     def is_busy(self) -> bool:
         """Whether a thread is at work."""
-        return any(not future.done() for future in self._running)
+        return any(not future.done() for future in tuple(self._running))
 
     async def work(self, job: Callable[[], T]) -> T:
         """The result of a long job; jobs are done one after the other."""
@@ -78,10 +78,8 @@ class Worker:
     async def _run(self, pool: ThreadPoolExecutor, job: Callable[[], T]) -> T:
         future = pool.submit(job)
         self._running.add(future)
-        try:
-            return await asyncio.wrap_future(future)
-        finally:
-            self._running.discard(future)
+        future.add_done_callback(self._running.discard)  # its thread goes on if who waits for it is cancelled
+        return await asyncio.wrap_future(future)
 
 
 class Watched(Generic[Subject]):
