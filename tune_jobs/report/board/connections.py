@@ -79,7 +79,7 @@ class Connections:
 
 
 def request_logger() -> logging.Logger:
-    """The logger for aiohttp: what is no request is answered 400, and is no fault of the board."""
+    """The logger for aiohttp: bytes that are no request get the answer 400 and are no fault of the board."""
     found = logging.getLogger(f"{__name__}.requests")
     found.addFilter(_is_fault)
     return found

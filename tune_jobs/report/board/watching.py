@@ -78,7 +78,7 @@ class Worker:
     async def _run(self, pool: ThreadPoolExecutor, job: Callable[[], T]) -> T:
         future = pool.submit(job)
         self._running.add(future)
-        future.add_done_callback(self._running.discard)  # its thread goes on if who waits for it is cancelled
+        future.add_done_callback(self._running.discard)  # a cancelled waiter does not end the thread
         return await asyncio.wrap_future(future)
 
 
