@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -91,11 +92,25 @@ class TrialStore:
         self._segments = Segments(files=self._files)
         self._problems: dict[str, None] = {}
         self._noted: set[str] = set()
+        self._met: list[list[str]] = []
         _check_is_store(self._files, str(self.path))
 
     @property
     def problems(self) -> tuple[str, ...]:
         return tuple(self._problems)
+
+    @contextmanager
+    def noticing(self) -> Iterator[Sequence[str]]:
+        """The damaged and foreign files that the reads of the block meet, in words, each once.
+
+        `problems` has those of all reads, also what a repair has mended since.
+        """
+        met: list[str] = []
+        self._met.append(met)
+        try:
+            yield met
+        finally:
+            self._met = [other for other in self._met if other is not met]
 
     def studies(self) -> pd.DataFrame:
         """One row per study: its definition (JSON), its fingerprint, the types of its parameters, the instant
@@ -349,7 +364,10 @@ class TrialStore:
                 tell_note(note)
 
     def _note(self, problems: Iterable[str]) -> None:
-        new = [problem for problem in dict.fromkeys(problems) if problem not in self._problems]
+        each = list(dict.fromkeys(problems))
+        for met in self._met:
+            met += [problem for problem in each if problem not in met]
+        new = [problem for problem in each if problem not in self._problems]
         self._problems |= dict.fromkeys(new)
         tell_left_out(new)
 

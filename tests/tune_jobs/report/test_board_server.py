@@ -526,6 +526,21 @@ def test_rows_of_few_studies_are_kept(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_more_open_pages_than_kept_studies_are_read_once_each(tmp_path: Path) -> None:
+    names = [f"s{index}" for index in range(MOST_STUDIES + 2)]
+    for name in names:
+        StudyWriter.open(tmp_path, a_study().with_changes(name=name), versions={}).close()
+
+    async def talk(client: Client) -> None:
+        first = {name: (await news_of(client, f"/study/{name}/news"))["version"] for name in names}
+        for name in ("unknown", *names):
+            await text_of(client, f"/study/{name}/", 404 if name == "unknown" else 200)
+        again = {name: (await news_of(client, f"/study/{name}/news"))["version"] for name in names}
+        assert again == first
+
+    ask(tmp_path, talk)
+
+
 def test_news_is_json_that_a_page_can_show(drawn: Path) -> None:
     async def talk(client: Client) -> None:
         news = json.loads(await text_of(client, f"{HOME}news"))

@@ -13,7 +13,7 @@ import pytest
 from eml_models.errors import UnknownNameError
 from tune_jobs.errors import StoreError, TuneJobsError
 from tune_jobs.report.board.moment import Moment
-from tune_jobs.report.board.watching import Watched, Worker
+from tune_jobs.report.board.watching import AGAIN_S, WANTED_S, Watched, Worker
 
 
 class Played:
@@ -24,6 +24,7 @@ class Played:
     def __init__(self, *, read_s: float = 0.0) -> None:
         self.now, self.read_s = 100.0, read_s
         self.at: Hashable = 1
+        self.problems: tuple[str, ...] = ()
         self.fault: Exception | None = None
         self.num_looks = self.num_reads = self.num_made = self.num_forgotten = 0
         self.may_read = threading.Event()
@@ -42,7 +43,8 @@ class Played:
         self.may_read.wait(60)
         self.num_reads += 1
         self.now += self.read_s
-        return Moment(stamp=stamp, subject=None, status=str(stamp), builders={"a": lambda: self._make(stamp)})
+        builders = {"a": lambda: self._make(stamp)}
+        return Moment(stamp=stamp, subject=None, status=str(stamp), builders=builders, problems=self.problems)
 
     def forget(self) -> None:
         self.num_forgotten += 1
@@ -185,6 +187,44 @@ def test_fault_of_the_program_is_shown_in_words_and_logged(caplog: pytest.LogCap
     assert "the board met a fault" in caplog.text
 
 
+def test_reading_that_left_files_out_is_done_again_though_no_file_changes() -> None:
+    source = Played()
+    source.problems, source.look_s = ("a file cannot be read",), 0.5
+
+    async def talk(watched: Watched[None]) -> None:
+        await settled(watched)
+        for after_s, num_reads in ((AGAIN_S - 1, 1), (1, 2), (AGAIN_S - 1, 2)):
+            source.now += after_s
+            await settled(watched)
+            assert source.num_reads == num_reads
+        source.now, source.problems = source.now + 1, ()
+        await settled(watched)
+        source.now += 10 * AGAIN_S
+        await settled(watched)
+        assert source.num_reads == 3
+
+    watch(source, talk)
+
+
+def test_source_is_wanted_while_pages_ask_and_something_is_shown() -> None:
+    source = Played()
+
+    async def talk(watched: Watched[None]) -> None:
+        assert not watched.is_wanted
+        await settled(watched)
+        source.now += WANTED_S - 1
+        assert watched.is_wanted
+        source.now += 1
+        assert not watched.is_wanted
+        source.fault = StoreError("away")
+        await settled(watched)
+        assert watched.is_wanted  # what was read before is still shown
+        watched.moment = None
+        assert not watched.is_wanted
+
+    watch(source, talk)
+
+
 def test_unknown_part_is_refused() -> None:
     async def talk(watched: Watched[None]) -> None:
         with pytest.raises(UnknownNameError, match="unknown part 'b'; known: a"):
@@ -204,5 +244,22 @@ def test_worker_is_busy_while_a_thread_reads() -> None:
         may_end.set()
         assert await job
         assert not worker.is_busy
+
+    asyncio.run(run())
+
+
+def test_worker_is_busy_also_when_who_waits_for_it_was_cancelled() -> None:
+    async def run() -> None:
+        worker, may_end = Worker(), threading.Event()
+        job = asyncio.create_task(worker.work(lambda: may_end.wait(60)))
+        while not worker._long._work_queue.empty() or not worker.is_busy:
+            await asyncio.sleep(0.001)
+        job.cancel()
+        await asyncio.wait({job})
+        worker.close()
+        assert worker.is_busy
+        may_end.set()
+        while worker.is_busy:
+            await asyncio.sleep(0.001)
 
     asyncio.run(run())

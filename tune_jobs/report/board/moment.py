@@ -7,7 +7,7 @@ server. Made by `sources`, held by `watching`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -45,6 +45,7 @@ class Moment(Generic[Subject]):
         subject: what was read.
         status: a line for people: how the run is, and of which instant the rows are.
         builders: of the parts.
+        problems: damaged and foreign files that were left out, in words.
         parts: that were made already.
     """
 
@@ -52,6 +53,7 @@ class Moment(Generic[Subject]):
     subject: Subject
     status: str
     builders: Builders
+    problems: Sequence[str] = ()
     parts: dict[str, Part] = field(default_factory=dict)
 
     def part(self, name: str) -> Part:

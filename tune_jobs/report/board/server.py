@@ -26,6 +26,7 @@ from tune_jobs.errors import StoreError, StoreMissingError, TuneJobsError
 from tune_jobs.report.board.access import HEADERS, Access, is_unspecified
 from tune_jobs.report.board.addresses import ENTER, ROOT, STATIC, study_path, trial_path
 from tune_jobs.report.board.answers import CSS, JSON, SCRIPT, TEXT, answer, as_json
+from tune_jobs.report.board.connections import IDLE_S, Connections, quiet_when_full, request_logger
 from tune_jobs.report.board.frames import (
     RELOAD_S,
     board_style,
@@ -58,7 +59,7 @@ from tune_jobs.study.naming import NAME_PATTERN
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 MOST_STUDIES = 4
-"""Studies whose rows are kept in memory: those that viewers asked for last."""
+"""Studies whose rows are kept in memory though no page of them is open: those asked for last."""
 
 WHOLE_LOG = 64 << 20
 """Most bytes of a log that are sent, the last of it. A worker writes at most 256 KiB."""
@@ -96,7 +97,7 @@ class Board:
     def __init__(
         self, shown: Shown, access: Access, *, look_s: float | None = None, pace: float = PACE
     ) -> None:
-        self.worker = Worker()
+        self.worker, self.connections = Worker(), Connections()
         self._look_s, self._pace = look_s, pace
         self._shown, self._access = shown, access
         self._studies: dict[str, Watched[StudySnapshot]] = {}
@@ -153,6 +154,8 @@ class Board:
         authorization = request.headers.get("Authorization")
         if not open_path and not self._access.admits(authorization=authorization, cookies=request.cookies):
             return answer(request, enter_page(), status=401)
+        if not open_path:
+            self.connections.hear(request.protocol)
         try:
             return await handler(request)
         except web.HTTPRedirection:
@@ -264,25 +267,31 @@ class Board:
         Raises:
             UnknownNameError: there is no such study.
         """
-        watched, name = self._watched(request), request.match_info["study"]
-        if watched.moment is None:
+        name = self._name_of(request)
+        watched = self._studies.get(name)
+        if watched is None or watched.moment is None:
             await self.worker.look(lambda: TrialStore(self._shown.store).definition(name))
         return name
 
     def _watched(self, request: web.Request) -> Watched[StudySnapshot]:
+        name = self._name_of(request)
+        found = self._studies.pop(name, None) or self.watch(StudySource(self._shown.store, name))
+        self._studies[name] = found  # the one asked for last stands last
+        for earlier in [*self._studies][:-MOST_STUDIES]:
+            if not self._studies[earlier].is_wanted:
+                del self._studies[earlier]
+        return found
+
+    def _name_of(self, request: web.Request) -> str:
+        """The study of a request, which need not exist."""
         name = request.match_info["study"]
         if self._shown.study not in (None, name) or not NAME_PATTERN.fullmatch(name):
             known = [self._shown.study] if self._shown.study is not None else []
             raise UnknownNameError("study", name, known)
-        found = self._studies.pop(name, None) or self.watch(StudySource(self._shown.store, name))
-        self._studies[name] = found  # the one asked for last stands last
-        while len(self._studies) > MOST_STUDIES:
-            del self._studies[next(iter(self._studies))]
-        return found
+        return name
 
     def _logs(self, request: web.Request) -> Logs:
-        self._watched(request)
-        return Logs(store=self._shown.store, study=request.match_info["study"])
+        return Logs(store=self._shown.store, study=self._name_of(request))
 
     def _require_all(self) -> None:
         if self._shown.study is not None:
@@ -384,13 +393,25 @@ async def serve(
         if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
             continue  # as below nohup
         loop.add_signal_handler(number, end, number)
-    runner = web.AppRunner(board.app(), access_log=None, handle_signals=False, shutdown_timeout=0.5)
+    loop.set_exception_handler(quiet_when_full())
+    runner = web.AppRunner(
+        board.app(),
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=0.5,
+        logger=request_logger(),
+        keepalive_timeout=IDLE_S,
+    )
     await runner.setup()
+    server = runner.server
+    assert server is not None  # since the setup
+    watch = asyncio.create_task(board.connections.watch(lambda: server.connections))
     try:
         await _listen(runner, host, port)
         ready(_address(host, runner.addresses[0][1]))
         return await ended
     finally:
+        watch.cancel()
         board.worker.close()
         await runner.cleanup()
 

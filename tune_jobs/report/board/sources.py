@@ -106,15 +106,17 @@ class StudySource:
 
     def read(self, stamp: Hashable, earlier: Moment[StudySnapshot] | None) -> Moment[StudySnapshot]:
         store = self._store.get()
-        known = store.read(self._study, parsed=self._parsed)
-        seen = Seen.of(known, latencies_of(store.latencies(), self._study))
+        with store.noticing() as problems:
+            known = store.read(self._study, parsed=self._parsed)
+            seen = Seen.of(known, latencies_of(store.latencies(), self._study))
         moment = Moment(
             stamp=stamp,
             subject=known,
             status=_status(known),
-            builders=self._convert(known, seen, store.problems),
+            builders=self._convert(known, seen, problems),
+            problems=problems,
         )
-        if earlier is not None and _same_rows(stamp, earlier.stamp):  # only the lock has changed
+        if earlier is not None and _same_rows(moment, earlier):  # only the lock has changed
             moment.parts = {name: part for name, part in earlier.parts.items() if name != NOW}
         return moment
 
@@ -135,8 +137,9 @@ class StudiesSource:
 
     def read(self, stamp: Hashable, earlier: Moment[None] | None) -> Moment[None]:
         store = self._store.get()
-        holds = {name: store.hold(name) for name in store.studies()["study"]}
-        found = store.sql(STUDIES_SQL)
+        with store.noticing() as problems:
+            holds = {name: store.hold(name) for name in store.studies()["study"]}
+            found = store.sql(STUDIES_SQL)
         for name in found["study"][found["how"] == NO_END]:
             holds[name] = holds.get(name) or store.hold(name)  # a run may have begun during the query
         status = f"{count_of(len(found), 'study', 'studies')}. Read at {utc_now():%H:%M:%S} UTC."
@@ -144,7 +147,8 @@ class StudiesSource:
             stamp=stamp,
             subject=None,
             status=status,
-            builders={STUDIES: lambda: studies_part(found, holds)},
+            builders={STUDIES: lambda: studies_part(found, holds, problems)},
+            problems=problems,
         )
 
     def forget(self) -> None:
@@ -155,8 +159,11 @@ def _of_hold(hold: Hold | None) -> Hashable:
     return None if hold is None else (hold.describe(), hold.lives, hold.is_run)
 
 
-def _same_rows(stamp: Hashable, earlier: Hashable) -> bool:
-    return isinstance(stamp, tuple) and isinstance(earlier, tuple) and bool(stamp[0] == earlier[0])
+def _same_rows(moment: Moment[Any], earlier: Moment[Any]) -> bool:
+    """Whether two readings of a study have the same files, and left out the same of them."""
+    one, other = moment.stamp, earlier.stamp
+    same_files = isinstance(one, tuple) and isinstance(other, tuple) and bool(one[0] == other[0])
+    return same_files and tuple(moment.problems) == tuple(earlier.problems)
 
 
 RUNS = {

@@ -89,7 +89,7 @@ def _drawn(figure: Callable[[], Figure | Undrawn]) -> str:
 def now_part(known: StudySnapshot, problems: Sequence[str]) -> str:
     """The tables of `show`, those that run first: the best trials, the ends, the rungs and the ledger."""
     lines = [*(note.removeprefix("note: ") for note in study_notes(known)), *problems]
-    notes = "".join(f"<p>{escaped(_sentence(line), 2000)}</p>" for line in lines)
+    notes = "".join(f"<p>{escaped(as_sentence(line), 2000)}</p>" for line in lines)
     links = {TRIAL: trial_path(known.study)}
     run = last_run(last_end(known.rows), known.hold)
     running = unfinished(known.rows, metric=objectives_of(known.definition)[0].metric, run=run)
@@ -98,7 +98,7 @@ def now_part(known: StudySnapshot, problems: Sequence[str]) -> str:
     return section(NOW, notes + "".join(noted_table(table, links) for table in tables))
 
 
-def _sentence(line: str) -> str:
+def as_sentence(line: str) -> str:
     """A line of a terminal as a sentence of a page."""
     return f"{line.rstrip('.')}."
 

@@ -3,7 +3,8 @@
 A look is cheap. It happens when a viewer asks, at most every `look_s` seconds. If the stamp has changed, the
 rows are read in the worker's thread, while viewers keep the earlier reading. Readings and figures take at
 most a part of a core (`PACE`), and without viewers nothing is read. If a store cannot be read, the reason is
-kept beside the last reading, and the store is tried again at each look.
+kept beside the last reading, and the store is tried again at each look. If a reading left files out, it is
+done again from time to time, since what cannot be read now may be readable later.
 """
 
 from __future__ import annotations
@@ -35,6 +36,13 @@ NUM_LOOKING = 4
 WAIT_S = 2.0
 """Seconds for which an answer waits for a look; a bucket may take longer."""
 
+WANTED_S = 60.0
+"""Seconds for which a source counts as watched after a viewer asked. A page in view asks every 2 s, and every
+30 s while no answer comes."""
+
+AGAIN_S = 20.0
+"""Least seconds between two readings of the same files, if the first left some of them out."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -52,7 +60,7 @@ class Worker:
     @property
     def is_busy(self) -> bool:
         """Whether a thread is at work."""
-        return any(not future.done() for future in self._running)
+        return any(not future.done() for future in tuple(self._running))
 
     async def work(self, job: Callable[[], T]) -> T:
         """The result of a long job; jobs are done one after the other."""
@@ -70,10 +78,8 @@ class Worker:
     async def _run(self, pool: ThreadPoolExecutor, job: Callable[[], T]) -> T:
         future = pool.submit(job)
         self._running.add(future)
-        try:
-            return await asyncio.wrap_future(future)
-        finally:
-            self._running.discard(future)
+        future.add_done_callback(self._running.discard)  # a cancelled waiter does not end the thread
+        return await asyncio.wrap_future(future)
 
 
 class Watched(Generic[Subject]):
@@ -97,7 +103,7 @@ class Watched(Generic[Subject]):
         self.problem: EmlError | None = None
         self._worker, self._pace, self._clock = worker, pace, clock
         self._begin, self._count = os.urandom(4).hex(), 0
-        self._looked_at = self._read_at = -float("inf")
+        self._asked_at = self._looked_at = self._read_at = -float("inf")
         self._spent_s = 0.0
         self._is_stale = True
         self._looking: asyncio.Task[None] | None = None
@@ -110,6 +116,13 @@ class Watched(Generic[Subject]):
         It ends with ``-0`` before the first."""
         return f"{self._begin}-{self._count}"
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a page that shows something is open: its rows must stay in memory, else each question of
+        the page would read them anew."""
+        is_asked = self._clock() - self._asked_at < WANTED_S
+        return is_asked and (self.moment is not None or self.problem is None)
+
     async def look(self, *, wait_s: float | None = None) -> None:
         """Look whether there is something new, if the last look is old enough, and begin to read it.
 
@@ -118,6 +131,7 @@ class Watched(Generic[Subject]):
         Args:
             wait_s: seconds to wait for the look, which continues; None for its end.
         """
+        self._asked_at = self._clock()
         if self._looking is None and self._clock() - self._looked_at >= self.source.look_s:
             self._looking = asyncio.create_task(self._look())
         if self._looking is not None:
@@ -160,9 +174,12 @@ class Watched(Generic[Subject]):
             return
         finally:
             self._looked_at, self._looking = self._clock(), None
+        wait_s = self._pace * self._spent_s
         if self.moment is not None and stamp == self.moment.stamp and not self._is_stale:
-            return
-        if self._reading is None and self._clock() >= self._read_at + self._pace * self._spent_s:
+            if not self.moment.problems:
+                return
+            wait_s = max(wait_s, AGAIN_S)
+        if self._reading is None and self._clock() >= self._read_at + wait_s:
             self._reading = asyncio.create_task(self._read(stamp))
 
     async def _read(self, stamp: Any) -> None:

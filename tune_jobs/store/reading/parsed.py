@@ -14,6 +14,7 @@ import pyarrow as pa
 from tune_jobs.store.columns.convert import parse_rows, rows_to_arrow
 from tune_jobs.store.columns.schema import ROW_TYPE_OF
 from tune_jobs.store.files.protocol import Files
+from tune_jobs.store.format.segments import UNREADABLE
 from tune_jobs.store.reading.snapshot import TableSnapshot
 from tune_jobs.study.rows import Row
 
@@ -67,16 +68,25 @@ class ParsedFiles:
         problems += held.problems
         if not new:
             return held
+        added, table = _read_whole(replace(part, segments=new, fresh=()), files, problems)
         met: list[str] = []
-        table = replace(part, segments=new, fresh=()).columns(files, met)
         rows = parse_tables({part.table: table}, files, met)
         problems += met
         return ParsedTable(
-            keys=keys,
+            keys=held.keys.union(segment.key for segment in added.segments),
             table=pa.concat_tables([held.table, table]),
             rows=(*held.rows, *rows),
             problems=(*held.problems, *met),
         )
+
+
+def _read_whole(part: TableSnapshot, files: Files, problems: list[str]) -> tuple[TableSnapshot, pa.Table]:
+    """The files of a table that can be read now, and their rows; the others count as not parsed yet."""
+    try:
+        return part, part.dataset().to_table()
+    except UNREADABLE:
+        whole = part.without_damaged(files, problems)
+        return whole, whole.dataset().to_table()
 
 
 def parse_tables(tables: Mapping[str, pa.Table], files: Files, problems: list[str]) -> list[Row]:
