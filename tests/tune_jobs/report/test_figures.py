@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -23,14 +23,15 @@ from tune_jobs.report.figures.complete_curves import false_stops_of
 from tune_jobs.report.figures.drawing import can_draw, draw_svg
 from tune_jobs.report.figures.figure import Figure, Undrawn
 from tune_jobs.report.figures.heat_map import _digits
-from tune_jobs.report.figures.marks import distinct_texts, range_of
+from tune_jobs.report.figures.marks import distinct_texts
+from tune_jobs.report.figures.ranges import range_of
 from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.figures.slices import _strength, by_strength
 from tune_jobs.report.figures.thinning import sampled, spread, thinned
 from tune_jobs.report.findings import STOPPED, findings_of
 from tune_jobs.study.method import SamplerName
 from tune_jobs.study.parameters import Parameter
-from tune_jobs.study.rows import ReportRow, Row
+from tune_jobs.study.rows import ReportRow, Row, TrialRow
 from tune_jobs.testing.rows import numbered, report_row, start_row, trial_row
 
 needs_library = pytest.mark.skipif(not can_draw(), reason="the extra figures is not installed")
@@ -249,10 +250,58 @@ def test_spread_has_both_ends() -> None:
 
 def test_range_leaves_outliers_out_on_the_worse_side() -> None:
     values = [0.1, 0.2, 0.2, 0.3, 0.4, 0.2, 0.3, 1e9]
-    low, high = range_of(values, 1.0)
-    assert low < 0.1
-    assert 0.4 < high < 10
-    assert range_of([0.5], Maximize("iou").direction.sign)[0] < 0.5
+    axis = range_of(values, 1.0)
+    assert axis.low < 0.1
+    assert 0.4 < axis.high < 10
+    assert [value for value in values if axis.is_beyond(value)] == [1e9]
+    assert range_of([0.5], Maximize("iou").direction.sign).low < 0.5
+    few = range_of([1.0, 0.001, 1e6], 1.0)
+    assert not any(map(few.is_beyond, [1.0, 0.001, 1e6]))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("history", "1 trial far worse (0.101) lies beyond the axis"),
+        ("slices", "1 trial far worse (0.101) lies beyond the axis"),
+        ("curves", "1 last report far worse (0.101) lies beyond the axis"),
+    ],
+)
+@pytest.mark.parametrize("scale", [1.0, -1.0])
+def test_trial_that_is_far_worse_is_a_triangle_at_the_edge(name: str, words: str, scale: float) -> None:
+    seen = with_values([0.9, 0.95, 0.93, 0.94, 0.101, 0.92])
+    if scale < 0:  # smaller is better, of the negative values
+        definition = {**seen.definition, "objectives": [{"metric": "iou", "direction": "minimize"}]}
+        seen = replace(with_values([-0.9, -0.95, -0.93, -0.94, -0.101, -0.92]), definition=definition)
+        words = words.replace("0.101", "-0.101")
+    figure = drawn(seen, name)
+    assert sum(note.startswith(words) for note in figure.notes) == 1
+    beyond = [value for value in figure.values if str(value.get("kind", "")).startswith("beyond")]
+    assert beyond
+    assert all("trial 4: " in value["tip"] for value in beyond)
+    edge = {value.get("edge", value["y"]) for value in beyond}
+    for panel in figure.panels:
+        (triangle,) = [part for part in panel["layer"] if part["mark"]["type"] == "point"]
+        assert triangle["mark"]["shape"] == ("triangle-down" if scale > 0 else "triangle-up")
+        assert edge == {triangle["encoding"]["y"]["scale"]["domain"][0 if scale > 0 else 1]}
+    dots = [value for value in figure.values if str(value.get("kind", "")).startswith(("trial", "p", "end"))]
+    assert len(dots) == 5 * len(beyond)
+    if can_draw():
+        assert figure.svg().count("trial 4: ") == len(beyond) * (3 if name == "history" else 1)
+
+
+def with_values(values: Sequence[float]) -> Seen:
+    """A study of completed trials with these values in each of their epochs."""
+    found = seen_of(len(values), rungs=False, state=State.COMPLETED)
+    rows: list[Row] = []
+    for row in found.rows:
+        if isinstance(row, ReportRow):
+            row = replace(row, metrics=json.dumps({"iou": values[row.number]}))
+        elif isinstance(row, TrialRow):
+            value = values[row.number]
+            row = replace(row, objective=value, objectives=json.dumps({"iou": value}))
+        rows.append(row)
+    return replace(found, rows=rows)
 
 
 def test_hostile_level_is_in_the_data(seen: Seen) -> None:
@@ -322,9 +371,9 @@ def test_slices_draw_each_level_of_a_large_grid_in_the_order_of_the_space() -> N
     levels = ("c", "a", "b", "d")
     seen = of_levels(Choice("outer", tuple(range(100))), Choice("inner", levels))
     figure = drawn(seen, "slices")
-    place = [panel["encoding"]["x"]["title"] for panel in figure.panels].index("inner")
+    place = [panel["layer"][0]["encoding"]["x"]["title"] for panel in figure.panels].index("inner")
     assert {v["x"] for v in figure.values if v["kind"] == f"p{place}"} == set(levels)
-    assert figure.panels[place]["encoding"]["x"]["scale"]["domain"] == list(levels)
+    assert figure.panels[place]["layer"][0]["encoding"]["x"]["scale"]["domain"] == list(levels)
 
 
 def test_lot_of_trials_leaves_no_level_of_a_grid_out() -> None:

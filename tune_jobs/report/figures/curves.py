@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from eml_models.wording import count_of
 from tune_jobs.report.figures.colours import GREY, STATE_COLOURS
 from tune_jobs.report.figures.figure import Figure, Undrawn
-from tune_jobs.report.figures.marks import TIP, colours, layer, numbers, range_of
+from tune_jobs.report.figures.marks import TIP, colours, layer, numbers
+from tune_jobs.report.figures.ranges import Range, note_of_beyond, range_of, triangles
 from tune_jobs.report.figures.seen import Seen, words_of
 from tune_jobs.report.figures.thinning import spread
 from tune_jobs.report.tables import Table
@@ -39,13 +40,13 @@ def curves(seen: Seen) -> Figure | Undrawn:
         for number in kept
         for epoch, value in spread(lines[number], MOST_POINTS)
     ]
-    low, high = range_of([value for *_, value in points], seen.objective.direction.sign)
+    axis = range_of([value for *_, value in points], seen.objective.direction.sign)
     last = max(epoch for _, _, epoch, _ in points)
     rungs = [rung for rung in seen.definition["rungs"] if rung <= last]
     found = list(dict.fromkeys(state for _, state, _, _ in points))
-    x, y = (
+    x, y, edge = (
         numbers("x", "epoch", nice=False, padding=6),
-        numbers("y", seen.metric, domain=[low, high], nice=False),
+        *(numbers(field, seen.metric, domain=axis.ends, nice=False) for field in ("y", "edge")),
     )
     x["axis"] = {"values": spread(range(1, last + 1), MOST_TICKS), "format": "d"}
     rule = {"type": "rule", "strokeDash": [4, 4], "color": GREY}
@@ -78,6 +79,7 @@ def curves(seen: Seen) -> Figure | Undrawn:
                     layer(rule, values=[{"x": rung} for rung in rungs], x=x),
                     layer(line, x=x, y=y, color=shades, detail={"field": "trial"}),
                     layer(end, where="end", x=x, y=y, color=shades, description=TIP),
+                    triangles(axis, "beyond", mark={}, x=x, y=edge, color=shades),
                 ]
             }
         ],
@@ -87,16 +89,15 @@ def curves(seen: Seen) -> Figure | Undrawn:
                 "state": state,
                 "x": epoch,
                 "y": value,
-                **(
-                    {"kind": "end", "tip": f"trial {number}: {words_of(seen.params.get(number, {}))}"}
-                    if epoch == lines[number][-1][0]
-                    else {}
-                ),
+                **(_end(seen, number, value, axis) if epoch == lines[number][-1][0] else {}),
             }
             for number, state, epoch, value in points
         ],
         height=320,
-        notes=_notes(len(kept), len(lines)),
+        notes=(
+            *_notes(len(kept), len(lines)),
+            *note_of_beyond(axis, (lines[number][-1][1] for number in kept), what="last report"),
+        ),
     )
 
 
@@ -109,6 +110,14 @@ def _lines(seen: Seen) -> dict[int, list[tuple[int, float]]]:
         if line:
             found[number] = line
     return found
+
+
+def _end(seen: Seen, number: int, value: float, axis: Range) -> dict[str, object]:
+    """What the last report of a trial is drawn as: a dot, or a triangle at the edge of the axis."""
+    tip = f"trial {number}: {value:.6g}, {words_of(seen.params.get(number, {}))}"
+    if axis.is_beyond(value):
+        return {"kind": "beyond", "edge": axis.edge, "tip": tip}
+    return {"kind": "end", "tip": tip}
 
 
 def _kept(seen: Seen, numbers_of_trials: Sequence[int]) -> list[int]:

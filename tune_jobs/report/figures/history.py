@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from eml_models.wording import count_of
 from tune_jobs.report.figures.colours import BLUE, GREY
 from tune_jobs.report.figures.figure import Figure, Spec, Undrawn
-from tune_jobs.report.figures.marks import TIP, layer, numbers, range_of
+from tune_jobs.report.figures.marks import TIP, layer, numbers
+from tune_jobs.report.figures.ranges import Range, note_of_beyond, range_of, triangles
 from tune_jobs.report.figures.seen import Seen, value_of, words_of
 from tune_jobs.report.figures.thinning import note_of, thinned
 from tune_jobs.report.tables import Table
@@ -38,11 +39,11 @@ def history(seen: Seen) -> Figure | Undrawn:
     kept = thinned(steps, lambda step: (float(step.trials), step.value))
     records = [step for before, step in zip([None, *steps], steps, strict=False) if _gained(before, step)]
     last = steps[-1]
+    axis = range_of([step.value for step in steps], seen.objective.direction.sign)
     values = [
-        *({"kind": "trial", **_point(step), "y": step.value, "tip": _tip(seen, step)} for step in kept),
+        *({**_point(step), **_place(step, axis), "tip": _tip(seen, step)} for step in kept),
         *({"kind": "best", **_point(step), "y": step.best} for step in [*records, last]),
     ]
-    low, high = range_of([step.value for step in steps], seen.objective.direction.sign)
     best = records[-1]
     return Figure(
         name=NAME,
@@ -61,11 +62,14 @@ def history(seen: Seen) -> Figure | Undrawn:
             columns=("trial", seen.metric, "trials", "epochs", "seconds"),
             rows=tuple((s.number, s.best, s.trials, s.epochs, s.seconds) for s in records),
         ),
-        panels=[_panel(seen, axis, (low, high)) for axis in AXES],
+        panels=[_panel(seen, spent, axis) for spent in AXES],
         values=values,
         height=240,
         least=240,
-        notes=note_of(len(kept), len(steps), "completed trials"),
+        notes=(
+            *note_of(len(kept), len(steps), "completed trials"),
+            *note_of_beyond(axis, (step.value for step in kept)),
+        ),
     )
 
 
@@ -101,19 +105,27 @@ def _point(step: Step) -> dict[str, float]:
     return {"trials": step.trials, "epochs": step.epochs, "seconds": step.seconds}
 
 
+def _place(step: Step, axis: Range) -> dict[str, object]:
+    """A dot, or a triangle at the edge of the axis."""
+    if axis.is_beyond(step.value):
+        return {"kind": "beyond", "y": axis.edge}
+    return {"kind": "trial", "y": step.value}
+
+
 def _tip(seen: Seen, step: Step) -> str:
     return f"trial {step.number}: {step.value:.6g}, {words_of(seen.params.get(step.number, {}))}"
 
 
-def _panel(seen: Seen, axis: str, ends: Sequence[float]) -> Spec:
-    x = numbers(axis, AXES[axis], zero=True, padding=4)
+def _panel(seen: Seen, spent: str, axis: Range) -> Spec:
+    x = numbers(spent, AXES[spent], zero=True, padding=4)
     x["axis"] = {"tickCount": 4}
-    y = numbers("y", f"{seen.metric} ({seen.better})", domain=list(ends), nice=False)
+    y = numbers("y", f"{seen.metric} ({seen.better})", domain=axis.ends, nice=False)
     dots = {"type": "circle", "color": GREY, "size": 22, "opacity": 0.6, "clip": True}
     line = {"type": "line", "interpolate": "step-after", "color": BLUE, "strokeWidth": 2, "clip": True}
     return {
         "layer": [
             layer(dots, where="trial", x=x, y=y, description=TIP),
+            triangles(axis, "beyond", mark={"color": GREY}, x=x, y=y),
             layer(line, where="best", x=x, y=y),
         ]
     }

@@ -1,4 +1,4 @@
-"""Parts of descriptions in Vega-Lite that figures share: axes, dots, lines, and a range without outliers.
+"""Parts of descriptions in Vega-Lite that figures share: axes, dots and lines.
 
 Fields of the data have our own short names, never those of a user's parameters and metrics, because the
 language reads dots and brackets in names as paths. Users' texts are titles and values only.
@@ -21,9 +21,6 @@ LEVEL_LENGTH = 26
 
 SLANTED, UPRIGHT = 8, 16
 """As many levels have room for their texts on a phone, if these are slanted or upright."""
-
-FAR = 4.0
-"""A value that lies this many ranges of the better three quarters beyond them is not drawn to scale."""
 
 
 def numbers(field: str, title: str, **scale: Any) -> Spec:
@@ -108,17 +105,3 @@ def widened(values: Iterable[float]) -> Spec:
     (value,) = known
     pad = 0.05 * abs(value) or 0.5
     return {"domain": [nearest_float(value - pad), nearest_float(value + pad)]}
-
-
-def range_of(values: Sequence[float], sign: float) -> tuple[float, float]:
-    """The range of an axis, without values that are far worse than most; their marks are clipped.
-
-    Args:
-        sign: +1 if smaller is better, -1 if larger.
-    """
-    ordered = sorted(sign * value for value in values)
-    best, upper = ordered[0], ordered[(3 * (len(ordered) - 1)) // 4]
-    end = min(ordered[-1], upper + FAR * ((upper - best) or abs(best) or 1.0))
-    low, high = sorted((sign * best, sign * end))
-    pad = 0.04 * (high - low) or 0.01 * abs(high) or 0.01
-    return nearest_float(low - pad), nearest_float(high + pad)

@@ -9,7 +9,8 @@ from typing import Any
 from tune_jobs.analysis.factors import design_of
 from tune_jobs.report.figures.colours import BLUE
 from tune_jobs.report.figures.figure import Figure, Spec, Undrawn
-from tune_jobs.report.figures.marks import TIP, distinct_texts, layer, levels_axis, names, numbers, range_of
+from tune_jobs.report.figures.marks import TIP, distinct_texts, layer, levels_axis, names, numbers
+from tune_jobs.report.figures.ranges import Range, note_of_beyond, range_of, triangles
 from tune_jobs.report.figures.seen import Seen, shown, words_of
 from tune_jobs.report.figures.thinning import note_of, thinned
 from tune_jobs.report.tables import Table
@@ -35,20 +36,21 @@ def slices(seen: Seen) -> Figure | Undrawn:
         return Undrawn(name=NAME, title=TITLE, why="no parameter is searched")
     if not seen.scored:
         return Undrawn(name=NAME, title=TITLE, why="no trial has completed with a value")
-    low, high = range_of([row.objective or 0.0 for row in seen.scored], seen.objective.direction.sign)
-    panels, values, kept, rows = [], [], set(), []
+    axis = range_of([row.objective or 0.0 for row in seen.scored], seen.objective.direction.sign)
+    panels, values, rows = [], [], []
+    kept: dict[int, float] = {}
     for index, parameter in enumerate(parameters):
         drawn = _drawn(seen, parameter)
         levels = distinct_texts(parameter["values"]) if parameter["kind"] == "choice" else {}
-        kept |= {row.number for row in drawn}
+        kept |= {row.number: row.objective or 0.0 for row in drawn}
         held = {row.number: seen.params[row.number][parameter["name"]] for row in drawn}
         there = [text for level, text in levels.items() if level in held.values()]
-        panels.append(_panel(seen, parameter, index, levels=there, ends=(low, high)))
+        panels.append(_panel(seen, parameter, index, levels=there, axis=axis))
         for row in drawn:
             value = held[row.number]
             x = levels.get(value, shown(value)) if levels else value
             tip = f"trial {row.number}: {row.objective:.6g}, {words_of(seen.params[row.number])}"
-            values.append({"kind": f"p{index}", "x": x, "y": row.objective, "tip": tip})
+            values.append({**_place(row.objective or 0.0, index, axis), "x": x, "tip": tip})
             rows.append((parameter["name"], shown(value), row.number, row.objective))
     left = len(seen.searched) - len(parameters)
     more = (
@@ -63,7 +65,7 @@ def slices(seen: Seen) -> Figure | Undrawn:
         ),
         alt=f"{seen.metric} against {', '.join(str(p['name']) for p in parameters)}.",
         table=Table(
-            title="The dots that are drawn",
+            title="The trials that are drawn",
             columns=("parameter", "value", "trial", seen.metric),
             rows=tuple(rows),
         ),
@@ -71,7 +73,11 @@ def slices(seen: Seen) -> Figure | Undrawn:
         values=values,
         height=150,
         least=240,
-        notes=(*note_of(len(kept), len(seen.scored), "completed trials"), *more),
+        notes=(
+            *note_of(len(kept), len(seen.scored), "completed trials"),
+            *note_of_beyond(axis, kept.values()),
+            *more,
+        ),
     )
 
 
@@ -128,8 +134,15 @@ def _drawn(seen: Seen, parameter: Mapping[str, Any]) -> list[TrialRow]:
     return thinned(held, place, most=MOST_DOTS)
 
 
+def _place(value: float, index: int, axis: Range) -> dict[str, object]:
+    """A dot of a panel, or a triangle at the edge of its axis."""
+    if axis.is_beyond(value):
+        return {"kind": f"beyond{index}", "y": axis.edge}
+    return {"kind": f"p{index}", "y": value}
+
+
 def _panel(
-    seen: Seen, parameter: Mapping[str, Any], index: int, *, levels: Sequence[str], ends: Sequence[float]
+    seen: Seen, parameter: Mapping[str, Any], index: int, *, levels: Sequence[str], axis: Range
 ) -> Spec:
     title = str(parameter["name"])
     if parameter["kind"] == "choice":
@@ -139,6 +152,11 @@ def _panel(
     if parameter.get("log"):
         x["scale"] = {"type": "log", "nice": False, "padding": 8}
         x["axis"] = {"tickCount": 4, "format": "~g"}
-    y = numbers("y", seen.metric, domain=list(ends), nice=False)
+    y = numbers("y", seen.metric, domain=axis.ends, nice=False)
     dots = {"type": "circle", "size": 26, "opacity": 0.6, "color": BLUE, "clip": True}
-    return layer(dots, where=f"p{index}", x=x, y=y, description=TIP)
+    return {
+        "layer": [
+            layer(dots, where=f"p{index}", x=x, y=y, description=TIP),
+            triangles(axis, f"beyond{index}", mark={"color": BLUE}, x=x, y=y),
+        ]
+    }
