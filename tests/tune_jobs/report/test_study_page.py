@@ -12,7 +12,8 @@ import pytest
 from browser_testing import Browser, needs_browser
 from figures_testing import MARKUP, seen_of
 
-from tune_jobs import State
+from eml_models.training.recipe import Recipe
+from tune_jobs import Choice, Float, Space, State, Study
 from tune_jobs.errors import UndrawableError
 from tune_jobs.report.figures.catalog import FIGURES, figure_of
 from tune_jobs.report.figures.drawing import can_draw
@@ -21,9 +22,11 @@ from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.findings import CHECKS, SECONDS, STOPPED, WON, findings_of
 from tune_jobs.report.page.sections import figure_section
 from tune_jobs.report.page.style import style_sheet
-from tune_jobs.report.page.whole import study_page
+from tune_jobs.report.page.whole import study_page, subtitle_of
 from tune_jobs.report.tables import Table
-from tune_jobs.study.rows import ReportRow, Row, StartRow, TrialRow
+from tune_jobs.study.parameters import Parameter
+from tune_jobs.study.rows import EventKind, ReportRow, Row, StartRow, TrialRow
+from tune_jobs.testing.rows import event_row, numbered, start_row, trial_row
 
 pytestmark = pytest.mark.skipif(not can_draw(), reason="the extra figures is not installed")
 
@@ -288,3 +291,40 @@ def test_figure_that_cannot_be_drawn_leaves_its_words_and_its_table(seen: Seen) 
     section = figure_section(undrawable)
     assert "<p>the picture cannot be drawn from its numbers" in section
     assert section.count("<tr>") == 1 + len(figure.table.rows)
+
+
+def shipped(*parameters: Parameter, trials: int | None = 375) -> Seen:
+    """A study of the shipped training with two completed trials of two runs; the newest wanted `trials`."""
+    recipe = Recipe(model="resnet18", dataset="digits", epochs=6, learning_rate=0.1)
+    study = Study(name="shipped", recipe=recipe, space=Space(*parameters, Float("learning_rate", 0.1, 1.0)))
+    rows: list[Row] = []
+    for number, wanted in enumerate((2, trials)):
+        detail = json.dumps({} if wanted is None else {"trials": wanted})
+        rows.append(event_row(EventKind.SESSION_STARTED, study="shipped", detail=detail))
+        params = {"learning_rate": 0.1}
+        rows += [
+            start_row(number, params, study="shipped"),
+            trial_row(number, params=params, study="shipped"),
+        ]
+    definition = json.loads(json.dumps(study.definition()))
+    return Seen(name="shipped", definition=definition, rows=numbered(*rows))
+
+
+@pytest.mark.parametrize(
+    ("seen_", "words"),
+    [
+        (shipped(), ("Data: digits; 2 of 375 trials, the last ended at ", "; 6 epochs. Objectives: ")),
+        (shipped(trials=None), ("Data: digits; 2 ended trials, ",)),
+        (shipped(Choice("epochs", (3, 9))), ("; 3 to 9 epochs.",)),
+        (shipped(Choice("dataset", ("digits", "mnist"))), ("Data: digits and mnist; ",)),
+        (seen_of(3), ("3 ended trials, the last ended at ", "; 9 epochs. ")),
+        (seen_of(0), ("0 ended trials; 9 epochs. Objectives: iou (maximize).",)),
+    ],
+    ids=["whole", "no number", "epochs searched", "data searched", "own training", "empty"],
+)
+def test_subtitle_says_the_data_and_how_much_of_the_study_is_there(
+    seen_: Seen, words: tuple[str, ...]
+) -> None:
+    line = subtitle_of(seen_)
+    assert [word for word in words if word not in line] == []
+    assert ("Data:" in line) is (seen_.definition["recipe"] is not None)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eml_models.wording import count_of
+from eml_models.data.file_names import label
+from eml_models.wording import count_of, listed
 from tune_jobs.report.figures.catalog import iter_figures
 from tune_jobs.report.figures.figure import Figure, Undrawn
 from tune_jobs.report.figures.seen import Seen
@@ -19,6 +20,8 @@ from tune_jobs.report.page.sections import (
 )
 from tune_jobs.report.page.style import style_sheet
 from tune_jobs.report.tables import Table
+from tune_jobs.study.events import SessionStarted, detail_of
+from tune_jobs.study.rows import EventRow, State
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """What a browser may load for the page: its own style sheet, and nothing else. No script runs."""
@@ -76,8 +79,45 @@ The page holds no script and loads nothing.</p></footer>
 
 
 def subtitle_of(seen: Seen) -> str:
-    """The line under the headline: ended trials, the instant of the last, objectives."""
+    """The line under the headline: the data, how much of the study is there, and the objectives."""
     objectives = ", ".join(f"{o.metric} ({o.direction})" for o in seen.objectives)
     newest = max((row.ended_at for row in seen.ends), default=None)
-    until = f", the last at {newest:%Y-%m-%d %H:%M} UTC" if newest else ""
-    return f"{count_of(len(seen.ends), 'ended trial')}{until}. Objectives: {objectives}."
+    until = f", the last ended at {newest:%Y-%m-%d %H:%M} UTC" if newest else ""
+    data = [label(str(name)) for name in _set_to(seen, "dataset")]
+    parts = [f"Data: {listed(data)}"] if data else []
+    parts += [f"{_trials(seen)}{until}", *_epochs(seen)]
+    return f"{'; '.join(parts)}. Objectives: {objectives}."
+
+
+def _trials(seen: Seen) -> str:
+    """The trained trials and, once a run has begun, how many the newest run wanted."""
+    events = (detail_of(row) for row in seen.rows if isinstance(row, EventRow))
+    wanted = [event.trials for event in events if isinstance(event, SessionStarted)]
+    trained = sum(row.state is not State.INFEASIBLE for row in seen.ends)
+    if wanted and wanted[-1] is not None:
+        return f"{trained:,} of {count_of(max(wanted[-1], trained), 'trial')}"
+    return count_of(trained, "ended trial")
+
+
+def _epochs(seen: Seen) -> list[str]:
+    known = [value for value in _set_to(seen, "epochs") if isinstance(value, int | float)]
+    if not known:
+        return []
+    least, most = int(min(known)), int(max(known))
+    return [f"{least:,} to {count_of(most, 'epoch')}" if least < most else count_of(most, "epoch")]
+
+
+def _set_to(seen: Seen, field: str) -> list[object]:
+    """The values that trials have of a field of the recipe; own training has none but its epochs.
+
+    The space may set the field. Candidates change neither the data nor the epochs.
+    """
+    recipe = seen.definition["recipe"]
+    if recipe is None:
+        return [seen.definition[field]] if seen.definition.get(field) is not None else []
+    for parameter in seen.definition["space"]:
+        if parameter["name"] == field:
+            own = [parameter[key] for key in ("value", "low", "high") if key in parameter]
+            base = [recipe[field]] if parameter["when"] else []
+            return list(dict.fromkeys([*own, *parameter.get("values", ()), *base]))
+    return [recipe[field]]
