@@ -6,6 +6,7 @@ Source: Watanabe, Bansal and Hutter 2023, arXiv:2304.10255. Called by `tune_jobs
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,6 +24,24 @@ NO_BEST = "Target and region quantiles select the same set of trials"
 
 LEAST_TRIALS = 10
 """The least number of completed trials: of fewer the best tenth is a single trial."""
+
+
+TARGET = 0.1
+"""The part of the completed trials that counts as the best, Optuna's default."""
+
+STABLE = 5
+"""Fewer best trials than this give no steady result. Source: the docstring of Optuna's evaluator."""
+
+
+def count_best(values: Sequence[float], sign: float) -> int:
+    """How many of at least one value are the best tenth, as Optuna counts them: rounded up, with ties.
+
+    Args:
+        sign: +1 if smaller is better, -1 if larger.
+    """
+    ordered = sorted(sign * value for value in values)
+    last = ordered[math.ceil(TARGET * len(ordered)) - 1]
+    return sum(value <= last for value in ordered)
 
 
 def importances(name: str, definition: Mapping[str, Any], rows: Sequence[Row]) -> dict[str, float]:
@@ -43,7 +62,7 @@ def importances(name: str, definition: Mapping[str, Any], rows: Sequence[Row]) -
         warnings.filterwarnings("ignore", message="PedAnovaImportanceEvaluator computes the importances")
         warnings.filterwarnings("ignore", message="Some regimes for parameter")  # few trials have it
         warnings.filterwarnings("error", message=NO_BEST)
-        evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+        evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=TARGET)
         try:
             found = optuna.importance.get_param_importances(
                 copy, evaluator=evaluator, target=lambda trial: sign * trial.values[0]

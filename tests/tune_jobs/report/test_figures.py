@@ -29,6 +29,7 @@ from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.figures.slices import _strength, by_strength
 from tune_jobs.report.figures.thinning import sampled, spread, thinned
 from tune_jobs.report.findings import STOPPED, findings_of
+from tune_jobs.search.importance import count_best
 from tune_jobs.study.method import SamplerName
 from tune_jobs.study.parameters import Parameter
 from tune_jobs.study.rows import ReportRow, Row, TrialRow
@@ -499,3 +500,16 @@ def test_importance_of_a_conditional_parameter_is_without_a_word() -> None:
     definition = replace(a_study(), space=space).definition()
     seen = Seen(name="drawn", definition=json.loads(json.dumps(definition)), rows=numbered(*rows))
     assert {row[0] for row in drawn(seen, "importance").table.rows} == {"head", "width", "depth"}
+
+
+@pytest.mark.parametrize(("count", "best", "warns"), [(12, 2, True), (40, 4, True), (60, 6, False)])
+def test_importance_says_how_many_trials_are_the_best_tenth(count: int, best: int, warns: bool) -> None:
+    seen = seen_of(count, rungs=False, state=State.COMPLETED)
+    figure = drawn(seen, "importance")
+    assert f"({best} of {count})" in figure.how
+    assert any(f"The best tenth is {best} trials" in note for note in figure.notes) is warns
+
+
+def test_best_tenth_counts_ties_as_optuna_does() -> None:
+    assert count_best([0.9, 0.9, 0.9, *[0.1] * 9], -1.0) == 3
+    assert count_best([0.9], 1.0) == 1
