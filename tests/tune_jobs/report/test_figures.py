@@ -23,7 +23,7 @@ from tune_jobs.report.figures.complete_curves import false_stops_of
 from tune_jobs.report.figures.drawing import can_draw, draw_svg
 from tune_jobs.report.figures.figure import Figure, Undrawn
 from tune_jobs.report.figures.heat_map import _digits
-from tune_jobs.report.figures.marks import distinct_texts
+from tune_jobs.report.figures.marks import distinct_texts, prefixed
 from tune_jobs.report.figures.ranges import range_of
 from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.figures.slices import _strength, by_strength
@@ -513,3 +513,13 @@ def test_importance_says_how_many_trials_are_the_best_tenth(count: int, best: in
 def test_best_tenth_counts_ties_as_optuna_does() -> None:
     assert count_best([0.9, 0.9, 0.9, *[0.1] * 9], -1.0) == 3
     assert count_best([0.9], 1.0) == 1
+
+
+@needs_library
+def test_axis_of_large_numbers_begins_at_a_plain_0() -> None:
+    values = [{"x": 0}, {"x": 200_000}]
+    x = {"field": "x", "type": "quantitative", "axis": prefixed(6)}
+    svg = draw_svg({"data": {"values": values}, "mark": "point", "encoding": {"x": x}}, alt="")
+    assert ">0<" in svg
+    assert ">0k<" not in svg
+    assert ">200k<" in svg

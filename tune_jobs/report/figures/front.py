@@ -8,7 +8,7 @@ from typing import Any
 from eml_models.wording import count_of
 from tune_jobs.report.figures.colours import BLUE, GREY, RED
 from tune_jobs.report.figures.figure import Figure, Spec, Undrawn
-from tune_jobs.report.figures.marks import TIP, layer, numbers, widened
+from tune_jobs.report.figures.marks import TIP, layer, numbers, prefixed, widened
 from tune_jobs.report.figures.seen import Seen, words_of
 from tune_jobs.report.figures.thinning import note_of, thinned
 from tune_jobs.report.tables import Table
@@ -102,7 +102,7 @@ def _limit(limits: Mapping[str, Any], metric: str) -> float | None:
 
 def _panel(first: Objective, other: Objective, index: int, limit: float | None, ends: Spec) -> Spec:
     x, y = numbers(f"v{index}", other.metric), numbers("v0", first.metric, **ends)
-    x["axis"] = {"format": "~s", "tickCount": 6} if other.is_cost else {}
+    x["axis"] = prefixed(6) if other.is_cost else {}
     step = "step-after" if other.direction.sign > 0 else "step-before"
     dots = {"type": "circle", "size": 24, "color": GREY, "opacity": 0.6}
     line = {"type": "line", "interpolate": step, "color": BLUE, "strokeWidth": 1}

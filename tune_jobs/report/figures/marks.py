@@ -33,6 +33,11 @@ def numbers(field: str, title: str, **scale: Any) -> Spec:
     }
 
 
+def prefixed(ticks: int) -> Spec:
+    """An axis of large numbers with prefixes such as k and M, which 0 does not have."""
+    return {"format": "~s", "labelExpr": "datum.value ? datum.label : '0'", "tickCount": ticks}
+
+
 def names(field: str, title: str | None = None, **more: Any) -> Spec:
     """A channel of names, in the order of the data."""
     return {"field": field, "type": "nominal", "title": title and short(title), "sort": None, **more}
