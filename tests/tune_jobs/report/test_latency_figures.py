@@ -85,9 +85,13 @@ def test_waterfalls_are_those_of_the_newest_run_and_the_largest_network_first() 
 
 @pytest.mark.parametrize("name", ["waterfall", "latency"])
 def test_study_without_timings_says_how_to_get_them(name: str) -> None:
-    found = figure_of(seen_of(3), name)
+    own = seen_of(3)
+    found = figure_of(replace(own, definition={**own.definition, "train": None}), name)
     assert isinstance(found, Undrawn)
     assert "latency drawn/best resnet18" in found.why
+    refused = figure_of(own, name)  # the command refuses own training
+    assert isinstance(refused, Undrawn)
+    assert refused.why.endswith("those of own training are known to its function alone")
 
 
 def test_latency_compares_whole_networks_over_whole_batches_of_one_run() -> None:

@@ -10,7 +10,7 @@ from eml_models.latency.measuring.modes import untouched_mode
 from eml_models.wording import count_of
 from tune_jobs.report.figures.colours import BLUE, GREY, ORANGE
 from tune_jobs.report.figures.figure import Figure, Spec, Undrawn
-from tune_jobs.report.figures.marks import TIP, colours, layer, numbers
+from tune_jobs.report.figures.marks import TIP, colours, layer, numbers, prefixed
 from tune_jobs.report.figures.seen import Seen, words_of
 from tune_jobs.report.figures.thinning import note_of, thinned
 from tune_jobs.report.tables import Table
@@ -42,7 +42,7 @@ def latency(seen: Seen) -> Figure | Undrawn:
         return Undrawn(
             name=NAME,
             title=TITLE,
-            why=f"no network of the study was timed: latency {seen.name}/best resnet18 measures some",
+            why=untimed(seen, "was timed", "measures some"),
         )
     panels = list(dict.fromkeys(item.panel for item in timed))[:MOST_PANELS]
     timed = [item for item in timed if item.panel in panels]
@@ -79,6 +79,18 @@ def latency(seen: Seen) -> Figure | Undrawn:
         ],
         notes=note_of(len(kept), len(timed), "timings"),
     )
+
+
+def untimed(seen: Seen, what: str, command_does: str) -> str:
+    """Why a study has no timings, and the command that makes some, which refuses own training.
+
+    Args:
+        what: was not done to a network.
+        command_does: what the command ``latency`` does.
+    """
+    if seen.is_own:
+        return f"no network {what}: those of own training are known to its function alone"
+    return f"no network of the study {what}: latency {seen.name}/best resnet18 {command_does}"
 
 
 def _of_trials(seen: Seen) -> list[Timed]:
@@ -138,7 +150,7 @@ def _is_plain(row: LatencyRow) -> bool:
 def _panel(timed: Sequence[Timed], panel: str) -> Spec:
     x, y = numbers("macs", "MACs of one image"), numbers("ms", "latency, ms")
     x["scale"] = {"type": "log", "nice": False, "padding": 12}
-    x["axis"] = {"format": "~s", "tickCount": 5}
+    x["axis"] = prefixed(5)
     y["scale"] = {"type": "log", "nice": False, "padding": 14}
     y["axis"] = {"format": "~g", "tickCount": 5}
     modes = list(dict.fromkeys(item.how for item in timed))

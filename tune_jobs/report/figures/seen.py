@@ -53,6 +53,11 @@ class Seen:
         return objectives_of(self.definition)
 
     @property
+    def is_own(self) -> bool:
+        """Whether the study has its own training function, of which only params and numbers are known."""
+        return self.definition["train"] is not None
+
+    @property
     def objective(self) -> Objective:
         """The first objective."""
         return self.objectives[0]

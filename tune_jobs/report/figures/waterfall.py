@@ -10,6 +10,7 @@ from typing import Any
 
 from eml_models.wording import listed
 from tune_jobs.report.figures.colours import BLUE, GREEN, GREY, ORANGE, RED
+from tune_jobs.report.figures.costs import untimed
 from tune_jobs.report.figures.figure import WIDE, Figure, Spec, Undrawn
 from tune_jobs.report.figures.marks import TIP, colours, distinct_texts, layer, names, numbers
 from tune_jobs.report.figures.seen import Seen
@@ -40,9 +41,7 @@ def waterfall(seen: Seen) -> Figure | Undrawn:
     """The waterfalls of the newest run of ``latency`` that explained networks of the study."""
     rows = _newest(seen.latencies)
     if not rows:
-        why = (
-            f"no step of its networks was explained: latency {seen.name}/best resnet18 measures and explains"
-        )
+        why = untimed(seen, "was explained", "measures and explains some")
         return Undrawn(name=NAME, title=TITLE, why=why)
     kept = rows[:MOST_PANELS]
     falls = {row.network: parse_object(row.waterfall or "{}") for row in kept}
