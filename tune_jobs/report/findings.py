@@ -12,11 +12,12 @@ from typing import Any
 
 from eml_models.wording import count_of, duration_of, first_line, listed
 from tune_jobs.analysis.factors import Outcome, design_of
-from tune_jobs.analysis.intervals import ALPHA, deviation_of, estimate, holm, welch, with_interval
+from tune_jobs.analysis.intervals import deviation_of
 from tune_jobs.analysis.ledger import account
 from tune_jobs.report.factors import correlations_table
 from tune_jobs.report.figures.complete_curves import false_stops_in_words
-from tune_jobs.report.figures.seen import Seen, shown, value_of, words_of
+from tune_jobs.report.figures.seen import Seen, shown, value_of
+from tune_jobs.report.winner import iter_won
 from tune_jobs.study.rows import Decision, State, as_json_text
 
 WON, STOPPED, SECONDS, CHECKS = (
@@ -58,68 +59,11 @@ def findings_of(seen: Seen) -> Findings:
     """The findings of a study."""
     return Findings(
         parts={
-            WON: tuple(_won(seen)),
+            WON: tuple(iter_won(seen)),
             STOPPED: tuple(_stopped(seen)),
             SECONDS: tuple(_seconds(seen)),
             CHECKS: tuple(_checks(seen)) or ("Nothing was found that needs care.",),
         }
-    )
-
-
-def _won(seen: Seen) -> Iterator[str]:
-    if not seen.ranked:
-        yield (
-            "No trial has ended."
-            if not seen.ends
-            else f"No trial has completed with a value of {seen.metric}: {_states(seen)}."
-        )
-        return
-    best = seen.ranked[0]
-    yield (
-        f"Trial {best.number} is the best by {seen.metric}: {best.objective:.6g} after"
-        f" {count_of(best.epochs, 'epoch')} ({words_of(seen.params[best.number], 12)}). {_states(seen)}."
-    )
-    yield _significance(seen)
-    if len(seen.objectives) > 1:
-        others = listed([o.metric for o in seen.objectives[1:]])
-        yield f"With {others} as further objectives the front shows what no other trial beats."
-
-
-def _significance(seen: Seen) -> str:
-    """Whether the best recipe differs from the next, by repeats of both; Holm over all other recipes."""
-    recipes: dict[str, list[float]] = defaultdict(list)
-    names: dict[str, int] = {}
-    for row in seen.ranked:
-        key = as_json_text(seen.params[row.number])
-        recipes[key].append(row.objective or 0.0)
-        names.setdefault(key, row.number)
-    repeated = {key: values for key, values in recipes.items() if len(values) > 1}
-    if len(repeated) < 2:
-        if len(seen.ranked) < 2:
-            return "It is the only completed trial, so it is compared with none."
-        second = seen.ranked[1]
-        return (
-            f"The next is trial {second.number} with {second.objective:.6g}. Whether the difference is"
-            " significant cannot be judged: each recipe was trained once, and a second seed may change the"
-            " order. Train the best ones again with several seeds (finalists)."
-        )
-    sign = seen.objective.direction.sign
-    ordered = sorted(repeated, key=lambda key: sign * estimate(repeated[key]).mean)
-    first, others = ordered[0], ordered[1:]
-    differences = [welch(repeated[first], repeated[key]) for key in others]
-    corrected = holm([difference.p for difference in differences])
-    mean = estimate(repeated[first])
-    told = f"By the mean of its repeats the recipe of trial {names[first]} leads with"
-    told += f" {with_interval(mean.mean, mean.low, mean.high)} (n {mean.n}, 95 %)."
-    p = corrected[0]
-    if p is None:
-        return f"{told} The repeats have no spread, so the difference to the next cannot be judged."
-    worse = sum(q is not None and q < ALPHA for q in corrected)
-    kind = "significant" if p < ALPHA else "not significant"
-    return (
-        f"{told} Its difference to the next, the recipe of trial {names[others[0]]}, is {kind}"
-        f" (p {p:.2g}, Welch's t, Holm over {count_of(len(others), 'recipe')});"
-        f" it is significantly better than {worse} of them."
     )
 
 
@@ -257,9 +201,3 @@ def _timings(seen: Seen) -> Iterator[str]:
             f"{listed(sorted(set(bound)))} spend much of their time on launching kernels: as a graph they are"
             " faster, so fewer MACs alone will not make them quicker."
         )
-
-
-def _states(seen: Seen) -> str:
-    counts = Counter(row.state for row in seen.ends)
-    ended = listed([f"{counts[state]:,} {state}" for state in State if counts[state]])
-    return f"Of {count_of(len(seen.ends), 'trial')}: {ended}"
