@@ -47,6 +47,11 @@ def listed(words: Sequence[str], last: str = "and") -> str:
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
+def sentence(text: str) -> str:
+    """The text with a full stop, unless it ends a sentence already: ``did you mean 'small'?``."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 def harmless(text: str) -> str:
     """A text from a row, a file's name or an error, made safe for a terminal.
 

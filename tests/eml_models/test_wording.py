@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eml_models.wording import cut, duration_of, first_line, harmless, listed
+from eml_models.wording import cut, duration_of, first_line, harmless, listed, sentence
 
 
 @pytest.mark.parametrize(
@@ -87,3 +87,11 @@ def test_duration_in_its_two_largest_units(seconds: float, words: str) -> None:
 def test_list_of_words() -> None:
     assert [listed(words) for words in ([], ["a"], ["a", "b"])] == ["", "a", "a and b"]
     assert listed(["a", "b", "c"], "or") == "a, b or c"
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [("no rows", "no rows."), ("no rows.", "no rows."), ("did you mean 'a'?", "did you mean 'a'?")],
+)
+def test_a_sentence_ends_once(text: str, whole: str) -> None:
+    assert sentence(text) == whole

@@ -9,7 +9,8 @@ epoch that was under way when the attempt ended counts too.
 * ``redone``: epochs that an earlier attempt had reported, and the time of an interrupted attempt after its
 last report.
 * ``start-up: workers``: from the session's start until a worker has the first attempt (in this time Ray
-starts, unless the run is in one process), and from the start of each attempt until its function is called.
+starts), and from the start of each attempt until its function is called.
+* ``start-up: process``: the same time of a run in one process, which has neither workers nor Ray.
 * ``start-up: imports``, ``start-up: data``: the time of this function for its code, and for the data set and
 the network (if a training function yields its epochs, the first epoch contains the latter).
 * ``start-up: first step``: the first step of the first epoch, in which a device loads its kernels.
@@ -42,8 +43,8 @@ Seconds = defaultdict[str, float]
 WHOLE = frozenset({State.COMPLETED, State.STOPPED, State.INFEASIBLE})
 """The states of trials that end with a report, so that no epoch is under way at their end."""
 
-WORKERS, IMPORTS, DATA, FIRST_STEP = (
-    f"start-up: {part}" for part in ("workers", "imports", "data", "first step")
+WORKERS, PROCESS, IMPORTS, DATA, FIRST_STEP = (
+    f"start-up: {part}" for part in ("workers", "process", "imports", "data", "first step")
 )
 
 CLASSES = (
@@ -52,7 +53,7 @@ CLASSES = (
     "failed",
     "unfinished",
     "redone",
-    *(WORKERS, IMPORTS, DATA, FIRST_STEP),
+    *(WORKERS, PROCESS, IMPORTS, DATA, FIRST_STEP),
     "overhead",
     "idle",
 )
@@ -86,12 +87,21 @@ class HeldAttempt:
 
 @dataclass(slots=True, kw_only=True)
 class SessionSpan:
-    """One session: its begin and end, its number of workers, and the attempts that these held."""
+    """One session: its begin and end, its number of workers, and the attempts that these held.
+
+    `nodes` are those of its attempts; Ray gives each attempt a node, and a run in one process has none.
+    """
 
     began_at: datetime
     ended_at: datetime
     workers: int | None
     attempts: dict[tuple[int, int], HeldAttempt] = field(default_factory=dict)
+    nodes: set[str | None] = field(default_factory=set)
+
+    @property
+    def in_one_process(self) -> bool:
+        """Whether its attempts ran in the driver's process; False if none of them began."""
+        return self.nodes == {None}
 
     def iter_held(self) -> Iterator[tuple[HeldAttempt, datetime, datetime]]:
         """The attempts that had a worker, each with the instants at which it got and left it."""
@@ -118,6 +128,8 @@ def account(rows: Iterable[Row]) -> Seconds:
         spent[WORKERS] += workers * _seconds(session.began_at, first)
         whole = workers * _seconds(session.began_at, session.ended_at)
         spent["idle"] += max(0.0, whole - sum(spent.values()))
+        if session.in_one_process:
+            spent[PROCESS] = spent.pop(WORKERS)
         _add(seconds, spent)
     return seconds
 
@@ -153,6 +165,8 @@ def _note(session: SessionSpan, row: Row, detail: Detail | None) -> None:
     elif isinstance(row, EventRow) and detail is not None:
         held.held_since = held.held_since or _held_since(held, row, detail)
         held.preparing_s |= preparing_s(detail)
+        if isinstance(detail, AttemptStarted):
+            session.nodes.add(row.node)
         if isinstance(detail, AttemptStarted) and detail.data_s is not None:
             held.began_at = row.happened_at
         if isinstance(detail, AttemptEnded):

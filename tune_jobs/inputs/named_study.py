@@ -7,6 +7,7 @@ of a command.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from eml_models.data.file_names import FileSetName
@@ -122,11 +123,11 @@ def _describe_stored(found: StudySnapshot, store: str) -> str:
             f" it was begun, by the study that was changed: run STUDY --name {found.study}"
         )
     of_runs = [run.code_words for run in _iter_runs(found.rows) if run.code_words is not None]
-    words = of_runs[-1] if of_runs else "FILE.py:FUNCTION or MODULE:FUNCTION"
-    what = " (so its last run named it)" if of_runs else ""
+    code = shlex.quote(of_runs[-1]) if of_runs else "FILE.py:FUNCTION"
+    what = " (its last run named this code)" if of_runs else " (or MODULE:FUNCTION)"
     return (
         f"study {found.study!r} of {store!r} is trained by the function {fit}, and a store holds no code;"
-        f" name it by its code: {words}{what}"
+        f" give its code and its name: `run {code} --name {shlex.quote(found.study)}`{what}"
     )
 
 

@@ -20,7 +20,7 @@ from ray.tune.search import Searcher
 from tune_jobs.on_ray.cluster.deaths import describe_death, is_shared_fault
 from tune_jobs.on_ray.cluster.openings import Openings
 from tune_jobs.on_ray.cluster.room import Room
-from tune_jobs.on_ray.failure_lines import FailureLines
+from tune_jobs.on_ray.failures_on_ray import FailuresOnRay
 from tune_jobs.on_ray.gpus.share import Shares
 from tune_jobs.on_ray.leaving import Turns
 from tune_jobs.on_ray.worker.trainable import MESSAGE
@@ -64,7 +64,7 @@ class Bridge:
         ended: Callable[[], bool],
         trial_timeout_s: float | None = None,
         turns: Turns | None = None,
-        failures: FailureLines | None = None,
+        failures: FailuresOnRay | None = None,
         watch: SilenceWatch | None = None,
     ) -> None:
         self.session, self.trial_timeout_s = session, trial_timeout_s
@@ -72,7 +72,7 @@ class Bridge:
         self._turns = turns or Turns()
         self._openings = Openings(room.count_free)
         self._taker = MessageTaker(session)
-        self._failures = failures or FailureLines()
+        self._failures = failures or FailuresOnRay()
         self._watch = watch or SilenceWatch()
         self.error: Exception | None = None
         self.interrupted = False

@@ -23,7 +23,7 @@ from tune_jobs.on_ray.bridge import Bridge, DriverOnly, StudyScheduler, StudySea
 from tune_jobs.on_ray.cluster.autoscaler import has_autoscaler
 from tune_jobs.on_ray.cluster.deaths import deaths_recognised
 from tune_jobs.on_ray.cluster.room import Room, Share, has_gpus
-from tune_jobs.on_ray.failure_lines import FailureLines
+from tune_jobs.on_ray.failures_on_ray import FailuresOnRay
 from tune_jobs.on_ray.gpus.measure import LocalMeasurement, measure_part
 from tune_jobs.on_ray.gpus.share import GpuPart, Shares
 from tune_jobs.on_ray.jobs.progress import JobProgress
@@ -98,7 +98,7 @@ def fit_session(
         ended=lambda: signals.arrived,
         trial_timeout_s=settings.trial_timeout_s,
         turns=turns,
-        failures=FailureLines(
+        failures=FailuresOnRay(
             Logs(store=absolute(settings.store), study=session.study.name), ray_logs=ray_logs_here()
         ),
         watch=SilenceWatch(longest_s=longest_epoch_s(rows)),

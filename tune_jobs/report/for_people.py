@@ -29,6 +29,9 @@ METRICS = "metrics"
 EPOCHS, OF = "epochs", "of"
 EARLY = "of a trial with fewer epochs than the study has, the training function returned early"
 
+MAX_VALUE = 40
+"""Most characters of a param or metric in a table for people. A network is whole, because people paste it."""
+
 MODEL = "model"
 
 
@@ -85,7 +88,7 @@ def for_people(table: Table, trials: pd.DataFrame, *, of: int | None = None) -> 
         cells[index(PARAMS)] = words_of({n: v for n, v in params.items() if n not in same}) or None
         cells[index(NETWORK)] = None if network is None else shlex.quote(str(network))
         rows.append(tuple(cells))
-    said = words_of({**same, **({NETWORK: str(networks[0])} if one_network else {})})
+    said = " ".join([words_of(same), *([f"{NETWORK}={networks[0]}"] if one_network else [])]).strip()
     notes = [f"the same in all: {said}"] if said else []
     notes += [EARLY] if OF in table.columns else []
     if any(":" in str(network) for network in networks) and not one_network:
@@ -128,8 +131,13 @@ def shared(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
 
 
 def words_of(params: Mapping[str, str]) -> str:
-    """The params as words ``NAME=VALUE``."""
-    return " ".join(f"{name}={value}" for name, value in params.items())
+    """The params as words ``NAME=VALUE``; JSON and CSV have a long value whole."""
+    return " ".join(f"{name}={clipped(value)}" for name, value in params.items())
+
+
+def clipped(text: str) -> str:
+    """A text of at most `MAX_VALUE` characters; the rest of a longer one becomes three dots."""
+    return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 3]}..."
 
 
 def short(value: object) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from eml_models.wording import listed
 from tune_jobs.store.files.holders import Hold
 from tune_jobs.study.events import SessionEnded, SessionStarted, detail_of
-from tune_jobs.study.rows import EventRow, Row
+from tune_jobs.study.rows import EventKind, EventRow, Row
 
 RUNNING, KILLED = "running", "killed"
 NO_END = "no end yet"
@@ -27,6 +28,16 @@ def last_end(rows: Iterable[Row]) -> str:
         elif isinstance(detail, SessionEnded):
             end = detail.how
     return end
+
+
+def wanted_trials(rows: Iterable[Row]) -> int | None:
+    """The number of trials that the last run is to end with; None if no row says it."""
+    begun = (row for row in rows if isinstance(row, EventRow) and row.kind is EventKind.SESSION_STARTED)
+    wanted = None
+    for detail in map(detail_of, begun):
+        if isinstance(detail, SessionStarted):
+            wanted = detail.trials
+    return wanted
 
 
 def last_run(end: str, hold: Hold | None) -> str:
@@ -63,6 +74,9 @@ def notes_of_runs(ends: Mapping[str, str], holds: Mapping[str, Hold | None]) -> 
                 " cannot tell. If it was killed, the same command continues the study"
             )
     if killed:
-        names = ", ".join(killed)
-        notes.append(f"killed, so without an end: the last run of {names}. The same command continues it")
+        notes.append(
+            f"the last run of {killed[0]} was killed; the same command continues it"
+            if len(killed) == 1
+            else f"the last runs of {listed(killed)} were killed; the same commands continue them"
+        )
     return notes

@@ -159,8 +159,8 @@ WAYS_OUT = (
     (
         State.FAILED,
         "failed",
-        "`show` has the last reason, and the column error of the view trials has each full error. Mend the"
-        " cause and run the study again with --retry-failed.",
+        "`show STUDY TRIAL` has the traceback of each. Mend the cause and run the same command with"
+        " --retry-failed.",
     ),
     (
         State.INFEASIBLE,

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from eml_models.errors import EmlError
 from tune_jobs.session.settings import KINDS, OF_THE_STUDY
+from tune_jobs.study.field_kinds import FLAG
 from tune_jobs.study.words import OF_THE_RECIPE, WORDS
 
 CALLED = {"trial_timeout": "trial_timeout_s", "enqueue": "points"}
@@ -32,6 +33,7 @@ COMMAND = re.compile(r"(`[^`]*`|\S*python\S* -m tune_jobs .*|\brun STUDY .*)")
 PHRASES = (
     (" or --rename", ""),
     ("run the same command again", "make the same call again"),
+    ("run the same command with", "make the same call with"),
     ("the same command continues it", "the same call continues it"),
 )
 
@@ -55,7 +57,7 @@ def _keyword(found: re.Match[str]) -> str:
         return found[0]
     if found["python"]:
         return found["python"]
-    given = f"{name}={_literal(value)}"
+    given = f"{name}={True if KINDS.get(name) is FLAG and not value else _literal(value)}"
     return f"study.with_changes({given})" if name in CHANGED else given
 
 

@@ -327,15 +327,16 @@ class Session:
         if again:
             self._waiting.append(number)
         elif failure is not Failure.DIVERGED:
-            self._count_failure(error)
+            self._count_failure(number, error)
 
-    def _count_failure(self, error: str) -> None:
+    def _count_failure(self, number: int, error: str) -> None:
         self._failed_in_a_row += 1
         if self._failed_in_a_row >= self.settings.max_failed_in_a_row:
             raise RunFailedError(
                 f"{count_of(self._failed_in_a_row, 'trial')} failed in a row, the last with this error:"
-                f" {first_line(error)}. The whole errors are in column error of the view trials. Mend the"
-                " cause and run the same command again, or allow more failures with --max-failed-in-a-row"
+                f" {first_line(error).rstrip('.')}. `show {self.study.name} {number}` has its traceback. Mend"
+                " the cause and run the same command with --retry-failed, or allow more failures with"
+                " --max-failed-in-a-row"
             )
 
     def close(self, how: SessionEnd) -> None:

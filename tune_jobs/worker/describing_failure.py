@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 from eml_models.errors import (
@@ -22,8 +23,12 @@ from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.messages import AttemptFailed, WorkerUnusable
 from tune_jobs.study.rows import Failure
 from tune_jobs.worker.describing_card import uses_mps
+from tune_jobs.worker.user_frames import has_user_frame
 
 TRACEBACK_LINES = 12
+USER_FRAMES = 3
+"""How many frames of the user's code stay before the last lines; these may lie deep in a package."""
+
 PACKAGE = Path(__file__).parents[1]
 """The folder of `tune_jobs`."""
 
@@ -70,8 +75,15 @@ def describe_failure(error: Exception, *, gpus: float, worker: WorkerInfo) -> At
         return WorkerUnusable(error=str(error), worker=worker)
     error = _raised_by(error)
     lines = _traceback_of(error).strip().splitlines()
-    text = "\n".join([f"{type(error).__name__}: {_words_of(error)}", *lines[-TRACEBACK_LINES:]])
+    text = "\n".join([f"{type(error).__name__}: {_words_of(error)}", *_shortened(lines)])
     return AttemptFailed(failure=_failure_of(error, gpus), error=text, worker=worker)
+
+
+def _shortened(lines: Sequence[str]) -> list[str]:
+    """The last lines of a traceback, behind the last frames of the user's code that lie before them."""
+    before, last = lines[:-TRACEBACK_LINES], lines[-TRACEBACK_LINES:]
+    places = [line for line in before if has_user_frame(line)][-USER_FRAMES:]
+    return [*places, *(["  ..."] if places else []), *last]
 
 
 def _raised_by(error: Exception) -> Exception:

@@ -14,17 +14,20 @@ from contextlib import closing
 from dataclasses import replace
 
 from tune_jobs.checkpoints.files import Checkpoints
+from tune_jobs.checkpoints.logs import Logs
 from tune_jobs.errors import BrokenDeviceError, RunFailedError
 from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.messages import Message
 from tune_jobs.session.settings import ProgressListener, RunSettings
 from tune_jobs.session.state_machine import Session
 from tune_jobs.session.taking import MessageTaker
+from tune_jobs.store.files.protocol import absolute
 from tune_jobs.study.code_digest import code_digest
 from tune_jobs.study.definition import Study
 from tune_jobs.study.rows import Decision, Failure
 from tune_jobs.worker.describing_failure import describe_failure, require_working_device
 from tune_jobs.worker.describing_worker import with_device, with_peak_memory
+from tune_jobs.worker.failure_lines import FailureLines
 from tune_jobs.worker.training import Job, TrainingSetup, iter_training, set_num_threads
 
 
@@ -48,6 +51,7 @@ def run_inline(
     setup = _setup_of(session.study, settings, checkpoints)
     code = code_digest(session.study.training, session.study.cost)  # once: a callable object may change
     taker = MessageTaker(session)
+    failures = FailureLines(Logs(store=absolute(settings.store), study=session.study.name))
     while not (ended() or session.limit_reached):
         attempt = session.next_attempt()
         if attempt is None:
@@ -56,7 +60,10 @@ def run_inline(
         with closing(_iter_messages(session.study, setup, Job.of(attempt), code)) as messages:
             for message in _recording_faults(messages, session, attempt.number):
                 worker = replace(message.worker, pid=os.getpid())
-                decision = taker.take(attempt.number, message, worker)
+                try:
+                    decision = taker.take(attempt.number, message, worker)
+                finally:  # the failure that ends the run is said too
+                    failures.say_end(session.history.trials[attempt.number])
                 on_progress(session.progress())
                 if decision is Decision.STOP or ended():
                     break

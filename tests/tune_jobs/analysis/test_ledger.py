@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from session_testing import WORKER, Clock, MemoryLog, a_study, play_attempt, played, rising
 
-from tune_jobs.analysis.ledger import DATA, FIRST_STEP, IMPORTS, WORKERS, account
+from tune_jobs.analysis.ledger import DATA, FIRST_STEP, IMPORTS, PROCESS, WORKERS, account
 from tune_jobs.report.ledger import ledger
 from tune_jobs.session.attempt import SessionSettings, WorkerInfo
 from tune_jobs.session.state_machine import Session
@@ -173,3 +173,16 @@ def wall_s(rows: list[Row]) -> float:
             spans.append((at, at))
         spans[-1] = (spans[-1][0], max(spans[-1][1], at))
     return sum((end - start).total_seconds() for start, end in spans)
+
+
+@pytest.mark.parametrize(("node", "name"), [(None, PROCESS), ("10.0.0.1", WORKERS)])
+def test_a_run_in_one_process_has_no_workers_to_start(node: str | None, name: str) -> None:
+    log, clock, session = a_played()
+    attempt = session.next_attempt()
+    assert attempt is not None
+    clock.now += timedelta(seconds=11)
+    session.take_worker(attempt.number)
+    session.record_begin(attempt.number, replace(BEGUN, node=node))
+    spent = account(log.rows)
+    assert spent[name] == 11.0
+    assert sum(spent.get(part, 0.0) for part in (PROCESS, WORKERS)) == 11.0

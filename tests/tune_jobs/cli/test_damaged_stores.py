@@ -22,7 +22,7 @@ from tune_jobs.store.files.local import LocalFiles, LocalLock
 from tune_jobs.store.writer import StudyWriter
 
 DEEP = "[" * 100_000 + "]" * 100_000
-KILLED = "note: killed, so without an end: the last run of played. The same command continues it\n"
+KILLED = "note: the last run of played was killed; the same command continues it\n"
 VERBS = (
     ("list",),
     ("show", "played"),

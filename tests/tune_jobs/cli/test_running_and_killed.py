@@ -83,7 +83,7 @@ def test_list_and_show_know_the_living_from_the_dead(cli: Cli, store: str) -> No
     assert listed(cli, store) == ("killed", None)
     for verb in (["list"], ["show", "played"]):
         _, _, err = cli(*verb, "--store", store)
-        assert "killed, so without an end: the last run of played. The same command continues it" in err
+        assert "note: the last run of played was killed; the same command continues it" in err
     with StudyWriter.open(store, a_study(), versions={}) as writer:
         assert len(writer.rows) == 1  # the lock of the killed run is free for the next
 

@@ -78,22 +78,27 @@ def test_study_that_only_the_store_knows_is_named_by_the_words_of_its_last_run(t
     (tmp_path / "mine.py").write_text(OWN)
     words, store = f"{tmp_path / 'mine.py'}:study", str(tmp_path / "trials")
     run_study(words, store=store, inline=True)
-    rule = f"study 'cells' of '{store}' is trained by the function train, and a store holds no code; name it"
+    rule = f"study 'cells' of '{store}' is trained by the function train, and a store holds no code; give its"
+    hint = f"`run {words} --name cells` (its last run named this code)"
     for way in (lambda: load_target("cells", store=store), lambda: find_study("cells", store=store)):
         with pytest.raises(InvalidValueError) as error:
             way()
-        assert str(error.value).startswith(f"{rule} by its code: {words} (so its last run named it)")
+        assert str(error.value).startswith(f"{rule} code and its name: {hint}")
     found, _ = find_study(words, store=store)
     assert load_target(words, store=store)[0].fingerprint() == found.fingerprint()
     run_study(found.with_changes(trials=2), store=store, inline=True)  # made in Python: it has no words
-    with pytest.raises(InvalidValueError, match=r"mine\.py:study \(so its last run named it\)"):
+    with pytest.raises(
+        InvalidValueError, match=r"mine\.py:study --name cells` \(its last run named this code\)"
+    ):
         load_target("cells", store=store)
 
 
 def test_study_made_in_python_is_named_by_the_form_of_such_words(tmp_path: Path) -> None:
     with mini_studies.registered():
         begin(tmp_path / "trials", mini_studies.csvs())
-    with pytest.raises(InvalidValueError, match=r"by its code: FILE\.py:FUNCTION or MODULE:FUNCTION$"):
+    with pytest.raises(
+        InvalidValueError, match=r"`run FILE\.py:FUNCTION --name csvs` \(or MODULE:FUNCTION\)$"
+    ):
         load_target("csvs", store=str(tmp_path / "trials"))
 
 

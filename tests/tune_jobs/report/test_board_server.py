@@ -317,6 +317,7 @@ def test_odd_studies_have_every_part_without_markup(case: str, tmp_path: Path) -
 
 def test_page_follows_a_run_row_by_row(tmp_path: Path) -> None:
     study, rows = a_study(), [replace(row, seq=0) for row in seen_of(3).rows]
+    rows[0] = replace(rows[0], detail='{"trials":60,"workers":2}')
     with StudyWriter.open(tmp_path, study, versions={"tune-jobs": "0"}) as writer:
         end = next(index for index, row in enumerate(rows) if isinstance(row, TrialRow))
         for row in rows[:end]:
@@ -327,11 +328,11 @@ def test_page_follows_a_run_row_by_row(tmp_path: Path) -> None:
             assert "trials that run" in text
             assert f'<a href="{HOME}trial/0">0</a>' in text
             news = await news_of(client)
-            assert news["status"].startswith("Running. 0 trials have ended. ")
+            assert news["status"].startswith("Running. 0 of 60 trials have ended. ")
             for row in rows[end:]:
                 writer.append(row)
             later = await changed(client, news["version"])
-            assert later["status"].startswith("Running. 3 trials have ended. ")
+            assert later["status"].startswith("Running. 3 of 60 trials have ended. ")
             assert "trials that run" not in await text_of(client, f"{HOME}part/now")
             writer.close()
             last = await changed(client, later["version"])
@@ -380,6 +381,7 @@ def test_deleted_store_is_said_in_words_and_its_return_ends_them(tmp_path: Path,
         assert gone["problem"].startswith("The store cannot be read: ")
         assert ("unknown study" if what == "study" else "there is no store at") in gone["problem"]
         assert "read before" in gone["problem"]
+        assert not re.search(r"\?\.|\.\.", gone["problem"])
         assert await text_of(client, f"{HOME}part/history") == before
         await text_of(client, HOME)
         write_drawn(store, 5)

@@ -7,12 +7,22 @@ from pathlib import Path
 import pytest
 from session_testing import a_study
 
-from tune_jobs.report.last_runs import KILLED, NO_END, NO_RUN, RUNNING, last_end, last_run, notes_of_runs
+from tune_jobs.report.last_runs import (
+    KILLED,
+    NO_END,
+    NO_RUN,
+    RUNNING,
+    last_end,
+    last_run,
+    notes_of_runs,
+    wanted_trials,
+)
+from tune_jobs.session.attempt import SessionSettings
 from tune_jobs.session.state_machine import Session
 from tune_jobs.store.files.holders import RUN, UPKEEP, Hold
 from tune_jobs.store.reader import TrialStore
 from tune_jobs.store.writer import StudyWriter
-from tune_jobs.study.events import SessionEnd
+from tune_jobs.study.events import SessionEnd, SessionStarted
 
 WHO = {"host": "node-3", "pid": 7, "since": "2026-01-02T03:04:05+00:00"}
 
@@ -50,8 +60,20 @@ def test_notes_name_the_living_and_those_that_the_same_command_continues() -> No
     assert running == "a is running: process 7 on node-3 since 2026-01-02T03:04:05+00:00"
     assert unknown.startswith("the last run of d has no end. process 7 on node-3")
     assert "this machine cannot tell" in unknown
-    assert killed == "killed, so without an end: the last run of b, e. The same command continues it"
+    assert killed == "the last runs of b and e were killed; the same commands continue them"
+    assert notes_of_runs({"b": NO_END}, {}) == ["the last run of b was killed; the same command continues it"]
     assert notes_of_runs({"c": "finished"}, {}) == []
+
+
+def test_the_rows_say_how_many_trials_are_wanted(tmp_path: Path) -> None:
+    for wanted in (None, 60, 14):
+        with StudyWriter.open(tmp_path, a_study(), versions={}) as writer:
+            Session(a_study(), writer, writer.rows, settings=begun_for(wanted)).next_attempt()
+            assert wanted_trials(writer.rows) == wanted
+
+
+def begun_for(trials: int | None) -> SessionSettings:
+    return SessionSettings(started=SessionStarted(trials=trials))
 
 
 def test_the_rows_say_how_the_last_session_ended(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ ENDS = [(0, "stopped", None), (1, "failed", None), (2, "failed", None), (3, "inf
             [],
             "No trial has ended yet. Wait if the study runs, else run the same command again.",
         ),
-        (ENDS[1:3], "No trial has completed. 2 trials failed. `show` has the last reason"),
+        (ENDS[1:3], "No trial has completed. 2 trials failed. `show STUDY TRIAL` has the traceback"),
         (ENDS[3:], "No trial has completed. 1 trial refused before training. Move the limits"),
         (ENDS, "1 trial stopped at a rung. Train more with --trials"),
     ],

@@ -178,3 +178,22 @@ def test_parameter_of_any_name_has_a_pivot_and_is_drawn(name: str, tmp_path: Pat
     seen = Seen.of(known)
     assert [parameter["name"] for parameter in seen.searched] == ["width", name]
     assert {params[name] for params in seen.params.values()} == {1, 2}
+
+
+def test_a_long_text_is_cut_for_people_and_whole_for_programs(tmp_path: Path) -> None:
+    said = "abcdefghij" * 100
+
+    def talks(params: dict[str, Any], run: Any) -> Iterator[dict[str, object]]:
+        yield {"score": 1.0, "said": said}
+
+    space = Space(Choice("width", (said, "narrow")))
+    study = small(space=space, train=talks, objectives=Maximize("score"), cost=None, trials=2, epochs=1)
+    known = trained(tmp_path, study)
+    text = texts(study_document(known, "table", top=9))
+    cut = f"{said[:37]}..."
+    assert f"said={cut}" in text
+    assert f"width={cut}" in text
+    assert said[:41] not in text
+    for form in ("json", "csv"):
+        assert "".join(render(table, form) for table in study_document(known, form, top=9)).count(said) >= 3
+    assert said in "".join(texts(trial_tables(facts_of(known.rows, 0, study="s"), metric="score")).split())

@@ -20,6 +20,7 @@ from tune_jobs.report.figures.drawing import can_draw
 from tune_jobs.report.figures.figure import Figure
 from tune_jobs.report.figures.seen import Seen
 from tune_jobs.report.findings import CHECKS, SECONDS, STOPPED, WON, findings_of
+from tune_jobs.report.page.markup import table_html
 from tune_jobs.report.page.sections import figure_section
 from tune_jobs.report.page.style import style_sheet
 from tune_jobs.report.page.whole import study_page, subtitle_of
@@ -249,7 +250,7 @@ def test_keyboard_reaches_the_findings_and_the_data(chromium: Browser, address: 
         tab.press("Enter")
         assert tab.evaluate("document.querySelector('#history details').open")
         tab.press("Tab")
-        assert tab.evaluate("document.activeElement.className") == "scroll"
+        assert tab.evaluate("document.activeElement.classList.contains('scroll')")
 
 
 @needs_browser
@@ -328,3 +329,10 @@ def test_subtitle_says_the_data_and_how_much_of_the_study_is_there(
     line = subtitle_of(seen_)
     assert [word for word in words if word not in line] == []
     assert ("Data:" in line) is (seen_.definition["recipe"] is not None)
+
+
+@pytest.mark.parametrize(("rows", "is_whole"), [(1, True), (12, True), (13, False)])
+def test_a_short_table_hides_no_row_in_a_scroll_box(rows: int, is_whole: bool) -> None:
+    text = table_html(Table(columns=("n",), rows=tuple((n,) for n in range(rows))))
+    assert ('class="scroll whole"' in text) is is_whole
+    assert ".scroll.whole { max-height: none; }" in style_sheet()

@@ -35,6 +35,7 @@ UNCHANGED = (
         ("(--trial-timeout)", "(trial_timeout_s=...)"),
         ("run the same command again with --trial-timeout 60: that", "make the same call again with"
          " trial_timeout_s=60: that"),
+        ("run the same command with --retry-failed, or", "make the same call with retry_failed=True, or"),
         ("first, with --enqueue", "first, with points=..."),
         ("name its folder with --data-dir (data_dir=...), or", "name its folder with data_dir=..., or"),
         ("fetch it with --download (download=True)", "fetch it with download=True"),

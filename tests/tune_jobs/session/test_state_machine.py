@@ -113,10 +113,13 @@ def fail_all(session: Session, failure: Failure) -> None:
 
 def test_too_many_failures_in_a_row_end_the_run() -> None:
     log = MemoryLog()
+    session = session_of(log)
     with pytest.raises(
         RunFailedError, match="5 trials failed in a row, the last with this error: ValueError: no"
-    ):
-        fail_all(session_of(log), Failure.RAISED)
+    ) as failed:
+        fail_all(session, Failure.RAISED)
+    assert f"`show {session.study.name} 4` has its traceback" in str(failed.value)
+    assert "run the same command with --retry-failed, or allow more" in str(failed.value)
     assert len(log.trials) == 5
 
 

@@ -25,6 +25,7 @@ from tune_jobs.session.attempt import WorkerInfo
 from tune_jobs.session.messages import AttemptFailed, WorkerUnusable
 from tune_jobs.study.rows import Failure
 from tune_jobs.worker.describing_failure import OwnTrainingError, describe_failure, require_working_device
+from tune_jobs.worker.user_frames import user_frames
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
@@ -144,3 +145,18 @@ def test_a_traceback_begins_in_the_code_of_the_user_if_any_frame_is_there() -> N
     of_ours = describe_failure(called_by(ours, partial({}.pop, "widht")), gpus=0, worker=WorkerInfo())
     assert isinstance(of_ours, AttemptFailed)
     assert "own_attempt.py" in of_ours.error
+
+
+def test_a_frame_of_the_user_stays_however_deep_in_a_package_the_error_is() -> None:
+    calls = "".join(f"def f{n}(): f{n + 1}()\n" for n in range(20))
+    space: dict[str, Any] = {}
+    exec(
+        compile(f"{calls}def f20(): raise KeyError", "/usr/lib/python3.12/site-packages/nn.py", "exec"), space
+    )
+    with pytest.raises(KeyError) as raised:
+        space["f0"]()
+    message = describe_failure(raised.value, gpus=0, worker=WorkerInfo())
+    assert isinstance(message, AttemptFailed)
+    (frame,) = user_frames(message.error, most=3)
+    assert frame.startswith(f"{__file__}:")
+    assert len(message.error.splitlines()) < 20

@@ -114,7 +114,9 @@ def test_a_signal_ends_it_at_the_next_message_and_the_next_run_continues(tmp_pat
     assert epochs == list(range(1, 10))  # none twice: the state of the last acknowledged report was loaded
 
 
-def test_an_error_of_training_is_that_trials_failure(tmp_path: Path) -> None:
+def test_an_error_of_training_is_that_trials_failure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     def breaks(params: dict[str, Any], run: Any) -> Any:
         yield {"iou": 0.1}
         raise ValueError("no such file: masks")
@@ -122,6 +124,11 @@ def test_an_error_of_training_is_that_trials_failure(tmp_path: Path) -> None:
     study = own_study(train=breaks, trials=2, asha=None)
     outcome = run_study(study, inline=True, store=str(tmp_path))
     assert outcome.progress.failed == 2
+    (said,) = caplog.messages  # for two trials that failed alike
+    line, place, more = said.splitlines()
+    assert line == "trial 0 failed: attempt 1 raised an error: ValueError: no such file: masks"
+    assert place == f"  at {__file__}:{breaks.__code__.co_firstlineno + 2} in breaks"
+    assert more == f"  its traceback: python -m tune_jobs show cells 0 --store {tmp_path}"
     first = stored(tmp_path, study.name)[0]
     assert (first.state, first.failure) == (State.FAILED, Failure.RAISED)
     assert "ValueError: no such file: masks" in first.error

@@ -12,7 +12,7 @@ time: after a slow copy (a bucket) the next waits. The end of an attempt is alwa
 is killed leaves lines behind, in Ray's files: beside these, a note says where the attempt's part begins, and
 `copy_rest` makes the last copy from there.
 
-`tune_jobs.on_ray.worker.trainable` and `tune_jobs.on_ray.failure_lines` call this.
+`tune_jobs.on_ray.worker.trainable` and `tune_jobs.on_ray.failures_on_ray` call this.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from typing import Any
 from aiohttp import web
 
 from eml_models.errors import EmlError, InvalidValueError, UnknownNameError
+from eml_models.wording import sentence
 from tune_jobs.checkpoints.logs import Logs
 from tune_jobs.errors import StoreError, StoreMissingError, TuneJobsError
 from tune_jobs.report.board.access import HEADERS, Access, is_unspecified
@@ -305,7 +306,10 @@ async def _news(request: web.Request, watched: Watched[Any]) -> web.StreamRespon
     words = ""
     if problem is not None:
         rest = "" if moment is None else " What is below was read before. It is tried again."
-        words, status = f"The store cannot be read: {problem}.{rest}", "" if moment is None else status
+        words, status = (
+            f"{sentence(f'The store cannot be read: {problem}')}{rest}",
+            "" if moment is None else status,
+        )
     news = {"version": watched.version, "status": status, "problem": words}
     return answer(request, as_json(news), JSON, tag=watched.version)
 

@@ -13,7 +13,7 @@ from tune_jobs.report.board.moment import Builders, Moment
 from tune_jobs.report.board.store_parts import STUDIES, studies_part
 from tune_jobs.report.board.study_parts import NOW, study_builders
 from tune_jobs.report.figures.seen import Seen, latencies_of
-from tune_jobs.report.last_runs import NO_END, NO_RUN, last_end, last_run
+from tune_jobs.report.last_runs import NO_END, NO_RUN, last_end, last_run, wanted_trials
 from tune_jobs.report.leaderboard import STUDIES_SQL
 from tune_jobs.store.files.holders import Hold
 from tune_jobs.store.files.protocol import is_url
@@ -178,17 +178,21 @@ RUNS = {
 
 
 def _status(known: StudySnapshot) -> str:
-    """``Running. 12 trials have ended. The newest row is of 14:03:22 UTC, read at 14:03:24 UTC.``"""
+    """``Running. 12 of 60 trials have ended. The newest row is of 14:03:22 UTC, read at 14:03:24 UTC.``"""
     run = last_run(last_end(known.rows), known.hold)
     ended = len({row.number for row in known.rows if isinstance(row, TrialRow)})
-    has = "has" if ended == 1 else "have"
+    wanted = wanted_trials(known.rows)
+    if wanted is None or ended > wanted:  # failed trials that were tried again are more than were asked for
+        said = f"{count_of(ended, 'trial')} {'has' if ended == 1 else 'have'} ended"
+    else:
+        said = f"{ended:,} of {count_of(wanted, 'trial')} {'has' if wanted == 1 else 'have'} ended"
     newest = max(map(_instant, known.rows), default=None)
     of = (
         "There is no row yet, at"
         if newest is None
         else f"The newest row is of {newest:%Y-%m-%d %H:%M:%S}, read at"
     )
-    return f"{RUNS.get(run, run)}. {count_of(ended, 'trial')} {has} ended. {of} {utc_now():%H:%M:%S} UTC."
+    return f"{RUNS.get(run, run)}. {said}. {of} {utc_now():%H:%M:%S} UTC."
 
 
 def _instant(row: Row) -> Any:

@@ -17,6 +17,9 @@ MAX_TEXT = 300
 MAX_ROWS = 1000
 """Most rows of a table on a page."""
 
+WHOLE_ROWS = 12
+"""Most rows of a table that is shown whole in a window of any width; a longer one lies in a scroll box."""
+
 NO_LINKS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -45,8 +48,9 @@ def table_html(table: Table, links: Mapping[str, str] = NO_LINKS, *, digits_of_t
     note = f"<p>{escaped(table.note, 2000)}</p>" if table.note else ""
     if not table.rows:
         return f"<p>{escaped(table.empty)}</p>"
+    few = " whole" if len(table.rows) <= WHOLE_ROWS else ""
     return (
-        '<div class="scroll" role="region" tabindex="0" aria-label="'
+        f'<div class="scroll{few}" role="region" tabindex="0" aria-label="'
         f'{escaped(table.title)}"><table><caption>{escaped(table.title)}</caption>'
         f"<thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>{cut}{note}"
     )

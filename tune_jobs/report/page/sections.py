@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from eml_models.wording import sentence
 from tune_jobs.errors import UndrawableError
 from tune_jobs.report.figures.drawing import with_own_ids
 from tune_jobs.report.figures.figure import NARROW, WIDE, Figure, Undrawn
@@ -29,7 +30,7 @@ def figure_section(figure: Figure) -> str:
             for kind, width in WIDTHS.items()
         )
     except UndrawableError as error:  # the words and the table are worth the page
-        pictures = f"<p>{escaped(f'{error}.')}</p>"
+        pictures = f"<p>{escaped(sentence(str(error)))}</p>"
     notes = "".join(f"<p>{escaped(note, 2000)}</p>" for note in figure.notes)
     return f"""<section id="{figure.name}" aria-labelledby="{figure.name}-title">
 <h2 id="{figure.name}-title">{escaped(figure.title)}</h2>

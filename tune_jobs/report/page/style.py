@@ -34,7 +34,11 @@ figure { margin: 12px 0; } figure svg { display: block; max-width: 100%; height:
 .narrow { display: none; }
 details { margin: 6px 0 0; } summary { cursor: pointer; color: var(--link); }
 .scroll { overflow: auto; max-height: 420px; border: 1px solid var(--line); border-radius: 6px;
-  margin: 8px 0; }
+  margin: 8px 0; background: linear-gradient(var(--back) 40%, transparent) top / 100% 32px no-repeat local,
+  linear-gradient(transparent, var(--back) 60%) bottom / 100% 32px no-repeat local,
+  linear-gradient(#0005, transparent) top / 100% 10px no-repeat,
+  linear-gradient(transparent, #0005) bottom / 100% 10px no-repeat; }
+.scroll.whole { max-height: none; }
 table { border-collapse: collapse; font-size: .87em; width: 100%; }
 caption { text-align: left; padding: 6px 10px; color: var(--soft); }
 th, td { padding: 4px 10px; text-align: left; border-top: 1px solid var(--line); vertical-align: top; }

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tune_jobs.checkpoints.logs import Logs
-from tune_jobs.on_ray.failure_lines import NUM_LINES, FailureLines
 from tune_jobs.search.records import TrialRecord
 from tune_jobs.study.rows import Failure, State
 from tune_jobs.testing.rows import trial_row
+from tune_jobs.worker.failure_lines import NUM_LINES, FailureLines
 
 
 def failed(number: int, reason: str, failure: Failure = Failure.RAISED) -> TrialRecord:
