@@ -23,18 +23,8 @@ pytestmark = pytest.mark.ray
 ROOT = Path(__file__).parents[2]
 RUN = [sys.executable, "-m", "tune_jobs", "run"]
 SHORT = [*RUN, "digits-recipes", "--workers", "2", "--trials", "6", "--epochs", "4"]
-LONG = [
-    *RUN,
-    "digits-recipes",
-    "--workers",
-    "1",
-    "--trials",
-    "4",
-    "--epochs",
-    "40",
-    "--checkpoint-period",
-    "0",
-]
+SAVED_OFTEN = [*RUN, "digits-recipes", "--workers", "1", "--epochs", "40", "--checkpoint-period", "0"]
+LONG = [*SAVED_OFTEN, "--trials", "4"]
 Q_TABLE = "select number, params, state, epochs, objective, reason from trials order by number"
 
 
@@ -127,9 +117,9 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> TrialStore:
     return TrialStore(folder / "trials")
 
 
-def kill_and_continue(folder: Path, store: str) -> TrialStore:
-    """`LONG`, killed in the midst of a trial and called again; it ends with 0."""
-    words = [*LONG, "--store", store]
+def kill_and_continue(command: list[str], folder: Path, store: str) -> TrialStore:
+    """A command, killed in the midst of a trial and called again; it ends with 0."""
+    words = [*command, "--store", store]
     process = begin_and_freeze(words, folder, store)
     process.kill()
     process.communicate()
@@ -141,7 +131,7 @@ def kill_and_continue(folder: Path, store: str) -> TrialStore:
 def test_killed_run_ends_with_the_table_of_an_uninterrupted_one(
     tmp_path: Path, uninterrupted: TrialStore
 ) -> None:
-    killed = kill_and_continue(tmp_path, str(tmp_path / "trials"))
+    killed = kill_and_continue(LONG, tmp_path, str(tmp_path / "trials"))
     pd.testing.assert_frame_equal(uninterrupted.sql(Q_TABLE), killed.sql(Q_TABLE))
     assert killed.starts()["attempt"].max() == 2
     resumed = killed.sql(
@@ -150,11 +140,13 @@ def test_killed_run_ends_with_the_table_of_an_uninterrupted_one(
     assert resumed["n"][0] > 0
 
 
-def test_store_in_a_bucket_is_killed_and_continued(
-    tmp_path: Path, s3_store: str, uninterrupted: TrialStore
-) -> None:
-    killed = kill_and_continue(tmp_path, s3_store)
-    pd.testing.assert_frame_equal(uninterrupted.sql(Q_TABLE), killed.sql(Q_TABLE))
+def test_store_in_a_bucket_is_killed_and_continued(tmp_path: Path, s3_store: str) -> None:
+    """No trial is stopped early, so there is time to see one in a store that takes a second to look at."""
+    command = [*SAVED_OFTEN, "--trials", "3", "--no-asha"]
+    (tmp_path / "local").mkdir()
+    assert call(command, tmp_path / "local").returncode == 0
+    killed = kill_and_continue(command, tmp_path, s3_store)
+    pd.testing.assert_frame_equal(TrialStore(tmp_path / "local" / "trials").sql(Q_TABLE), killed.sql(Q_TABLE))
     assert killed.starts()["attempt"].max() == 2
     assert 'resumed_from_epoch":0' not in killed.events().query("attempt == 2")["detail"].iloc[0]
 

@@ -62,9 +62,9 @@ def _cells(row: Sequence[object], texts: Sequence[object], before: Sequence[str 
 
 def _cell(value: object, text: object, path: str | None) -> str:
     if path is not None and value is not None:
-        kind = ' class="n"' if isinstance(value, int) else ""
+        aligned = ' class="n"' if isinstance(value, int) else ""
         target = html.escape(path + quote(str(value), safe=""))
-        return f'<td{kind}><a href="{target}">{escaped(value)}</a></td>'
+        return f'<td{aligned}><a href="{target}">{escaped(value)}</a></td>'
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"<td>{escaped('-' if value is None else value)}</td>"
     if text is value:
