@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from eml_models.training.recipe import Recipe
-from tune_jobs.session.attempt import Attempt, SessionSettings, WorkerInfo
+from tune_jobs.session.attempt import Attempt, Progress, SessionSettings, WorkerInfo
 from tune_jobs.session.state_machine import Session
 from tune_jobs.study.definition import Study
 from tune_jobs.study.events import SessionEnd, SessionStarted
@@ -17,6 +17,21 @@ from tune_jobs.testing.clock import SteppingClock
 from tune_jobs.testing.memory_log import MemoryLog
 
 WORKER = WorkerInfo(node="10.0.0.1", hostname="host", pid=7, device="cpu: x", torch_version="2")
+NOTHING = Progress(
+    target=8,
+    trained=0,
+    trained_before=0,
+    completed=0,
+    stopped=0,
+    failed=0,
+    infeasible=0,
+    running=0,
+    best=None,
+    best_number=None,
+    elapsed_s=1.0,
+    working_s=0.0,
+)
+"""A second of a run of 8 trials, before the first one."""
 Metrics = dict[str, object]
 Curve = Callable[[Attempt, int], Metrics]
 

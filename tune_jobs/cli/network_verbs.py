@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tune_jobs.cli.completing import OneOf, StudyName, TrialNumber, devices_of_a_process
-from tune_jobs.cli.shared_options import FORMAT, STORE, complete_files, complete_folders
+from tune_jobs.cli.shared_options import DATA_DIR, FORMAT, STORE, complete_files
 from tune_jobs.errors import EXIT_FAILED
 
 
@@ -21,13 +21,7 @@ from tune_jobs.errors import EXIT_FAILED
     show_default=True,
     help="Device to train on.",
 )
-@click.option(
-    "--data-dir",
-    metavar="DIR",
-    help="Folder with the data sets, except digits (also TUNE_JOBS_DATA_DIR); default: data.",
-    envvar="TUNE_JOBS_DATA_DIR",
-    shell_complete=complete_folders,
-)
+@DATA_DIR
 @click.option(
     "--dataset",
     metavar="NAME",

@@ -20,12 +20,12 @@ from tune_jobs.cli.completing import (
 from tune_jobs.cli.option_groups import GroupedCommand
 from tune_jobs.cli.option_values import RunOptions
 from tune_jobs.cli.shared_options import (
+    DATA_DIR,
     FORMAT,
     STORE,
     Number,
     Whole,
     complete_files,
-    complete_folders,
     packed,
 )
 
@@ -45,13 +45,7 @@ from tune_jobs.cli.shared_options import (
     help="digits, mnist, fashion_mnist, cifar10, a data set of your own, or your files without code:"
     " arrays:FILE.npz or folder:DIR.",
 )
-@click.option(
-    "--data-dir",
-    metavar="DIR",
-    help="Folder with the data sets, except digits (also TUNE_JOBS_DATA_DIR); default: data.",
-    envvar="TUNE_JOBS_DATA_DIR",
-    shell_complete=complete_folders,
-)
+@DATA_DIR
 @click.option(
     "--train-samples",
     type=Whole(),

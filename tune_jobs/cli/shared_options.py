@@ -90,6 +90,14 @@ FORMAT = click.option(
     help="Form of the data on stdout.",
 )
 DEFAULT_STORE, STORE_VARIABLE = "trials", "TUNE_JOBS_STORE"
+DATA_DIR = click.option(
+    "--data-dir",
+    metavar="DIR",
+    help="Folder with the data sets, except digits (also TUNE_JOBS_DATA_DIR); default: data.",
+    envvar="TUNE_JOBS_DATA_DIR",
+    shell_complete=complete_folders,
+)
+
 STORE = click.option(
     "--store",
     type=StorePath(),

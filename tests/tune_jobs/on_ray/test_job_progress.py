@@ -5,26 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from session_testing import NOTHING
 
 from tune_jobs.on_ray.jobs import progress as of_jobs
 from tune_jobs.on_ray.jobs.progress import JobProgress, describe
-from tune_jobs.session.attempt import Progress
 from tune_jobs.store.provenance import JOB_CONFIG
 
-BEGUN = Progress(
-    target=1200,
-    trained=0,
-    trained_before=0,
-    completed=0,
-    stopped=0,
-    failed=0,
-    infeasible=0,
-    running=0,
-    best=None,
-    best_number=None,
-    elapsed_s=1.0,
-    working_s=0.0,
-)
+BEGUN = replace(NOTHING, target=1200)
 LATER = replace(BEGUN, trained=1000, failed=2, best=0.98765432, best_number=7, elapsed_s=90.0)
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from rich.color import ColorSystem
+from session_testing import NOTHING
 from terminal_testing import CODE, Kind, Stream
 
 from tune_jobs.report.progress import LogLines, describe, progress_line, remaining_s, show_progress
@@ -16,20 +17,6 @@ from tune_jobs.report.terminal import Paint, Tone
 from tune_jobs.session.attempt import Progress
 from tune_jobs.store.provenance import JOB_CONFIG
 
-NOTHING = Progress(
-    target=8,
-    trained=0,
-    trained_before=0,
-    completed=0,
-    stopped=0,
-    failed=0,
-    infeasible=0,
-    running=0,
-    best=None,
-    best_number=None,
-    elapsed_s=1.0,
-    working_s=0.0,
-)
 HALFWAY = Progress(
     target=8,
     trained=4,
