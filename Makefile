@@ -108,7 +108,7 @@ docs: $(READY)
 
 # The pictures of README and pages, from two studies that it runs: two minutes of a core. Not part of CI.
 pictures: $(READY)
-	$(BIN)/python docs/pictures/make.py
+	PYTHONPATH=docs $(BIN)/python docs/pictures/make.py
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.overhead

@@ -15,7 +15,7 @@ from sphinx.environment import BuildEnvironment
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 from building.commands import commands_as_markdown  # noqa: E402 - it lies beside this file
-from building.names import (  # noqa: E402
+from building.names import (  # noqa: E402 - as well
     expand_names,
     inner_names,
     public_name,

@@ -15,18 +15,17 @@ import sys
 import tempfile
 from pathlib import Path
 
+from building.layers import layers_as_svg
+from rich.console import Console
+from rich.terminal_theme import TerminalTheme
+from rich.text import Text
+
+from eml_models.whole_files import write_whole
+from tune_jobs import Results, run_study
+from tune_jobs.inputs.shipped import digits_front, digits_recipes
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-sys.path[:0] = [str(HERE.parent), str(ROOT)]
-
-from building.layers import layers_as_svg  # noqa: E402 - it lies in the folder above
-from rich.console import Console  # noqa: E402
-from rich.terminal_theme import TerminalTheme  # noqa: E402
-from rich.text import Text  # noqa: E402
-
-from eml_models.whole_files import write_whole  # noqa: E402
-from tune_jobs import Results, run_study  # noqa: E402
-from tune_jobs.inputs.shipped import digits_front, digits_recipes  # noqa: E402
 
 FIGURES = {
     digits_recipes: ("curves", "rungs", "ledger"),
